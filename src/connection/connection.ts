@@ -1,0 +1,289 @@
+import { ConnectionError, type Ending } from "../errors.js";
+import type { Metrics } from "../metrics.js";
+import { ABNORMAL, CloseCode, checkedReason } from "../wire/closeCodes.js";
+import type { Message } from "../wire/message.js";
+import { type Bytes, Payload } from "../wire/payload.js";
+import type { Schema } from "../wire/schema.js";
+import { type Clock, deferred, type Timer } from "./clock.js";
+import { deflatedFrame } from "./deflate.js";
+import { Heartbeat } from "./heartbeat.js";
+import { Inbox } from "./inbox.js";
+import type { Lifetime } from "./lifetime.js";
+import type { ConnectionLimits } from "./limits.js";
+import { type Flusher, Outbox } from "./outbox.js";
+import type { ConnectionRequest } from "./request.js";
+import type { Transport, TransportEvents } from "./transport.js";
+
+export interface ConnectionParts {
+  readonly id: string;
+  readonly request: ConnectionRequest;
+  /** What `authorize` returned. */
+  readonly user: unknown;
+  readonly lifetime: Lifetime;
+  readonly limits: ConnectionLimits;
+  readonly clock: Clock;
+  readonly flusher: Flusher;
+  readonly metrics: Metrics;
+  /** Fits the transport to the socket; from then on it may tell events. */
+  readonly transport: (events: TransportEvents) => Transport;
+}
+
+/** One client: what it sends, what it is sent, and how it ends. */
+export class Connection implements AsyncIterable<Message> {
+  /** Unique, and not to be guessed. */
+  readonly id: string;
+  readonly request: ConnectionRequest;
+  /** What `authorize` returned; `undefined` for an anonymous client. */
+  readonly user: unknown;
+  /** Resolves when the socket is gone. Never rejects. */
+  readonly ended: Promise<Ending>;
+  readonly #lifetime: Lifetime;
+  readonly #transport: Transport;
+  readonly #outbox: Outbox;
+  readonly #inbox: Inbox;
+  readonly #heartbeat: Heartbeat | undefined;
+  readonly #metrics: Metrics;
+  readonly #clock: Clock;
+  readonly #closeMs: number;
+  readonly #resolveEnded: (ending: Ending) => void;
+  #ending: Ending | undefined;
+  #closing = false;
+  #closeTimer: Timer | undefined;
+
+  constructor({ id, request, user, lifetime, limits, clock, flusher, metrics, transport }: ConnectionParts) {
+    this.id = id;
+    this.request = request;
+    this.user = user;
+    this.#lifetime = lifetime;
+    this.#clock = clock;
+    this.#metrics = metrics;
+    this.#closeMs = limits.closeMs;
+    const { promise, resolve } = deferred<Ending>();
+    this.ended = promise;
+    this.#resolveEnded = resolve;
+    this.#inbox = new Inbox({ inboxMessagesMax: limits.inboxMessagesMax, hold: (held) => this.#hold(held) });
+    this.#transport = transport({
+      message: (message) => this.#receive(message),
+      heard: () => this.#heartbeat?.heard(),
+      failed: (code, reason) => this.#failed(code, reason),
+      ended: (code, reason) => this.#ended(code, reason),
+    });
+    this.#outbox = new Outbox({
+      transport: this.#transport,
+      flusher,
+      highWaterBytes: limits.highWaterBytes,
+      outboxBytesMax: limits.outboxBytesMax,
+      overflowed: () => this.#overflowed(),
+    });
+    if (limits.heartbeatMs !== false) {
+      this.#heartbeat = new Heartbeat(clock, limits.heartbeatMs, this.#transport, () => this.#lost());
+    }
+  }
+
+  /** The subprotocol agreed on, or `""`. */
+  get protocol(): string {
+    return this.#transport.protocol;
+  }
+
+  /** Aborted when the connection ends, from whichever side. */
+  get signal(): AbortSignal {
+    return this.#lifetime.signal;
+  }
+
+  /** Whether messages can still be sent. */
+  get open(): boolean {
+    return !this.#closing && this.#transport.open;
+  }
+
+  /** Bytes sent and not yet taken by the network. */
+  get bufferedBytes(): number {
+    return this.#outbox.bytes + this.#transport.bufferedBytes;
+  }
+
+  /**
+   * Sends `value` as JSON. To a connection that has ended it is a message to nobody, not an error.
+   *
+   * @throws EnfiladeError `ERR_VALUE` when JSON has no form for it.
+   */
+  sendJSON(value: unknown): void {
+    this.send(Payload.json(value));
+  }
+
+  sendText(text: string): void {
+    this.send(Payload.text(text));
+  }
+
+  /** Sends bytes; they are copied, so the caller may go on using the buffer. */
+  sendBinary(bytes: Bytes): void {
+    this.send(Payload.binary(bytes));
+  }
+
+  /** Sends what was encoded before, so that many connections share one encoding. */
+  send(payload: Payload): void {
+    if (this.#closing) return;
+    this.#metrics.delivered += 1;
+    this.#outbox.push(this.#transport.deflates ? deflatedFrame(payload) : payload.frame);
+  }
+
+  /** Resolves when all that was sent before has left this process, or cannot any more. */
+  flushed(): Promise<void> {
+    return this.#outbox.flushed();
+  }
+
+  /**
+   * The next message.
+   *
+   * @throws ConnectionError (as a rejection) when the connection has ended; `clean` tells whether in agreement.
+   * @throws EnfiladeError `ERR_READING` (as a rejection) when the library, or another read, waits for messages.
+   */
+  async read(): Promise<Message> {
+    const message = await this.#inbox.take();
+    if (message === undefined) throw this.#error();
+    return message;
+  }
+
+  /** The next message, which must be text: a binary one rejects this read with a `MessageError` and is used up. */
+  async readText(): Promise<string> {
+    return (await this.read()).text;
+  }
+
+  /** The next message parsed, and checked if there is a schema; what fails rejects this read and is used up. */
+  readJSON(): Promise<unknown>;
+  readJSON<Output>(schema: Schema<Output>): Promise<Output>;
+  async readJSON<Output>(schema?: Schema<Output>): Promise<unknown> {
+    const message = await this.read();
+    return schema === undefined ? message.json() : message.json(schema);
+  }
+
+  /** Messages until the connection ends: after a clean close the loop is over, after any other it throws `ConnectionError`. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<Message, void, undefined> {
+    for (;;) {
+      const message = await this.#inbox.take();
+      if (message !== undefined) {
+        yield message;
+      } else {
+        const error = this.#error();
+        if (error.clean) return;
+        throw error;
+      }
+    }
+  }
+
+  /**
+   * Closes the connection: what was sent before still goes out, what has come and is not read yet is let go.
+   *
+   * Does nothing when the connection is closing already.
+   *
+   * @param code 1000 or from 3000 to 4999. Default: 1000.
+   * @param reason Cut to 123 bytes of UTF-8 on a character boundary.
+   * @throws EnfiladeError `ERR_CLOSE_CODE` for another code, or a reason that is no string.
+   */
+  close(code: number = CloseCode.normal, reason = ""): void {
+    this.end(code, checkedReason(code, reason));
+  }
+
+  /**
+   * Closes when the handler is through with what has come so far; nothing that comes later is read.
+   *
+   * Takes and throws what {@link close} does. A handler that is never through keeps the connection open.
+   */
+  requestClose(code: number = CloseCode.normal, reason = ""): void {
+    if (this.#closing) return;
+    this.#ending ??= { code, reason: checkedReason(code, reason), clean: true, by: "server" };
+    this.#inbox.end();
+  }
+
+  /** @internal Calls `read` with each message, one at a time; resolves when there will be no more. */
+  each(read: (message: Message) => unknown): Promise<void> {
+    return this.#inbox.each(read);
+  }
+
+  /** @internal Closes as was requested, or else with 1000: the handler is through. */
+  finish(): void {
+    const { code, reason } = this.#ending ?? { code: CloseCode.normal, reason: "" };
+    this.end(code, reason);
+  }
+
+  /** @internal Closes with any code; `clean: false` when it is for a failure. */
+  end(code: number, reason: string, clean = true): void {
+    if (this.#closing || this.#lifetime.over) return;
+    this.#ending = { code, reason, clean, by: "server" };
+    this.#inbox.discard();
+    this.#close(code, reason);
+  }
+
+  /** @internal How the connection ended, as far as is known; `undefined` while it goes on. */
+  get ending(): Ending | undefined {
+    return this.#ending;
+  }
+
+  #receive(message: Message): void {
+    this.#metrics.received += 1;
+    this.#heartbeat?.heard();
+    this.#inbox.push(message);
+  }
+
+  #hold(held: boolean): void {
+    this.#heartbeat?.hold(held);
+    if (held) this.#transport.pause();
+    else this.#transport.resume();
+  }
+
+  /** Sends the close frame behind all that was sent before, and sees to it that the connection does end. */
+  #close(code: number, reason: string): void {
+    this.#closing = true;
+    this.#closeTimer = this.#clock.setTimeout(() => this.#transport.terminate(), this.#closeMs);
+    this.#outbox.finish(() => this.#transport.close(code, reason));
+    this.#lifetime.end();
+  }
+
+  /** The transport has closed already: the peer broke the protocol or a limit. */
+  #failed(code: number, reason: string): void {
+    this.#fail({ code, reason, clean: false, by: "server" });
+  }
+
+  #overflowed(): void {
+    this.#metrics.slow += 1;
+    this.#fail({ code: CloseCode.slow, reason: "slow", clean: false, by: "server" });
+    this.#transport.close(CloseCode.slow, "slow");
+  }
+
+  #lost(): void {
+    this.#fail({ code: ABNORMAL, reason: "", clean: false, by: "network" });
+    this.#transport.terminate();
+  }
+
+  /** What came before the failure is still read. */
+  #fail(ending: Ending): void {
+    if (this.#closing) return;
+    this.#closing = true;
+    this.#ending = ending;
+    this.#closeTimer = this.#clock.setTimeout(() => this.#transport.terminate(), this.#closeMs);
+    this.#outbox.drop();
+    this.#inbox.end();
+    this.#lifetime.end();
+  }
+
+  #ended(code: number, reason: string): void {
+    this.#heartbeat?.stop();
+    this.#closeTimer?.cancel();
+    this.#closing = true;
+    this.#outbox.drop();
+    const ending = this.#endingBy(code, reason);
+    this.#ending = ending;
+    this.#inbox.end();
+    this.#lifetime.end();
+    this.#resolveEnded(ending);
+  }
+
+  #endingBy(code: number, reason: string): Ending {
+    const abnormal = code === ABNORMAL;
+    if (this.#ending !== undefined) return abnormal ? { ...this.#ending, clean: false } : this.#ending;
+    return { code, reason, clean: !abnormal, by: abnormal ? "network" : "client" };
+  }
+
+  #error(): ConnectionError {
+    // The inbox ends only after the ending was set; until then nobody is told that there is no message.
+    return new ConnectionError(this.#ending ?? { code: ABNORMAL, reason: "", clean: false, by: "network" });
+  }
+}

@@ -1,0 +1,29 @@
+import { constants, deflateRawSync } from "node:zlib";
+import { encodeFrame, Opcode } from "../wire/frame.js";
+import type { Payload } from "../wire/payload.js";
+
+/** RFC 7692 6: the first reserved bit marks a compressed message. */
+const RSV1 = 0x40;
+/** RFC 7692 7.2.1: an empty stored block ends each flushed message, and is left out. */
+const tailBytes = 4;
+/** Below it compression saves no packet. */
+const deflateBytesMin = 1024;
+
+const deflated = new WeakMap<Payload, Uint8Array>();
+
+/**
+ * The frame of `payload` for a connection with permessage-deflate, made once and shared by all of them.
+ *
+ * That is possible since the server agrees on `server_no_context_takeover` only: no frame depends on another.
+ */
+export function deflatedFrame(payload: Payload): Uint8Array {
+  const { data } = payload;
+  if (data.length < deflateBytesMin) return payload.frame;
+  const known = deflated.get(payload);
+  if (known !== undefined) return known;
+  const bytes = deflateRawSync(data, { finishFlush: constants.Z_SYNC_FLUSH });
+  const opcode = typeof data === "string" ? Opcode.text : Opcode.binary;
+  const frame = encodeFrame(bytes.subarray(0, -tailBytes), RSV1 | opcode);
+  deflated.set(payload, frame);
+  return frame;
+}

@@ -1,0 +1,137 @@
+import { EnfiladeError } from "../errors.js";
+import type { Message } from "../wire/message.js";
+
+export interface InboxParts {
+  readonly inboxMessagesMax: number;
+  /** Called when the socket has to stop, and when it may go on. */
+  readonly hold: (held: boolean) => void;
+}
+
+interface Reader {
+  readonly read: (message: Message) => unknown;
+  readonly done: () => void;
+  readonly failed: (error: unknown) => void;
+}
+
+/**
+ * Messages of one connection on their way to whoever reads them: in order, one at a time, none dropped.
+ *
+ * Past the mark the socket is paused. What one chunk of the socket still held comes all the same, so the mark may be
+ * passed by what fits into a chunk (64 KiB).
+ */
+export class Inbox {
+  readonly #parts: InboxParts;
+  #waiting: Message[] = [];
+  #reader: Reader | undefined;
+  #taker: ((message: Message | undefined) => void) | undefined;
+  #busy = false;
+  #held = false;
+  #ended = false;
+
+  constructor(parts: InboxParts) {
+    this.#parts = parts;
+  }
+
+  push(message: Message): void {
+    if (this.#ended) return;
+    this.#waiting.push(message);
+    if (this.#taker !== undefined) this.#give(this.#taker);
+    else if (this.#reader !== undefined) this.#drain(this.#reader);
+    if (!this.#held && this.#waiting.length >= this.#parts.inboxMessagesMax) this.#hold(true);
+  }
+
+  /** No more will come. What waits is still read. */
+  end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#taker?.(undefined);
+    this.#taker = undefined;
+    if (this.#reader !== undefined) this.#drain(this.#reader);
+  }
+
+  /** No more will come, and what waits is let go. */
+  discard(): void {
+    this.#waiting = [];
+    this.#release();
+    this.end();
+  }
+
+  /**
+   * The next message; `undefined` when no more will come.
+   *
+   * @throws EnfiladeError `ERR_READING` when somebody else reads already.
+   */
+  take(): Promise<Message | undefined> {
+    if (this.#reader !== undefined) {
+      return Promise.reject(reading("the library reads this connection for onJSON or onMessage; use serve() to read"));
+    }
+    if (this.#taker !== undefined) {
+      return Promise.reject(reading("another read of this connection is not done; await it first"));
+    }
+    const message = this.#waiting.shift();
+    this.#release();
+    if (message !== undefined || this.#ended) return Promise.resolve(message);
+    return new Promise((resolve) => {
+      this.#taker = resolve;
+    });
+  }
+
+  /**
+   * Calls `read` with each message, the next when the promise of the last has settled.
+   *
+   * Resolves when no more will come and all were read; rejects with what `read` throws, and reads no further.
+   */
+  each(read: (message: Message) => unknown): Promise<void> {
+    return new Promise((done, failed) => {
+      this.#reader = { read, done, failed };
+      this.#drain(this.#reader);
+    });
+  }
+
+  #drain(reader: Reader): void {
+    while (!this.#busy) {
+      const message = this.#waiting.shift();
+      if (message === undefined) break;
+      this.#busy = true;
+      try {
+        const result = reader.read(message);
+        if (isThenable(result)) this.#continueAfter(result, reader);
+        else this.#busy = false;
+      } catch (error) {
+        // It stays busy: nothing is read after a failure.
+        reader.failed(error);
+      }
+    }
+    this.#release();
+    if (this.#ended && !this.#busy) reader.done();
+  }
+
+  #continueAfter(result: PromiseLike<unknown>, reader: Reader): void {
+    result.then(() => {
+      this.#busy = false;
+      this.#drain(reader);
+    }, reader.failed);
+  }
+
+  #give(taker: (message: Message | undefined) => void): void {
+    this.#taker = undefined;
+    taker(this.#waiting.shift());
+  }
+
+  #release(): void {
+    if (this.#held && this.#waiting.length <= this.#parts.inboxMessagesMax / 2) this.#hold(false);
+  }
+
+  #hold(held: boolean): void {
+    this.#held = held;
+    this.#parts.hold(held);
+  }
+}
+
+function reading(message: string): EnfiladeError {
+  return new EnfiladeError("ERR_READING", message);
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
+}

@@ -1,0 +1,87 @@
+import { EnfiladeError } from "../errors.js";
+import { defaultPathLimits, type PathLimits } from "../wire/path.js";
+
+/** Limits of one connection; the app sets them, a scope and a route may set their own. */
+export interface ConnectionLimits {
+  /** Bytes of one incoming message, fragments joined and inflated. Past it: close 1009. Default: 64 KiB. */
+  readonly messageBytesMax: number;
+  /** Fragments of one incoming message. Past it: close 1008. Default: 256. */
+  readonly fragmentsMax: number;
+  /** Messages waiting for a busy handler. At it the socket is paused; nothing is dropped. Default: 64. */
+  readonly inboxMessagesMax: number;
+  /** Bytes handed to the socket and not yet taken by the network; what is sent above it waits here. Default: 64 KiB. */
+  readonly highWaterBytes: number;
+  /** Bytes waiting for a client that reads slowly. Past it: close 4008. Default: 1 MiB. */
+  readonly outboxBytesMax: number;
+  /** Rooms of one connection. Past it: `join` throws. Default: 128. */
+  readonly joinsMax: number;
+  /** Milliseconds for `authorize` and the checks of its parameters. Past it: 503. Default: 5,000. */
+  readonly authorizeMs: number;
+  /** Milliseconds of silence before a ping; after two of them the connection is ended. `false`: never. Default: 25,000. */
+  readonly heartbeatMs: number | false;
+  /** Milliseconds to wait for the peer's part of a close. Past it: terminated. Default: 5,000. */
+  readonly closeMs: number;
+}
+
+/** Limits of the whole app. */
+export interface Limits extends ConnectionLimits, PathLimits {
+  /** Connections, those in their handshake included. Past it: 503 with Retry-After. Default: 100,000. */
+  readonly connectionsMax: number;
+  /** Connections from one address. Past it: 429. Default: no limit. */
+  readonly connectionsPerAddressMax: number;
+  /** Rooms on this node. Past it: 503, and `join` throws. Default: 100,000. */
+  readonly roomsMax: number;
+  /** Milliseconds for a client to send its request. Past it: cut. Only with `listen`. Default: 10,000. */
+  readonly handshakeMs: number;
+}
+
+export const defaultConnectionLimits: ConnectionLimits = {
+  messageBytesMax: 64 * 1024,
+  fragmentsMax: 256,
+  inboxMessagesMax: 64,
+  highWaterBytes: 64 * 1024,
+  outboxBytesMax: 1024 * 1024,
+  joinsMax: 128,
+  authorizeMs: 5_000,
+  heartbeatMs: 25_000,
+  closeMs: 5_000,
+};
+
+export const defaultLimits: Limits = {
+  ...defaultConnectionLimits,
+  ...defaultPathLimits,
+  connectionsMax: 100_000,
+  connectionsPerAddressMax: Number.POSITIVE_INFINITY,
+  roomsMax: 100_000,
+  handshakeMs: 10_000,
+};
+
+/** Delays of Node's timers end here (2^31 - 1); a longer one would fire at once. */
+const timerMsMax = 0x7fff_ffff;
+
+/**
+ * `base` with `changes` laid over it.
+ *
+ * @throws EnfiladeError `ERR_OPTION` when a name is unknown here, or a value no positive whole number of its kind.
+ */
+export function mergeLimits<T extends ConnectionLimits>(base: T, changes: Partial<T> = {}): T {
+  const given = Object.entries(changes).filter(([, value]) => value !== undefined);
+  for (const [name, value] of given) checkLimit(name, value, base);
+  // Object.fromEntries forgets the names; each of them was found in `base`, and its value checked.
+  return { ...base, ...(Object.fromEntries(given) as Partial<T>) };
+}
+
+function checkLimit(name: string, value: unknown, base: object): void {
+  if (!Object.hasOwn(base, name)) {
+    const where = Object.hasOwn(defaultLimits, name) ? "is set for the whole app" : "is not known";
+    throw new EnfiladeError("ERR_OPTION", `the limit "${name}" ${where}; here are: ${Object.keys(base).join(", ")}`);
+  }
+  if (name === "heartbeatMs" && value === false) return;
+  const isTime = name.endsWith("Ms");
+  const fits = isTime
+    ? typeof value === "number" && value > 0 && value <= timerMsMax
+    : value === Number.POSITIVE_INFINITY || (Number.isSafeInteger(value) && Number(value) > 0);
+  if (fits) return;
+  const expected = isTime ? `milliseconds up to ${timerMsMax}` : "a positive whole number or Infinity";
+  throw new EnfiladeError("ERR_OPTION", `the limit "${name}" takes ${expected}, got ${String(value)}`);
+}

@@ -1,0 +1,43 @@
+import type { Channel } from "../room/address.js";
+import type { Registry } from "../room/registry.js";
+
+/** What an app tells about itself. */
+export interface Status {
+  /** `open` until `close()` is called. */
+  readonly state: "open" | "closing" | "closed";
+  /** Connections of this node now. */
+  readonly connections: number;
+  /** Upgrade requests that are being answered now. */
+  readonly handshakes: number;
+  /** Rooms of this node that have members. */
+  readonly rooms: number;
+  /** Users who are connected to this node. */
+  readonly users: number;
+  /** Counted since the app was made. */
+  readonly totals: {
+    readonly opened: number;
+    readonly closed: number;
+    readonly refused: number;
+    readonly received: number;
+    readonly delivered: number;
+    readonly slow: number;
+  };
+}
+
+/** The app, as its handlers see it. */
+export interface Application {
+  readonly registry: Registry;
+  /**
+   * Everyone who connected through the route of this name.
+   *
+   * @throws EnfiladeError `ERR_ROUTE_UNKNOWN` when no route bears it.
+   */
+  channel(name: string): Channel;
+  /**
+   * The path of a named route, percent-encoded.
+   *
+   * @throws EnfiladeError `ERR_ROUTE_UNKNOWN`, or what `roomPath` throws.
+   */
+  url(name: string, params?: Readonly<Record<string, string | number | undefined>>): string;
+  status(): Status;
+}

@@ -1,0 +1,254 @@
+import type { Connection } from "../connection/connection.js";
+import type { Lifetime } from "../connection/lifetime.js";
+import type { ConnectionRequest } from "../connection/request.js";
+import { EnfiladeError } from "../errors.js";
+import type { SendOptions } from "../room/address.js";
+import type { Room } from "../room/room.js";
+import type { RoomPath } from "../wire/path.js";
+import type { Bytes } from "../wire/payload.js";
+import type { Application } from "./application.js";
+
+/** What a handler is given when it is made. */
+export interface HandlerContext {
+  readonly id: string;
+  readonly app: Application;
+  readonly request: ConnectionRequest;
+  readonly lifetime: Lifetime;
+  params: unknown;
+  user: unknown;
+  /** Since the 101. */
+  connection: Connection | undefined;
+  /** Since the connection ended. */
+  leftRooms: readonly RoomPath[];
+}
+
+/** Gives a handler its context. Set by the class below, whose private field nobody else reaches. */
+let give: (handler: AnyHandler, context: HandlerContext) => void;
+
+/** What may be returned from `authorize`: a refusal, or the user. */
+export type Authorized<User> = User | Response | undefined | Promise<User | Response | undefined>;
+
+/**
+ * One connection, as its user writes it: subclass it, and implement exactly one of `serve`, `onJSON`, `onMessage`.
+ *
+ * ```ts
+ * @Route("/chat/:channel")
+ * class Chat extends WebSocketHandler<{ channel: string }> {
+ *   onJSON(message: unknown) {
+ *     this.sendJSONToThisRoom({ from: this.id, message });
+ *   }
+ * }
+ * ```
+ *
+ * One instance is made for each connection, during the handshake. `Params` are the route's parameters, `User` is what
+ * `authorize` returns.
+ */
+export abstract class WebSocketHandler<
+  Params extends object = Readonly<Record<string, string | undefined>>,
+  User = unknown,
+> {
+  #context: HandlerContext | undefined;
+
+  static {
+    give = (handler, context) => {
+      handler.#context = context;
+    };
+  }
+
+  /** Reads for itself, in a loop over `this.connection`; when it returns, the connection closes with 1000. */
+  serve?(): Promise<void>;
+
+  /**
+   * Called with each text message parsed as JSON, one at a time.
+   *
+   * A method that takes two parameters is also called with `(undefined, error)`: with a `MessageError` for a message
+   * that is not JSON, and once with a `ConnectionError` when the connection failed. To one that takes only the message
+   * no error is told: what is not JSON then goes to `onError`, or closes the connection with 1007 if there is none.
+   */
+  onJSON?(message: unknown, error?: Error): unknown;
+
+  /** Called with each text message as it came, one at a time; about errors see {@link onJSON}. */
+  onMessage?(text: string | undefined, error?: Error): unknown;
+
+  /** Called with each binary message, beside `onJSON` or `onMessage`; without it a binary message closes with 1003. */
+  onBinary?(bytes: Uint8Array): unknown;
+
+  /**
+   * Decides whether the client comes in, before the upgrade. What it returns is `this.user`.
+   *
+   * To refuse, throw `HttpError(401)` or return a `Response`. Anything else that is thrown answers 500, and so does a
+   * user whose `id` is no string; past `authorizeMs` the answer is 503. Two handlers may share it by inheritance.
+   */
+  authorize?(request: ConnectionRequest): Authorized<User>;
+
+  /** Called after the upgrade, already in the room. Messages that arrive while it awaits are kept for after it. */
+  onConnect?(): unknown;
+
+  /** Called exactly once for every connection that was opened, after it left its rooms (`this.leftRooms`). */
+  onClose?(code: number, reason: string): unknown;
+
+  /** Called with what another hook threw, once the connection is being closed for it. */
+  onError?(error: Error): unknown;
+
+  /** Unique for each connection. */
+  get id(): string {
+    return this.#given().id;
+  }
+
+  get app(): Application {
+    return this.#given().app;
+  }
+
+  /** The HTTP request that asked for this connection. */
+  get request(): ConnectionRequest {
+    return this.#given().request;
+  }
+
+  /** The query of the request. */
+  get query(): URLSearchParams {
+    return this.request.query;
+  }
+
+  /** The parameters of the route, decoded; as its `params` schema returned them if there is one. */
+  get params(): Params {
+    // Registration lets a class pass only on a route that yields what the class declares.
+    return this.#given().params as Params;
+  }
+
+  /** What `authorize` returned, of the handler or else of its scope. */
+  get user(): User {
+    // `authorize` of this very class is declared to return it.
+    return this.#given().user as User;
+  }
+
+  /** Aborted when the connection ends, or gives up during the handshake. */
+  get signal(): AbortSignal {
+    return this.#given().lifetime.signal;
+  }
+
+  /** @throws EnfiladeError `ERR_NOT_CONNECTED` during the handshake. */
+  get connection(): Connection {
+    const { connection } = this.#given();
+    if (connection === undefined) {
+      throw new EnfiladeError("ERR_NOT_CONNECTED", "there is no connection before the upgrade; use onConnect");
+    }
+    return connection;
+  }
+
+  /** The room of this connection's path, its home. */
+  get room(): Room {
+    return this.app.registry.room(this.request.path);
+  }
+
+  /** The rooms that this connection is in. */
+  get rooms(): Room[] {
+    return this.app.registry.roomsOf(this.connection);
+  }
+
+  /** The paths of the rooms that were left when the connection ended; empty before. */
+  get leftRooms(): readonly RoomPath[] {
+    return this.#given().leftRooms;
+  }
+
+  /** Sends to this client. */
+  sendJSON(value: unknown): void {
+    this.connection.sendJSON(value);
+  }
+
+  sendText(text: string): void {
+    this.connection.sendText(text);
+  }
+
+  sendBinary(bytes: Bytes): void {
+    this.connection.sendBinary(bytes);
+  }
+
+  /** Sends to everyone at this connection's path, this client included unless excepted. */
+  sendJSONToThisRoom(value: unknown, options?: SendOptions): void {
+    this.sendJSONToRoom(this.request.path, value, options);
+  }
+
+  sendTextToThisRoom(text: string, options?: SendOptions): void {
+    this.sendTextToRoom(this.request.path, text, options);
+  }
+
+  sendBinaryToThisRoom(bytes: Bytes, options?: SendOptions): void {
+    this.sendBinaryToRoom(this.request.path, bytes, options);
+  }
+
+  /** Sends to everyone in the room of `path`; to an empty room it is a delivery to nobody. */
+  sendJSONToRoom(path: string, value: unknown, options?: SendOptions): void {
+    this.app.registry.sendJSONToRoom(path, value, options);
+  }
+
+  sendTextToRoom(path: string, text: string, options?: SendOptions): void {
+    this.app.registry.sendTextToRoom(path, text, options);
+  }
+
+  sendBinaryToRoom(path: string, bytes: Bytes, options?: SendOptions): void {
+    this.app.registry.sendBinaryToRoom(path, bytes, options);
+  }
+
+  /** Sends to every connection of the app. */
+  sendJSONToAll(value: unknown, options?: SendOptions): void {
+    this.app.registry.sendJSONToAll(value, options);
+  }
+
+  sendTextToAll(text: string, options?: SendOptions): void {
+    this.app.registry.sendTextToAll(text, options);
+  }
+
+  sendBinaryToAll(bytes: Bytes, options?: SendOptions): void {
+    this.app.registry.sendBinaryToAll(bytes, options);
+  }
+
+  /** Sends to every connection of one user, named by id or as `authorize` returned it. */
+  sendJSONToUser(user: string | { readonly id: string }, value: unknown, options?: SendOptions): void {
+    this.app.registry.sendJSONToUser(user, value, options);
+  }
+
+  sendTextToUser(user: string | { readonly id: string }, text: string, options?: SendOptions): void {
+    this.app.registry.sendTextToUser(user, text, options);
+  }
+
+  sendBinaryToUser(user: string | { readonly id: string }, bytes: Bytes, options?: SendOptions): void {
+    this.app.registry.sendBinaryToUser(user, bytes, options);
+  }
+
+  /** Puts this connection in one more room, which needs no route; see {@link Registry.join}. */
+  join(path: string): void {
+    this.app.registry.join(this.connection, path);
+  }
+
+  leave(path: string): void {
+    this.app.registry.leave(this.connection, path);
+  }
+
+  /** Leaves every room, the home included. */
+  leaveAll(): void {
+    this.app.registry.leaveAll(this.connection);
+  }
+
+  /** Closes this connection; see {@link Connection.close}. */
+  close(code?: number, reason?: string): void {
+    this.connection.close(code, reason);
+  }
+
+  #given(): HandlerContext {
+    if (this.#context === undefined) {
+      throw new EnfiladeError(
+        "ERR_NOT_CONNECTED",
+        "a handler is made by the app, and knows its request only after its constructor; use authorize or onConnect",
+      );
+    }
+    return this.#context;
+  }
+}
+
+/** A handler of whatever parameters and user. */
+export type AnyHandler = WebSocketHandler<object, unknown>;
+
+/** @internal Binds a handler that was just made to its connection to be. */
+export function bind(handler: AnyHandler, context: HandlerContext): void {
+  give(handler, context);
+}

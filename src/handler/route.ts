@@ -1,0 +1,39 @@
+import type { ConnectionLimits } from "../connection/limits.js";
+import type { Schema } from "../wire/schema.js";
+import type { WebSocketHandler } from "./handler.js";
+import type { BadMessage } from "./reader.js";
+
+/** Which pages may connect: `"same-host"`, `"*"`, a list of origins such as `https://example.com`, or a decision. */
+export type Origins = "same-host" | "*" | readonly string[] | ((origin: string) => boolean);
+
+/** What an app, a scope and a route may set; the innermost counts. */
+export interface SharedOptions {
+  /** Limits of each connection; see the table in the README. */
+  readonly limits?: Partial<ConnectionLimits> | undefined;
+  /** Which pages may connect. A request without an `Origin` is not from a browser, and passes. Default: `"same-host"`. */
+  readonly origins?: Origins | undefined;
+  /** Subprotocols that are spoken here, the preferred first; of those a client offers, the first known is agreed on. */
+  readonly subprotocols?: readonly string[] | undefined;
+  /** Whether permessage-deflate (RFC 7692) is agreed on with clients that offer it. Default: `false`. */
+  readonly compression?: boolean | undefined;
+  /** What to do with a text that is not JSON where JSON is read. Default: `"call"`. */
+  readonly badMessage?: BadMessage | undefined;
+}
+
+/** Options of one route. */
+export interface RouteOptions<Params extends object = object> extends SharedOptions {
+  /** For `app.channel(name)` and `app.url(name, params)`. Several patterns of one class may share it. */
+  readonly name?: string | undefined;
+  /** A schema for the parameters; what it returns is `this.params`, and what does not fit is a 400. */
+  readonly params?: Schema<Params> | undefined;
+  /** Whether a connection that leaves its last room is closed. Default: `false`. */
+  readonly closeOnLastRoomLeft?: boolean | undefined;
+}
+
+/** A route that a class declares for itself. */
+export interface RouteDeclaration extends RouteOptions {
+  readonly pattern: string;
+}
+
+/** A handler class whose parameters are `Params`. */
+export type HandlerClass<Params extends object = object> = new () => WebSocketHandler<Params>;

@@ -1,0 +1,32 @@
+export type { Backplane, Deliver, Publication, Topic } from "./backplane/backplane.js";
+export { MemoryBackplane } from "./backplane/memory.js";
+export type { Clock, Timer } from "./connection/clock.js";
+export type { Connection } from "./connection/connection.js";
+export { type ConnectionLimits, defaultLimits, type Limits } from "./connection/limits.js";
+export type { ConnectionRequest } from "./connection/request.js";
+export {
+  ConnectionError,
+  type Ending,
+  EnfiladeError,
+  type ErrorCode,
+  HttpError,
+  MessageError,
+  type MessageIssue,
+} from "./errors.js";
+export type { Application, Status } from "./handler/application.js";
+export { Route } from "./handler/decorators.js";
+export { type Authorized, WebSocketHandler } from "./handler/handler.js";
+export type { BadMessage } from "./handler/reader.js";
+export type { HandlerClass, Origins, RouteDeclaration, RouteOptions, SharedOptions } from "./handler/route.js";
+export type { Address, Channel, Except, SendOptions, User } from "./room/address.js";
+export type { Registry } from "./room/registry.js";
+export type { Room } from "./room/room.js";
+export { App, type AppEvents, type Listening, type RouteInfo } from "./server/app.js";
+export type { AppOptions, Logger, ScopeOptions } from "./server/options.js";
+export type { Scope } from "./server/scope.js";
+export { CloseCode } from "./wire/closeCodes.js";
+export type { Message } from "./wire/message.js";
+export type { RoomPath } from "./wire/path.js";
+export { type PathParams, type RouteParams, roomPath } from "./wire/pattern.js";
+export type { Bytes, Payload } from "./wire/payload.js";
+export type { Schema } from "./wire/schema.js";

@@ -1,0 +1,92 @@
+import type { Topic } from "../backplane/backplane.js";
+import type { Connection } from "../connection/connection.js";
+import { type Bytes, Payload } from "../wire/payload.js";
+
+/** Whom a message leaves out: a connection or a handler, an id, or a list of these. */
+export type Except = string | { readonly id: string } | readonly (string | { readonly id: string })[];
+
+export interface SendOptions {
+  /** Who does not get the message. Default: nobody, the sender gets it too. */
+  readonly except?: Except | undefined;
+}
+
+/** What an address needs to reach its members; the registry. */
+export interface Post {
+  /** Resolves when the publication is on its way; rejects when it is not. */
+  publish(topic: Topic, payload: Payload, options: SendOptions | undefined): Promise<void>;
+  /** The same without an answer: a failure is reported to the app. */
+  send(topic: Topic, payload: Payload, options: SendOptions | undefined): void;
+  membersOf(topic: Topic): ReadonlySet<Connection> | undefined;
+}
+
+/**
+ * Somebody to send to, by name, whether anyone is there or not.
+ *
+ * Whatever is sent is encoded once. To an address without members it is a delivery to nobody, never an error.
+ */
+export abstract class Address {
+  readonly #topic: Topic;
+  readonly #post: Post;
+
+  constructor(topic: Topic, post: Post) {
+    this.#topic = topic;
+    this.#post = post;
+  }
+
+  /** How many connections of this node are there now. */
+  get size(): number {
+    return this.#post.membersOf(this.#topic)?.size ?? 0;
+  }
+
+  /** The connections of this node that are there now; a copy. */
+  members(): Connection[] {
+    return [...(this.#post.membersOf(this.#topic) ?? [])];
+  }
+
+  /** @throws EnfiladeError `ERR_VALUE` when JSON has no form for `value`. */
+  sendJSON(value: unknown, options?: SendOptions): void {
+    this.#post.send(this.#topic, Payload.json(value), options);
+  }
+
+  sendText(text: string, options?: SendOptions): void {
+    this.#post.send(this.#topic, Payload.text(text), options);
+  }
+
+  sendBinary(bytes: Bytes, options?: SendOptions): void {
+    this.#post.send(this.#topic, Payload.binary(bytes), options);
+  }
+
+  /** Sends `value` as JSON, and resolves when it is on its way; rejects when it is not, or cannot be encoded. */
+  async publish(value: unknown, options?: SendOptions): Promise<void> {
+    await this.#post.publish(this.#topic, Payload.json(value), options);
+  }
+
+  /**
+   * Closes every connection of this node that is there now.
+   *
+   * @throws EnfiladeError `ERR_CLOSE_CODE` for a code other than 1000 and 3000 to 4999.
+   */
+  close(code?: number, reason?: string): void {
+    for (const member of this.members()) member.close(code, reason);
+  }
+}
+
+/** Everyone who came through one named route, whatever their path. */
+export class Channel extends Address {
+  constructor(
+    readonly name: string,
+    post: Post,
+  ) {
+    super(`channel:${name}`, post);
+  }
+}
+
+/** All connections of one user, such as several tabs. */
+export class User extends Address {
+  constructor(
+    readonly id: string,
+    post: Post,
+  ) {
+    super(`user:${id}`, post);
+  }
+}

@@ -1,0 +1,297 @@
+import { EventEmitter } from "node:events";
+import type { Backplane, Topic } from "../backplane/backplane.js";
+import type { Connection } from "../connection/connection.js";
+import { EnfiladeError } from "../errors.js";
+import { type PathLimits, type RoomPath, roomName } from "../wire/path.js";
+import { type Bytes, Payload } from "../wire/payload.js";
+import { Channel, type Except, type Post, type SendOptions, User } from "./address.js";
+import { Audience } from "./audience.js";
+import { Room } from "./room.js";
+
+export interface RegistryParts {
+  readonly limits: PathLimits & { readonly roomsMax: number };
+  readonly backplane: Backplane;
+  /** Takes what goes wrong where nobody waits for the answer. */
+  readonly report: (error: unknown) => void;
+}
+
+/** Where a connection is entered. */
+export interface Entry {
+  /** Its home: the room of its path. */
+  readonly home: RoomPath;
+  readonly channel?: string | undefined;
+  readonly userId?: string | undefined;
+  readonly joinsMax: number;
+  /** Whether leaving its last room closes it. */
+  readonly closeOnLastRoomLeft: boolean;
+}
+
+interface Membership extends Entry {
+  readonly rooms: Set<RoomPath>;
+}
+
+interface RegistryEvents {
+  /** A first member came: the room exists. */
+  room: [room: Room];
+  /** The last member left: the room is freed. */
+  "room-empty": [room: Room];
+}
+
+const nobody: readonly string[] = [];
+
+/** All connections of this node, grouped by path: the way to send from code outside handlers. */
+export class Registry implements Post {
+  readonly #parts: RegistryParts;
+  readonly #connections = new Map<string, Connection>();
+  readonly #memberships = new Map<Connection, Membership>();
+  readonly #audiences = new Map<Topic, Audience>();
+  readonly #events = new EventEmitter<RegistryEvents>();
+  #roomCount = 0;
+  #userCount = 0;
+
+  constructor(parts: RegistryParts) {
+    this.#parts = parts;
+    parts.backplane.start((topic, publication) => this.#audiences.get(topic)?.send(publication));
+  }
+
+  /**
+   * The room of a path, whether anyone is there or not.
+   *
+   * @throws EnfiladeError `ERR_PATH` when `path` is no room path.
+   */
+  room(path: string): Room {
+    return new Room(this.#path(path), this);
+  }
+
+  user(id: string): User {
+    return new User(id, this);
+  }
+
+  channel(name: string): Channel {
+    return new Channel(name, this);
+  }
+
+  connection(id: string): Connection | undefined {
+    return this.#connections.get(id);
+  }
+
+  /** The connections of this node; a copy. */
+  get connections(): Connection[] {
+    return [...this.#connections.values()];
+  }
+
+  /** The rooms of this node that have members; a copy. */
+  get rooms(): Room[] {
+    return [...this.#audiences.keys()].filter(isRoom).map((path) => new Room(path, this));
+  }
+
+  /** The users who are connected to this node; a copy. */
+  get users(): User[] {
+    const ids = [...this.#audiences.keys()].flatMap((topic) => (topic.startsWith("user:") ? topic.slice(5) : []));
+    return ids.map((id) => new User(id, this));
+  }
+
+  /** How many connections, rooms and users this node has. */
+  get counts(): { connections: number; rooms: number; users: number } {
+    return { connections: this.#connections.size, rooms: this.#roomCount, users: this.#userCount };
+  }
+
+  on<Name extends keyof RegistryEvents>(event: Name, listener: (...args: RegistryEvents[Name]) => void): this {
+    // Node types listeners by a conditional type that it cannot resolve for a generic name.
+    this.#events.on(event, listener as never);
+    return this;
+  }
+
+  off<Name extends keyof RegistryEvents>(event: Name, listener: (...args: RegistryEvents[Name]) => void): this {
+    this.#events.off(event, listener as never);
+    return this;
+  }
+
+  sendJSONToRoom(path: string, value: unknown, options?: SendOptions): void {
+    this.send(this.#path(path), Payload.json(value), options);
+  }
+
+  sendTextToRoom(path: string, text: string, options?: SendOptions): void {
+    this.send(this.#path(path), Payload.text(text), options);
+  }
+
+  sendBinaryToRoom(path: string, bytes: Bytes, options?: SendOptions): void {
+    this.send(this.#path(path), Payload.binary(bytes), options);
+  }
+
+  sendJSONToAll(value: unknown, options?: SendOptions): void {
+    this.send("all", Payload.json(value), options);
+  }
+
+  sendTextToAll(text: string, options?: SendOptions): void {
+    this.send("all", Payload.text(text), options);
+  }
+
+  sendBinaryToAll(bytes: Bytes, options?: SendOptions): void {
+    this.send("all", Payload.binary(bytes), options);
+  }
+
+  sendJSONToUser(user: string | { readonly id: string }, value: unknown, options?: SendOptions): void {
+    this.send(userTopic(user), Payload.json(value), options);
+  }
+
+  sendTextToUser(user: string | { readonly id: string }, text: string, options?: SendOptions): void {
+    this.send(userTopic(user), Payload.text(text), options);
+  }
+
+  sendBinaryToUser(user: string | { readonly id: string }, bytes: Bytes, options?: SendOptions): void {
+    this.send(userTopic(user), Payload.binary(bytes), options);
+  }
+
+  /**
+   * Puts a connection in one more room; in one where it is already, nothing changes, and once it has ended, neither.
+   *
+   * @throws EnfiladeError `ERR_PATH`, `ERR_JOINS_MAX` or `ERR_ROOMS_MAX`.
+   */
+  join(connection: Connection, path: string): void {
+    const room = this.#path(path);
+    const membership = this.#memberships.get(connection);
+    if (membership === undefined || membership.rooms.has(room)) return;
+    if (membership.rooms.size >= membership.joinsMax) {
+      throw new EnfiladeError(
+        "ERR_JOINS_MAX",
+        `a connection is in at most ${membership.joinsMax} rooms; leave one first`,
+      );
+    }
+    this.#checkSpace(room);
+    membership.rooms.add(room);
+    this.#add(room, connection);
+  }
+
+  /** Takes a connection out of a room; where it is not, nothing changes. */
+  leave(connection: Connection, path: string): void {
+    const room = this.#path(path);
+    const membership = this.#memberships.get(connection);
+    if (membership === undefined || !membership.rooms.delete(room)) return;
+    this.#remove(room, connection);
+    if (membership.closeOnLastRoomLeft && membership.rooms.size === 0) connection.close();
+  }
+
+  /** Takes a connection out of all its rooms, its home included. */
+  leaveAll(connection: Connection): void {
+    for (const room of this.#memberships.get(connection)?.rooms ?? []) this.leave(connection, room);
+  }
+
+  /** The rooms that a connection is in, its home first as long as it is there. */
+  roomsOf(connection: Connection): Room[] {
+    return [...(this.#memberships.get(connection)?.rooms ?? [])].map((path) => new Room(path, this));
+  }
+
+  /** @internal Whether a connection with this home may come in. */
+  hasSpace(home: RoomPath): boolean {
+    return this.#audiences.has(home) || this.#roomCount < this.#parts.limits.roomsMax;
+  }
+
+  /** @internal Enters a connection into its home and all that addresses it. */
+  enter(connection: Connection, entry: Entry): void {
+    this.#connections.set(connection.id, connection);
+    this.#memberships.set(connection, { ...entry, rooms: new Set([entry.home]) });
+    for (const topic of topicsOf(entry)) this.#add(topic, connection);
+    this.#add(entry.home, connection);
+  }
+
+  /** @internal Takes a connection out of everything, and tells the rooms it was in. */
+  exit(connection: Connection): RoomPath[] {
+    const membership = this.#memberships.get(connection);
+    if (membership === undefined) return [];
+    this.#memberships.delete(connection);
+    this.#connections.delete(connection.id);
+    const left = [...membership.rooms];
+    for (const room of left) this.#remove(room, connection);
+    for (const topic of topicsOf(membership)) this.#remove(topic, connection);
+    return left;
+  }
+
+  /** @internal */
+  publish(topic: Topic, payload: Payload, options: SendOptions | undefined): Promise<void> {
+    return this.#parts.backplane.publish(topic, { payload, except: exceptedIds(options?.except) });
+  }
+
+  /** @internal */
+  send(topic: Topic, payload: Payload, options: SendOptions | undefined): void {
+    this.publish(topic, payload, options).catch(this.#parts.report);
+  }
+
+  /** @internal */
+  membersOf(topic: Topic): ReadonlySet<Connection> | undefined {
+    return this.#audiences.get(topic)?.members;
+  }
+
+  #path(path: string): RoomPath {
+    // The key of a room is canonical: a path found here needs no second check.
+    if (isRoom(path) && this.#audiences.has(path)) return path;
+    return roomName(path, this.#parts.limits);
+  }
+
+  #checkSpace(room: RoomPath): void {
+    if (this.hasSpace(room)) return;
+    throw new EnfiladeError(
+      "ERR_ROOMS_MAX",
+      `this node has its ${this.#parts.limits.roomsMax} rooms; none can be added`,
+    );
+  }
+
+  #add(topic: Topic, connection: Connection): void {
+    const known = this.#audiences.get(topic);
+    const audience = known ?? new Audience();
+    audience.members.add(connection);
+    if (known !== undefined) return;
+    this.#audiences.set(topic, audience);
+    this.#parts.backplane.open(topic);
+    this.#count(topic, 1);
+    if (isRoom(topic)) this.#emit("room", topic);
+  }
+
+  #remove(topic: Topic, connection: Connection): void {
+    const audience = this.#audiences.get(topic);
+    if (audience === undefined) return;
+    audience.members.delete(connection);
+    if (audience.members.size > 0) return;
+    this.#audiences.delete(topic);
+    this.#parts.backplane.close(topic);
+    this.#count(topic, -1);
+    if (isRoom(topic)) this.#emit("room-empty", topic);
+  }
+
+  #count(topic: Topic, change: 1 | -1): void {
+    if (isRoom(topic)) this.#roomCount += change;
+    else if (topic.startsWith("user:")) this.#userCount += change;
+  }
+
+  #emit(event: keyof RegistryEvents, path: RoomPath): void {
+    try {
+      this.#events.emit(event, new Room(path, this));
+    } catch (error) {
+      this.#parts.report(error);
+    }
+  }
+}
+
+/** A path as a caller writes it begins like a room's name; as a topic it then is one. */
+function isRoom(topic: string): topic is RoomPath {
+  return topic.startsWith("/");
+}
+
+function topicsOf({ channel, userId }: Entry): Topic[] {
+  const topics: Topic[] = ["all"];
+  if (channel !== undefined) topics.push(`channel:${channel}`);
+  if (userId !== undefined) topics.push(`user:${userId}`);
+  return topics;
+}
+
+function userTopic(user: string | { readonly id: string }): Topic {
+  const id: unknown = typeof user === "string" ? user : user?.id;
+  if (typeof id === "string") return `user:${id}`;
+  throw new EnfiladeError("ERR_USER_ID", `a user is an id or an object with one, a string; got ${typeof id}`);
+}
+
+function exceptedIds(except: Except | undefined): readonly string[] {
+  if (except === undefined) return nobody;
+  const list: readonly (string | { readonly id: string })[] = Array.isArray(except) ? except : [except];
+  return list.map((one) => (typeof one === "string" ? one : one.id));
+}

@@ -1,0 +1,31 @@
+import type { Limits } from "../connection/limits.js";
+import { type Refusal, refusal } from "./refusal.js";
+
+/** Counts who is here or on the way in, and says whether one more may come. */
+export class Admission {
+  readonly #limits: Limits;
+  readonly #perAddress = new Map<string, number>();
+  #count = 0;
+
+  constructor(limits: Limits) {
+    this.#limits = limits;
+  }
+
+  /** A refusal, or what is to be called once when the connection is over. */
+  admit(address: string): Refusal | (() => void) {
+    const fromAddress = this.#perAddress.get(address) ?? 0;
+    if (this.#count >= this.#limits.connectionsMax) return refusal(503, "Too many connections", { "retry-after": "5" });
+    if (fromAddress >= this.#limits.connectionsPerAddressMax)
+      return refusal(429, "Too many connections from this address");
+    this.#count += 1;
+    this.#perAddress.set(address, fromAddress + 1);
+    return () => this.#release(address);
+  }
+
+  #release(address: string): void {
+    this.#count -= 1;
+    const left = (this.#perAddress.get(address) ?? 1) - 1;
+    if (left === 0) this.#perAddress.delete(address);
+    else this.#perAddress.set(address, left);
+  }
+}

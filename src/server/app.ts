@@ -1,0 +1,321 @@
+import { EventEmitter, once } from "node:events";
+import { createServer, type Server as HttpServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { Server as HttpsServer } from "node:https";
+import { MemoryBackplane } from "../backplane/memory.js";
+import { type Clock, systemClock, timeIsUp, within } from "../connection/clock.js";
+import type { Connection } from "../connection/connection.js";
+import { defaultLimits, type Limits, mergeLimits } from "../connection/limits.js";
+import { asError, EnfiladeError } from "../errors.js";
+import type { Application, Status } from "../handler/application.js";
+import { decoratedRoutes, type Fitting } from "../handler/decorators.js";
+import type { HandlerClass, RouteDeclaration, RouteOptions } from "../handler/route.js";
+import { Metrics } from "../metrics.js";
+import type { Channel } from "../room/address.js";
+import { Registry } from "../room/registry.js";
+import { CloseCode } from "../wire/closeCodes.js";
+import { attach, upgradeHeaders } from "./attachment.js";
+import { Door } from "./door.js";
+import { type AppOptions, checkOptions, type Logger, type ScopeOptions } from "./options.js";
+import { refusal } from "./refusal.js";
+import { type Route, Router, unknownRoute } from "./router.js";
+import { Scope } from "./scope.js";
+
+/** What happens in an app. A listener that throws harms nobody; what it threw is logged. */
+export interface AppEvents {
+  /** A connection was opened, and is in its room. */
+  open: [connection: Connection];
+  /** A connection has ended, and its last hook is done. */
+  close: [connection: Connection, code: number, reason: string];
+  /** Something that nobody else was told of. Without a listener it is logged. */
+  error: [error: Error, connection: Connection | undefined];
+}
+
+/** Where an app listens. */
+export interface Listening {
+  readonly host: string;
+  readonly port: number;
+  /** For clients on this machine, such as `ws://localhost:8000`. */
+  readonly url: string;
+}
+
+/** A route as `app.routes` tells of it. */
+export interface RouteInfo {
+  readonly pattern: string;
+  readonly name: string | undefined;
+  readonly handler: string;
+  readonly reads: "serve" | "onJSON" | "onMessage";
+}
+
+/**
+ * Handlers, the rooms they fill, and the server that lets clients in.
+ *
+ * ```ts
+ * const app = new App({ handlers: [Chat] });
+ * const { url } = await app.listen(8000);
+ * ```
+ *
+ * @throws EnfiladeError `ERR_OPTION`, and for its handlers what {@link App.route} throws, or `ERR_NO_ROUTE`.
+ */
+export class App implements Application {
+  readonly registry: Registry;
+  readonly #limits: Limits;
+  readonly #logger: Logger;
+  readonly #clock: Clock;
+  readonly #events = new EventEmitter<AppEvents>();
+  readonly #metrics = new Metrics();
+  readonly #router = new Router();
+  readonly #scope: Scope;
+  readonly #door: Door;
+  readonly #detach: (() => void)[] = [];
+  readonly #warned = new WeakSet<HandlerClass>();
+  #server: HttpServer | undefined;
+  #closed: Promise<void> | undefined;
+  #state: Status["state"] = "open";
+
+  constructor(options: AppOptions = {}) {
+    const { limits, ...shared } = options;
+    checkOptions("the app", shared);
+    this.#limits = mergeLimits(defaultLimits, limits);
+    this.#logger = options.logger ?? console;
+    this.#clock = options.clock ?? systemClock;
+    const report = (error: unknown, connection?: Connection) => this.#report(asError(error), connection);
+    const backplane = options.backplane ?? new MemoryBackplane();
+    this.registry = new Registry({ limits: this.#limits, backplane, report });
+    this.#door = new Door({
+      ...{ app: this, router: this.#router, limits: this.#limits, clock: this.#clock, metrics: this.#metrics, report },
+      opened: (connection) => this.#emit("open", connection),
+      closed: (connection, code, reason) => this.#emit("close", connection, code, reason),
+    });
+    this.#scope = this.#rootScope(options);
+    for (const handlerClass of options.handlers ?? []) this.#addDeclared(handlerClass);
+  }
+
+  /** The routes in the order of their registration. */
+  get routes(): RouteInfo[] {
+    return this.#router.routes.map(({ pattern, name, handlerClass, reader }) => ({
+      ...{ pattern, name, handler: handlerClass.name, reads: reader.method },
+    }));
+  }
+
+  /** Lets `handlerClass` handle every path that fits `pattern`; see {@link Scope.route}. */
+  route<const Pattern extends string, Declared extends object, Parsed extends object = object>(
+    pattern: Pattern,
+    handlerClass: HandlerClass<Declared> & Fitting<Pattern, Declared, Parsed>,
+    options: RouteOptions<Parsed> = {},
+  ): this {
+    this.#scope.declare(pattern, handlerClass, options);
+    return this;
+  }
+
+  /** Groups routes under a prefix; see {@link Scope.scope}. */
+  scope<const Prefix extends string>(
+    prefix: Prefix,
+    build: (scope: Scope<Prefix>) => unknown,
+    options: ScopeOptions = {},
+  ): this {
+    this.#scope.scope<Prefix>(prefix, build, options);
+    return this;
+  }
+
+  channel(name: string): Channel {
+    if (!this.#router.has(name)) throw unknownRoute(name, this.#router.routes);
+    return this.registry.channel(name);
+  }
+
+  url(name: string, params: Readonly<Record<string, string | number | undefined>> = {}): string {
+    return this.#router.url(name, params);
+  }
+
+  status(): Status {
+    return {
+      state: this.#state,
+      ...this.registry.counts,
+      handshakes: this.#door.handshakes,
+      totals: { ...this.#metrics },
+    };
+  }
+
+  on<Name extends keyof AppEvents>(event: Name, listener: (...args: AppEvents[Name]) => void): this {
+    // Node types listeners by a conditional type that it cannot resolve for a generic name.
+    this.#events.on(event, listener as never);
+    return this;
+  }
+
+  off<Name extends keyof AppEvents>(event: Name, listener: (...args: AppEvents[Name]) => void): this {
+    this.#events.off(event, listener as never);
+    return this;
+  }
+
+  /**
+   * Starts a server of the app's own.
+   *
+   * @param port Default: 0, any free one.
+   * @param host Default: every address of this machine.
+   * @throws EnfiladeError `ERR_APP_STATE` when the app listens already or is closed; what Node says of a port in use.
+   */
+  async listen(port = 0, host?: string): Promise<Listening> {
+    this.#assertOpen("listen");
+    if (this.#server !== undefined) throw new EnfiladeError("ERR_APP_STATE", "the app listens already");
+    const { handshakeMs } = this.#limits;
+    const server = createServer({
+      headersTimeout: handshakeMs,
+      requestTimeout: handshakeMs,
+      connectionsCheckingInterval: Math.max(1, handshakeMs / 10),
+    });
+    this.#server = server;
+    try {
+      server.listen(port, host);
+      await once(server, "listening");
+    } catch (error) {
+      this.#server = undefined;
+      throw error;
+    }
+    this.attach(server);
+    return listeningAt(server);
+  }
+
+  /**
+   * Receives the upgrade requests of a server that is there already, such as one for Express or Fastify.
+   *
+   * One that fits no route is left to other listeners if there are any, else it is a 404. The server stays its owner's
+   * to close.
+   *
+   * @throws EnfiladeError `ERR_OPTION` when it is no HTTP server, `ERR_APP_STATE` when the app is closed.
+   */
+  attach(server: HttpServer | HttpsServer): this {
+    this.#assertOpen("be attached");
+    this.#detach.push(attach(server, this.#door, (request, response) => this.handler(request, response)));
+    return this;
+  }
+
+  /**
+   * Answers plain HTTP: 426 on a route; elsewhere it calls `next` if there is one, or else answers 404.
+   *
+   * The app's own server uses it; in another it is mounted as middleware.
+   */
+  readonly handler = (request: IncomingMessage, response: ServerResponse, next?: () => void): void => {
+    const found = this.#door.find(request.url ?? "/");
+    if ("status" in found && next !== undefined) return next();
+    const { status, headers, body } = "status" in found ? found : refusal(426, "This is a WebSocket", upgradeHeaders);
+    response.writeHead(status, { ...headers });
+    response.end(body);
+  };
+
+  /**
+   * Ends it all: new upgrades are refused with 503, every client is closed with 1001, and the app's own server stops.
+   *
+   * Resolves when the last hook is done, or `timeoutMs` are over: then whoever is still there is cut off.
+   *
+   * @param options.timeoutMs Milliseconds for clients to answer and hooks to finish. Default: the limit `closeMs`.
+   */
+  close({ timeoutMs = this.#limits.closeMs }: { readonly timeoutMs?: number } = {}): Promise<void> {
+    this.#closed ??= this.#close(timeoutMs);
+    return this.#closed;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(timeoutMs: number): Promise<void> {
+    this.#state = "closing";
+    this.#door.shut();
+    const stopped = this.#server && stop(this.#server);
+    for (const connection of this.registry.connections) connection.end(CloseCode.goingAway, "server shutting down");
+    const left = await within(this.#clock, timeoutMs, this.#door.emptied());
+    if (left === timeIsUp) this.#logger.warn(`enfilade: not all connections were over after ${timeoutMs} ms; cut off`);
+    this.#door.cut();
+    this.#server?.closeAllConnections();
+    await stopped;
+    for (const detach of this.#detach) detach();
+    this.#state = "closed";
+  }
+
+  #rootScope(options: AppOptions): Scope {
+    const {
+      connectionsMax,
+      connectionsPerAddressMax,
+      roomsMax,
+      handshakeMs,
+      pathBytesMax,
+      pathSegmentsMax,
+      ...limits
+    } = this.#limits;
+    const ground = {
+      prefix: "",
+      gates: [],
+      limits,
+      origins: options.origins ?? "same-host",
+      subprotocols: options.subprotocols ?? [],
+      compression: options.compression ?? false,
+      badMessage: options.badMessage ?? "call",
+    } as const;
+    return new Scope(ground, (route) => this.#add(route));
+  }
+
+  #add(route: Route): void {
+    this.#router.add(route);
+    const { handlerClass, reader } = route;
+    if (reader.ignored.length === 0 || this.#warned.has(handlerClass)) return;
+    this.#warned.add(handlerClass);
+    const ignored = reader.ignored.join(" and ");
+    this.#logger.warn(`enfilade: ${handlerClass.name} reads with ${reader.method}; its ${ignored} is never called`);
+  }
+
+  #addDeclared(handlerClass: HandlerClass): void {
+    const declared = declaredRoutes(handlerClass);
+    for (const { pattern, ...options } of declared) this.#scope.declare(pattern, handlerClass, options);
+    if (declared.length > 0) return;
+    const name = typeof handlerClass === "function" ? handlerClass.name || "a handler" : String(handlerClass);
+    throw new EnfiladeError(
+      "ERR_NO_ROUTE",
+      `${name} has no route: decorate it with @Route("/path"), give it a static route = "/path", or call app.route`,
+    );
+  }
+
+  #assertOpen(what: string): void {
+    if (this.#state !== "open") throw new EnfiladeError("ERR_APP_STATE", `the app is closed and cannot ${what}`);
+  }
+
+  #emit<Name extends keyof AppEvents>(event: Name, ...args: AppEvents[Name]): void {
+    try {
+      this.#events.emit(event, ...(args as never));
+    } catch (error) {
+      this.#logger.error(`enfilade: a listener for "${event}" threw`, error);
+    }
+  }
+
+  #report(error: Error, connection: Connection | undefined): void {
+    if (this.#events.listenerCount("error") > 0) this.#emit("error", error, connection);
+    else this.#logger.error("enfilade:", error);
+  }
+}
+
+type StaticRoute = string | RouteDeclaration | readonly (string | RouteDeclaration)[];
+
+/** The routes of this very class: a subclass inherits neither decorators nor `static route`. */
+function declaredRoutes(handlerClass: HandlerClass & { readonly route?: StaticRoute }): RouteDeclaration[] {
+  if (typeof handlerClass !== "function") return [];
+  const declared = Object.hasOwn(handlerClass, "route") ? (handlerClass.route ?? []) : [];
+  const list: readonly (string | RouteDeclaration)[] = Array.isArray(declared) ? declared : [declared];
+  const fromStatic = list.map((one) => (typeof one === "string" ? { pattern: one } : one));
+  return [...decoratedRoutes(handlerClass), ...fromStatic];
+}
+
+function listeningAt(server: HttpServer): Listening {
+  const address = server.address();
+  // A string would be the path of a pipe, and null a server that does not listen; this one listens on a port.
+  if (address === null || typeof address === "string")
+    throw new EnfiladeError("ERR_APP_STATE", "the server has no port");
+  const { address: host, port } = address;
+  const name = host === "::" || host === "0.0.0.0" ? "localhost" : host.includes(":") ? `[${host}]` : host;
+  return { host, port, url: `ws://${name}:${port}` };
+}
+
+/** Resolves when the server has closed every connection; it takes no new one from now on. */
+async function stop(server: HttpServer): Promise<void> {
+  const closed = once(server, "close");
+  server.close();
+  server.closeIdleConnections();
+  await closed;
+}

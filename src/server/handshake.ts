@@ -1,0 +1,114 @@
+import { randomUUID } from "node:crypto";
+import type { IncomingMessage } from "node:http";
+import type { Duplex } from "node:stream";
+import { type Clock, timeIsUp, within } from "../connection/clock.js";
+import type { Lifetime } from "../connection/lifetime.js";
+import { ConnectionRequest } from "../connection/request.js";
+import { EnfiladeError, HttpError, MessageError } from "../errors.js";
+import type { Application } from "../handler/application.js";
+import { type AnyHandler, bind, type HandlerContext } from "../handler/handler.js";
+import type { RoomPath } from "../wire/path.js";
+import { validate } from "../wire/schema.js";
+import { type Refusal, refusal, refusalOfResponse } from "./refusal.js";
+import type { Match, Route } from "./router.js";
+
+/** An upgrade request that a route was found for. */
+export interface Arrival {
+  readonly incoming: IncomingMessage;
+  readonly socket: Duplex;
+  readonly head: Buffer;
+  readonly match: Match;
+  readonly request: ConnectionRequest;
+}
+
+/** A handler and the context it is bound to. */
+export interface Bound {
+  readonly handler: AnyHandler;
+  readonly context: HandlerContext;
+}
+
+/** A refusal on its way from where it is decided to where it is answered. */
+export class Refused extends Error {
+  constructor(readonly refusal: Refusal) {
+    super(`refused with ${refusal.status}`);
+  }
+}
+
+/**
+ * Makes the handler of an arrival and asks everything that may refuse it before the 101.
+ *
+ * @throws Refused, HttpError, or whatever the application threw.
+ */
+export async function authorize(arrival: Arrival, app: Application, lifetime: Lifetime, clock: Clock): Promise<Bound> {
+  const { headers } = arrival.incoming;
+  const { route, params } = arrival.match;
+  if (!route.allowsOrigin(headers.origin, headers.host)) throw new Refused(refusal(403, "This origin may not connect"));
+  const handler = new route.handlerClass();
+  const context: HandlerContext = {
+    id: randomUUID(),
+    app,
+    request: arrival.request,
+    lifetime,
+    params,
+    user: undefined,
+    connection: undefined,
+    leftRooms: [],
+  };
+  bind(handler, context);
+  if ((await within(clock, route.limits.authorizeMs, ask(route, handler, context))) === timeIsUp) {
+    throw new Refused(busy("Authorization took too long"));
+  }
+  if (!app.registry.hasSpace(arrival.request.path)) throw new Refused(busy("Too many rooms"));
+  return { handler, context };
+}
+
+/** The request of an upgrade; only what is needed of it, so that Node may let the rest go. */
+export function requestOf({ url = "/", headers, socket }: IncomingMessage, path: RoomPath): ConnectionRequest {
+  return new ConnectionRequest({
+    ...{ url, path, headers },
+    remoteAddress: socket.remoteAddress ?? "",
+    secure: "encrypted" in socket,
+  });
+}
+
+/**
+ * By which id a user is addressed; what is no object with an `id` is a user without address.
+ *
+ * @throws EnfiladeError `ERR_USER_ID` when the id is no string: it would never be found under the name it is sent to.
+ */
+export function userId(user: unknown): string | undefined {
+  if (typeof user !== "object" || user === null || !("id" in user)) return undefined;
+  if (typeof user.id === "string") return user.id;
+  throw new EnfiladeError("ERR_USER_ID", `authorize returned a user whose id is a ${typeof user.id}; make it a string`);
+}
+
+/** A refusal that a client may come back after. */
+export function busy(text: string): Refusal {
+  return refusal(503, text, { "retry-after": "5" });
+}
+
+/** The schema of the parameters, then the scopes from the outermost in, then the handler. */
+async function ask(route: Route, handler: AnyHandler, context: HandlerContext): Promise<void> {
+  if (route.params !== undefined) context.params = await validParams(route.params, context.params);
+  for (const gate of route.gates) await admit(context, gate(context.request));
+  if (handler.authorize !== undefined) await admit(context, handler.authorize(context.request));
+}
+
+async function validParams(schema: NonNullable<Route["params"]>, params: unknown): Promise<unknown> {
+  try {
+    return await validate(schema, params);
+  } catch (error) {
+    if (error instanceof MessageError) throw new HttpError(400, "The path has a parameter that is not valid");
+    throw error;
+  }
+}
+
+/** Takes what an `authorize` returned: a refusal, a user, or nothing, which changes nothing. */
+async function admit(context: HandlerContext, answer: unknown): Promise<void> {
+  const user = await answer;
+  if (user instanceof Response) throw new Refused(await refusalOfResponse(user));
+  if (user === undefined) return;
+  // Checked here, where a mistake is still an HTTP answer.
+  userId(user);
+  context.user = user;
+}

@@ -1,0 +1,66 @@
+import type { Backplane } from "../backplane/backplane.js";
+import type { Clock } from "../connection/clock.js";
+import type { Limits } from "../connection/limits.js";
+import { EnfiladeError } from "../errors.js";
+import type { HandlerClass, SharedOptions } from "../handler/route.js";
+import type { Gate } from "./router.js";
+
+/** Where the app writes what nobody listens for; `console` is one. */
+export interface Logger {
+  warn(message: string): void;
+  error(message: string, error: unknown): void;
+}
+
+/** Options of a scope: what they say holds for every route in it. */
+export interface ScopeOptions extends SharedOptions {
+  /**
+   * Demanded before what the handlers of the scope demand, outer scopes first; refuses as a handler's `authorize` does.
+   * What it returns is `this.user` unless the handler's own `authorize` returns something.
+   */
+  readonly authorize?: Gate | undefined;
+}
+
+export interface AppOptions extends Omit<SharedOptions, "limits"> {
+  /** Handler classes that declare their routes, by `@Route` or `static route`. */
+  readonly handlers?: readonly HandlerClass[] | undefined;
+  /** Limits of the app and of each connection; see the table in the README. */
+  readonly limits?: Partial<Limits> | undefined;
+  /** Carries publications between nodes. Default: this node alone. */
+  readonly backplane?: Backplane | undefined;
+  /** Default: `console`. */
+  readonly logger?: Logger | undefined;
+  /** Default: the system's time. */
+  readonly clock?: Clock | undefined;
+}
+
+const shared = ["limits", "origins", "subprotocols", "compression", "badMessage"];
+const known = {
+  "the app": [...shared, "handlers", "backplane", "logger", "clock"],
+  "a scope": [...shared, "authorize"],
+  "a route": [...shared, "name", "params", "closeOnLastRoomLeft"],
+};
+
+/** RFC 6455 4.1: a subprotocol is a token of RFC 9110 5.6.2. */
+const token = /^[!#$%&'*+\-.^_`|~\w]+$/;
+
+/**
+ * Checks options whose mistakes would otherwise show only later, or never.
+ *
+ * @throws EnfiladeError `ERR_OPTION` when a name is unknown here, or a value not of its kind.
+ */
+export function checkOptions(where: keyof typeof known, options: SharedOptions): void {
+  const unknown = Object.keys(options).find((name) => !known[where].includes(name));
+  if (unknown !== undefined) {
+    throw new EnfiladeError("ERR_OPTION", `${where} has no option "${unknown}"; it has: ${known[where].join(", ")}`);
+  }
+  const { badMessage = "call", compression = false, subprotocols = [] } = options;
+  if (badMessage !== "call" && badMessage !== "close") {
+    throw new EnfiladeError("ERR_OPTION", `badMessage takes "call" or "close", got ${JSON.stringify(badMessage)}`);
+  }
+  if (typeof compression !== "boolean") {
+    throw new EnfiladeError("ERR_OPTION", `compression takes a boolean, got ${typeof compression}`);
+  }
+  if (!Array.isArray(subprotocols) || !subprotocols.every((name) => typeof name === "string" && token.test(name))) {
+    throw new EnfiladeError("ERR_OPTION", `subprotocols takes a list of names, got ${JSON.stringify(subprotocols)}`);
+  }
+}

@@ -1,0 +1,109 @@
+import { type ConnectionLimits, mergeLimits } from "../connection/limits.js";
+import { EnfiladeError } from "../errors.js";
+import type { Fitting } from "../handler/decorators.js";
+import { type AnyHandler, WebSocketHandler } from "../handler/handler.js";
+import { type BadMessage, readerOf } from "../handler/reader.js";
+import type { HandlerClass, Origins, RouteOptions, SharedOptions } from "../handler/route.js";
+import { checkOptions, type ScopeOptions } from "./options.js";
+import { originCheck } from "./origin.js";
+import type { Gate, Route } from "./router.js";
+
+/** What holds in a scope, with all defaults filled in. */
+export interface Ground {
+  readonly prefix: string;
+  readonly gates: readonly Gate[];
+  readonly limits: ConnectionLimits;
+  readonly origins: Origins;
+  readonly subprotocols: readonly string[];
+  readonly compression: boolean;
+  readonly badMessage: BadMessage;
+}
+
+/** Routes under a common prefix, with common demands; the app itself is the outermost. */
+export class Scope<Prefix extends string = ""> {
+  readonly #ground: Ground;
+  readonly #register: (route: Route) => void;
+
+  constructor(ground: Ground, register: (route: Route) => void) {
+    this.#ground = ground;
+    this.#register = register;
+  }
+
+  /**
+   * Lets `handlerClass` handle every path that fits `pattern`; the parameters of the scope's prefix are kept.
+   *
+   * @throws EnfiladeError `ERR_ROUTE_PATTERN`, `ERR_ROUTE_CONFLICT`, `ERR_NO_READER`, `ERR_NO_ROUTE` for what is no
+   * handler class, `ERR_OPTION`.
+   */
+  route<const Pattern extends string, Declared extends object, Parsed extends object = object>(
+    pattern: Pattern,
+    handlerClass: HandlerClass<Declared> & Fitting<`${Prefix}${Pattern}`, Declared, Parsed>,
+    options: RouteOptions<Parsed> = {},
+  ): this {
+    this.declare(pattern, handlerClass, options);
+    return this;
+  }
+
+  /**
+   * Groups routes: `build` adds them to a scope below `prefix`, which may have parameters of its own.
+   *
+   * @throws EnfiladeError `ERR_ROUTE_PATTERN` when the prefix does not begin with a slash, `ERR_OPTION`.
+   */
+  scope<const Inner extends string>(
+    prefix: Inner,
+    build: (scope: Scope<`${Prefix}${Inner}`>) => unknown,
+    options: ScopeOptions = {},
+  ): this {
+    checkOptions("a scope", options);
+    const { authorize } = options;
+    if (authorize !== undefined && typeof authorize !== "function") {
+      throw new EnfiladeError("ERR_OPTION", `authorize of a scope takes a function, got ${typeof authorize}`);
+    }
+    const gates = authorize === undefined ? this.#ground.gates : [...this.#ground.gates, authorize];
+    const ground = { ...settle(this.#ground, options), prefix: this.#below(prefix), gates };
+    build(new Scope(ground, this.#register));
+    return this;
+  }
+
+  /** @internal {@link route} for a class that is known only at run time. */
+  declare(pattern: string, handlerClass: HandlerClass, options: RouteOptions): void {
+    checkClass(handlerClass);
+    checkOptions("a route", options);
+    const { limits, origins, subprotocols, compression, badMessage, gates } = settle(this.#ground, options);
+    this.#register({
+      ...{ handlerClass, gates, limits, subprotocols, compression, badMessage },
+      pattern: this.#below(pattern),
+      reader: readerOf(handlerClass as HandlerClass & { readonly prototype: AnyHandler }),
+      allowsOrigin: originCheck(origins),
+      name: options.name,
+      params: options.params,
+      closeOnLastRoomLeft: options.closeOnLastRoomLeft ?? false,
+    });
+  }
+
+  #below(pattern: string): string {
+    if (typeof pattern !== "string" || !pattern.startsWith("/")) {
+      throw new EnfiladeError("ERR_ROUTE_PATTERN", `a route begins with "/", got ${JSON.stringify(pattern)}`);
+    }
+    const { prefix } = this.#ground;
+    return pattern === "/" && prefix !== "" ? prefix : prefix + pattern.replace(/(?<=.)\/$/, "");
+  }
+}
+
+/** `options` laid over what holds in the scope. */
+function settle(ground: Ground, options: SharedOptions): Ground {
+  return {
+    ...ground,
+    limits: mergeLimits(ground.limits, options.limits),
+    origins: options.origins ?? ground.origins,
+    subprotocols: options.subprotocols ?? ground.subprotocols,
+    compression: options.compression ?? ground.compression,
+    badMessage: options.badMessage ?? ground.badMessage,
+  };
+}
+
+function checkClass(handlerClass: HandlerClass): void {
+  if (typeof handlerClass === "function" && handlerClass.prototype instanceof WebSocketHandler) return;
+  const came = typeof handlerClass === "function" ? `"${handlerClass.name}"` : typeof handlerClass;
+  throw new EnfiladeError("ERR_NO_ROUTE", `a route takes a class that extends WebSocketHandler, got ${came}`);
+}

@@ -1,0 +1,50 @@
+import { EnfiladeError } from "../errors.js";
+
+/**
+ * The close codes that this library sends, by name.
+ *
+ * 1000 to 1011 are RFC 6455 7.4.1. Of ours, 4000 to 4499 mean come back, 4500 to 4999 mean do not.
+ */
+export const CloseCode = {
+  /** The handler or the client is done. */
+  normal: 1000,
+  /** The server shuts down. */
+  goingAway: 1001,
+  /** A binary message came where none is read. */
+  unsupportedData: 1003,
+  /** A text message is not JSON, and the handler wants such a client closed. */
+  invalidPayload: 1007,
+  /** A message came in too many fragments. */
+  policyViolation: 1008,
+  /** A message is larger than `messageBytesMax`. */
+  messageTooBig: 1009,
+  /** A hook of the handler threw. */
+  internalError: 1011,
+  /** The client read too slowly: more than `outboxBytesMax` waited for it. */
+  slow: 4008,
+} as const;
+
+/** Never sent (RFC 6455 7.4.1): the peer closed without a code. */
+export const NO_CODE = 1005;
+/** Never sent (RFC 6455 7.4.1): the connection broke without a close frame. */
+export const ABNORMAL = 1006;
+
+/** What a control frame may carry, less the two bytes of the code (RFC 6455 5.5). */
+const reasonBytesMax = 123;
+const encoder = new TextEncoder();
+
+/**
+ * Checks what an application wants to close with; the reason comes back cut to 123 bytes on a character boundary.
+ *
+ * @throws EnfiladeError `ERR_CLOSE_CODE` unless the code is 1000 or from 3000 to 4999 (RFC 6455 7.4.2).
+ */
+export function checkedReason(code: number, reason: string): string {
+  if (!Number.isInteger(code) || (code !== 1000 && (code < 3000 || code > 4999))) {
+    throw new EnfiladeError("ERR_CLOSE_CODE", `close takes 1000 or a code from 3000 to 4999, got ${String(code)}`);
+  }
+  if (typeof reason !== "string") {
+    throw new EnfiladeError("ERR_CLOSE_CODE", `close takes a string as its reason, got ${typeof reason}`);
+  }
+  const { read } = encoder.encodeInto(reason, new Uint8Array(reasonBytesMax));
+  return reason.slice(0, read);
+}

@@ -1,0 +1,28 @@
+const FIN = 0x80;
+
+/** What a data frame of RFC 6455 5.6 carries. */
+export const Opcode = { text: 1, binary: 2 } as const;
+
+/**
+ * A whole, unfragmented and unmasked frame, as a server sends it (RFC 6455 5.2).
+ *
+ * A string is encoded as UTF-8; bytes are copied, so the caller may change them afterwards.
+ */
+export function encodeFrame(data: string | Uint8Array, opcode: number): Uint8Array {
+  const length = typeof data === "string" ? Buffer.byteLength(data) : data.length;
+  const start = length < 126 ? 2 : length < 0x1_0000 ? 4 : 10;
+  const frame = Buffer.allocUnsafe(start + length);
+  frame[0] = FIN | opcode;
+  if (start === 2) {
+    frame[1] = length;
+  } else if (start === 4) {
+    frame[1] = 126;
+    frame.writeUInt16BE(length, 2);
+  } else {
+    frame[1] = 127;
+    frame.writeBigUInt64BE(BigInt(length), 2);
+  }
+  if (typeof data === "string") frame.write(data, start);
+  else frame.set(data, start);
+  return frame;
+}

@@ -1,0 +1,60 @@
+import { EnfiladeError } from "../errors.js";
+import { encodeFrame, Opcode } from "./frame.js";
+
+/** Bytes as users hold them. */
+export type Bytes = Uint8Array | ArrayBuffer | ArrayBufferView;
+
+/** One outgoing message, encoded once for however many receive it. */
+export class Payload {
+  #frame: Uint8Array | undefined;
+
+  private constructor(readonly data: string | Uint8Array) {}
+
+  /** @throws EnfiladeError `ERR_VALUE` when `text` is no string. */
+  static text(text: string): Payload {
+    if (typeof text !== "string") {
+      throw new EnfiladeError("ERR_VALUE", `sendText takes a string, got ${kindOf(text)}; sendJSON takes any value`);
+    }
+    return new Payload(text);
+  }
+
+  /** @throws EnfiladeError `ERR_VALUE` when JSON has no form for `value`, such as `undefined`, a BigInt or a cycle. */
+  static json(value: unknown): Payload {
+    return new Payload(stringify(value));
+  }
+
+  /** @throws EnfiladeError `ERR_VALUE` when `bytes` are none. */
+  static binary(bytes: Bytes): Payload {
+    return new Payload(asBytes(bytes));
+  }
+
+  /** The whole frame; made at the first call, and the same object ever after. */
+  get frame(): Uint8Array {
+    this.#frame ??= encodeFrame(this.data, typeof this.data === "string" ? Opcode.text : Opcode.binary);
+    return this.#frame;
+  }
+}
+
+function stringify(value: unknown): string {
+  let text: string | undefined;
+  try {
+    text = JSON.stringify(value);
+  } catch (error) {
+    throw new EnfiladeError("ERR_VALUE", `sendJSON cannot encode this value: ${String(error)}`, { cause: error });
+  }
+  if (text === undefined) {
+    throw new EnfiladeError("ERR_VALUE", `sendJSON takes a value that JSON can express, got ${kindOf(value)}`);
+  }
+  return text;
+}
+
+function asBytes(bytes: Bytes): Uint8Array {
+  if (bytes instanceof Uint8Array) return bytes;
+  if (bytes instanceof ArrayBuffer) return new Uint8Array(bytes);
+  if (ArrayBuffer.isView(bytes)) return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  throw new EnfiladeError("ERR_VALUE", `sendBinary takes bytes (Uint8Array, ArrayBuffer), got ${kindOf(bytes)}`);
+}
+
+function kindOf(value: unknown): string {
+  return value === null ? "null" : Array.isArray(value) ? "an array" : typeof value;
+}

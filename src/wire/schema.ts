@@ -1,0 +1,27 @@
+import type { StandardSchemaV1 } from "@standard-schema/spec";
+import { MessageError, type MessageIssue } from "../errors.js";
+
+/** A schema of any library that follows Standard Schema (https://standardschema.dev): zod, valibot, arktype and more. */
+export type Schema<Output = unknown> = StandardSchemaV1<unknown, Output>;
+
+/**
+ * What `schema` makes of `value`; a promise if the schema is asynchronous.
+ *
+ * @throws MessageError `ERR_SCHEMA` with its `issues` when `value` does not fit.
+ */
+export function validate<Output>(schema: Schema<Output>, value: unknown): Output | Promise<Output> {
+  const result = schema["~standard"].validate(value);
+  return result instanceof Promise ? result.then(outputOf) : outputOf(result);
+}
+
+function outputOf<Output>(result: StandardSchemaV1.Result<Output>): Output {
+  if (result.issues === undefined) return result.value;
+  const issues = result.issues.map(readIssue);
+  const told = issues.map(({ path, message }) => (path === "" ? message : `${path}: ${message}`));
+  throw new MessageError("ERR_SCHEMA", `the value does not fit its schema: ${told.join("; ")}`, issues);
+}
+
+function readIssue({ path = [], message }: StandardSchemaV1.Issue): MessageIssue {
+  const keys = path.map((part) => String(typeof part === "object" ? part.key : part));
+  return { path: keys.join("."), message };
+}
