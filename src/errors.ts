@@ -8,6 +8,8 @@ export type ErrorCode =
   | "ERR_NO_READER"
   /** A handler class was passed without a route, or one argument of a registration is not what it must be. */
   | "ERR_NO_ROUTE"
+  /** A handler of events has none, or one that no method or more than one would answer. */
+  | "ERR_EVENTS"
   /** A route pattern cannot be read, or cannot be turned into a path. */
   | "ERR_ROUTE_PATTERN"
   /** Two routes match the same paths, or bear the same name. */

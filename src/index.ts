@@ -14,7 +14,9 @@ export {
   type MessageIssue,
 } from "./errors.js";
 export type { Application, Status } from "./handler/application.js";
-export { Route } from "./handler/decorators.js";
+export { On, Route } from "./handler/decorators.js";
+export type { EventDeclaration, EventOptions } from "./handler/event.js";
+export { EventError, EventHandler } from "./handler/events.js";
 export { type Authorized, WebSocketHandler } from "./handler/handler.js";
 export type { BadMessage } from "./handler/reader.js";
 export type { HandlerClass, Origins, RouteDeclaration, RouteOptions, SharedOptions } from "./handler/route.js";

@@ -9,6 +9,17 @@ const tailBytes = 4;
 /** Below it compression saves no packet. */
 const deflateBytesMin = 1024;
 
+/**
+ * The extension offers of a client (RFC 6455 9.1) less those for a smaller window than the shared frames are made with.
+ *
+ * A client that has no other offer goes without compression.
+ */
+export function sharedOffers(offers: string): string | undefined {
+  const fits = (offer: string) => (/server_max_window_bits\s*=\s*"?(\d+)/.exec(offer)?.[1] ?? "15") === "15";
+  const shared = offers.split(",").filter(fits);
+  return shared.length === 0 ? undefined : shared.join(",");
+}
+
 const deflated = new WeakMap<Payload, Uint8Array>();
 
 /**

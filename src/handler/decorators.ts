@@ -1,6 +1,7 @@
 import "reflect-metadata";
 import { EnfiladeError } from "../errors.js";
 import type { RouteParams } from "../wire/pattern.js";
+import type { EventMethod, EventOptions } from "./event.js";
 import type { HandlerClass, RouteDeclaration, RouteOptions } from "./route.js";
 
 const routesKey = Symbol.for("enfilade:routes");
@@ -50,4 +51,61 @@ export function Route<const Pattern extends string, Parsed extends object = obje
 /** The routes that decorators gave to this very class, the topmost first. */
 export function decoratedRoutes(handlerClass: object): readonly RouteDeclaration[] {
   return Reflect.getOwnMetadata(routesKey, handlerClass) ?? [];
+}
+
+const eventKey = Symbol.for("enfilade:event");
+
+/** What a method is marked with. */
+interface EventMark extends EventOptions {
+  readonly event: string | undefined;
+}
+
+/** A method that takes the event's data. */
+type EventTaker<Data> = (data: Data) => unknown;
+
+/** A method decorator of either kind. */
+interface EventDecorator<Data> {
+  // What a legacy decorator is given.
+  <Method extends EventTaker<Data>>(prototype: object, name: string, descriptor: TypedPropertyDescriptor<Method>): void;
+  // What a standard decorator is given.
+  <Method extends EventTaker<Data>>(method: Method, context: ClassMethodDecoratorContext): void;
+}
+
+/**
+ * Has a method of an `EventHandler` answer an event. Works with legacy and with standard decorators.
+ *
+ * @param event Default: the method's name, without a leading `on`: `onJoin` answers `join`.
+ * @throws EnfiladeError `ERR_EVENTS` when it stands on something other than a method.
+ */
+export function On(event?: string): EventDecorator<never>;
+export function On(event: string | undefined, options: { readonly raw: true }): EventDecorator<string>;
+export function On<Data>(event: string | undefined, options: EventOptions<Data>): EventDecorator<Data>;
+export function On<Data>(event?: string, options: EventOptions<Data> = {}): EventDecorator<Data> {
+  return (...args: readonly unknown[]) => {
+    // Of a legacy decorator's arguments the third describes the method; of a standard one's the first is the method.
+    const [first, , descriptor] = args;
+    const method = descriptor === undefined ? first : (descriptor as PropertyDescriptor).value;
+    if (typeof method !== "function")
+      throw new EnfiladeError("ERR_EVENTS", "@On stands on a method of an EventHandler");
+    const mark: EventMark = { ...options, event };
+    Reflect.defineMetadata(eventKey, mark, method);
+  };
+}
+
+/** The marked methods of a class and its parents; a method that overrides a marked one answers for it. */
+export function decoratedEvents(prototype: object): EventMethod[] {
+  const marks = new Map<string, EventMark>();
+  for (let at: object | null = prototype; at !== null; at = Object.getPrototypeOf(at)) {
+    for (const [name, { value }] of Object.entries(Object.getOwnPropertyDescriptors(at))) {
+      const mark: EventMark | undefined =
+        typeof value === "function" ? Reflect.getOwnMetadata(eventKey, value) : undefined;
+      if (mark !== undefined && !marks.has(name)) marks.set(name, mark);
+    }
+  }
+  return [...marks].map(([method, mark]) => ({ ...mark, method, event: mark.event ?? eventName(method) }));
+}
+
+function eventName(method: string): string {
+  const [, first, rest] = /^on([A-Z])(.*)$/s.exec(method) ?? [];
+  return first === undefined ? method : first.toLowerCase() + rest;
 }

@@ -195,10 +195,13 @@ export class App implements Application {
    */
   readonly handler = (request: IncomingMessage, response: ServerResponse, next?: () => void): void => {
     const found = this.#door.find(request.url ?? "/");
-    if ("status" in found && next !== undefined) return next();
-    const { status, headers, body } = "status" in found ? found : refusal(426, "This is a WebSocket", upgradeHeaders);
-    response.writeHead(status, { ...headers });
-    response.end(body);
+    if ("status" in found && next !== undefined) {
+      next();
+    } else {
+      const { status, headers, body } = "status" in found ? found : refusal(426, "This is a WebSocket", upgradeHeaders);
+      response.writeHead(status, { ...headers });
+      response.end(body);
+    }
   };
 
   /**

@@ -3,6 +3,7 @@ import type { Duplex } from "node:stream";
 import { type ServerOptions, type WebSocket, WebSocketServer } from "ws";
 import type { Clock } from "../connection/clock.js";
 import { Connection } from "../connection/connection.js";
+import { sharedOffers } from "../connection/deflate.js";
 import { Lifetime } from "../connection/lifetime.js";
 import type { Limits } from "../connection/limits.js";
 import { Flusher } from "../connection/outbox.js";
@@ -160,6 +161,8 @@ export class Door {
     const { clock, metrics } = this.#parts;
     const { incoming, socket, head, request } = arrival;
     const { route } = arrival.match;
+    const offers = incoming.headers["sec-websocket-extensions"];
+    if (offers !== undefined) incoming.headers["sec-websocket-extensions"] = sharedOffers(offers);
     // The callback is called before handleUpgrade returns, or never.
     this.#serverOf(route).handleUpgrade(incoming, socket, head, (ws: WebSocket) => {
       context.connection = new Connection({
@@ -199,7 +202,7 @@ export class Door {
       maxPayload: messageBytesMax,
       maxFragments: fragmentsMax,
       closeTimeout: closeMs,
-      perMessageDeflate: route.compression && { serverNoContextTakeover: true, serverMaxWindowBits: 15 },
+      perMessageDeflate: route.compression && { serverNoContextTakeover: true },
       // Of what the client offers only what is known here is agreed on.
       handleProtocols: (offered) => route.subprotocols.find((name) => offered.has(name)) ?? false,
     };

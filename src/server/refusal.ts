@@ -38,10 +38,11 @@ export function refuse(
 ): void {
   if (socket.destroyed) return;
   const response = new ServerResponse(incoming);
+  response.shouldKeepAlive = false;
+  // First, since it throws for a header that HTTP does not allow: the socket is then still free for another answer.
+  response.writeHead(status, { ...headers, "content-length": Buffer.byteLength(body) });
   // Node types it for the sockets of its own server; it only writes to what it is given.
   response.assignSocket(socket as Parameters<typeof response.assignSocket>[0]);
-  response.shouldKeepAlive = false;
-  response.writeHead(status, { ...headers, "content-length": Buffer.byteLength(body) });
   response.end(body, () => {
     response.detachSocket(socket as Parameters<typeof response.detachSocket>[0]);
     socket.end();

@@ -1,6 +1,7 @@
 import { type ConnectionLimits, mergeLimits } from "../connection/limits.js";
 import { EnfiladeError } from "../errors.js";
 import type { Fitting } from "../handler/decorators.js";
+import { EventHandler, eventsOf } from "../handler/events.js";
 import { type AnyHandler, WebSocketHandler } from "../handler/handler.js";
 import { type BadMessage, readerOf } from "../handler/reader.js";
 import type { HandlerClass, Origins, RouteOptions, SharedOptions } from "../handler/route.js";
@@ -69,6 +70,7 @@ export class Scope<Prefix extends string = ""> {
   declare(pattern: string, handlerClass: HandlerClass, options: RouteOptions): void {
     checkClass(handlerClass);
     checkOptions("a route", options);
+    if (handlerClass.prototype instanceof EventHandler) eventsOf(handlerClass);
     const { limits, origins, subprotocols, compression, badMessage, gates } = settle(this.#ground, options);
     this.#register({
       ...{ handlerClass, gates, limits, subprotocols, compression, badMessage },

@@ -108,8 +108,8 @@ export class TestClient implements AsyncIterable<Message> {
     }
   }
 
-  /** Starts the closing handshake; resolves when the connection has ended. */
-  close(code = 1000, reason = ""): Promise<Ending> {
+  /** Starts the closing handshake, as a browser does without a code by default; resolves when the connection has ended. */
+  close(code?: number, reason?: string): Promise<Ending> {
     this.#socket.close(code, reason);
     return this.closed;
   }

@@ -1,0 +1,47 @@
+import { type App, roomPath } from "enfilade";
+import { json, type Request, type Response, Router } from "express";
+import { z } from "zod";
+import { chatRoute } from "./chat.js";
+import { Announcement, ChannelName, type FromServer, PersonName, problem } from "./messages.js";
+
+/** Channels that are always on the list. */
+const offered = ["general", "random", "help"];
+const chatPrefix = "/chat/";
+const Entry = z.object({ channel: ChannelName, name: PersonName });
+
+export function createAPI(app: App): Router {
+  const api = Router();
+  api.get("/channels", (_request, response) => response.json(channels(app)));
+  api.get("/status", (_request, response) => response.json(app.status()));
+  api.get("/entry", checkEntry);
+  api.post("/announce", json({ limit: "16kb" }), (request, response) => announce(app, request, response));
+  return api;
+}
+
+/** Channels by name, and how many people are in each. */
+function channels(app: App): { channel: string; people: number }[] {
+  const people = new Map(offered.map((channel) => [channel, 0]));
+  for (const { path, size } of app.registry.rooms) {
+    if (path.startsWith(chatPrefix)) people.set(path.slice(chatPrefix.length), size);
+  }
+  return [...people].map(([channel, count]) => ({ channel, people: count }));
+}
+
+/** Why the door would stay shut: a browser does not tell its page what a WebSocket was refused with. */
+function checkEntry(request: Request, response: Response): void {
+  const entry = Entry.safeParse(request.query);
+  if (entry.success) response.sendStatus(204);
+  else response.status(400).json({ error: problem(entry.error), field: entry.error.issues[0]?.path[0] });
+}
+
+function announce(app: App, request: Request, response: Response): void {
+  const announcement = Announcement.safeParse(request.body);
+  if (!announcement.success) {
+    response.status(400).json({ error: problem(announcement.error) });
+    return;
+  }
+  const { channel, text } = announcement.data;
+  const message: FromServer = { type: "announced", text, at: new Date().toISOString() };
+  app.registry.sendJSONToRoom(roomPath(chatRoute, { channel }), message);
+  response.sendStatus(202);
+}

@@ -1,0 +1,56 @@
+import { fileURLToPath } from "node:url";
+import type { App } from "enfilade";
+import express, { type Express, type NextFunction, type Request, type Response } from "express";
+import { createAPI } from "./api.js";
+
+const publicFolder = fileURLToPath(new URL("public", import.meta.url));
+
+/** Only what comes from here is loaded, and no text ever becomes a script. */
+const contentSecurityPolicy = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self'",
+  "img-src 'self'",
+  "connect-src 'self'",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+  "require-trusted-types-for 'script'",
+  "trusted-types 'none'",
+].join("; ");
+
+/** What answers HTTP: the pages, their files, and the API. */
+export function createSite(app: App): Express {
+  const site = express();
+  site.disable("x-powered-by");
+  site.use(protect);
+  site.get(["/", "/c/:channel"], (_request, response) => response.sendFile("index.html", { root: publicFolder }));
+  site.use(express.static(publicFolder, { index: false }));
+  site.use("/api", createAPI(app));
+  // Tells whoever opens a WebSocket's path with HTTP what it is.
+  site.use(app.handler);
+  site.use((_request, response) => response.status(404).type("text").send("There is no such page."));
+  site.use(answerError);
+  return site;
+}
+
+function protect(_request: Request, response: Response, next: NextFunction): void {
+  response.set({
+    "Content-Security-Policy": contentSecurityPolicy,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+  });
+  next();
+}
+
+/** Express knows an error handler by its four parameters. */
+function answerError(error: unknown, _request: Request, response: Response, _next: NextFunction): void {
+  const status = statusOf(error);
+  if (status >= 500) console.error(error);
+  response.status(status).json({ error: status < 500 ? "The request cannot be read." : "Something went wrong here." });
+}
+
+function statusOf(error: unknown): number {
+  const status = typeof error === "object" && error !== null && "status" in error ? error.status : undefined;
+  return typeof status === "number" && status >= 400 && status < 500 ? status : 500;
+}

@@ -1,0 +1,109 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join, relative, resolve } from "node:path";
+import { describe, expect, it } from "vitest";
+
+const src = resolve(import.meta.dirname, "../src");
+const layers = ["wire", "connection", "backplane", "room", "handler", "server"];
+/** Files at the top that every layer may use, and that use none. */
+const leaves = ["errors.ts", "metrics.ts"];
+const edges = ["testing"];
+
+interface SourceFile {
+  readonly path: string;
+  readonly text: string;
+  /** What it imports: files of the project by their path in src, and packages by their name. */
+  readonly files: readonly string[];
+  readonly packages: readonly string[];
+}
+
+const sources = readdirSync(src, { recursive: true, encoding: "utf8" })
+  .filter((path) => path.endsWith(".ts"))
+  .map(readSource);
+
+function readSource(path: string): SourceFile {
+  const text = readFileSync(join(src, path), "utf8");
+  const specifiers = [
+    ...text.matchAll(/(?:^|\n)(?:import|export)\b[^;]*?from\s+"([^"]+)"|\bimport\s*\(?\s*"([^"]+)"/g),
+  ];
+  const imported = specifiers.map(([, from, bare]) => from ?? bare ?? "");
+  const own = imported.filter((specifier) => specifier.startsWith("."));
+  return {
+    path,
+    text,
+    files: own.map((specifier) => relative(src, resolve(src, dirname(path), specifier)).replace(/\.js$/, ".ts")),
+    packages: imported.filter((specifier) => !specifier.startsWith(".")),
+  };
+}
+
+function folderOf(path: string): string {
+  return path.includes("/") ? path.slice(0, path.indexOf("/")) : "";
+}
+
+function isUpward(from: string, to: string): boolean {
+  if (leaves.includes(to)) return false;
+  if (leaves.includes(from)) return true;
+  const [own, other] = [folderOf(from), folderOf(to)];
+  if (own === other) return false;
+  if (edges.includes(other)) return true;
+  if (from === "index.ts" || edges.includes(own)) return false;
+  return layers.indexOf(other) > layers.indexOf(own) || !layers.includes(other);
+}
+
+/** The first way that leads from a file back to it. */
+function cycleFrom(start: string, seen: readonly string[] = [start]): readonly string[] | undefined {
+  const last = seen.at(-1);
+  for (const next of sources.find(({ path }) => path === last)?.files ?? []) {
+    if (next === start) return [...seen, next];
+    if (seen.includes(next)) continue;
+    const cycle = cycleFrom(start, [...seen, next]);
+    if (cycle !== undefined) return cycle;
+  }
+  return undefined;
+}
+
+describe("the architecture", () => {
+  it("has every source file in a layer, an edge, or at the top as a leaf or the index", () => {
+    const homeless = sources
+      .map(({ path }) => path)
+      .filter((path) => ![...layers, ...edges].includes(folderOf(path)) && ![...leaves, "index.ts"].includes(path));
+    expect(homeless).toEqual([]);
+  });
+
+  it("imports only from the same folder and from folders to the left, types included", () => {
+    const upward = sources.flatMap(({ path, files }) =>
+      files.filter((file) => isUpward(path, file)).map((file) => `${path} imports ${file}`),
+    );
+    expect(upward).toEqual([]);
+    expect(sources.flatMap(({ files }) => files).length).toBeGreaterThan(50);
+  });
+
+  it("has no import cycle", () => {
+    const cycles = sources.flatMap(({ path }) => cycleFrom(path)?.join(" -> ") ?? []);
+    expect(cycles).toEqual([]);
+  });
+
+  it("keeps ws to the server and the test client, and reflect-metadata to the decorators", () => {
+    const usersOf = (name: string) => sources.filter(({ packages }) => packages.includes(name)).map(({ path }) => path);
+    expect(
+      usersOf("ws")
+        .map(folderOf)
+        .every((folder) => folder === "server" || folder === "testing"),
+    ).toBe(true);
+    expect(usersOf("ws").length).toBeGreaterThan(0);
+    expect(usersOf("reflect-metadata")).toEqual(["handler/decorators.ts"]);
+  });
+
+  it("keeps Node's modules out of what is shared with the browser", () => {
+    const wire = sources.filter(({ path }) => folderOf(path) === "wire");
+    expect(wire.flatMap(({ packages }) => packages.filter((name) => name.startsWith("node:")))).toEqual([]);
+    expect(wire.length).toBeGreaterThan(0);
+  });
+
+  it("is drawn in the map, one line for each file", () => {
+    const map = readFileSync(join(src, "README.md"), "utf8");
+    const missing = sources.map(({ path }) => path).filter((path) => !map.includes(`\`${path}\``));
+    expect(missing).toEqual([]);
+    const drawn = [...map.matchAll(/`([\w/]+\.ts)`/g)].map(([, path]) => path ?? "");
+    expect(drawn.filter((path) => !sources.some((source) => source.path === path))).toEqual([]);
+  });
+});

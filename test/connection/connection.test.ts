@@ -1,0 +1,227 @@
+import { describe, expect, it } from "vitest";
+import { z } from "zod";
+import { ConnectionError, WebSocketHandler } from "../../src/index.js";
+import { closes, Mailbox, startWith } from "../support/app.js";
+import { clientFrame, rawConnection } from "../support/raw.js";
+
+/** What a `serve()` told a test. */
+const told = new Mailbox<unknown>();
+
+describe("the custom loop", () => {
+  it("ends on a clean close, and serve() ends the connection with 1000 when it returns", async () => {
+    class Loop extends WebSocketHandler {
+      async serve() {
+        for await (const message of this.connection) {
+          if (message.isText && message.text === "stop") break;
+          this.sendJSON(message.isText ? message.text : [...message.bytes]);
+        }
+        told.put("over");
+      }
+    }
+    told.all.length = 0;
+    const { open, errors } = await startWith("/loop", Loop);
+    const client = await open("/loop");
+    client.sendText("a");
+    client.sendBinary(new Uint8Array([1]));
+    expect([await client.readJSON(), await client.readJSON()]).toEqual(["a", [1]]);
+    client.sendText("stop");
+    expect(await client.closed).toMatchObject({ code: 1000 });
+    await (await open("/loop")).close(4004);
+    expect(await told.have(2)).toEqual(["over", "over"]);
+    expect(errors).toEqual([]);
+  });
+
+  it("throws a ConnectionError when the connection failed; a serve() that ends by it ended normally", async () => {
+    class Loop extends WebSocketHandler {
+      async serve() {
+        try {
+          for await (const message of this.connection) told.put(message.text);
+        } catch (error) {
+          told.put(error);
+          throw error;
+        }
+      }
+    }
+    told.all.length = 0;
+    const { open, errors, port, app } = await startWith("/loop", Loop);
+    const closed = closes(app, 2);
+    (await open("/loop")).terminate();
+    const raw = await rawConnection(port, "/loop");
+    raw.socket.write(Buffer.concat([clientFrame(0x81, "last words"), clientFrame(0x83, "")]));
+    await closed;
+    expect(told.all.filter((one) => one instanceof ConnectionError)).toMatchObject([
+      { code: 1006, clean: false, by: "network" },
+      { code: 1002, clean: false, by: "server", reason: "protocol error" },
+    ]);
+    expect(told.all).toContain("last words");
+    expect(errors).toEqual([]);
+    expect(app.status()).toMatchObject({ connections: 0, rooms: 0 });
+  });
+
+  it("reads messages, texts and JSON one by one; what does not fit rejects that one read", async () => {
+    const Order = z.object({ dish: z.string(), count: z.coerce.number() });
+    class Waiter extends WebSocketHandler {
+      async serve() {
+        for (let round = 0; round < 5; round += 1) {
+          const order = await this.connection.readJSON(Order).catch((error: unknown) => error);
+          told.put(order);
+        }
+        told.put(await this.connection.readText().catch((error: unknown) => error));
+        told.put(await this.connection.readText());
+        told.put(await this.connection.readJSON());
+        told.put(await this.connection.read().catch((error: unknown) => error));
+        told.put(await this.connection.read().catch((error: unknown) => error));
+      }
+    }
+    told.all.length = 0;
+    const client = await (await startWith("/waiter", Waiter)).open("/waiter");
+    client.sendJSON({ dish: "soup", count: "2" });
+    client.sendText("{");
+    client.sendJSON({ dish: 7, count: 1 });
+    client.sendBinary(new Uint8Array(1));
+    client.sendJSON({ dish: "tea", count: 1 });
+    client.sendBinary(new Uint8Array(1));
+    client.sendText("plain");
+    client.sendJSON([1]);
+    await client.close(4010, "sated");
+    expect(await told.have(10)).toMatchObject([
+      { dish: "soup", count: 2 },
+      { code: "ERR_BAD_JSON" },
+      { code: "ERR_SCHEMA", issues: [{ path: "dish", message: expect.any(String) }] },
+      { code: "ERR_NOT_TEXT" },
+      { dish: "tea", count: 1 },
+      { code: "ERR_NOT_TEXT" },
+      "plain",
+      [1],
+      { code: 4010, reason: "sated", clean: true, by: "client" },
+      { code: 4010, reason: "sated", clean: true, by: "client" },
+    ]);
+  });
+
+  it("refuses a second read at once, and a read beside onMessage", async () => {
+    class Greedy extends WebSocketHandler {
+      async serve() {
+        const first = this.connection.read();
+        told.put(await this.connection.read().catch((error: unknown) => error));
+        told.put((await first).text);
+      }
+    }
+    class Beside extends WebSocketHandler {
+      async onMessage() {
+        told.put(await this.connection.read().catch((error: unknown) => error));
+      }
+    }
+    told.all.length = 0;
+    (await (await startWith("/greedy", Greedy)).open("/greedy")).sendText("one");
+    expect(await told.have(2)).toMatchObject([{ code: "ERR_READING" }, "one"]);
+    (await (await startWith("/beside", Beside)).open("/beside")).sendText("one");
+    expect(await told.have(3)).toMatchObject([
+      {},
+      {},
+      { code: "ERR_READING", message: expect.stringContaining("serve()") },
+    ]);
+  });
+
+  it("reports what serve() throws, and closes with 1011", async () => {
+    class Broken extends WebSocketHandler {
+      async serve() {
+        await this.connection.read();
+        throw new Error("broken");
+      }
+    }
+    const { open, errors } = await startWith("/broken", Broken);
+    const client = await open("/broken");
+    client.sendText("x");
+    expect(await client.closed).toMatchObject({ code: 1011, reason: "internal error" });
+    expect(errors).toMatchObject([{ message: "broken" }]);
+  });
+
+  it("ends at once when the server closes the connection elsewhere", async () => {
+    class Loop extends WebSocketHandler {
+      async serve() {
+        told.put("reading");
+        for await (const message of this.connection) told.put(message.text);
+        told.put("over");
+      }
+    }
+    told.all.length = 0;
+    const { open, app } = await startWith("/loop", Loop);
+    const client = await open("/loop");
+    await told.have(1);
+    app.registry.connections[0]?.close(4000);
+    expect(await told.have(2)).toEqual(["reading", "over"]);
+    expect(await client.closed).toMatchObject({ code: 4000 });
+  });
+});
+
+describe("closing a connection", () => {
+  it("delivers first what was sent before, and nothing that is sent after", async () => {
+    class Last extends WebSocketHandler {
+      onMessage() {
+        for (let n = 0; n < 100; n += 1) this.sendJSON(n);
+        this.close(4000, "done");
+        this.sendText("never");
+        this.close(4001, "never");
+      }
+    }
+    const client = await (await startWith("/last", Last)).open("/last");
+    client.sendText("");
+    const seen: unknown[] = [];
+    for await (const message of client) seen.push(message.json());
+    expect(seen).toEqual(Array.from({ length: 100 }, (_, n) => n));
+    expect(await client.closed).toMatchObject({ code: 4000, reason: "done" });
+  });
+
+  it("ends with the close code even when the client never answers, after closeMs", async () => {
+    class Quiet extends WebSocketHandler {
+      onMessage() {
+        this.close(4000, "answer me");
+      }
+      override onClose(code: number, reason: string) {
+        told.put([code, reason]);
+      }
+    }
+    told.all.length = 0;
+    const { port, app } = await startWith("/quiet", Quiet, { limits: { closeMs: 50 } });
+    const client = await rawConnection(port, "/quiet");
+    const [connection] = app.registry.connections;
+    client.socket.write(clientFrame(0x81, "x"));
+    expect(await told.have(1)).toEqual([[4000, "answer me"]]);
+    expect(await connection?.ended).toEqual({ code: 4000, reason: "answer me", clean: false, by: "server" });
+  });
+
+  it("on request lets the handler finish with what has come, reply, and then closes", async () => {
+    class Polite extends WebSocketHandler {
+      async onMessage(text: string) {
+        if (text === "1") this.connection.requestClose(4002, "after you");
+        await new Promise((resolve) => setImmediate(resolve));
+        this.sendText(`did ${text}`);
+      }
+    }
+    const { open } = await startWith("/polite", Polite);
+    const client = await open("/polite");
+    client.sendText("1");
+    expect(await client.readText()).toBe("did 1");
+    expect(await client.closed).toMatchObject({ code: 4002, reason: "after you" });
+  });
+});
+
+describe("flushed() and bufferedBytes", () => {
+  it("tell when what was sent has left the process", async () => {
+    class Big extends WebSocketHandler {
+      async onMessage() {
+        this.sendBinary(new Uint8Array(50_000));
+        told.put(this.connection.bufferedBytes);
+        await this.connection.flushed();
+        told.put(this.connection.bufferedBytes);
+      }
+    }
+    told.all.length = 0;
+    const client = await (await startWith("/big", Big)).open("/big");
+    client.sendText("");
+    expect((await client.readBinary()).length).toBe(50_000);
+    const [before, after] = await told.have(2);
+    expect(before).toBe(50_004);
+    expect(after).toBe(0);
+  });
+});

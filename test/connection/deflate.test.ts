@@ -1,0 +1,69 @@
+import { once } from "node:events";
+import { describe, expect, it } from "vitest";
+import { WebSocket } from "ws";
+import { WebSocketHandler } from "../../src/index.js";
+import { startWith } from "../support/app.js";
+
+class Echo extends WebSocketHandler {
+  onMessage(text: string) {
+    this.sendTextToThisRoom(text);
+  }
+  override onBinary(bytes: Uint8Array) {
+    this.sendBinaryToThisRoom(bytes);
+  }
+}
+
+const long = "hello, compression! ".repeat(1_000);
+
+describe("compression", () => {
+  it("is agreed on when the app and the client want it, and shrinks what is large", async () => {
+    const { url, app } = await startWith("/echo", Echo, { compression: true });
+    const client = new WebSocket(`${url}/echo`);
+    await once(client, "open");
+    expect(client.extensions).toBe("permessage-deflate");
+    client.send(long);
+    const [data] = await once(client, "message");
+    expect(String(data)).toBe(long);
+    client.send(Buffer.from(long));
+    const [bytes, isBinary] = await once(client, "message");
+    expect([String(bytes), isBinary]).toEqual([long, true]);
+    client.send("short");
+    expect(String((await once(client, "message"))[0])).toBe("short");
+    app.registry.connections[0]?.sendText(long);
+    expect(app.registry.connections[0]?.bufferedBytes).toBeLessThan(long.length / 20);
+    client.terminate();
+  });
+
+  it("reaches members with and without it in one room", async () => {
+    const { open } = await startWith("/echo", Echo, { compression: true });
+    const squeezed = await open("/echo", { compression: true });
+    const plain = await open("/echo");
+    plain.sendText(long);
+    squeezed.sendText(`${long}!`);
+    const texts = [await squeezed.readText(), await squeezed.readText()];
+    expect(texts.sort()).toEqual([long, `${long}!`]);
+    expect([await plain.readText(), await plain.readText()].sort()).toEqual([long, `${long}!`]);
+  });
+
+  it("is off by default, and declines a window that is smaller than the shared frames use", async () => {
+    const off = await startWith("/echo", Echo);
+    const plain = new WebSocket(`${off.url}/echo`);
+    await once(plain, "open");
+    expect(plain.extensions).toBe("");
+    plain.terminate();
+    const on = await startWith("/echo", Echo, { compression: true });
+    const small = new WebSocket(`${on.url}/echo`, { perMessageDeflate: { serverMaxWindowBits: 9 } });
+    await once(small, "open");
+    expect(small.extensions).toBe("");
+    small.send(long);
+    expect(String((await once(small, "message"))[0])).toBe(long);
+    small.terminate();
+  });
+
+  it("does not get around the limit of a message: it counts the inflated bytes", async () => {
+    const { open } = await startWith("/echo", Echo, { compression: true, limits: { messageBytesMax: 10_000 } });
+    const client = await open("/echo", { compression: true });
+    client.sendText(long);
+    expect(await client.closed).toMatchObject({ code: 1009 });
+  });
+});

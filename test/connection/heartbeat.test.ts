@@ -1,0 +1,94 @@
+import { once } from "node:events";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { WebSocket } from "ws";
+import { WebSocketHandler } from "../../src/index.js";
+import { ManualClock } from "../../src/testing/index.js";
+import { Mailbox, startWith } from "../support/app.js";
+import { clientFrame, rawConnection } from "../support/raw.js";
+
+const heartbeatMs = 1_000;
+
+class Listener extends WebSocketHandler {
+  static readonly told = new Mailbox<unknown>();
+  onMessage(text: string | undefined, error?: Error) {
+    Listener.told.put(text ?? error);
+  }
+  override onClose(code: number) {
+    Listener.told.put(code);
+  }
+}
+
+async function scene(limits: { heartbeatMs: number | false } = { heartbeatMs }) {
+  Listener.told.all.length = 0;
+  const clock = new ManualClock();
+  const running = await startWith("/listener", Listener, { clock, limits });
+  return { ...running, clock, told: Listener.told };
+}
+
+describe("the heartbeat", () => {
+  it("ends a silent connection after two intervals, with 1006, and not before", async () => {
+    const { port, clock, told, app } = await scene();
+    const client = await rawConnection(port, "/listener");
+    client.socket.write(clientFrame(0x81, "hello"));
+    await told.have(1);
+    clock.advance(2 * heartbeatMs - 1);
+    expect(app.status().connections).toBe(1);
+    clock.advance(1);
+    expect(await told.have(3)).toMatchObject(["hello", { code: 1006, clean: false, by: "network" }, 1006]);
+    const received = await client.ended;
+    expect(received.subarray(-2)).toEqual(Buffer.from([0x89, 0]));
+    expect(app.status().connections).toBe(0);
+  });
+
+  it.each([
+    ["a message", clientFrame(0x81, "x")],
+    ["a ping", clientFrame(0x89, "")],
+    ["an unasked pong", clientFrame(0x8a, "")],
+    ["part of a message", clientFrame(0x81, "xxxxxxxx").subarray(0, 9)],
+  ])("takes %s for a sign of life", async (_name, bytes) => {
+    const { port, clock, told, app } = await scene();
+    const client = await rawConnection(port, "/listener");
+    const alive = app.registry.connections[0];
+    for (const piece of bytes) {
+      clock.advance(0.9 * heartbeatMs);
+      client.socket.write(Buffer.of(piece));
+      await received(port, told);
+    }
+    clock.advance(heartbeatMs);
+    expect(alive?.open).toBe(true);
+  });
+
+  it("pings a client that is silent, and its pong keeps it", async () => {
+    const { url, clock, app } = await scene();
+    const client = new WebSocket(`${url}/listener`);
+    onTestFinished(() => client.terminate());
+    await once(client, "open");
+    for (let beat = 0; beat < 5; beat += 1) {
+      const pinged = once(client, "ping");
+      clock.advance(heartbeatMs);
+      await pinged;
+      // The pong was sent before this text, and is heard before it.
+      client.send(String(beat));
+      await Listener.told.have(beat + 1);
+    }
+    expect(app.status().connections).toBe(1);
+  });
+
+  it("never pings when it is off", async () => {
+    const { port, clock, app, told } = await scene({ heartbeatMs: false });
+    const client = await rawConnection(port, "/listener");
+    clock.advance(1_000_000);
+    client.socket.write(clientFrame(0x81, "still here"));
+    expect(await told.have(1)).toEqual(["still here"]);
+    expect(app.status().connections).toBe(1);
+  });
+});
+
+/** Resolves when the server has read what was sent before on any connection of this process. */
+async function received(port: number, told: Mailbox<unknown>): Promise<void> {
+  const probe = await rawConnection(port, "/listener");
+  const count = told.all.length;
+  probe.socket.write(clientFrame(0x81, "probe"));
+  await told.have(count + 1);
+  probe.socket.destroy();
+}

@@ -1,0 +1,89 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, it } from "vitest";
+import * as enfilade from "../src/index.js";
+import * as testing from "../src/testing/index.js";
+
+it("exports exactly the public values", () => {
+  expect(Object.keys(enfilade).sort()).toEqual([
+    "App",
+    "CloseCode",
+    "ConnectionError",
+    "EnfiladeError",
+    "EventError",
+    "EventHandler",
+    "HttpError",
+    "MemoryBackplane",
+    "MessageError",
+    "On",
+    "Route",
+    "WebSocketHandler",
+    "defaultLimits",
+    "roomPath",
+  ]);
+  expect(Object.keys(testing).sort()).toEqual(["ManualClock", "TestClient", "connect", "connectURL"]);
+});
+
+it("exports exactly the public types", () => {
+  const index = readFileSync(join(import.meta.dirname, "../src/index.ts"), "utf8");
+  const types = [...index.matchAll(/export (type )?\{([^}]*)\}/g)].flatMap(([, allTypes, names]) =>
+    (names ?? "")
+      .split(",")
+      .map((name) => name.trim())
+      .filter((name) => name !== "" && (allTypes !== undefined || name.startsWith("type ")))
+      .map((name) => name.replace(/^type /, "")),
+  );
+  expect(types.sort()).toEqual([
+    "Address",
+    "AppEvents",
+    "AppOptions",
+    "Application",
+    "Authorized",
+    "Backplane",
+    "BadMessage",
+    "Bytes",
+    "Channel",
+    "Clock",
+    "Connection",
+    "ConnectionLimits",
+    "ConnectionRequest",
+    "Deliver",
+    "Ending",
+    "ErrorCode",
+    "EventDeclaration",
+    "EventOptions",
+    "Except",
+    "HandlerClass",
+    "Limits",
+    "Listening",
+    "Logger",
+    "Message",
+    "MessageIssue",
+    "Origins",
+    "PathParams",
+    "Payload",
+    "Publication",
+    "Registry",
+    "Room",
+    "RoomPath",
+    "RouteDeclaration",
+    "RouteInfo",
+    "RouteOptions",
+    "RouteParams",
+    "Schema",
+    "Scope",
+    "ScopeOptions",
+    "SendOptions",
+    "SharedOptions",
+    "Status",
+    "Timer",
+    "Topic",
+    "User",
+  ]);
+});
+
+it("offers each entry of the package with its types first", () => {
+  const { exports } = JSON.parse(readFileSync(join(import.meta.dirname, "../package.json"), "utf8"));
+  expect(Object.keys(exports)).toEqual([".", "./testing", "./package.json"]);
+  for (const entry of [exports["."], exports["./testing"]]) expect(Object.keys(entry)[0]).toBe("types");
+});

@@ -1,0 +1,226 @@
+import { describe, expect, it } from "vitest";
+import { z } from "zod";
+import { App, EventError, EventHandler, HttpError, On, Route, WebSocketHandler } from "../../src/index.js";
+import type { TestClient } from "../../src/testing/index.js";
+import { closes, start, startWith } from "../support/app.js";
+
+const Join = z.object({ name: z.string().min(1) });
+
+@Route("/golem/:room")
+class Golem extends EventHandler {
+  #name = "";
+
+  @On("join", { schema: Join })
+  enter({ name }: z.output<typeof Join>) {
+    this.#name = name;
+    this.emitToThisRoom("joined", { name }, { except: this });
+    return { size: this.room.size };
+  }
+
+  @On()
+  onMsg(text: string) {
+    this.emitToThisRoom("msg", { from: this.#name, text });
+  }
+
+  @On("leave")
+  onLeave() {
+    this.emitToThisRoom("left", { name: this.#name }, { except: this });
+    this.leave(this.request.path);
+  }
+
+  @On("raw", { raw: true })
+  onRaw(text: string) {
+    return { text };
+  }
+
+  @On("none")
+  async onNone() {
+    return undefined;
+  }
+
+  @On("late", { schema: z.string().refine(async (text) => text !== "bad", "must not be bad") })
+  onLate(text: string) {
+    return text;
+  }
+
+  @On("full")
+  onFull() {
+    throw new EventError("full", "the room is full");
+  }
+
+  @On("boom")
+  onBoom() {
+    throw new Error("secret");
+  }
+}
+
+async function ask(client: TestClient, message: unknown): Promise<unknown> {
+  client.sendJSON(message);
+  return client.readJSON();
+}
+
+describe("events", () => {
+  it("are joined, messaged and left by name, and an empty room is cleaned up", async () => {
+    const { app, open } = await start(new App({ handlers: [Golem] }));
+    const [ann, bob, cid] = [await open("/golem/x"), await open("/golem/x"), await open("/golem/x")];
+    expect(await ask(ann, { event: "join", data: { name: "ann" }, id: 1 })).toEqual({ id: 1, data: { size: 3 } });
+    expect(await bob.readJSON()).toEqual({ event: "joined", data: { name: "ann" } });
+    expect(await ask(bob, { event: "msg", data: "hi" })).toEqual({ event: "msg", data: { from: "", text: "hi" } });
+    ann.sendJSON({ event: "leave" });
+    expect([await cid.readJSON(), await cid.readJSON(), await cid.readJSON()]).toEqual([
+      { event: "joined", data: { name: "ann" } },
+      { event: "msg", data: { from: "", text: "hi" } },
+      { event: "left", data: { name: "ann" } },
+    ]);
+    expect(app.registry.room("/golem/x").size).toBe(2);
+    const closed = closes(app, 3);
+    for (const client of [ann, bob, cid]) client.terminate();
+    await closed;
+    expect(app.status()).toMatchObject({ connections: 0, rooms: 0 });
+  });
+
+  it("answer a request with what the method returns, raw, parsed or nothing", async () => {
+    const client = await (await start(new App({ handlers: [Golem] }))).open("/golem/x");
+    expect(await ask(client, { event: "raw", data: { a: [1] }, id: "r" })).toEqual({
+      id: "r",
+      data: { text: '{"a":[1]}' },
+    });
+    expect(await ask(client, { event: "none", id: 0 })).toEqual({ id: 0, data: null });
+    expect(await ask(client, { event: "late", data: "good", id: 2 })).toEqual({ id: 2, data: "good" });
+  });
+
+  it("answer what cannot be answered with an error, never in silence, and the connection goes on", async () => {
+    const client = await (await start(new App({ handlers: [Golem] }))).open("/golem/x");
+    const errors = [
+      [
+        { event: "nothing", id: 1 },
+        { id: 1, error: { code: "unknown_event", message: "there is no such event" } },
+      ],
+      [{ event: "nothing" }, { event: "nothing", error: { code: "unknown_event", message: "there is no such event" } }],
+      [
+        { event: "constructor", id: 2 },
+        { id: 2, error: { code: "unknown_event" } },
+      ],
+      [
+        { event: "__proto__", id: 3 },
+        { id: 3, error: { code: "unknown_event" } },
+      ],
+      [
+        { event: "onJSON", id: 3 },
+        { id: 3, error: { code: "unknown_event" } },
+      ],
+      [
+        { event: "join", data: { name: 7 }, id: 4 },
+        { id: 4, error: { code: "bad_data", issues: [{ path: "name" }] } },
+      ],
+      [{ event: "join" }, { event: "join", error: { code: "bad_data" } }],
+      [
+        { event: "late", data: "bad", id: 5 },
+        { id: 5, error: { code: "bad_data", issues: [{ message: "must not be bad" }] } },
+      ],
+      [
+        { event: "full", id: 6 },
+        { id: 6, error: { code: "full", message: "the room is full" } },
+      ],
+      [
+        { event: 7, id: 7 },
+        { id: 7, error: { code: "bad_message" } },
+      ],
+      [null, { error: { code: "bad_message" } }],
+      [[1], { error: { code: "bad_message" } }],
+    ];
+    for (const [message, answer] of errors) expect(await ask(client, message)).toMatchObject(answer as object);
+    client.sendText("{");
+    expect(await client.readJSON()).toEqual({ error: { code: "bad_json", message: "the message is not JSON" } });
+    expect(await ask(client, { event: "none", id: 8 })).toEqual({ id: 8, data: null });
+  });
+
+  it("tell the client of our own fault without a word of why, then close with 1011", async () => {
+    const { open, errors } = await start(new App({ handlers: [Golem] }));
+    const client = await open("/golem/x");
+    expect(await ask(client, { event: "boom", id: 1 })).toEqual({
+      id: 1,
+      error: { code: "internal", message: "internal error" },
+    });
+    expect(await client.closed).toMatchObject({ code: 1011, reason: "internal error" });
+    expect(errors.map(({ message }) => message)).toEqual(["secret"]);
+  });
+
+  it("may be declared without decorators, inherited, and sent everywhere", async () => {
+    class Base extends EventHandler {
+      static events: Record<string, string | { method: string; schema?: typeof Join }> = {
+        one: "first",
+        two: { method: "second", schema: Join },
+      };
+      override authorize() {
+        const id = this.query.get("as");
+        if (id === null) throw new HttpError(401);
+        return { id };
+      }
+      first(data: unknown) {
+        this.emit("me", data);
+        this.emitToRoom("/elsewhere", "nobody");
+        this.emitToUser("ann", "user", data);
+        this.emitToAll("all", data);
+      }
+      second({ name }: { name: string }) {
+        return name;
+      }
+    }
+    class Derived extends Base {
+      @On("three")
+      third() {
+        return 3;
+      }
+      override second({ name }: { name: string }) {
+        return name.toUpperCase();
+      }
+    }
+    const { open } = await startWith("/derived", Derived);
+    const ann = await open("/derived?as=ann");
+    ann.sendJSON({ event: "one", data: 1 });
+    expect([await ann.readJSON(), await ann.readJSON(), await ann.readJSON()]).toEqual([
+      ...[
+        { event: "me", data: 1 },
+        { event: "user", data: 1 },
+        { event: "all", data: 1 },
+      ],
+    ]);
+    expect(await ask(ann, { event: "two", data: { name: "x" }, id: 1 })).toEqual({ id: 1, data: "X" });
+    expect(await ask(ann, { event: "three", id: 2 })).toEqual({ id: 2, data: 3 });
+  });
+
+  it("are checked at registration: nothing is dropped from the table in silence", () => {
+    class None extends EventHandler {}
+    class Missing extends EventHandler {
+      static events = { join: "onJoin" };
+    }
+    class Twice extends EventHandler {
+      static events = { join: "one" };
+      one() {
+        return 1;
+      }
+      @On("join")
+      two() {
+        return 2;
+      }
+    }
+    class Torn extends EventHandler {
+      @On("x", { schema: z.string(), raw: true })
+      x() {
+        return 1;
+      }
+    }
+    const register = (handlerClass: typeof None) => () => new App().route("/x", handlerClass);
+    expect(register(None)).toThrow(/None answers no event: mark a method with @On\(\)/);
+    expect(register(Missing)).toThrow(/"join" of Missing names "onJoin", which is no method of it/);
+    expect(register(Twice)).toThrow(/"join" of Twice is answered by two and by one/);
+    expect(register(Torn)).toThrow(/has a schema and is raw/);
+    class Plain extends WebSocketHandler {
+      onMessage() {
+        return 1;
+      }
+    }
+    expect(register(Plain as unknown as typeof None)).not.toThrow();
+  });
+});

@@ -1,0 +1,239 @@
+import { describe, expect, it } from "vitest";
+import {
+  App,
+  type AppOptions,
+  type Authorized,
+  HttpError,
+  type ScopeOptions,
+  WebSocketHandler,
+} from "../../src/index.js";
+import { ManualClock } from "../../src/testing/index.js";
+import { Mailbox, start, startWith } from "../support/app.js";
+import { answerTo, rawClient, upgradeRequest } from "../support/raw.js";
+
+/** A handler that lets in whom `decide` lets in. */
+function gated(decide: (query: URLSearchParams) => Authorized<unknown>) {
+  return class Gated extends WebSocketHandler {
+    override authorize() {
+      return decide(this.query);
+    }
+    override onConnect() {
+      this.sendJSON({ user: this.user ?? null });
+    }
+    onMessage(text: string) {
+      this.sendText(text);
+    }
+  };
+}
+
+class Echo extends WebSocketHandler {
+  onMessage(text: string) {
+    this.sendText(text);
+  }
+}
+
+describe("authorize", () => {
+  it.each([
+    ["HttpError", () => Promise.reject(new HttpError(403, "members only", { headers: { "x-why": "1" } })), 403],
+    ["a plain HttpError", () => Promise.reject(new HttpError(418)), 418],
+    ["a Response", () => new Response("moved", { status: 307, headers: { location: "/b", "set-cookie": "a=b" } }), 307],
+  ])("refuses with the status and body of %s", async (_name, decide, status) => {
+    const { open, errors, app } = await startWith("/x", gated(decide));
+    const refused = await open("/x").catch((error: unknown) => error);
+    // A redirect is no error of HTTP, so the test client has no HttpError for it.
+    if (status < 400) expect(refused).toBeInstanceOf(RangeError);
+    else expect(refused).toMatchObject({ status });
+    expect(errors).toEqual([]);
+    expect(app.status()).toMatchObject({ connections: 0, handshakes: 0, totals: { refused: 1 } });
+  });
+
+  it("answers with a whole HTTP response, and ends the connection", async () => {
+    const Members = gated(
+      () => new Response("moved", { status: 307, headers: { location: "/b", "set-cookie": "a=b" } }),
+    );
+    const { port } = await startWith("/x", Members);
+    const answer = await answerTo(port, upgradeRequest("/x"));
+    const [head = "", body] = answer.split("\r\n\r\n");
+    expect(head.split("\r\n")[0]).toBe("HTTP/1.1 307 Temporary Redirect");
+    expect(head.toLowerCase()).toMatch(/location: \/b/);
+    expect(head.toLowerCase()).toMatch(/set-cookie: a=b/);
+    expect(head.toLowerCase()).toMatch(/content-length: 5/);
+    expect(head.toLowerCase()).toMatch(/connection: close/);
+    expect(body).toBe("moved");
+  });
+
+  it("lets in with what it returns as the user, also after a while", async () => {
+    const { open, app } = await startWith(
+      "/x",
+      gated(async (query) => ({ id: query.get("as") ?? "?", since: 1 })),
+    );
+    const client = await open("/x?as=ann");
+    expect(await client.readJSON()).toEqual({ user: { id: "ann", since: 1 } });
+    expect(app.registry.user("ann").size).toBe(1);
+  });
+
+  it("refuses with 503 past authorizeMs, and never opens what comes later", async () => {
+    const clock = new ManualClock();
+    const asked = new Mailbox<() => void>();
+    const Slow = gated(() => new Promise((resolve) => asked.put(() => resolve({ id: "late" }))));
+    const { open, app } = await startWith("/x", Slow, { clock, limits: { authorizeMs: 300 } });
+    const opening = open("/x").catch((error: unknown) => error);
+    const [answer] = await asked.have(1);
+    expect(app.status()).toMatchObject({ handshakes: 1, connections: 0 });
+    clock.advance(300);
+    expect(await opening).toMatchObject({ status: 503, message: "Authorization took too long" });
+    answer?.();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(app.status()).toMatchObject({ handshakes: 0, connections: 0, rooms: 0, totals: { opened: 0 } });
+  });
+
+  it("survives a client that resets the connection meanwhile, and tells by this.signal", async () => {
+    const told = new Mailbox<unknown>();
+    class Waits extends WebSocketHandler {
+      override async authorize() {
+        told.put("asked");
+        await new Promise((resolve) => this.signal.addEventListener("abort", resolve));
+        told.put("aborted");
+        return { id: "nobody" };
+      }
+      override onConnect() {
+        told.put("connected");
+      }
+      override onClose() {
+        told.put("closed");
+      }
+      onMessage() {
+        told.put("message");
+      }
+    }
+    const { port, app, errors } = await startWith("/x", Waits);
+    const client = await rawClient(port);
+    client.socket.write(upgradeRequest("/x"));
+    await told.have(1);
+    client.socket.resetAndDestroy();
+    expect(await told.have(2)).toEqual(["asked", "aborted"]);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(app.status()).toMatchObject({ connections: 0, handshakes: 0, totals: { opened: 0 } });
+    expect([told.all, errors]).toEqual([["asked", "aborted"], []]);
+  });
+
+  it("answers 500 to a user whose id is no string, and says so to the app", async () => {
+    const { open, errors } = await startWith(
+      "/x",
+      gated(() => ({ id: 7 })),
+    );
+    await expect(open("/x")).rejects.toMatchObject({ status: 500, message: "Internal Server Error" });
+    expect(errors).toMatchObject([{ code: "ERR_USER_ID", message: expect.stringContaining("make it a string") }]);
+  });
+
+  it("answers 500 when it refuses with a header that HTTP does not allow", async () => {
+    const Bad = gated(() => Promise.reject(new HttpError(403, "no", { headers: { "x-bad": "a\r\nx: b" } })));
+    const { port, errors } = await startWith("/x", Bad);
+    expect(await answerTo(port, upgradeRequest("/x"))).toMatch(/^HTTP\/1.1 500 /);
+    expect(errors).toHaveLength(1);
+  });
+
+  it("is asked of the scopes first, from the outermost in", async () => {
+    const told: string[] = [];
+    const asks = (name: string, answer?: unknown): ScopeOptions => ({
+      authorize: (request) => {
+        told.push(`${name} ${request.path}`);
+        if (request.query.get("refuse") === name) throw new HttpError(402, name);
+        return answer;
+      },
+    });
+    const Own = gated((query) => {
+      told.push("handler");
+      return query.has("own") ? { id: "own" } : undefined;
+    });
+    const app = new App().scope(
+      "/api",
+      (api) => api.scope("/v1", (v1) => v1.route("/x", Own), asks("inner", { id: "inner" })),
+      asks("outer", { id: "outer" }),
+    );
+    const { open } = await start(app);
+    expect(await (await open("/api/v1/x")).readJSON()).toEqual({ user: { id: "inner" } });
+    expect(await (await open("/api/v1/x?own")).readJSON()).toEqual({ user: { id: "own" } });
+    await expect(open("/api/v1/x?refuse=outer")).rejects.toMatchObject({ status: 402, message: "outer" });
+    expect(told.slice(-1)).toEqual(["outer /api/v1/x"]);
+    expect(told.slice(0, 3)).toEqual(["outer /api/v1/x", "inner /api/v1/x", "handler"]);
+  });
+});
+
+describe("the origin of a page", () => {
+  const host = "chat.example:8080";
+  async function statusFor(options: AppOptions, origin: string | undefined): Promise<string> {
+    const { port } = await startWith("/x", Echo, options);
+    const client = await rawClient(port);
+    client.socket.write(upgradeRequest("/x", { Host: host, Origin: origin }));
+    await client.received("\r\n\r\n");
+    client.socket.destroy();
+    return (await client.ended).toString("latin1").slice(9, 12);
+  }
+
+  it.each([
+    ["none, so no browser", undefined, "101"],
+    ["the same host", "http://chat.example:8080", "101"],
+    ["the same host in other letters", "http://CHAT.example:8080", "101"],
+    ["another port", "http://chat.example", "403"],
+    ["another host", "https://evil.example:8080", "403"],
+    ["a host that begins alike", "http://chat.example:8080.evil.example", "403"],
+    ["null, as from a sandbox", "null", "403"],
+    ["nonsense", "http://", "403"],
+    ["another scheme", "file://chat.example:8080", "403"],
+  ])("that is %s is answered by default as it should be", async (_name, origin, status) => {
+    expect(await statusFor({}, origin)).toBe(status);
+  });
+
+  it("may be on a list, be decided, or not matter", async () => {
+    expect(await statusFor({ origins: ["https://app.example/"] }, "https://app.example")).toBe("101");
+    expect(await statusFor({ origins: ["https://app.example"] }, `http://${host}`)).toBe("403");
+    expect(await statusFor({ origins: (origin) => origin.endsWith(".example") }, "https://b.example")).toBe("101");
+    expect(await statusFor({ origins: "*" }, "https://evil.test")).toBe("101");
+    expect(await statusFor({ origins: "*" }, "null")).toBe("101");
+  });
+
+  it.each([["example.com"], [7], [["example.com"]]])("cannot be configured as %j", (origins) => {
+    expect(() => new App({ origins: origins as unknown as readonly string[] }).route("/x", Echo)).toThrow(
+      expect.objectContaining({ code: "ERR_OPTION", message: expect.stringContaining("https://example.com") }),
+    );
+  });
+});
+
+describe("subprotocols", () => {
+  it("are agreed on by the server's preference; what it does not know is never echoed", async () => {
+    const { open } = await startWith("/x", Echo, { subprotocols: ["chat.v2", "chat.v1"] });
+    expect((await open("/x", { protocols: ["other", "chat.v1", "chat.v2"] })).protocol).toBe("chat.v2");
+    expect((await open("/x", { protocols: [] })).protocol).toBe("");
+    const { port } = await startWith("/x", Echo);
+    const client = await rawClient(port);
+    client.socket.write(upgradeRequest("/x", { "Sec-WebSocket-Protocol": "secret-token, chat" }));
+    await client.received("\r\n\r\n");
+    client.socket.destroy();
+    const answer = (await client.ended).toString("latin1").toLowerCase();
+    expect(answer).toMatch(/^http\/1.1 101/);
+    expect(answer).not.toMatch(/sec-websocket-protocol|secret-token/);
+  });
+});
+
+describe("limits of who may come", () => {
+  it("refuse past connectionsMax with 503, and past connectionsPerAddressMax with 429, until one has gone", async () => {
+    const all = await startWith("/x", Echo, { limits: { connectionsMax: 1 } });
+    const first = await all.open("/x");
+    await expect(all.open("/x")).rejects.toMatchObject({ status: 503, headers: { "retry-after": "5" } });
+    const gone = new Promise((resolve) => all.app.on("close", resolve));
+    first.terminate();
+    await gone;
+    await new Promise((resolve) => setImmediate(resolve));
+    expect((await all.open("/x")).protocol).toBe("");
+    const each = await startWith("/x", Echo, { limits: { connectionsPerAddressMax: 1 } });
+    await each.open("/x");
+    await expect(each.open("/x")).rejects.toMatchObject({ status: 429 });
+  });
+
+  it("cut off a client that does not finish its request within handshakeMs", async () => {
+    const { port } = await startWith("/x", Echo, { limits: { handshakeMs: 100 } });
+    const answer = await answerTo(port, upgradeRequest("/x").slice(0, 40));
+    expect(answer).toMatch(/^HTTP\/1.1 408 /);
+  });
+});
