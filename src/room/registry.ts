@@ -4,7 +4,7 @@ import type { Connection } from "../connection/connection.js";
 import { EnfiladeError } from "../errors.js";
 import { type PathLimits, type RoomPath, roomName } from "../wire/path.js";
 import { type Bytes, Payload } from "../wire/payload.js";
-import { Channel, type Except, type Post, type SendOptions, User } from "./address.js";
+import { Channel, type Except, type SendOptions, User } from "./address.js";
 import { Audience } from "./audience.js";
 import { Room } from "./room.js";
 
@@ -40,7 +40,7 @@ interface RegistryEvents {
 const nobody: readonly string[] = [];
 
 /** All connections of this node, grouped by path: the way to send from code outside handlers. */
-export class Registry implements Post {
+export class Registry {
   readonly #parts: RegistryParts;
   readonly #connections = new Map<string, Connection>();
   readonly #memberships = new Map<Connection, Membership>();

@@ -1,0 +1,107 @@
+import { execFile } from "node:child_process";
+import { copyFile, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+
+const run = promisify(execFile);
+const root = resolve(import.meta.dirname, "..");
+const versions: Record<string, string> = JSON.parse(await readFile(join(root, "package.json"), "utf8")).devDependencies;
+
+/** An empty project with the packed library in it, as a user has it. */
+let project = "";
+
+beforeAll(async () => {
+  project = await mkdtemp(join(tmpdir(), "enfilade-package-"));
+  // What `npm test` has built before is what is packed: a build of its own would pull dist from under other tests.
+  const { stdout } = await run("npm", ["pack", "--ignore-scripts", "--json", "--pack-destination", project], {
+    cwd: root,
+  });
+  const [{ filename }] = JSON.parse(stdout);
+  await writeFile(join(project, "package.json"), JSON.stringify({ name: "user", type: "module", private: true }));
+  const tools = ["typescript", "tsx", "@types/node"].map((name) => `${name}@${versions[name]}`);
+  const quiet = ["--no-audit", "--no-fund", "--prefer-offline"];
+  await run("npm", ["install", ...quiet, join(project, filename), ...tools], { cwd: project });
+  await copyFile(join(root, "test/package/plain.js"), join(project, "plain.js"));
+  await copyFile(join(root, "test/package/decorated.ts"), join(project, "decorated.ts"));
+}, 180_000);
+
+afterAll(async () => {
+  await rm(project, { recursive: true, force: true });
+});
+
+/** What a program of the project prints. */
+async function outputOf(command: string, ...args: string[]): Promise<string> {
+  const { stdout } = await run(command, args, { cwd: project }).catch((error: { stdout?: string; stderr?: string }) => {
+    throw new Error(`${command} ${args.join(" ")} failed:\n${error.stdout ?? ""}${error.stderr ?? ""}`, {
+      cause: error,
+    });
+  });
+  return stdout;
+}
+
+function bin(name: string): string {
+  return join(project, "node_modules/.bin", name);
+}
+
+const decoratedOutput = [
+  '{"channel":"general","message":"hello"}',
+  '{"id":1,"data":42}',
+  "/chat/:channel /talk/:channel /events",
+  "",
+].join("\n");
+
+describe("the packed library in an empty project", () => {
+  it("works from JavaScript", async () => {
+    expect(await outputOf(process.execPath, "plain.js")).toBe('{"channel":"general","message":"hello"}\n');
+  });
+
+  it.each([
+    ["legacy", { experimentalDecorators: true }],
+    ["legacy, with emitted metadata", { experimentalDecorators: true, emitDecoratorMetadata: true }],
+    ["standard", {}],
+  ])("works from TypeScript with %s decorators, its own types checked", async (name, options) => {
+    const outDir = `out-${name.replace(/\W+/g, "-")}`;
+    const compilerOptions = {
+      ...{
+        target: "es2022",
+        module: "nodenext",
+        strict: true,
+        noImplicitOverride: true,
+        exactOptionalPropertyTypes: true,
+      },
+      ...{ skipLibCheck: false, types: ["node"], outDir, rootDir: "." },
+      ...options,
+    };
+    await writeFile(join(project, "tsconfig.json"), JSON.stringify({ compilerOptions, files: ["decorated.ts"] }));
+    await outputOf(bin("tsc"), "-p", ".");
+    expect(await outputOf(process.execPath, `${outDir}/decorated.js`)).toBe(decoratedOutput);
+  });
+
+  it.each([[{}], [{ experimentalDecorators: true }]])("works through tsx with %j", async (compilerOptions) => {
+    await writeFile(join(project, "tsconfig.json"), JSON.stringify({ compilerOptions }));
+    expect(await outputOf(bin("tsx"), "decorated.ts")).toBe(decoratedOutput);
+  });
+
+  it("runs the first handler of the README as it is pasted, and its client", async () => {
+    const readme = await readFile(join(root, "README.md"), "utf8");
+    const [server, client] = [...readme.matchAll(/```(?:ts|js)\n([\s\S]*?)```/g)].map(([, code]) => code ?? "");
+    const pasted = `${server?.replace("listen(8000)", "listen(0)")}
+import { connect } from "enfilade/testing";
+const client = await connect(app, "/chat/general");
+client.sendJSON("hello");
+console.log(JSON.stringify((await client.readJSON()).message));
+await app.close();`;
+    await writeFile(join(project, "pasted.ts"), pasted);
+    expect(await outputOf(bin("tsx"), "pasted.ts")).toMatch(/"hello"\n$/);
+    expect(client).toContain("new WebSocket(");
+  });
+
+  it("contains what it needs and nothing else", async () => {
+    const { stdout } = await run("npm", ["pack", "--ignore-scripts", "--dry-run", "--json"], { cwd: root });
+    const [{ files }] = JSON.parse(stdout);
+    const folders = new Set(files.map(({ path }: { path: string }) => path.split("/")[0]));
+    expect([...folders].sort()).toEqual(["CHANGELOG.md", "LICENSE", "README.md", "dist", "package.json", "src"]);
+  });
+});
