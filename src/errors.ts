@@ -40,8 +40,8 @@ export type ErrorCode =
   | "ERR_ROOMS_MAX"
   /** No more rooms for this connection. */
   | "ERR_JOINS_MAX"
-  /** `authorize` returned a user whose `id` is no string. */
-  | "ERR_USER_ID"
+  /** `authorize` returned what is no user, or one whose `id` is no string; or a message is for such a one. */
+  | "ERR_USER"
   /** The app is closed, or listens already. */
   | "ERR_APP_STATE";
 

@@ -48,6 +48,7 @@ export class Connection implements AsyncIterable<Message> {
   readonly #resolveEnded: (ending: Ending) => void;
   #ending: Ending | undefined;
   #closing = false;
+  #abandoned = false;
   #closeTimer: Timer | undefined;
 
   constructor({ id, request, user, lifetime, limits, clock, flusher, metrics, transport }: ConnectionParts) {
@@ -61,10 +62,16 @@ export class Connection implements AsyncIterable<Message> {
     const { promise, resolve } = deferred<Ending>();
     this.ended = promise;
     this.#resolveEnded = resolve;
-    this.#inbox = new Inbox({ inboxMessagesMax: limits.inboxMessagesMax, hold: (held) => this.#hold(held) });
+    this.#inbox = new Inbox({
+      inboxMessagesMax: limits.inboxMessagesMax,
+      inboxBytesMax: limits.inboxMessagesMax * limits.messageBytesMax,
+      hold: (held) => this.#hold(held),
+      overflowed: () => this.#flooded(),
+    });
     this.#transport = transport({
       message: (message) => this.#receive(message),
       heard: () => this.#heartbeat?.heard(),
+      closing: () => this.#outbox.flush(),
       failed: (code, reason) => this.#failed(code, reason),
       ended: (code, reason) => this.#ended(code, reason),
     });
@@ -136,23 +143,20 @@ export class Connection implements AsyncIterable<Message> {
    * @throws ConnectionError (as a rejection) when the connection has ended; `clean` tells whether in agreement.
    * @throws EnfiladeError `ERR_READING` (as a rejection) when the library, or another read, waits for messages.
    */
-  async read(): Promise<Message> {
-    const message = await this.#inbox.take();
-    if (message === undefined) throw this.#error();
-    return message;
+  read(): Promise<Message> {
+    return handled(this.#read());
   }
 
   /** The next message, which must be text: a binary one rejects this read with a `MessageError` and is used up. */
-  async readText(): Promise<string> {
-    return (await this.read()).text;
+  readText(): Promise<string> {
+    return handled(this.#read().then((message) => message.text));
   }
 
   /** The next message parsed, and checked if there is a schema; what fails rejects this read and is used up. */
   readJSON(): Promise<unknown>;
   readJSON<Output>(schema: Schema<Output>): Promise<Output>;
-  async readJSON<Output>(schema?: Schema<Output>): Promise<unknown> {
-    const message = await this.read();
-    return schema === undefined ? message.json() : message.json(schema);
+  readJSON<Output>(schema?: Schema<Output>): Promise<unknown> {
+    return handled(this.#read().then((message) => (schema === undefined ? message.json() : message.json(schema))));
   }
 
   /** Messages until the connection ends: after a clean close the loop is over, after any other it throws `ConnectionError`. */
@@ -217,6 +221,23 @@ export class Connection implements AsyncIterable<Message> {
     return this.#ending;
   }
 
+  /** @internal The handler is over: nothing more is read for it. */
+  abandon(): void {
+    this.#abandoned = true;
+    this.#inbox.discard();
+  }
+
+  /** @internal */
+  get abandoned(): boolean {
+    return this.#abandoned;
+  }
+
+  async #read(): Promise<Message> {
+    const message = await this.#inbox.take();
+    if (message === undefined) throw this.#error();
+    return message;
+  }
+
   #receive(message: Message): void {
     this.#metrics.received += 1;
     this.#heartbeat?.heard();
@@ -240,6 +261,12 @@ export class Connection implements AsyncIterable<Message> {
   /** The transport has closed already: the peer broke the protocol or a limit. */
   #failed(code: number, reason: string): void {
     this.#fail({ code, reason, clean: false, by: "server" });
+  }
+
+  /** A chunk of compressed messages held more than may wait, however fast the socket was paused. */
+  #flooded(): void {
+    this.#fail({ code: CloseCode.policyViolation, reason: "too many messages at once", clean: false, by: "server" });
+    this.#transport.close(CloseCode.policyViolation, "too many messages at once");
   }
 
   #overflowed(): void {
@@ -286,4 +313,15 @@ export class Connection implements AsyncIterable<Message> {
     // The inbox ends only after the ending was set; until then nobody is told that there is no message.
     return new ConnectionError(this.#ending ?? { code: ABNORMAL, reason: "", clean: false, by: "network" });
   }
+}
+
+/**
+ * The same promise, whose rejection ends no process when nobody awaits it yet.
+ *
+ * A read may be begun before other work and awaited after it; that the client leaves meanwhile must not count as a fault
+ * that nobody handled.
+ */
+function handled<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => undefined);
+  return promise;
 }

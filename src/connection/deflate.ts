@@ -16,8 +16,11 @@ const deflateBytesMin = 1024;
  */
 export function sharedOffers(offers: string): string | undefined {
   const fits = (offer: string) => (/server_max_window_bits\s*=\s*"?(\d+)/.exec(offer)?.[1] ?? "15") === "15";
-  const shared = offers.split(",").filter(fits);
-  return shared.length === 0 ? undefined : shared.join(",");
+  const shared = offers
+    .split(",")
+    .map((offer) => offer.trim())
+    .filter(fits);
+  return shared.length === 0 ? undefined : shared.join(", ");
 }
 
 const deflated = new WeakMap<Payload, Uint8Array>();

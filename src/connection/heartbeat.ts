@@ -32,7 +32,7 @@ export class Heartbeat {
     this.#heardAt = this.#clock.now();
   }
 
-  /** While the socket is paused by us nothing can be heard, so silence says nothing. */
+  /** While the socket is paused by us nothing can be heard: silence says nothing, and TCP has to find out by our pings. */
   hold(held: boolean): void {
     this.#held = held;
     this.heard();
@@ -54,7 +54,7 @@ export class Heartbeat {
       return;
     }
     const pinged = silentMs >= this.#intervalMs;
-    if (pinged) this.#transport.ping();
+    if (pinged || this.#held) this.#transport.ping();
     this.#timer = this.#checkIn(Math.max(1, (pinged ? 2 : 1) * this.#intervalMs - silentMs));
   }
 

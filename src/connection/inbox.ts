@@ -3,8 +3,11 @@ import type { Message } from "../wire/message.js";
 
 export interface InboxParts {
   readonly inboxMessagesMax: number;
+  /** Past it the sender is a flood: what it sent last is not taken any more. */
+  readonly inboxBytesMax: number;
   /** Called when the socket has to stop, and when it may go on. */
   readonly hold: (held: boolean) => void;
+  readonly overflowed: () => void;
 }
 
 interface Reader {
@@ -17,11 +20,12 @@ interface Reader {
  * Messages of one connection on their way to whoever reads them: in order, one at a time, none dropped.
  *
  * Past the mark the socket is paused. What one chunk of the socket still held comes all the same, so the mark may be
- * passed by what fits into a chunk (64 KiB).
+ * passed by what fits into a chunk (64 KiB). Since that may be inflated to a thousand times as much, bytes are bounded too.
  */
 export class Inbox {
   readonly #parts: InboxParts;
   #waiting: Message[] = [];
+  #waitingBytes = 0;
   #reader: Reader | undefined;
   #taker: ((message: Message | undefined) => void) | undefined;
   #busy = false;
@@ -35,9 +39,11 @@ export class Inbox {
   push(message: Message): void {
     if (this.#ended) return;
     this.#waiting.push(message);
+    this.#waitingBytes += message.bytes.length;
     if (this.#taker !== undefined) this.#give(this.#taker);
     else if (this.#reader !== undefined) this.#drain(this.#reader);
     if (!this.#held && this.#waiting.length >= this.#parts.inboxMessagesMax) this.#hold(true);
+    if (this.#waitingBytes > this.#parts.inboxBytesMax) this.#parts.overflowed();
   }
 
   /** No more will come. What waits is still read. */
@@ -52,6 +58,7 @@ export class Inbox {
   /** No more will come, and what waits is let go. */
   discard(): void {
     this.#waiting = [];
+    this.#waitingBytes = 0;
     this.#release();
     this.end();
   }
@@ -68,7 +75,7 @@ export class Inbox {
     if (this.#taker !== undefined) {
       return Promise.reject(reading("another read of this connection is not done; await it first"));
     }
-    const message = this.#waiting.shift();
+    const message = this.#next();
     this.#release();
     if (message !== undefined || this.#ended) return Promise.resolve(message);
     return new Promise((resolve) => {
@@ -90,7 +97,7 @@ export class Inbox {
 
   #drain(reader: Reader): void {
     while (!this.#busy) {
-      const message = this.#waiting.shift();
+      const message = this.#next();
       if (message === undefined) break;
       this.#busy = true;
       try {
@@ -115,7 +122,13 @@ export class Inbox {
 
   #give(taker: (message: Message | undefined) => void): void {
     this.#taker = undefined;
-    taker(this.#waiting.shift());
+    taker(this.#next());
+  }
+
+  #next(): Message | undefined {
+    const message = this.#waiting.shift();
+    if (message !== undefined) this.#waitingBytes -= message.bytes.length;
+    return message;
   }
 
   #release(): void {

@@ -65,6 +65,9 @@ const timerMsMax = 0x7fff_ffff;
  * @throws EnfiladeError `ERR_OPTION` when a name is unknown here, or a value no positive whole number of its kind.
  */
 export function mergeLimits<T extends ConnectionLimits>(base: T, changes: Partial<T> = {}): T {
+  if (typeof changes !== "object" || changes === null) {
+    throw new EnfiladeError("ERR_OPTION", `limits takes an object, got ${String(changes)}`);
+  }
   const given = Object.entries(changes).filter(([, value]) => value !== undefined);
   for (const [name, value] of given) checkLimit(name, value, base);
   // Object.fromEntries forgets the names; each of them was found in `base`, and its value checked.

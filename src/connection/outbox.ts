@@ -121,8 +121,9 @@ export class Outbox {
 
   /** Takes no more; calls `done` once what was pushed before is handed over to the socket. */
   finish(done: () => void): void {
-    if (!this.#shut) this.flush();
+    // Shut first: what was accepted before a close is not refused for its size any more.
     this.#shut = true;
+    this.flush();
     if (this.#backlog.length === 0) done();
     else this.#finished = done;
   }

@@ -47,7 +47,9 @@ export class ConnectionRequest implements RequestParts {
     for (const [name, value] of Object.entries(this.headers)) {
       for (const one of Array.isArray(value) ? value : [value ?? ""]) headers.append(name, one);
     }
-    const origin = `${this.secure ? "https" : "http"}://${this.headers.host ?? "localhost"}`;
+    // Only the host of the Host header: with more in it, it would stand before the path and change what the path is.
+    const base = `${this.secure ? "https" : "http"}://${this.headers.host ?? "localhost"}`;
+    const { origin } = new URL(URL.canParse(base) ? base : "http://localhost");
     return new Request(origin + this.url, { headers });
   }
 }

@@ -31,6 +31,8 @@ export interface TransportEvents {
   message(message: Message): void;
   /** A control frame came. */
   heard(): void;
+  /** The close frame is about to be sent: what is sent from now on comes too late. */
+  closing(): void;
   /** The peer broke the protocol or a limit; the transport closes with this code. */
   failed(code: number, reason: string): void;
   /** The socket is gone. `code` is 1006 when the peer sent no close frame. Called once, and nothing after it. */

@@ -6,18 +6,20 @@ import type { HandlerClass, RouteDeclaration, RouteOptions } from "./route.js";
 
 const routesKey = Symbol.for("enfilade:routes");
 
+/** What a route hands to its class: what its `params` schema returns, or else what the pattern yields. */
+type Yielded<Pattern extends string, Parsed extends object> = object extends Parsed ? RouteParams<Pattern> : Parsed;
+
 /**
- * The parameters that a route hands to its class, where they fit what the class declares.
+ * Asks nothing more of a class whose declared parameters the route yields, and the impossible of any other.
  *
- * With a `params` schema they are what the schema returns, else what the pattern yields.
+ * A class that declares no parameters of its own fits every route.
  */
-export type Fitting<Pattern extends string, Declared extends object, Parsed extends object> = (
-  object extends Parsed
-    ? RouteParams<Pattern>
-    : Parsed
-) extends Declared
-  ? HandlerClass<Declared>
-  : HandlerClass<object extends Parsed ? RouteParams<Pattern> : Parsed>;
+export type Fitting<Pattern extends string, Declared extends object, Parsed extends object> =
+  Readonly<Record<string, string | undefined>> extends Declared
+    ? unknown
+    : Yielded<Pattern, Parsed> extends Declared
+      ? unknown
+      : { readonly "this route yields": Yielded<Pattern, Parsed> };
 
 /**
  * Gives a handler class a route; several may be stacked. Works with legacy and with standard decorators.
@@ -35,7 +37,7 @@ export function Route<const Pattern extends string, Parsed extends object = obje
   pattern: Pattern,
   options: RouteOptions<Parsed> = {},
 ): <Declared extends object>(
-  handlerClass: HandlerClass<Declared> & Fitting<Pattern, Declared, Parsed>,
+  handlerClass: HandlerClass<Declared> & NoInfer<Fitting<Pattern, Declared, Parsed>>,
   context?: ClassDecoratorContext,
 ) => void {
   return (handlerClass, context) => {

@@ -76,8 +76,8 @@ export abstract class WebSocketHandler<
   /**
    * Decides whether the client comes in, before the upgrade. What it returns is `this.user`.
    *
-   * To refuse, throw `HttpError(401)` or return a `Response`. Anything else that is thrown answers 500, and so does a
-   * user whose `id` is no string; past `authorizeMs` the answer is 503. Two handlers may share it by inheritance.
+   * To refuse, throw `HttpError(401)` or return a `Response`. Anything else that is thrown answers 500, and so do `false`,
+   * `null`, and a user whose `id` is no string; past `authorizeMs` the answer is 503. Two handlers may share it by inheritance.
    */
   authorize?(request: ConnectionRequest): Authorized<User>;
 

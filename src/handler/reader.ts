@@ -89,7 +89,7 @@ async function readEach(
 ): Promise<void> {
   await connection.each(read);
   const { ending } = connection;
-  if (ending !== undefined && !ending.clean) await failed(new ConnectionError(ending));
+  if (ending !== undefined && !ending.clean && !connection.abandoned) await failed(new ConnectionError(ending));
 }
 
 function binaryReader(handler: AnyHandler, connection: Connection): (message: Message) => unknown {

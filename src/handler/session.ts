@@ -31,6 +31,7 @@ export async function runSession(parts: SessionParts): Promise<void> {
   const life = live(parts).catch((error) => fail(parts, error));
   // A handler that hangs must not keep its rooms: when the connection has ended, it has closeMs to finish.
   await Promise.race([life, connection.ended.then(() => within(clock, closeMs, life))]);
+  connection.abandon();
   context.leftRooms = registry.exit(connection);
   const { code, reason } = await connection.ended;
   await guarded(parts, () => handler.onClose?.(code, reason));
@@ -38,7 +39,7 @@ export async function runSession(parts: SessionParts): Promise<void> {
 
 async function live({ handler, connection, reader, badMessage }: SessionParts): Promise<void> {
   await handler.onConnect?.();
-  await reader.read(handler, connection, badMessage);
+  if (!connection.abandoned) await reader.read(handler, connection, badMessage);
   connection.finish();
 }
 

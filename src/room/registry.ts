@@ -1,4 +1,3 @@
-import { EventEmitter } from "node:events";
 import type { Backplane, Topic } from "../backplane/backplane.js";
 import type { Connection } from "../connection/connection.js";
 import { EnfiladeError } from "../errors.js";
@@ -6,6 +5,7 @@ import { type PathLimits, type RoomPath, roomName } from "../wire/path.js";
 import { type Bytes, Payload } from "../wire/payload.js";
 import { Channel, type Except, type SendOptions, User } from "./address.js";
 import { Audience } from "./audience.js";
+import { Notifier } from "./notifier.js";
 import { Room } from "./room.js";
 
 export interface RegistryParts {
@@ -45,12 +45,13 @@ export class Registry {
   readonly #connections = new Map<string, Connection>();
   readonly #memberships = new Map<Connection, Membership>();
   readonly #audiences = new Map<Topic, Audience>();
-  readonly #events = new EventEmitter<RegistryEvents>();
+  readonly #events: Notifier<RegistryEvents>;
   #roomCount = 0;
   #userCount = 0;
 
   constructor(parts: RegistryParts) {
     this.#parts = parts;
+    this.#events = new Notifier(parts.report);
     parts.backplane.start((topic, publication) => this.#audiences.get(topic)?.send(publication));
   }
 
@@ -96,14 +97,13 @@ export class Registry {
     return { connections: this.#connections.size, rooms: this.#roomCount, users: this.#userCount };
   }
 
-  on<Name extends keyof RegistryEvents>(event: Name, listener: (...args: RegistryEvents[Name]) => void): this {
-    // Node types listeners by a conditional type that it cannot resolve for a generic name.
-    this.#events.on(event, listener as never);
+  on<Name extends keyof RegistryEvents>(event: Name, listener: (...args: RegistryEvents[Name]) => unknown): this {
+    this.#events.on(event, listener);
     return this;
   }
 
-  off<Name extends keyof RegistryEvents>(event: Name, listener: (...args: RegistryEvents[Name]) => void): this {
-    this.#events.off(event, listener as never);
+  off<Name extends keyof RegistryEvents>(event: Name, listener: (...args: RegistryEvents[Name]) => unknown): this {
+    this.#events.off(event, listener);
     return this;
   }
 
@@ -244,7 +244,7 @@ export class Registry {
     this.#audiences.set(topic, audience);
     this.#parts.backplane.open(topic);
     this.#count(topic, 1);
-    if (isRoom(topic)) this.#emit("room", topic);
+    if (isRoom(topic)) this.#events.tell("room", new Room(topic, this));
   }
 
   #remove(topic: Topic, connection: Connection): void {
@@ -255,20 +255,12 @@ export class Registry {
     this.#audiences.delete(topic);
     this.#parts.backplane.close(topic);
     this.#count(topic, -1);
-    if (isRoom(topic)) this.#emit("room-empty", topic);
+    if (isRoom(topic)) this.#events.tell("room-empty", new Room(topic, this));
   }
 
   #count(topic: Topic, change: 1 | -1): void {
     if (isRoom(topic)) this.#roomCount += change;
     else if (topic.startsWith("user:")) this.#userCount += change;
-  }
-
-  #emit(event: keyof RegistryEvents, path: RoomPath): void {
-    try {
-      this.#events.emit(event, new Room(path, this));
-    } catch (error) {
-      this.#parts.report(error);
-    }
   }
 }
 
@@ -287,7 +279,7 @@ function topicsOf({ channel, userId }: Entry): Topic[] {
 function userTopic(user: string | { readonly id: string }): Topic {
   const id: unknown = typeof user === "string" ? user : user?.id;
   if (typeof id === "string") return `user:${id}`;
-  throw new EnfiladeError("ERR_USER_ID", `a user is an id or an object with one, a string; got ${typeof id}`);
+  throw new EnfiladeError("ERR_USER", `a user is an id or an object with one, a string; got ${typeof id}`);
 }
 
 function exceptedIds(except: Except | undefined): readonly string[] {

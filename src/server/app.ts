@@ -1,4 +1,4 @@
-import { EventEmitter, once } from "node:events";
+import { once } from "node:events";
 import { createServer, type Server as HttpServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { Server as HttpsServer } from "node:https";
 import { MemoryBackplane } from "../backplane/memory.js";
@@ -11,12 +11,13 @@ import { decoratedRoutes, type Fitting } from "../handler/decorators.js";
 import type { HandlerClass, RouteDeclaration, RouteOptions } from "../handler/route.js";
 import { Metrics } from "../metrics.js";
 import type { Channel } from "../room/address.js";
+import { Notifier } from "../room/notifier.js";
 import { Registry } from "../room/registry.js";
 import { CloseCode } from "../wire/closeCodes.js";
-import { attach, upgradeHeaders } from "./attachment.js";
+import { attach } from "./attachment.js";
 import { Door } from "./door.js";
 import { type AppOptions, checkOptions, type Logger, type ScopeOptions } from "./options.js";
-import { refusal } from "./refusal.js";
+import { refusal, upgradeHeaders } from "./refusal.js";
 import { type Route, Router, unknownRoute } from "./router.js";
 import { Scope } from "./scope.js";
 
@@ -61,7 +62,7 @@ export class App implements Application {
   readonly #limits: Limits;
   readonly #logger: Logger;
   readonly #clock: Clock;
-  readonly #events = new EventEmitter<AppEvents>();
+  readonly #events = new Notifier<AppEvents>((error) => this.#logger.error("enfilade: a listener threw", error));
   readonly #metrics = new Metrics();
   readonly #router = new Router();
   readonly #scope: Scope;
@@ -83,8 +84,8 @@ export class App implements Application {
     this.registry = new Registry({ limits: this.#limits, backplane, report });
     this.#door = new Door({
       ...{ app: this, router: this.#router, limits: this.#limits, clock: this.#clock, metrics: this.#metrics, report },
-      opened: (connection) => this.#emit("open", connection),
-      closed: (connection, code, reason) => this.#emit("close", connection, code, reason),
+      opened: (connection) => this.#events.tell("open", connection),
+      closed: (connection, code, reason) => this.#events.tell("close", connection, code, reason),
     });
     this.#scope = this.#rootScope(options);
     for (const handlerClass of options.handlers ?? []) this.#addDeclared(handlerClass);
@@ -100,7 +101,7 @@ export class App implements Application {
   /** Lets `handlerClass` handle every path that fits `pattern`; see {@link Scope.route}. */
   route<const Pattern extends string, Declared extends object, Parsed extends object = object>(
     pattern: Pattern,
-    handlerClass: HandlerClass<Declared> & Fitting<Pattern, Declared, Parsed>,
+    handlerClass: HandlerClass<Declared> & NoInfer<Fitting<Pattern, Declared, Parsed>>,
     options: RouteOptions<Parsed> = {},
   ): this {
     this.#scope.declare(pattern, handlerClass, options);
@@ -135,14 +136,13 @@ export class App implements Application {
     };
   }
 
-  on<Name extends keyof AppEvents>(event: Name, listener: (...args: AppEvents[Name]) => void): this {
-    // Node types listeners by a conditional type that it cannot resolve for a generic name.
-    this.#events.on(event, listener as never);
+  on<Name extends keyof AppEvents>(event: Name, listener: (...args: AppEvents[Name]) => unknown): this {
+    this.#events.on(event, listener);
     return this;
   }
 
-  off<Name extends keyof AppEvents>(event: Name, listener: (...args: AppEvents[Name]) => void): this {
-    this.#events.off(event, listener as never);
+  off<Name extends keyof AppEvents>(event: Name, listener: (...args: AppEvents[Name]) => unknown): this {
+    this.#events.off(event, listener);
     return this;
   }
 
@@ -163,12 +163,17 @@ export class App implements Application {
       connectionsCheckingInterval: Math.max(1, handshakeMs / 10),
     });
     this.#server = server;
+    const waiting = new AbortController();
+    const { signal } = waiting;
     try {
       server.listen(port, host);
-      await once(server, "listening");
+      const closed = once(server, "close", { signal }).then(() => this.#assertOpen("listen"));
+      await Promise.race([once(server, "listening", { signal }), closed]);
     } catch (error) {
       this.#server = undefined;
       throw error;
+    } finally {
+      waiting.abort();
     }
     this.attach(server);
     return listeningAt(server);
@@ -280,16 +285,8 @@ export class App implements Application {
     if (this.#state !== "open") throw new EnfiladeError("ERR_APP_STATE", `the app is closed and cannot ${what}`);
   }
 
-  #emit<Name extends keyof AppEvents>(event: Name, ...args: AppEvents[Name]): void {
-    try {
-      this.#events.emit(event, ...(args as never));
-    } catch (error) {
-      this.#logger.error(`enfilade: a listener for "${event}" threw`, error);
-    }
-  }
-
   #report(error: Error, connection: Connection | undefined): void {
-    if (this.#events.listenerCount("error") > 0) this.#emit("error", error, connection);
+    if (this.#events.has("error")) this.#events.tell("error", error, connection);
     else this.#logger.error("enfilade:", error);
   }
 }

@@ -3,14 +3,17 @@ import { Server as HttpsServer } from "node:https";
 import type { Duplex } from "node:stream";
 import { EnfiladeError } from "../errors.js";
 import type { Door } from "./door.js";
-import { refusal } from "./refusal.js";
+import { refusal, upgradeHeaders } from "./refusal.js";
 
+type RequestListener = (request: IncomingMessage, response: ServerResponse) => void;
 type UpgradeListener = (incoming: IncomingMessage, socket: Duplex, head: Buffer) => void;
 
 /** The listeners of this library: several apps may be attached to one server. */
 const ours = new WeakSet<object>();
 /** Sockets that one of them has taken. */
 const taken = new WeakSet<Duplex>();
+/** How many plain requests of a socket have no whole answer yet. */
+const answering = new WeakMap<Duplex, number>();
 
 /**
  * Has `door` receive the upgrade requests of `server`, and `plain` its other requests if nobody else answers them.
@@ -18,11 +21,7 @@ const taken = new WeakSet<Duplex>();
  * @returns what detaches them again.
  * @throws EnfiladeError `ERR_OPTION` when `server` is no HTTP server.
  */
-export function attach(
-  server: HttpServer | HttpsServer,
-  door: Door,
-  plain: (request: IncomingMessage, response: ServerResponse) => void,
-): () => void {
+export function attach(server: HttpServer | HttpsServer, door: Door, plain: RequestListener): () => void {
   const given: unknown = server;
   if (!(given instanceof HttpServer || given instanceof HttpsServer)) {
     throw new EnfiladeError(
@@ -31,18 +30,28 @@ export function attach(
     );
   }
   const onUpgrade: UpgradeListener = (incoming, socket, head) => {
+    // Node has taken its own listener off: until somebody takes the socket over, a reset would end the process.
+    socket.on("error", ignoreError);
     if (taken.has(socket)) return;
     const found = isWebSocket(incoming) ? door.find(incoming.url ?? "/") : refusal(426, "", upgradeHeaders);
     const refused = "status" in found;
-    if (refused && answersElsewhere(server, onUpgrade)) return;
+    if (refused && answersElsewhere(server.listeners("upgrade"), onUpgrade)) return;
     taken.add(socket);
-    if (refused) door.refuse(incoming, socket, found);
+    // An earlier request on this socket is not answered yet: whatever is written now would come before its answer.
+    if (answering.has(socket)) socket.destroy();
+    else if (refused) door.refuse(incoming, socket, found);
     else door.receive(incoming, socket, head, found);
   };
-  const onRequest = (request: IncomingMessage, response: ServerResponse) => {
-    if (server.listenerCount("request") === 1) plain(request, response);
+  const onRequest: RequestListener = (request, response) => {
+    const { socket } = request;
+    answering.set(socket, (answering.get(socket) ?? 0) + 1);
+    response.once("close", () => answered(socket));
+    if (response.headersSent) return;
+    const refused = "status" in door.find(request.url ?? "/");
+    const listeners = server.listeners("request");
+    if (refused ? !answersElsewhere(listeners, onRequest) : onlyOurs(listeners)) plain(request, response);
   };
-  ours.add(onUpgrade);
+  ours.add(onUpgrade).add(onRequest);
   server.on("upgrade", onUpgrade);
   server.on("request", onRequest);
   return () => {
@@ -51,16 +60,26 @@ export function attach(
   };
 }
 
-/** RFC 9110 15.5.22: a 426 names the protocol that is wanted. */
-export const upgradeHeaders = { upgrade: "websocket", connection: "Upgrade" } as const;
-
 /** RFC 6455 4.2.1: the value is compared without regard to case. */
 function isWebSocket({ headers }: IncomingMessage): boolean {
   return headers.upgrade?.toLowerCase() === "websocket";
 }
 
 /** Whether a listener that is not ours may answer, or one of ours that comes after this one. */
-function answersElsewhere(server: HttpServer | HttpsServer, onUpgrade: UpgradeListener): boolean {
-  const listeners = server.listeners("upgrade");
-  return listeners.some((listener) => !ours.has(listener)) || listeners.at(-1) !== onUpgrade;
+function answersElsewhere(listeners: readonly object[], own: object): boolean {
+  return !onlyOurs(listeners) || listeners.at(-1) !== own;
+}
+
+function onlyOurs(listeners: readonly object[]): boolean {
+  return listeners.every((listener) => ours.has(listener));
+}
+
+function answered(socket: Duplex): void {
+  const left = (answering.get(socket) ?? 1) - 1;
+  if (left === 0) answering.delete(socket);
+  else answering.set(socket, left);
+}
+
+function ignoreError(): void {
+  // A broken socket is told by its close event.
 }

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
-import { type ServerOptions, type WebSocket, WebSocketServer } from "ws";
+import { type Server, type ServerOptions, WebSocketServer } from "ws";
 import type { Clock } from "../connection/clock.js";
 import { Connection } from "../connection/connection.js";
 import { sharedOffers } from "../connection/deflate.js";
@@ -16,7 +16,7 @@ import { Admission } from "./admission.js";
 import { type Arrival, authorize, type Bound, busy, Refused, requestOf, userId } from "./handshake.js";
 import { type Refusal, refusal, refusalOfError, refuse } from "./refusal.js";
 import type { Match, Route, Router } from "./router.js";
-import { fitSocket } from "./socket.js";
+import { fitSocket, ServerSocket } from "./socket.js";
 
 export interface DoorParts {
   readonly app: Application;
@@ -41,7 +41,7 @@ export class Door {
   readonly #admission: Admission;
   readonly #flusher = new Flusher();
   /** One for each route: they differ in their limits. */
-  readonly #servers = new Map<Route, WebSocketServer>();
+  readonly #servers = new Map<Route, Server<typeof ServerSocket>>();
   readonly #sockets = new Set<Duplex>();
   readonly #sessions = new Set<Promise<void>>();
   #handshakes = 0;
@@ -78,8 +78,8 @@ export class Door {
       const match = this.#parts.router.match(path);
       return match === undefined ? refusal(404, "No route for this path") : { path, match };
     } catch (error) {
-      if (error instanceof EnfiladeError) return refusal(400, "The path is not valid");
-      throw error;
+      if (!(error instanceof EnfiladeError)) this.#parts.report(asError(error));
+      return refusal(400, "The path is not valid");
     }
   }
 
@@ -98,18 +98,15 @@ export class Door {
       this.#answer(incoming, socket, admitted);
       return;
     }
+    // The place is free again when the socket is gone, however long the last hook may take.
+    socket.once("close", admitted);
     const session = this.#attend({ incoming, socket, head, match, request })
       .catch((error) => this.#parts.report(asError(error)))
-      .finally(() => {
-        admitted();
-        this.#sessions.delete(session);
-      });
+      .finally(() => this.#sessions.delete(session));
     this.#sessions.add(session);
   }
 
   #hold(socket: Duplex): void {
-    // From here to the upgrade nobody else listens: a reset while `authorize` waits must not end the process.
-    socket.on("error", ignoreError);
     this.#sockets.add(socket);
     socket.once("close", () => this.#sockets.delete(socket));
   }
@@ -143,6 +140,7 @@ export class Door {
     } finally {
       this.#handshakes -= 1;
       socket.off("close", gone);
+      if (connection === undefined) lifetime.end();
     }
     if (connection !== undefined && bound !== undefined) await this.#run(connection, bound, match.route);
   }
@@ -161,10 +159,12 @@ export class Door {
     const { clock, metrics } = this.#parts;
     const { incoming, socket, head, request } = arrival;
     const { route } = arrival.match;
+    // Here and not earlier: from here on to its room the connection goes without a pause.
+    if (!this.#parts.app.registry.hasSpace(request.path)) throw new Refused(busy("Too many rooms"));
     const offers = incoming.headers["sec-websocket-extensions"];
     if (offers !== undefined) incoming.headers["sec-websocket-extensions"] = sharedOffers(offers);
     // The callback is called before handleUpgrade returns, or never.
-    this.#serverOf(route).handleUpgrade(incoming, socket, head, (ws: WebSocket) => {
+    this.#serverOf(route).handleUpgrade(incoming, socket, head, (ws) => {
       context.connection = new Connection({
         ...{ id: context.id, user: context.user, request, lifetime, limits: route.limits, clock, metrics },
         flusher: this.#flusher,
@@ -191,17 +191,18 @@ export class Door {
     closed(connection, code, reason);
   }
 
-  #serverOf(route: Route): WebSocketServer {
+  #serverOf(route: Route): Server<typeof ServerSocket> {
     const known = this.#servers.get(route);
     if (known !== undefined) return known;
     const { messageBytesMax, fragmentsMax, closeMs } = route.limits;
     // The types of ws do not know closeTimeout yet.
-    const options: ServerOptions & { readonly closeTimeout: number } = {
+    const options: ServerOptions<typeof ServerSocket> & { readonly closeTimeout: number } = {
       noServer: true,
       clientTracking: false,
       maxPayload: messageBytesMax,
       maxFragments: fragmentsMax,
       closeTimeout: closeMs,
+      WebSocket: ServerSocket,
       perMessageDeflate: route.compression && { serverNoContextTakeover: true },
       // Of what the client offers only what is known here is agreed on.
       handleProtocols: (offered) => route.subprotocols.find((name) => offered.has(name)) ?? false,
@@ -210,8 +211,4 @@ export class Door {
     this.#servers.set(route, server);
     return server;
   }
-}
-
-function ignoreError(): void {
-  // A broken socket is told by its close event.
 }

@@ -9,7 +9,7 @@ import type { Application } from "../handler/application.js";
 import { type AnyHandler, bind, type HandlerContext } from "../handler/handler.js";
 import type { RoomPath } from "../wire/path.js";
 import { validate } from "../wire/schema.js";
-import { type Refusal, refusal, refusalOfResponse } from "./refusal.js";
+import { type Refusal, refusal, refusalOfResponse, upgradeHeaders } from "./refusal.js";
 import type { Match, Route } from "./router.js";
 
 /** An upgrade request that a route was found for. */
@@ -42,6 +42,8 @@ export class Refused extends Error {
 export async function authorize(arrival: Arrival, app: Application, lifetime: Lifetime, clock: Clock): Promise<Bound> {
   const { headers } = arrival.incoming;
   const { route, params } = arrival.match;
+  const fault = handshakeFault(arrival.incoming);
+  if (fault !== undefined) throw new Refused(fault);
   if (!route.allowsOrigin(headers.origin, headers.host)) throw new Refused(refusal(403, "This origin may not connect"));
   const handler = new route.handlerClass();
   const context: HandlerContext = {
@@ -58,8 +60,16 @@ export async function authorize(arrival: Arrival, app: Application, lifetime: Li
   if ((await within(clock, route.limits.authorizeMs, ask(route, handler, context))) === timeIsUp) {
     throw new Refused(busy("Authorization took too long"));
   }
-  if (!app.registry.hasSpace(arrival.request.path)) throw new Refused(busy("Too many rooms"));
   return { handler, context };
+}
+
+/** What makes a request no handshake of RFC 6455 4.2.1, said before any hook is asked. */
+function handshakeFault({ method, headers }: IncomingMessage): Refusal | undefined {
+  if (method !== "GET") return refusal(405, "", { allow: "GET" });
+  if (!/^[+/\dA-Za-z]{22}==$/.test(headers["sec-websocket-key"] ?? "")) return refusal(400, "No Sec-WebSocket-Key");
+  if (headers["sec-websocket-version"] === "13") return undefined;
+  // RFC 6455 4.4: the answer names the version that is spoken.
+  return refusal(426, "", { ...upgradeHeaders, "sec-websocket-version": "13" });
 }
 
 /** The request of an upgrade; only what is needed of it, so that Node may let the rest go. */
@@ -74,12 +84,12 @@ export function requestOf({ url = "/", headers, socket }: IncomingMessage, path:
 /**
  * By which id a user is addressed; what is no object with an `id` is a user without address.
  *
- * @throws EnfiladeError `ERR_USER_ID` when the id is no string: it would never be found under the name it is sent to.
+ * @throws EnfiladeError `ERR_USER` when the id is no string: it would never be found under the name it is sent to.
  */
 export function userId(user: unknown): string | undefined {
   if (typeof user !== "object" || user === null || !("id" in user)) return undefined;
   if (typeof user.id === "string") return user.id;
-  throw new EnfiladeError("ERR_USER_ID", `authorize returned a user whose id is a ${typeof user.id}; make it a string`);
+  throw new EnfiladeError("ERR_USER", `authorize returned a user whose id is a ${typeof user.id}; make it a string`);
 }
 
 /** A refusal that a client may come back after. */
@@ -103,11 +113,22 @@ async function validParams(schema: NonNullable<Route["params"]>, params: unknown
   }
 }
 
+/** A `Response` of whatever origin: that of an installed undici is not the global one. */
+function isResponse(value: unknown): value is Response {
+  return Object.prototype.toString.call(value) === "[object Response]";
+}
+
 /** Takes what an `authorize` returned: a refusal, a user, or nothing, which changes nothing. */
 async function admit(context: HandlerContext, answer: unknown): Promise<void> {
   const user = await answer;
-  if (user instanceof Response) throw new Refused(await refusalOfResponse(user));
+  if (isResponse(user)) throw new Refused(await refusalOfResponse(user));
   if (user === undefined) return;
+  if (user === null || user === false) {
+    throw new EnfiladeError(
+      "ERR_USER",
+      `authorize returned ${user}: to refuse, throw HttpError(401); to let an anonymous client in, return nothing`,
+    );
+  }
   // Checked here, where a mistake is still an HTTP answer.
   userId(user);
   context.user = user;

@@ -19,7 +19,8 @@ export function originCheck(origins: Origins): OriginCheck {
 function allowedBy(origins: Origins): (origin: string, host: string | undefined) => boolean {
   if (origins === "*") return () => true;
   if (origins === "same-host") return isSameHost;
-  if (typeof origins === "function") return (origin) => origins(origin);
+  // Compared, so that a promise, which is no decision, does not let anybody in.
+  if (typeof origins === "function") return (origin) => origins(origin) === true;
   if (!Array.isArray(origins)) throw badOrigin(origins);
   const known = new Set(origins.map(normalOrigin));
   return (origin) => known.has(origin);

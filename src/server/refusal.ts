@@ -10,6 +10,9 @@ export interface Refusal {
   readonly body: string | Uint8Array;
 }
 
+/** RFC 9110 15.5.22: a 426 names the protocol that is wanted. */
+export const upgradeHeaders = { upgrade: "websocket", connection: "Upgrade" } as const;
+
 /** A refusal in plain text; without a text it is the standard phrase of the status. */
 export function refusal(status: number, text = "", headers: Readonly<Record<string, string>> = {}): Refusal {
   const body = text === "" ? (STATUS_CODES[status] ?? "Refused") : text;

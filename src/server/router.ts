@@ -1,11 +1,11 @@
 import { addRoute, compareRoutes, createRouter, findRoute } from "rou3";
 import type { ConnectionLimits } from "../connection/limits.js";
 import type { ConnectionRequest } from "../connection/request.js";
-import { asError, EnfiladeError } from "../errors.js";
+import { EnfiladeError } from "../errors.js";
 import type { BadMessage, Reader } from "../handler/reader.js";
 import type { HandlerClass } from "../handler/route.js";
 import { encodePath, type RoomPath } from "../wire/path.js";
-import { decodeParam, fillPattern, lookupPath } from "../wire/pattern.js";
+import { fillPattern, namedParams, readPattern, type Values } from "../wire/pattern.js";
 import type { Schema } from "../wire/schema.js";
 import type { OriginCheck } from "./origin.js";
 
@@ -50,15 +50,14 @@ export class Router {
 
   /** @throws EnfiladeError `ERR_ROUTE_PATTERN` or `ERR_ROUTE_CONFLICT`. */
   add(route: Route): void {
-    checkPattern(route.pattern);
     for (const other of this.#routes) checkConflict(route, other);
-    readable(route.pattern, () => addRoute(this.#tree, "", route.pattern, route));
+    readPattern(route.pattern, (decoded) => addRoute(this.#tree, "", decoded, route));
     this.#routes.push(route);
   }
 
   match(path: RoomPath): Match | undefined {
-    const found = findRoute(this.#tree, "", lookupPath(path));
-    return found && { route: found.data, params: decodeParams(found.params) };
+    const found = findRoute(this.#tree, "", path);
+    return found && { route: found.data, params: namedParams(found.params) };
   }
 
   /** Whether a route bears this name. */
@@ -67,7 +66,7 @@ export class Router {
   }
 
   /** The percent-encoded path of the first route of this name. */
-  url(name: string, params: Readonly<Record<string, string | number | undefined>>): string {
+  url(name: string, params: Values): string {
     const route = this.#routes.find((one) => one.name === name);
     if (route === undefined) throw unknownRoute(name, this.#routes);
     return encodePath(fillPattern(route.pattern, params));
@@ -80,20 +79,12 @@ export function unknownRoute(name: string, routes: readonly Route[]): EnfiladeEr
   return new EnfiladeError("ERR_ROUTE_UNKNOWN", `no route is named "${name}"; ${known}`);
 }
 
-function checkPattern(pattern: string): void {
-  const refuse = (why: string) =>
-    new EnfiladeError("ERR_ROUTE_PATTERN", `the pattern ${JSON.stringify(pattern)} ${why}`);
-  if (typeof pattern !== "string" || !pattern.startsWith("/")) throw refuse('does not begin with "/"');
-  const literal = pattern.replace(/\((?:[^()]|\([^()]*\))*\)/g, "");
-  if (literal.includes("%")) throw refuse("is percent-encoded: write the text itself");
-  if (/(^|\/)\.{1,2}(\/|$)/.test(literal)) throw refuse('has a "." or ".." segment, which no room path has');
-  if (/:_(?!\w)/.test(literal)) throw refuse('has a parameter named "_", a name that is taken');
-  if (literal.includes("//")) throw refuse("has an empty segment, which no room path has");
-}
-
 function checkConflict(route: Route, other: Route): void {
   const both = `${describe(other)} and ${describe(route)}`;
-  if (readable(route.pattern, () => compareRoutes(route.pattern, other.pattern)) === "equal") {
+  const compared = readPattern(route.pattern, (own) =>
+    readPattern(other.pattern, (others) => compareRoutes(own, others)),
+  );
+  if (compared === "equal") {
     throw new EnfiladeError("ERR_ROUTE_CONFLICT", `${both} match the same paths; keep one`);
   }
   if (route.name !== undefined && route.name === other.name && route.handlerClass !== other.handlerClass) {
@@ -101,25 +92,6 @@ function checkConflict(route: Route, other: Route): void {
   }
 }
 
-/** What the router throws says what is wrong with the syntax. */
-function readable<T>(pattern: string, use: () => T): T {
-  try {
-    return use();
-  } catch (cause) {
-    const { message } = asError(cause);
-    throw new EnfiladeError("ERR_ROUTE_PATTERN", `the pattern "${pattern}" cannot be read: ${message}`, { cause });
-  }
-}
-
 function describe({ pattern, handlerClass }: Route): string {
   return `"${pattern}" (${handlerClass.name || "a handler"})`;
-}
-
-function decodeParams(params: Readonly<Record<string, string>> = {}): Readonly<Record<string, string>> {
-  const decoded: Record<string, string> = Object.create(null);
-  for (const [name, value] of Object.entries(params)) {
-    // A bare wildcard stands twice in what rou3 returns: under its number, and under an old name.
-    if (name !== "_") decoded[name] = decodeParam(value);
-  }
-  return decoded;
 }

@@ -38,7 +38,7 @@ export class Scope<Prefix extends string = ""> {
    */
   route<const Pattern extends string, Declared extends object, Parsed extends object = object>(
     pattern: Pattern,
-    handlerClass: HandlerClass<Declared> & Fitting<`${Prefix}${Pattern}`, Declared, Parsed>,
+    handlerClass: HandlerClass<Declared> & NoInfer<Fitting<`${Prefix}${Pattern}`, Declared, Parsed>>,
     options: RouteOptions<Parsed> = {},
   ): this {
     this.declare(pattern, handlerClass, options);
@@ -86,6 +86,12 @@ export class Scope<Prefix extends string = ""> {
   #below(pattern: string): string {
     if (typeof pattern !== "string" || !pattern.startsWith("/")) {
       throw new EnfiladeError("ERR_ROUTE_PATTERN", `a route begins with "/", got ${JSON.stringify(pattern)}`);
+    }
+    if (pattern.includes("//")) {
+      throw new EnfiladeError(
+        "ERR_ROUTE_PATTERN",
+        `the pattern "${pattern}" has an empty segment, which no room path has`,
+      );
     }
     const { prefix } = this.#ground;
     return pattern === "/" && prefix !== "" ? prefix : prefix + pattern.replace(/(?<=.)\/$/, "");

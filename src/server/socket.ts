@@ -1,5 +1,5 @@
 import type { Duplex } from "node:stream";
-import type { WebSocket } from "ws";
+import { WebSocket } from "ws";
 import type { Transport, TransportEvents } from "../connection/transport.js";
 import { CloseCode } from "../wire/closeCodes.js";
 import { Message } from "../wire/message.js";
@@ -14,12 +14,23 @@ const failures = new Map<string, readonly [code: number, phrase: string]>([
 ]);
 const protocolError = [1002, "protocol error"] as const;
 
+/** A socket of ws that says when it is about to send its close frame, also in answer to that of the peer. */
+export class ServerSocket extends WebSocket {
+  onClosing: (() => void) | undefined;
+
+  override close(code?: number, reason?: string | Buffer): void {
+    if (this.readyState === this.OPEN) this.onClosing?.();
+    super.close(code, reason);
+  }
+}
+
 /**
  * Fits an upgraded socket to a connection: ws receives, and sends what is no message; our frames go straight to the
  * socket, so that one write carries all of a tick.
  */
-export function fitSocket(ws: WebSocket, socket: Duplex, events: TransportEvents): Transport {
+export function fitSocket(ws: ServerSocket, socket: Duplex, events: TransportEvents): Transport {
   ws.on("message", (data, isBinary) => events.message(new Message(asBytes(data), !isBinary)));
+  ws.onClosing = events.closing;
   ws.on("ping", events.heard);
   ws.on("pong", events.heard);
   ws.on("error", (error) => events.failed(...failureOf(error)));
@@ -29,10 +40,10 @@ export function fitSocket(ws: WebSocket, socket: Duplex, events: TransportEvents
 
 class SocketTransport implements Transport {
   readonly deflates: boolean;
-  readonly #ws: WebSocket;
+  readonly #ws: ServerSocket;
   readonly #socket: Duplex & { readonly bytesRead?: number };
 
-  constructor(ws: WebSocket, socket: Duplex) {
+  constructor(ws: ServerSocket, socket: Duplex) {
     this.#ws = ws;
     this.#socket = socket;
     this.deflates = ws.extensions.includes("permessage-deflate");

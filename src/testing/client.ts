@@ -26,7 +26,8 @@ export class TestClient implements AsyncIterable<Message> {
 
   private constructor(socket: WebSocket) {
     this.#socket = socket;
-    this.#inbox = new Inbox({ inboxMessagesMax: Number.POSITIVE_INFINITY, hold: () => undefined });
+    const unlimited = { inboxMessagesMax: Number.POSITIVE_INFINITY, inboxBytesMax: Number.POSITIVE_INFINITY };
+    this.#inbox = new Inbox({ ...unlimited, hold: () => undefined, overflowed: () => undefined });
     const { promise, resolve } = deferred<Ending>();
     this.closed = promise;
     socket.on("message", (data: Buffer, isBinary) => this.#inbox.push(new Message(data, !isBinary)));

@@ -54,7 +54,7 @@ export function roomName(name: string, limits: PathLimits = defaultPathLimits): 
   if (!name.startsWith("/")) throw refused(name, 'it does not begin with "/"');
   if (name.length > limits.pathBytesMax + 1) throw tooLong(limits);
   const composed = name.normalize("NFC");
-  const path = composed.length > 1 && composed.endsWith("/") ? composed.slice(0, -1) : composed;
+  const path = /[^/]\/$/.test(composed) ? composed.slice(0, -1) : composed;
   if (forbidden.test(path)) throw refused(name, "it contains a character that no room path may contain");
   checkSegments(path, name, limits);
   if (encoder.encode(path).length > limits.pathBytesMax) throw tooLong(limits);

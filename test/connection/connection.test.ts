@@ -98,6 +98,25 @@ describe("the custom loop", () => {
     ]);
   });
 
+  it("may be read ahead: a client that leaves meanwhile is no unhandled rejection", async () => {
+    class Ahead extends WebSocketHandler {
+      async serve() {
+        const reads = this.connection.readJSON();
+        told.put("reading");
+        await this.connection.ended;
+        await new Promise((resolve) => setImmediate(resolve));
+        told.put(await reads.catch((error: unknown) => error));
+      }
+    }
+    told.all.length = 0;
+    const { open, errors } = await startWith("/ahead", Ahead);
+    const client = await open("/ahead");
+    await told.have(1);
+    await client.close();
+    expect(await told.have(2)).toMatchObject(["reading", { code: 1005, clean: true }]);
+    expect(errors).toEqual([]);
+  });
+
   it("refuses a second read at once, and a read beside onMessage", async () => {
     class Greedy extends WebSocketHandler {
       async serve() {
@@ -170,6 +189,39 @@ describe("closing a connection", () => {
     for await (const message of client) seen.push(message.json());
     expect(seen).toEqual(Array.from({ length: 100 }, (_, n) => n));
     expect(await client.closed).toMatchObject({ code: 4000, reason: "done" });
+  });
+
+  it("answers before the client's close frame what came before it, in one packet", async () => {
+    class Echo extends WebSocketHandler {
+      onMessage(text: string) {
+        this.sendText(text);
+      }
+    }
+    const { port } = await startWith("/echo", Echo);
+    const client = await rawConnection(port, "/echo");
+    client.socket.write(Buffer.concat([clientFrame(0x81, "last"), clientFrame(0x88, Buffer.from([0x0f, 0xa0]))]));
+    const received = await client.ended;
+    expect(received.subarray(received.indexOf("\r\n\r\n") + 4).toString("latin1")).toBe("\x81\x04last\x88\x02\x0f\xa0");
+  });
+
+  it("is not taken for slowness when the last of what was sent is large", async () => {
+    class Large extends WebSocketHandler {
+      onMessage() {
+        this.sendBinary(new Uint8Array(12_000_000));
+        this.sendText("last");
+        this.close(4000, "all said");
+      }
+      override onClose(code: number, reason: string) {
+        told.put([code, reason]);
+      }
+    }
+    told.all.length = 0;
+    const { open } = await startWith("/large", Large, { limits: { outboxBytesMax: 100 } });
+    const client = await open("/large");
+    client.sendText("");
+    expect([(await client.readBinary()).length, await client.readText()]).toEqual([12_000_000, "last"]);
+    expect(await client.closed).toMatchObject({ code: 4000, reason: "all said" });
+    expect(await told.have(1)).toEqual([[4000, "all said"]]);
   });
 
   it("ends with the close code even when the client never answers, after closeMs", async () => {

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
 import { WebSocketHandler } from "../../src/index.js";
 import { startWith } from "../support/app.js";
+import { rawClient, upgradeRequest } from "../support/raw.js";
 
 class Echo extends WebSocketHandler {
   onMessage(text: string) {
@@ -58,6 +59,35 @@ describe("compression", () => {
     small.send(long);
     expect(String((await once(small, "message"))[0])).toBe(long);
     small.terminate();
+  });
+
+  it("takes the offer that fits, of several", async () => {
+    const { port } = await startWith("/echo", Echo, { compression: true });
+    const client = await rawClient(port);
+    const offers = "permessage-deflate; server_max_window_bits=12, permessage-deflate";
+    client.socket.write(upgradeRequest("/echo", { "Sec-WebSocket-Extensions": offers }));
+    await client.received("\r\n\r\n");
+    client.socket.destroy();
+    expect(String(await client.ended)).toContain(
+      "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover",
+    );
+  });
+
+  it("lets no flood of well compressed messages wait for a busy handler", async () => {
+    class Busy extends WebSocketHandler {
+      async onMessage() {
+        await new Promise(() => undefined);
+      }
+    }
+    const { open, app } = await startWith("/busy", Busy, {
+      compression: true,
+      limits: { inboxMessagesMax: 4, closeMs: 50 },
+    });
+    const client = await open("/busy", { compression: true });
+    const zeros = "0".repeat(60_000);
+    for (let n = 0; n < 500; n += 1) client.sendText(zeros);
+    expect(await client.closed).toMatchObject({ code: 1008, reason: "too many messages at once" });
+    expect(app.status().totals.received).toBeLessThan(500);
   });
 
   it("does not get around the limit of a message: it counts the inflated bytes", async () => {

@@ -74,6 +74,30 @@ describe("the heartbeat", () => {
     expect(app.status().connections).toBe(1);
   });
 
+  it("goes on pinging while a busy handler holds the socket, and does not count that silence", async () => {
+    class Busy extends WebSocketHandler {
+      async onMessage() {
+        Listener.told.put("busy");
+        await new Promise((resolve) => this.signal.addEventListener("abort", resolve));
+      }
+    }
+    Listener.told.all.length = 0;
+    const clock = new ManualClock();
+    const { port, app } = await startWith("/busy", Busy, {
+      clock,
+      limits: { heartbeatMs, inboxMessagesMax: 1, closeMs: 1 },
+    });
+    const client = await rawConnection(port, "/busy");
+    client.socket.write(Buffer.concat([clientFrame(0x81, "1"), clientFrame(0x81, "2")]));
+    await Listener.told.have(1);
+    await new Promise((resolve) => setImmediate(resolve));
+    const before = client.socket.bytesRead;
+    for (let beat = 0; beat < 4; beat += 1) clock.advance(heartbeatMs);
+    await client.received("\x89\x00\x89\x00\x89\x00");
+    expect(client.socket.bytesRead).toBeGreaterThan(before);
+    expect(app.status().connections).toBe(1);
+  });
+
   it("never pings when it is off", async () => {
     const { port, clock, app, told } = await scene({ heartbeatMs: false });
     const client = await rawConnection(port, "/listener");

@@ -159,6 +159,21 @@ describe("a handler", () => {
     ]);
   });
 
+  it("gives a web request whose path no Host header can change", async () => {
+    const told = new Mailbox<string>();
+    class Web extends WebSocketHandler {
+      override onConnect() {
+        told.put(new URL(this.request.web.url).pathname);
+      }
+      onMessage() {
+        this.close();
+      }
+    }
+    const { open } = await startWith("/private/:name", Web);
+    for (const host of ["x/public?", "x#y", "a b", "user@x"]) await open("/private/a", { headers: { host } });
+    expect(await told.have(4)).toEqual(["/private/a", "/private/a", "/private/a", "/private/a"]);
+  });
+
   it("keeps state in its own fields, one instance for each connection", async () => {
     class Counter extends WebSocketHandler {
       count = 0;
@@ -252,7 +267,7 @@ describe("a handler", () => {
       { code: "ERR_VALUE", message: expect.stringContaining("sendJSON takes any value") },
       { code: "ERR_PATH", message: expect.stringContaining('does not begin with "/"') },
       { code: "ERR_PATH", message: expect.stringContaining("empty segment") },
-      { code: "ERR_USER_ID" },
+      { code: "ERR_USER" },
       { code: "ERR_ROUTE_UNKNOWN", message: 'no route is named "none"; no route has a name' },
     ]);
   });

@@ -430,6 +430,40 @@ describe("this.signal", () => {
 });
 
 describe("a handler that hangs", () => {
+  it("is called for nothing after onClose", async () => {
+    const clock = new ManualClock();
+    const told = new Mailbox<string>();
+    const going = gate();
+    class Hang extends WebSocketHandler {
+      override async onConnect() {
+        told.put("connecting");
+        await going.opened;
+        told.put("connected");
+      }
+      onMessage(text: string | undefined, error?: Error) {
+        told.put(text ?? String(error));
+      }
+      override onClose(code: number) {
+        told.put(`closed ${code}`);
+      }
+    }
+    const { open, app } = await startWith("/hang", Hang, { clock, limits: { closeMs: 500 } });
+    const client = await open("/hang");
+    client.sendText("1");
+    client.sendText("2");
+    await told.have(1);
+    const [connection] = app.registry.connections;
+    client.terminate();
+    await connection?.ended;
+    await new Promise((resolve) => setImmediate(resolve));
+    clock.advance(500);
+    await told.have(2);
+    going.open();
+    await told.have(3);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(told.all).toEqual(["connecting", "closed 1006", "connected"]);
+  });
+
   it("keeps its rooms no longer than closeMs after the connection has ended", async () => {
     const clock = new ManualClock();
     const told = new Mailbox<string>();

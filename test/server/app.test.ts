@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { createServer, request, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import express from "express";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { WebSocketServer } from "ws";
@@ -126,6 +126,31 @@ describe("attach()", () => {
     expect(await answerTo(port, upgradeRequest("/a/../b"))).toMatch(/^HTTP\/1.1 400 /);
   });
 
+  it("leaves a socket to others without leaving it to its errors", async () => {
+    const server = createServer();
+    const left = new Promise((resolve) => server.on("upgrade", (_incoming, socket) => resolve(socket)));
+    await using _app = new App().route("/echo", Echo).attach(server);
+    const { port, url } = await listening(server);
+    const client = await rawClient(port);
+    client.socket.write(upgradeRequest("/other"));
+    const socket = (await left) as Socket;
+    const closed = new Promise((resolve) => socket.on("close", resolve));
+    client.socket.resetAndDestroy();
+    socket.resume();
+    await closed;
+    expect(await echo(`${url}/echo`)).toBe("echo");
+  });
+
+  it("answers plain HTTP where several apps share a server and nobody else does", async () => {
+    const server = createServer();
+    await using _one = new App().route("/one", Echo).attach(server);
+    await using _two = new App().route("/two", Echo).attach(server);
+    const { port } = await listening(server);
+    expect((await get(port, "/one"))[0]).toBe(426);
+    expect((await get(port, "/two"))[0]).toBe(426);
+    expect((await get(port, "/three"))[0]).toBe(404);
+  });
+
   it("refuses what is no HTTP server with a hint", () => {
     const app = new App();
     expect(() => app.attach(express() as unknown as Server)).toThrow(
@@ -180,6 +205,14 @@ describe("close()", () => {
     });
     done?.();
     await closing;
+    expect(app.status().state).toBe("closed");
+  });
+
+  it("rejects a listen() that it came before, and leaves no port open", async () => {
+    const app = new App().route("/echo", Echo);
+    const listening = app.listen(0, "localhost").catch((error: unknown) => error);
+    await app.close();
+    expect(await listening).toMatchObject({ code: "ERR_APP_STATE" });
     expect(app.status().state).toBe("closed");
   });
 
@@ -268,6 +301,21 @@ describe("the events and the status of an app", () => {
     app.off("open", listener);
     await open("/echo");
     expect(told).toEqual(["open"]);
+  });
+});
+
+describe("a listener that fails", () => {
+  it("is logged, sync or async, and silences no other", async () => {
+    const logged = new Mailbox<string>();
+    const logger = { warn: () => undefined, error: (_message: string, error: unknown) => logged.put(String(error)) };
+    const { app, open } = await startWith("/echo", Echo, { logger });
+    app.on("open", () => {
+      throw new Error("sync");
+    });
+    app.on("open", () => Promise.reject(new Error("async")));
+    app.on("open", ({ request }) => logged.put(request.path));
+    await open("/echo");
+    expect([...(await logged.have(3))].sort()).toEqual(["/echo", "Error: async", "Error: sync"]);
   });
 });
 

@@ -1,3 +1,4 @@
+import { Response as UndiciResponse } from "undici";
 import { describe, expect, it } from "vitest";
 import {
   App,
@@ -117,13 +118,61 @@ describe("authorize", () => {
     expect([told.all, errors]).toEqual([["asked", "aborted"], []]);
   });
 
+  it.each([[false], [null]])("answers 500 to %s, which would let everybody in, and says what to do", async (answer) => {
+    const { open, errors, app } = await startWith(
+      "/x",
+      gated(() => answer),
+    );
+    await expect(open("/x")).rejects.toMatchObject({ status: 500 });
+    expect(errors).toMatchObject([{ code: "ERR_USER", message: expect.stringContaining("throw HttpError(401)") }]);
+    expect(app.status().totals.opened).toBe(0);
+  });
+
+  it("takes a Response of another origin for a refusal too", async () => {
+    const { open } = await startWith(
+      "/x",
+      gated(() => new UndiciResponse("no", { status: 403 })),
+    );
+    await expect(open("/x")).rejects.toMatchObject({ status: 403, message: "no" });
+  });
+
+  it("is not asked about a request that is no handshake", async () => {
+    let asked = 0;
+    const Counting = gated(() => {
+      asked += 1;
+      return undefined;
+    });
+    const { port } = await startWith("/x", Counting);
+    await answerTo(port, upgradeRequest("/x", {}, "POST"));
+    await answerTo(port, upgradeRequest("/x", { "Sec-WebSocket-Version": "12" }));
+    await answerTo(port, upgradeRequest("/x", { "Sec-WebSocket-Key": "x" }));
+    expect(asked).toBe(0);
+  });
+
+  it("aborts this.signal when the time was up", async () => {
+    const clock = new ManualClock();
+    const signals = new Mailbox<AbortSignal>();
+    class Hangs extends Echo {
+      override authorize() {
+        signals.put(this.signal);
+        return new Promise<undefined>(() => undefined);
+      }
+    }
+    const { open } = await startWith("/x", Hangs, { clock });
+    const opening = open("/x").catch((error: unknown) => error);
+    const [signal] = await signals.have(1);
+    clock.advance(5_000);
+    expect(await opening).toMatchObject({ status: 503 });
+    expect(signal?.aborted).toBe(true);
+  });
+
   it("answers 500 to a user whose id is no string, and says so to the app", async () => {
     const { open, errors } = await startWith(
       "/x",
       gated(() => ({ id: 7 })),
     );
     await expect(open("/x")).rejects.toMatchObject({ status: 500, message: "Internal Server Error" });
-    expect(errors).toMatchObject([{ code: "ERR_USER_ID", message: expect.stringContaining("make it a string") }]);
+    expect(errors).toMatchObject([{ code: "ERR_USER", message: expect.stringContaining("make it a string") }]);
   });
 
   it("answers 500 when it refuses with a header that HTTP does not allow", async () => {
@@ -189,6 +238,8 @@ describe("the origin of a page", () => {
     expect(await statusFor({ origins: ["https://app.example/"] }, "https://app.example")).toBe("101");
     expect(await statusFor({ origins: ["https://app.example"] }, `http://${host}`)).toBe("403");
     expect(await statusFor({ origins: (origin) => origin.endsWith(".example") }, "https://b.example")).toBe("101");
+    const later = async () => true;
+    expect(await statusFor({ origins: later as unknown as () => boolean }, "https://b.example")).toBe("403");
     expect(await statusFor({ origins: "*" }, "https://evil.test")).toBe("101");
     expect(await statusFor({ origins: "*" }, "null")).toBe("101");
   });
@@ -229,6 +280,34 @@ describe("limits of who may come", () => {
     const each = await startWith("/x", Echo, { limits: { connectionsPerAddressMax: 1 } });
     await each.open("/x");
     await expect(each.open("/x")).rejects.toMatchObject({ status: 429 });
+  });
+
+  it("give the place back when the connection has gone, however long onClose takes", async () => {
+    class Slow extends Echo {
+      override onClose() {
+        return new Promise(() => undefined);
+      }
+    }
+    const { open } = await startWith("/x", Slow, { limits: { connectionsMax: 1 } });
+    const first = await open("/x");
+    await first.close();
+    const second = await open("/x").catch(() => open("/x"));
+    expect(second.protocol).toBe("");
+  });
+
+  it("hold for handshakes that end at the same time", async () => {
+    const released = new Mailbox<() => void>();
+    class Waits extends Echo {
+      override authorize() {
+        return new Promise<undefined>((resolve) => released.put(() => resolve(undefined)));
+      }
+    }
+    const { open, app } = await startWith("/x/:n", Waits, { limits: { roomsMax: 3 } });
+    const opening = Array.from({ length: 10 }, (_, n) => open(`/x/${n}`).catch((error: unknown) => error));
+    for (const release of await released.have(10)) release();
+    const results = await Promise.all(opening);
+    expect(results.filter((result) => result instanceof HttpError && result.status === 503)).toHaveLength(7);
+    expect(app.status().rooms).toBe(3);
   });
 
   it("cut off a client that does not finish its request within handshakeMs", async () => {

@@ -82,7 +82,7 @@ describe("a request that is no handshake", () => {
     ["an upgrade by POST", upgradeRequest("/chat/x", {}, "POST"), "405"],
     ["no key", upgradeRequest("/chat/x", { "Sec-WebSocket-Key": undefined }), "400"],
     ["a bad key", upgradeRequest("/chat/x", { "Sec-WebSocket-Key": "short" }), "400"],
-    ["an old version", upgradeRequest("/chat/x", { "Sec-WebSocket-Version": "7" }), "400"],
+    ["an old version", upgradeRequest("/chat/x", { "Sec-WebSocket-Version": "7" }), "426"],
     ["bad subprotocols", upgradeRequest("/chat/x", { "Sec-WebSocket-Protocol": "a,,b" }), "400"],
     ["a foreign origin", upgradeRequest("/chat/x", { Origin: "https://evil.example" }), "403"],
   ])("(%s) is answered, and the server lives", async (_name, request, expected) => {
@@ -101,6 +101,28 @@ describe("a request that is no handshake", () => {
     await client.received("HTTP/1.1 101");
     client.socket.destroy();
     expect(String(await client.ended)).toContain("101 Switching Protocols");
+  });
+});
+
+describe("requests sent in one packet", () => {
+  const plainGet = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+
+  it.each(["/nowhere", "/chat/x"])(
+    "a plain one and an upgrade to %s end the connection, not the process",
+    async (path) => {
+      const { port, alive, app, errors } = await scene();
+      const answer = await answerTo(port, plainGet + upgradeRequest(path));
+      expect(answer).not.toContain("101 Switching");
+      expect(await alive()).toBe("alive");
+      expect([app.status().handshakes, errors]).toEqual([0, []]);
+    },
+  );
+
+  it("two upgrades are one connection: the second is read as frames, which it is not", async () => {
+    const { port, alive } = await scene();
+    const answer = await answerTo(port, upgradeRequest("/chat/x") + upgradeRequest("/chat/y"));
+    expect(answer.match(/101 Switching/g)).toHaveLength(1);
+    expect(await alive()).toBe("alive");
   });
 });
 

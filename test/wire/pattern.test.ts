@@ -2,7 +2,6 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { defaultConnectionLimits } from "../../src/connection/limits.js";
 import { App, WebSocketHandler } from "../../src/index.js";
-import { originCheck } from "../../src/server/origin.js";
 import { type Match, type Route, Router } from "../../src/server/router.js";
 import { Scope } from "../../src/server/scope.js";
 import { connect } from "../../src/testing/index.js";
@@ -36,7 +35,6 @@ function matchOf(pattern: string, path: string): Match | undefined {
     compression: false,
     badMessage: "call",
   } as const;
-  originCheck(ground.origins);
   new Scope(ground, (route: Route) => router.add(route)).declare(pattern, Quiet, {});
   return router.match(roomName(path));
 }
@@ -230,7 +228,7 @@ const rest = fc.array(text, { minLength: 1, maxLength: 4 }).map((parts) => parts
 const filled: fc.Arbitrary<readonly [string, Readonly<Record<string, string | undefined>>]> = fc.oneof(
   fc.record({ a: text }).map((params) => ["/x/:a", params] as const),
   fc.record({ a: text, b: text }).map((params) => ["/:a/:b", params] as const),
-  fc.record({ a: text, b: text }).map((params) => ["/caf\u00e9 {s}/:a/y/:b".replace("{s}", "s"), params] as const),
+  fc.record({ a: text, b: text }).map((params) => ["/caf\u00e9 s/:a/y/:b", params] as const),
   fc.record({ a: digits, b: text }).map((params) => ["/u/:a(\\d+)/:b", params] as const),
   fc.record({ a: text }, { requiredKeys: [] }).map((params) => ["/x/:a?", params] as const),
   fc.record({ a: text }).map((params) => ["/x/v:a", params] as const),

@@ -1,0 +1,138 @@
+import { describe, expect, it } from "vitest";
+import { App, defaultLimits, EnfiladeError, type Limits, WebSocketHandler } from "../src/index.js";
+
+class Quiet extends WebSocketHandler {
+  override onMessage(): void {
+    this.close();
+  }
+}
+
+/** An app with one limit, of whatever name and value. */
+function appWith(name: string, value: unknown): App {
+  return Reflect.construct(App, [{ limits: { [name]: value } }]);
+}
+
+/** A route with one limit, of whatever name and value. */
+function routeWith(name: string, value: unknown): unknown {
+  const app = new App();
+  return Reflect.apply(app.route, app, ["/x", Quiet, { limits: { [name]: value } }]);
+}
+
+const names = Object.keys(defaultLimits);
+const times = names.filter((name) => name.endsWith("Ms"));
+const counts = names.filter((name) => !name.endsWith("Ms"));
+const appWide = [
+  "connectionsMax",
+  "connectionsPerAddressMax",
+  "roomsMax",
+  "handshakeMs",
+  "pathBytesMax",
+  "pathSegmentsMax",
+] as const satisfies readonly (keyof Limits)[];
+const optionError = expect.objectContaining({ code: "ERR_OPTION" });
+
+describe("limits", () => {
+  it("are the documented ones by default", () => {
+    expect(defaultLimits).toMatchObject({
+      messageBytesMax: 65_536,
+      fragmentsMax: 256,
+      inboxMessagesMax: 64,
+      highWaterBytes: 65_536,
+      outboxBytesMax: 1_048_576,
+      pathBytesMax: 512,
+      pathSegmentsMax: 16,
+      connectionsMax: 100_000,
+      connectionsPerAddressMax: Number.POSITIVE_INFINITY,
+      roomsMax: 100_000,
+      joinsMax: 128,
+      handshakeMs: 10_000,
+      authorizeMs: 5_000,
+      heartbeatMs: 25_000,
+      closeMs: 5_000,
+    });
+  });
+
+  it.each(names)("take the default of %s, one, and undefined", (name) => {
+    expect(appWith(name, Reflect.get(defaultLimits, name))).toBeInstanceOf(App);
+    expect(appWith(name, 1)).toBeInstanceOf(App);
+    expect(appWith(name, undefined)).toBeInstanceOf(App);
+  });
+
+  it.each(
+    names.flatMap((name) =>
+      [0, -1, -0, Number.NaN, Number.NEGATIVE_INFINITY, "100", "", null, true, 10n, {}, [1], () => 1].map(
+        (value) => [name, value] as const,
+      ),
+    ),
+  )("refuse for %s the value %o", (name, value) => {
+    expect(() => appWith(name, value)).toThrow(EnfiladeError);
+    expect(() => appWith(name, value)).toThrow(optionError);
+  });
+
+  it.each(counts)("refuse for %s what is no whole number", (name) => {
+    expect(() => appWith(name, 1.5)).toThrow(optionError);
+    expect(() => appWith(name, 2 ** 53)).toThrow(optionError);
+  });
+
+  it.each(times)("refuse for %s what no timer can wait", (name) => {
+    expect(appWith(name, 2 ** 31 - 1)).toBeInstanceOf(App);
+    expect(() => appWith(name, 2 ** 31)).toThrow(optionError);
+    expect(() => appWith(name, Number.POSITIVE_INFINITY)).toThrow(optionError);
+  });
+
+  it.each(counts)("take Infinity for %s", (name) => {
+    expect(appWith(name, Number.POSITIVE_INFINITY)).toBeInstanceOf(App);
+  });
+
+  it("take false for the heartbeat, and for nothing else", () => {
+    expect(appWith("heartbeatMs", false)).toBeInstanceOf(App);
+    expect(routeWith("heartbeatMs", false)).toBeInstanceOf(App);
+    for (const name of names.filter((one) => one !== "heartbeatMs")) {
+      expect(() => appWith(name, false)).toThrow(optionError);
+    }
+  });
+
+  it.each(["messagesBytesMax", "messagebytesmax", "", "toString", "__proto__x", "constructor"])(
+    "refuse the unknown name %j, and tell the known",
+    (name) => {
+      expect(() => appWith(name, 1)).toThrow(optionError);
+      expect(() => appWith(name, 1)).toThrow(/messageBytesMax.*closeMs/);
+      expect(() => routeWith(name, 1)).toThrow(optionError);
+    },
+  );
+
+  it("name the limit, what it takes, and what came", () => {
+    expect(() => appWith("roomsMax", -1)).toThrow(/roomsMax.*number.*-1/);
+    expect(() => appWith("closeMs", "5s")).toThrow(/closeMs.*milliseconds.*5s/);
+  });
+
+  it.each(appWide)("refuse %s, a limit of the whole app, on a route and on a scope", (name) => {
+    expect(() => routeWith(name, 10)).toThrow(optionError);
+    expect(() => routeWith(name, 10)).toThrow(/whole app/);
+    const scope = () => Reflect.apply(App.prototype.scope, new App(), ["/a", () => 1, { limits: { [name]: 10 } }]);
+    expect(scope).toThrow(optionError);
+  });
+
+  it("are checked on a route before it is added", () => {
+    const app = new App();
+    expect(() => app.route("/x", Quiet, { limits: { joinsMax: 0 } })).toThrow(optionError);
+    expect(app.routes).toEqual([]);
+    expect(app.route("/x", Quiet, { limits: { joinsMax: 1 } }).routes).toHaveLength(1);
+  });
+
+  it("leave the object that was passed, and the defaults, as they are", () => {
+    const given = Object.freeze({ roomsMax: 5 });
+    expect(new App({ limits: given })).toBeInstanceOf(App);
+    expect(given).toEqual({ roomsMax: 5 });
+    expect(defaultLimits.roomsMax).toBe(100_000);
+  });
+
+  it.each<[what: string, limits: unknown]>([
+    ["null", null],
+    ["a number", 7],
+    ["a string", "closeMs"],
+    ["a list", [1]],
+  ])("refuse %s instead of an object", (_what, limits) => {
+    expect(() => Reflect.construct(App, [{ limits }])).toThrow(optionError);
+  });
+});

@@ -1,0 +1,44 @@
+import { spawnSync } from "node:child_process";
+
+/** A part of the system that npm does not install. */
+interface Part {
+  readonly command: string;
+  /** What the command is called with to find out whether it works. */
+  readonly probe: readonly string[];
+  readonly install: string;
+}
+
+const parts = {
+  chromium: { command: "/usr/bin/chromium", probe: ["--version"], install: "apt-get install chromium" },
+  // Debian installs the module for this Python, not for another one on the PATH.
+  python: {
+    command: "/usr/bin/python3",
+    probe: ["-c", "import websockets"],
+    install: "apt-get install python3 python3-websockets",
+  },
+} satisfies Record<string, Part>;
+
+export type PartName = keyof typeof parts;
+
+/** The path of a part's command. */
+export function command(name: PartName): string {
+  return parts[name].command;
+}
+
+/**
+ * Whether `tests` have to be left out because a part is missing; then it says so, and how to get it.
+ *
+ * ```ts
+ * describe.skipIf(missing("chromium", "the example app in a browser"))("the example app", () => { … });
+ * ```
+ *
+ * @throws Error in CI, where nothing is left out.
+ */
+export function missing(name: PartName, tests: string): boolean {
+  const { command, probe, install } = parts[name];
+  if (spawnSync(command, probe).status === 0) return false;
+  const complaint = `${name} is missing at ${command} for the tests of ${tests}; get it with: ${install}`;
+  if (process.env.CI) throw new Error(complaint);
+  console.warn(`left out: ${complaint}`);
+  return true;
+}

@@ -1,0 +1,132 @@
+import { z } from "zod";
+import { type ConnectionRequest, HttpError, WebSocketHandler } from "../../src/index.js";
+
+interface Person {
+  readonly id: string;
+  readonly name: string;
+}
+
+/** Every hook, as it may be written. */
+export abstract class Private extends WebSocketHandler<{ readonly channel: string }, Person> {
+  override async authorize(request: ConnectionRequest): Promise<Person | Response> {
+    if (request.query.get("token") === null) throw new HttpError(401);
+    if (request.headers.cookie === undefined) return new Response(null, { status: 403 });
+    return { id: "1", name: "Ann" };
+  }
+}
+
+export class Chat extends Private {
+  override onConnect(): void {
+    const name: string = this.user.name;
+    this.sendText(name);
+  }
+  override onJSON(message: unknown, error?: Error): void {
+    this.sendJSONToThisRoom({ message, error: error?.message }, { except: this });
+  }
+  override onBinary(bytes: Uint8Array): void {
+    this.sendBinaryToAll(bytes, { except: [this.id, this.connection] });
+  }
+  override onClose(code: number, reason: string): void {
+    this.sendTextToRoom("/log", `${code.toFixed()} ${reason.trim()}`);
+  }
+  override onError(error: Error): void {
+    this.sendTextToUser(this.user, error.message);
+  }
+}
+
+export class Asynchronous extends Private {
+  override async onConnect(): Promise<void> {
+    await this.connection.flushed();
+  }
+  override async onMessage(text = ""): Promise<void> {
+    this.sendText(text);
+    await this.connection.flushed();
+  }
+  override async onClose(): Promise<void> {
+    await Promise.resolve();
+  }
+}
+
+export class Loop extends Private {
+  override async serve(): Promise<void> {
+    for await (const message of this.connection) {
+      if (message.isText) this.sendText(message.text);
+    }
+    const order = await this.connection.readJSON(z.object({ count: z.number() }));
+    const count: number = order.count;
+    this.sendJSON(count);
+    // @ts-expect-error: the schema returns no total
+    this.sendJSON(order.total);
+  }
+}
+
+/** TypeScript compares the parameters of methods both ways, so a method may say what it takes its messages for. */
+export class Trusting extends WebSocketHandler {
+  override onJSON(message: { readonly text: string }): void {
+    this.sendText(message.text);
+  }
+}
+
+export class WrongText extends WebSocketHandler {
+  // @ts-expect-error: a message is a text
+  override onMessage(text: number): void {
+    this.sendText(text.toFixed());
+  }
+}
+
+export class WrongBytes extends WebSocketHandler {
+  // @ts-expect-error: binary messages are bytes
+  override onBinary(bytes: string): void {
+    this.sendText(bytes);
+  }
+}
+
+export class WrongClose extends WebSocketHandler {
+  // @ts-expect-error: the code comes first, and is a number
+  override onClose(reason: string, code: number): void {
+    this.sendText(reason + code.toFixed());
+  }
+}
+
+export class WrongServe extends WebSocketHandler {
+  // @ts-expect-error: the loop is asynchronous
+  override serve(): void {
+    this.close();
+  }
+}
+
+export class WrongUser extends WebSocketHandler<object, Person> {
+  // @ts-expect-error: the user has no name
+  override authorize(): { readonly id: string } {
+    return { id: "1" };
+  }
+}
+
+export class WrongRequest extends WebSocketHandler {
+  // @ts-expect-error: a request is asked, not a number
+  override authorize(request: number): undefined {
+    this.sendText(request.toFixed());
+  }
+}
+
+export class WrongUse extends Private {
+  override onMessage(): void {
+    // @ts-expect-error: there is no such parameter
+    this.sendText(this.params.room);
+    // @ts-expect-error: parameters are read, not written
+    this.params.channel = "x";
+    // @ts-expect-error: the user has no such field
+    this.sendText(this.user.email);
+    // @ts-expect-error: a text is sent
+    this.sendText(7);
+    // @ts-expect-error: bytes are sent
+    this.sendBinary("abc");
+    // @ts-expect-error: an unknown option
+    this.sendJSONToThisRoom(1, { expect: this });
+    // @ts-expect-error: a close code is a number
+    this.close("1000");
+  }
+}
+
+// @ts-expect-error: parameters are an object
+export class WrongParams extends WebSocketHandler<string> {}
