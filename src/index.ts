@@ -3,6 +3,7 @@ export { MemoryBackplane } from "./backplane/memory.js";
 export type { Clock, Timer } from "./connection/clock.js";
 export type { Connection } from "./connection/connection.js";
 export { type ConnectionLimits, defaultLimits, type Limits } from "./connection/limits.js";
+export { type DeliveryOptions, type DeliveryPolicy, latest, reliable, skip } from "./connection/policy.js";
 export type { ConnectionRequest } from "./connection/request.js";
 export {
   ConnectionError,
@@ -20,6 +21,7 @@ export { EventError, EventHandler } from "./handler/events.js";
 export { type Authorized, WebSocketHandler } from "./handler/handler.js";
 export type { BadMessage } from "./handler/reader.js";
 export type { HandlerClass, Origins, RouteDeclaration, RouteOptions, SharedOptions } from "./handler/route.js";
+export type { Totals } from "./metrics.js";
 export type { Address, Channel, Except, SendOptions, User } from "./room/address.js";
 export type { Registry } from "./room/registry.js";
 export type { Room } from "./room/room.js";

@@ -1,15 +1,26 @@
 /** What one app has counted since it was made. */
-export class Metrics {
+export interface Totals {
   /** Connections that were opened. */
-  opened = 0;
+  readonly opened: number;
   /** Connections that have ended, of those. */
-  closed = 0;
+  readonly closed: number;
   /** Upgrade requests that were answered with an HTTP error. */
-  refused = 0;
+  readonly refused: number;
   /** Messages that came in. */
-  received = 0;
+  readonly received: number;
   /** Messages handed to a connection; a broadcast to ten counts ten. */
-  delivered = 0;
+  readonly delivered: number;
+  /** Of those, messages that a delivery policy dropped, or replaced, for a client that lagged. */
+  readonly dropped: number;
   /** Connections that were closed because they read too slowly. */
-  slow = 0;
+  readonly slow: number;
+}
+
+/** The counters of one app. */
+export class Metrics {
+  readonly totals: { -readonly [Name in keyof Totals]: Totals[Name] } = {
+    ...{ opened: 0, closed: 0, refused: 0, received: 0, delivered: 0, dropped: 0, slow: 0 },
+  };
+  /** Times that what was sent went out to the sockets, and the milliseconds that the longest of them held the loop. */
+  readonly flush = { count: 0, msMax: 0 };
 }

@@ -19,7 +19,10 @@ it("exports exactly the public values", () => {
     "Route",
     "WebSocketHandler",
     "defaultLimits",
+    "latest",
+    "reliable",
     "roomPath",
+    "skip",
   ]);
   expect(Object.keys(testing).sort()).toEqual(["ManualClock", "TestClient", "connect", "connectURL"]);
 });
@@ -48,6 +51,8 @@ it("exports exactly the public types", () => {
     "ConnectionLimits",
     "ConnectionRequest",
     "Deliver",
+    "DeliveryOptions",
+    "DeliveryPolicy",
     "Ending",
     "ErrorCode",
     "EventDeclaration",
@@ -78,6 +83,7 @@ it("exports exactly the public types", () => {
     "Status",
     "Timer",
     "Topic",
+    "Totals",
     "User",
   ]);
 });

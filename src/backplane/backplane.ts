@@ -1,3 +1,4 @@
+import type { DeliveryPolicy } from "../connection/policy.js";
 import type { RoomPath } from "../wire/path.js";
 import type { Payload } from "../wire/payload.js";
 
@@ -13,6 +14,8 @@ export interface Publication {
   readonly payload: Payload;
   /** Ids of the connections that do not get it. */
   readonly except: readonly string[];
+  /** What becomes of it for a member that lags. */
+  readonly policy?: DeliveryPolicy | undefined;
 }
 
 /** Takes a publication to the members that this node has in `topic`. Never throws. */

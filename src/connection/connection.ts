@@ -11,6 +11,7 @@ import { Inbox } from "./inbox.js";
 import type { Lifetime } from "./lifetime.js";
 import type { ConnectionLimits } from "./limits.js";
 import { type Flusher, Outbox } from "./outbox.js";
+import type { DeliveryOptions, DeliveryPolicy } from "./policy.js";
 import type { ConnectionRequest } from "./request.js";
 import type { Transport, TransportEvents } from "./transport.js";
 
@@ -47,6 +48,7 @@ export class Connection implements AsyncIterable<Message> {
   readonly #closeMs: number;
   readonly #resolveEnded: (ending: Ending) => void;
   #ending: Ending | undefined;
+  #drained: (() => void) | undefined;
   #closing = false;
   #abandoned = false;
   #closeTimer: Timer | undefined;
@@ -76,11 +78,9 @@ export class Connection implements AsyncIterable<Message> {
       ended: (code, reason) => this.#ended(code, reason),
     });
     this.#outbox = new Outbox({
-      transport: this.#transport,
-      flusher,
-      highWaterBytes: limits.highWaterBytes,
-      outboxBytesMax: limits.outboxBytesMax,
+      ...{ transport: this.#transport, flusher, clock, limits },
       overflowed: () => this.#overflowed(),
+      drained: () => this.#drained?.(),
     });
     if (limits.heartbeatMs !== false) {
       this.#heartbeat = new Heartbeat(clock, limits.heartbeatMs, this.#transport, () => this.#lost());
@@ -112,24 +112,26 @@ export class Connection implements AsyncIterable<Message> {
    *
    * @throws EnfiladeError `ERR_VALUE` when JSON has no form for it.
    */
-  sendJSON(value: unknown): void {
-    this.send(Payload.json(value));
+  sendJSON(value: unknown, options?: DeliveryOptions): void {
+    this.send(Payload.json(value), options?.policy);
   }
 
-  sendText(text: string): void {
-    this.send(Payload.text(text));
+  sendText(text: string, options?: DeliveryOptions): void {
+    this.send(Payload.text(text), options?.policy);
   }
 
   /** Sends bytes; they are copied, so the caller may go on using the buffer. */
-  sendBinary(bytes: Bytes): void {
-    this.send(Payload.binary(bytes));
+  sendBinary(bytes: Bytes, options?: DeliveryOptions): void {
+    this.send(Payload.binary(bytes), options?.policy);
   }
 
   /** Sends what was encoded before, so that many connections share one encoding. */
-  send(payload: Payload): void {
+  send(payload: Payload, policy?: DeliveryPolicy): void {
     if (this.#closing) return;
-    this.#metrics.delivered += 1;
-    this.#outbox.push(this.#transport.deflates ? deflatedFrame(payload) : payload.frame);
+    this.#metrics.totals.delivered += 1;
+    const frame = this.#transport.deflates ? deflatedFrame(payload) : payload.frame;
+    if (policy === undefined) this.#outbox.push(frame);
+    else if (this.#outbox.offer(frame, policy)) this.#metrics.totals.dropped += 1;
   }
 
   /** Resolves when all that was sent before has left this process, or cannot any more. */
@@ -197,6 +199,11 @@ export class Connection implements AsyncIterable<Message> {
     this.#inbox.end();
   }
 
+  /** @internal Calls `drained` whenever a client that lagged has caught up. */
+  onDrained(drained: () => void): void {
+    this.#drained = drained;
+  }
+
   /** @internal Calls `read` with each message, one at a time; resolves when there will be no more. */
   each(read: (message: Message) => unknown): Promise<void> {
     return this.#inbox.each(read);
@@ -239,7 +246,7 @@ export class Connection implements AsyncIterable<Message> {
   }
 
   #receive(message: Message): void {
-    this.#metrics.received += 1;
+    this.#metrics.totals.received += 1;
     this.#heartbeat?.heard();
     this.#inbox.push(message);
   }
@@ -270,7 +277,7 @@ export class Connection implements AsyncIterable<Message> {
   }
 
   #overflowed(): void {
-    this.#metrics.slow += 1;
+    this.#metrics.totals.slow += 1;
     this.#fail({ code: CloseCode.slow, reason: "slow", clean: false, by: "server" });
     this.#transport.close(CloseCode.slow, "slow");
   }

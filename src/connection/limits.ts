@@ -13,6 +13,8 @@ export interface ConnectionLimits {
   readonly highWaterBytes: number;
   /** Bytes waiting for a client that reads slowly. Past it: close 4008. Default: 1 MiB. */
   readonly outboxBytesMax: number;
+  /** Milliseconds that a message may wait for such a client. Past it: close 4008. Default: 30,000. */
+  readonly outboxAgeMsMax: number;
   /** Rooms of one connection. Past it: `join` throws. Default: 128. */
   readonly joinsMax: number;
   /** Milliseconds for `authorize` and the checks of its parameters. Past it: 503. Default: 5,000. */
@@ -31,6 +33,8 @@ export interface Limits extends ConnectionLimits, PathLimits {
   readonly connectionsPerAddressMax: number;
   /** Rooms on this node. Past it: 503, and `join` throws. Default: 100,000. */
   readonly roomsMax: number;
+  /** Connections that are written to before the loop is let free for others. Default: 2,000. */
+  readonly flushConnectionsMax: number;
   /** Milliseconds for a client to send its request. Past it: cut. Only with `listen`. Default: 10,000. */
   readonly handshakeMs: number;
 }
@@ -41,6 +45,7 @@ export const defaultConnectionLimits: ConnectionLimits = {
   inboxMessagesMax: 64,
   highWaterBytes: 64 * 1024,
   outboxBytesMax: 1024 * 1024,
+  outboxAgeMsMax: 30_000,
   joinsMax: 128,
   authorizeMs: 5_000,
   heartbeatMs: 25_000,
@@ -53,6 +58,7 @@ export const defaultLimits: Limits = {
   connectionsMax: 100_000,
   connectionsPerAddressMax: Number.POSITIVE_INFINITY,
   roomsMax: 100_000,
+  flushConnectionsMax: 2_000,
   handshakeMs: 10_000,
 };
 
@@ -80,7 +86,7 @@ function checkLimit(name: string, value: unknown, base: object): void {
     throw new EnfiladeError("ERR_OPTION", `the limit "${name}" ${where}; here are: ${Object.keys(base).join(", ")}`);
   }
   if (name === "heartbeatMs" && value === false) return;
-  const isTime = name.endsWith("Ms");
+  const isTime = /Ms(Max)?$/.test(name);
   const fits = isTime
     ? typeof value === "number" && value > 0 && value <= timerMsMax
     : value === Number.POSITIVE_INFINITY || (Number.isSafeInteger(value) && Number(value) > 0);

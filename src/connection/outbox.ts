@@ -1,3 +1,7 @@
+import type { Metrics } from "../metrics.js";
+import type { Clock, Timer } from "./clock.js";
+import type { ConnectionLimits } from "./limits.js";
+import type { DeliveryPolicy } from "./policy.js";
 import type { Transport } from "./transport.js";
 
 /**
@@ -43,41 +47,80 @@ class Sequence {
   }
 }
 
+export interface FlusherParts {
+  readonly clock: Clock;
+  readonly metrics: Metrics;
+  /** Outboxes that are flushed before the loop is let free for others. */
+  readonly flushConnectionsMax: number;
+}
+
 /** Flushes the outboxes of one app, each once a tick, after everything that the tick received was handled. */
 export class Flusher {
   /** The empty sequence, where every outbox stands that has nothing to send. */
   readonly root = new Sequence(undefined, new Uint8Array(0), 0);
+  readonly #parts: FlusherParts;
   #waiting: Outbox[] = [];
+  #scheduled = false;
 
-  add(outbox: Outbox): void {
-    // setImmediate runs after the poll phase: one write carries what all messages of this tick caused.
-    if (this.#waiting.push(outbox) === 1) setImmediate(() => this.#flush());
+  constructor(parts: FlusherParts) {
+    this.#parts = parts;
   }
 
+  add(outbox: Outbox): void {
+    this.#waiting.push(outbox);
+    this.#schedule();
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    // setImmediate runs after the poll phase: one write carries what all messages of this tick caused.
+    setImmediate(() => this.#flush());
+  }
+
+  /** A very large room goes in slices; what is sent in between comes behind, since an outbox keeps its own order. */
   #flush(): void {
-    const waiting = this.#waiting;
-    this.#waiting = [];
+    const { clock, metrics, flushConnectionsMax } = this.#parts;
+    const begun = clock.now();
+    this.#scheduled = false;
+    const slice =
+      this.#waiting.length > flushConnectionsMax ? this.#waiting.splice(0, flushConnectionsMax) : this.#waiting;
+    if (slice === this.#waiting) this.#waiting = [];
+    else this.#schedule();
     this.root.forget();
-    for (const outbox of waiting) outbox.flush();
+    for (const outbox of slice) outbox.flush();
+    metrics.flush.count += 1;
+    metrics.flush.msMax = Math.max(metrics.flush.msMax, clock.now() - begun);
   }
 }
 
 export interface OutboxParts {
   readonly transport: Transport;
   readonly flusher: Flusher;
-  readonly highWaterBytes: number;
-  readonly outboxBytesMax: number;
-  /** Called once, when more than `outboxBytesMax` wait; the outbox takes no more. */
+  readonly clock: Clock;
+  readonly limits: Pick<ConnectionLimits, "highWaterBytes" | "outboxBytesMax" | "outboxAgeMsMax">;
+  /** Called once, when more waits than may, or for longer; the outbox takes no more. */
   readonly overflowed: () => void;
+  /** Called when nothing waits any more, after something did. */
+  readonly drained: () => void;
+}
+
+/** Frames that wait for a socket with `highWaterBytes` in it. */
+interface Waiting {
+  readonly bytes: Uint8Array;
+  /** When the first message waited here; one that takes another's place is as old as that. */
+  readonly since: number;
 }
 
 /** What one connection has yet to be sent, in the order of the calls. */
 export class Outbox {
   readonly #parts: OutboxParts;
   #pending: Sequence;
-  /** Bytes that wait for a socket with `highWaterBytes` in it; empty for a client that keeps up. */
-  #backlog: Uint8Array[] = [];
+  /** In the order of sending; a number for what may not be replaced, else the key. Empty for a client that keeps up. */
+  #backlog: Map<number | string, Waiting> | undefined;
   #backlogBytes = 0;
+  #nextNumber = 0;
+  #ageTimer: Timer | undefined;
   #pumping = false;
   #finished: (() => void) | undefined;
   #shut = false;
@@ -93,29 +136,39 @@ export class Outbox {
 
   push(frame: Uint8Array): void {
     if (this.#shut) return;
-    const { flusher, highWaterBytes } = this.#parts;
+    const { flusher, limits } = this.#parts;
     if (this.#pending === flusher.root) flusher.add(this);
     this.#pending = this.#pending.child(frame);
-    if (this.#pending.size >= highWaterBytes) this.flush();
+    if (this.#pending.size >= limits.highWaterBytes) this.flush();
+  }
+
+  /** As {@link push}, but for a client that lags the policy decides; says whether a message was dropped for it. */
+  offer(frame: Uint8Array, policy: DeliveryPolicy): boolean {
+    if (policy.kind === "reliable" || !this.#lags()) {
+      this.push(frame);
+      return false;
+    }
+    if (policy.kind === "skip") return true;
+    // What was sent before goes first.
+    this.flush();
+    if (this.#shut) return true;
+    const replaced = this.#backlog?.get(policy.key);
+    this.#remove(policy.key);
+    this.#wait(policy.key, frame, replaced?.since);
+    return replaced !== undefined;
   }
 
   flush(): void {
     const pending = this.#pending;
-    const { transport, flusher, highWaterBytes, outboxBytesMax, overflowed } = this.#parts;
+    const { transport, flusher } = this.#parts;
     if (pending === flusher.root) return;
     this.#pending = flusher.root;
     if (!transport.open) return;
-    if (this.#backlog.length === 0 && transport.bufferedBytes < highWaterBytes) {
-      transport.write(pending.bytes());
-      return;
-    }
-    this.#backlog.push(pending.bytes());
-    this.#backlogBytes += pending.size;
-    if (this.#backlogBytes > outboxBytesMax && !this.#shut) {
-      this.drop();
-      overflowed();
+    if (this.#lags()) {
+      this.#wait(this.#nextNumber, pending.bytes());
+      this.#nextNumber += 1;
     } else {
-      this.#pumpWhenWritten();
+      transport.write(pending.bytes());
     }
   }
 
@@ -124,7 +177,7 @@ export class Outbox {
     // Shut first: what was accepted before a close is not refused for its size any more.
     this.#shut = true;
     this.flush();
-    if (this.#backlog.length === 0) done();
+    if (this.#backlog === undefined) done();
     else this.#finished = done;
   }
 
@@ -132,8 +185,7 @@ export class Outbox {
   drop(): void {
     this.#shut = true;
     this.#pending = this.#parts.flusher.root;
-    this.#backlog = [];
-    this.#backlogBytes = 0;
+    this.#empty();
   }
 
   /** Resolves when all that was pushed before has left this process, or cannot any more. */
@@ -142,7 +194,54 @@ export class Outbox {
     const { transport } = this.#parts;
     do {
       await new Promise<void>((resolve) => transport.whenWritten(resolve));
-    } while (this.#backlog.length > 0 && transport.open);
+    } while (this.#backlog !== undefined && transport.open);
+  }
+
+  #lags(): boolean {
+    return this.#backlog !== undefined || this.#parts.transport.bufferedBytes >= this.#parts.limits.highWaterBytes;
+  }
+
+  #wait(key: number | string, bytes: Uint8Array, since = this.#parts.clock.now()): void {
+    const { limits, overflowed } = this.#parts;
+    this.#backlog ??= new Map();
+    this.#backlog.set(key, { bytes, since });
+    this.#backlogBytes += bytes.length;
+    if (this.#backlogBytes > limits.outboxBytesMax && !this.#shut) {
+      this.drop();
+      overflowed();
+    } else {
+      this.#ageTimer ??= this.#checkAgeIn(limits.outboxAgeMsMax);
+      this.#pumpWhenWritten();
+    }
+  }
+
+  #remove(key: number | string): void {
+    this.#backlogBytes -= this.#backlog?.get(key)?.bytes.length ?? 0;
+    this.#backlog?.delete(key);
+  }
+
+  #empty(): void {
+    this.#backlog = undefined;
+    this.#backlogBytes = 0;
+    this.#ageTimer?.cancel();
+    this.#ageTimer = undefined;
+  }
+
+  #checkAgeIn(ms: number): Timer {
+    return this.#parts.clock.setTimeout(() => this.#checkAge(), ms);
+  }
+
+  #checkAge(): void {
+    const { clock, limits, overflowed } = this.#parts;
+    const [first] = this.#backlog?.values() ?? [];
+    if (first === undefined) return;
+    const left = first.since + limits.outboxAgeMsMax - clock.now();
+    if (left > 0) {
+      this.#ageTimer = this.#checkAgeIn(left);
+    } else {
+      this.drop();
+      overflowed();
+    }
   }
 
   #pumpWhenWritten(): void {
@@ -155,19 +254,21 @@ export class Outbox {
   }
 
   #pump(): void {
-    const { transport, highWaterBytes } = this.#parts;
+    const { transport, limits, drained } = this.#parts;
     if (!transport.open) this.drop();
-    while (this.#backlog.length > 0 && transport.bufferedBytes < highWaterBytes) {
-      const bytes = this.#backlog.shift();
-      if (bytes === undefined) break;
-      this.#backlogBytes -= bytes.length;
+    if (this.#backlog === undefined) return;
+    for (const [key, { bytes }] of this.#backlog) {
+      if (transport.bufferedBytes >= limits.highWaterBytes) break;
+      this.#remove(key);
       transport.write(bytes);
     }
-    if (this.#backlog.length > 0) {
+    if (this.#backlog.size > 0) {
       this.#pumpWhenWritten();
-    } else {
-      this.#finished?.();
-      this.#finished = undefined;
+      return;
     }
+    this.#empty();
+    this.#finished?.();
+    this.#finished = undefined;
+    if (!this.#shut) drained();
   }
 }

@@ -1,3 +1,4 @@
+import type { Totals } from "../metrics.js";
 import type { Channel } from "../room/address.js";
 import type { Registry } from "../room/registry.js";
 
@@ -14,14 +15,9 @@ export interface Status {
   /** Users who are connected to this node. */
   readonly users: number;
   /** Counted since the app was made. */
-  readonly totals: {
-    readonly opened: number;
-    readonly closed: number;
-    readonly refused: number;
-    readonly received: number;
-    readonly delivered: number;
-    readonly slow: number;
-  };
+  readonly totals: Totals;
+  /** How what was sent went out: how often, and the milliseconds that the longest time held the loop. */
+  readonly flush: { readonly count: number; readonly msMax: number };
 }
 
 /** The app, as its handlers see it. */

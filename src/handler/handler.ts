@@ -1,5 +1,6 @@
 import type { Connection } from "../connection/connection.js";
 import type { Lifetime } from "../connection/lifetime.js";
+import type { DeliveryOptions } from "../connection/policy.js";
 import type { ConnectionRequest } from "../connection/request.js";
 import { EnfiladeError } from "../errors.js";
 import type { SendOptions } from "../room/address.js";
@@ -87,6 +88,9 @@ export abstract class WebSocketHandler<
   /** Called exactly once for every connection that was opened, after it left its rooms (`this.leftRooms`). */
   onClose?(code: number, reason: string): unknown;
 
+  /** Called when a client that lagged has caught up: what waited for it is handed over. See `DeliveryPolicy`. */
+  onDrain?(): unknown;
+
   /** Called with what another hook threw, once the connection is being closed for it. */
   onError?(error: Error): unknown;
 
@@ -151,16 +155,16 @@ export abstract class WebSocketHandler<
   }
 
   /** Sends to this client. */
-  sendJSON(value: unknown): void {
-    this.connection.sendJSON(value);
+  sendJSON(value: unknown, options?: DeliveryOptions): void {
+    this.connection.sendJSON(value, options);
   }
 
-  sendText(text: string): void {
-    this.connection.sendText(text);
+  sendText(text: string, options?: DeliveryOptions): void {
+    this.connection.sendText(text, options);
   }
 
-  sendBinary(bytes: Bytes): void {
-    this.connection.sendBinary(bytes);
+  sendBinary(bytes: Bytes, options?: DeliveryOptions): void {
+    this.connection.sendBinary(bytes, options);
   }
 
   /** Sends to everyone at this connection's path, this client included unless excepted. */

@@ -27,6 +27,9 @@ export interface SessionParts {
 export async function runSession(parts: SessionParts): Promise<void> {
   const { handler, context, connection, registry, clock, closeMs } = parts;
   registry.enter(connection, parts.entry);
+  if (handler.onDrain !== undefined) {
+    connection.onDrained(() => void hook(() => handler.onDrain?.()).catch((error) => fail(parts, error)));
+  }
   parts.entered();
   const life = live(parts).catch((error) => fail(parts, error));
   // A handler that hangs must not keep its rooms: when the connection has ended, it has closeMs to finish.
@@ -35,6 +38,11 @@ export async function runSession(parts: SessionParts): Promise<void> {
   context.leftRooms = registry.exit(connection);
   const { code, reason } = await connection.ended;
   await guarded(parts, () => handler.onClose?.(code, reason));
+}
+
+/** The promise of a hook, also of one that throws at once. */
+async function hook(call: () => unknown): Promise<void> {
+  await call();
 }
 
 async function live({ handler, connection, reader, badMessage }: SessionParts): Promise<void> {

@@ -1,11 +1,12 @@
 import type { Topic } from "../backplane/backplane.js";
 import type { Connection } from "../connection/connection.js";
+import type { DeliveryOptions } from "../connection/policy.js";
 import { type Bytes, Payload } from "../wire/payload.js";
 
 /** Whom a message leaves out: a connection or a handler, an id, or a list of these. */
 export type Except = string | { readonly id: string } | readonly (string | { readonly id: string })[];
 
-export interface SendOptions {
+export interface SendOptions extends DeliveryOptions {
   /** Who does not get the message. Default: nobody, the sender gets it too. */
   readonly except?: Except | undefined;
 }

@@ -6,12 +6,12 @@ export class Audience {
   readonly members = new Set<Connection>();
 
   /** The one send loop: nothing in it encodes, and nothing a member does can stop it. */
-  send({ payload, except }: Publication): void {
+  send({ payload, except, policy }: Publication): void {
     if (except.length === 0) {
-      for (const member of this.members) member.send(payload);
+      for (const member of this.members) member.send(payload, policy);
     } else {
       for (const member of this.members) {
-        if (!except.includes(member.id)) member.send(payload);
+        if (!except.includes(member.id)) member.send(payload, policy);
       }
     }
   }

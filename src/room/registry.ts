@@ -209,7 +209,11 @@ export class Registry {
 
   /** @internal */
   publish(topic: Topic, payload: Payload, options: SendOptions | undefined): Promise<void> {
-    return this.#parts.backplane.publish(topic, { payload, except: exceptedIds(options?.except) });
+    return this.#parts.backplane.publish(topic, {
+      payload,
+      except: exceptedIds(options?.except),
+      policy: options?.policy,
+    });
   }
 
   /** @internal */

@@ -132,7 +132,8 @@ export class App implements Application {
       state: this.#state,
       ...this.registry.counts,
       handshakes: this.#door.handshakes,
-      totals: { ...this.#metrics },
+      totals: { ...this.#metrics.totals },
+      flush: { ...this.#metrics.flush },
     };
   }
 
@@ -240,15 +241,8 @@ export class App implements Application {
   }
 
   #rootScope(options: AppOptions): Scope {
-    const {
-      connectionsMax,
-      connectionsPerAddressMax,
-      roomsMax,
-      handshakeMs,
-      pathBytesMax,
-      pathSegmentsMax,
-      ...limits
-    } = this.#limits;
+    const { connectionsMax, connectionsPerAddressMax, roomsMax, flushConnectionsMax, ...others } = this.#limits;
+    const { handshakeMs, pathBytesMax, pathSegmentsMax, ...limits } = others;
     const ground = {
       prefix: "",
       gates: [],

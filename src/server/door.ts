@@ -39,7 +39,7 @@ export interface Destination {
 export class Door {
   readonly #parts: DoorParts;
   readonly #admission: Admission;
-  readonly #flusher = new Flusher();
+  readonly #flusher: Flusher;
   /** One for each route: they differ in their limits. */
   readonly #servers = new Map<Route, Server<typeof ServerSocket>>();
   readonly #sockets = new Set<Duplex>();
@@ -50,6 +50,8 @@ export class Door {
   constructor(parts: DoorParts) {
     this.#parts = parts;
     this.#admission = new Admission(parts.limits);
+    const { clock, metrics, limits } = parts;
+    this.#flusher = new Flusher({ clock, metrics, flushConnectionsMax: limits.flushConnectionsMax });
   }
 
   get handshakes(): number {
@@ -113,7 +115,7 @@ export class Door {
 
   #answer(incoming: IncomingMessage, socket: Duplex, why: Refusal): void {
     const { clock, limits, metrics, report } = this.#parts;
-    metrics.refused += 1;
+    metrics.totals.refused += 1;
     try {
       refuse(incoming, socket, why, clock, limits.closeMs);
     } catch (error) {
@@ -171,7 +173,7 @@ export class Door {
         transport: (events) => fitSocket(ws, socket, events),
       });
     });
-    if (context.connection === undefined) metrics.refused += 1;
+    if (context.connection === undefined) metrics.totals.refused += 1;
     return context.connection;
   }
 
@@ -181,12 +183,12 @@ export class Door {
     const { joinsMax, closeMs } = route.limits;
     const home = connection.request.path;
     const entry = { home, channel, userId: userId(context.user), joinsMax, closeOnLastRoomLeft };
-    metrics.opened += 1;
+    metrics.totals.opened += 1;
     await runSession({
       ...{ handler, context, connection, reader, badMessage, entry, registry: app.registry, clock, closeMs, report },
       entered: () => opened(connection),
     });
-    metrics.closed += 1;
+    metrics.totals.closed += 1;
     const { code, reason } = await connection.ended;
     closed(connection, code, reason);
   }

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { App, type Connection, WebSocketHandler } from "../../src/index.js";
-import { connect } from "../../src/testing/index.js";
+import { App, type Connection, latest, reliable, skip, WebSocketHandler } from "../../src/index.js";
+import { connect, ManualClock } from "../../src/testing/index.js";
 import { Mailbox, startWith } from "../support/app.js";
 import { rawConnection } from "../support/raw.js";
 
@@ -122,5 +122,131 @@ describe("a client that stops reading", () => {
     const numbers = [...received.matchAll(/(\d{6})x{10000}/g)].map(([, n]) => Number(n));
     expect(numbers).toEqual(Array.from({ length: count }, (_, n) => n));
     expect(received.slice(-4)).toBe(closeFrame.toString("latin1"));
+  });
+});
+
+describe("a delivery policy", () => {
+  class Watched extends WebSocketHandler {
+    static readonly told = new Mailbox<string>();
+    onMessage() {
+      this.sendText("here");
+    }
+    override onDrain() {
+      Watched.told.put(`drained ${this.request.path}`);
+    }
+  }
+
+  /** A connection whose client does not read, and so much sent to it that it lags. */
+  async function lagging() {
+    Watched.told.all.length = 0;
+    const clock = new ManualClock();
+    const limits = { outboxBytesMax: 10_000_000, highWaterBytes: 10_000 };
+    const { port, app, open } = await startWith("/watched", Watched, { limits, clock });
+    const stalled = await rawConnection(port, "/watched");
+    stalled.socket.pause();
+    const [connection] = app.registry.connections;
+    if (connection === undefined) throw new Error("nobody is there");
+    let filling = 0;
+    while (connection.bufferedBytes < 1_000_000) {
+      connection.sendText(`fill ${filling} ${"x".repeat(60_000)}`);
+      filling += 1;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    /** Lets the client read, and resolves with the texts that came, the filling apart, when `last` is among them. */
+    const texts = async (last: string) => {
+      stalled.socket.resume();
+      await stalled.received(last);
+      stalled.socket.destroy();
+      const all = (await stalled.ended).toString("latin1");
+      return [...all.matchAll(/(?:key \w+ \d+|reliable \d+|skip \d+|the end)/g)].map(([text]) => text);
+    };
+    return { app, connection, texts, clock, open, told: Watched.told };
+  }
+
+  it("skip drops what is sent while the client lags, counts it, and tells when it has caught up", async () => {
+    const { app, texts, open, told } = await lagging();
+    const reading = await open("/watched");
+    app.registry.sendTextToAll("reliable 1");
+    for (let n = 0; n < 100; n += 1) app.registry.sendTextToAll(`skip ${n}`, { policy: skip });
+    app.registry.sendTextToAll("reliable 2", { policy: reliable });
+    app.registry.sendTextToAll("the end");
+    expect(app.status().totals.dropped).toBe(100);
+    expect(await texts("the end")).toEqual(["reliable 1", "reliable 2", "the end"]);
+    expect(told.all).toEqual(["drained /watched"]);
+    const seen = [];
+    for (let text = await reading.readText(); text !== "the end"; text = await reading.readText()) seen.push(text);
+    expect(seen).toEqual(["reliable 1", ...Array.from({ length: 100 }, (_, n) => `skip ${n}`), "reliable 2"]);
+  });
+
+  it("latest keeps one message for each key, at its newest place, in bounded memory", async () => {
+    const { app, connection, texts } = await lagging();
+    const before = connection.bufferedBytes;
+    for (let n = 0; n < 10_000; n += 1) {
+      for (const key of ["a", "b", "constructor"]) connection.sendText(`key ${key} ${n}`, { policy: latest(key) });
+    }
+    connection.sendText("reliable 1");
+    connection.sendText("key a 10000", { policy: latest("a") });
+    connection.sendText("the end");
+    expect(connection.bufferedBytes - before).toBeLessThan(1_000);
+    expect(app.status().totals.dropped).toBe(3 * 9_999 + 1);
+    expect(await texts("the end")).toEqual([
+      "key b 9999",
+      "key constructor 9999",
+      "reliable 1",
+      "key a 10000",
+      "the end",
+    ]);
+  });
+
+  it("makes no difference for a client that keeps up", async () => {
+    const { app, open } = await startWith("/watched", Watched);
+    const client = await open("/watched");
+    for (let n = 0; n < 100; n += 1) {
+      app.registry.sendTextToAll(`skip ${n}`, { policy: skip });
+      app.registry.sendTextToAll(`latest ${n}`, { policy: latest("k") });
+    }
+    const seen = [];
+    for (let n = 0; n < 200; n += 1) seen.push(await client.readText());
+    expect(seen).toEqual(Array.from({ length: 100 }, (_, n) => [`skip ${n}`, `latest ${n}`]).flat());
+    expect(app.status().totals.dropped).toBe(0);
+  });
+
+  it("does not let one message, replaced or not, wait longer than outboxAgeMsMax", async () => {
+    const { app, connection, clock } = await lagging();
+    for (let second = 0; second < 29; second += 1) {
+      clock.advance(1_000);
+      connection.sendText(`key a ${second}`, { policy: latest("a") });
+    }
+    expect(connection.open).toBe(true);
+    clock.advance(1_000);
+    expect(connection.open).toBe(false);
+    expect(connection.ending).toMatchObject({ code: 4008, reason: "slow" });
+    expect(app.status().totals.slow).toBe(1);
+    clock.advance(5_000);
+    await connection.ended;
+  });
+});
+
+describe("a very large room", () => {
+  it("is written to in slices with the loop free in between, and order is kept", async () => {
+    await using app = new App({ limits: { flushConnectionsMax: 10 } }).route("/:room", Member);
+    const clients = [];
+    for (let n = 0; n < 95; n += 1) clients.push(await connect(app, "/large"));
+    const before = app.status().flush.count;
+    const turns: number[] = [];
+    app.registry.sendTextToRoom("/large", "first");
+    while (app.status().flush.count < before + 10) {
+      await new Promise((resolve) => setImmediate(resolve));
+      turns.push(app.status().flush.count - before);
+      if (turns.length === 3) app.registry.sendTextToRoom("/large", "second");
+    }
+    app.registry.sendTextToRoom("/large", "third");
+    expect(turns.slice(0, 3)).toEqual([1, 2, 3]);
+    for (const client of clients) {
+      expect([await client.readText(), await client.readText(), await client.readText()]).toEqual([
+        ...["first", "second", "third"],
+      ]);
+    }
+    expect(app.status().flush.msMax).toBeGreaterThan(0);
   });
 });

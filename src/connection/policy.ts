@@ -1,0 +1,31 @@
+/**
+ * What becomes of a message for a client that lags: one with `highWaterBytes` in its socket that the network has not taken.
+ *
+ * For a client that keeps up all policies are the same.
+ */
+export type DeliveryPolicy =
+  | { readonly kind: "reliable" }
+  | { readonly kind: "skip" }
+  | { readonly kind: "latest"; readonly key: string };
+
+/** The message waits, up to `outboxBytesMax` and `outboxAgeMsMax`; past these the client is closed with 4008. The default. */
+export const reliable: DeliveryPolicy = { kind: "reliable" };
+
+/** The message is dropped: for what is worthless when it is late. */
+export const skip: DeliveryPolicy = { kind: "skip" };
+
+/**
+ * The message waits in place of the one with the same key that waits already: for what the next one replaces.
+ *
+ * ```ts
+ * this.sendJSONToThisRoom(cursor, { policy: latest(`cursor:${this.id}`) });
+ * ```
+ */
+export function latest(key: string): DeliveryPolicy {
+  return { kind: "latest", key };
+}
+
+export interface DeliveryOptions {
+  /** What becomes of the message for a client that lags. Default: `reliable`. */
+  readonly policy?: DeliveryPolicy | undefined;
+}
