@@ -22,16 +22,16 @@ export class Chat extends WebSocketHandler<{ channel: string }, Person> {
   }
 
   onConnect(): void {
+    this.sendJSON({ type: "welcome", id: this.id, name: this.user.name } satisfies FromServer);
     this.#tell({ type: "joined", name: this.user.name, at: now() });
     this.#tellWhoIsHere();
-    this.sendJSON({ type: "welcome", id: this.id, name: this.user.name } satisfies FromServer);
   }
 
   onJSON(message: unknown, error?: Error): void {
-    if (error !== undefined) return this.#refuse('A message is JSON such as {"text": "hello"}.');
     const post = Post.safeParse(message);
-    if (!post.success) return this.#refuse(problem(post.error));
-    this.#tell({ type: "said", id: this.id, name: this.user.name, text: post.data.text, at: now() });
+    if (error !== undefined) this.#refuse('A message is JSON such as {"text": "hello"}.');
+    else if (!post.success) this.#refuse(problem(post.error));
+    else this.#tell({ type: "said", id: this.id, name: this.user.name, text: post.data.text, at: now() });
   }
 
   onClose(): void {

@@ -19,8 +19,8 @@ function routeWith(name: string, value: unknown): unknown {
 }
 
 const names = Object.keys(defaultLimits);
-const times = names.filter((name) => name.endsWith("Ms"));
-const counts = names.filter((name) => !name.endsWith("Ms"));
+const times = names.filter((name) => /Ms(Max)?$/.test(name));
+const counts = names.filter((name) => !/Ms(Max)?$/.test(name));
 const appWide = [
   "connectionsMax",
   "connectionsPerAddressMax",

@@ -1,0 +1,102 @@
+/**
+ * What every server program has in common: what it is told, what it says, and what a message makes it do.
+ *
+ * A program is started with one argument, its order as JSON. It listens on a free port of 127.0.0.1, says which by
+ * {@link listening}, and answers `memory` with its resident memory after a collection.
+ */
+import { readFileSync } from "node:fs";
+
+/**
+ * @typedef {"room" | "burst" | "echo" | "echoJSON" | "mixed"} Serve What a message makes the server do.
+ * @typedef {false | "default" | "noTakeover"} Deflate permessage-deflate: off, with default parameters, or with `server_no_context_takeover`.
+ * @typedef {{ serve: Serve, burst: number, deflate: Deflate, uws: string | undefined }} Order `burst`: messages that one trigger stands for.
+ * @typedef {{ reply: (text: string) => void, toRoom: (text: string) => void }} Sender One client, and its room.
+ */
+
+/** @type {Order} */
+export const order = JSON.parse(process.argv[2]);
+
+/** As `ws` takes it, and all that are made of it. */
+export const perMessageDeflate = order.deflate && {
+  threshold: 1024,
+  ...(order.deflate === "noTakeover" && { serverNoContextTakeover: true }),
+};
+
+/** @param {number} port */
+export function listening(port) {
+  process.send?.({ port });
+}
+
+/**
+ * What a text does to a server without a framework's own idea of it. In `room` the text goes on as it came.
+ *
+ * @type {Record<Serve, (text: string, sender: Sender) => void>}
+ */
+const readers = {
+  room: (text, { toRoom }) => toRoom(text),
+  burst: (text, { toRoom }) => {
+    for (const message of burst(JSON.parse(text))) toRoom(JSON.stringify(message));
+  },
+  echo: (text, { reply }) => reply(text),
+  echoJSON: (text, { reply }) => reply(JSON.stringify(JSON.parse(text))),
+  mixed: (text, { reply, toRoom }) => {
+    reply(marked(text, "a"));
+    toRoom(text);
+    reply(marked(text, "z"));
+  },
+};
+
+export const read = readers[order.serve];
+
+/**
+ * The messages that a trigger stands for: itself, with its number and the ones after it.
+ *
+ * @param {{ n: number }} trigger
+ */
+export function* burst(trigger) {
+  for (let i = 0; i < order.burst; i++) yield { ...trigger, n: trigger.n + i };
+}
+
+/**
+ * The text of a private reply: the message with another kind, which stands at a fixed place.
+ *
+ * @param {string} text
+ * @param {"a" | "z"} kind
+ */
+export function marked(text, kind) {
+  return `${text.slice(0, 31)}${kind}${text.slice(32)}`;
+}
+
+/** Rooms by path, for servers that have none of their own. @template Member */
+export class Rooms {
+  /** @type {Map<string, Set<Member>>} */
+  #rooms = new Map();
+
+  /** @param {string} path @param {Member} member @returns {Set<Member>} */
+  enter(path, member) {
+    const room = this.#rooms.get(path) ?? new Set();
+    this.#rooms.set(path, room.add(member));
+    return room;
+  }
+
+  /** @param {string} path @param {Member} member */
+  leave(path, member) {
+    const room = this.#rooms.get(path);
+    room?.delete(member);
+    if (room?.size === 0) this.#rooms.delete(path);
+  }
+}
+
+/** Resident memory in KiB, after what can be collected was. */
+async function residentKiB() {
+  for (let i = 0; i < 3; i++) {
+    globalThis.gc?.();
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  return Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync("/proc/self/status", "utf8"))?.[1]);
+}
+
+process.on("message", async (message) => {
+  if (message === "memory") process.send?.({ residentKiB: await residentKiB() });
+});
+process.on("disconnect", () => process.exit());

@@ -1,0 +1,42 @@
+// Enfilade with default options, all of the way: a handler class, a route, and its own sends.
+import { App, WebSocketHandler } from "../../dist/index.js";
+import { burst, listening, marked, order } from "./contract.mjs";
+
+class Room extends WebSocketHandler {
+  onJSON(message) {
+    this.sendJSONToThisRoom(message);
+  }
+}
+
+class Burst extends WebSocketHandler {
+  onJSON(trigger) {
+    for (const message of burst(trigger)) this.sendJSONToThisRoom(message);
+  }
+}
+
+class Echo extends WebSocketHandler {
+  onMessage(text) {
+    this.sendText(text);
+  }
+}
+
+class EchoJSON extends WebSocketHandler {
+  onJSON(message) {
+    this.sendJSON(message);
+  }
+}
+
+class Mixed extends WebSocketHandler {
+  onMessage(text) {
+    this.sendText(marked(text, "a"));
+    this.sendTextToThisRoom(text);
+    this.sendText(marked(text, "z"));
+  }
+}
+
+const handlers = { room: Room, burst: Burst, echo: Echo, echoJSON: EchoJSON, mixed: Mixed };
+// Compression is the one option that is not the default, where a work is about it.
+const app = new App(order.deflate ? { compression: true } : {});
+app.route("/r/:room", handlers[order.serve]);
+const { port } = await app.listen(0, "127.0.0.1");
+listening(port);

@@ -1,0 +1,156 @@
+/**
+ * What is measured: one entry each, with what the server does, what the generator does, and which figures are looked at.
+ *
+ * @typedef {Partial<Record<"rooms" | "members" | "flight" | "random" | "bytes" | "burst" | "json" | "drivers" | "rate" | "stall" | "idle" | "measureMs", number>>} Load
+ *   Settings of the generator; see `want` in generator.c.
+ *
+ * @typedef {object} Figure
+ * @property {string} name
+ * @property {(run: import("./measure.mjs").Run) => number} of
+ * @property {"ws" | "base"} against What it is a ratio to: naive ws in this work, or the same peer under `base`.
+ * @property {{ least: number, aim: number }} [atLeast] For Enfilade.
+ * @property {{ most: number, aim: number }} [atMost] For Enfilade.
+ *
+ * @typedef {object} Work
+ * @property {string} name
+ * @property {string} what
+ * @property {import("./peers/contract.mjs").Serve} serve
+ * @property {Load} load
+ * @property {Load} [quick] What changes with --quick.
+ * @property {{ name: string, load: Load }} [base] What changes in the run that this one is compared with, for every peer.
+ * @property {boolean} [deflate]
+ * @property {Figure[]} figures
+ * @property {string} [note]
+ */
+const deliveries = { name: "deliveries/s", of: (run) => run.perSecond, against: "ws" };
+const cpu = { name: "CPU µs/delivery", of: (run) => run.cpuUs, against: "ws" };
+const cpuOverBase = { ...cpu, against: "base" };
+
+/** @param {number} least @param {number} aim @returns {Figure[]} */
+const throughput = (least, aim) => [{ ...deliveries, atLeast: { least, aim } }, cpu];
+
+const fanout = { rooms: 1, members: 1000, flight: 1, bytes: 64 };
+const echo = { rooms: 100, members: 1, flight: 1, bytes: 64 };
+
+/** @type {Work[]} */
+export const works = [
+  {
+    name: "fanout-1",
+    what: "64 bytes to a room of 1,000; the next one when all have it",
+    serve: "room",
+    load: fanout,
+    figures: throughput(1.05, 1.25),
+  },
+  {
+    name: "fanout-16",
+    what: "64 bytes to a room of 1,000, 16 messages in flight",
+    serve: "room",
+    load: { ...fanout, flight: 16 },
+    quick: { members: 300 },
+    figures: throughput(7, 9.5),
+  },
+  {
+    name: "burst-100",
+    what: "one trigger makes the server send 100 messages of 64 bytes to a room of 1,000 in one tick",
+    serve: "burst",
+    load: { ...fanout, burst: 100 },
+    quick: { members: 200 },
+    figures: throughput(70, 110),
+  },
+  {
+    name: "fanout-100m",
+    what: "as fanout-1 with 100 members, and with 1,000",
+    serve: "room",
+    load: { ...fanout, members: 100 },
+    base: { name: "1,000", load: fanout },
+    figures: [deliveries, cpuOverBase],
+  },
+  {
+    name: "fanout-10000m",
+    what: "as fanout-1 with 10,000 members, and with 1,000",
+    serve: "room",
+    load: { ...fanout, members: 10_000 },
+    base: { name: "1,000", load: fanout },
+    quick: { members: 3000 },
+    figures: [deliveries, { ...cpuOverBase, atMost: { most: 1.8, aim: 1.5 } }],
+  },
+  {
+    name: "rooms-10",
+    what: "1,000 rooms of 10; a random member of a random room sends 64 bytes to its room, 16 in flight over all",
+    serve: "room",
+    load: { rooms: 1000, members: 10, flight: 16, random: 1, bytes: 64 },
+    quick: { rooms: 300 },
+    figures: throughput(1.0, 1.1),
+    note: "A room has at most one message in flight: what two members send at once has no order to be checked.",
+  },
+  {
+    name: "echo-1",
+    what: "100 clients, each gets its 64 bytes back, one in flight each",
+    serve: "echo",
+    load: echo,
+    figures: throughput(1.0, 1.2),
+  },
+  {
+    name: "echo-16",
+    what: "100 clients, each gets its 64 bytes back, 16 in flight each",
+    serve: "echo",
+    load: { ...echo, flight: 16 },
+    figures: throughput(4.5, 6.5),
+  },
+  {
+    name: "echo-json-16",
+    what: "as echo-16, parsed and stringified on the way",
+    serve: "echoJSON",
+    load: { ...echo, flight: 16 },
+    figures: throughput(2, 3),
+  },
+  {
+    name: "large",
+    what: "16 KiB to a room of 500; the next one when all have it",
+    serve: "room",
+    load: { rooms: 1, members: 500, flight: 1, bytes: 16_384 },
+    figures: throughput(1.15, 1.35),
+  },
+  {
+    name: "large-deflate",
+    what: "16 KiB of JSON records to a room of 500, permessage-deflate",
+    serve: "room",
+    load: { rooms: 1, members: 500, flight: 1, bytes: 16_384, json: 1 },
+    quick: { members: 100 },
+    deflate: true,
+    figures: throughput(45, 65),
+    note: "Enfilade with `compression: true`, the others with a threshold of 1 KiB and default parameters, and ws also with serverNoContextTakeover. Compressed frames are counted, not inflated.",
+  },
+  {
+    name: "idle",
+    what: "10,000 connections in 1,000 rooms that do nothing",
+    serve: "room",
+    load: { rooms: 1000, members: 10, idle: 1 },
+    quick: { rooms: 300 },
+    figures: [
+      { name: "KiB per connection", of: (run) => run.kibEach, against: "ws", atMost: { most: 1.3, aim: 1.0 } },
+      { name: "connections/s", of: (run) => run.connectsPerSecond, against: "ws", atLeast: { least: 0.85, aim: 1.0 } },
+    ],
+    note: "Resident memory of the server process after a collection; what the kernel holds for the sockets is not in it.",
+  },
+  {
+    name: "stalled",
+    what: "4 KiB, 50 times a second, to a room of 1,000 of whom one does not read; and of whom all read",
+    serve: "room",
+    load: { ...fanout, bytes: 4096, rate: 50, stall: 1, measureMs: 8000 },
+    base: { name: "without", load: { stall: 0 } },
+    quick: { members: 300, measureMs: 800 },
+    figures: [
+      { name: "p99 µs of the others", of: (run) => run.p99Us, against: "base", atMost: { most: 1.2, aim: 1.2 } },
+    ],
+    note: "Latency from when a message was due to each of its arrivals. The one that stalls has a segment size of 1,400 and a small window, so that the server has to buffer; at the end it reads again, and either all comes in order, or it is closed.",
+  },
+  {
+    name: "mixed",
+    what: "20 rooms of 50, 4 senders each with 4 in flight: a private reply, the message to the room, another private reply",
+    serve: "mixed",
+    load: { rooms: 20, members: 50, drivers: 4, flight: 4, bytes: 64 },
+    figures: [deliveries, cpu],
+    note: "Checked: the three come to the sender in a row, and the room's messages to all members in one order.",
+  },
+];

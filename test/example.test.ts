@@ -1,0 +1,331 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import type { AddressInfo } from "node:net";
+import { delimiter } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import type { Browser, Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { createChat } from "../example-app/server.js";
+import { HttpError } from "../src/errors.js";
+import { connectURL } from "../src/testing/index.js";
+import { launchBrowser } from "./support/browser.js";
+import { missing } from "./support/parts.js";
+
+interface Chat {
+  /** `http://localhost:…`, without a slash at the end. */
+  readonly url: string;
+  /** Ends the server, its connections first. Also done when the test is over. */
+  stop(): Promise<void>;
+}
+
+async function startChat(port = 0): Promise<Chat> {
+  const { app, server } = createChat();
+  server.listen(port);
+  await once(server, "listening");
+  const stop = async () => {
+    server.close();
+    await app.close({ timeoutMs: 1000 });
+    server.closeAllConnections();
+  };
+  onTestFinished(stop);
+  return { url: `http://localhost:${(server.address() as AddressInfo).port}`, stop };
+}
+
+function announce(url: string, announcement: unknown): Promise<Response> {
+  const headers = { "content-type": "application/json" };
+  return fetch(`${url}/api/announce`, { method: "POST", headers, body: JSON.stringify(announcement) });
+}
+
+describe.skipIf(missing("chromium", "the example app in a browser"))("the example app in a browser", () => {
+  let browser: Browser;
+  beforeAll(async () => {
+    browser = await launchBrowser();
+  });
+  afterAll(() => browser?.close());
+
+  /** A tab of somebody else: with a localStorage of its own. */
+  async function openTab(url: string): Promise<Page> {
+    const context = await browser.newContext();
+    onTestFinished(() => context.close());
+    const page = await context.newPage();
+    await page.goto(url);
+    return page;
+  }
+
+  async function enter(url: string, channel: string, name: string): Promise<Page> {
+    const page = await openTab(`${url}/c/${channel}`);
+    await introduce(page, name);
+    await page.getByText("connected", { exact: true }).waitFor();
+    return page;
+  }
+
+  async function introduce(page: Page, name: string): Promise<void> {
+    await page.getByLabel("Name", { exact: true }).fill(name);
+    await page.getByRole("button", { name: "Enter" }).click();
+  }
+
+  async function say(page: Page, text: string): Promise<void> {
+    await page.getByLabel("Message", { exact: true }).fill(text);
+    await page.getByRole("button", { name: "Send" }).click();
+  }
+
+  const line = (page: Page, text: string) => page.getByRole("log").getByText(text, { exact: true });
+  const here = (page: Page, name: string) => page.getByRole("complementary").getByText(name, { exact: true });
+
+  it("lets two tabs in one channel talk, and see who is here", async () => {
+    const { url } = await startChat();
+    const ann = await enter(url, "general", "Ann");
+    const bob = await enter(url, "general", "Bob");
+    await line(ann, "Bob joined").waitFor();
+    await here(ann, "Bob").waitFor();
+    await here(bob, "Ann").waitFor();
+    await say(ann, "Grüße, Bob! 👋");
+    await line(bob, "Grüße, Bob! 👋").waitFor();
+    await say(bob, "Hello, Ann.");
+    await line(ann, "Hello, Ann.").waitFor();
+    await ann.locator(".own", { hasText: "Grüße" }).waitFor();
+    await bob.locator(".line:not(.own)", { hasText: "Grüße" }).waitFor();
+  });
+
+  it("shows nothing of one channel in another", async () => {
+    const { url } = await startChat();
+    const ann = await enter(url, "general", "Ann");
+    const eve = await enter(url, "random", "Eve");
+    await say(ann, "among us");
+    await line(ann, "among us").waitFor();
+    // What is said in her own channel comes after whatever else would have come.
+    await say(eve, "alone here");
+    await line(eve, "alone here").waitFor();
+    expect(await eve.locator(".line").allTextContents()).toEqual([expect.stringContaining("alone here")]);
+    expect(await eve.locator(".person").allTextContents()).toEqual(["Eve"]);
+  });
+
+  it("shows markup as the text that it is, and runs nothing of it", async () => {
+    const { url } = await startChat();
+    const ann = await enter(url, "general", "<b>Ann</b>");
+    const bob = await enter(url, "general", "Bob");
+    const faults: string[] = [];
+    for (const page of [ann, bob]) {
+      page.on("dialog", (dialog) => faults.push(dialog.message()));
+      page.on("pageerror", (error) => faults.push(error.message));
+    }
+    const texts = ["<img src=x onerror=globalThis.ran=1>", "<script>globalThis.ran = 1</script>"];
+    for (const text of texts) {
+      await say(ann, text);
+      for (const page of [ann, bob]) await line(page, text).waitFor();
+    }
+    await here(bob, "<b>Ann</b>").waitFor();
+    for (const page of [ann, bob]) {
+      expect(await page.evaluate("globalThis.ran")).toBeUndefined();
+      expect(await page.locator("main img, main script, .line b b").count()).toBe(0);
+    }
+    expect(faults).toEqual([]);
+  });
+
+  it("lets nothing become a script, whoever wrote it", async () => {
+    const { url } = await startChat();
+    const page = await openTab(url);
+    const attempts = ["createElement('img').setAttribute('onerror', '0')", "body.innerHTML = '<b>0</b>'"];
+    for (const attempt of attempts) await expect(page.evaluate(`document.${attempt}`)).rejects.toThrow(/Trusted/);
+  });
+
+  it("refuses a name that is too long with a visible message, and asks again", async () => {
+    const { url } = await startChat();
+    const page = await openTab(`${url}/c/general`);
+    await introduce(page, "x".repeat(33));
+    const problem = page.getByText("A name has 1 to 32 characters.");
+    await problem.waitFor();
+    await introduce(page, "x".repeat(32));
+    await here(page, "x".repeat(32)).waitFor();
+    expect(await problem.isVisible()).toBe(false);
+  });
+
+  it("asks for the name once", async () => {
+    const { url } = await startChat();
+    const page = await enter(url, "general", "Ann");
+    await here(page, "Ann").waitFor();
+    await page.goto(`${url}/c/random`);
+    await here(page, "Ann").waitFor();
+    expect(await page.getByLabel("Name", { exact: true }).isVisible()).toBe(false);
+  });
+
+  it("refuses a message that is too long with a visible message, and gives it back", async () => {
+    const { url } = await startChat();
+    const page = await enter(url, "general", "Ann");
+    await say(page, "y".repeat(2001));
+    await page.getByText("A message has at most 2000 characters.").waitFor();
+    expect(await page.getByLabel("Message", { exact: true }).inputValue()).toBe("y".repeat(2001));
+  });
+
+  it("says so when a channel's name is none", async () => {
+    const { url } = await startChat();
+    const page = await openTab(`${url}/c/no%20good`);
+    await introduce(page, "Ann");
+    await page.getByText("A channel's name is made of letters, digits, - and _.").waitFor();
+  });
+
+  it("lists the channels and opens them", async () => {
+    const { url } = await startChat();
+    await enter(url, "grüne-wiese", "Ann");
+    const page = await openTab(url);
+    await page.getByRole("link", { name: "# grüne-wiese 1 person" }).click();
+    await introduce(page, "Bob");
+    await here(page, "Ann").waitFor();
+    await page.getByRole("link", { name: "Enfilade chat" }).click();
+    await page.getByLabel("Open another channel").fill("Cellar");
+    await page.getByRole("button", { name: "Open" }).click();
+    await here(page, "Bob").waitFor();
+    expect(await page.getByRole("heading", { level: 1 }).textContent()).toBe("# cellar");
+  });
+
+  it("takes who closes a tab off the list", async () => {
+    const { url } = await startChat();
+    const ann = await enter(url, "general", "Ann");
+    const bob = await enter(url, "general", "Bob");
+    await here(ann, "Bob").waitFor();
+    await bob.close();
+    await here(ann, "Bob").waitFor({ state: "detached" });
+    await line(ann, "Bob left").waitFor();
+    await ann.getByText("Here now (1)").waitFor();
+  });
+
+  it("shows an announcement that came by HTTP", async () => {
+    const { url } = await startChat();
+    const ann = await enter(url, "general", "Ann");
+    await here(ann, "Ann").waitFor();
+    const { status } = await announce(url, { channel: "general", text: "Lunch <b>now</b>" });
+    expect(status).toBe(202);
+    await line(ann, "Lunch <b>now</b>").waitFor();
+  });
+
+  it("shows a banner when the server goes, and comes back when asked to", async () => {
+    const first = await startChat();
+    const ann = await enter(first.url, "general", "Ann");
+    const state = ann.locator("#state");
+    await first.stop();
+    const banner = ann.getByRole("alert").filter({ hasText: "The connection was lost" });
+    await banner.waitFor();
+    expect(await state.textContent()).toBe("disconnected");
+    await banner.getByRole("button", { name: "Reconnect" }).click();
+    await ann.getByText("The server cannot be reached.").waitFor();
+
+    await startChat(Number(new URL(first.url).port));
+    await ann.getByRole("button", { name: "Reconnect" }).click();
+    await here(ann, "Ann").waitFor();
+    expect(await state.textContent()).toBe("connected");
+    expect(await ann.getByRole("button", { name: "Reconnect" }).isVisible()).toBe(false);
+  });
+});
+
+describe("the example app over HTTP", () => {
+  it("sends the headers that keep a text from becoming a script", async () => {
+    const { url } = await startChat();
+    for (const path of ["/", "/c/general", "/chat.js", "/api/status", "/nowhere"]) {
+      const { headers } = await fetch(url + path);
+      expect(headers.get("content-security-policy"), path).toContain("default-src 'none'; script-src 'self';");
+      expect(headers.get("x-content-type-options"), path).toBe("nosniff");
+    }
+  });
+
+  it.each([
+    ["no channel", { text: "hello" }, "A channel's name has"],
+    ["a channel that is none", { channel: "a/../b", text: "hello" }, "A channel's name is made of"],
+    ["no text", { channel: "general", text: " " }, "at least one character"],
+    ["too long a text", { channel: "general", text: "x".repeat(2001) }, "at most 2000 characters"],
+    ["no object", [], "An announcement is JSON"],
+  ])("refuses an announcement with %s", async (_what, announcement, message) => {
+    const { url } = await startChat();
+    const response = await announce(url, announcement);
+    expect(response.status).toBe(400);
+    expect(await response.json()).toEqual({ error: expect.stringContaining(message) });
+  });
+
+  it("refuses what is not JSON, and tells nothing of its insides", async () => {
+    const { url } = await startChat();
+    const headers = { "content-type": "application/json" };
+    const response = await fetch(`${url}/api/announce`, { method: "POST", headers, body: "{" });
+    expect(response.status).toBe(400);
+    expect(await response.text()).toBe('{"error":"The request cannot be read."}');
+  });
+
+  it("tells how the app is, and that a WebSocket is none of a page's", async () => {
+    const { url } = await startChat();
+    expect(await (await fetch(`${url}/api/status`)).json()).toMatchObject({ state: "open", connections: 0 });
+    expect((await fetch(`${url}/chat/general`)).status).toBe(426);
+  });
+});
+
+describe("the example app over a WebSocket", () => {
+  it.each(["", "%20", "x".repeat(33), "a%0Ab", "%E2%80%AEnnA"])("refuses the name '%s'", async (name) => {
+    const { url } = await startChat();
+    const refused = connectURL(`${url.replace("http", "ws")}/chat/general?name=${name}`);
+    await expect(refused).rejects.toThrow(HttpError);
+    await expect(refused).rejects.toMatchObject({ status: 400, message: expect.stringMatching(/^A name has/) });
+  });
+
+  it.each(["{", "7", "null", "{}", '{"text":""}', '{"text":" \\n"}', '{"text":["a"]}'])(
+    "answers the bad message %s with an error, and goes on",
+    async (text) => {
+      const { url } = await startChat();
+      const ann = await connectURL(`${url.replace("http", "ws")}/chat/general?name=Ann`);
+      const types = ["welcome", "joined", "here"];
+      for (const type of types) expect(await ann.readJSON()).toMatchObject({ type });
+      ann.sendText(text);
+      expect(await ann.readJSON()).toEqual({ type: "error", message: expect.stringMatching(/^A message (is|has) /) });
+      ann.sendJSON({ text: "hello", id: "forged", name: "Eve", type: "announced" });
+      expect(await ann.readJSON()).toMatchObject({ type: "said", name: "Ann", text: "hello" });
+    },
+  );
+});
+
+describe("npm start", () => {
+  const root = fileURLToPath(new URL("..", import.meta.url));
+  const { scripts } = JSON.parse(readFileSync(`${root}package.json`, "utf8")) as { scripts: { start: string } };
+
+  /** What npm runs for it; a shell that stayed in between would keep the signal from it. */
+  function npmStart(port: number | string): ChildProcess {
+    const path = `${root}node_modules/.bin${delimiter}${process.env.PATH}`;
+    const command = `exec ${scripts.start.replace(/^exec /, "")}`;
+    const env = { ...process.env, PATH: path, PORT: String(port) };
+    const child = spawn("sh", ["-c", command], { cwd: root, env, stdio: ["ignore", "pipe", "pipe"] });
+    onTestFinished(() => void child.kill("SIGKILL"));
+    return child;
+  }
+
+  async function linesOf(stream: NodeJS.ReadableStream | null): Promise<string[]> {
+    const lines: string[] = [];
+    if (stream !== null) for await (const line of createInterface({ input: stream })) lines.push(line);
+    return lines;
+  }
+
+  it.each(["SIGTERM", "SIGINT"] as const)("prints its URL, serves there, and ends with 0 on %s", async (signal) => {
+    const child = npmStart(0);
+    const complaints = linesOf(child.stderr);
+    const exited = once(child, "exit");
+    const lines: string[] = [];
+    if (child.stdout === null) throw new Error("it has no output");
+    for await (const line of createInterface({ input: child.stdout })) {
+      lines.push(line);
+      const [url = ""] = /http:\S+/.exec(line) ?? [];
+      const page = await fetch(url);
+      expect(await page.text()).toContain("<title>Enfilade chat</title>");
+      const ann = await connectURL(`${url.replace("http", "ws")}chat/general?name=Ann`);
+      child.kill(signal);
+      expect(await ann.closed).toMatchObject({ code: 1001 });
+    }
+    expect(await exited).toEqual([0, null]);
+    expect(await complaints).toEqual([]);
+    expect(lines).toEqual([expect.stringMatching(/^The chat is at http:\/\/localhost:\d+\/$/)]);
+  });
+
+  it("says clearly that a port is taken", async () => {
+    const { url } = await startChat();
+    const { port } = new URL(url);
+    const child = npmStart(port);
+    const exited = once(child, "exit");
+    expect(await linesOf(child.stderr)).toEqual([expect.stringContaining(`Port ${port} is taken.`)]);
+    expect(await exited).toEqual([1, null]);
+  });
+});

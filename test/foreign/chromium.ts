@@ -1,0 +1,75 @@
+import type { Browser, Page } from "playwright-core";
+import { onTestFinished } from "vitest";
+import { launchBrowser } from "../support/browser.js";
+import { type Conversation, type ForeignClient, Inbox, Refusal } from "./client.js";
+
+/** What the page tells; bytes travel as a list of numbers. */
+type Told =
+  | { readonly event: "open"; readonly protocol: string }
+  | { readonly event: "error" }
+  | { readonly event: "message"; readonly data: string | readonly number[] }
+  | { readonly event: "close"; readonly code: number; readonly reason: string };
+
+/** What runs in the page. A text, since it is none of the types of Node. */
+const opens = `(url, protocols) => {
+  const socket = new WebSocket(url, protocols);
+  socket.binaryType = "arraybuffer";
+  socket.onopen = () => tell({ event: "open", protocol: socket.protocol });
+  socket.onerror = () => tell({ event: "error" });
+  socket.onclose = ({ code, reason }) => tell({ event: "close", code, reason });
+  socket.onmessage = ({ data }) =>
+    tell({ event: "message", data: typeof data === "string" ? data : [...new Uint8Array(data)] });
+  globalThis.socket = socket;
+}`;
+
+/** Chromium, with one page for each connection. */
+export class ChromiumClient implements ForeignClient {
+  readonly name = "Chromium";
+  readonly showsStatus = false;
+  #browser: Promise<Browser> | undefined;
+
+  async connect(url: string, protocols: readonly string[] = []): Promise<Conversation> {
+    return this.connectFrom(url.replace("ws:", "http:"), url, protocols);
+  }
+
+  /** Connects from a page at `pageURL`, whose origin is sent along. */
+  async connectFrom(pageURL: string, url: string, protocols: readonly string[] = []): Promise<Conversation> {
+    this.#browser ??= launchBrowser();
+    const page = await (await this.#browser).newPage();
+    onTestFinished(() => page.close());
+    await page.goto(new URL("/", pageURL).href);
+    const inbox = new Inbox();
+    const opened = new Promise<string>((resolve, reject) => {
+      const hear = (told: Told) => {
+        if (told.event === "open") resolve(told.protocol);
+        else if (told.event === "error") reject(new Refusal(undefined));
+        else if (told.event === "close") inbox.end(told);
+        else inbox.put(typeof told.data === "string" ? told.data : Uint8Array.from(told.data));
+      };
+      const call = `(${opens})(${JSON.stringify(url)}, ${JSON.stringify(protocols)})`;
+      page
+        .exposeFunction("tell", hear)
+        .then(() => page.evaluate(call))
+        .catch(reject);
+    });
+    return conversation(page, inbox, await opened);
+  }
+
+  async quit(): Promise<void> {
+    await (await this.#browser)?.close();
+  }
+}
+
+function conversation(page: Page, inbox: Inbox, protocol: string): Conversation {
+  const run = (code: string) => {
+    // Told where the test waits: for what does not come then.
+    page.evaluate(code).catch((error) => inbox.end({ code: 1006, reason: String(error) }));
+  };
+  return {
+    protocol,
+    inbox,
+    sendText: (text) => run(`socket.send(${JSON.stringify(text)})`),
+    sendBinary: (bytes) => run(`socket.send(new Uint8Array(${JSON.stringify([...bytes])}))`),
+    close: () => run("socket.close()"),
+  };
+}

@@ -1,0 +1,237 @@
+import { once } from "node:events";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { Duplex } from "node:stream";
+import { afterAll, describe, expect, it, onTestFinished } from "vitest";
+import { App, type ConnectionRequest, HttpError, Route, WebSocketHandler } from "../../src/index.js";
+import { connectURL, ManualClock, type TestClient } from "../../src/testing/index.js";
+import { missing, type PartName } from "../support/parts.js";
+import { ChromiumClient } from "./chromium.js";
+import { type Conversation, type ForeignClient, Refusal } from "./client.js";
+import { pythonClient } from "./python.js";
+import { standardClients } from "./standard.js";
+import { wsClient } from "./ws.js";
+
+const heartbeatMs = 1000;
+
+@Route("/chat/:channel", { subprotocols: ["chat.v2", "chat.v1"], limits: { heartbeatMs } })
+class Chat extends WebSocketHandler<{ channel: string }, string> {
+  authorize({ query }: ConnectionRequest): string {
+    const name = query.get("name");
+    if (name === null) throw new HttpError(401, "say who you are: ?name=…");
+    return name;
+  }
+
+  onJSON(message: unknown): void {
+    if (message === "bye") this.close(4321, "good-bye, Zoë 👋");
+    else this.sendJSONToThisRoom({ from: this.user, channel: this.params.channel, message });
+  }
+
+  onBinary(bytes: Uint8Array): void {
+    this.sendBinaryToThisRoom(bytes.toReversed());
+  }
+}
+
+interface Scene {
+  readonly app: App;
+  readonly clock: ManualClock;
+  readonly url: string;
+  /** Somebody in the room `/chat/general`, through a client that is known to work. */
+  readonly other: TestClient;
+  /** The server's side of the WebSocket that was opened last. */
+  socket(): Duplex;
+}
+
+async function listen(server: Server): Promise<number> {
+  onTestFinished(() => void server.close());
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  return (server.address() as AddressInfo).port;
+}
+
+/** A server with an empty page, for the sake of browsers. */
+function pageServer(): Server {
+  return createServer((_request, response) => {
+    response.setHeader("content-type", "text/html").end("<!doctype html><title>foreign</title>");
+  });
+}
+
+async function start(): Promise<Scene> {
+  const clock = new ManualClock();
+  const app = new App({ handlers: [Chat], clock });
+  const server = pageServer();
+  app.attach(server);
+  const sockets: Duplex[] = [];
+  server.on("upgrade", (_request, socket) => sockets.push(socket));
+  const url = `ws://127.0.0.1:${await listen(server)}`;
+  onTestFinished(() => app.close());
+  const other = await connectURL(`${url}/chat/general?name=other`);
+  const socket = () => sockets.at(-1) ?? expect.fail("nobody has connected");
+  return { app, clock, url, other, socket };
+}
+
+function enter(scene: Scene, client: ForeignClient, protocols?: readonly string[]): Promise<Conversation> {
+  return client.connect(`${scene.url}/chat/general?name=Zo%C3%AB`, protocols);
+}
+
+const said = (message: unknown) => ({ from: "Zoë", channel: "general", message });
+
+/** Resolves when a client's pong has come: RFC 6455 5.2, a final frame of opcode 10. */
+async function ponged(socket: Duplex): Promise<void> {
+  for (;;) {
+    const [chunk] = await once(socket, "data");
+    if (chunk[0] === 0x8a) return;
+  }
+}
+
+const chromium = new ChromiumClient();
+afterAll(() => chromium.quit());
+
+const clients: { readonly client: ForeignClient; readonly needs?: PartName }[] = [
+  { client: pythonClient, needs: "python" },
+  ...standardClients.map((client) => ({ client })),
+  { client: wsClient },
+  { client: chromium, needs: "chromium" },
+];
+
+for (const { client, needs } of clients) {
+  const leftOut = needs !== undefined && missing(needs, `the client ${client.name}`);
+
+  describe.skipIf(leftOut)(`the client ${client.name}`, () => {
+    it("talks to its room, and others there hear it", async () => {
+      const scene = await start();
+      const ours = await enter(scene, client);
+      ours.sendText('{"text":"hello"}');
+      expect(await ours.inbox.nextJSON()).toEqual(said({ text: "hello" }));
+      expect(await scene.other.readJSON()).toEqual(said({ text: "hello" }));
+      scene.other.sendJSON("welcome");
+      expect(await ours.inbox.nextJSON()).toEqual({ from: "other", channel: "general", message: "welcome" });
+    });
+
+    it("hears nothing of another room", async () => {
+      const scene = await start();
+      const elsewhere = await connectURL(`${scene.url}/chat/random?name=elsewhere`);
+      const ours = await enter(scene, client);
+      elsewhere.sendJSON("among us");
+      await elsewhere.readJSON();
+      ours.sendText('"first"');
+      expect(await ours.inbox.nextJSON()).toEqual(said("first"));
+    });
+
+    it("sends and gets text of every script", async () => {
+      const scene = await start();
+      const ours = await enter(scene, client);
+      const text = "Grüße, 世界, שלום, 👩‍👩‍👧, e\u0301, \u0000, \u2028";
+      ours.sendText(JSON.stringify(text));
+      expect(await ours.inbox.nextJSON()).toEqual(said(text));
+      expect(await scene.other.readJSON()).toEqual(said(text));
+    });
+
+    it("sends and gets binary messages", async () => {
+      const scene = await start();
+      const ours = await enter(scene, client);
+      const bytes = Uint8Array.from({ length: 256 }, (_, index) => index);
+      ours.sendBinary(bytes);
+      expect(await ours.inbox.next()).toEqual(bytes.toReversed());
+      expect([...(await scene.other.readBinary())]).toEqual([...bytes.toReversed()]);
+    });
+
+    it("sends and gets a message of 60 KiB", async () => {
+      const scene = await start();
+      const ours = await enter(scene, client);
+      const text = "0123456789abcdef".repeat(60 * 64);
+      ours.sendText(JSON.stringify(text));
+      expect(await ours.inbox.nextJSON()).toEqual(said(text));
+    });
+
+    it("agrees on a subprotocol that both know, the server's favorite", async () => {
+      const scene = await start();
+      expect((await enter(scene, client, ["chat.v1", "chat.v3", "chat.v2"])).protocol).toBe("chat.v2");
+      expect((await enter(scene, client)).protocol).toBe("");
+    });
+
+    it("is never agreed with on a subprotocol that the server does not know", async () => {
+      const scene = await start();
+      const agreed: string[] = [];
+      scene.app.on("open", ({ protocol }) => agreed.push(protocol));
+      // RFC 6455 4.1 lets a client go on without what it offered; browsers and ws do not.
+      const shown = await enter(scene, client, ["chat.v3"]).then(
+        ({ protocol }) => protocol,
+        () => "",
+      );
+      expect([shown, ...agreed]).toEqual(["", ""]);
+      expect((await enter(scene, client, ["chat.v3", "chat.v1"])).protocol).toBe("chat.v1");
+    });
+
+    it("sees the code and the reason that the server closes with", async () => {
+      const scene = await start();
+      const ours = await enter(scene, client);
+      ours.sendText('"bye"');
+      expect(await ours.inbox.closed).toMatchObject({ code: 4321, reason: "good-bye, Zoë 👋" });
+    });
+
+    it("sees that the server shuts down", async () => {
+      const scene = await start();
+      const { inbox } = await enter(scene, client);
+      await scene.app.close();
+      expect(await inbox.closed).toMatchObject({ code: 1001, reason: "server shutting down" });
+    });
+
+    it("leaves its room when it closes", async () => {
+      const scene = await start();
+      const conversation = await enter(scene, client);
+      const closed = new Promise<unknown[]>((resolve) => scene.app.on("close", (...args) => resolve(args)));
+      conversation.close();
+      const [, code] = await closed;
+      expect([1000, 1005]).toContain(code);
+      expect(scene.app.registry.room("/chat/general").size).toBe(1);
+    });
+
+    it("answers the pings of the heartbeat, and stays", async () => {
+      const scene = await start();
+      const ours = await enter(scene, client);
+      for (let beat = 0; beat < 4; beat += 1) {
+        const pong = ponged(scene.socket());
+        scene.clock.advance(heartbeatMs);
+        await pong;
+      }
+      ours.sendText('"still here"');
+      expect(await ours.inbox.nextJSON()).toEqual(said("still here"));
+    });
+
+    it("is refused with 401 when it does not say who it is", async () => {
+      const { url, app } = await start();
+      const refused = client.connect(`${url}/chat/general`);
+      await expect(refused).rejects.toThrow(Refusal);
+      await expect(refused).rejects.toMatchObject({ status: client.showsStatus ? 401 : undefined });
+      // Not how often: undici asks twice, as the Fetch standard has it for a 401.
+      const { refused: refusals, opened } = app.status().totals;
+      expect([refusals > 0, opened]).toEqual([true, 1]);
+    });
+
+    it("is closed with 1009 for a message that is too large", async () => {
+      const scene = await start();
+      const ours = await enter(scene, client);
+      ours.sendText(JSON.stringify("x".repeat(64 * 1024)));
+      expect(await ours.inbox.closed).toMatchObject({ code: 1009 });
+    });
+  });
+}
+
+describe.skipIf(missing("python", "a ping of python3-websockets"))("a ping", () => {
+  it.each([pythonClient, wsClient])("of $name is answered", async (client) => {
+    const scene = await start();
+    const ours = await enter(scene, client);
+    expect(ours.ping).toBeDefined();
+    await ours.ping?.();
+  });
+});
+
+describe.skipIf(missing("chromium", "a page of another origin"))("a page of another origin", () => {
+  it("is refused", async () => {
+    const { url, app } = await start();
+    const elsewhere = `http://127.0.0.1:${await listen(pageServer())}`;
+    await expect(chromium.connectFrom(elsewhere, `${url}/chat/general?name=Eve`)).rejects.toThrow(Refusal);
+    expect(app.status().totals.refused).toBe(1);
+  });
+});
