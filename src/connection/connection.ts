@@ -4,16 +4,26 @@ import { ABNORMAL, CloseCode, checkedReason } from "../wire/closeCodes.js";
 import type { Message } from "../wire/message.js";
 import { type Bytes, Payload } from "../wire/payload.js";
 import type { Schema } from "../wire/schema.js";
-import { type Clock, deferred, type Timer } from "./clock.js";
+import type { Clock, Timer } from "./clock.js";
 import { deflatedFrame } from "./deflate.js";
-import { Heartbeat } from "./heartbeat.js";
+import type { Heartbeat, Heartbeats } from "./heartbeat.js";
 import { Inbox } from "./inbox.js";
 import type { Lifetime } from "./lifetime.js";
 import type { ConnectionLimits } from "./limits.js";
 import { type Flusher, Outbox } from "./outbox.js";
 import type { DeliveryOptions, DeliveryPolicy } from "./policy.js";
 import type { ConnectionRequest } from "./request.js";
-import type { Transport, TransportEvents } from "./transport.js";
+import type { Transport } from "./transport.js";
+
+/** What the connections of one route have in common. */
+export interface ConnectionSetting {
+  readonly limits: ConnectionLimits;
+  readonly clock: Clock;
+  readonly flusher: Flusher;
+  readonly metrics: Metrics;
+  /** `undefined` when the heartbeat is off. */
+  readonly heartbeats: Heartbeats | undefined;
+}
 
 export interface ConnectionParts {
   readonly id: string;
@@ -21,12 +31,7 @@ export interface ConnectionParts {
   /** What `authorize` returned. */
   readonly user: unknown;
   readonly lifetime: Lifetime;
-  readonly limits: ConnectionLimits;
-  readonly clock: Clock;
-  readonly flusher: Flusher;
-  readonly metrics: Metrics;
-  /** Fits the transport to the socket; from then on it may tell events. */
-  readonly transport: (events: TransportEvents) => Transport;
+  readonly transport: Transport;
 }
 
 /** One client: what it sends, what it is sent, and how it ends. */
@@ -36,55 +41,47 @@ export class Connection implements AsyncIterable<Message> {
   readonly request: ConnectionRequest;
   /** What `authorize` returned; `undefined` for an anonymous client. */
   readonly user: unknown;
-  /** Resolves when the socket is gone. Never rejects. */
-  readonly ended: Promise<Ending>;
   readonly #lifetime: Lifetime;
   readonly #transport: Transport;
+  readonly #setting: ConnectionSetting;
   readonly #outbox: Outbox;
   readonly #inbox: Inbox;
   readonly #heartbeat: Heartbeat | undefined;
-  readonly #metrics: Metrics;
-  readonly #clock: Clock;
-  readonly #closeMs: number;
-  readonly #resolveEnded: (ending: Ending) => void;
   #ending: Ending | undefined;
+  #ended: Promise<Ending> | undefined;
+  #resolveEnded: ((ending: Ending) => void) | undefined;
   #drained: (() => void) | undefined;
   #closing = false;
+  #gone = false;
   #abandoned = false;
+  #abandonment: Promise<void> | undefined;
+  #resolveAbandonment: (() => void) | undefined;
+  #late: ((error: unknown) => void) | undefined;
+  #patienceTimer: Timer | undefined;
   #closeTimer: Timer | undefined;
 
-  constructor({ id, request, user, lifetime, limits, clock, flusher, metrics, transport }: ConnectionParts) {
+  constructor({ id, request, user, lifetime, transport }: ConnectionParts, setting: ConnectionSetting) {
+    const { inboxMessagesMax, messageBytesMax } = setting.limits;
     this.id = id;
     this.request = request;
     this.user = user;
     this.#lifetime = lifetime;
-    this.#clock = clock;
-    this.#metrics = metrics;
-    this.#closeMs = limits.closeMs;
-    const { promise, resolve } = deferred<Ending>();
-    this.ended = promise;
-    this.#resolveEnded = resolve;
-    this.#inbox = new Inbox({
-      inboxMessagesMax: limits.inboxMessagesMax,
-      inboxBytesMax: limits.inboxMessagesMax * limits.messageBytesMax,
-      hold: (held) => this.#hold(held),
-      overflowed: () => this.#flooded(),
+    this.#transport = transport;
+    this.#setting = setting;
+    this.#inbox = new Inbox(this, inboxMessagesMax, inboxMessagesMax * messageBytesMax);
+    this.#outbox = new Outbox(this, transport, setting);
+    this.#heartbeat = setting.heartbeats?.watch(this);
+    transport.listen(this);
+  }
+
+  /** Resolves when the socket is gone. Never rejects. */
+  get ended(): Promise<Ending> {
+    // Made when it is first asked for: of most connections it never is, as long as they are open.
+    this.#ended ??= new Promise((resolve) => {
+      if (this.#gone && this.#ending !== undefined) resolve(this.#ending);
+      else this.#resolveEnded = resolve;
     });
-    this.#transport = transport({
-      message: (message) => this.#receive(message),
-      heard: () => this.#heartbeat?.heard(),
-      closing: () => this.#outbox.flush(),
-      failed: (code, reason) => this.#failed(code, reason),
-      ended: (code, reason) => this.#ended(code, reason),
-    });
-    this.#outbox = new Outbox({
-      ...{ transport: this.#transport, flusher, clock, limits },
-      overflowed: () => this.#overflowed(),
-      drained: () => this.#drained?.(),
-    });
-    if (limits.heartbeatMs !== false) {
-      this.#heartbeat = new Heartbeat(clock, limits.heartbeatMs, this.#transport, () => this.#lost());
-    }
+    return this.#ended;
   }
 
   /** The subprotocol agreed on, or `""`. */
@@ -128,10 +125,10 @@ export class Connection implements AsyncIterable<Message> {
   /** Sends what was encoded before, so that many connections share one encoding. */
   send(payload: Payload, policy?: DeliveryPolicy): void {
     if (this.#closing) return;
-    this.#metrics.totals.delivered += 1;
+    this.#setting.metrics.totals.delivered += 1;
     const frame = this.#transport.deflates ? deflatedFrame(payload) : payload.frame;
     if (policy === undefined) this.#outbox.push(frame);
-    else if (this.#outbox.offer(frame, policy)) this.#metrics.totals.dropped += 1;
+    else if (this.#outbox.offer(frame, policy)) this.#setting.metrics.totals.dropped += 1;
   }
 
   /** Resolves when all that was sent before has left this process, or cannot any more. */
@@ -200,7 +197,7 @@ export class Connection implements AsyncIterable<Message> {
   }
 
   /** @internal Calls `drained` whenever a client that lagged has caught up. */
-  onDrained(drained: () => void): void {
+  whenDrained(drained: () => void): void {
     this.#drained = drained;
   }
 
@@ -228,15 +225,114 @@ export class Connection implements AsyncIterable<Message> {
     return this.#ending;
   }
 
-  /** @internal The handler is over: nothing more is read for it. */
-  abandon(): void {
+  /** @internal The handler is over: nothing more is read for it. What it throws all the same goes to `late`. */
+  abandon(late?: (error: unknown) => void): void {
+    this.#late = late ?? this.#late;
+    if (this.#abandoned) return;
     this.#abandoned = true;
-    this.#inbox.discard();
+    this.#patienceTimer?.cancel();
+    this.#inbox.abandon();
+    this.#resolveAbandonment?.();
+  }
+
+  /** @internal Resolves when the handler is not waited for any more. */
+  get abandonment(): Promise<void> {
+    this.#abandonment ??= new Promise((resolve) => {
+      if (this.#abandoned) resolve();
+      else this.#resolveAbandonment = resolve;
+    });
+    return this.#abandonment;
+  }
+
+  /** @internal Reports what a handler threw, if nobody waits for it any more. */
+  late(error: unknown): void {
+    if (this.#abandoned) this.#late?.(error);
   }
 
   /** @internal */
   get abandoned(): boolean {
     return this.#abandoned;
+  }
+
+  /** @internal */
+  onMessage(message: Message): void {
+    this.#setting.metrics.totals.received += 1;
+    this.#heartbeat?.heard();
+    this.#inbox.push(message);
+  }
+
+  /** @internal */
+  onHeard(): void {
+    this.#heartbeat?.heard();
+  }
+
+  /** @internal */
+  onClosing(): void {
+    this.#outbox.flush();
+  }
+
+  /** @internal The transport has closed already. */
+  onFailed(code: number, reason: string): void {
+    this.#fail({ code, reason, clean: false, by: "server" });
+  }
+
+  /** @internal The end of every connection, however it came to it. */
+  onGone(code: number, reason: string): void {
+    if (this.#heartbeat !== undefined) this.#setting.heartbeats?.unwatch(this.#heartbeat);
+    this.#closeTimer?.cancel();
+    this.#closing = true;
+    this.#gone = true;
+    this.#outbox.drop();
+    const ending = this.#endingBy(code, reason);
+    this.#ending = ending;
+    this.#inbox.end();
+    this.#lifetime.end();
+    this.#resolveEnded?.(ending);
+    // A handler that is still busy has closeMs to finish: it must not keep its rooms for ever.
+    const { clock, limits } = this.#setting;
+    if (!this.#abandoned) this.#patienceTimer = clock.setTimeout(() => this.abandon(), limits.closeMs);
+  }
+
+  /** @internal */
+  onHold(held: boolean): void {
+    this.#heartbeat?.hold(held);
+    if (held) this.#transport.pause();
+    else this.#transport.resume();
+  }
+
+  /** @internal A chunk of compressed messages held more than may wait, however fast the socket was paused. */
+  onFlooded(): void {
+    const reason = "too many messages at once";
+    this.#fail({ code: CloseCode.policyViolation, reason, clean: false, by: "server" });
+    this.#transport.close(CloseCode.policyViolation, reason);
+  }
+
+  /** @internal */
+  onOverflow(): void {
+    this.#setting.metrics.totals.slow += 1;
+    this.#fail({ code: CloseCode.slow, reason: "slow", clean: false, by: "server" });
+    this.#transport.close(CloseCode.slow, "slow");
+  }
+
+  /** @internal */
+  onDrained(): void {
+    this.#drained?.();
+  }
+
+  /** @internal */
+  get receivedBytes(): number {
+    return this.#transport.receivedBytes;
+  }
+
+  /** @internal */
+  ping(): void {
+    this.#transport.ping();
+  }
+
+  /** @internal */
+  onLost(): void {
+    this.#fail({ code: ABNORMAL, reason: "", clean: false, by: "network" });
+    this.#transport.terminate();
   }
 
   async #read(): Promise<Message> {
@@ -245,46 +341,17 @@ export class Connection implements AsyncIterable<Message> {
     return message;
   }
 
-  #receive(message: Message): void {
-    this.#metrics.totals.received += 1;
-    this.#heartbeat?.heard();
-    this.#inbox.push(message);
-  }
-
-  #hold(held: boolean): void {
-    this.#heartbeat?.hold(held);
-    if (held) this.#transport.pause();
-    else this.#transport.resume();
-  }
-
   /** Sends the close frame behind all that was sent before, and sees to it that the connection does end. */
   #close(code: number, reason: string): void {
     this.#closing = true;
-    this.#closeTimer = this.#clock.setTimeout(() => this.#transport.terminate(), this.#closeMs);
+    this.#closeTimer = this.#terminateLater();
     this.#outbox.finish(() => this.#transport.close(code, reason));
     this.#lifetime.end();
   }
 
-  /** The transport has closed already: the peer broke the protocol or a limit. */
-  #failed(code: number, reason: string): void {
-    this.#fail({ code, reason, clean: false, by: "server" });
-  }
-
-  /** A chunk of compressed messages held more than may wait, however fast the socket was paused. */
-  #flooded(): void {
-    this.#fail({ code: CloseCode.policyViolation, reason: "too many messages at once", clean: false, by: "server" });
-    this.#transport.close(CloseCode.policyViolation, "too many messages at once");
-  }
-
-  #overflowed(): void {
-    this.#metrics.totals.slow += 1;
-    this.#fail({ code: CloseCode.slow, reason: "slow", clean: false, by: "server" });
-    this.#transport.close(CloseCode.slow, "slow");
-  }
-
-  #lost(): void {
-    this.#fail({ code: ABNORMAL, reason: "", clean: false, by: "network" });
-    this.#transport.terminate();
+  #terminateLater(): Timer {
+    const { clock, limits } = this.#setting;
+    return clock.setTimeout(() => this.#transport.terminate(), limits.closeMs);
   }
 
   /** What came before the failure is still read. */
@@ -292,22 +359,10 @@ export class Connection implements AsyncIterable<Message> {
     if (this.#closing) return;
     this.#closing = true;
     this.#ending = ending;
-    this.#closeTimer = this.#clock.setTimeout(() => this.#transport.terminate(), this.#closeMs);
+    this.#closeTimer = this.#terminateLater();
     this.#outbox.drop();
     this.#inbox.end();
     this.#lifetime.end();
-  }
-
-  #ended(code: number, reason: string): void {
-    this.#heartbeat?.stop();
-    this.#closeTimer?.cancel();
-    this.#closing = true;
-    this.#outbox.drop();
-    const ending = this.#endingBy(code, reason);
-    this.#ending = ending;
-    this.#inbox.end();
-    this.#lifetime.end();
-    this.#resolveEnded(ending);
   }
 
   #endingBy(code: number, reason: string): Ending {

@@ -1,35 +1,39 @@
 import type { Clock, Timer } from "./clock.js";
-import type { Transport } from "./transport.js";
 
-/**
- * Finds out that a peer is gone: after one interval of silence it pings, after two it calls `lost`.
- *
- * Any traffic counts, also a part of a message that is still on its way.
- */
+/** Whose heart it is; the connection. */
+export interface HeartbeatOwner {
+  /** Bytes received so far, of whatever frame. */
+  readonly receivedBytes: number;
+  ping(): void;
+  /** Called when nothing was heard for two intervals. */
+  onLost(): void;
+}
+
+/** How often a round looks at every heart, in an interval: a loss is found at most this part of one late. */
+const roundsPerInterval = 16;
+
+/** What was heard of one peer, and when. */
 export class Heartbeat {
+  readonly #owner: HeartbeatOwner;
   readonly #clock: Clock;
-  readonly #intervalMs: number;
-  readonly #transport: Transport;
-  readonly #lost: () => void;
   #heardAt: number;
   #checkedAt: number;
   #receivedBytes: number;
+  #pinged = false;
   #held = false;
-  #timer: Timer;
 
-  constructor(clock: Clock, intervalMs: number, transport: Transport, lost: () => void) {
+  constructor(owner: HeartbeatOwner, clock: Clock) {
+    this.#owner = owner;
     this.#clock = clock;
-    this.#intervalMs = intervalMs;
-    this.#transport = transport;
-    this.#lost = lost;
     this.#heardAt = clock.now();
     this.#checkedAt = this.#heardAt;
-    this.#receivedBytes = transport.receivedBytes;
-    this.#timer = this.#checkIn(intervalMs);
+    this.#receivedBytes = owner.receivedBytes;
   }
 
+  /** Any traffic counts. */
   heard(): void {
     this.#heardAt = this.#clock.now();
+    this.#pinged = false;
   }
 
   /** While the socket is paused by us nothing can be heard: silence says nothing, and TCP has to find out by our pings. */
@@ -38,8 +42,58 @@ export class Heartbeat {
     this.heard();
   }
 
-  stop(): void {
-    this.#timer.cancel();
+  /** Does what is due, and says when the next thing is. */
+  check(intervalMs: number): number {
+    this.#noteUnfinished();
+    const silentMs = this.#checkedAt - this.#heardAt;
+    if (silentMs >= 2 * intervalMs) {
+      this.#owner.onLost();
+    } else if (silentMs >= intervalMs && !this.#pinged) {
+      this.#pinged = true;
+      this.#owner.ping();
+      if (this.#held) this.heard();
+    }
+    return this.#heardAt + (this.#pinged ? 2 : 1) * intervalMs;
+  }
+
+  /** Bytes that no event told of belong to a message that is not whole yet. */
+  #noteUnfinished(): void {
+    const { receivedBytes } = this.#owner;
+    const untold = receivedBytes !== this.#receivedBytes && this.#heardAt < this.#checkedAt;
+    this.#receivedBytes = receivedBytes;
+    this.#checkedAt = this.#clock.now();
+    if (untold) this.heard();
+  }
+}
+
+/**
+ * Finds out which peers are gone: after one interval of silence each is pinged, after two it is lost.
+ *
+ * One timer for all of them, since one each would be a good part of what an idle connection costs.
+ */
+export class Heartbeats {
+  readonly #clock: Clock;
+  readonly #intervalMs: number;
+  readonly #watched = new Set<Heartbeat>();
+  #timer: Timer | undefined;
+
+  constructor(clock: Clock, intervalMs: number) {
+    this.#clock = clock;
+    this.#intervalMs = intervalMs;
+  }
+
+  watch(owner: HeartbeatOwner): Heartbeat {
+    const heartbeat = new Heartbeat(owner, this.#clock);
+    this.#watched.add(heartbeat);
+    this.#timer ??= this.#checkIn(this.#intervalMs);
+    return heartbeat;
+  }
+
+  unwatch(heartbeat: Heartbeat): void {
+    this.#watched.delete(heartbeat);
+    if (this.#watched.size > 0) return;
+    this.#timer?.cancel();
+    this.#timer = undefined;
   }
 
   #checkIn(ms: number): Timer {
@@ -47,23 +101,10 @@ export class Heartbeat {
   }
 
   #check(): void {
-    this.#noteUnfinished();
-    const silentMs = this.#clock.now() - this.#heardAt;
-    if (silentMs >= 2 * this.#intervalMs) {
-      this.#lost();
-      return;
-    }
-    const pinged = silentMs >= this.#intervalMs;
-    if (pinged || this.#held) this.#transport.ping();
-    this.#timer = this.#checkIn(Math.max(1, (pinged ? 2 : 1) * this.#intervalMs - silentMs));
-  }
-
-  /** Bytes that no event told of belong to a message that is not whole yet. */
-  #noteUnfinished(): void {
-    const { receivedBytes } = this.#transport;
-    const untold = receivedBytes !== this.#receivedBytes && this.#heardAt < this.#checkedAt;
-    this.#receivedBytes = receivedBytes;
-    if (this.#held || untold) this.heard();
-    this.#checkedAt = this.#clock.now();
+    this.#timer = undefined;
+    let next = Number.POSITIVE_INFINITY;
+    for (const heartbeat of this.#watched) next = Math.min(next, heartbeat.check(this.#intervalMs));
+    if (this.#watched.size === 0) return;
+    this.#timer = this.#checkIn(Math.max(this.#intervalMs / roundsPerInterval, next - this.#clock.now()));
   }
 }

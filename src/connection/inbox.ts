@@ -1,13 +1,14 @@
 import { EnfiladeError } from "../errors.js";
 import type { Message } from "../wire/message.js";
 
-export interface InboxParts {
-  readonly inboxMessagesMax: number;
-  /** Past it the sender is a flood: what it sent last is not taken any more. */
-  readonly inboxBytesMax: number;
+/** Whose messages they are; the connection. */
+export interface InboxOwner {
   /** Called when the socket has to stop, and when it may go on. */
-  readonly hold: (held: boolean) => void;
-  readonly overflowed: () => void;
+  onHold(held: boolean): void;
+  /** Called when more bytes wait than may: the sender is a flood. */
+  onFlooded(): void;
+  /** Takes what a call was rejected with after nobody waited for it any more. */
+  late(error: unknown): void;
 }
 
 interface Reader {
@@ -23,7 +24,9 @@ interface Reader {
  * passed by what fits into a chunk (64 KiB). Since that may be inflated to a thousand times as much, bytes are bounded too.
  */
 export class Inbox {
-  readonly #parts: InboxParts;
+  readonly #owner: InboxOwner;
+  readonly #messagesMax: number;
+  readonly #bytesMax: number;
   #waiting: Message[] = [];
   #waitingBytes = 0;
   #reader: Reader | undefined;
@@ -32,8 +35,10 @@ export class Inbox {
   #held = false;
   #ended = false;
 
-  constructor(parts: InboxParts) {
-    this.#parts = parts;
+  constructor(owner: InboxOwner, messagesMax: number, bytesMax: number) {
+    this.#owner = owner;
+    this.#messagesMax = messagesMax;
+    this.#bytesMax = bytesMax;
   }
 
   push(message: Message): void {
@@ -42,8 +47,8 @@ export class Inbox {
     this.#waitingBytes += message.bytes.length;
     if (this.#taker !== undefined) this.#give(this.#taker);
     else if (this.#reader !== undefined) this.#drain(this.#reader);
-    if (!this.#held && this.#waiting.length >= this.#parts.inboxMessagesMax) this.#hold(true);
-    if (this.#waitingBytes > this.#parts.inboxBytesMax) this.#parts.overflowed();
+    if (!this.#held && this.#waiting.length >= this.#messagesMax) this.#hold(true);
+    if (this.#waitingBytes > this.#bytesMax) this.#owner.onFlooded();
   }
 
   /** No more will come. What waits is still read. */
@@ -53,6 +58,12 @@ export class Inbox {
     this.#taker?.(undefined);
     this.#taker = undefined;
     if (this.#reader !== undefined) this.#drain(this.#reader);
+  }
+
+  /** Nobody reads any more: what waits is let go, and who waits for a message or a call is told that there is no more. */
+  abandon(): void {
+    this.discard();
+    this.#reader?.done();
   }
 
   /** No more will come, and what waits is let go. */
@@ -114,10 +125,16 @@ export class Inbox {
   }
 
   #continueAfter(result: PromiseLike<unknown>, reader: Reader): void {
-    result.then(() => {
-      this.#busy = false;
-      this.#drain(reader);
-    }, reader.failed);
+    result.then(
+      () => {
+        this.#busy = false;
+        this.#drain(reader);
+      },
+      (error) => {
+        this.#owner.late(error);
+        reader.failed(error);
+      },
+    );
   }
 
   #give(taker: (message: Message | undefined) => void): void {
@@ -132,12 +149,12 @@ export class Inbox {
   }
 
   #release(): void {
-    if (this.#held && this.#waiting.length <= this.#parts.inboxMessagesMax / 2) this.#hold(false);
+    if (this.#held && this.#waiting.length <= this.#messagesMax / 2) this.#hold(false);
   }
 
   #hold(held: boolean): void {
     this.#held = held;
-    this.#parts.hold(held);
+    this.#owner.onHold(held);
   }
 }
 

@@ -94,15 +94,19 @@ export class Flusher {
   }
 }
 
-export interface OutboxParts {
-  readonly transport: Transport;
+/** Whose frames they are; the connection. */
+export interface OutboxOwner {
+  /** Called once, when more waits than may, or for longer; the outbox takes no more. */
+  onOverflow(): void;
+  /** Called when nothing waits any more, after something did. */
+  onDrained(): void;
+}
+
+/** What the outboxes of one route have in common. */
+export interface OutboxSetting {
   readonly flusher: Flusher;
   readonly clock: Clock;
   readonly limits: Pick<ConnectionLimits, "highWaterBytes" | "outboxBytesMax" | "outboxAgeMsMax">;
-  /** Called once, when more waits than may, or for longer; the outbox takes no more. */
-  readonly overflowed: () => void;
-  /** Called when nothing waits any more, after something did. */
-  readonly drained: () => void;
 }
 
 /** Frames that wait for a socket with `highWaterBytes` in it. */
@@ -114,7 +118,9 @@ interface Waiting {
 
 /** What one connection has yet to be sent, in the order of the calls. */
 export class Outbox {
-  readonly #parts: OutboxParts;
+  readonly #owner: OutboxOwner;
+  readonly #transport: Transport;
+  readonly #setting: OutboxSetting;
   #pending: Sequence;
   /** In the order of sending; a number for what may not be replaced, else the key. Empty for a client that keeps up. */
   #backlog: Map<number | string, Waiting> | undefined;
@@ -125,9 +131,11 @@ export class Outbox {
   #finished: (() => void) | undefined;
   #shut = false;
 
-  constructor(parts: OutboxParts) {
-    this.#parts = parts;
-    this.#pending = parts.flusher.root;
+  constructor(owner: OutboxOwner, transport: Transport, setting: OutboxSetting) {
+    this.#owner = owner;
+    this.#transport = transport;
+    this.#setting = setting;
+    this.#pending = setting.flusher.root;
   }
 
   get bytes(): number {
@@ -136,7 +144,7 @@ export class Outbox {
 
   push(frame: Uint8Array): void {
     if (this.#shut) return;
-    const { flusher, limits } = this.#parts;
+    const { flusher, limits } = this.#setting;
     if (this.#pending === flusher.root) flusher.add(this);
     this.#pending = this.#pending.child(frame);
     if (this.#pending.size >= limits.highWaterBytes) this.flush();
@@ -160,15 +168,15 @@ export class Outbox {
 
   flush(): void {
     const pending = this.#pending;
-    const { transport, flusher } = this.#parts;
-    if (pending === flusher.root) return;
-    this.#pending = flusher.root;
-    if (!transport.open) return;
+    const { root } = this.#setting.flusher;
+    if (pending === root) return;
+    this.#pending = root;
+    if (!this.#transport.open) return;
     if (this.#lags()) {
       this.#wait(this.#nextNumber, pending.bytes());
       this.#nextNumber += 1;
     } else {
-      transport.write(pending.bytes());
+      this.#transport.write(pending.bytes());
     }
   }
 
@@ -184,31 +192,30 @@ export class Outbox {
   /** Takes no more, and lets go of what waits. */
   drop(): void {
     this.#shut = true;
-    this.#pending = this.#parts.flusher.root;
+    this.#pending = this.#setting.flusher.root;
     this.#empty();
   }
 
   /** Resolves when all that was pushed before has left this process, or cannot any more. */
   async flushed(): Promise<void> {
     this.flush();
-    const { transport } = this.#parts;
     do {
-      await new Promise<void>((resolve) => transport.whenWritten(resolve));
-    } while (this.#backlog !== undefined && transport.open);
+      await new Promise<void>((resolve) => this.#transport.whenWritten(resolve));
+    } while (this.#backlog !== undefined && this.#transport.open);
   }
 
   #lags(): boolean {
-    return this.#backlog !== undefined || this.#parts.transport.bufferedBytes >= this.#parts.limits.highWaterBytes;
+    return this.#backlog !== undefined || this.#transport.bufferedBytes >= this.#setting.limits.highWaterBytes;
   }
 
-  #wait(key: number | string, bytes: Uint8Array, since = this.#parts.clock.now()): void {
-    const { limits, overflowed } = this.#parts;
+  #wait(key: number | string, bytes: Uint8Array, since = this.#setting.clock.now()): void {
+    const { limits } = this.#setting;
     this.#backlog ??= new Map();
     this.#backlog.set(key, { bytes, since });
     this.#backlogBytes += bytes.length;
     if (this.#backlogBytes > limits.outboxBytesMax && !this.#shut) {
       this.drop();
-      overflowed();
+      this.#owner.onOverflow();
     } else {
       this.#ageTimer ??= this.#checkAgeIn(limits.outboxAgeMsMax);
       this.#pumpWhenWritten();
@@ -228,11 +235,11 @@ export class Outbox {
   }
 
   #checkAgeIn(ms: number): Timer {
-    return this.#parts.clock.setTimeout(() => this.#checkAge(), ms);
+    return this.#setting.clock.setTimeout(() => this.#checkAge(), ms);
   }
 
   #checkAge(): void {
-    const { clock, limits, overflowed } = this.#parts;
+    const { clock, limits } = this.#setting;
     const [first] = this.#backlog?.values() ?? [];
     if (first === undefined) return;
     const left = first.since + limits.outboxAgeMsMax - clock.now();
@@ -240,27 +247,27 @@ export class Outbox {
       this.#ageTimer = this.#checkAgeIn(left);
     } else {
       this.drop();
-      overflowed();
+      this.#owner.onOverflow();
     }
   }
 
   #pumpWhenWritten(): void {
     if (this.#pumping) return;
     this.#pumping = true;
-    this.#parts.transport.whenWritten(() => {
+    this.#transport.whenWritten(() => {
       this.#pumping = false;
       this.#pump();
     });
   }
 
   #pump(): void {
-    const { transport, limits, drained } = this.#parts;
-    if (!transport.open) this.drop();
+    const { highWaterBytes } = this.#setting.limits;
+    if (!this.#transport.open) this.drop();
     if (this.#backlog === undefined) return;
     for (const [key, { bytes }] of this.#backlog) {
-      if (transport.bufferedBytes >= limits.highWaterBytes) break;
+      if (this.#transport.bufferedBytes >= highWaterBytes) break;
       this.#remove(key);
-      transport.write(bytes);
+      this.#transport.write(bytes);
     }
     if (this.#backlog.size > 0) {
       this.#pumpWhenWritten();
@@ -269,6 +276,6 @@ export class Outbox {
     this.#empty();
     this.#finished?.();
     this.#finished = undefined;
-    if (!this.#shut) drained();
+    if (!this.#shut) this.#owner.onDrained();
   }
 }

@@ -16,18 +16,29 @@ export interface RequestParts {
 export class ConnectionRequest implements RequestParts {
   readonly url: string;
   readonly path: RoomPath;
-  readonly headers: IncomingHttpHeaders;
   readonly remoteAddress: string;
   readonly secure: boolean;
+  #headers: IncomingHttpHeaders | string;
   #query: URLSearchParams | undefined;
   #web: Request | undefined;
 
   constructor({ url, path, headers, remoteAddress, secure }: RequestParts) {
     this.url = url;
     this.path = path;
-    this.headers = headers;
+    this.#headers = headers;
     this.remoteAddress = remoteAddress;
     this.secure = secure;
+  }
+
+  /** The headers as Node has them: names in lower case. */
+  get headers(): IncomingHttpHeaders {
+    if (typeof this.#headers === "string") this.#headers = JSON.parse(this.#headers) as IncomingHttpHeaders;
+    return this.#headers;
+  }
+
+  /** @internal Keeps the headers as one string until they are asked for again: as an object they are ten times as large. */
+  pack(): void {
+    this.#headers = JSON.stringify(this.headers);
   }
 
   get query(): URLSearchParams {

@@ -2,6 +2,8 @@ import type { Message } from "../wire/message.js";
 
 /** What a connection needs of its socket. The server fits one to each socket that it upgraded. */
 export interface Transport {
+  /** From now on `events` are told. */
+  listen(events: TransportEvents): void;
   /** The subprotocol agreed on, or `""`. */
   readonly protocol: string;
   /** Whether permessage-deflate was agreed on, without context takeover by the server. */
@@ -28,13 +30,13 @@ export interface Transport {
 
 /** What a transport tells its connection. */
 export interface TransportEvents {
-  message(message: Message): void;
+  onMessage(message: Message): void;
   /** A control frame came. */
-  heard(): void;
+  onHeard(): void;
   /** The close frame is about to be sent: what is sent from now on comes too late. */
-  closing(): void;
+  onClosing(): void;
   /** The peer broke the protocol or a limit; the transport closes with this code. */
-  failed(code: number, reason: string): void;
+  onFailed(code: number, reason: string): void;
   /** The socket is gone. `code` is 1006 when the peer sent no close frame. Called once, and nothing after it. */
-  ended(code: number, reason: string): void;
+  onGone(code: number, reason: string): void;
 }

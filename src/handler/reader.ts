@@ -7,13 +7,20 @@ import type { AnyHandler } from "./handler.js";
 /** What is done with a message that is not JSON: the method is called with the error, or the connection closes 1007. */
 export type BadMessage = "call" | "close";
 
-/** How a class reads: which of the three methods, chosen once, at registration. */
+/** Does with one message of one connection what the class says. */
+type Read = (handler: AnyHandler, connection: Connection, message: Message) => unknown;
+
+/** How a class reads: settled once, at registration, for all its connections. */
 export interface Reader {
   readonly method: "serve" | "onJSON" | "onMessage";
   /** Methods that the class has and that are not called. */
   readonly ignored: readonly string[];
-  /** Reads until the connection ends; rejects with what the handler throws. */
-  read(handler: AnyHandler, connection: Connection, badMessage: BadMessage): Promise<void>;
+  /** Runs `serve`; for a class that has it. */
+  serve(handler: AnyHandler, connection: Connection): Promise<void>;
+  /** Handles one message; for a class without `serve`. */
+  readonly read: Read;
+  /** Tells the method that the connection failed, if it takes errors. */
+  failed(handler: AnyHandler, error: ConnectionError): unknown;
 }
 
 /** The part of a handler class that is looked at. */
@@ -29,16 +36,23 @@ const methods = ["serve", "onJSON", "onMessage"] as const;
  *
  * @throws EnfiladeError `ERR_NO_READER` when it has none.
  */
-export function readerOf(handlerClass: ReadingClass): Reader {
-  const [method, ...ignored] = methods.filter((name) => typeof handlerClass.prototype[name] === "function");
+export function readerOf({ name, prototype }: ReadingClass, badMessage: BadMessage): Reader {
+  const [method, ...ignored] = methods.filter((one) => typeof prototype[one] === "function");
   if (method === undefined) {
     throw new EnfiladeError(
       "ERR_NO_READER",
-      `${handlerClass.name || "a handler"} implements none of serve, onJSON, onMessage; implement exactly one, ` +
+      `${name || "a handler"} implements none of serve, onJSON, onMessage; implement exactly one, ` +
         "as a method (a field that holds an arrow function is not seen before there is an instance)",
     );
   }
-  return { method, ignored, read: method === "serve" ? serve : method === "onJSON" ? readJSON : readText };
+  const told = method !== "serve" && takesErrors(prototype[method]);
+  const readText = method === "onJSON" ? jsonReader(prototype, badMessage, told) : textReader;
+  const readBinary = prototype.onBinary === undefined ? refuseBinary : passBinary;
+  return {
+    ...{ method, ignored, serve },
+    read: (handler, connection, message) => (message.isText ? readText : readBinary)(handler, connection, message),
+    failed: (handler, error) => (told ? handler[method]?.(undefined, error) : undefined),
+  };
 }
 
 async function serve(handler: AnyHandler, connection: Connection): Promise<void> {
@@ -50,52 +64,28 @@ async function serve(handler: AnyHandler, connection: Connection): Promise<void>
   }
 }
 
-function readText(handler: AnyHandler, connection: Connection): Promise<void> {
-  const binary = binaryReader(handler, connection);
-  const told = takesErrors(handler.onMessage);
-  const read = (message: Message) => (message.isText ? handler.onMessage?.(message.text) : binary(message));
-  return readEach(connection, read, (error) => (told ? handler.onMessage?.(undefined, error) : undefined));
-}
+const textReader: Read = (handler, _connection, { text }) => handler.onMessage?.(text);
 
-function readJSON(handler: AnyHandler, connection: Connection, badMessage: BadMessage): Promise<void> {
-  const binary = binaryReader(handler, connection);
-  const told = takesErrors(handler.onJSON);
-  const refuse = () => connection.end(CloseCode.invalidPayload, "the message is not JSON", false);
-  const unreadable =
-    badMessage === "close"
-      ? refuse
-      : told
-        ? (error: Error) => handler.onJSON?.(undefined, error)
-        : handler.onError === undefined
-          ? refuse
-          : (error: Error) => handler.onError?.(error);
-  const read = (message: Message) => {
-    if (!message.isText) return binary(message);
+function jsonReader(prototype: AnyHandler, badMessage: BadMessage, told: boolean): Read {
+  const refuses = badMessage === "close" || (!told && prototype.onError === undefined);
+  return (handler, connection, message) => {
     let value: unknown;
     try {
       value = message.json();
-    } catch (error) {
-      return unreadable(asError(error));
+    } catch (thrown) {
+      const error = asError(thrown);
+      if (refuses) return connection.end(CloseCode.invalidPayload, "the message is not JSON", false);
+      return told ? handler.onJSON?.(undefined, error) : handler.onError?.(error);
     }
     return handler.onJSON?.(value);
   };
-  return readEach(connection, read, (error) => (told ? handler.onJSON?.(undefined, error) : undefined));
 }
 
-async function readEach(
-  connection: Connection,
-  read: (message: Message) => unknown,
-  failed: (error: ConnectionError) => unknown,
-): Promise<void> {
-  await connection.each(read);
-  const { ending } = connection;
-  if (ending !== undefined && !ending.clean && !connection.abandoned) await failed(new ConnectionError(ending));
-}
+const passBinary: Read = (handler, _connection, { bytes }) => handler.onBinary?.(bytes);
 
-function binaryReader(handler: AnyHandler, connection: Connection): (message: Message) => unknown {
-  if (handler.onBinary !== undefined) return ({ bytes }) => handler.onBinary?.(bytes);
-  return () => connection.end(CloseCode.unsupportedData, "binary messages are not read here", false);
-}
+const refuseBinary: Read = (_handler, connection) => {
+  connection.end(CloseCode.unsupportedData, "binary messages are not read here", false);
+};
 
 /**
  * Whether a reading method is told of errors: unless it says that it takes the message alone.

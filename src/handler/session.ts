@@ -1,71 +1,88 @@
-import { type Clock, within } from "../connection/clock.js";
 import type { Connection } from "../connection/connection.js";
-import { asError } from "../errors.js";
+import { asError, ConnectionError } from "../errors.js";
 import type { Entry, Registry } from "../room/registry.js";
 import { CloseCode } from "../wire/closeCodes.js";
 import type { AnyHandler, HandlerContext } from "./handler.js";
-import type { BadMessage, Reader } from "./reader.js";
+import type { Reader } from "./reader.js";
 
-export interface SessionParts {
-  readonly handler: AnyHandler;
-  readonly context: HandlerContext;
-  readonly connection: Connection;
+/** What the sessions of one route have in common. */
+export interface SessionSetting {
   readonly reader: Reader;
-  readonly badMessage: BadMessage;
-  readonly entry: Entry;
   readonly registry: Registry;
-  readonly clock: Clock;
-  /** How long a handler may go on with what it reads after the connection has ended, before it has to leave. */
-  readonly closeMs: number;
-  /** Called when the connection is in its rooms, before any hook. */
-  readonly entered: () => void;
+  /** Called when a connection is in its rooms, before any hook. */
+  readonly entered: (connection: Connection) => void;
   /** Takes what a hook threw. */
   readonly report: (error: Error, connection: Connection) => void;
 }
 
+interface Session extends SessionSetting {
+  readonly handler: AnyHandler;
+  readonly connection: Connection;
+}
+
 /** The life of one connection, from the 101 to the last hook. Resolves when all of it is over; never rejects. */
-export async function runSession(parts: SessionParts): Promise<void> {
-  const { handler, context, connection, registry, clock, closeMs } = parts;
-  registry.enter(connection, parts.entry);
-  if (handler.onDrain !== undefined) {
-    connection.onDrained(() => void hook(() => handler.onDrain?.()).catch((error) => fail(parts, error)));
+export async function runSession(
+  handler: AnyHandler,
+  context: HandlerContext,
+  connection: Connection,
+  entry: Entry,
+  setting: SessionSetting,
+): Promise<void> {
+  const { registry, reader, entered } = setting;
+  registry.enter(connection, entry);
+  entered(connection);
+  try {
+    if (handler.onDrain !== undefined) connection.whenDrained(() => drained(handler, connection, setting));
+    const greeted = handler.onConnect?.();
+    if (greeted instanceof Object) await patience(connection, greeted);
+    if (reader.method === "serve") await patience(connection, reader.serve(handler, connection));
+    else await connection.each((message) => reader.read(handler, connection, message));
+    await patience(connection, endOf(handler, connection, reader));
+    connection.finish();
+  } catch (error) {
+    // The client learns that it was our fault, and nothing more.
+    connection.end(CloseCode.internalError, "internal error", false);
+    await patience(connection, tell({ ...setting, handler, connection }, error));
+  } finally {
+    connection.abandon((error) => void tell({ ...setting, handler, connection }, error));
+    context.leftRooms = registry.exit(connection);
   }
-  parts.entered();
-  const life = live(parts).catch((error) => fail(parts, error));
-  // A handler that hangs must not keep its rooms: when the connection has ended, it has closeMs to finish.
-  await Promise.race([life, connection.ended.then(() => within(clock, closeMs, life))]);
-  connection.abandon();
-  context.leftRooms = registry.exit(connection);
   const { code, reason } = await connection.ended;
-  await guarded(parts, () => handler.onClose?.(code, reason));
+  await guarded({ ...setting, handler, connection }, () => handler.onClose?.(code, reason));
 }
 
-/** The promise of a hook, also of one that throws at once. */
-async function hook(call: () => unknown): Promise<void> {
-  await call();
+/**
+ * Waits for what a handler does, as long as the connection has patience: until closeMs after its end.
+ *
+ * A handler that hangs must not keep its rooms; what it throws later is reported all the same.
+ */
+async function patience(connection: Connection, work: unknown): Promise<void> {
+  const working = Promise.resolve(work);
+  working.catch((error) => connection.late(error));
+  await Promise.race([working, connection.abandonment]);
 }
 
-async function live({ handler, connection, reader, badMessage }: SessionParts): Promise<void> {
-  await handler.onConnect?.();
-  if (!connection.abandoned) await reader.read(handler, connection, badMessage);
-  connection.finish();
+/** A connection that failed is told to the method that reads, while it is still in its rooms. */
+async function endOf(handler: AnyHandler, connection: Connection, reader: Reader): Promise<void> {
+  const { ending, abandoned } = connection;
+  if (ending !== undefined && !ending.clean && !abandoned) await reader.failed(handler, new ConnectionError(ending));
 }
 
-/** Ends the one connection whose hook threw; its client learns that it was our fault, and nothing more. */
-function fail(parts: SessionParts, error: unknown): Promise<void> {
-  parts.connection.end(CloseCode.internalError, "internal error", false);
-  return tell(parts, error);
+function drained(handler: AnyHandler, connection: Connection, setting: SessionSetting): void {
+  const session = { ...setting, handler, connection };
+  void guarded(session, () => handler.onDrain?.());
 }
 
-async function guarded(parts: SessionParts, hook: () => unknown): Promise<void> {
+async function guarded(session: Session, hook: () => unknown): Promise<void> {
   try {
     await hook();
   } catch (error) {
-    await tell(parts, error);
+    session.connection.end(CloseCode.internalError, "internal error", false);
+    await tell(session, error);
   }
 }
 
-async function tell({ handler, connection, report }: SessionParts, thrown: unknown): Promise<void> {
+async function tell({ handler, connection, report }: Session, thrown: unknown): Promise<void> {
   const error = asError(thrown);
   report(error, connection);
   try {

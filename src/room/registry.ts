@@ -15,19 +15,26 @@ export interface RegistryParts {
   readonly report: (error: unknown) => void;
 }
 
+/** What holds for the connections of one route. */
+export interface EntryTerms {
+  readonly channel: string | undefined;
+  readonly joinsMax: number;
+  /** Whether leaving its last room closes a connection. */
+  readonly closeOnLastRoomLeft: boolean;
+}
+
 /** Where a connection is entered. */
 export interface Entry {
   /** Its home: the room of its path. */
   readonly home: RoomPath;
-  readonly channel?: string | undefined;
-  readonly userId?: string | undefined;
-  readonly joinsMax: number;
-  /** Whether leaving its last room closes it. */
-  readonly closeOnLastRoomLeft: boolean;
+  readonly userId: string | undefined;
+  readonly terms: EntryTerms;
 }
 
 interface Membership extends Entry {
-  readonly rooms: Set<RoomPath>;
+  readonly connection: Connection;
+  /** A list, since it mostly has one entry and never more than `joinsMax`. */
+  readonly rooms: RoomPath[];
 }
 
 interface RegistryEvents {
@@ -42,8 +49,8 @@ const nobody: readonly string[] = [];
 /** All connections of this node, grouped by path: the way to send from code outside handlers. */
 export class Registry {
   readonly #parts: RegistryParts;
-  readonly #connections = new Map<string, Connection>();
-  readonly #memberships = new Map<Connection, Membership>();
+  /** By the id of the connection. */
+  readonly #memberships = new Map<string, Membership>();
   readonly #audiences = new Map<Topic, Audience>();
   readonly #events: Notifier<RegistryEvents>;
   #roomCount = 0;
@@ -73,12 +80,12 @@ export class Registry {
   }
 
   connection(id: string): Connection | undefined {
-    return this.#connections.get(id);
+    return this.#memberships.get(id)?.connection;
   }
 
   /** The connections of this node; a copy. */
   get connections(): Connection[] {
-    return [...this.#connections.values()];
+    return [...this.#memberships.values()].map(({ connection }) => connection);
   }
 
   /** The rooms of this node that have members; a copy. */
@@ -94,7 +101,7 @@ export class Registry {
 
   /** How many connections, rooms and users this node has. */
   get counts(): { connections: number; rooms: number; users: number } {
-    return { connections: this.#connections.size, rooms: this.#roomCount, users: this.#userCount };
+    return { connections: this.#memberships.size, rooms: this.#roomCount, users: this.#userCount };
   }
 
   on<Name extends keyof RegistryEvents>(event: Name, listener: (...args: RegistryEvents[Name]) => unknown): this {
@@ -150,36 +157,36 @@ export class Registry {
    */
   join(connection: Connection, path: string): void {
     const room = this.#path(path);
-    const membership = this.#memberships.get(connection);
-    if (membership === undefined || membership.rooms.has(room)) return;
-    if (membership.rooms.size >= membership.joinsMax) {
-      throw new EnfiladeError(
-        "ERR_JOINS_MAX",
-        `a connection is in at most ${membership.joinsMax} rooms; leave one first`,
-      );
+    const membership = this.#memberships.get(connection.id);
+    if (membership === undefined || membership.rooms.includes(room)) return;
+    const { joinsMax } = membership.terms;
+    if (membership.rooms.length >= joinsMax) {
+      throw new EnfiladeError("ERR_JOINS_MAX", `a connection is in at most ${joinsMax} rooms; leave one first`);
     }
     this.#checkSpace(room);
-    membership.rooms.add(room);
+    membership.rooms.push(room);
     this.#add(room, connection);
   }
 
   /** Takes a connection out of a room; where it is not, nothing changes. */
   leave(connection: Connection, path: string): void {
     const room = this.#path(path);
-    const membership = this.#memberships.get(connection);
-    if (membership === undefined || !membership.rooms.delete(room)) return;
+    const membership = this.#memberships.get(connection.id);
+    const index = membership?.rooms.indexOf(room) ?? -1;
+    if (membership === undefined || index === -1) return;
+    membership.rooms.splice(index, 1);
     this.#remove(room, connection);
-    if (membership.closeOnLastRoomLeft && membership.rooms.size === 0) connection.close();
+    if (membership.terms.closeOnLastRoomLeft && membership.rooms.length === 0) connection.close();
   }
 
   /** Takes a connection out of all its rooms, its home included. */
   leaveAll(connection: Connection): void {
-    for (const room of this.#memberships.get(connection)?.rooms ?? []) this.leave(connection, room);
+    for (const { path } of this.roomsOf(connection)) this.leave(connection, path);
   }
 
   /** The rooms that a connection is in, its home first as long as it is there. */
   roomsOf(connection: Connection): Room[] {
-    return [...(this.#memberships.get(connection)?.rooms ?? [])].map((path) => new Room(path, this));
+    return [...(this.#memberships.get(connection.id)?.rooms ?? [])].map((path) => new Room(path, this));
   }
 
   /** @internal Whether a connection with this home may come in. */
@@ -188,23 +195,21 @@ export class Registry {
   }
 
   /** @internal Enters a connection into its home and all that addresses it. */
-  enter(connection: Connection, entry: Entry): void {
-    this.#connections.set(connection.id, connection);
-    this.#memberships.set(connection, { ...entry, rooms: new Set([entry.home]) });
-    for (const topic of topicsOf(entry)) this.#add(topic, connection);
-    this.#add(entry.home, connection);
+  enter(connection: Connection, { home, userId, terms }: Entry): void {
+    const membership: Membership = { connection, home, userId, terms, rooms: [home] };
+    this.#memberships.set(connection.id, membership);
+    this.#changeTopics(membership, (topic) => this.#add(topic, connection));
+    this.#add(home, connection);
   }
 
   /** @internal Takes a connection out of everything, and tells the rooms it was in. */
   exit(connection: Connection): RoomPath[] {
-    const membership = this.#memberships.get(connection);
+    const membership = this.#memberships.get(connection.id);
     if (membership === undefined) return [];
-    this.#memberships.delete(connection);
-    this.#connections.delete(connection.id);
-    const left = [...membership.rooms];
-    for (const room of left) this.#remove(room, connection);
-    for (const topic of topicsOf(membership)) this.#remove(topic, connection);
-    return left;
+    this.#memberships.delete(connection.id);
+    for (const room of membership.rooms) this.#remove(room, connection);
+    this.#changeTopics(membership, (topic) => this.#remove(topic, connection));
+    return membership.rooms;
   }
 
   /** @internal */
@@ -224,6 +229,13 @@ export class Registry {
   /** @internal */
   membersOf(topic: Topic): ReadonlySet<Connection> | undefined {
     return this.#audiences.get(topic)?.members;
+  }
+
+  /** The topics that address a connection beside its rooms. */
+  #changeTopics({ userId, terms }: Entry, change: (topic: Topic) => void): void {
+    change("all");
+    if (terms.channel !== undefined) change(`channel:${terms.channel}`);
+    if (userId !== undefined) change(`user:${userId}`);
   }
 
   #path(path: string): RoomPath {
@@ -271,13 +283,6 @@ export class Registry {
 /** A path as a caller writes it begins like a room's name; as a topic it then is one. */
 function isRoom(topic: string): topic is RoomPath {
   return topic.startsWith("/");
-}
-
-function topicsOf({ channel, userId }: Entry): Topic[] {
-  const topics: Topic[] = ["all"];
-  if (channel !== undefined) topics.push(`channel:${channel}`);
-  if (userId !== undefined) topics.push(`user:${userId}`);
-  return topics;
 }
 
 function userTopic(user: string | { readonly id: string }): Topic {

@@ -11,18 +11,19 @@ export class Admission {
     this.#limits = limits;
   }
 
-  /** A refusal, or what is to be called once when the connection is over. */
-  admit(address: string): Refusal | (() => void) {
+  /** A refusal, or nothing: then the place is taken until it is {@link release}d. */
+  admit(address: string): Refusal | undefined {
     const fromAddress = this.#perAddress.get(address) ?? 0;
-    if (this.#count >= this.#limits.connectionsMax) return refusal(503, "Too many connections", { "retry-after": "5" });
-    if (fromAddress >= this.#limits.connectionsPerAddressMax)
-      return refusal(429, "Too many connections from this address");
+    const { connectionsMax, connectionsPerAddressMax } = this.#limits;
+    if (this.#count >= connectionsMax) return refusal(503, "Too many connections", { "retry-after": "5" });
+    if (fromAddress >= connectionsPerAddressMax) return refusal(429, "Too many connections from this address");
     this.#count += 1;
     this.#perAddress.set(address, fromAddress + 1);
-    return () => this.#release(address);
+    return undefined;
   }
 
-  #release(address: string): void {
+  /** To be called once when the connection is over. */
+  release(address: string): void {
     this.#count -= 1;
     const left = (this.#perAddress.get(address) ?? 1) - 1;
     if (left === 0) this.#perAddress.delete(address);

@@ -1,4 +1,4 @@
-import { randomUUID } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { type Clock, timeIsUp, within } from "../connection/clock.js";
@@ -47,7 +47,7 @@ export async function authorize(arrival: Arrival, app: Application, lifetime: Li
   if (!route.allowsOrigin(headers.origin, headers.host)) throw new Refused(refusal(403, "This origin may not connect"));
   const handler = new route.handlerClass();
   const context: HandlerContext = {
-    id: randomUUID(),
+    id: randomBytes(16).toString("base64url"),
     app,
     request: arrival.request,
     lifetime,
@@ -57,6 +57,9 @@ export async function authorize(arrival: Arrival, app: Application, lifetime: Li
     leftRooms: [],
   };
   bind(handler, context);
+  if (route.params === undefined && route.gates.length === 0 && handler.authorize === undefined) {
+    return { handler, context };
+  }
   if ((await within(clock, route.limits.authorizeMs, ask(route, handler, context))) === timeIsUp) {
     throw new Refused(busy("Authorization took too long"));
   }

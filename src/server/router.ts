@@ -2,7 +2,7 @@ import { addRoute, compareRoutes, createRouter, findRoute } from "rou3";
 import type { ConnectionLimits } from "../connection/limits.js";
 import type { ConnectionRequest } from "../connection/request.js";
 import { EnfiladeError } from "../errors.js";
-import type { BadMessage, Reader } from "../handler/reader.js";
+import type { Reader } from "../handler/reader.js";
 import type { HandlerClass } from "../handler/route.js";
 import { encodePath, type RoomPath } from "../wire/path.js";
 import { fillPattern, namedParams, readPattern, type Values } from "../wire/pattern.js";
@@ -23,7 +23,6 @@ export interface Route {
   readonly allowsOrigin: OriginCheck;
   readonly subprotocols: readonly string[];
   readonly compression: boolean;
-  readonly badMessage: BadMessage;
   readonly params: Schema | undefined;
   readonly closeOnLastRoomLeft: boolean;
 }

@@ -73,9 +73,9 @@ export class Scope<Prefix extends string = ""> {
     if (handlerClass.prototype instanceof EventHandler) eventsOf(handlerClass);
     const { limits, origins, subprotocols, compression, badMessage, gates } = settle(this.#ground, options);
     this.#register({
-      ...{ handlerClass, gates, limits, subprotocols, compression, badMessage },
+      ...{ handlerClass, gates, limits, subprotocols, compression },
       pattern: this.#below(pattern),
-      reader: readerOf(handlerClass as HandlerClass & { readonly prototype: AnyHandler }),
+      reader: readerOf(handlerClass as HandlerClass & { readonly prototype: AnyHandler }, badMessage),
       allowsOrigin: originCheck(origins),
       name: options.name,
       params: options.params,

@@ -1,5 +1,5 @@
 import type { Duplex } from "node:stream";
-import { WebSocket } from "ws";
+import { type RawData, WebSocket } from "ws";
 import type { Transport, TransportEvents } from "../connection/transport.js";
 import { CloseCode } from "../wire/closeCodes.js";
 import { Message } from "../wire/message.js";
@@ -14,31 +14,21 @@ const failures = new Map<string, readonly [code: number, phrase: string]>([
 ]);
 const protocolError = [1002, "protocol error"] as const;
 
-/** A socket of ws that says when it is about to send its close frame, also in answer to that of the peer. */
+/** A socket of ws that tells a connection what happens, also when it is about to send its close frame. */
 export class ServerSocket extends WebSocket {
-  onClosing: (() => void) | undefined;
+  events: TransportEvents | undefined;
 
   override close(code?: number, reason?: string | Buffer): void {
-    if (this.readyState === this.OPEN) this.onClosing?.();
+    if (this.readyState === this.OPEN) this.events?.onClosing();
     super.close(code, reason);
   }
 }
 
 /**
- * Fits an upgraded socket to a connection: ws receives, and sends what is no message; our frames go straight to the
- * socket, so that one write carries all of a tick.
+ * An upgraded socket: ws receives, and sends what is no message; our frames go straight to the socket, so that one write
+ * carries all of a tick.
  */
-export function fitSocket(ws: ServerSocket, socket: Duplex, events: TransportEvents): Transport {
-  ws.on("message", (data, isBinary) => events.message(new Message(asBytes(data), !isBinary)));
-  ws.onClosing = events.closing;
-  ws.on("ping", events.heard);
-  ws.on("pong", events.heard);
-  ws.on("error", (error) => events.failed(...failureOf(error)));
-  ws.on("close", (code, reason) => events.ended(code, reason.toString()));
-  return new SocketTransport(ws, socket);
-}
-
-class SocketTransport implements Transport {
+export class SocketTransport implements Transport {
   readonly deflates: boolean;
   readonly #ws: ServerSocket;
   readonly #socket: Duplex & { readonly bytesRead?: number };
@@ -47,6 +37,17 @@ class SocketTransport implements Transport {
     this.#ws = ws;
     this.#socket = socket;
     this.deflates = ws.extensions.includes("permessage-deflate");
+  }
+
+  listen(events: TransportEvents): void {
+    const ws = this.#ws;
+    ws.events = events;
+    // Functions of all sockets: five of its own would be a good part of what an idle connection costs.
+    ws.on("message", onMessage);
+    ws.on("ping", onHeard);
+    ws.on("pong", onHeard);
+    ws.on("error", onError);
+    ws.on("close", onClose);
   }
 
   get protocol(): string {
@@ -97,8 +98,28 @@ class SocketTransport implements Transport {
   }
 }
 
+function onMessage(this: WebSocket, data: RawData, isBinary: boolean): void {
+  eventsOf(this)?.onMessage(new Message(asBytes(data), !isBinary));
+}
+
+function onHeard(this: WebSocket): void {
+  eventsOf(this)?.onHeard();
+}
+
+function onError(this: WebSocket, error: Error): void {
+  eventsOf(this)?.onFailed(...failureOf(error));
+}
+
+function onClose(this: WebSocket, code: number, reason: Buffer): void {
+  eventsOf(this)?.onGone(code, reason.toString());
+}
+
+function eventsOf(ws: WebSocket): TransportEvents | undefined {
+  return ws instanceof ServerSocket ? ws.events : undefined;
+}
+
 /** With the default `binaryType` of ws a message is one Buffer. */
-function asBytes(data: Buffer | ArrayBuffer | Buffer[]): Uint8Array {
+function asBytes(data: RawData): Uint8Array {
   if (Array.isArray(data)) return Buffer.concat(data);
   return data instanceof ArrayBuffer ? new Uint8Array(data) : data;
 }

@@ -26,8 +26,8 @@ export class TestClient implements AsyncIterable<Message> {
 
   private constructor(socket: WebSocket) {
     this.#socket = socket;
-    const unlimited = { inboxMessagesMax: Number.POSITIVE_INFINITY, inboxBytesMax: Number.POSITIVE_INFINITY };
-    this.#inbox = new Inbox({ ...unlimited, hold: () => undefined, overflowed: () => undefined });
+    const owner = { onHold: () => undefined, onFlooded: () => undefined, late: () => undefined };
+    this.#inbox = new Inbox(owner, Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY);
     const { promise, resolve } = deferred<Ending>();
     this.closed = promise;
     socket.on("message", (data: Buffer, isBinary) => this.#inbox.push(new Message(data, !isBinary)));

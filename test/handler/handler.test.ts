@@ -150,7 +150,7 @@ describe("a handler", () => {
         channel: "café",
         as: "x y",
         user: "ann",
-        id: 36,
+        id: 22,
         room: "/knows/café",
         rooms: ["/knows/café"],
         left: [],
