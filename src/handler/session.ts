@@ -1,5 +1,5 @@
 import type { Connection } from "../connection/connection.js";
-import { asError, ConnectionError } from "../errors.js";
+import { asError, ConnectionError, type Ending } from "../errors.js";
 import type { Entry, Registry } from "../room/registry.js";
 import { CloseCode } from "../wire/closeCodes.js";
 import type { AnyHandler, HandlerContext } from "./handler.js";
@@ -11,6 +11,8 @@ export interface SessionSetting {
   readonly registry: Registry;
   /** Called when a connection is in its rooms, before any hook. */
   readonly entered: (connection: Connection) => void;
+  /** Called when a connection has ended, and its last hook is done. */
+  readonly left: (connection: Connection, ending: Ending) => void;
   /** Takes what a hook threw. */
   readonly report: (error: Error, connection: Connection) => void;
 }
@@ -47,8 +49,9 @@ export async function runSession(
     connection.abandon((error) => void tell({ ...setting, handler, connection }, error));
     context.leftRooms = registry.exit(connection);
   }
-  const { code, reason } = await connection.ended;
-  await guarded({ ...setting, handler, connection }, () => handler.onClose?.(code, reason));
+  const ending = await connection.ended;
+  await guarded({ ...setting, handler, connection }, () => handler.onClose?.(ending.code, ending.reason));
+  setting.left(connection, ending);
 }
 
 /**

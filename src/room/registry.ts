@@ -31,8 +31,9 @@ export interface Entry {
   readonly terms: EntryTerms;
 }
 
-interface Membership extends Entry {
+interface Membership {
   readonly connection: Connection;
+  readonly entry: Entry;
   /** A list, since it mostly has one entry and never more than `joinsMax`. */
   readonly rooms: RoomPath[];
 }
@@ -159,7 +160,7 @@ export class Registry {
     const room = this.#path(path);
     const membership = this.#memberships.get(connection.id);
     if (membership === undefined || membership.rooms.includes(room)) return;
-    const { joinsMax } = membership.terms;
+    const { joinsMax } = membership.entry.terms;
     if (membership.rooms.length >= joinsMax) {
       throw new EnfiladeError("ERR_JOINS_MAX", `a connection is in at most ${joinsMax} rooms; leave one first`);
     }
@@ -176,7 +177,7 @@ export class Registry {
     if (membership === undefined || index === -1) return;
     membership.rooms.splice(index, 1);
     this.#remove(room, connection);
-    if (membership.terms.closeOnLastRoomLeft && membership.rooms.length === 0) connection.close();
+    if (membership.entry.terms.closeOnLastRoomLeft && membership.rooms.length === 0) connection.close();
   }
 
   /** Takes a connection out of all its rooms, its home included. */
@@ -195,10 +196,10 @@ export class Registry {
   }
 
   /** @internal Enters a connection into its home and all that addresses it. */
-  enter(connection: Connection, { home, userId, terms }: Entry): void {
-    const membership: Membership = { connection, home, userId, terms, rooms: [home] };
-    this.#memberships.set(connection.id, membership);
-    this.#changeTopics(membership, (topic) => this.#add(topic, connection));
+  enter(connection: Connection, entry: Entry): void {
+    const { home } = entry;
+    this.#memberships.set(connection.id, { connection, entry, rooms: [home] });
+    this.#changeTopics(entry, (topic) => this.#add(topic, connection));
     this.#add(home, connection);
   }
 
@@ -208,7 +209,7 @@ export class Registry {
     if (membership === undefined) return [];
     this.#memberships.delete(connection.id);
     for (const room of membership.rooms) this.#remove(room, connection);
-    this.#changeTopics(membership, (topic) => this.#remove(topic, connection));
+    this.#changeTopics(membership.entry, (topic) => this.#remove(topic, connection));
     return membership.rooms;
   }
 

@@ -8,14 +8,14 @@ import { Heartbeats } from "../connection/heartbeat.js";
 import { Lifetime } from "../connection/lifetime.js";
 import type { Limits } from "../connection/limits.js";
 import { Flusher } from "../connection/outbox.js";
-import { asError, EnfiladeError } from "../errors.js";
+import { asError, type Ending, EnfiladeError } from "../errors.js";
 import type { Application } from "../handler/application.js";
 import { runSession, type SessionSetting } from "../handler/session.js";
 import type { Metrics } from "../metrics.js";
-import type { EntryTerms } from "../room/registry.js";
+import type { Entry, EntryTerms } from "../room/registry.js";
 import { pathOfTarget, type RoomPath } from "../wire/path.js";
 import { Admission } from "./admission.js";
-import { type Arrival, authorize, type Bound, busy, Refused, requestOf, userId } from "./handshake.js";
+import { type Arrival, asks, authorize, type Bound, busy, Refused, receive, requestOf, userId } from "./handshake.js";
 import { type Refusal, refusal, refusalOfError, refuse } from "./refusal.js";
 import type { Match, Route, Router } from "./router.js";
 import { ServerSocket, SocketTransport } from "./socket.js";
@@ -45,14 +45,21 @@ interface Setting {
   readonly terms: EntryTerms;
 }
 
+/** What ends with a socket. */
+interface Guest {
+  /** The address that its place is counted for; `undefined` if it was given none. */
+  readonly address: string | undefined;
+  readonly lifetime: Lifetime;
+}
+
 /** Where requests become connections. */
 export class Door {
   readonly #parts: DoorParts;
   readonly #admission: Admission;
   readonly #flusher: Flusher;
   readonly #settings = new Map<Route, Setting>();
-  /** Every socket that came through, and the address that its place is counted for, if it has one. */
-  readonly #sockets = new Map<Duplex, string | undefined>();
+  /** Every socket that came through and is there. */
+  readonly #guests = new Map<Duplex, Guest>();
   /** Handshakes and sessions that are not over. */
   #underWay = 0;
   #whenEmptied: (() => void) | undefined;
@@ -85,7 +92,7 @@ export class Door {
 
   /** Ends whatever socket came through and is still there. */
   cut(): void {
-    for (const socket of this.#sockets.keys()) socket.destroy();
+    for (const socket of this.#guests.keys()) socket.destroy();
   }
 
   /** Where a request target leads; a bad one is a 400, one without a route a 404. */
@@ -102,7 +109,7 @@ export class Door {
 
   /** Answers an upgrade request that leads nowhere. */
   refuse(incoming: IncomingMessage, socket: Duplex, why: Refusal): void {
-    this.#hold(socket, undefined);
+    this.#hold(socket, { address: undefined, lifetime: new Lifetime() });
     this.#answer(incoming, socket, why);
   }
 
@@ -110,23 +117,26 @@ export class Door {
   receive(incoming: IncomingMessage, socket: Duplex, head: Buffer, { path, match }: Destination): void {
     const request = requestOf(incoming, path);
     const { remoteAddress } = request;
+    const lifetime = new Lifetime();
     const refused = this.#shut ? busy("The server is shutting down") : this.#admission.admit(remoteAddress);
     // The place is free again when the socket is gone, however long the last hook may take.
-    this.#hold(socket, refused === undefined ? remoteAddress : undefined);
+    this.#hold(socket, { address: refused === undefined ? remoteAddress : undefined, lifetime });
     if (refused !== undefined) this.#answer(incoming, socket, refused);
-    else this.#follow(this.#shake({ incoming, socket, head, match, request }));
+    else this.#admit({ incoming, socket, head, match, request, lifetime });
   }
 
-  #hold(socket: Duplex, address: string | undefined): void {
-    this.#sockets.set(socket, address);
-    socket.once("close", this.#forget.bind(this, socket));
+  #hold(socket: Duplex, guest: Guest): void {
+    this.#guests.set(socket, guest);
+    socket.on("close", this.#gone);
   }
 
-  #forget(socket: Duplex): void {
-    const address = this.#sockets.get(socket);
-    this.#sockets.delete(socket);
-    if (address !== undefined) this.#admission.release(address);
-  }
+  /** The close listener of every socket, which is its `this`. */
+  readonly #gone = listener((socket) => {
+    const guest = this.#guests.get(socket);
+    this.#guests.delete(socket);
+    guest?.lifetime.end();
+    if (guest?.address !== undefined) this.#admission.release(guest.address);
+  });
 
   /** Counts what must be over before the door is. */
   #follow(work: Promise<void>): void {
@@ -137,6 +147,11 @@ export class Door {
   readonly #done = (): void => {
     this.#underWay -= 1;
     if (this.#underWay === 0) this.#whenEmptied?.();
+  };
+
+  readonly #left = (connection: Connection, { code, reason }: Ending): void => {
+    this.#parts.metrics.totals.closed += 1;
+    this.#parts.closed(connection, code, reason);
   };
 
   readonly #failed = (error: unknown): void => {
@@ -156,24 +171,32 @@ export class Door {
     }
   }
 
-  /** The handshake. The session goes on by itself, so that nothing of the request is kept for it. */
-  async #shake(arrival: Arrival): Promise<void> {
-    const { incoming, socket } = arrival;
-    const lifetime = new Lifetime();
-    const gone = () => lifetime.end();
-    socket.once("close", gone);
-    this.#handshakes += 1;
-    let upgraded = false;
+  #admit(arrival: Arrival): void {
     try {
-      const bound = await authorize(arrival, this.#parts.app, lifetime, this.#parts.clock);
-      if (!lifetime.over) upgraded = this.#upgrade(arrival, bound, lifetime);
+      const bound = receive(arrival, this.#parts.app);
+      if (asks(arrival.match.route, bound.handler)) this.#follow(this.#ask(arrival, bound));
+      else this.#upgrade(arrival, bound);
     } catch (error) {
-      this.#answer(incoming, socket, this.#refusalOf(error));
+      this.#turnAway(arrival, error);
+    }
+  }
+
+  /** The part of a handshake that takes time. The session goes on by itself, so that nothing of the request is kept. */
+  async #ask(arrival: Arrival, bound: Bound): Promise<void> {
+    this.#handshakes += 1;
+    try {
+      await authorize(arrival.match.route, bound, this.#parts.clock);
+      if (!arrival.lifetime.over) this.#upgrade(arrival, bound);
+    } catch (error) {
+      this.#turnAway(arrival, error);
     } finally {
       this.#handshakes -= 1;
-      socket.off("close", gone);
-      if (!upgraded) lifetime.end();
     }
+  }
+
+  #turnAway({ incoming, socket, lifetime }: Arrival, error: unknown): void {
+    lifetime.end();
+    this.#answer(incoming, socket, this.#refusalOf(error));
   }
 
   #refusalOf(error: unknown): Refusal {
@@ -184,40 +207,30 @@ export class Door {
     return refusal(500);
   }
 
-  /** `false` when ws has answered for itself: it was no handshake of RFC 6455. */
-  #upgrade(arrival: Arrival, bound: Bound, lifetime: Lifetime): boolean {
+  /** Opens the connection, or lets ws answer for itself when it is no handshake of RFC 6455. */
+  #upgrade(arrival: Arrival, { handler, context }: Bound): void {
     if (this.#shut) throw new Refused(busy("The server is shutting down"));
-    const { incoming, socket, head, request, match } = arrival;
-    const { context } = bound;
+    const { incoming, socket, head, request, match, lifetime } = arrival;
+    const { app, metrics } = this.#parts;
     // Here and not earlier: from here on to its room the connection goes without a pause.
-    if (!this.#parts.app.registry.hasSpace(request.path)) throw new Refused(busy("Too many rooms"));
+    if (!app.registry.hasSpace(request.path)) throw new Refused(busy("Too many rooms"));
     const offers = incoming.headers["sec-websocket-extensions"];
     if (offers !== undefined) incoming.headers["sec-websocket-extensions"] = sharedOffers(offers);
-    const setting = this.#settingOf(match.route);
+    const { server, connection, session, terms } = this.#settingOf(match.route);
     // The callback is called before handleUpgrade returns, or never.
-    setting.server.handleUpgrade(incoming, socket, head, (ws) => {
+    server.handleUpgrade(incoming, socket, head, (ws) => {
       const { id, user } = context;
       const transport = new SocketTransport(ws, socket);
-      context.connection = new Connection({ id, user, request, lifetime, transport }, setting.connection);
+      context.connection = new Connection({ id, request, user, lifetime, transport }, connection);
     });
-    const { connection } = context;
-    if (connection === undefined) {
-      this.#parts.metrics.totals.refused += 1;
-      return false;
+    if (context.connection === undefined) {
+      metrics.totals.refused += 1;
+      return;
     }
-    request.pack();
-    this.#follow(this.#run(connection, bound, setting));
-    return true;
-  }
-
-  async #run(connection: Connection, { handler, context }: Bound, { session, terms }: Setting): Promise<void> {
-    const { metrics, closed } = this.#parts;
     metrics.totals.opened += 1;
-    const entry = { home: connection.request.path, userId: userId(context.user), terms };
-    await runSession(handler, context, connection, entry, session);
-    metrics.totals.closed += 1;
-    const { code, reason } = await connection.ended;
-    closed(connection, code, reason);
+    request.pack();
+    const home: Entry = { home: request.path, userId: userId(context.user), terms };
+    this.#follow(runSession(handler, context, context.connection, home, session));
   }
 
   #settingOf(route: Route): Setting {
@@ -230,12 +243,19 @@ export class Door {
     const setting: Setting = {
       server: serverOf(route),
       connection: { limits, clock, metrics, flusher: this.#flusher, heartbeats },
-      session: { reader, registry: app.registry, entered: opened, report },
+      session: { reader, registry: app.registry, entered: opened, left: this.#left, report },
       terms: { channel, joinsMax, closeOnLastRoomLeft },
     };
     this.#settings.set(route, setting);
     return setting;
   }
+}
+
+/** A listener that is called with its `this`, so that one function serves all sockets. */
+function listener(heard: (socket: Duplex) => void): (this: Duplex) => void {
+  return function (this: Duplex) {
+    heard(this);
+  };
 }
 
 /** Each route has its own: they differ in their limits. */

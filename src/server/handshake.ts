@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { type Clock, timeIsUp, within } from "../connection/clock.js";
@@ -9,6 +8,7 @@ import type { Application } from "../handler/application.js";
 import { type AnyHandler, bind, type HandlerContext } from "../handler/handler.js";
 import type { RoomPath } from "../wire/path.js";
 import { validate } from "../wire/schema.js";
+import { newId } from "./identity.js";
 import { type Refusal, refusal, refusalOfResponse, upgradeHeaders } from "./refusal.js";
 import type { Match, Route } from "./router.js";
 
@@ -19,6 +19,7 @@ export interface Arrival {
   readonly head: Buffer;
   readonly match: Match;
   readonly request: ConnectionRequest;
+  readonly lifetime: Lifetime;
 }
 
 /** A handler and the context it is bound to. */
@@ -35,21 +36,21 @@ export class Refused extends Error {
 }
 
 /**
- * Makes the handler of an arrival and asks everything that may refuse it before the 101.
+ * Makes the handler of an arrival, unless the request alone is reason to refuse it.
  *
- * @throws Refused, HttpError, or whatever the application threw.
+ * @throws Refused, or whatever the constructor threw.
  */
-export async function authorize(arrival: Arrival, app: Application, lifetime: Lifetime, clock: Clock): Promise<Bound> {
-  const { headers } = arrival.incoming;
-  const { route, params } = arrival.match;
-  const fault = handshakeFault(arrival.incoming);
+export function receive({ incoming, match, request, lifetime }: Arrival, app: Application): Bound {
+  const { headers } = incoming;
+  const { route, params } = match;
+  const fault = handshakeFault(incoming);
   if (fault !== undefined) throw new Refused(fault);
   if (!route.allowsOrigin(headers.origin, headers.host)) throw new Refused(refusal(403, "This origin may not connect"));
   const handler = new route.handlerClass();
   const context: HandlerContext = {
-    id: randomBytes(16).toString("base64url"),
+    id: newId(),
     app,
-    request: arrival.request,
+    request,
     lifetime,
     params,
     user: undefined,
@@ -57,13 +58,23 @@ export async function authorize(arrival: Arrival, app: Application, lifetime: Li
     leftRooms: [],
   };
   bind(handler, context);
-  if (route.params === undefined && route.gates.length === 0 && handler.authorize === undefined) {
-    return { handler, context };
-  }
+  return { handler, context };
+}
+
+/** Whether anybody is to be asked before this handler's connection is opened. */
+export function asks({ params, gates }: Route, handler: AnyHandler): boolean {
+  return params !== undefined || gates.length > 0 || handler.authorize !== undefined;
+}
+
+/**
+ * Asks the schema of the parameters, then the scopes from the outermost in, then the handler.
+ *
+ * @throws Refused, HttpError, or whatever the application threw (as a rejection).
+ */
+export async function authorize(route: Route, { handler, context }: Bound, clock: Clock): Promise<void> {
   if ((await within(clock, route.limits.authorizeMs, ask(route, handler, context))) === timeIsUp) {
     throw new Refused(busy("Authorization took too long"));
   }
-  return { handler, context };
 }
 
 /** What makes a request no handshake of RFC 6455 4.2.1, said before any hook is asked. */
@@ -100,7 +111,6 @@ export function busy(text: string): Refusal {
   return refusal(503, text, { "retry-after": "5" });
 }
 
-/** The schema of the parameters, then the scopes from the outermost in, then the handler. */
 async function ask(route: Route, handler: AnyHandler, context: HandlerContext): Promise<void> {
   if (route.params !== undefined) context.params = await validParams(route.params, context.params);
   for (const gate of route.gates) await admit(context, gate(context.request));
