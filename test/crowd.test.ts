@@ -64,3 +64,34 @@ it("counts return to zero when 1,000 clients vanish during broadcasts, and who s
   expect(app.status()).toMatchObject({ connections: 0, rooms: 0, totals: { opened: vanishing + staying, slow: 0 } });
   expect(errors).toEqual([]);
 });
+
+it("brings 10,000 numbered broadcasts in order to each of 1,000 connections", async () => {
+  const { app, port } = await startWith("/crowd/:room", Crowd, { limits: { outboxBytesMax: 10_000_000 } });
+  const sockets = await Promise.all(Array.from({ length: 1_000 }, () => open(port, "/crowd/all")));
+  const frames = Array.from({ length: broadcasts }, (_, number) => {
+    const text = `n ${String(number).padStart(6, "0")}`;
+    return Buffer.concat([Buffer.from([0x81, text.length]), Buffer.from(text)]);
+  });
+  const expected = Buffer.concat(frames);
+  const received = sockets.map((socket) => receivesExactly(socket, expected));
+  for (let number = 0; number < broadcasts; number += 1) {
+    app.registry.sendTextToRoom("/crowd/all", `n ${String(number).padStart(6, "0")}`);
+    if (number % 100 === 99) await new Promise((resolve) => setImmediate(resolve));
+  }
+  expect(new Set(await Promise.all(received))).toEqual(new Set(["all in order"]));
+  expect(app.status().totals).toMatchObject({ delivered: 1_000 * broadcasts, slow: 0 });
+  for (const socket of sockets) socket.destroy();
+});
+
+/** What becomes of a socket that should receive these very bytes. */
+function receivesExactly(socket: Socket, expected: Buffer): Promise<string> {
+  return new Promise((resolve) => {
+    let at = 0;
+    socket.on("data", (chunk: Buffer) => {
+      if (!chunk.equals(expected.subarray(at, at + chunk.length))) resolve(`other bytes after ${at}`);
+      at += chunk.length;
+      if (at === expected.length) resolve("all in order");
+    });
+    socket.on("close", () => resolve(`closed after ${at}`));
+  });
+}

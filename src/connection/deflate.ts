@@ -23,8 +23,6 @@ export function sharedOffers(offers: string): string | undefined {
   return shared.length === 0 ? undefined : shared.join(", ");
 }
 
-const deflated = new WeakMap<Payload, Uint8Array>();
-
 /**
  * The frame of `payload` for a connection with permessage-deflate, made once and shared by all of them.
  *
@@ -33,11 +31,9 @@ const deflated = new WeakMap<Payload, Uint8Array>();
 export function deflatedFrame(payload: Payload): Uint8Array {
   const { data } = payload;
   if (data.length < deflateBytesMin) return payload.frame;
-  const known = deflated.get(payload);
-  if (known !== undefined) return known;
+  if (payload.deflated !== undefined) return payload.deflated;
   const bytes = deflateRawSync(data, { finishFlush: constants.Z_SYNC_FLUSH });
   const opcode = typeof data === "string" ? Opcode.text : Opcode.binary;
-  const frame = encodeFrame(bytes.subarray(0, -tailBytes), RSV1 | opcode);
-  deflated.set(payload, frame);
-  return frame;
+  payload.deflated = encodeFrame(bytes.subarray(0, -tailBytes), RSV1 | opcode);
+  return payload.deflated;
 }

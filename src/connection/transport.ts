@@ -31,7 +31,7 @@ export interface Transport {
 /** What a transport tells its connection. */
 export interface TransportEvents {
   onMessage(message: Message): void;
-  /** A control frame came; told by a transport that does not count its bytes. */
+  /** A control frame came. */
   onHeard(): void;
   /** The close frame is about to be sent: what is sent from now on comes too late. */
   onClosing(): void;

@@ -37,8 +37,8 @@ export async function runSession(
     if (handler.onDrain !== undefined) connection.whenDrained(() => drained(handler, connection, setting));
     const greeted = handler.onConnect?.();
     if (greeted instanceof Object) await patience(connection, greeted);
-    if (reader.method === "serve") await patience(connection, reader.serve(handler, connection));
-    else await connection.each((message) => reader.read(handler, connection, message));
+    if (reader.method !== "serve") await connection.each((message) => reader.read(handler, connection, message));
+    else if (!connection.abandoned) await patience(connection, reader.serve(handler, connection));
     await patience(connection, endOf(handler, connection, reader));
     connection.finish();
   } catch (error) {

@@ -15,7 +15,7 @@ import type { Metrics } from "../metrics.js";
 import type { Entry, EntryTerms } from "../room/registry.js";
 import { pathOfTarget, type RoomPath } from "../wire/path.js";
 import { Admission } from "./admission.js";
-import { type Arrival, asks, authorize, type Bound, busy, Refused, receive, requestOf, userId } from "./handshake.js";
+import { type Arrival, asks, authorize, type Bound, busy, prepare, Refused, requestOf, userId } from "./handshake.js";
 import { type Refusal, refusal, refusalOfError, refuse } from "./refusal.js";
 import type { Match, Route, Router } from "./router.js";
 import { ServerSocket, SocketTransport } from "./socket.js";
@@ -122,7 +122,7 @@ export class Door {
     // The place is free again when the socket is gone, however long the last hook may take.
     this.#hold(socket, { address: refused === undefined ? remoteAddress : undefined, lifetime });
     if (refused !== undefined) this.#answer(incoming, socket, refused);
-    else this.#admit({ incoming, socket, head, match, request, lifetime });
+    else this.#begin({ incoming, socket, head, match, request, lifetime });
   }
 
   #hold(socket: Duplex, guest: Guest): void {
@@ -171,9 +171,9 @@ export class Door {
     }
   }
 
-  #admit(arrival: Arrival): void {
+  #begin(arrival: Arrival): void {
     try {
-      const bound = receive(arrival, this.#parts.app);
+      const bound = prepare(arrival, this.#parts.app);
       if (asks(arrival.match.route, bound.handler)) this.#follow(this.#ask(arrival, bound));
       else this.#upgrade(arrival, bound);
     } catch (error) {

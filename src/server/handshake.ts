@@ -40,7 +40,7 @@ export class Refused extends Error {
  *
  * @throws Refused, or whatever the constructor threw.
  */
-export function receive({ incoming, match, request, lifetime }: Arrival, app: Application): Bound {
+export function prepare({ incoming, match, request, lifetime }: Arrival, app: Application): Bound {
   const { headers } = incoming;
   const { route, params } = match;
   const fault = handshakeFault(incoming);
@@ -88,11 +88,8 @@ function handshakeFault({ method, headers }: IncomingMessage): Refusal | undefin
 
 /** The request of an upgrade; only what is needed of it, so that Node may let the rest go. */
 export function requestOf({ url = "/", headers, socket }: IncomingMessage, path: RoomPath): ConnectionRequest {
-  return new ConnectionRequest({
-    ...{ url, path, headers },
-    remoteAddress: socket.remoteAddress ?? "",
-    secure: "encrypted" in socket,
-  });
+  const remoteAddress = socket.remoteAddress ?? "";
+  return new ConnectionRequest({ url, path, headers, remoteAddress, secure: "encrypted" in socket });
 }
 
 /**

@@ -44,12 +44,10 @@ export class SocketTransport implements Transport {
     ws.events = events;
     // Functions of all sockets: some of its own would be a good part of what an idle connection costs.
     ws.on("message", onMessage);
-    ws.on("error", onError);
-    ws.on("close", onClose);
-    // Of a real socket the bytes tell that a control frame came.
-    if (this.#socket.bytesRead !== undefined) return;
     ws.on("ping", onHeard);
     ws.on("pong", onHeard);
+    ws.on("error", onError);
+    ws.on("close", onClose);
   }
 
   get protocol(): string {

@@ -6,6 +6,8 @@ export type Bytes = Uint8Array | ArrayBuffer | ArrayBufferView;
 
 /** One outgoing message, encoded once for however many receive it. */
 export class Payload {
+  /** The compressed frame, once somebody needed it. */
+  deflated: Uint8Array | undefined;
   #frame: Uint8Array | undefined;
 
   private constructor(readonly data: string | Uint8Array) {}

@@ -32,6 +32,34 @@ class Chat extends WebSocketHandler<{ channel: string }, string> {
   }
 }
 
+/** A length of every class that a frame has (RFC 6455 5.2), and both sides of each border. */
+const lengths = [0, 1, 125, 126, 127, 65_535, 65_536, 200_000];
+
+class Lengths extends WebSocketHandler {
+  onJSON(): void {
+    for (const length of lengths) {
+      this.sendTextToThisRoom(textOf(length));
+      this.sendBinaryToThisRoom(bytesOf(length));
+    }
+    this.sendText("compressed or not");
+  }
+}
+
+@Route("/squeezed", { compression: true })
+class Squeezed extends Lengths {}
+
+@Route("/plain")
+class Plain extends Lengths {}
+
+/** Text that is not the same everywhere, so that a frame cut in a wrong place would show. */
+function textOf(length: number): string {
+  return Array.from({ length }, (_, index) => String.fromCharCode(97 + ((index * index) % 26))).join("");
+}
+
+function bytesOf(length: number): Uint8Array {
+  return Uint8Array.from({ length }, (_, index) => (index * index) % 251);
+}
+
 interface Scene {
   readonly app: App;
   readonly clock: ManualClock;
@@ -58,7 +86,7 @@ function pageServer(): Server {
 
 async function start(): Promise<Scene> {
   const clock = new ManualClock();
-  const app = new App({ handlers: [Chat], clock });
+  const app = new App({ handlers: [Chat, Plain, Squeezed], clock });
   const server = pageServer();
   app.attach(server);
   const sockets: Duplex[] = [];
@@ -106,6 +134,17 @@ for (const { client, needs } of clients) {
       expect(await scene.other.readJSON()).toEqual(said({ text: "hello" }));
       scene.other.sendJSON("welcome");
       expect(await ours.inbox.nextJSON()).toEqual({ from: "other", channel: "general", message: "welcome" });
+    });
+
+    it.each(["/plain", "/squeezed"])("reads frames of every length, %s", async (path) => {
+      const scene = await start();
+      const ours = await client.connect(scene.url + path);
+      ours.sendText("0");
+      for (const length of lengths) {
+        expect(await ours.inbox.next()).toBe(textOf(length));
+        expect(Buffer.compare(Buffer.from(await ours.inbox.next()), bytesOf(length))).toBe(0);
+      }
+      expect(await ours.inbox.next()).toBe("compressed or not");
     });
 
     it("hears nothing of another room", async () => {

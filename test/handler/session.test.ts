@@ -464,6 +464,39 @@ describe("a handler that hangs", () => {
     expect(told.all).toEqual(["connecting", "closed 1006", "connected"]);
   });
 
+  it("does not begin to serve() a connection that ended during onConnect, and reports what it throws late", async () => {
+    const clock = new ManualClock();
+    const told = new Mailbox<string>();
+    const going = gate();
+    class Hang extends WebSocketHandler {
+      override async onConnect() {
+        told.put("connecting");
+        await going.opened;
+        throw new Error("late");
+      }
+      async serve() {
+        told.put("serving");
+      }
+      override onClose(code: number) {
+        told.put(`closed ${code}`);
+      }
+      override onError(error: Error) {
+        told.put(error.message);
+      }
+    }
+    const { open, app, errors } = await startWith("/hang", Hang, { clock, limits: { closeMs: 500 } });
+    const client = await open("/hang");
+    await told.have(1);
+    const [connection] = app.registry.connections;
+    client.terminate();
+    await connection?.ended;
+    clock.advance(500);
+    await told.have(2);
+    going.open();
+    expect(await told.have(3)).toEqual(["connecting", "closed 1006", "late"]);
+    expect(errors.map(({ message }) => message)).toEqual(["late"]);
+  });
+
   it("keeps its rooms no longer than closeMs after the connection has ended", async () => {
     const clock = new ManualClock();
     const told = new Mailbox<string>();
