@@ -256,3 +256,14 @@ export type AnyHandler = WebSocketHandler<object, unknown>;
 export function bind(handler: AnyHandler, context: HandlerContext): void {
   give(handler, context);
 }
+
+/**
+ * By which id a user is addressed; what is no object with an `id` is a user without address.
+ *
+ * @throws EnfiladeError `ERR_USER` when the id is no string: it would never be found under the name it is sent to.
+ */
+export function userId(user: unknown): string | undefined {
+  if (typeof user !== "object" || user === null || !("id" in user)) return undefined;
+  if (typeof user.id === "string") return user.id;
+  throw new EnfiladeError("ERR_USER", `authorize returned a user whose id is a ${typeof user.id}; make it a string`);
+}

@@ -1,14 +1,15 @@
 import type { Connection } from "../connection/connection.js";
 import { asError, ConnectionError, type Ending } from "../errors.js";
-import type { Entry, Registry } from "../room/registry.js";
+import type { EntryTerms, Registry } from "../room/registry.js";
 import { CloseCode } from "../wire/closeCodes.js";
-import type { AnyHandler, HandlerContext } from "./handler.js";
+import { type AnyHandler, type HandlerContext, userId } from "./handler.js";
 import type { Reader } from "./reader.js";
 
 /** What the sessions of one route have in common. */
 export interface SessionSetting {
   readonly reader: Reader;
   readonly registry: Registry;
+  readonly terms: EntryTerms;
   /** Called when a connection is in its rooms, before any hook. */
   readonly entered: (connection: Connection) => void;
   /** Called when a connection has ended, and its last hook is done. */
@@ -27,11 +28,10 @@ export async function runSession(
   handler: AnyHandler,
   context: HandlerContext,
   connection: Connection,
-  entry: Entry,
   setting: SessionSetting,
 ): Promise<void> {
-  const { registry, reader, entered } = setting;
-  registry.enter(connection, entry);
+  const { registry, reader, entered, terms } = setting;
+  registry.enter(connection, userId(context.user), terms);
   entered(connection);
   try {
     if (handler.onDrain !== undefined) connection.whenDrained(() => drained(handler, connection, setting));

@@ -23,17 +23,10 @@ export interface EntryTerms {
   readonly closeOnLastRoomLeft: boolean;
 }
 
-/** Where a connection is entered. */
-export interface Entry {
-  /** Its home: the room of its path. */
-  readonly home: RoomPath;
-  readonly userId: string | undefined;
-  readonly terms: EntryTerms;
-}
-
 interface Membership {
   readonly connection: Connection;
-  readonly entry: Entry;
+  readonly userId: string | undefined;
+  readonly terms: EntryTerms;
   /** A list, since it mostly has one entry and never more than `joinsMax`. */
   readonly rooms: RoomPath[];
 }
@@ -160,7 +153,7 @@ export class Registry {
     const room = this.#path(path);
     const membership = this.#memberships.get(connection.id);
     if (membership === undefined || membership.rooms.includes(room)) return;
-    const { joinsMax } = membership.entry.terms;
+    const { joinsMax } = membership.terms;
     if (membership.rooms.length >= joinsMax) {
       throw new EnfiladeError("ERR_JOINS_MAX", `a connection is in at most ${joinsMax} rooms; leave one first`);
     }
@@ -177,7 +170,7 @@ export class Registry {
     if (membership === undefined || index === -1) return;
     membership.rooms.splice(index, 1);
     this.#remove(room, connection);
-    if (membership.entry.terms.closeOnLastRoomLeft && membership.rooms.length === 0) connection.close();
+    if (membership.terms.closeOnLastRoomLeft && membership.rooms.length === 0) connection.close();
   }
 
   /** Takes a connection out of all its rooms, its home included. */
@@ -195,11 +188,12 @@ export class Registry {
     return this.#audiences.has(home) || this.#roomCount < this.#parts.limits.roomsMax;
   }
 
-  /** @internal Enters a connection into its home and all that addresses it. */
-  enter(connection: Connection, entry: Entry): void {
-    const { home } = entry;
-    this.#memberships.set(connection.id, { connection, entry, rooms: [home] });
-    this.#changeTopics(entry, (topic) => this.#add(topic, connection));
+  /** @internal Enters a connection into its home, the room of its path, and all that addresses it. */
+  enter(connection: Connection, userId: string | undefined, terms: EntryTerms): void {
+    const home = connection.request.path;
+    const membership = { connection, userId, terms, rooms: [home] };
+    this.#memberships.set(connection.id, membership);
+    this.#changeTopics(membership, (topic) => this.#add(topic, connection));
     this.#add(home, connection);
   }
 
@@ -209,7 +203,7 @@ export class Registry {
     if (membership === undefined) return [];
     this.#memberships.delete(connection.id);
     for (const room of membership.rooms) this.#remove(room, connection);
-    this.#changeTopics(membership.entry, (topic) => this.#remove(topic, connection));
+    this.#changeTopics(membership, (topic) => this.#remove(topic, connection));
     return membership.rooms;
   }
 
@@ -233,7 +227,7 @@ export class Registry {
   }
 
   /** The topics that address a connection beside its rooms. */
-  #changeTopics({ userId, terms }: Entry, change: (topic: Topic) => void): void {
+  #changeTopics({ userId, terms }: Membership, change: (topic: Topic) => void): void {
     change("all");
     if (terms.channel !== undefined) change(`channel:${terms.channel}`);
     if (userId !== undefined) change(`user:${userId}`);

@@ -12,10 +12,9 @@ import { asError, type Ending, EnfiladeError } from "../errors.js";
 import type { Application } from "../handler/application.js";
 import { runSession, type SessionSetting } from "../handler/session.js";
 import type { Metrics } from "../metrics.js";
-import type { Entry, EntryTerms } from "../room/registry.js";
 import { pathOfTarget, type RoomPath } from "../wire/path.js";
 import { Admission } from "./admission.js";
-import { type Arrival, asks, authorize, type Bound, busy, prepare, Refused, requestOf, userId } from "./handshake.js";
+import { type Arrival, asks, authorize, type Bound, busy, prepare, Refused, requestOf } from "./handshake.js";
 import { type Refusal, refusal, refusalOfError, refuse } from "./refusal.js";
 import type { Match, Route, Router } from "./router.js";
 import { ServerSocket, SocketTransport } from "./socket.js";
@@ -42,14 +41,14 @@ interface Setting {
   readonly server: Server<typeof ServerSocket>;
   readonly connection: ConnectionSetting;
   readonly session: SessionSetting;
-  readonly terms: EntryTerms;
 }
 
 /** What ends with a socket. */
-interface Guest {
-  /** The address that its place is counted for; `undefined` if it was given none. */
-  readonly address: string | undefined;
-  readonly lifetime: Lifetime;
+class Guest extends Lifetime {
+  /** @param address The address that its place is counted for; `undefined` if it was given none. */
+  constructor(readonly address: string | undefined) {
+    super();
+  }
 }
 
 /** Where requests become connections. */
@@ -109,7 +108,7 @@ export class Door {
 
   /** Answers an upgrade request that leads nowhere. */
   refuse(incoming: IncomingMessage, socket: Duplex, why: Refusal): void {
-    this.#hold(socket, { address: undefined, lifetime: new Lifetime() });
+    this.#hold(socket, new Guest(undefined));
     this.#answer(incoming, socket, why);
   }
 
@@ -117,10 +116,10 @@ export class Door {
   receive(incoming: IncomingMessage, socket: Duplex, head: Buffer, { path, match }: Destination): void {
     const request = requestOf(incoming, path);
     const { remoteAddress } = request;
-    const lifetime = new Lifetime();
     const refused = this.#shut ? busy("The server is shutting down") : this.#admission.admit(remoteAddress);
     // The place is free again when the socket is gone, however long the last hook may take.
-    this.#hold(socket, { address: refused === undefined ? remoteAddress : undefined, lifetime });
+    const lifetime = new Guest(refused === undefined ? remoteAddress : undefined);
+    this.#hold(socket, lifetime);
     if (refused !== undefined) this.#answer(incoming, socket, refused);
     else this.#begin({ incoming, socket, head, match, request, lifetime });
   }
@@ -134,7 +133,7 @@ export class Door {
   readonly #gone = listener((socket) => {
     const guest = this.#guests.get(socket);
     this.#guests.delete(socket);
-    guest?.lifetime.end();
+    guest?.end();
     if (guest?.address !== undefined) this.#admission.release(guest.address);
   });
 
@@ -216,7 +215,7 @@ export class Door {
     if (!app.registry.hasSpace(request.path)) throw new Refused(busy("Too many rooms"));
     const offers = incoming.headers["sec-websocket-extensions"];
     if (offers !== undefined) incoming.headers["sec-websocket-extensions"] = sharedOffers(offers);
-    const { server, connection, session, terms } = this.#settingOf(match.route);
+    const { server, connection, session } = this.#settingOf(match.route);
     // The callback is called before handleUpgrade returns, or never.
     server.handleUpgrade(incoming, socket, head, (ws) => {
       const { id, user } = context;
@@ -229,8 +228,7 @@ export class Door {
     }
     metrics.totals.opened += 1;
     request.pack();
-    const home: Entry = { home: request.path, userId: userId(context.user), terms };
-    this.#follow(runSession(handler, context, context.connection, home, session));
+    this.#follow(runSession(handler, context, context.connection, session));
   }
 
   #settingOf(route: Route): Setting {
@@ -239,12 +237,12 @@ export class Door {
     const { app, clock, metrics, report, opened } = this.#parts;
     const { limits, reader, name: channel, closeOnLastRoomLeft } = route;
     const { heartbeatMs, joinsMax } = limits;
+    const terms = { channel, joinsMax, closeOnLastRoomLeft };
     const heartbeats = heartbeatMs === false ? undefined : new Heartbeats(clock, heartbeatMs);
     const setting: Setting = {
       server: serverOf(route),
       connection: { limits, clock, metrics, flusher: this.#flusher, heartbeats },
-      session: { reader, registry: app.registry, entered: opened, left: this.#left, report },
-      terms: { channel, joinsMax, closeOnLastRoomLeft },
+      session: { reader, registry: app.registry, terms, entered: opened, left: this.#left, report },
     };
     this.#settings.set(route, setting);
     return setting;

@@ -5,12 +5,14 @@ import type { Lifetime } from "../connection/lifetime.js";
 import { ConnectionRequest } from "../connection/request.js";
 import { EnfiladeError, HttpError, MessageError } from "../errors.js";
 import type { Application } from "../handler/application.js";
-import { type AnyHandler, bind, type HandlerContext } from "../handler/handler.js";
+import { type AnyHandler, bind, type HandlerContext, userId } from "../handler/handler.js";
 import type { RoomPath } from "../wire/path.js";
 import { validate } from "../wire/schema.js";
 import { newId } from "./identity.js";
 import { type Refusal, refusal, refusalOfResponse, upgradeHeaders } from "./refusal.js";
 import type { Match, Route } from "./router.js";
+
+const noRooms: readonly RoomPath[] = [];
 
 /** An upgrade request that a route was found for. */
 export interface Arrival {
@@ -55,7 +57,7 @@ export function prepare({ incoming, match, request, lifetime }: Arrival, app: Ap
     params,
     user: undefined,
     connection: undefined,
-    leftRooms: [],
+    leftRooms: noRooms,
   };
   bind(handler, context);
   return { handler, context };
@@ -90,17 +92,6 @@ function handshakeFault({ method, headers }: IncomingMessage): Refusal | undefin
 export function requestOf({ url = "/", headers, socket }: IncomingMessage, path: RoomPath): ConnectionRequest {
   const remoteAddress = socket.remoteAddress ?? "";
   return new ConnectionRequest({ url, path, headers, remoteAddress, secure: "encrypted" in socket });
-}
-
-/**
- * By which id a user is addressed; what is no object with an `id` is a user without address.
- *
- * @throws EnfiladeError `ERR_USER` when the id is no string: it would never be found under the name it is sent to.
- */
-export function userId(user: unknown): string | undefined {
-  if (typeof user !== "object" || user === null || !("id" in user)) return undefined;
-  if (typeof user.id === "string") return user.id;
-  throw new EnfiladeError("ERR_USER", `authorize returned a user whose id is a ${typeof user.id}; make it a string`);
 }
 
 /** A refusal that a client may come back after. */
