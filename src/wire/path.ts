@@ -53,11 +53,14 @@ export function roomName(name: string, limits: PathLimits = defaultPathLimits): 
   }
   if (!name.startsWith("/")) throw refused(name, 'it does not begin with "/"');
   if (name.length > limits.pathBytesMax + 1) throw tooLong(limits);
-  const composed = name.normalize("NFC");
+  // What is plain is in NFC, has nothing forbidden, and as many bytes as characters.
+  const isPlain = plain.test(name);
+  const composed = isPlain ? name : name.normalize("NFC");
   const path = /[^/]\/$/.test(composed) ? composed.slice(0, -1) : composed;
-  if (forbidden.test(path)) throw refused(name, "it contains a character that no room path may contain");
+  if (!isPlain && forbidden.test(path)) throw refused(name, "it contains a character that no room path may contain");
   checkSegments(path, name, limits);
-  if (encoder.encode(path).length > limits.pathBytesMax) throw tooLong(limits);
+  const bytes = isPlain ? path.length : encoder.encode(path).length;
+  if (bytes > limits.pathBytesMax) throw tooLong(limits);
   // The one place where the type is given: everything it promises was checked above.
   return path as RoomPath;
 }
