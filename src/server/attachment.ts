@@ -32,11 +32,12 @@ export function attach(server: HttpServer | HttpsServer, door: Door, plain: Requ
   const onUpgrade: UpgradeListener = (incoming, socket, head) => {
     // Node has taken its own listener off: until somebody takes the socket over, a reset would end the process.
     socket.on("error", ignoreError);
-    if (taken.has(socket)) return;
+    const alone = server.listenerCount("upgrade") === 1;
+    if (!alone && taken.has(socket)) return;
     const found = isWebSocket(incoming) ? door.find(incoming.url ?? "/") : refusal(426, "", upgradeHeaders);
     const refused = "status" in found;
     if (refused && answersElsewhere(server.listeners("upgrade"), onUpgrade)) return;
-    taken.add(socket);
+    if (!alone) taken.add(socket);
     // An earlier request on this socket is not answered yet: whatever is written now would come before its answer.
     if (answering.has(socket)) socket.destroy();
     else if (refused) door.refuse(incoming, socket, found);

@@ -14,9 +14,24 @@ const failures = new Map<string, readonly [code: number, phrase: string]>([
 ]);
 const protocolError = [1002, "protocol error"] as const;
 
-/** A socket of ws that tells a connection what happens, also when it is about to send its close frame. */
+/**
+ * A socket of ws that tells a connection what happens, also when it is about to send its close frame.
+ *
+ * It does so in place of listeners, which would be a good part of what an idle connection costs.
+ */
 export class ServerSocket extends WebSocket {
   events: TransportEvents | undefined;
+
+  override emit(name: string | symbol, first?: unknown, second?: unknown): boolean {
+    const { events } = this;
+    if (events === undefined) return super.emit(name, first, second);
+    // What ws passes with each event is in its documentation; the types of `emit` do not tell.
+    if (name === "message") events.onMessage(new Message(asBytes(first as RawData), second === false));
+    else if (name === "ping" || name === "pong") events.onHeard();
+    else if (name === "error") events.onFailed(...failureOf(first as Error));
+    else if (name === "close") events.onGone(first as number, String(second));
+    return true;
+  }
 
   override close(code?: number, reason?: string | Buffer): void {
     if (this.readyState === this.OPEN) this.events?.onClosing();
@@ -40,14 +55,7 @@ export class SocketTransport implements Transport {
   }
 
   listen(events: TransportEvents): void {
-    const ws = this.#ws;
-    ws.events = events;
-    // Functions of all sockets: some of its own would be a good part of what an idle connection costs.
-    ws.on("message", onMessage);
-    ws.on("ping", onHeard);
-    ws.on("pong", onHeard);
-    ws.on("error", onError);
-    ws.on("close", onClose);
+    this.#ws.events = events;
   }
 
   get protocol(): string {
@@ -96,26 +104,6 @@ export class SocketTransport implements Transport {
   terminate(): void {
     this.#ws.terminate();
   }
-}
-
-function onMessage(this: WebSocket, data: RawData, isBinary: boolean): void {
-  eventsOf(this)?.onMessage(new Message(asBytes(data), !isBinary));
-}
-
-function onHeard(this: WebSocket): void {
-  eventsOf(this)?.onHeard();
-}
-
-function onError(this: WebSocket, error: Error): void {
-  eventsOf(this)?.onFailed(...failureOf(error));
-}
-
-function onClose(this: WebSocket, code: number, reason: Buffer): void {
-  eventsOf(this)?.onGone(code, reason.toString());
-}
-
-function eventsOf(ws: WebSocket): TransportEvents | undefined {
-  return ws instanceof ServerSocket ? ws.events : undefined;
 }
 
 /** With the default `binaryType` of ws a message is one Buffer. */
