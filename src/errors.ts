@@ -87,7 +87,7 @@ export class MessageError extends EnfiladeError {
  *
  * The client gets `status`, `headers` and, as plain text, `message` (default: the standard phrase of the status).
  *
- * @throws RangeError when `status` is not between 400 and 599; return a `Response` for a redirect.
+ * @throws RangeError when `status` is not between 300 and 599.
  */
 export class HttpError extends Error {
   override readonly name = "HttpError";
@@ -98,8 +98,8 @@ export class HttpError extends Error {
     message = "",
     options: ErrorOptions & { headers?: Readonly<Record<string, string>> } = {},
   ) {
-    if (!Number.isInteger(status) || status < 400 || status > 599) {
-      throw new RangeError(`HttpError takes a status from 400 to 599, got ${String(status)}`);
+    if (!Number.isInteger(status) || status < 300 || status > 599) {
+      throw new RangeError(`HttpError takes a status from 300 to 599, got ${String(status)}`);
     }
     super(message, options);
     this.headers = options.headers ?? {};

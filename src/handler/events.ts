@@ -1,6 +1,6 @@
 import { EnfiladeError, MessageError, type MessageIssue } from "../errors.js";
 import type { SendOptions } from "../room/address.js";
-import { validate } from "../wire/schema.js";
+import { checkSchema, validate } from "../wire/schema.js";
 import { decoratedEvents } from "./decorators.js";
 import type { EventDeclaration, EventMethod } from "./event.js";
 import { type AnyHandler, WebSocketHandler } from "./handler.js";
@@ -138,6 +138,7 @@ function addEvent(table: Map<string, EventMethod>, one: EventMethod, name: strin
   const refuse = (why: string) => new EnfiladeError("ERR_EVENTS", `the event "${event}" of ${name} ${why}`);
   if (typeof Reflect.get(prototype, method) !== "function") throw refuse(`names "${method}", which is no method of it`);
   if (other !== undefined && other.method !== method) throw refuse(`is answered by ${other.method} and by ${method}`);
+  if (one.schema !== undefined) checkSchema(one.schema, `the event "${event}" of ${name}`);
   if (one.schema !== undefined && one.raw === true) throw refuse("has a schema and is raw; choose one");
   table.set(event, one);
 }

@@ -265,5 +265,5 @@ export function bind(handler: AnyHandler, context: HandlerContext): void {
 export function userId(user: unknown): string | undefined {
   if (typeof user !== "object" || user === null || !("id" in user)) return undefined;
   if (typeof user.id === "string") return user.id;
-  throw new EnfiladeError("ERR_USER", `authorize returned a user whose id is a ${typeof user.id}; make it a string`);
+  throw new EnfiladeError("ERR_USER", `authorize returned a user whose id is ${typeof user.id}; make it a string`);
 }

@@ -1,5 +1,5 @@
 import type { Connection } from "../connection/connection.js";
-import { asError, ConnectionError, type Ending } from "../errors.js";
+import { asError, ConnectionError, type Ending, MessageError } from "../errors.js";
 import type { EntryTerms, Registry } from "../room/registry.js";
 import { CloseCode } from "../wire/closeCodes.js";
 import { type AnyHandler, type HandlerContext, userId } from "./handler.js";
@@ -42,9 +42,7 @@ export async function runSession(
     await patience(connection, endOf(handler, connection, reader));
     connection.finish();
   } catch (error) {
-    // The client learns that it was our fault, and nothing more.
-    connection.end(CloseCode.internalError, "internal error", false);
-    await patience(connection, tell({ ...setting, handler, connection }, error));
+    await patience(connection, fail({ ...setting, handler, connection }, error));
   } finally {
     connection.abandon((error) => void tell({ ...setting, handler, connection }, error));
     context.leftRooms = registry.exit(connection);
@@ -76,12 +74,25 @@ function drained(handler: AnyHandler, connection: Connection, setting: SessionSe
   void guarded(session, () => handler.onDrain?.());
 }
 
+/** Ends the connection for what a hook threw; nobody else notices. */
+async function fail(session: Session, error: unknown): Promise<void> {
+  const { handler, connection } = session;
+  if (error instanceof MessageError) {
+    // A read that nobody caught: the client's fault, for the client to know, and not worth a line in our log.
+    connection.end(CloseCode.invalidPayload, "the message is not valid", false);
+    await handler.onError?.(error);
+  } else {
+    // The client learns that it was our fault, and nothing more.
+    connection.end(CloseCode.internalError, "internal error", false);
+    await tell(session, error);
+  }
+}
+
 async function guarded(session: Session, hook: () => unknown): Promise<void> {
   try {
     await hook();
   } catch (error) {
-    session.connection.end(CloseCode.internalError, "internal error", false);
-    await tell(session, error);
+    await fail(session, error);
   }
 }
 

@@ -1,5 +1,6 @@
 import type { Backplane, Topic } from "../backplane/backplane.js";
 import type { Connection } from "../connection/connection.js";
+import type { DeliveryPolicy } from "../connection/policy.js";
 import { EnfiladeError } from "../errors.js";
 import { type PathLimits, type RoomPath, roomName } from "../wire/path.js";
 import { type Bytes, Payload } from "../wire/payload.js";
@@ -212,7 +213,7 @@ export class Registry {
     return this.#parts.backplane.publish(topic, {
       payload,
       except: exceptedIds(options?.except),
-      policy: options?.policy,
+      policy: checkedPolicy(options?.policy),
     });
   }
 
@@ -235,7 +236,7 @@ export class Registry {
 
   #path(path: string): RoomPath {
     // The key of a room is canonical: a path found here needs no second check.
-    if (isRoom(path) && this.#audiences.has(path)) return path;
+    if (typeof path === "string" && isRoom(path) && this.#audiences.has(path)) return path;
     return roomName(path, this.#parts.limits);
   }
 
@@ -283,11 +284,21 @@ function isRoom(topic: string): topic is RoomPath {
 function userTopic(user: string | { readonly id: string }): Topic {
   const id: unknown = typeof user === "string" ? user : user?.id;
   if (typeof id === "string") return `user:${id}`;
-  throw new EnfiladeError("ERR_USER", `a user is an id or an object with one, a string; got ${typeof id}`);
+  const came = typeof user === "object" ? `an object whose id is ${typeof id}` : typeof user;
+  throw new EnfiladeError("ERR_USER", `a user is an id, a string, or an object with one; got ${came}`);
+}
+
+function checkedPolicy(policy: DeliveryPolicy | undefined): DeliveryPolicy | undefined {
+  if (policy === undefined || policy.kind !== undefined) return policy;
+  throw new EnfiladeError("ERR_OPTION", `policy takes reliable, skip or latest(key), got ${String(policy)}`);
 }
 
 function exceptedIds(except: Except | undefined): readonly string[] {
   if (except === undefined) return nobody;
   const list: readonly (string | { readonly id: string })[] = Array.isArray(except) ? except : [except];
-  return list.map((one) => (typeof one === "string" ? one : one.id));
+  return list.map((one) => {
+    const id: unknown = typeof one === "string" ? one : one?.id;
+    if (typeof id === "string") return id;
+    throw new EnfiladeError("ERR_OPTION", `except takes a handler, a connection, an id or a list, got ${typeof one}`);
+  });
 }

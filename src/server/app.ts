@@ -8,6 +8,7 @@ import { defaultLimits, type Limits, mergeLimits } from "../connection/limits.js
 import { asError, EnfiladeError } from "../errors.js";
 import type { Application, Status } from "../handler/application.js";
 import { decoratedRoutes, type Fitting } from "../handler/decorators.js";
+import { misspelledHooks } from "../handler/reader.js";
 import type { HandlerClass, RouteDeclaration, RouteOptions } from "../handler/route.js";
 import { Metrics } from "../metrics.js";
 import type { Channel } from "../room/address.js";
@@ -84,10 +85,14 @@ export class App implements Application {
     this.registry = new Registry({ limits: this.#limits, backplane, report });
     this.#door = new Door({
       ...{ app: this, router: this.#router, limits: this.#limits, clock: this.#clock, metrics: this.#metrics, report },
+      warn: (message) => this.#logger.warn(message),
       opened: (connection) => this.#events.tell("open", connection),
       closed: (connection, code, reason) => this.#events.tell("close", connection, code, reason),
     });
     this.#scope = this.#rootScope(options);
+    if (!Array.isArray(options.handlers ?? [])) {
+      throw new EnfiladeError("ERR_OPTION", "handlers takes a list of classes, such as [Chat]");
+    }
     for (const handlerClass of options.handlers ?? []) this.#addDeclared(handlerClass);
   }
 
@@ -258,8 +263,12 @@ export class App implements Application {
   #add(route: Route): void {
     this.#router.add(route);
     const { handlerClass, reader } = route;
-    if (reader.ignored.length === 0 || this.#warned.has(handlerClass)) return;
+    if (this.#warned.has(handlerClass)) return;
     this.#warned.add(handlerClass);
+    for (const { name, hook } of misspelledHooks(handlerClass)) {
+      this.#logger.warn(`enfilade: ${handlerClass.name} has "${name}", which is never called; did you mean "${hook}"?`);
+    }
+    if (reader.ignored.length === 0) return;
     const ignored = reader.ignored.join(" and ");
     this.#logger.warn(`enfilade: ${handlerClass.name} reads with ${reader.method}; its ${ignored} is never called`);
   }

@@ -14,7 +14,17 @@ import { runSession, type SessionSetting } from "../handler/session.js";
 import type { Metrics } from "../metrics.js";
 import { pathOfTarget, type RoomPath } from "../wire/path.js";
 import { Admission } from "./admission.js";
-import { type Arrival, asks, authorize, type Bound, busy, prepare, Refused, requestOf } from "./handshake.js";
+import {
+  type Arrival,
+  asks,
+  authorize,
+  type Bound,
+  busy,
+  ForeignOrigin,
+  prepare,
+  Refused,
+  requestOf,
+} from "./handshake.js";
 import { type Refusal, refusal, refusalOfError, refuse } from "./refusal.js";
 import type { Match, Route, Router } from "./router.js";
 import { ServerSocket, SocketTransport } from "./socket.js";
@@ -26,6 +36,7 @@ export interface DoorParts {
   readonly clock: Clock;
   readonly metrics: Metrics;
   readonly report: (error: Error, connection?: Connection) => void;
+  readonly warn: (message: string) => void;
   readonly opened: (connection: Connection) => void;
   readonly closed: (connection: Connection, code: number, reason: string) => void;
 }
@@ -42,6 +53,9 @@ interface Setting {
   readonly connection: ConnectionSetting;
   readonly session: SessionSetting;
 }
+
+/** Origins that are warned of: an attacker who changes his must not fill the log. */
+const warnedOriginsMax = 100;
 
 /** What ends with a socket. */
 class Guest extends Lifetime {
@@ -62,6 +76,7 @@ export class Door {
   /** Handshakes and sessions that are not over. */
   #underWay = 0;
   #whenEmptied: (() => void) | undefined;
+  readonly #warnedOrigins = new Set<string>();
   #handshakes = 0;
   #shut = false;
 
@@ -195,7 +210,15 @@ export class Door {
 
   #turnAway({ incoming, socket, lifetime }: Arrival, error: unknown): void {
     lifetime.end();
+    if (error instanceof ForeignOrigin) this.#warnOf(error.origin);
     this.#answer(incoming, socket, this.#refusalOf(error));
+  }
+
+  /** A page is told nothing of why it was refused, so that its developer has to find it in the log; once for each origin. */
+  #warnOf(origin: string): void {
+    if (this.#warnedOrigins.has(origin) || this.#warnedOrigins.size >= warnedOriginsMax) return;
+    this.#warnedOrigins.add(origin);
+    this.#parts.warn(`enfilade: refused a page of ${JSON.stringify(origin)}; to allow it, set origins: [its origin]`);
   }
 
   #refusalOf(error: unknown): Refusal {

@@ -37,6 +37,13 @@ export class Refused extends Error {
   }
 }
 
+/** A page of an origin that may not connect. */
+export class ForeignOrigin extends Refused {
+  constructor(readonly origin: string) {
+    super(refusal(403, "This origin may not connect"));
+  }
+}
+
 /**
  * Makes the handler of an arrival, unless the request alone is reason to refuse it.
  *
@@ -47,7 +54,7 @@ export function prepare({ incoming, match, request, lifetime }: Arrival, app: Ap
   const { route, params } = match;
   const fault = handshakeFault(incoming);
   if (fault !== undefined) throw new Refused(fault);
-  if (!route.allowsOrigin(headers.origin, headers.host)) throw new Refused(refusal(403, "This origin may not connect"));
+  if (!route.allowsOrigin(headers.origin, headers.host)) throw new ForeignOrigin(headers.origin ?? "");
   const handler = new route.handlerClass();
   const context: HandlerContext = {
     id: newId(),
@@ -101,8 +108,9 @@ export function busy(text: string): Refusal {
 
 async function ask(route: Route, handler: AnyHandler, context: HandlerContext): Promise<void> {
   if (route.params !== undefined) context.params = await validParams(route.params, context.params);
-  for (const gate of route.gates) await admit(context, gate(context.request));
-  if (handler.authorize !== undefined) await admit(context, handler.authorize(context.request));
+  for (const gate of route.gates) await admit(context, "a scope", gate(context.request));
+  const { name } = route.handlerClass;
+  if (handler.authorize !== undefined) await admit(context, name, handler.authorize(context.request));
 }
 
 async function validParams(schema: NonNullable<Route["params"]>, params: unknown): Promise<unknown> {
@@ -120,14 +128,15 @@ function isResponse(value: unknown): value is Response {
 }
 
 /** Takes what an `authorize` returned: a refusal, a user, or nothing, which changes nothing. */
-async function admit(context: HandlerContext, answer: unknown): Promise<void> {
+async function admit(context: HandlerContext, whose: string, answer: unknown): Promise<void> {
   const user = await answer;
   if (isResponse(user)) throw new Refused(await refusalOfResponse(user));
   if (user === undefined) return;
-  if (user === null || user === false) {
+  if (user === null || user === false || user instanceof Error) {
+    const came = user instanceof Error ? `a ${user.name}` : String(user);
     throw new EnfiladeError(
       "ERR_USER",
-      `authorize returned ${user}: to refuse, throw HttpError(401); to let an anonymous client in, return nothing`,
+      `authorize of ${whose} returned ${came}: to refuse, throw HttpError(401); to let an anonymous client in, return nothing`,
     );
   }
   // Checked here, where a mistake is still an HTTP answer.

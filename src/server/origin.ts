@@ -35,10 +35,11 @@ function isSameHost(origin: string, host: string | undefined): boolean {
 }
 
 function normalOrigin(origin: unknown): string {
-  if (typeof origin !== "string" || !URL.canParse(origin)) throw badOrigin(origin);
-  const { origin: normal } = new URL(origin);
+  if (typeof origin !== "string" || origin.includes("*") || !URL.canParse(origin)) throw badOrigin([origin]);
+  const { origin: normal, host } = new URL(origin);
+  if (host === "") throw badOrigin([origin]);
   // Other schemes, such as those of browser extensions, have no origin in the sense of the URL standard.
-  return normal === "null" ? origin : normal;
+  return normal === "null" ? origin.replace(/\/$/, "") : normal;
 }
 
 function badOrigin(came: unknown): EnfiladeError {

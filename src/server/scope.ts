@@ -5,6 +5,7 @@ import { EventHandler, eventsOf } from "../handler/events.js";
 import { type AnyHandler, WebSocketHandler } from "../handler/handler.js";
 import { type BadMessage, readerOf } from "../handler/reader.js";
 import type { HandlerClass, Origins, RouteOptions, SharedOptions } from "../handler/route.js";
+import { checkSchema } from "../wire/schema.js";
 import { checkOptions, type ScopeOptions } from "./options.js";
 import { originCheck } from "./origin.js";
 import type { Gate, Route } from "./router.js";
@@ -62,6 +63,9 @@ export class Scope<Prefix extends string = ""> {
     }
     const gates = authorize === undefined ? this.#ground.gates : [...this.#ground.gates, authorize];
     const ground = { ...settle(this.#ground, options), prefix: this.#below(prefix), gates };
+    if (typeof build !== "function") {
+      throw new EnfiladeError("ERR_OPTION", `a scope takes a function that adds its routes, got ${typeof build}`);
+    }
     build(new Scope(ground, this.#register));
     return this;
   }
@@ -70,6 +74,7 @@ export class Scope<Prefix extends string = ""> {
   declare(pattern: string, handlerClass: HandlerClass, options: RouteOptions): void {
     checkClass(handlerClass);
     checkOptions("a route", options);
+    if (options.params !== undefined) checkSchema(options.params, `params of "${pattern}"`);
     if (handlerClass.prototype instanceof EventHandler) eventsOf(handlerClass);
     const { limits, origins, subprotocols, compression, badMessage, gates } = settle(this.#ground, options);
     this.#register({

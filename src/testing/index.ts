@@ -1,5 +1,6 @@
 import { createServer, type Server } from "node:http";
 import { duplexPair } from "node:stream";
+import { EnfiladeError } from "../errors.js";
 import type { App } from "../server/app.js";
 import { type ConnectOptions, TestClient } from "./client.js";
 
@@ -22,7 +23,9 @@ const servers = new WeakMap<App, Server>();
  *
  * @throws HttpError (as a rejection) with the status and the body of the answer, when the app refuses.
  */
-export function connect(app: App, path: string, options: ConnectOptions = {}): Promise<TestClient> {
+export async function connect(app: App, path: string, options: ConnectOptions = {}): Promise<TestClient> {
+  if (!path.startsWith("/"))
+    throw new EnfiladeError("ERR_PATH", `connect takes a path such as "/chat/x", got "${path}"`);
   const server = servers.get(app) ?? createServer();
   if (!servers.has(app)) {
     app.attach(server);

@@ -135,6 +135,9 @@ function checkText(pattern: string, pieces: readonly Piece[]): void {
     new EnfiladeError("ERR_ROUTE_PATTERN", `the pattern ${JSON.stringify(pattern)} ${why}`, { cause });
   const text = pieces.map((piece) => piece.text ?? "").join("");
   if (/%[\da-f]{2}/i.test(text)) throw refuse("is percent-encoded: write the text itself");
+  if (pieces.some(({ source }, at) => source === "*" && /^[A-Za-z_]/.test(pieces[at + 1]?.source ?? ""))) {
+    throw refuse("has a wildcard with a name: write **:name");
+  }
   if (pieces.some(({ name }) => name === "_")) throw refuse('has a parameter named "_", a name that is taken');
   try {
     roomName(pieces.map((piece) => piece.text ?? "x").join(""), {

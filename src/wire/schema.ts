@@ -1,5 +1,5 @@
 import type { StandardSchemaV1 } from "@standard-schema/spec";
-import { MessageError, type MessageIssue } from "../errors.js";
+import { EnfiladeError, MessageError, type MessageIssue } from "../errors.js";
 
 /** A schema of any library that follows Standard Schema (https://standardschema.dev): zod, valibot, arktype and more. */
 export type Schema<Output = unknown> = StandardSchemaV1<unknown, Output>;
@@ -12,6 +12,16 @@ export type Schema<Output = unknown> = StandardSchemaV1<unknown, Output>;
 export function validate<Output>(schema: Schema<Output>, value: unknown): Output | Promise<Output> {
   const result = schema["~standard"].validate(value);
   return result instanceof Promise ? result.then(outputOf) : outputOf(result);
+}
+
+/** @throws EnfiladeError `ERR_OPTION` when `schema` is none, so that it does not show only when the first message comes. */
+export function checkSchema(schema: unknown, whose: string): void {
+  const given = typeof schema === "function" || typeof schema === "object" ? schema : undefined;
+  if (given && "~standard" in given) return;
+  throw new EnfiladeError(
+    "ERR_OPTION",
+    `${whose} takes a schema of a library that follows Standard Schema, such as zod`,
+  );
 }
 
 function outputOf<Output>(result: StandardSchemaV1.Result<Output>): Output {

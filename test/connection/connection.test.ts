@@ -141,6 +141,24 @@ describe("the custom loop", () => {
     ]);
   });
 
+  it("closes with 1007 when a read that does not fit is not caught, and tells onError alone", async () => {
+    class Strict extends WebSocketHandler {
+      async serve() {
+        told.put(await this.connection.readJSON(z.object({ name: z.string() })));
+      }
+      override onError(error: Error) {
+        told.put(error);
+      }
+    }
+    told.all.length = 0;
+    const { open, errors } = await startWith("/strict", Strict);
+    const client = await open("/strict");
+    client.sendJSON({ nme: 1 });
+    expect(await client.closed).toMatchObject({ code: 1007, reason: "the message is not valid" });
+    expect(await told.have(1)).toMatchObject([{ code: "ERR_SCHEMA" }]);
+    expect(errors).toEqual([]);
+  });
+
   it("reports what serve() throws, and closes with 1011", async () => {
     class Broken extends WebSocketHandler {
       async serve() {

@@ -69,6 +69,31 @@ describe("the reading method of a handler", () => {
     expect(() => new App().route("/arrow", Arrow)).toThrow(/arrow function/);
   });
 
+  it("and the hooks are missed when they are misspelled, with a warning", () => {
+    const warnings: string[] = [];
+    const logger = { warn: (message: string) => warnings.push(message), error: () => undefined };
+    class British extends WebSocketHandler {
+      static authorize() {
+        return false;
+      }
+      onMessage() {
+        return undefined;
+      }
+      authorise() {
+        return false;
+      }
+      onclose() {
+        return undefined;
+      }
+    }
+    new App({ logger }).route("/british", British);
+    expect(warnings).toEqual([
+      'enfilade: British has "authorise", which is never called; did you mean "authorize"?',
+      'enfilade: British has "onclose", which is never called; did you mean "onClose"?',
+      'enfilade: British has "static authorize", which is never called; did you mean "authorize"?',
+    ]);
+  });
+
   it("is inherited", async () => {
     class Base extends WebSocketHandler {
       onMessage(text: string) {

@@ -4,7 +4,7 @@ import type { AddressInfo, Socket } from "node:net";
 import express from "express";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { WebSocketServer } from "ws";
-import { App, Route, WebSocketHandler } from "../../src/index.js";
+import { App, type DeliveryPolicy, Route, WebSocketHandler } from "../../src/index.js";
 import { connectURL } from "../../src/testing/index.js";
 import { Mailbox, start, startWith } from "../support/app.js";
 import { answerTo, clientFrame, rawClient, rawConnection, upgradeRequest } from "../support/raw.js";
@@ -346,6 +346,19 @@ describe("an App", () => {
     );
     expect(message(() => new App({ badMessage: "ignore" as "call" }))).toMatch(/"call" or "close", got "ignore"/);
     expect(message(() => new App({ compression: {} as boolean }))).toMatch(/compression takes a boolean/);
+    expect(message(() => new App({ handlers: Echo as unknown as [] }))).toMatch(/handlers takes a list of classes/);
+    expect(message(() => new App().scope("/x", undefined as unknown as () => void))).toMatch(/a function that adds/);
+    expect(message(() => new App().route("/x", Echo, { params: ((x: unknown) => x) as never }))).toMatch(
+      /takes a schema/,
+    );
+    const { registry } = new App();
+    const wrong = "skip" as unknown as DeliveryPolicy;
+    expect(message(() => registry.sendJSONToAll(1, { policy: wrong }))).toMatch(/takes reliable, skip or latest/);
+    expect(message(() => registry.sendJSONToAll(1, { except: 5 as unknown as string }))).toMatch(
+      /except takes a handler/,
+    );
+    expect(message(() => registry.room(undefined as unknown as string))).toMatch(/a room path is a string/);
+    expect(message(() => registry.sendJSONToUser(5 as unknown as string, 1))).toMatch(/got number/);
     expect(message(() => new App({ subprotocols: ["a b"] }))).toMatch(/subprotocols takes a list of names/);
   });
 

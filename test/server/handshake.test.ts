@@ -41,9 +41,8 @@ describe("authorize", () => {
   ])("refuses with the status and body of %s", async (_name, decide, status) => {
     const { open, errors, app } = await startWith("/x", gated(decide));
     const refused = await open("/x").catch((error: unknown) => error);
-    // A redirect is no error of HTTP, so the test client has no HttpError for it.
-    if (status < 400) expect(refused).toBeInstanceOf(RangeError);
-    else expect(refused).toMatchObject({ status });
+    expect(refused).toBeInstanceOf(HttpError);
+    expect(refused).toMatchObject({ status });
     expect(errors).toEqual([]);
     expect(app.status()).toMatchObject({ connections: 0, handshakes: 0, totals: { refused: 1 } });
   });
@@ -118,15 +117,18 @@ describe("authorize", () => {
     expect([told.all, errors]).toEqual([["asked", "aborted"], []]);
   });
 
-  it.each([[false], [null]])("answers 500 to %s, which would let everybody in, and says what to do", async (answer) => {
-    const { open, errors, app } = await startWith(
-      "/x",
-      gated(() => answer),
-    );
-    await expect(open("/x")).rejects.toMatchObject({ status: 500 });
-    expect(errors).toMatchObject([{ code: "ERR_USER", message: expect.stringContaining("throw HttpError(401)") }]);
-    expect(app.status().totals.opened).toBe(0);
-  });
+  it.each([[false], [null], [new HttpError(401)], [new Error("no")]])(
+    "answers 500 to %s, which would let everybody in, and says what to do",
+    async (answer) => {
+      const { open, errors, app } = await startWith(
+        "/x",
+        gated(() => answer),
+      );
+      await expect(open("/x")).rejects.toMatchObject({ status: 500 });
+      expect(errors).toMatchObject([{ code: "ERR_USER", message: expect.stringContaining("throw HttpError(401)") }]);
+      expect(app.status().totals.opened).toBe(0);
+    },
+  );
 
   it("takes a Response of another origin for a refusal too", async () => {
     const { open } = await startWith(
@@ -234,6 +236,19 @@ describe("the origin of a page", () => {
     expect(await statusFor({}, origin)).toBe(status);
   });
 
+  it("is named in the log when it is refused, once", async () => {
+    const warnings: string[] = [];
+    const logger = { warn: (message: string) => warnings.push(message), error: () => undefined };
+    const { port } = await startWith("/x", Echo, { logger });
+    for (const origin of ["http://localhost:5173", "http://localhost:5173", "https://evil.example"]) {
+      await answerTo(port, upgradeRequest("/x", { Origin: origin }));
+    }
+    expect(warnings).toEqual([
+      expect.stringContaining('"http://localhost:5173"; to allow it, set origins'),
+      expect.stringContaining('"https://evil.example"'),
+    ]);
+  });
+
   it("may be on a list, be decided, or not matter", async () => {
     expect(await statusFor({ origins: ["https://app.example/"] }, "https://app.example")).toBe("101");
     expect(await statusFor({ origins: ["https://app.example"] }, `http://${host}`)).toBe("403");
@@ -244,11 +259,14 @@ describe("the origin of a page", () => {
     expect(await statusFor({ origins: "*" }, "null")).toBe("101");
   });
 
-  it.each([["example.com"], [7], [["example.com"]]])("cannot be configured as %j", (origins) => {
-    expect(() => new App({ origins: origins as unknown as readonly string[] }).route("/x", Echo)).toThrow(
-      expect.objectContaining({ code: "ERR_OPTION", message: expect.stringContaining("https://example.com") }),
-    );
-  });
+  it.each([["example.com"], [7], [["example.com"]], [["localhost:5173"]], [["https://*.example.com"]], [["*"]]])(
+    "cannot be configured as %j",
+    (origins) => {
+      expect(() => new App({ origins: origins as unknown as readonly string[] }).route("/x", Echo)).toThrow(
+        expect.objectContaining({ code: "ERR_OPTION", message: expect.stringContaining("https://example.com") }),
+      );
+    },
+  );
 });
 
 describe("subprotocols", () => {

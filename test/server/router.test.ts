@@ -223,6 +223,7 @@ describe("a route", () => {
     ["a parent segment", "/../a"],
     ["a parent segment at the end", "/a/.."],
     ["percent-encoding", "/caf%C3%A9"],
+    ["a wildcard with a name, as in Express", "/files/*rest"],
     ["a parameter named _", "/a/:_"],
     ["a parameter without a name", "/a/:"],
     ["a parameter named by a number", "/a/:1"],
