@@ -11,7 +11,7 @@ import { Inbox } from "./inbox.js";
 import type { Lifetime } from "./lifetime.js";
 import type { ConnectionLimits } from "./limits.js";
 import { type Flusher, Outbox } from "./outbox.js";
-import type { DeliveryOptions, DeliveryPolicy } from "./policy.js";
+import { type DeliveryOptions, type DeliveryPolicy, policyOf } from "./policy.js";
 import type { ConnectionRequest } from "./request.js";
 import type { Transport } from "./transport.js";
 
@@ -110,16 +110,16 @@ export class Connection implements AsyncIterable<Message> {
    * @throws EnfiladeError `ERR_VALUE` when JSON has no form for it.
    */
   sendJSON(value: unknown, options?: DeliveryOptions): void {
-    this.send(Payload.json(value), options?.policy);
+    this.send(Payload.json(value), policyOf(options));
   }
 
   sendText(text: string, options?: DeliveryOptions): void {
-    this.send(Payload.text(text), options?.policy);
+    this.send(Payload.text(text), policyOf(options));
   }
 
   /** Sends bytes; they are copied, so the caller may go on using the buffer. */
   sendBinary(bytes: Bytes, options?: DeliveryOptions): void {
-    this.send(Payload.binary(bytes), options?.policy);
+    this.send(Payload.binary(bytes), policyOf(options));
   }
 
   /** Sends what was encoded before, so that many connections share one encoding. */

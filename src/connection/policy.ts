@@ -1,3 +1,5 @@
+import { EnfiladeError } from "../errors.js";
+
 /**
  * What becomes of a message for a client that lags: one with `highWaterBytes` in its socket that the network has not taken.
  *
@@ -28,4 +30,11 @@ export function latest(key: string): DeliveryPolicy {
 export interface DeliveryOptions {
   /** What becomes of the message for a client that lags. Default: `reliable`. */
   readonly policy?: DeliveryPolicy | undefined;
+}
+
+/** @throws EnfiladeError `ERR_OPTION` when the policy is none, such as the text `"skip"`. */
+export function policyOf(options: DeliveryOptions | undefined): DeliveryPolicy | undefined {
+  const policy = options?.policy;
+  if (policy === undefined || policy.kind !== undefined) return policy;
+  throw new EnfiladeError("ERR_OPTION", `policy takes reliable, skip or latest(key), got ${String(policy)}`);
 }

@@ -67,7 +67,8 @@ const aliases = new Map([
 export function misspelledHooks(handlerClass: object): { readonly name: string; readonly hook: string }[] {
   const names = new Set<string>();
   // The class a handler extends has the hooks themselves as types only, so nothing of it is named here.
-  for (let at = Reflect.get(handlerClass, "prototype"); at !== null; at = Object.getPrototypeOf(at)) {
+  const prototype: object | null = Reflect.get(handlerClass, "prototype");
+  for (let at = prototype; at !== null; at = Object.getPrototypeOf(at)) {
     for (const name of Object.getOwnPropertyNames(at)) names.add(name);
   }
   const misspelled = [...names].flatMap((name) => {

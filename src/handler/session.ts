@@ -74,13 +74,13 @@ function drained(handler: AnyHandler, connection: Connection, setting: SessionSe
   void guarded(session, () => handler.onDrain?.());
 }
 
-/** Ends the connection for what a hook threw; nobody else notices. */
+/** Ends the connection for what a hook threw; nobody else notices. Never rejects. */
 async function fail(session: Session, error: unknown): Promise<void> {
-  const { handler, connection } = session;
+  const { connection } = session;
   if (error instanceof MessageError) {
     // A read that nobody caught: the client's fault, for the client to know, and not worth a line in our log.
     connection.end(CloseCode.invalidPayload, "the message is not valid", false);
-    await handler.onError?.(error);
+    await callOnError(session, error);
   } else {
     // The client learns that it was our fault, and nothing more.
     connection.end(CloseCode.internalError, "internal error", false);
@@ -96,9 +96,13 @@ async function guarded(session: Session, hook: () => unknown): Promise<void> {
   }
 }
 
-async function tell({ handler, connection, report }: Session, thrown: unknown): Promise<void> {
+async function tell(session: Session, thrown: unknown): Promise<void> {
   const error = asError(thrown);
-  report(error, connection);
+  session.report(error, session.connection);
+  await callOnError(session, error);
+}
+
+async function callOnError({ handler, connection, report }: Session, error: Error): Promise<void> {
   try {
     await handler.onError?.(error);
   } catch (second) {

@@ -1,6 +1,6 @@
 import type { Backplane, Topic } from "../backplane/backplane.js";
 import type { Connection } from "../connection/connection.js";
-import type { DeliveryPolicy } from "../connection/policy.js";
+import { policyOf } from "../connection/policy.js";
 import { EnfiladeError } from "../errors.js";
 import { type PathLimits, type RoomPath, roomName } from "../wire/path.js";
 import { type Bytes, Payload } from "../wire/payload.js";
@@ -213,7 +213,7 @@ export class Registry {
     return this.#parts.backplane.publish(topic, {
       payload,
       except: exceptedIds(options?.except),
-      policy: checkedPolicy(options?.policy),
+      policy: policyOf(options),
     });
   }
 
@@ -286,11 +286,6 @@ function userTopic(user: string | { readonly id: string }): Topic {
   if (typeof id === "string") return `user:${id}`;
   const came = typeof user === "object" ? `an object whose id is ${typeof id}` : typeof user;
   throw new EnfiladeError("ERR_USER", `a user is an id, a string, or an object with one; got ${came}`);
-}
-
-function checkedPolicy(policy: DeliveryPolicy | undefined): DeliveryPolicy | undefined {
-  if (policy === undefined || policy.kind !== undefined) return policy;
-  throw new EnfiladeError("ERR_OPTION", `policy takes reliable, skip or latest(key), got ${String(policy)}`);
 }
 
 function exceptedIds(except: Except | undefined): readonly string[] {

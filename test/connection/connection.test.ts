@@ -159,6 +159,27 @@ describe("the custom loop", () => {
     expect(errors).toEqual([]);
   });
 
+  it("calls onClose all the same when onError throws over such a read", async () => {
+    class Worse extends WebSocketHandler {
+      async serve() {
+        await this.connection.readJSON();
+      }
+      override onError() {
+        throw new Error("in onError");
+      }
+      override onClose(code: number) {
+        told.put(code);
+      }
+    }
+    told.all.length = 0;
+    const { open, errors, app } = await startWith("/worse", Worse);
+    const closed = closes(app, 1);
+    (await open("/worse")).sendText("{");
+    await closed;
+    expect(told.all).toEqual([1007]);
+    expect(errors.map(({ message }) => message)).toEqual(["in onError"]);
+  });
+
   it("reports what serve() throws, and closes with 1011", async () => {
     class Broken extends WebSocketHandler {
       async serve() {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { App, HttpError, Route, WebSocketHandler } from "../../src/index.js";
+import { App, type DeliveryPolicy, HttpError, Route, WebSocketHandler } from "../../src/index.js";
 import { closes, Mailbox, start, startWith } from "../support/app.js";
 
 abstract class PrivateHandler extends WebSocketHandler<{ channel: string }> {
@@ -248,6 +248,7 @@ describe("a handler", () => {
         this.#attempt(() => this.sendJSONToRoom("/a//b", 1));
         this.#attempt(() => this.sendJSONToUser({ id: 7 as unknown as string }, 1));
         this.#attempt(() => this.app.channel("none"));
+        this.#attempt(() => this.sendText("x", { policy: "skip" as unknown as DeliveryPolicy }));
       }
       #attempt(what: () => void) {
         try {
@@ -259,7 +260,7 @@ describe("a handler", () => {
     }
     const client = await (await startWith("/clumsy", Clumsy)).open("/clumsy");
     client.sendText("");
-    expect(await told.have(9)).toMatchObject([
+    expect(await told.have(10)).toMatchObject([
       { code: "ERR_NOT_CONNECTED", message: expect.stringContaining("before the upgrade") },
       { code: "ERR_CLOSE_CODE", message: "close takes 1000 or a code from 3000 to 4999, got 1001" },
       { code: "ERR_CLOSE_CODE", message: "close takes a string as its reason, got number" },
@@ -269,6 +270,7 @@ describe("a handler", () => {
       { code: "ERR_PATH", message: expect.stringContaining("empty segment") },
       { code: "ERR_USER" },
       { code: "ERR_ROUTE_UNKNOWN", message: 'no route is named "none"; no route has a name' },
+      { code: "ERR_OPTION", message: "policy takes reliable, skip or latest(key), got skip" },
     ]);
   });
 
