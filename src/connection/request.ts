@@ -12,13 +12,36 @@ export interface RequestParts {
   readonly secure: boolean;
 }
 
+/** Headers as two texts; no line break is ever in a name or a value (RFC 9110 5.5). */
+class PackedHeaders {
+  constructor(
+    readonly names: string,
+    readonly values: string,
+  ) {}
+
+  unpack(): IncomingHttpHeaders {
+    const values = this.values.split("\n");
+    return Object.fromEntries(this.names.split("\n").map((name, at) => [name, values[at]]));
+  }
+}
+
+const nameListsMax = 256;
+/** Lists of names that came before: most clients send the same, so it is kept once. */
+const nameLists = new Map<string, string>();
+
+function shared(names: string): string {
+  const known = nameLists.get(names);
+  if (known === undefined && nameLists.size < nameListsMax) nameLists.set(names, names);
+  return known ?? names;
+}
+
 /** The HTTP request that asked for the connection. */
 export class ConnectionRequest implements RequestParts {
   readonly url: string;
   readonly path: RoomPath;
   readonly remoteAddress: string;
   readonly secure: boolean;
-  #headers: IncomingHttpHeaders | string;
+  #headers: IncomingHttpHeaders | PackedHeaders;
   #query: URLSearchParams | undefined;
   #web: Request | undefined;
 
@@ -32,13 +55,18 @@ export class ConnectionRequest implements RequestParts {
 
   /** The headers as Node has them: names in lower case. */
   get headers(): IncomingHttpHeaders {
-    if (typeof this.#headers === "string") this.#headers = JSON.parse(this.#headers) as IncomingHttpHeaders;
+    if (this.#headers instanceof PackedHeaders) this.#headers = this.#headers.unpack();
     return this.#headers;
   }
 
-  /** @internal Keeps the headers as one string until they are asked for again: as an object they are ten times as large. */
+  /** @internal Keeps the headers as text until they are asked for again: as an object they are ten times as large. */
   pack(): void {
-    this.#headers = JSON.stringify(this.headers);
+    const { headers } = this;
+    const values = Object.values(headers);
+    // Only `set-cookie`, which no client sends, is a list.
+    if (values.every((value) => typeof value === "string")) {
+      this.#headers = new PackedHeaders(shared(Object.keys(headers).join("\n")), values.join("\n"));
+    }
   }
 
   get query(): URLSearchParams {
