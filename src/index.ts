@@ -29,8 +29,12 @@ export { App, type AppEvents, type Listening, type RouteInfo } from "./server/ap
 export type { AppOptions, Logger, ScopeOptions } from "./server/options.js";
 export type { Scope } from "./server/scope.js";
 export { CloseCode } from "./wire/closeCodes.js";
+export { commandEvents } from "./wire/commandEvents.js";
+export { jsonEvents } from "./wire/jsonEvents.js";
 export type { Message } from "./wire/message.js";
 export type { RoomPath } from "./wire/path.js";
 export { type PathParams, type RouteParams, roomPath } from "./wire/pattern.js";
 export type { Bytes, Payload } from "./wire/payload.js";
+export type { DecodedEvent, EventFault, EventProtocol, IncomingEvent, OutgoingEvent } from "./wire/protocol.js";
 export type { Schema } from "./wire/schema.js";
+export { spacedEvents } from "./wire/spacedEvents.js";

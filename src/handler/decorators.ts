@@ -1,6 +1,7 @@
 import "reflect-metadata";
 import { EnfiladeError } from "../errors.js";
 import type { RouteParams } from "../wire/pattern.js";
+import type { IncomingEvent } from "../wire/protocol.js";
 import type { EventMethod, EventOptions } from "./event.js";
 import type { HandlerClass, RouteDeclaration, RouteOptions } from "./route.js";
 
@@ -62,8 +63,8 @@ interface EventMark extends EventOptions {
   readonly event: string | undefined;
 }
 
-/** A method that takes the event's data. */
-type EventTaker<Data> = (data: Data) => unknown;
+/** A method that takes the event's data, and if it likes the whole event. */
+type EventTaker<Data> = (data: Data, incoming: IncomingEvent) => unknown;
 
 /** A method decorator of either kind. */
 interface EventDecorator<Data> {

@@ -1,9 +1,12 @@
-import { EnfiladeError, MessageError, type MessageIssue } from "../errors.js";
+import { type DeliveryOptions, policyOf } from "../connection/policy.js";
+import { ConnectionError, EnfiladeError, MessageError } from "../errors.js";
 import type { SendOptions } from "../room/address.js";
+import { Payload } from "../wire/payload.js";
+import type { DecodedEvent, EventFault, EventProtocol, IncomingEvent, OutgoingEvent } from "../wire/protocol.js";
 import { checkSchema, validate } from "../wire/schema.js";
 import { decoratedEvents } from "./decorators.js";
 import type { EventDeclaration, EventMethod } from "./event.js";
-import { type AnyHandler, WebSocketHandler } from "./handler.js";
+import { type AnyHandler, settingOf, WebSocketHandler } from "./handler.js";
 
 /** Thrown by an event's method to refuse: a request is answered with `code` and `message`, and goes on. */
 export class EventError extends Error {
@@ -15,19 +18,6 @@ export class EventError extends Error {
   ) {
     super(message);
   }
-}
-
-/** What a client learns of a message that could not be answered. */
-interface ErrorReply {
-  readonly code: string;
-  readonly message: string;
-  readonly issues?: readonly MessageIssue[];
-}
-
-interface EventMessage {
-  readonly event: string;
-  readonly data: unknown;
-  readonly id: string | number | undefined;
 }
 
 /**
@@ -45,66 +35,91 @@ interface EventMessage {
  *
  * Without decorators: `static events = { join: { method: "onJoin", schema: Join } }`. With an `id`, what the method
  * returns is the reply, `{"id": 7, "data": …}`. What cannot be answered is told to the client, as
- * `{"id"?, "event"?, "error": {"code", "message"}}`: `bad_json`, `bad_message`, `unknown_event`, `bad_data`, or the code
- * of an {@link EventError}.
+ * `{"id"?, "event"?, "error": {"code", "message"}}`: `bad_json`, `bad_message`, `unknown_event`, `bad_data`, `not_member`, or
+ * the code of an {@link EventError}. A method is called with the data and, second, with the whole {@link IncomingEvent}.
+ *
+ * How events look is for the `eventProtocol` of the app, scope or route to say; this is `jsonEvents`, the default.
  */
 export abstract class EventHandler<
   Params extends object = Readonly<Record<string, string | undefined>>,
   User = unknown,
 > extends WebSocketHandler<Params, User> {
+  /** Answers what the protocol of the route made of a message; `error` says why it could make nothing of it. */
   override async onJSON(message: unknown, error?: Error): Promise<void> {
-    if (error instanceof MessageError) this.#refuse({}, { code: "bad_json", message: "the message is not JSON" });
-    else if (error === undefined) await this.#answer(message);
+    if (error === undefined)
+      await this.#answer(message as DecodedEvent); // decoded by the protocol
+    else if (!(error instanceof ConnectionError)) this.#refuse({}, unreadable(error, settingOf(this).eventProtocol));
   }
 
   /** Sends an event to this client. */
-  emit(event: string, data?: unknown): void {
-    this.sendJSON({ event, data });
+  emit(event: string, data?: unknown, options?: DeliveryOptions): void {
+    this.connection.send(this.#encode({ kind: "event", event, data }), policyOf(this.#policed(event, options)));
   }
 
   /** Sends an event to everyone at this connection's path, this client included unless excepted. */
   emitToThisRoom(event: string, data?: unknown, options?: SendOptions): void {
-    this.sendJSONToThisRoom({ event, data }, options);
+    const { id, request, app } = this;
+    const payload = this.#encode({ kind: "event", event, data, from: id, channel: request.path });
+    app.registry.send(request.path, payload, this.#policed(event, options));
   }
 
+  /** Sends an event to everyone in the room of `path`, or in all rooms of a tree; see {@link Registry.sendJSONToRoom}. */
   emitToRoom(path: string, event: string, data?: unknown, options?: SendOptions): void {
-    this.sendJSONToRoom(path, { event, data }, options);
+    const payload = this.#encode({ kind: "event", event, data, from: this.id, channel: path });
+    this.app.registry.sendToRoom(path, payload, this.#policed(event, options));
   }
 
   emitToAll(event: string, data?: unknown, options?: SendOptions): void {
-    this.sendJSONToAll({ event, data }, options);
+    const payload = this.#encode({ kind: "event", event, data, from: this.id });
+    this.app.registry.send("all", payload, this.#policed(event, options));
   }
 
   emitToUser(user: string | { readonly id: string }, event: string, data?: unknown, options?: SendOptions): void {
-    this.sendJSONToUser(user, { event, data }, options);
+    const payload = this.#encode({ kind: "event", event, data, from: this.id });
+    this.app.registry.sendToUser(user, payload, this.#policed(event, options));
   }
 
-  async #answer(message: unknown): Promise<void> {
-    const { event, data, id } = eventMessage(message);
-    if (event === undefined) {
-      return this.#refuse({ id }, { code: "bad_message", message: 'expected {"event": "name", "data"?: …, "id"?: …}' });
-    }
+  async #answer(incoming: DecodedEvent): Promise<void> {
+    const { event, data, id, channel } = incoming;
+    if (typeof event !== "string") return this.#refuse({ id }, malformed(settingOf(this).eventProtocol));
     const method = eventsOf(this.constructor).get(event);
-    if (method === undefined) {
-      return this.#refuse({ id, event }, { code: "unknown_event", message: "there is no such event" });
+    if (method === undefined) return this.#refuse(incoming, unknownEvent);
+    if (channel !== undefined && !this.app.registry.isIn(this.connection, channel)) {
+      return this.#refuse(incoming, notMember);
     }
     try {
-      const reply = await this.#call(method, await readData(method, data));
-      if (id !== undefined) this.sendJSON({ id, data: reply ?? null });
+      const reply = await this.#call(method, await readData(method, data), { ...incoming, event });
+      if (id !== undefined) this.#send({ kind: "reply", id, data: reply });
     } catch (error) {
-      this.#refuse({ id, event }, errorReply(error));
+      this.#refuse(incoming, faultOf(error));
       if (!isRefusal(error)) throw error;
     }
   }
 
-  async #call({ method }: EventMethod, data: unknown): Promise<unknown> {
+  async #call({ method }: EventMethod, data: unknown, incoming: IncomingEvent): Promise<unknown> {
     // Registration saw to it that every event names a method of this class.
     const answer: unknown = Reflect.get(this, method);
-    return typeof answer === "function" ? answer.call(this, data) : undefined;
+    return typeof answer === "function" ? answer.call(this, data, incoming) : undefined;
   }
 
-  #refuse(about: Partial<EventMessage>, error: ErrorReply): void {
-    this.sendJSON(about.id === undefined ? { event: about.event, error } : { id: about.id, error });
+  #refuse({ id, event }: DecodedEvent, error: EventFault): void {
+    this.#send({ kind: "error", id, event, error });
+  }
+
+  #send(outgoing: OutgoingEvent): void {
+    this.connection.send(this.#encode(outgoing));
+  }
+
+  #encode(outgoing: OutgoingEvent): Payload {
+    const encoded = settingOf(this).eventProtocol.encode(outgoing);
+    return typeof encoded === "string" ? Payload.text(encoded) : Payload.binary(encoded);
+  }
+
+  /** `options` with the policy of the event, or else of the route, where they name none. */
+  #policed(event: string, options: SendOptions | undefined): SendOptions | undefined {
+    const { policy: ofRoute, eventPolicies } = settingOf(this);
+    const policy = options?.policy ?? eventPolicies.get(event) ?? ofRoute;
+    return policy === options?.policy ? options : { ...options, policy };
   }
 }
 
@@ -149,16 +164,6 @@ function declaredEvents(handlerClass: { readonly events?: Readonly<Record<string
   );
 }
 
-function eventMessage(message: unknown): Partial<EventMessage> {
-  if (typeof message !== "object" || message === null) return {};
-  const { event, data, id } = message as Readonly<Record<string, unknown>>;
-  return {
-    ...(typeof event === "string" && { event }),
-    ...(typeof id === "string" || typeof id === "number" ? { id } : {}),
-    data,
-  };
-}
-
 function readData({ schema, raw }: EventMethod, data: unknown): unknown {
   if (raw === true) return JSON.stringify(data);
   return schema === undefined ? data : validate(schema, data);
@@ -169,8 +174,20 @@ function isRefusal(error: unknown): error is EventError | MessageError {
   return error instanceof EventError || (error instanceof MessageError && error.code === "ERR_SCHEMA");
 }
 
-function errorReply(error: unknown): ErrorReply {
+function faultOf(error: unknown): EventFault {
   if (!isRefusal(error)) return { code: "internal", message: "internal error" };
   if (error instanceof EventError) return { code: error.code, message: error.message };
   return { code: "bad_data", message: error.message, issues: error.issues };
+}
+
+const unknownEvent: EventFault = { code: "unknown_event", message: "there is no such event" };
+const notMember: EventFault = { code: "not_member", message: "you are not in this channel" };
+
+function unreadable(error: Error, protocol: EventProtocol): EventFault {
+  const isText = error instanceof MessageError && error.code === "ERR_BAD_JSON";
+  return isText ? { code: "bad_json", message: "the message is not JSON" } : malformed(protocol);
+}
+
+function malformed({ example }: EventProtocol): EventFault {
+  return { code: "bad_message", message: `expected ${example}` };
 }

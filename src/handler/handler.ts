@@ -1,18 +1,29 @@
 import type { Connection } from "../connection/connection.js";
 import type { Lifetime } from "../connection/lifetime.js";
-import type { DeliveryOptions } from "../connection/policy.js";
+import type { DeliveryOptions, DeliveryPolicy } from "../connection/policy.js";
 import type { ConnectionRequest } from "../connection/request.js";
 import { EnfiladeError } from "../errors.js";
 import type { SendOptions } from "../room/address.js";
 import type { Room } from "../room/room.js";
 import type { RoomPath } from "../wire/path.js";
-import type { Bytes } from "../wire/payload.js";
+import { type Bytes, Payload } from "../wire/payload.js";
+import type { EventProtocol } from "../wire/protocol.js";
 import type { Application } from "./application.js";
+
+/** What the handlers of one route have in common. */
+export interface HandlerSetting {
+  readonly app: Application;
+  readonly eventProtocol: EventProtocol;
+  /** What becomes of what they send to a client that lags, where a call does not say. */
+  readonly policy: DeliveryPolicy | undefined;
+  /** The same by the name of an event. */
+  readonly eventPolicies: ReadonlyMap<string, DeliveryPolicy>;
+}
 
 /** What a handler is given when it is made. */
 export interface HandlerContext {
   readonly id: string;
-  readonly app: Application;
+  readonly setting: HandlerSetting;
   readonly request: ConnectionRequest;
   readonly lifetime: Lifetime;
   params: unknown;
@@ -25,6 +36,7 @@ export interface HandlerContext {
 
 /** Gives a handler its context. Set by the class below, whose private field nobody else reaches. */
 let give: (handler: AnyHandler, context: HandlerContext) => void;
+let given: (handler: AnyHandler) => HandlerContext;
 
 /** What may be returned from `authorize`: a refusal, or the user. */
 export type Authorized<User> = User | Response | undefined | Promise<User | Response | undefined>;
@@ -54,6 +66,7 @@ export abstract class WebSocketHandler<
     give = (handler, context) => {
       handler.#context = context;
     };
+    given = (handler) => handler.#given();
   }
 
   /** Reads for itself, in a loop over `this.connection`; when it returns, the connection closes with 1000. */
@@ -100,7 +113,7 @@ export abstract class WebSocketHandler<
   }
 
   get app(): Application {
-    return this.#given().app;
+    return this.#given().setting.app;
   }
 
   /** The HTTP request that asked for this connection. */
@@ -156,67 +169,67 @@ export abstract class WebSocketHandler<
 
   /** Sends to this client. */
   sendJSON(value: unknown, options?: DeliveryOptions): void {
-    this.connection.sendJSON(value, options);
+    this.connection.sendJSON(value, this.#settled(options));
   }
 
   sendText(text: string, options?: DeliveryOptions): void {
-    this.connection.sendText(text, options);
+    this.connection.sendText(text, this.#settled(options));
   }
 
   sendBinary(bytes: Bytes, options?: DeliveryOptions): void {
-    this.connection.sendBinary(bytes, options);
+    this.connection.sendBinary(bytes, this.#settled(options));
   }
 
   /** Sends to everyone at this connection's path, this client included unless excepted. */
   sendJSONToThisRoom(value: unknown, options?: SendOptions): void {
-    this.sendJSONToRoom(this.request.path, value, options);
+    this.app.registry.send(this.request.path, Payload.json(value), this.#settled(options));
   }
 
   sendTextToThisRoom(text: string, options?: SendOptions): void {
-    this.sendTextToRoom(this.request.path, text, options);
+    this.app.registry.send(this.request.path, Payload.text(text), this.#settled(options));
   }
 
   sendBinaryToThisRoom(bytes: Bytes, options?: SendOptions): void {
-    this.sendBinaryToRoom(this.request.path, bytes, options);
+    this.app.registry.send(this.request.path, Payload.binary(bytes), this.#settled(options));
   }
 
-  /** Sends to everyone in the room of `path`; to an empty room it is a delivery to nobody. */
+  /** Sends to everyone in the room of `path`, or in all rooms of a tree; see {@link Registry.sendJSONToRoom}. */
   sendJSONToRoom(path: string, value: unknown, options?: SendOptions): void {
-    this.app.registry.sendJSONToRoom(path, value, options);
+    this.app.registry.sendJSONToRoom(path, value, this.#settled(options));
   }
 
   sendTextToRoom(path: string, text: string, options?: SendOptions): void {
-    this.app.registry.sendTextToRoom(path, text, options);
+    this.app.registry.sendTextToRoom(path, text, this.#settled(options));
   }
 
   sendBinaryToRoom(path: string, bytes: Bytes, options?: SendOptions): void {
-    this.app.registry.sendBinaryToRoom(path, bytes, options);
+    this.app.registry.sendBinaryToRoom(path, bytes, this.#settled(options));
   }
 
   /** Sends to every connection of the app. */
   sendJSONToAll(value: unknown, options?: SendOptions): void {
-    this.app.registry.sendJSONToAll(value, options);
+    this.app.registry.sendJSONToAll(value, this.#settled(options));
   }
 
   sendTextToAll(text: string, options?: SendOptions): void {
-    this.app.registry.sendTextToAll(text, options);
+    this.app.registry.sendTextToAll(text, this.#settled(options));
   }
 
   sendBinaryToAll(bytes: Bytes, options?: SendOptions): void {
-    this.app.registry.sendBinaryToAll(bytes, options);
+    this.app.registry.sendBinaryToAll(bytes, this.#settled(options));
   }
 
   /** Sends to every connection of one user, named by id or as `authorize` returned it. */
   sendJSONToUser(user: string | { readonly id: string }, value: unknown, options?: SendOptions): void {
-    this.app.registry.sendJSONToUser(user, value, options);
+    this.app.registry.sendJSONToUser(user, value, this.#settled(options));
   }
 
   sendTextToUser(user: string | { readonly id: string }, text: string, options?: SendOptions): void {
-    this.app.registry.sendTextToUser(user, text, options);
+    this.app.registry.sendTextToUser(user, text, this.#settled(options));
   }
 
   sendBinaryToUser(user: string | { readonly id: string }, bytes: Bytes, options?: SendOptions): void {
-    this.app.registry.sendBinaryToUser(user, bytes, options);
+    this.app.registry.sendBinaryToUser(user, bytes, this.#settled(options));
   }
 
   /** Puts this connection in one more room, which needs no route; see {@link Registry.join}. */
@@ -238,6 +251,12 @@ export abstract class WebSocketHandler<
     this.connection.close(code, reason);
   }
 
+  /** `options` with the policy of the route where they name none. */
+  #settled(options: SendOptions | undefined): SendOptions | undefined {
+    const { policy } = this.#given().setting;
+    return policy === undefined || options?.policy !== undefined ? options : { ...options, policy };
+  }
+
   #given(): HandlerContext {
     if (this.#context === undefined) {
       throw new EnfiladeError(
@@ -255,6 +274,11 @@ export type AnyHandler = WebSocketHandler<object, unknown>;
 /** @internal Binds a handler that was just made to its connection to be. */
 export function bind(handler: AnyHandler, context: HandlerContext): void {
   give(handler, context);
+}
+
+/** @internal What a handler has in common with those of its route. */
+export function settingOf(handler: AnyHandler): HandlerSetting {
+  return given(handler).setting;
 }
 
 /**

@@ -4,6 +4,15 @@ import { CloseCode } from "../wire/closeCodes.js";
 import type { Message } from "../wire/message.js";
 import type { AnyHandler } from "./handler.js";
 
+/** How a class whose messages are not simply JSON has them decoded for `onJSON`. */
+export interface Decoder {
+  /** Whether binary messages are decoded too. */
+  readonly binary?: boolean | undefined;
+  decode(message: Message): unknown;
+}
+
+const json: Decoder = { decode: (message) => message.json() };
+
 /** What is done with a message that is not JSON: the method is called with the error, or the connection closes 1007. */
 export type BadMessage = "call" | "close";
 
@@ -36,7 +45,7 @@ const methods = ["serve", "onJSON", "onMessage"] as const;
  *
  * @throws EnfiladeError `ERR_NO_READER` when it has none.
  */
-export function readerOf({ name, prototype }: ReadingClass, badMessage: BadMessage): Reader {
+export function readerOf({ name, prototype }: ReadingClass, badMessage: BadMessage, decoder = json): Reader {
   const [method, ...ignored] = methods.filter((one) => typeof prototype[one] === "function");
   if (method === undefined) {
     throw new EnfiladeError(
@@ -46,8 +55,8 @@ export function readerOf({ name, prototype }: ReadingClass, badMessage: BadMessa
     );
   }
   const told = method !== "serve" && takesErrors(prototype[method]);
-  const readText = method === "onJSON" ? jsonReader(prototype, badMessage, told) : textReader;
-  const readBinary = prototype.onBinary === undefined ? refuseBinary : passBinary;
+  const readText = method === "onJSON" ? decodingReader(prototype, decoder, badMessage, told) : textReader;
+  const readBinary = decoder.binary ? readText : prototype.onBinary === undefined ? refuseBinary : passBinary;
   return {
     ...{ method, ignored, serve },
     read: (handler, connection, message) => (message.isText ? readText : readBinary)(handler, connection, message),
@@ -91,15 +100,16 @@ async function serve(handler: AnyHandler, connection: Connection): Promise<void>
 
 const textReader: Read = (handler, _connection, { text }) => handler.onMessage?.(text);
 
-function jsonReader(prototype: AnyHandler, badMessage: BadMessage, told: boolean): Read {
+function decodingReader(prototype: AnyHandler, decoder: Decoder, badMessage: BadMessage, told: boolean): Read {
   const refuses = badMessage === "close" || (!told && prototype.onError === undefined);
   return (handler, connection, message) => {
     let value: unknown;
     try {
-      value = message.json();
+      value = decoder.decode(message);
     } catch (thrown) {
       const error = asError(thrown);
-      if (refuses) return connection.end(CloseCode.invalidPayload, "the message is not JSON", false);
+      const phrase = decoder === json ? "the message is not JSON" : "the message is not valid";
+      if (refuses) return connection.end(CloseCode.invalidPayload, phrase, false);
       return told ? handler.onJSON?.(undefined, error) : handler.onError?.(error);
     }
     return handler.onJSON?.(value);

@@ -1,4 +1,6 @@
 import type { ConnectionLimits } from "../connection/limits.js";
+import type { DeliveryPolicy } from "../connection/policy.js";
+import type { EventProtocol } from "../wire/protocol.js";
 import type { Schema } from "../wire/schema.js";
 import type { WebSocketHandler } from "./handler.js";
 import type { BadMessage } from "./reader.js";
@@ -18,6 +20,10 @@ export interface SharedOptions {
   readonly compression?: boolean | undefined;
   /** What to do with a text that is not JSON where JSON is read. Default: `"call"`. */
   readonly badMessage?: BadMessage | undefined;
+  /** How the events of an `EventHandler` look on the wire. Default: `jsonEvents`. */
+  readonly eventProtocol?: EventProtocol | undefined;
+  /** What becomes of what handlers send to a client that lags, where a call does not say. Default: `reliable`. */
+  readonly policy?: DeliveryPolicy | undefined;
 }
 
 /** Options of one route. */
@@ -28,6 +34,8 @@ export interface RouteOptions<Params extends object = object> extends SharedOpti
   readonly params?: Schema<Params> | undefined;
   /** Whether a connection that leaves its last room is closed. Default: `false`. */
   readonly closeOnLastRoomLeft?: boolean | undefined;
+  /** Policies of the events that an `EventHandler` sends, by their names. Default: that of the route. */
+  readonly eventPolicies?: Readonly<Record<string, DeliveryPolicy>> | undefined;
 }
 
 /** A route that a class declares for itself. */

@@ -110,15 +110,15 @@ export class Registry {
   }
 
   sendJSONToRoom(path: string, value: unknown, options?: SendOptions): void {
-    this.send(this.#path(path), Payload.json(value), options);
+    this.sendToRoom(path, Payload.json(value), options);
   }
 
   sendTextToRoom(path: string, text: string, options?: SendOptions): void {
-    this.send(this.#path(path), Payload.text(text), options);
+    this.sendToRoom(path, Payload.text(text), options);
   }
 
   sendBinaryToRoom(path: string, bytes: Bytes, options?: SendOptions): void {
-    this.send(this.#path(path), Payload.binary(bytes), options);
+    this.sendToRoom(path, Payload.binary(bytes), options);
   }
 
   sendJSONToAll(value: unknown, options?: SendOptions): void {
@@ -134,15 +134,15 @@ export class Registry {
   }
 
   sendJSONToUser(user: string | { readonly id: string }, value: unknown, options?: SendOptions): void {
-    this.send(userTopic(user), Payload.json(value), options);
+    this.sendToUser(user, Payload.json(value), options);
   }
 
   sendTextToUser(user: string | { readonly id: string }, text: string, options?: SendOptions): void {
-    this.send(userTopic(user), Payload.text(text), options);
+    this.sendToUser(user, Payload.text(text), options);
   }
 
   sendBinaryToUser(user: string | { readonly id: string }, bytes: Bytes, options?: SendOptions): void {
-    this.send(userTopic(user), Payload.binary(bytes), options);
+    this.sendToUser(user, Payload.binary(bytes), options);
   }
 
   /**
@@ -182,6 +182,27 @@ export class Registry {
   /** The rooms that a connection is in, its home first as long as it is there. */
   roomsOf(connection: Connection): Room[] {
     return [...(this.#memberships.get(connection.id)?.rooms ?? [])].map((path) => new Room(path, this));
+  }
+
+  /** Whether a connection is in the room of `path`; what is no room path is a room it is not in. */
+  isIn(connection: Connection, path: string): boolean {
+    const rooms = this.#memberships.get(connection.id)?.rooms ?? [];
+    try {
+      return rooms.includes(this.#path(path));
+    } catch (error) {
+      if (error instanceof EnfiladeError) return false;
+      throw error;
+    }
+  }
+
+  /** @internal */
+  sendToRoom(path: string, payload: Payload, options: SendOptions | undefined): void {
+    this.send(this.#path(path), payload, options);
+  }
+
+  /** @internal */
+  sendToUser(user: string | { readonly id: string }, payload: Payload, options: SendOptions | undefined): void {
+    this.send(userTopic(user), payload, options);
   }
 
   /** @internal Whether a connection with this home may come in. */

@@ -15,6 +15,7 @@ import type { Channel } from "../room/address.js";
 import { Notifier } from "../room/notifier.js";
 import { Registry } from "../room/registry.js";
 import { CloseCode } from "../wire/closeCodes.js";
+import { jsonEvents } from "../wire/jsonEvents.js";
 import { attach } from "./attachment.js";
 import { Door } from "./door.js";
 import { type AppOptions, checkOptions, type Logger, type ScopeOptions } from "./options.js";
@@ -256,6 +257,8 @@ export class App implements Application {
       subprotocols: options.subprotocols ?? [],
       compression: options.compression ?? false,
       badMessage: options.badMessage ?? "call",
+      eventProtocol: options.eventProtocol ?? jsonEvents,
+      policy: options.policy,
     } as const;
     return new Scope(ground, (route) => this.#add(route));
   }

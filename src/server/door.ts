@@ -10,6 +10,7 @@ import type { Limits } from "../connection/limits.js";
 import { Flusher } from "../connection/outbox.js";
 import { asError, type Ending, EnfiladeError } from "../errors.js";
 import type { Application } from "../handler/application.js";
+import type { HandlerSetting } from "../handler/handler.js";
 import { runSession, type SessionSetting } from "../handler/session.js";
 import type { Metrics } from "../metrics.js";
 import { pathOfTarget, type RoomPath } from "../wire/path.js";
@@ -50,6 +51,7 @@ export interface Destination {
 /** What the connections of one route have in common. */
 interface Setting {
   readonly server: Server<typeof ServerSocket>;
+  readonly handler: HandlerSetting;
   readonly connection: ConnectionSetting;
   readonly session: SessionSetting;
 }
@@ -187,7 +189,7 @@ export class Door {
 
   #begin(arrival: Arrival): void {
     try {
-      const bound = prepare(arrival, this.#parts.app);
+      const bound = prepare(arrival, this.#settingOf(arrival.match.route).handler);
       if (asks(arrival.match.route, bound.handler)) this.#follow(this.#ask(arrival, bound));
       else this.#upgrade(arrival, bound);
     } catch (error) {
@@ -258,12 +260,13 @@ export class Door {
     const known = this.#settings.get(route);
     if (known !== undefined) return known;
     const { app, clock, metrics, report, opened } = this.#parts;
-    const { limits, reader, name: channel, closeOnLastRoomLeft } = route;
+    const { limits, reader, name: channel, closeOnLastRoomLeft, eventProtocol, policy, eventPolicies } = route;
     const { heartbeatMs, joinsMax } = limits;
     const terms = { channel, joinsMax, closeOnLastRoomLeft };
     const heartbeats = heartbeatMs === false ? undefined : new Heartbeats(clock, heartbeatMs);
     const setting: Setting = {
       server: serverOf(route),
+      handler: { app, eventProtocol, policy, eventPolicies },
       connection: { limits, clock, metrics, flusher: this.#flusher, heartbeats },
       session: { reader, registry: app.registry, terms, entered: opened, left: this.#left, report },
     };

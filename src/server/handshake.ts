@@ -4,8 +4,7 @@ import { type Clock, timeIsUp, within } from "../connection/clock.js";
 import type { Lifetime } from "../connection/lifetime.js";
 import { ConnectionRequest } from "../connection/request.js";
 import { EnfiladeError, HttpError, MessageError } from "../errors.js";
-import type { Application } from "../handler/application.js";
-import { type AnyHandler, bind, type HandlerContext, userId } from "../handler/handler.js";
+import { type AnyHandler, bind, type HandlerContext, type HandlerSetting, userId } from "../handler/handler.js";
 import type { RoomPath } from "../wire/path.js";
 import { validate } from "../wire/schema.js";
 import { newId } from "./identity.js";
@@ -49,7 +48,7 @@ export class ForeignOrigin extends Refused {
  *
  * @throws Refused, or whatever the constructor threw.
  */
-export function prepare({ incoming, match, request, lifetime }: Arrival, app: Application): Bound {
+export function prepare({ incoming, match, request, lifetime }: Arrival, setting: HandlerSetting): Bound {
   const { headers } = incoming;
   const { route, params } = match;
   const fault = handshakeFault(incoming);
@@ -58,7 +57,7 @@ export function prepare({ incoming, match, request, lifetime }: Arrival, app: Ap
   const handler = new route.handlerClass();
   const context: HandlerContext = {
     id: newId(),
-    app,
+    setting,
     request,
     lifetime,
     params,

@@ -1,8 +1,9 @@
 import type { Backplane } from "../backplane/backplane.js";
 import type { Clock } from "../connection/clock.js";
 import type { Limits } from "../connection/limits.js";
+import { policyOf } from "../connection/policy.js";
 import { EnfiladeError } from "../errors.js";
-import type { HandlerClass, SharedOptions } from "../handler/route.js";
+import type { HandlerClass, RouteOptions, SharedOptions } from "../handler/route.js";
 import type { Gate } from "./router.js";
 
 /** Where the app writes what nobody listens for; `console` is one. */
@@ -33,11 +34,11 @@ export interface AppOptions extends Omit<SharedOptions, "limits"> {
   readonly clock?: Clock | undefined;
 }
 
-const shared = ["limits", "origins", "subprotocols", "compression", "badMessage"];
+const shared = ["limits", "origins", "subprotocols", "compression", "badMessage", "eventProtocol", "policy"];
 const known = {
   "the app": [...shared, "handlers", "backplane", "logger", "clock"],
   "a scope": [...shared, "authorize"],
-  "a route": [...shared, "name", "params", "closeOnLastRoomLeft"],
+  "a route": [...shared, "name", "params", "closeOnLastRoomLeft", "eventPolicies"],
 };
 
 /** RFC 6455 4.1: a subprotocol is a token of RFC 9110 5.6.2. */
@@ -48,12 +49,22 @@ const token = /^[!#$%&'*+\-.^_`|~\w]+$/;
  *
  * @throws EnfiladeError `ERR_OPTION` when a name is unknown here, or a value not of its kind.
  */
-export function checkOptions(where: keyof typeof known, options: SharedOptions): void {
+export function checkOptions(
+  where: keyof typeof known,
+  options: SharedOptions & Pick<RouteOptions, "eventPolicies">,
+): void {
   const unknown = Object.keys(options).find((name) => !known[where].includes(name));
   if (unknown !== undefined) {
     throw new EnfiladeError("ERR_OPTION", `${where} has no option "${unknown}"; it has: ${known[where].join(", ")}`);
   }
-  const { badMessage = "call", compression = false, subprotocols = [] } = options;
+  const { badMessage = "call", compression = false, subprotocols = [], eventProtocol } = options;
+  for (const policy of [options.policy, ...Object.values(options.eventPolicies ?? {})]) policyOf({ policy });
+  if (eventProtocol !== undefined && typeof eventProtocol?.decode !== "function") {
+    throw new EnfiladeError(
+      "ERR_OPTION",
+      "eventProtocol takes an object with decode and encode, such as commandEvents",
+    );
+  }
   if (badMessage !== "call" && badMessage !== "close") {
     throw new EnfiladeError("ERR_OPTION", `badMessage takes "call" or "close", got ${JSON.stringify(badMessage)}`);
   }

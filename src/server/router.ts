@@ -1,11 +1,13 @@
 import { addRoute, compareRoutes, createRouter, findRoute } from "rou3";
 import type { ConnectionLimits } from "../connection/limits.js";
+import type { DeliveryPolicy } from "../connection/policy.js";
 import type { ConnectionRequest } from "../connection/request.js";
 import { EnfiladeError } from "../errors.js";
 import type { Reader } from "../handler/reader.js";
 import type { HandlerClass } from "../handler/route.js";
 import { encodePath, type RoomPath } from "../wire/path.js";
 import { fillPattern, namedParams, readPattern, type Values } from "../wire/pattern.js";
+import type { EventProtocol } from "../wire/protocol.js";
 import type { Schema } from "../wire/schema.js";
 import type { OriginCheck } from "./origin.js";
 
@@ -25,6 +27,9 @@ export interface Route {
   readonly compression: boolean;
   readonly params: Schema | undefined;
   readonly closeOnLastRoomLeft: boolean;
+  readonly eventProtocol: EventProtocol;
+  readonly policy: DeliveryPolicy | undefined;
+  readonly eventPolicies: ReadonlyMap<string, DeliveryPolicy>;
 }
 
 export interface Match {

@@ -1,10 +1,12 @@
 import { type ConnectionLimits, mergeLimits } from "../connection/limits.js";
+import type { DeliveryPolicy } from "../connection/policy.js";
 import { EnfiladeError } from "../errors.js";
 import type { Fitting } from "../handler/decorators.js";
 import { EventHandler, eventsOf } from "../handler/events.js";
 import { type AnyHandler, WebSocketHandler } from "../handler/handler.js";
-import { type BadMessage, readerOf } from "../handler/reader.js";
+import { type BadMessage, type Reader, readerOf } from "../handler/reader.js";
 import type { HandlerClass, Origins, RouteOptions, SharedOptions } from "../handler/route.js";
+import type { EventProtocol } from "../wire/protocol.js";
 import { checkSchema } from "../wire/schema.js";
 import { checkOptions, type ScopeOptions } from "./options.js";
 import { originCheck } from "./origin.js";
@@ -19,6 +21,8 @@ export interface Ground {
   readonly subprotocols: readonly string[];
   readonly compression: boolean;
   readonly badMessage: BadMessage;
+  readonly eventProtocol: EventProtocol;
+  readonly policy: DeliveryPolicy | undefined;
 }
 
 /** Routes under a common prefix, with common demands; the app itself is the outermost. */
@@ -75,13 +79,14 @@ export class Scope<Prefix extends string = ""> {
     checkClass(handlerClass);
     checkOptions("a route", options);
     if (options.params !== undefined) checkSchema(options.params, `params of "${pattern}"`);
-    if (handlerClass.prototype instanceof EventHandler) eventsOf(handlerClass);
-    const { limits, origins, subprotocols, compression, badMessage, gates } = settle(this.#ground, options);
+    const { limits, origins, subprotocols, compression, badMessage, gates, ...ground } = settle(this.#ground, options);
+    const { eventProtocol, policy } = ground;
     this.#register({
-      ...{ handlerClass, gates, limits, subprotocols, compression },
+      ...{ handlerClass, gates, limits, subprotocols, compression, eventProtocol, policy },
       pattern: this.#below(pattern),
-      reader: readerOf(handlerClass as HandlerClass & { readonly prototype: AnyHandler }, badMessage),
+      reader: readerFor(handlerClass, badMessage, eventProtocol),
       allowsOrigin: originCheck(origins),
+      eventPolicies: new Map(Object.entries(options.eventPolicies ?? {})),
       name: options.name,
       params: options.params,
       closeOnLastRoomLeft: options.closeOnLastRoomLeft ?? false,
@@ -103,6 +108,14 @@ export class Scope<Prefix extends string = ""> {
   }
 }
 
+/** How a class reads; one of events by their protocol. */
+function readerFor(handlerClass: HandlerClass, badMessage: BadMessage, protocol: EventProtocol): Reader {
+  const readingClass = handlerClass as HandlerClass & { readonly prototype: AnyHandler };
+  if (!(handlerClass.prototype instanceof EventHandler)) return readerOf(readingClass, badMessage);
+  eventsOf(handlerClass);
+  return readerOf(readingClass, badMessage, protocol);
+}
+
 /** `options` laid over what holds in the scope. */
 function settle(ground: Ground, options: SharedOptions): Ground {
   return {
@@ -112,6 +125,8 @@ function settle(ground: Ground, options: SharedOptions): Ground {
     subprotocols: options.subprotocols ?? ground.subprotocols,
     compression: options.compression ?? ground.compression,
     badMessage: options.badMessage ?? ground.badMessage,
+    eventProtocol: options.eventProtocol ?? ground.eventProtocol,
+    policy: options.policy ?? ground.policy,
   };
 }
 

@@ -22,7 +22,7 @@ export class Payload {
 
   /** @throws EnfiladeError `ERR_VALUE` when JSON has no form for `value`, such as `undefined`, a BigInt or a cycle. */
   static json(value: unknown): Payload {
-    return new Payload(stringify(value));
+    return new Payload(encodeJSON(value));
   }
 
   /** @throws EnfiladeError `ERR_VALUE` when `bytes` are none. */
@@ -37,7 +37,8 @@ export class Payload {
   }
 }
 
-function stringify(value: unknown): string {
+/** @throws EnfiladeError `ERR_VALUE` when JSON has no form for `value`. */
+export function encodeJSON(value: unknown): string {
   let text: string | undefined;
   try {
     text = JSON.stringify(value);

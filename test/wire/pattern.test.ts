@@ -5,6 +5,7 @@ import { App, WebSocketHandler } from "../../src/index.js";
 import { type Match, type Route, Router } from "../../src/server/router.js";
 import { Scope } from "../../src/server/scope.js";
 import { connect } from "../../src/testing/index.js";
+import { jsonEvents } from "../../src/wire/jsonEvents.js";
 import { pathOfTarget, roomName } from "../../src/wire/path.js";
 import { fillPattern, roomPath } from "../../src/wire/pattern.js";
 
@@ -34,6 +35,8 @@ function matchOf(pattern: string, path: string): Match | undefined {
     subprotocols: [],
     compression: false,
     badMessage: "call",
+    eventProtocol: jsonEvents,
+    policy: undefined,
   } as const;
   new Scope(ground, (route: Route) => router.add(route)).declare(pattern, Quiet, {});
   return router.match(roomName(path));

@@ -1,0 +1,73 @@
+import type { MessageIssue } from "../errors.js";
+import type { Message } from "./message.js";
+
+/** An event as a client sent it. */
+export interface IncomingEvent {
+  readonly event: string;
+  /** As it came; what a method gets has been through its schema. */
+  readonly data?: unknown;
+  /** What the reply is to bear; without it there is none. */
+  readonly id?: string | number | undefined;
+  /** The room it is about, by its path. The sender is in it: that is checked before any method is called. */
+  readonly channel?: string | undefined;
+}
+
+/** What could be read of a message: without an `event` it is none. */
+export type DecodedEvent = { readonly [Field in keyof IncomingEvent]?: IncomingEvent[Field] | undefined };
+
+/** Why a message was not answered. */
+export interface EventFault {
+  readonly code: string;
+  readonly message: string;
+  /** With `bad_data`: where the data does not fit its schema, and why. */
+  readonly issues?: readonly MessageIssue[];
+}
+
+/** What is sent to a client: an event, a reply, or an error. */
+export type OutgoingEvent =
+  | {
+      readonly kind: "event";
+      readonly event: string;
+      readonly data: unknown;
+      /** The id of the connection whose handler sends it to others. */
+      readonly from?: string | undefined;
+      /** The room it is sent to, by its path. */
+      readonly channel?: string | undefined;
+    }
+  | { readonly kind: "reply"; readonly id: string | number; readonly data: unknown }
+  | {
+      readonly kind: "error";
+      readonly id?: string | number | undefined;
+      readonly event?: string | undefined;
+      readonly error: EventFault;
+    };
+
+/** How events look on the wire. */
+export interface EventProtocol {
+  /** What a message looks like, told to a client whose message does not: `{"event": "name", "data"?: …}`. */
+  readonly example: string;
+  /** Whether clients send events as binary messages. Default: `false`; a binary message is then none of them. */
+  readonly binary?: boolean | undefined;
+  /**
+   * What a message says. One without an event is answered with `bad_message`, and so is one for which it throws;
+   * with `bad_json` when that is a `MessageError` of this code.
+   */
+  decode(message: Message): DecodedEvent;
+  /** A string is sent as text, bytes as binary. */
+  encode(outgoing: OutgoingEvent): string | Uint8Array;
+}
+
+/** The fields of a message that is a JSON object; of any other, none. */
+export function fieldsOf(message: Message): Readonly<Record<string, unknown>> {
+  const value = message.json();
+  return typeof value === "object" && value !== null && !Array.isArray(value) ? { ...value } : {};
+}
+
+/** What may be replied to: a text or a number. */
+export function idOf(id: unknown): string | number | undefined {
+  return typeof id === "string" || typeof id === "number" ? id : undefined;
+}
+
+export function textOf(value: unknown): string | undefined {
+  return typeof value === "string" ? value : undefined;
+}
