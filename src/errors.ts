@@ -36,6 +36,12 @@ export type ErrorCode =
   | "ERR_READING"
   /** The handler has no connection yet, or none any more. */
   | "ERR_NOT_CONNECTED"
+  /** No history is kept of this room, or it could not be read. */
+  | "ERR_HISTORY"
+  /** Presence is off in this room, or was asked for from outside. */
+  | "ERR_PRESENCE"
+  /** Nobody is in this room, so there is nothing that could be kept of it. */
+  | "ERR_NO_ROOM"
   /** No more rooms on this node. */
   | "ERR_ROOMS_MAX"
   /** No more rooms for this connection. */

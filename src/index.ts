@@ -1,5 +1,15 @@
-export type { Backplane, Deliver, Publication, Topic } from "./backplane/backplane.js";
-export { MemoryBackplane } from "./backplane/memory.js";
+export type {
+  Backplane,
+  BackplaneStatus,
+  Deliver,
+  Delivery,
+  HistoryTerms,
+  Kept,
+  KeptQuery,
+  Position,
+  Topic,
+} from "./backplane/backplane.js";
+export { MemoryBackplane, type MemoryOptions } from "./backplane/memory.js";
 export type { Clock, Timer } from "./connection/clock.js";
 export type { Connection } from "./connection/connection.js";
 export { type ConnectionLimits, defaultLimits, type Limits } from "./connection/limits.js";
@@ -20,11 +30,22 @@ export type { EventDeclaration, EventOptions } from "./handler/event.js";
 export { EventError, EventHandler } from "./handler/events.js";
 export { type Authorized, WebSocketHandler } from "./handler/handler.js";
 export type { BadMessage } from "./handler/reader.js";
-export type { HandlerClass, Origins, RouteDeclaration, RouteOptions, SharedOptions } from "./handler/route.js";
+export type {
+  HandlerClass,
+  HistoryOptions,
+  Origins,
+  RouteDeclaration,
+  RouteOptions,
+  SharedOptions,
+} from "./handler/route.js";
 export type { Totals } from "./metrics.js";
 export type { Address, Channel, Except, SendOptions, User } from "./room/address.js";
+export type { PresenceChange, PresenceState, PresentUser } from "./room/presence.js";
+export type { Publication } from "./room/publication.js";
 export type { Registry } from "./room/registry.js";
-export type { Room } from "./room/room.js";
+export type { ReadOptions, Room, SubscribeOptions, WriterOptions } from "./room/room.js";
+export type { Subscription } from "./room/subscription.js";
+export type { PresenceMode } from "./room/terms.js";
 export { App, type AppEvents, type Listening, type RouteInfo } from "./server/app.js";
 export type { AppOptions, Logger, ScopeOptions } from "./server/options.js";
 export type { Scope } from "./server/scope.js";

@@ -1,11 +1,53 @@
-import type { Backplane, Deliver, Publication, Topic } from "./backplane.js";
+import { randomBytes } from "node:crypto";
+import { type Clock, systemClock, type Timer } from "../connection/clock.js";
+import { defaultLimits, type Limits } from "../connection/limits.js";
+import type { RoomPath } from "../wire/path.js";
+import type {
+  Backplane,
+  BackplaneStatus,
+  Deliver,
+  Delivery,
+  HistoryTerms,
+  Kept,
+  KeptQuery,
+  Position,
+  Topic,
+} from "./backplane.js";
+import { Stream } from "./stream.js";
 
-const done = Promise.resolve();
+export interface MemoryOptions {
+  /** Default: the system's time. */
+  readonly clock?: Clock | undefined;
+  /** Its `historyBytesMax` and `roomsMax` bound what is kept. Default: the app's defaults. */
+  readonly limits?: Pick<Limits, "historyBytesMax" | "roomsMax"> | undefined;
+}
+
+/** A stream, and when something of it has to go. */
+interface Room {
+  readonly stream: Stream;
+  terms: HistoryTerms | undefined;
+  timer: Timer | undefined;
+}
+
+const nothing = Promise.resolve(undefined);
 
 /** The backplane of a single node: what is published is delivered within the call, so the order of calls is kept. */
 export class MemoryBackplane implements Backplane {
+  readonly #clock: Clock;
+  readonly #limits: Pick<Limits, "historyBytesMax" | "roomsMax">;
   readonly #opened = new Set<Topic>();
+  /** Whatever was published to last stands last. */
+  readonly #rooms = new Map<RoomPath, Room>();
+  readonly #life = randomBytes(6).toString("base64url");
+  #streams = 0;
+  #bytes = 0;
+  #evictions = 0;
   #deliver: Deliver | undefined;
+
+  constructor({ clock = systemClock, limits = defaultLimits }: MemoryOptions = {}) {
+    this.#clock = clock;
+    this.#limits = limits;
+  }
 
   start(deliver: Deliver): void {
     this.#deliver = deliver;
@@ -17,10 +59,103 @@ export class MemoryBackplane implements Backplane {
 
   close(topic: Topic): void {
     this.#opened.delete(topic);
+    if (isRoom(topic)) this.#freeUnused(topic);
   }
 
-  publish(topic: Topic, publication: Publication): Promise<void> {
-    if (this.#opened.has(topic)) this.#deliver?.(topic, publication);
-    return done;
+  publish(topic: Topic, delivery: Delivery): Promise<Position | undefined> {
+    const { history } = delivery;
+    const kept = history !== undefined && isRoom(topic) ? this.#keep(topic, delivery, history) : delivery;
+    if (this.#opened.has(topic) || topic.startsWith("below:")) this.#deliver?.(topic, kept);
+    return kept.position === undefined ? nothing : Promise.resolve(kept.position);
   }
+
+  since(path: RoomPath, query: KeptQuery): Promise<Kept> {
+    const { stream, terms } = this.#room(path);
+    if (terms !== undefined) this.#expire(stream, terms);
+    const kept = stream.read(query);
+    this.#freeUnused(path);
+    return Promise.resolve(kept);
+  }
+
+  async stop(): Promise<void> {
+    this.#deliver = undefined;
+    this.#opened.clear();
+    for (const path of [...this.#rooms.keys()]) this.#freeUnused(path);
+  }
+
+  status(): BackplaneStatus {
+    const filled = [...this.#rooms.values()].filter(({ stream }) => stream.size > 0);
+    return { historyRooms: filled.length, historyBytes: this.#bytes, historyEvictions: this.#evictions };
+  }
+
+  #keep(path: RoomPath, delivery: Delivery, terms: HistoryTerms): Delivery {
+    const room = this.#room(path);
+    const { stream } = room;
+    this.#rooms.delete(path);
+    this.#rooms.set(path, room);
+    const before = stream.bytes;
+    const kept = stream.append(delivery, terms, this.#clock.now());
+    this.#bytes += stream.bytes - before;
+    room.terms = terms;
+    room.timer ??= this.#expireLater(path, room, terms);
+    this.#makeSpace(path);
+    return kept;
+  }
+
+  #room(path: RoomPath): Room {
+    const known = this.#rooms.get(path);
+    if (known !== undefined) return known;
+    this.#streams += 1;
+    const epoch = `${this.#life}-${this.#streams.toString(36)}`;
+    const room: Room = { stream: new Stream(epoch), terms: undefined, timer: undefined };
+    this.#rooms.set(path, room);
+    return room;
+  }
+
+  /** The rooms that were quiet for longest lose their history first, whole: a gap in the offsets, or a new epoch, tells. */
+  #makeSpace(newest: RoomPath): void {
+    const { historyBytesMax, roomsMax } = this.#limits;
+    for (const [path, { stream }] of this.#rooms) {
+      const excess = this.#bytes - historyBytesMax;
+      if (excess <= 0 && this.#rooms.size <= roomsMax) return;
+      if (excess <= 0 && this.#opened.has(path)) continue;
+      const before = stream.bytes;
+      stream.shrink(path === newest ? before - excess : 0);
+      this.#bytes += stream.bytes - before;
+      if (before > 0) this.#evictions += 1;
+      this.#freeUnused(path);
+    }
+  }
+
+  #expire(stream: Stream, { ageMsMax }: HistoryTerms): void {
+    const before = stream.bytes;
+    stream.expire(this.#clock.now() - ageMsMax);
+    this.#bytes += stream.bytes - before;
+  }
+
+  #expireLater(path: RoomPath, room: Room, terms: HistoryTerms): Timer | undefined {
+    const { oldestAt } = room.stream;
+    if (oldestAt === undefined || terms.ageMsMax === Number.POSITIVE_INFINITY) return undefined;
+    const ms = Math.min(timerMsMax, oldestAt + terms.ageMsMax - this.#clock.now());
+    return this.#clock.setTimeout(() => {
+      this.#expire(room.stream, room.terms ?? terms);
+      room.timer = this.#expireLater(path, room, room.terms ?? terms);
+      this.#freeUnused(path);
+    }, ms);
+  }
+
+  /** A stream is let go with its numbering when nobody is in the room and nothing is kept; the next one has another epoch. */
+  #freeUnused(path: RoomPath): void {
+    const room = this.#rooms.get(path);
+    if (room === undefined || room.stream.size > 0 || this.#opened.has(path)) return;
+    room.timer?.cancel();
+    this.#rooms.delete(path);
+  }
+}
+
+/** Delays of Node's timers end here (2^31 - 1). */
+const timerMsMax = 0x7fff_ffff;
+
+function isRoom(topic: Topic): topic is RoomPath {
+  return topic.startsWith("/");
 }

@@ -19,6 +19,8 @@ export interface ConnectionLimits {
   readonly joinsMax: number;
   /** Milliseconds for `authorize` and the checks of its parameters. Past it: 503. Default: 5,000. */
   readonly authorizeMs: number;
+  /** Milliseconds that a user who left a room counts as present, in case of a return. 0: none. Default: 5,000. */
+  readonly leaveGraceMs: number;
   /** Milliseconds of silence before a ping; after two of them the connection is ended. `false`: never. Default: 25,000. */
   readonly heartbeatMs: number | false;
   /** Milliseconds to wait for the peer's part of a close. Past it: terminated. Default: 5,000. */
@@ -33,6 +35,10 @@ export interface Limits extends ConnectionLimits, PathLimits {
   readonly connectionsPerAddressMax: number;
   /** Rooms on this node. Past it: 503, and `join` throws. Default: 100,000. */
   readonly roomsMax: number;
+  /** Bytes of all that is kept of rooms, as accounted for. Past it: the rooms quiet for longest lose their history. Default: 64 MiB. */
+  readonly historyBytesMax: number;
+  /** Publications waiting for a `room.subscribe()`, or for a client that history is read for. Past it: see there. Default: 1,000. */
+  readonly subscriberMessagesMax: number;
   /** Connections that are written to before the loop is let free for others. Default: 2,000. */
   readonly flushConnectionsMax: number;
   /** Milliseconds for a client to send its request. Past it: cut. Only with `listen`. Default: 10,000. */
@@ -48,6 +54,7 @@ export const defaultConnectionLimits: ConnectionLimits = {
   outboxAgeMsMax: 30_000,
   joinsMax: 128,
   authorizeMs: 5_000,
+  leaveGraceMs: 5_000,
   heartbeatMs: 25_000,
   closeMs: 5_000,
 };
@@ -58,6 +65,8 @@ export const defaultLimits: Limits = {
   connectionsMax: 100_000,
   connectionsPerAddressMax: Number.POSITIVE_INFINITY,
   roomsMax: 100_000,
+  historyBytesMax: 64 * 1024 * 1024,
+  subscriberMessagesMax: 1_000,
   flushConnectionsMax: 2_000,
   handshakeMs: 10_000,
 };
@@ -85,7 +94,7 @@ function checkLimit(name: string, value: unknown, base: object): void {
     const where = Object.hasOwn(defaultLimits, name) ? "is set for the whole app" : "is not known";
     throw new EnfiladeError("ERR_OPTION", `the limit "${name}" ${where}; here are: ${Object.keys(base).join(", ")}`);
   }
-  if (name === "heartbeatMs" && value === false) return;
+  if ((name === "heartbeatMs" && value === false) || (name === "leaveGraceMs" && value === 0)) return;
   const isTime = /Ms(Max)?$/.test(name);
   const fits = isTime
     ? typeof value === "number" && value > 0 && value <= timerMsMax

@@ -1,9 +1,10 @@
+import type { BackplaneStatus } from "../backplane/backplane.js";
 import type { Totals } from "../metrics.js";
 import type { Channel } from "../room/address.js";
 import type { Registry } from "../room/registry.js";
 
 /** What an app tells about itself. */
-export interface Status {
+export interface Status extends BackplaneStatus {
   /** `open` until `close()` is called. */
   readonly state: "open" | "closing" | "closed";
   /** Connections of this node now. */

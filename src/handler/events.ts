@@ -111,8 +111,10 @@ export abstract class EventHandler<
   }
 
   #encode(outgoing: OutgoingEvent): Payload {
-    const encoded = settingOf(this).eventProtocol.encode(outgoing);
-    return typeof encoded === "string" ? Payload.text(encoded) : Payload.binary(encoded);
+    const { eventProtocol } = settingOf(this);
+    const encoded = eventProtocol.encode(outgoing);
+    if (typeof encoded !== "string") return Payload.binary(encoded);
+    return eventProtocol.format === "json" ? Payload.encodedJSON(encoded) : Payload.text(encoded);
   }
 
   /** `options` with the policy of the event, or else of the route, where they name none. */

@@ -246,6 +246,17 @@ export abstract class WebSocketHandler<
     this.app.registry.leaveAll(this.connection);
   }
 
+  /**
+   * Sends this client the presence of a room it is in, and from then on who comes and goes, as
+   * `{"type": "presence", "room", "version", "count", "users"}`, then with `joined` and `left` in place of `users`.
+   *
+   * @param path Default: this room.
+   * @throws EnfiladeError `ERR_PRESENCE` when the room's route has no `presence`, or this client is not in it.
+   */
+  watchPresence(path: string = this.request.path): void {
+    this.app.registry.watchPresence(this.connection, path);
+  }
+
   /** Closes this connection; see {@link Connection.close}. */
   close(code?: number, reason?: string): void {
     this.connection.close(code, reason);

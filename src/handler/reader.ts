@@ -6,12 +6,12 @@ import type { AnyHandler } from "./handler.js";
 
 /** How a class whose messages are not simply JSON has them decoded for `onJSON`. */
 export interface Decoder {
-  /** Whether binary messages are decoded too. */
-  readonly binary?: boolean | undefined;
+  /** With `binary`, binary messages are decoded too. */
+  readonly format: "json" | "text" | "binary";
   decode(message: Message): unknown;
 }
 
-const json: Decoder = { decode: (message) => message.json() };
+const json: Decoder = { format: "json", decode: (message) => message.json() };
 
 /** What is done with a message that is not JSON: the method is called with the error, or the connection closes 1007. */
 export type BadMessage = "call" | "close";
@@ -56,7 +56,8 @@ export function readerOf({ name, prototype }: ReadingClass, badMessage: BadMessa
   }
   const told = method !== "serve" && takesErrors(prototype[method]);
   const readText = method === "onJSON" ? decodingReader(prototype, decoder, badMessage, told) : textReader;
-  const readBinary = decoder.binary ? readText : prototype.onBinary === undefined ? refuseBinary : passBinary;
+  const readBytes = prototype.onBinary === undefined ? refuseBinary : passBinary;
+  const readBinary = decoder.format === "binary" ? readText : readBytes;
   return {
     ...{ method, ignored, serve },
     read: (handler, connection, message) => (message.isText ? readText : readBinary)(handler, connection, message),

@@ -1,5 +1,6 @@
 import type { ConnectionLimits } from "../connection/limits.js";
 import type { DeliveryPolicy } from "../connection/policy.js";
+import type { PresenceMode } from "../room/terms.js";
 import type { EventProtocol } from "../wire/protocol.js";
 import type { Schema } from "../wire/schema.js";
 import type { WebSocketHandler } from "./handler.js";
@@ -26,6 +27,16 @@ export interface SharedOptions {
   readonly policy?: DeliveryPolicy | undefined;
 }
 
+/** How much is kept of the rooms of a route. */
+export interface HistoryOptions {
+  /** Publications of each room. */
+  readonly size: number;
+  /** How old they get, in seconds. Default: 3,600. */
+  readonly seconds?: number | undefined;
+  /** Bytes of each room, as accounted for: twice the message and 256. Default: 1 MiB. */
+  readonly bytesMax?: number | undefined;
+}
+
 /** Options of one route. */
 export interface RouteOptions<Params extends object = object> extends SharedOptions {
   /** For `app.channel(name)` and `app.url(name, params)`. Several patterns of one class may share it. */
@@ -34,6 +45,14 @@ export interface RouteOptions<Params extends object = object> extends SharedOpti
   readonly params?: Schema<Params> | undefined;
   /** Whether a connection that leaves its last room is closed. Default: `false`. */
   readonly closeOnLastRoomLeft?: boolean | undefined;
+  /** Keeps what is published to the rooms of this route; `room.history()` reads it. Default: nothing is kept. */
+  readonly history?: HistoryOptions | undefined;
+  /** How many of the last publications of its home a new connection gets first; needs `history`. Default: 0. */
+  readonly replay?: number | undefined;
+  /** Whether it is kept who is in the rooms of this route: everybody, or how many. Default: `"off"`. */
+  readonly presence?: PresenceMode | undefined;
+  /** What others are told of a user in presence, beside the id. Default: nothing. */
+  readonly showUser?: ((user: unknown) => unknown) | undefined;
   /** Policies of the events that an `EventHandler` sends, by their names. Default: that of the route. */
   readonly eventPolicies?: Readonly<Record<string, DeliveryPolicy>> | undefined;
 }

@@ -31,9 +31,10 @@ export async function runSession(
   setting: SessionSetting,
 ): Promise<void> {
   const { registry, reader, entered, terms } = setting;
-  registry.enter(connection, userId(context.user), terms);
+  const archive = registry.enter(connection, userId(context.user), terms);
   entered(connection);
   try {
+    if (archive !== undefined) await patience(connection, archive);
     if (handler.onDrain !== undefined) connection.whenDrained(() => drained(handler, connection, setting));
     const greeted = handler.onConnect?.();
     if (greeted instanceof Object) await patience(connection, greeted);

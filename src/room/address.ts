@@ -1,4 +1,4 @@
-import type { Topic } from "../backplane/backplane.js";
+import type { Position, Topic } from "../backplane/backplane.js";
 import type { Connection } from "../connection/connection.js";
 import type { DeliveryOptions } from "../connection/policy.js";
 import { type Bytes, Payload } from "../wire/payload.js";
@@ -14,7 +14,7 @@ export interface SendOptions extends DeliveryOptions {
 /** What an address needs to reach its members; the registry. */
 export interface Post {
   /** Resolves when the publication is on its way; rejects when it is not. */
-  publish(topic: Topic, payload: Payload, options: SendOptions | undefined): Promise<void>;
+  publish(topic: Topic, payload: Payload, options: SendOptions | undefined): Promise<Position | undefined>;
   /** The same without an answer: a failure is reported to the app. */
   send(topic: Topic, payload: Payload, options: SendOptions | undefined): void;
   membersOf(topic: Topic): ReadonlySet<Connection> | undefined;
@@ -57,9 +57,13 @@ export abstract class Address {
     this.#post.send(this.#topic, Payload.binary(bytes), options);
   }
 
-  /** Sends `value` as JSON, and resolves when it is on its way; rejects when it is not, or cannot be encoded. */
-  async publish(value: unknown, options?: SendOptions): Promise<void> {
-    await this.#post.publish(this.#topic, Payload.json(value), options);
+  /**
+   * Sends `value` as JSON, and resolves when it is on its way, with its position where history is kept.
+   *
+   * Rejects when it is not on its way, or cannot be encoded.
+   */
+  async publish(value: unknown, options?: SendOptions): Promise<Position | undefined> {
+    return this.#post.publish(this.#topic, Payload.json(value), options);
   }
 
   /**

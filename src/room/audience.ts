@@ -1,18 +1,79 @@
-import type { Publication } from "../backplane/backplane.js";
+import type { Delivery } from "../backplane/backplane.js";
 import type { Connection } from "../connection/connection.js";
+
+/** Takes what an audience is sent. Never throws. */
+export interface Taker {
+  take(delivery: Delivery): void;
+}
+
+/** Code that hears what an audience is sent. */
+export interface Listener extends Taker {
+  /** There will be no more. */
+  end(): void;
+}
 
 /** A set of connections addressed as one: those in a room, in a channel, of a user, or all. */
 export class Audience {
   readonly members = new Set<Connection>();
+  #listeners: Set<Listener> | undefined;
+  #standIns: Map<Connection, Taker> | undefined;
+
+  /** Whether anybody would take what is sent. */
+  get inUse(): boolean {
+    return this.members.size > 0 || (this.#listeners !== undefined && this.#listeners.size > 0);
+  }
 
   /** The one send loop: nothing in it encodes, and nothing a member does can stop it. */
-  send({ payload, except, policy }: Publication): void {
-    if (except.length === 0) {
+  send(delivery: Delivery): void {
+    const { payload, except, policy } = delivery;
+    if (except.length === 0 && this.#standIns === undefined) {
       for (const member of this.members) member.send(payload, policy);
     } else {
       for (const member of this.members) {
-        if (!except.includes(member.id)) member.send(payload, policy);
+        if (except.includes(member.id)) continue;
+        const standIn = this.#standIns?.get(member);
+        if (standIn === undefined) member.send(payload, policy);
+        else standIn.take(delivery);
       }
     }
+    if (this.#listeners !== undefined) for (const listener of this.#listeners) listener.take(delivery);
+  }
+
+  listen(listener: Listener): void {
+    this.#listeners ??= new Set();
+    this.#listeners.add(listener);
+  }
+
+  unlisten(listener: Listener): void {
+    this.#listeners?.delete(listener);
+  }
+
+  /** Has every listener end. */
+  silence(): void {
+    for (const listener of [...(this.#listeners ?? [])]) listener.end();
+  }
+
+  /** Has `standIn` take what `member` would be sent; `undefined`: it is ready. */
+  replace(member: Connection, standIn: Taker | undefined): void {
+    if (standIn !== undefined) {
+      this.#standIns ??= new Map();
+      this.#standIns.set(member, standIn);
+    } else {
+      this.#standIns?.delete(member);
+      if (this.#standIns?.size === 0) this.#standIns = undefined;
+    }
+  }
+
+  /** Everyone who is in any of these, once. */
+  static union(audiences: readonly Audience[]): Audience {
+    const [first] = audiences;
+    if (first !== undefined && audiences.length === 1) return first;
+    const all = new Audience();
+    for (const audience of audiences) {
+      for (const member of audience.members) all.members.add(member);
+      for (const listener of audience.#listeners ?? []) all.listen(listener);
+      for (const [member, standIn] of audience.#standIns ?? []) all.replace(member, standIn);
+    }
+    return all;
   }
 }

@@ -1,4 +1,5 @@
-import type { Backplane, Topic } from "../backplane/backplane.js";
+import type { Backplane, HistoryTerms, KeptQuery, Position, Topic } from "../backplane/backplane.js";
+import type { Clock } from "../connection/clock.js";
 import type { Connection } from "../connection/connection.js";
 import { policyOf } from "../connection/policy.js";
 import { EnfiladeError } from "../errors.js";
@@ -6,12 +7,22 @@ import { type PathLimits, type RoomPath, roomName } from "../wire/path.js";
 import { type Bytes, Payload } from "../wire/payload.js";
 import { Channel, type Except, type SendOptions, User } from "./address.js";
 import { Audience } from "./audience.js";
+import { Handover } from "./handover.js";
 import { Notifier } from "./notifier.js";
+import type { OpenRoom } from "./openRoom.js";
+import { type PresenceChange, type PresenceState, stateOf } from "./presence.js";
+import { type Publication, publicationOf } from "./publication.js";
 import { Room } from "./room.js";
+import { Rooms } from "./rooms.js";
+import { Subscription } from "./subscription.js";
+import type { RoomTerms } from "./terms.js";
 
 export interface RegistryParts {
-  readonly limits: PathLimits & { readonly roomsMax: number };
+  readonly limits: PathLimits & { readonly roomsMax: number; readonly subscriberMessagesMax: number };
   readonly backplane: Backplane;
+  readonly clock: Clock;
+  /** What holds for the room of a path. */
+  readonly termsOf: (path: RoomPath) => RoomTerms;
   /** Takes what goes wrong where nobody waits for the answer. */
   readonly report: (error: unknown) => void;
 }
@@ -22,6 +33,8 @@ export interface EntryTerms {
   readonly joinsMax: number;
   /** Whether leaving its last room closes a connection. */
   readonly closeOnLastRoomLeft: boolean;
+  /** How many of the last publications of its home a connection gets first. */
+  readonly replay: number;
 }
 
 interface Membership {
@@ -37,6 +50,8 @@ interface RegistryEvents {
   room: [room: Room];
   /** The last member left: the room is freed. */
   "room-empty": [room: Room];
+  /** Somebody came to a room whose route has `presence`, or left it; once a tick. */
+  presence: [room: Room, change: PresenceChange];
 }
 
 const nobody: readonly string[] = [];
@@ -46,15 +61,26 @@ export class Registry {
   readonly #parts: RegistryParts;
   /** By the id of the connection. */
   readonly #memberships = new Map<string, Membership>();
-  readonly #audiences = new Map<Topic, Audience>();
+  readonly #rooms: Rooms;
+  /** Everyone, channels and users. */
+  readonly #groups = new Map<Topic, Audience>();
   readonly #events: Notifier<RegistryEvents>;
-  #roomCount = 0;
   #userCount = 0;
 
   constructor(parts: RegistryParts) {
     this.#parts = parts;
     this.#events = new Notifier(parts.report);
-    parts.backplane.start((topic, publication) => this.#audiences.get(topic)?.send(publication));
+    const { backplane, clock, termsOf, report, limits } = parts;
+    const handle = (open: OpenRoom) => new Room(open.path, this, open);
+    this.#rooms = new Rooms({
+      ...{ backplane, clock, termsOf, report, roomsMax: limits.roomsMax },
+      events: {
+        opened: (open) => this.#events.tell("room", handle(open)),
+        freed: (open) => this.#events.tell("room-empty", handle(open)),
+        presence: (open, change) => this.#events.tell("presence", handle(open), change),
+      },
+    });
+    backplane.start((topic, delivery) => this.#audience(topic)?.send(delivery));
   }
 
   /**
@@ -85,18 +111,18 @@ export class Registry {
 
   /** The rooms of this node that have members; a copy. */
   get rooms(): Room[] {
-    return [...this.#audiences.keys()].filter(isRoom).map((path) => new Room(path, this));
+    return [...this.#rooms].map(({ path }) => new Room(path, this));
   }
 
   /** The users who are connected to this node; a copy. */
   get users(): User[] {
-    const ids = [...this.#audiences.keys()].flatMap((topic) => (topic.startsWith("user:") ? topic.slice(5) : []));
+    const ids = [...this.#groups.keys()].flatMap((topic) => (topic.startsWith("user:") ? topic.slice(5) : []));
     return ids.map((id) => new User(id, this));
   }
 
   /** How many connections, rooms and users this node has. */
   get counts(): { connections: number; rooms: number; users: number } {
-    return { connections: this.#memberships.size, rooms: this.#roomCount, users: this.#userCount };
+    return { connections: this.#memberships.size, rooms: this.#rooms.size, users: this.#userCount };
   }
 
   on<Name extends keyof RegistryEvents>(event: Name, listener: (...args: RegistryEvents[Name]) => unknown): this {
@@ -109,6 +135,14 @@ export class Registry {
     return this;
   }
 
+  /**
+   * Sends to everyone in the room of `path`; to an empty room it is a delivery to nobody.
+   *
+   * `/org/7/**` addresses the room `/org/7` and all below it, each connection once; in the history of a room such a
+   * message is not kept.
+   *
+   * @throws EnfiladeError `ERR_PATH` when `path` is no room path, `ERR_VALUE` when JSON has no form for `value`.
+   */
   sendJSONToRoom(path: string, value: unknown, options?: SendOptions): void {
     this.sendToRoom(path, Payload.json(value), options);
   }
@@ -158,9 +192,9 @@ export class Registry {
     if (membership.rooms.length >= joinsMax) {
       throw new EnfiladeError("ERR_JOINS_MAX", `a connection is in at most ${joinsMax} rooms; leave one first`);
     }
-    this.#checkSpace(room);
+    this.#rooms.checkSpace(room);
     membership.rooms.push(room);
-    this.#add(room, connection);
+    this.#rooms.enter(room, connection, membership.userId);
   }
 
   /** Takes a connection out of a room; where it is not, nothing changes. */
@@ -170,7 +204,7 @@ export class Registry {
     const index = membership?.rooms.indexOf(room) ?? -1;
     if (membership === undefined || index === -1) return;
     membership.rooms.splice(index, 1);
-    this.#remove(room, connection);
+    this.#rooms.leave(room, connection, membership.userId);
     if (membership.terms.closeOnLastRoomLeft && membership.rooms.length === 0) connection.close();
   }
 
@@ -197,7 +231,7 @@ export class Registry {
 
   /** @internal */
   sendToRoom(path: string, payload: Payload, options: SendOptions | undefined): void {
-    this.send(this.#path(path), payload, options);
+    this.send(this.#topic(path), payload, options);
   }
 
   /** @internal */
@@ -205,18 +239,43 @@ export class Registry {
     this.send(userTopic(user), payload, options);
   }
 
-  /** @internal Whether a connection with this home may come in. */
-  hasSpace(home: RoomPath): boolean {
-    return this.#audiences.has(home) || this.#roomCount < this.#parts.limits.roomsMax;
+  /**
+   * Sends a connection the presence of a room it is in: who is there, and from then on who comes and goes.
+   *
+   * @throws EnfiladeError `ERR_PRESENCE` when it is not in that room, or the room's route has no `presence`; `ERR_PATH`.
+   */
+  watchPresence(connection: Connection, path: string): void {
+    const room = this.#rooms.get(this.#path(path));
+    if (room?.members.has(connection) !== true) {
+      throw new EnfiladeError(
+        "ERR_PRESENCE",
+        `a connection watches the presence of rooms it is in; join ${path} first`,
+      );
+    }
+    if (room.presence === undefined) {
+      throw new EnfiladeError("ERR_PRESENCE", `presence is off in ${path}: give its route presence: "full"`);
+    }
+    room.presence.watch(connection);
   }
 
-  /** @internal Enters a connection into its home, the room of its path, and all that addresses it. */
-  enter(connection: Connection, userId: string | undefined, terms: EntryTerms): void {
+  /** @internal Whether a connection with this home may come in. */
+  hasSpace(home: RoomPath): boolean {
+    return this.#rooms.hasSpace(home);
+  }
+
+  /**
+   * @internal Enters a connection into its home, the room of its path, and all that addresses it.
+   *
+   * Where it gets the last publications first, it returns a promise that resolves when it has them.
+   */
+  enter(connection: Connection, userId: string | undefined, terms: EntryTerms): Promise<void> | undefined {
     const home = connection.request.path;
     const membership = { connection, userId, terms, rooms: [home] };
     this.#memberships.set(connection.id, membership);
     this.#changeTopics(membership, (topic) => this.#add(topic, connection));
-    this.#add(home, connection);
+    const handover = terms.replay === 0 ? undefined : this.#handover(connection, home);
+    this.#rooms.enter(home, connection, userId, handover);
+    return handover?.run({ limit: terms.replay });
   }
 
   /** @internal Takes a connection out of everything, and tells the rooms it was in. */
@@ -224,17 +283,18 @@ export class Registry {
     const membership = this.#memberships.get(connection.id);
     if (membership === undefined) return [];
     this.#memberships.delete(connection.id);
-    for (const room of membership.rooms) this.#remove(room, connection);
+    for (const room of membership.rooms) this.#rooms.leave(room, connection, membership.userId);
     this.#changeTopics(membership, (topic) => this.#remove(topic, connection));
     return membership.rooms;
   }
 
   /** @internal */
-  publish(topic: Topic, payload: Payload, options: SendOptions | undefined): Promise<void> {
+  publish(topic: Topic, payload: Payload, options: SendOptions | undefined): Promise<Position | undefined> {
     return this.#parts.backplane.publish(topic, {
       payload,
       except: exceptedIds(options?.except),
       policy: policyOf(options),
+      history: isRoom(topic) ? this.historyTerms(topic) : undefined,
     });
   }
 
@@ -245,7 +305,69 @@ export class Registry {
 
   /** @internal */
   membersOf(topic: Topic): ReadonlySet<Connection> | undefined {
-    return this.#audiences.get(topic)?.members;
+    return this.#audience(topic)?.members;
+  }
+
+  /** @internal */
+  historyTerms(path: RoomPath): HistoryTerms | undefined {
+    return this.#rooms.termsOf(path).history;
+  }
+
+  /** @internal */
+  async history(path: RoomPath, query: KeptQuery): Promise<readonly Publication[]> {
+    const { deliveries } = await this.#parts.backplane.since(path, query);
+    return deliveries.map((delivery) => publicationOf(delivery));
+  }
+
+  /** @internal */
+  subscribe(path: RoomPath, archive: KeptQuery | undefined, signal: AbortSignal | undefined): Subscription {
+    const end = () => subscription.end();
+    const subscription: Subscription = new Subscription({
+      archive,
+      read: (query) => this.#parts.backplane.since(path, query),
+      messagesMax: this.#parts.limits.subscriberMessagesMax,
+      ended: () => {
+        signal?.removeEventListener("abort", end);
+        this.#rooms.unlisten(path, subscription);
+      },
+    });
+    this.#rooms.listen(path, subscription);
+    if (signal?.aborted === true) end();
+    else signal?.addEventListener("abort", end);
+    subscription.start();
+    return subscription;
+  }
+
+  /** @internal */
+  presence(path: RoomPath): PresenceState {
+    const room = this.#rooms.get(path);
+    return room?.presence?.state ?? stateOf(room?.members ?? [], (id) => this.#memberships.get(id)?.userId);
+  }
+
+  /** @internal */
+  openRoom(path: RoomPath): OpenRoom | undefined {
+    return this.#rooms.get(path);
+  }
+
+  /** @internal Ends whatever code of this node is subscribed to. */
+  silence(): void {
+    for (const room of [...this.#rooms]) room.silence();
+  }
+
+  /** What takes the publications of a room for a connection, until it has what is kept. */
+  #handover(connection: Connection, path: RoomPath): Handover {
+    return new Handover({
+      read: (query) => this.#parts.backplane.since(path, query),
+      messagesMax: this.#parts.limits.subscriberMessagesMax,
+      deliver: ({ payload, policy }) => connection.send(payload, policy),
+      live: () => this.#rooms.get(path)?.replace(connection, undefined),
+    });
+  }
+
+  /** Who is addressed by a topic on this node. */
+  #audience(topic: Topic): Audience | undefined {
+    if (isRoom(topic)) return this.#rooms.get(topic);
+    return isTree(topic) ? Audience.union(this.#rooms.below(baseOf(topic))) : this.#groups.get(topic);
   }
 
   /** The topics that address a connection beside its rooms. */
@@ -257,49 +379,49 @@ export class Registry {
 
   #path(path: string): RoomPath {
     // The key of a room is canonical: a path found here needs no second check.
-    if (typeof path === "string" && isRoom(path) && this.#audiences.has(path)) return path;
+    if (typeof path === "string" && isRoom(path) && this.#rooms.get(path) !== undefined) return path;
     return roomName(path, this.#parts.limits);
   }
 
-  #checkSpace(room: RoomPath): void {
-    if (this.hasSpace(room)) return;
-    throw new EnfiladeError(
-      "ERR_ROOMS_MAX",
-      `this node has its ${this.#parts.limits.roomsMax} rooms; none can be added`,
-    );
+  /** What a path addresses as its caller writes it: a room, or with `/**` behind it that room and all below. */
+  #topic(path: string): Topic {
+    if (typeof path !== "string" || !path.endsWith("/**")) return this.#path(path);
+    return `below:${this.#path(path.slice(0, -3) || "/")}`;
   }
 
   #add(topic: Topic, connection: Connection): void {
-    const known = this.#audiences.get(topic);
+    const known = this.#groups.get(topic);
     const audience = known ?? new Audience();
     audience.members.add(connection);
     if (known !== undefined) return;
-    this.#audiences.set(topic, audience);
+    this.#groups.set(topic, audience);
     this.#parts.backplane.open(topic);
-    this.#count(topic, 1);
-    if (isRoom(topic)) this.#events.tell("room", new Room(topic, this));
+    if (topic.startsWith("user:")) this.#userCount += 1;
   }
 
   #remove(topic: Topic, connection: Connection): void {
-    const audience = this.#audiences.get(topic);
+    const audience = this.#groups.get(topic);
     if (audience === undefined) return;
     audience.members.delete(connection);
-    if (audience.members.size > 0) return;
-    this.#audiences.delete(topic);
+    if (audience.inUse) return;
+    this.#groups.delete(topic);
     this.#parts.backplane.close(topic);
-    this.#count(topic, -1);
-    if (isRoom(topic)) this.#events.tell("room-empty", new Room(topic, this));
-  }
-
-  #count(topic: Topic, change: 1 | -1): void {
-    if (isRoom(topic)) this.#roomCount += change;
-    else if (topic.startsWith("user:")) this.#userCount += change;
+    if (topic.startsWith("user:")) this.#userCount -= 1;
   }
 }
 
 /** A path as a caller writes it begins like a room's name; as a topic it then is one. */
 function isRoom(topic: string): topic is RoomPath {
   return topic.startsWith("/");
+}
+
+function isTree(topic: Topic): topic is `below:${RoomPath}` {
+  return topic.startsWith("below:");
+}
+
+function baseOf(topic: `below:${RoomPath}`): RoomPath {
+  // What follows the prefix is a room path by its type, which slice() forgets.
+  return topic.slice("below:".length) as RoomPath;
 }
 
 function userTopic(user: string | { readonly id: string }): Topic {

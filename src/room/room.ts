@@ -1,16 +1,148 @@
+import type { HistoryTerms, KeptQuery, Position } from "../backplane/backplane.js";
+import { EnfiladeError } from "../errors.js";
 import type { RoomPath } from "../wire/path.js";
-import { Address, type Post } from "./address.js";
+import type { Payload } from "../wire/payload.js";
+import { Address, type Post, type SendOptions } from "./address.js";
+import type { OpenRoom } from "./openRoom.js";
+import type { PresenceState } from "./presence.js";
+import type { Publication } from "./publication.js";
+import type { Subscription } from "./subscription.js";
+import { roomWriter } from "./writer.js";
+
+export interface ReadOptions {
+  /** How many at most. Default: all that are kept. */
+  readonly limit?: number | undefined;
+  /** Only what came after this position, the first ones; without it, the last ones. */
+  readonly since?: Position | undefined;
+  /** Whether the newest comes first. Default: `false`. */
+  readonly reverse?: boolean | undefined;
+}
+
+export interface SubscribeOptions {
+  /** How many of the last publications come first, at most. Default: none. Needs history. */
+  readonly replay?: number | undefined;
+  /** Everything after this position comes first, as far as it is kept. Needs history. */
+  readonly since?: Position | undefined;
+  /** Ends the subscription when it is aborted. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface WriterOptions extends SendOptions {
+  /** Whether bytes are pieces of one UTF-8 text, such as the output of a process. Default: `false`, they are binary messages. */
+  readonly text?: boolean | undefined;
+}
+
+/** What a room needs beyond what every address does; the registry. */
+export interface RoomPost extends Post {
+  history(path: RoomPath, query: KeptQuery): Promise<readonly Publication[]>;
+  historyTerms(path: RoomPath): HistoryTerms | undefined;
+  subscribe(path: RoomPath, archive: KeptQuery | undefined, signal: AbortSignal | undefined): Subscription;
+  presence(path: RoomPath): PresenceState;
+  openRoom(path: RoomPath): OpenRoom | undefined;
+}
 
 /**
- * Everyone who is at one path.
+ * Everyone who is at one path, and what is kept of it.
  *
  * A `Room` is a handle: it may be kept, and speaks of whoever is there at the time it is used.
  */
 export class Room extends Address {
+  readonly #post: RoomPost;
+  readonly #opened: OpenRoom | undefined;
+
   constructor(
     readonly path: RoomPath,
-    post: Post,
+    post: RoomPost,
+    opened?: OpenRoom,
   ) {
     super(path, post);
+    this.#post = post;
+    this.#opened = opened;
   }
+
+  /**
+   * What the application keeps with this room, on this node: freed when the last one leaves. To a listener of
+   * `"room-empty"` it is there for the last time.
+   *
+   * @throws EnfiladeError `ERR_NO_ROOM` when nobody is here.
+   */
+  get state(): Map<string, unknown> {
+    const room = this.#post.openRoom(this.path) ?? this.#opened;
+    if (room !== undefined) return room.state;
+    throw new EnfiladeError("ERR_NO_ROOM", `nobody is in ${this.path}: its state lives as long as somebody is`);
+  }
+
+  /**
+   * What is kept of the room, the oldest first.
+   *
+   * @throws EnfiladeError (as a rejection) `ERR_HISTORY` when the room's route keeps none, `ERR_OPTION`.
+   */
+  async history({ limit, since, reverse = false }: ReadOptions = {}): Promise<Publication[]> {
+    this.#needHistory("history()");
+    const query = { limit: count("limit", limit, Number.POSITIVE_INFINITY), since: checked(since) };
+    const publications = await this.#post.history(this.path, query);
+    return reverse ? publications.toReversed() : [...publications];
+  }
+
+  /**
+   * Listens to the room as a member does: what is kept first, if that is asked for, then what is published.
+   *
+   * ```ts
+   * for await (const { data } of room.subscribe({ replay: 10 })) console.log(data);
+   * ```
+   *
+   * It hears from this call on, until the loop is left, `signal` is aborted, the room is closed with `close()`, or the
+   * app is. Call it and loop over it: what waits for a loop that never comes is kept up to `subscriberMessagesMax`.
+   *
+   * @throws EnfiladeError `ERR_ROOMS_MAX`; `ERR_HISTORY` when the past is asked for and none is kept, `ERR_OPTION`.
+   */
+  subscribe({ replay, since, signal }: SubscribeOptions = {}): Subscription {
+    const wantsPast = replay !== undefined || since !== undefined;
+    if (wantsPast) this.#needHistory("replay and since");
+    const limit = count("replay", replay, Number.POSITIVE_INFINITY);
+    return this.#post.subscribe(this.path, wantsPast ? { since: checked(since), limit } : undefined, signal);
+  }
+
+  /** Who is here. Where the route has no `presence`, it is counted among the connections of this node. */
+  async presence(): Promise<PresenceState> {
+    return this.#post.presence(this.path);
+  }
+
+  /**
+   * A stream into this room, such as for the output of a process:
+   * `Readable.toWeb(child.stdout).pipeTo(room.writer({ text: true }))`.
+   *
+   * Strings become text messages, bytes binary ones. It takes no more than the fastest member does.
+   */
+  writer({ text = false, ...options }: WriterOptions = {}): WritableStream<string | Uint8Array> {
+    const publish = (payload: Payload) => this.#post.publish(this.path, payload, options);
+    return roomWriter({ publish, members: () => this.members() }, text);
+  }
+
+  /** Closes every connection that is in this room on this node, and ends what is subscribed to it. */
+  override close(code?: number, reason?: string): void {
+    super.close(code, reason);
+    this.#post.openRoom(this.path)?.silence();
+  }
+
+  #needHistory(what: string): void {
+    if (this.#post.historyTerms(this.path) !== undefined) return;
+    throw new EnfiladeError(
+      "ERR_HISTORY",
+      `${what} of ${this.path} needs history: give its route history: { size: 100, seconds: 3600 }`,
+    );
+  }
+}
+
+function count(name: string, value: number | undefined, otherwise: number): number {
+  if (value === undefined || value === Number.POSITIVE_INFINITY) return otherwise;
+  if (Number.isSafeInteger(value) && value >= 0) return value;
+  throw new EnfiladeError("ERR_OPTION", `${name} takes a whole number, got ${String(value)}`);
+}
+
+function checked(since: Position | undefined): Position | undefined {
+  if (since === undefined) return undefined;
+  const { epoch, offset } = since ?? {};
+  if (typeof epoch === "string" && Number.isSafeInteger(offset) && offset >= 0) return since;
+  throw new EnfiladeError("ERR_OPTION", `since takes a position { epoch, offset }, got ${JSON.stringify(since)}`);
 }

@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { createServer, type Server as HttpServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { Server as HttpsServer } from "node:https";
+import type { Backplane } from "../backplane/backplane.js";
 import { MemoryBackplane } from "../backplane/memory.js";
 import { type Clock, systemClock, timeIsUp, within } from "../connection/clock.js";
 import type { Connection } from "../connection/connection.js";
@@ -64,6 +65,7 @@ export class App implements Application {
   readonly #limits: Limits;
   readonly #logger: Logger;
   readonly #clock: Clock;
+  readonly #backplane: Backplane;
   readonly #events = new Notifier<AppEvents>((error) => this.#logger.error("enfilade: a listener threw", error));
   readonly #metrics = new Metrics();
   readonly #router = new Router();
@@ -76,14 +78,18 @@ export class App implements Application {
   #state: Status["state"] = "open";
 
   constructor(options: AppOptions = {}) {
-    const { limits, ...shared } = options;
+    const { limits: changes, ...shared } = options;
     checkOptions("the app", shared);
-    this.#limits = mergeLimits(defaultLimits, limits);
+    this.#limits = mergeLimits(defaultLimits, changes);
     this.#logger = options.logger ?? console;
     this.#clock = options.clock ?? systemClock;
     const report = (error: unknown, connection?: Connection) => this.#report(asError(error), connection);
-    const backplane = options.backplane ?? new MemoryBackplane();
-    this.registry = new Registry({ limits: this.#limits, backplane, report });
+    const [clock, limits] = [this.#clock, this.#limits];
+    this.#backplane = options.backplane ?? new MemoryBackplane({ clock, limits });
+    this.registry = new Registry({
+      ...{ limits, clock, report, backplane: this.#backplane },
+      termsOf: (path) => this.#router.termsOf(path),
+    });
     this.#door = new Door({
       ...{ app: this, router: this.#router, limits: this.#limits, clock: this.#clock, metrics: this.#metrics, report },
       warn: (message) => this.#logger.warn(message),
@@ -140,6 +146,7 @@ export class App implements Application {
       handshakes: this.#door.handshakes,
       totals: { ...this.#metrics.totals },
       flush: { ...this.#metrics.flush },
+      ...this.#backplane.status(),
     };
   }
 
@@ -236,6 +243,7 @@ export class App implements Application {
     this.#state = "closing";
     this.#door.shut();
     const stopped = this.#server && stop(this.#server);
+    this.registry.silence();
     for (const connection of this.registry.connections) connection.end(CloseCode.goingAway, "server shutting down");
     const left = await within(this.#clock, timeoutMs, this.#door.emptied());
     if (left === timeIsUp) this.#logger.warn(`enfilade: not all connections were over after ${timeoutMs} ms; cut off`);
@@ -243,12 +251,13 @@ export class App implements Application {
     this.#server?.closeAllConnections();
     await stopped;
     for (const detach of this.#detach) detach();
+    await this.#backplane.stop();
     this.#state = "closed";
   }
 
   #rootScope(options: AppOptions): Scope {
     const { connectionsMax, connectionsPerAddressMax, roomsMax, flushConnectionsMax, ...others } = this.#limits;
-    const { handshakeMs, pathBytesMax, pathSegmentsMax, ...limits } = others;
+    const { handshakeMs, pathBytesMax, pathSegmentsMax, historyBytesMax, subscriberMessagesMax, ...limits } = others;
     const ground = {
       prefix: "",
       gates: [],

@@ -260,9 +260,10 @@ export class Door {
     const known = this.#settings.get(route);
     if (known !== undefined) return known;
     const { app, clock, metrics, report, opened } = this.#parts;
-    const { limits, reader, name: channel, closeOnLastRoomLeft, eventProtocol, policy, eventPolicies } = route;
+    const { limits, reader, name: channel, closeOnLastRoomLeft, replay, ...others } = route;
+    const { eventProtocol, policy, eventPolicies } = others;
     const { heartbeatMs, joinsMax } = limits;
-    const terms = { channel, joinsMax, closeOnLastRoomLeft };
+    const terms = { channel, joinsMax, closeOnLastRoomLeft, replay };
     const heartbeats = heartbeatMs === false ? undefined : new Heartbeats(clock, heartbeatMs);
     const setting: Setting = {
       server: serverOf(route),

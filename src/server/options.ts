@@ -35,10 +35,11 @@ export interface AppOptions extends Omit<SharedOptions, "limits"> {
 }
 
 const shared = ["limits", "origins", "subprotocols", "compression", "badMessage", "eventProtocol", "policy"];
+const ofRooms = ["history", "replay", "presence", "showUser"];
 const known = {
   "the app": [...shared, "handlers", "backplane", "logger", "clock"],
   "a scope": [...shared, "authorize"],
-  "a route": [...shared, "name", "params", "closeOnLastRoomLeft", "eventPolicies"],
+  "a route": [...shared, "name", "params", "closeOnLastRoomLeft", "eventPolicies", ...ofRooms],
 };
 
 /** RFC 6455 4.1: a subprotocol is a token of RFC 9110 5.6.2. */

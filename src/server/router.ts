@@ -5,6 +5,7 @@ import type { ConnectionRequest } from "../connection/request.js";
 import { EnfiladeError } from "../errors.js";
 import type { Reader } from "../handler/reader.js";
 import type { HandlerClass } from "../handler/route.js";
+import { plainTerms, type RoomTerms } from "../room/terms.js";
 import { encodePath, type RoomPath } from "../wire/path.js";
 import { fillPattern, namedParams, readPattern, type Values } from "../wire/pattern.js";
 import type { EventProtocol } from "../wire/protocol.js";
@@ -27,6 +28,9 @@ export interface Route {
   readonly compression: boolean;
   readonly params: Schema | undefined;
   readonly closeOnLastRoomLeft: boolean;
+  /** What holds for the rooms whose paths fit. */
+  readonly room: RoomTerms;
+  readonly replay: number;
   readonly eventProtocol: EventProtocol;
   readonly policy: DeliveryPolicy | undefined;
   readonly eventPolicies: ReadonlyMap<string, DeliveryPolicy>;
@@ -47,6 +51,8 @@ export interface Match {
 export class Router {
   readonly #tree = createRouter<Route>();
   readonly #routes: Route[] = [];
+  /** Most apps keep nothing of any room, and then no path is looked up for it. */
+  #hasTerms = false;
 
   get routes(): readonly Route[] {
     return this.#routes;
@@ -57,11 +63,17 @@ export class Router {
     for (const other of this.#routes) checkConflict(route, other);
     readPattern(route.pattern, (decoded) => addRoute(this.#tree, "", decoded, route));
     this.#routes.push(route);
+    this.#hasTerms ||= route.room !== plainTerms;
   }
 
   match(path: RoomPath): Match | undefined {
     const found = findRoute(this.#tree, "", path);
     return found && { route: found.data, params: namedParams(found.params) };
+  }
+
+  /** What holds for the room of a path, which need not have a route. */
+  termsOf(path: RoomPath): RoomTerms {
+    return this.#hasTerms ? (this.match(path)?.route.room ?? plainTerms) : plainTerms;
   }
 
   /** Whether a route bears this name. */

@@ -10,6 +10,7 @@ import type { EventProtocol } from "../wire/protocol.js";
 import { checkSchema } from "../wire/schema.js";
 import { checkOptions, type ScopeOptions } from "./options.js";
 import { originCheck } from "./origin.js";
+import { checkRoomOptions, roomTermsOf } from "./roomTerms.js";
 import type { Gate, Route } from "./router.js";
 
 /** What holds in a scope, with all defaults filled in. */
@@ -78,6 +79,7 @@ export class Scope<Prefix extends string = ""> {
   declare(pattern: string, handlerClass: HandlerClass, options: RouteOptions): void {
     checkClass(handlerClass);
     checkOptions("a route", options);
+    checkRoomOptions(options);
     if (options.params !== undefined) checkSchema(options.params, `params of "${pattern}"`);
     const { limits, origins, subprotocols, compression, badMessage, gates, ...ground } = settle(this.#ground, options);
     const { eventProtocol, policy } = ground;
@@ -86,6 +88,8 @@ export class Scope<Prefix extends string = ""> {
       pattern: this.#below(pattern),
       reader: readerFor(handlerClass, badMessage, eventProtocol),
       allowsOrigin: originCheck(origins),
+      room: roomTermsOf(options, limits.leaveGraceMs),
+      replay: options.replay ?? 0,
       eventPolicies: new Map(Object.entries(options.eventPolicies ?? {})),
       name: options.name,
       params: options.params,

@@ -10,6 +10,7 @@ import { type EventProtocol, fieldsOf, idOf, textOf } from "./protocol.js";
  */
 export const commandEvents: EventProtocol = {
   example: '{"cmd": "name", "channel"?: "/path", "param"?: …, "id"?: …}',
+  format: "json",
   decode(message) {
     const { cmd, channel, param, id } = fieldsOf(message);
     if (channel !== undefined && typeof channel !== "string") return {};

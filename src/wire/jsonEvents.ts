@@ -8,6 +8,7 @@ import { type EventProtocol, fieldsOf, idOf, textOf } from "./protocol.js";
  */
 export const jsonEvents: EventProtocol = {
   example: '{"event": "name", "data"?: …, "id"?: …}',
+  format: "json",
   decode(message) {
     const { event, data, id } = fieldsOf(message);
     return { event: textOf(event), data, id: idOf(id) };

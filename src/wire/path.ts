@@ -44,8 +44,8 @@ export function pathOfTarget(target: string, limits: PathLimits = defaultPathLim
  *
  * A name is put into NFC and loses one trailing slash; case is kept. What it returns it returns again for itself.
  *
- * @throws EnfiladeError `ERR_PATH` for a name without a leading slash, with an empty, `.` or `..` segment, with a
- * character that no room path may contain, or past a limit.
+ * @throws EnfiladeError `ERR_PATH` for a name without a leading slash, with an empty, `.` or `..` segment, with one that is
+ * a wildcard (`*`, `**`: so that no client can name a room as a pattern addresses it), with a character that no room path may contain, or past a limit.
  */
 export function roomName(name: string, limits: PathLimits = defaultPathLimits): RoomPath {
   if (typeof name !== "string") {
@@ -77,7 +77,7 @@ function checkSegments(path: string, name: string, limits: PathLimits): void {
   if (segments > limits.pathSegmentsMax) {
     throw new EnfiladeError("ERR_PATH", `a room path has at most ${limits.pathSegmentsMax} segments`);
   }
-  const [, segment] = /\/(\.{0,2})(?:\/|$)/.exec(path) ?? [];
+  const [, segment] = /\/(\.{0,2}|\*{1,2})(?:\/|$)/.exec(path) ?? [];
   if (segment === "") throw refused(name, "it has an empty segment");
   if (segment !== undefined) throw refused(name, `it has a "${segment}" segment`);
 }

@@ -10,24 +10,32 @@ export class Payload {
   deflated: Uint8Array | undefined;
   #frame: Uint8Array | undefined;
 
-  private constructor(readonly data: string | Uint8Array) {}
+  private constructor(
+    readonly kind: "json" | "text" | "binary",
+    readonly data: string | Uint8Array,
+  ) {}
 
   /** @throws EnfiladeError `ERR_VALUE` when `text` is no string. */
   static text(text: string): Payload {
     if (typeof text !== "string") {
       throw new EnfiladeError("ERR_VALUE", `sendText takes a string, got ${kindOf(text)}; sendJSON takes any value`);
     }
-    return new Payload(text);
+    return new Payload("text", text);
   }
 
   /** @throws EnfiladeError `ERR_VALUE` when JSON has no form for `value`, such as `undefined`, a BigInt or a cycle. */
   static json(value: unknown): Payload {
-    return new Payload(encodeJSON(value));
+    return new Payload("json", encodeJSON(value));
+  }
+
+  /** What is JSON already. */
+  static encodedJSON(json: string): Payload {
+    return new Payload("json", json);
   }
 
   /** @throws EnfiladeError `ERR_VALUE` when `bytes` are none. */
   static binary(bytes: Bytes): Payload {
-    return new Payload(asBytes(bytes));
+    return new Payload("binary", asBytes(bytes));
   }
 
   /** The whole frame; made at the first call, and the same object ever after. */

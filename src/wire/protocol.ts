@@ -46,14 +46,14 @@ export type OutgoingEvent =
 export interface EventProtocol {
   /** What a message looks like, told to a client whose message does not: `{"event": "name", "data"?: …}`. */
   readonly example: string;
-  /** Whether clients send events as binary messages. Default: `false`; a binary message is then none of them. */
-  readonly binary?: boolean | undefined;
+  /** What messages are: JSON, other text, or bytes. A message that is binary where events are text is none of them. */
+  readonly format: "json" | "text" | "binary";
   /**
    * What a message says. One without an event is answered with `bad_message`, and so is one for which it throws;
    * with `bad_json` when that is a `MessageError` of this code.
    */
   decode(message: Message): DecodedEvent;
-  /** A string is sent as text, bytes as binary. */
+  /** A string, or bytes where the format is binary. */
   encode(outgoing: OutgoingEvent): string | Uint8Array;
 }
 

@@ -9,6 +9,7 @@ import type { EventProtocol } from "./protocol.js";
  */
 export const spacedEvents: EventProtocol = {
   example: 'name {"some":"json"}',
+  format: "text",
   decode({ text }) {
     const space = text.indexOf(" ");
     if (space === -1) return { event: text || undefined };

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { App, type AppOptions, WebSocketHandler } from "../../src/index.js";
+import { App, type AppOptions, MemoryBackplane, WebSocketHandler } from "../../src/index.js";
 import { connect } from "../../src/testing/index.js";
 import { closes, Mailbox, start } from "../support/app.js";
 
@@ -163,14 +163,12 @@ describe("the registry", () => {
 
   it("reports what a backplane cannot send once through the app, and rejects publish()", async () => {
     const errors: Error[] = [];
-    const app = new App({
-      backplane: {
-        start: () => undefined,
-        open: () => undefined,
-        close: () => undefined,
-        publish: () => Promise.reject(new Error("engine away")),
-      },
-    });
+    class EngineAway extends MemoryBackplane {
+      override publish() {
+        return Promise.reject(new Error("engine away"));
+      }
+    }
+    const app = new App({ backplane: new EngineAway() });
     const told = new Promise<void>((resolve) => {
       app.on("error", (error) => {
         errors.push(error);

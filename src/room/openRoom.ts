@@ -1,0 +1,23 @@
+import type { RoomPath } from "../wire/path.js";
+import { Audience } from "./audience.js";
+import type { Presence } from "./presence.js";
+import type { RoomTerms } from "./terms.js";
+
+/** A room that exists: who is in it, and what is kept of it as long as somebody is. */
+export class OpenRoom extends Audience {
+  #state: Map<string, unknown> | undefined;
+
+  /** @param presence `undefined` where presence is off. */
+  constructor(
+    readonly path: RoomPath,
+    readonly terms: RoomTerms,
+    readonly presence: Presence | undefined,
+  ) {
+    super();
+  }
+
+  get state(): Map<string, unknown> {
+    this.#state ??= new Map();
+    return this.#state;
+  }
+}

@@ -1,0 +1,199 @@
+import type { Clock, Timer } from "../connection/clock.js";
+import type { Connection } from "../connection/connection.js";
+import type { RoomPath } from "../wire/path.js";
+import { Payload } from "../wire/payload.js";
+import { Audience } from "./audience.js";
+import type { PresenceTerms } from "./terms.js";
+
+/** A user in a room, however many connections that takes; an anonymous connection counts as one. */
+export interface PresentUser {
+  /** The user's, or else the connection's. */
+  readonly id: string;
+  /** What `authorize` returned. */
+  readonly user: unknown;
+  /** 0 for a user who has just left and may return. */
+  readonly connections: number;
+}
+
+/** Who is in a room. */
+export interface PresenceState {
+  readonly count: number;
+  /** Counts up with every change; 0 where presence is off. */
+  readonly version: number;
+  /** Empty where only the count is kept. */
+  readonly users: readonly PresentUser[];
+}
+
+/** From one version to the next. */
+export interface PresenceChange {
+  readonly version: number;
+  readonly count: number;
+  readonly joined: readonly PresentUser[];
+  readonly left: readonly PresentUser[];
+}
+
+interface Entry {
+  readonly id: string;
+  readonly user: unknown;
+  connections: number;
+  leaving: Timer | undefined;
+}
+
+export interface PresenceParts {
+  readonly path: RoomPath;
+  readonly terms: PresenceTerms;
+  readonly clock: Clock;
+  readonly changed: (change: PresenceChange) => void;
+  /** Takes what goes wrong where nobody waits for the answer. */
+  readonly report: (error: unknown) => void;
+}
+
+const nobody: readonly string[] = [];
+
+/** Who is in one room: changes of a tick are told together, and a leave only when its grace is over. */
+export class Presence {
+  readonly #parts: PresenceParts;
+  readonly #entries = new Map<string, Entry>();
+  readonly #watchers = new Audience();
+  /** Not told yet. */
+  readonly #joined = new Map<string, Entry>();
+  readonly #left = new Map<string, Entry>();
+  #version = 0;
+  #scheduled = false;
+
+  constructor(parts: PresenceParts) {
+    this.#parts = parts;
+  }
+
+  get state(): PresenceState {
+    const isFull = this.#parts.terms.mode === "full";
+    const users = isFull ? [...this.#entries.values()].map(presentUser) : [];
+    return { count: this.#entries.size, version: this.#version, users };
+  }
+
+  enter(connection: Connection, userId: string | undefined): void {
+    const key = keyOf(connection, userId);
+    const known = this.#entries.get(key);
+    const id = userId ?? connection.id;
+    const entry = known ?? { id, user: connection.user, connections: 0, leaving: undefined };
+    entry.connections += 1;
+    entry.leaving?.cancel();
+    entry.leaving = undefined;
+    if (known !== undefined) return;
+    this.#entries.set(key, entry);
+    // Back within the tick: nobody needs to know.
+    if (!this.#left.delete(key)) this.#joined.set(key, entry);
+    this.#tellSoon();
+  }
+
+  exit(connection: Connection, userId: string | undefined): void {
+    this.#watchers.members.delete(connection);
+    const key = keyOf(connection, userId);
+    const entry = this.#entries.get(key);
+    if (entry === undefined) return;
+    entry.connections -= 1;
+    if (entry.connections > 0) return;
+    const { leaveGraceMs } = this.#parts.terms;
+    // An anonymous connection never returns.
+    if (leaveGraceMs === 0 || userId === undefined) this.#remove(key);
+    else entry.leaving = this.#parts.clock.setTimeout(() => this.#remove(key), leaveGraceMs);
+  }
+
+  /** Sends the roster to a member, and from then on what changes. */
+  watch(connection: Connection): void {
+    // What has not been told yet is in no version: others are told first, so that the roster is of one.
+    this.#tell();
+    connection.send(this.#frame(this.#shown([...this.#entries.values()], "users")));
+    this.#watchers.members.add(connection);
+  }
+
+  unwatch(connection: Connection): void {
+    this.#watchers.members.delete(connection);
+  }
+
+  /** The room is gone, and with it whoever was about to leave. */
+  end(): void {
+    for (const [key, { leaving }] of this.#entries) {
+      leaving?.cancel();
+      this.#remove(key);
+    }
+    this.#tellReported();
+  }
+
+  #remove(key: string): void {
+    const entry = this.#entries.get(key);
+    if (entry === undefined) return;
+    this.#entries.delete(key);
+    if (!this.#joined.delete(key)) this.#left.set(key, entry);
+    this.#tellSoon();
+  }
+
+  #tellSoon(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    setImmediate(() => {
+      this.#scheduled = false;
+      this.#tellReported();
+    });
+  }
+
+  #tellReported(): void {
+    try {
+      this.#tell();
+    } catch (error) {
+      // What the route shows of a user is the application's code, and may be what JSON has no form for.
+      this.#parts.report(error);
+    }
+  }
+
+  #tell(): void {
+    if (this.#joined.size === 0 && this.#left.size === 0) return;
+    const [joined, left] = [[...this.#joined.values()], [...this.#left.values()]];
+    this.#joined.clear();
+    this.#left.clear();
+    this.#version += 1;
+    const change = { version: this.#version, count: this.#entries.size };
+    this.#parts.changed({ ...change, joined: joined.map(presentUser), left: left.map(presentUser) });
+    this.#sendToWatchers(joined, left);
+  }
+
+  #sendToWatchers(joined: readonly Entry[], left: readonly Entry[]): void {
+    if (!this.#watchers.inUse) return;
+    const ids = this.#parts.terms.mode === "full" ? { left: left.map(({ id }) => id) } : {};
+    const payload = this.#frame({ ...this.#shown(joined, "joined"), ...ids });
+    this.#watchers.send({ payload, except: nobody });
+  }
+
+  /** What clients are told of users: ids, connections, and what the route shows of each. */
+  #shown(entries: readonly Entry[], name: "users" | "joined"): object {
+    const { mode, show } = this.#parts.terms;
+    if (mode !== "full") return {};
+    const shown = entries.map(({ id, user, connections }) => ({ id, user: show?.(user), connections }));
+    return { [name]: shown };
+  }
+
+  #frame(content: object): Payload {
+    const about = { type: "presence", room: this.#parts.path, version: this.#version, count: this.#entries.size };
+    return Payload.json({ ...about, ...content });
+  }
+}
+
+/** Who is among `members`, where nobody keeps count: without a version, and without those about to return. */
+export function stateOf(members: Iterable<Connection>, userIdOf: (id: string) => string | undefined): PresenceState {
+  const entries = new Map<string, PresentUser>();
+  for (const connection of members) {
+    const userId = userIdOf(connection.id);
+    const key = keyOf(connection, userId);
+    const { id = userId ?? connection.id, user = connection.user, connections = 0 } = entries.get(key) ?? {};
+    entries.set(key, { id, user, connections: connections + 1 });
+  }
+  return { count: entries.size, version: 0, users: [...entries.values()] };
+}
+
+function keyOf(connection: Connection, userId: string | undefined): string {
+  return userId === undefined ? `connection:${connection.id}` : `user:${userId}`;
+}
+
+function presentUser({ id, user, connections }: Entry): PresentUser {
+  return { id, user, connections };
+}

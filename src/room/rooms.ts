@@ -1,0 +1,137 @@
+import type { Backplane } from "../backplane/backplane.js";
+import type { Clock } from "../connection/clock.js";
+import type { Connection } from "../connection/connection.js";
+import { EnfiladeError } from "../errors.js";
+import type { RoomPath } from "../wire/path.js";
+import type { Listener, Taker } from "./audience.js";
+import { OpenRoom } from "./openRoom.js";
+import { Presence, type PresenceChange } from "./presence.js";
+import type { RoomTerms } from "./terms.js";
+import { PathTree } from "./tree.js";
+
+/** What happens to rooms. */
+export interface RoomEvents {
+  opened(room: OpenRoom): void;
+  freed(room: OpenRoom): void;
+  presence(room: OpenRoom, change: PresenceChange): void;
+}
+
+export interface RoomsParts {
+  readonly backplane: Backplane;
+  readonly clock: Clock;
+  readonly roomsMax: number;
+  /** What holds for the room of a path. */
+  readonly termsOf: (path: RoomPath) => RoomTerms;
+  readonly events: RoomEvents;
+  readonly report: (error: unknown) => void;
+}
+
+/** The rooms that exist on this node: each from its first member or listener to its last. */
+export class Rooms implements Iterable<OpenRoom> {
+  readonly #parts: RoomsParts;
+  readonly #rooms = new Map<RoomPath, OpenRoom>();
+  readonly #tree = new PathTree<OpenRoom>();
+
+  constructor(parts: RoomsParts) {
+    this.#parts = parts;
+  }
+
+  get size(): number {
+    return this.#rooms.size;
+  }
+
+  [Symbol.iterator](): Iterator<OpenRoom> {
+    return this.#rooms.values();
+  }
+
+  get(path: RoomPath): OpenRoom | undefined {
+    return this.#rooms.get(path);
+  }
+
+  /** The room of `path` and those below it. */
+  below(path: RoomPath): OpenRoom[] {
+    return this.#tree.below(path);
+  }
+
+  /** What holds for the room of `path`, whether it exists or not. */
+  termsOf(path: RoomPath): RoomTerms {
+    return this.#rooms.get(path)?.terms ?? this.#parts.termsOf(path);
+  }
+
+  /** Whether the room of `path` exists or may still be added. */
+  hasSpace(path: RoomPath): boolean {
+    return this.#rooms.size < this.#parts.roomsMax || this.#rooms.has(path);
+  }
+
+  /** @throws EnfiladeError `ERR_ROOMS_MAX`. */
+  checkSpace(path: RoomPath): void {
+    if (this.hasSpace(path)) return;
+    throw new EnfiladeError("ERR_ROOMS_MAX", `this node has its ${this.#parts.roomsMax} rooms; none can be added`);
+  }
+
+  /** @param standIn Takes what is published as long as the connection is not ready for it. */
+  enter(path: RoomPath, connection: Connection, userId: string | undefined, standIn?: Taker): OpenRoom {
+    const room = this.#open(path, (opening) => {
+      opening.members.add(connection);
+      if (standIn !== undefined) opening.replace(connection, standIn);
+    });
+    room.presence?.enter(connection, userId);
+    return room;
+  }
+
+  leave(path: RoomPath, connection: Connection, userId: string | undefined): void {
+    const room = this.#rooms.get(path);
+    if (room === undefined) return;
+    room.members.delete(connection);
+    room.replace(connection, undefined);
+    room.presence?.exit(connection, userId);
+    this.#freeUnused(room);
+  }
+
+  /** @throws EnfiladeError `ERR_ROOMS_MAX`. */
+  listen(path: RoomPath, listener: Listener): void {
+    this.checkSpace(path);
+    this.#open(path, (room) => room.listen(listener));
+  }
+
+  unlisten(path: RoomPath, listener: Listener): void {
+    const room = this.#rooms.get(path);
+    if (room === undefined) return;
+    room.unlisten(listener);
+    this.#freeUnused(room);
+  }
+
+  /** The room of a path, opened if need be, with whom it is opened for in it before anybody is told. */
+  #open(path: RoomPath, enter: (room: OpenRoom) => void): OpenRoom {
+    const known = this.#rooms.get(path);
+    const room = known ?? this.#make(path);
+    enter(room);
+    if (known !== undefined) return room;
+    this.#rooms.set(path, room);
+    this.#tree.set(path, room);
+    this.#parts.backplane.open(path);
+    this.#parts.events.opened(room);
+    return room;
+  }
+
+  #make(path: RoomPath): OpenRoom {
+    const { clock, events, report } = this.#parts;
+    const terms = this.#parts.termsOf(path);
+    if (terms.presence.mode === "off") return new OpenRoom(path, terms, undefined);
+    const presence: Presence = new Presence({
+      ...{ path, clock, report, terms: terms.presence },
+      changed: (change) => events.presence(room, change),
+    });
+    const room = new OpenRoom(path, terms, presence);
+    return room;
+  }
+
+  #freeUnused(room: OpenRoom): void {
+    if (room.inUse) return;
+    this.#rooms.delete(room.path);
+    this.#tree.delete(room.path);
+    this.#parts.backplane.close(room.path);
+    room.presence?.end();
+    this.#parts.events.freed(room);
+  }
+}

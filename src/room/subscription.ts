@@ -1,0 +1,125 @@
+import type { Delivery, Kept, KeptQuery } from "../backplane/backplane.js";
+import { Handover } from "./handover.js";
+import { type Publication, publicationOf } from "./publication.js";
+
+export interface SubscriptionParts {
+  /** What is read of history before the first live publication; nothing if `undefined`. */
+  readonly archive: KeptQuery | undefined;
+  readonly read: (query: KeptQuery) => Promise<Kept>;
+  /** Publications that may wait for the loop. */
+  readonly messagesMax: number;
+  /** Called once, when it is over. */
+  readonly ended: () => void;
+}
+
+interface Waiting {
+  readonly resolve: (result: IteratorResult<Publication, undefined>) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/**
+ * What is published to a room, as server code reads it: `for await (const publication of room.subscribe())`.
+ *
+ * It hears from the call of `subscribe` on. A loop that is too slow loses the oldest publications past
+ * `subscriberMessagesMax`, and is told how many by the `missed` of the next; it holds up nobody.
+ */
+export class Subscription implements AsyncIterableIterator<Publication> {
+  readonly #parts: SubscriptionParts;
+  readonly #waiting: Delivery[] = [];
+  readonly #takers: Waiting[] = [];
+  #handover: Handover | undefined;
+  #waitingMax: number;
+  #missed = 0;
+  #over = false;
+  #failure: { readonly error: unknown } | undefined;
+
+  constructor(parts: SubscriptionParts) {
+    this.#parts = parts;
+    const { archive, read, messagesMax } = parts;
+    this.#waitingMax = messagesMax;
+    if (archive === undefined) return;
+    // As much of the past may wait as was asked for.
+    this.#waitingMax = Number.POSITIVE_INFINITY;
+    this.#handover = new Handover({
+      ...{ read, messagesMax },
+      deliver: (delivery) => this.#push(delivery),
+      live: () => {
+        this.#handover = undefined;
+        this.#waitingMax = Math.max(messagesMax, this.#waiting.length);
+      },
+    });
+  }
+
+  /** @internal Reads the archive; to be called when what is published is heard already. */
+  start(): void {
+    const { archive } = this.#parts;
+    if (archive !== undefined) this.#handover?.run(archive).catch((error) => this.#fail(error));
+  }
+
+  /** @internal */
+  take(delivery: Delivery): void {
+    if (this.#handover === undefined) this.#push(delivery);
+    else this.#handover.take(delivery);
+  }
+
+  /** The next publication. @throws what reading the history threw (as a rejection), once. */
+  next(): Promise<IteratorResult<Publication, undefined>> {
+    const delivery = this.#waiting.shift();
+    if (delivery !== undefined) return Promise.resolve({ done: false, value: this.#told(delivery) });
+    if (this.#failure !== undefined) {
+      const { error } = this.#failure;
+      this.#failure = undefined;
+      return Promise.reject(error);
+    }
+    if (this.#over) return Promise.resolve({ done: true, value: undefined });
+    return new Promise((resolve, reject) => {
+      this.#takers.push({ resolve, reject });
+    });
+  }
+
+  /** Ends it; what leaving the loop calls. */
+  return(): Promise<IteratorResult<Publication, undefined>> {
+    this.#waiting.length = 0;
+    this.end();
+    return Promise.resolve({ done: true, value: undefined });
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  /** Ends it: nothing more is heard. The loop is over when it has what waits. */
+  end(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#parts.ended();
+    for (const { resolve } of this.#takers.splice(0)) resolve({ done: true, value: undefined });
+  }
+
+  #push(delivery: Delivery): void {
+    if (this.#over) return;
+    const taker = this.#takers.shift();
+    if (taker !== undefined) {
+      taker.resolve({ done: false, value: this.#told(delivery) });
+      return;
+    }
+    this.#waiting.push(delivery);
+    if (this.#waiting.length <= this.#waitingMax) return;
+    this.#waiting.shift();
+    this.#missed += 1;
+  }
+
+  #told(delivery: Delivery): Publication {
+    const missed = this.#missed;
+    this.#missed = 0;
+    return publicationOf(delivery, missed);
+  }
+
+  #fail(error: unknown): void {
+    if (this.#over) return;
+    const taker = this.#takers.shift();
+    if (taker === undefined) this.#failure = { error };
+    else taker.reject(error);
+    this.end();
+  }
+}

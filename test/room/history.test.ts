@@ -1,0 +1,318 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import {
+  App,
+  type AppOptions,
+  type Kept,
+  type KeptQuery,
+  MemoryBackplane,
+  type Publication,
+  type RoomPath,
+  type RouteOptions,
+  WebSocketHandler,
+} from "../../src/index.js";
+import { connect, ManualClock } from "../../src/testing/index.js";
+import { Mailbox, start } from "../support/app.js";
+
+class Member extends WebSocketHandler {
+  onMessage(text: string) {
+    this.sendTextToThisRoom(text);
+  }
+}
+
+function appWith(route: RouteOptions, options: AppOptions = {}): App {
+  return new App(options).route("/rooms/:name", Member, route);
+}
+
+const texts = (publications: readonly Publication[]) => publications.map(({ text }) => text);
+const offsets = (publications: readonly Publication[]) => publications.map(({ position }) => position?.offset);
+
+describe("history", () => {
+  it("numbers what is published, and gives it back by count, by position and in reverse", async () => {
+    const { registry } = appWith({ history: { size: 100 } });
+    const room = registry.room("/rooms/a");
+    expect(await room.publish({ n: 1 })).toEqual({ epoch: expect.stringMatching(/^[\w-]+$/), offset: 1 });
+    registry.sendTextToRoom("/rooms/a", "two");
+    room.sendBinary(new Uint8Array([3]));
+    const all = await room.history();
+    const epoch = all[0]?.position?.epoch ?? "";
+    expect(all).toEqual([
+      { position: { epoch, offset: 1 }, data: { n: 1 } },
+      { position: { epoch, offset: 2 }, text: "two" },
+      { position: { epoch, offset: 3 }, bytes: new Uint8Array([3]) },
+    ]);
+    expect(offsets(await room.history({ limit: 2 }))).toEqual([2, 3]);
+    expect(offsets(await room.history({ since: { epoch, offset: 1 } }))).toEqual([2, 3]);
+    expect(offsets(await room.history({ since: { epoch, offset: 0 }, limit: 2 }))).toEqual([1, 2]);
+    expect(offsets(await room.history({ reverse: true }))).toEqual([3, 2, 1]);
+    expect(offsets(await room.history({ since: { epoch, offset: 3 } }))).toEqual([]);
+    expect(offsets(await room.history({ since: { epoch, offset: 99 } }))).toEqual([1, 2, 3]);
+    expect(offsets(await room.history({ since: { epoch: "another", offset: 3 } }))).toEqual([1, 2, 3]);
+    expect(await registry.room("/rooms/b").history()).toEqual([]);
+  });
+
+  it("is bounded by count, by bytes and by age, and a gap in the offsets tells", async () => {
+    const clock = new ManualClock();
+    const app = appWith({ history: { size: 3, seconds: 60 } }, { clock });
+    const room = app.registry.room("/rooms/a");
+    for (const text of ["1", "2", "3", "4"]) app.registry.sendTextToRoom("/rooms/a", text);
+    expect(offsets(await room.history())).toEqual([2, 3, 4]);
+    clock.advance(30_000);
+    app.registry.sendTextToRoom("/rooms/a", "5");
+    clock.advance(30_000);
+    expect(offsets(await room.history())).toEqual([5]);
+    expect(app.status()).toMatchObject({ historyRooms: 1, historyEvictions: 0 });
+    clock.advance(30_000);
+    expect(app.status()).toMatchObject({ historyRooms: 0, historyBytes: 0 });
+    expect(await room.history()).toEqual([]);
+
+    const small = appWith({ history: { size: 100, bytesMax: 2_000 } }).registry;
+    for (let n = 0; n < 20; n += 1) small.sendTextToRoom("/rooms/a", "x".repeat(98));
+    // Each is accounted with 2 * (2 + 98) + 256 bytes.
+    expect(offsets(await small.room("/rooms/a").history())).toEqual([17, 18, 19, 20]);
+  });
+
+  it("lets the rooms quiet for longest go first past historyBytesMax, and tells that it did", async () => {
+    const app = appWith({ history: { size: 100 } }, { limits: { historyBytesMax: 4_560 } });
+    const { registry } = app;
+    for (const name of ["a", "b", "c"]) {
+      for (let n = 0; n < 4; n += 1) registry.sendTextToRoom(`/rooms/${name}`, "x".repeat(98));
+    }
+    const [before] = await registry.room("/rooms/b").history();
+    expect(await registry.room("/rooms/a").history()).toEqual([]);
+    expect(offsets(await registry.room("/rooms/b").history())).toEqual([1, 2, 3, 4]);
+    expect(app.status()).toMatchObject({ historyRooms: 2, historyBytes: 8 * 456, historyEvictions: 1 });
+    registry.sendTextToRoom("/rooms/c", "x".repeat(2_000));
+    expect(await registry.room("/rooms/b").history()).toEqual([]);
+    const position = await registry.room("/rooms/b").publish("again");
+    expect(position?.offset).toBe(1);
+    expect(position?.epoch).not.toBe(before?.position?.epoch);
+    // One that alone is too large for all of it is delivered, counted, and not kept.
+    const listener = registry.room("/rooms/d").subscribe();
+    registry.sendTextToRoom("/rooms/d", "x".repeat(3_000));
+    expect((await listener.next()).value?.position?.offset).toBe(1);
+    expect(await registry.room("/rooms/d").history()).toEqual([]);
+  });
+
+  it("keeps its numbering as long as somebody is there, also when all of it has expired", async () => {
+    const clock = new ManualClock();
+    const app = appWith({ history: { size: 10, seconds: 1 } }, { clock });
+    const client = await connect(app, "/rooms/a");
+    client.sendText("one");
+    expect(await client.readText()).toBe("one");
+    clock.advance(2_000);
+    const room = app.registry.room("/rooms/a");
+    expect(await room.history()).toEqual([]);
+    expect((await room.publish("two"))?.offset).toBe(2);
+    await app.close();
+  });
+
+  it("is a clear error where none is kept, and for what is no position", async () => {
+    const { registry } = appWith({});
+    const room = registry.room("/rooms/a");
+    expect(await room.publish("x")).toBeUndefined();
+    await expect(room.history()).rejects.toMatchObject({ code: "ERR_HISTORY" });
+    expect(() => room.subscribe({ replay: 1 })).toThrow(expect.objectContaining({ code: "ERR_HISTORY" }));
+    const kept = appWith({ history: { size: 1 } }).registry.room("/rooms/a");
+    for (const since of [{}, "3", { epoch: "a", offset: -1 }, { epoch: "a", offset: 0.5 }, { epoch: 1, offset: 1 }]) {
+      await expect(kept.history({ since } as never)).rejects.toMatchObject({ code: "ERR_OPTION" });
+    }
+    await expect(kept.history({ limit: -1 })).rejects.toMatchObject({ code: "ERR_OPTION" });
+  });
+
+  it("is refused at registration when an option is wrong", () => {
+    const wrong: object[] = [
+      ...[{ history: { size: 0 } }, { history: { size: 1, seconds: 0 } }, { history: 5 }, { history: { count: 5 } }],
+      ...[{ replay: 1 }, { replay: 11, history: { size: 10 } }, { replay: -1 }, { presence: "all" }, { showUser: 1 }],
+      { history: { size: 1, bytesMax: Number.NaN } },
+    ];
+    for (const options of wrong) {
+      expect(() => appWith(options)).toThrow(expect.objectContaining({ code: "ERR_OPTION" }));
+    }
+  });
+});
+
+describe("a plain client of a route with replay", () => {
+  it("gets the last publications, then its own, then what is live", async () => {
+    class Chat extends WebSocketHandler {
+      override onConnect() {
+        this.sendTextToThisRoom("joined");
+      }
+      onMessage(text: string) {
+        this.sendTextToThisRoom(text);
+      }
+    }
+    const app = new App().route("/chat/:room", Chat, { history: { size: 100 }, replay: 10 });
+    const { open } = await start(app);
+    for (let n = 1; n <= 15; n += 1) app.registry.sendTextToRoom("/chat/a", `old ${n}`);
+    const client = await open("/chat/a");
+    client.sendText("live");
+    const heard: string[] = [];
+    while (heard.length < 12) heard.push(await client.readText());
+    expect(heard).toEqual([...Array.from({ length: 10 }, (_, n) => `old ${n + 6}`), "joined", "live"]);
+  });
+
+  it("hears no gap and nothing twice, whatever is published while its history is read, in 1,000 random schedules", async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.scheduler(),
+        fc.integer({ min: 0, max: 30 }),
+        fc.integer({ min: 1, max: 40 }),
+        fc.integer({ min: 1, max: 3 }),
+        fc.integer({ min: 20, max: 60 }),
+        async (scheduler, before, during, publishers, waitingMax) => {
+          const backplane = new SlowBackplane((name, read) => scheduler.schedule(Promise.resolve(), name).then(read));
+          const limits = { subscriberMessagesMax: waitingMax };
+          const app = appWith({ history: { size: 100 }, replay: 10 }, { backplane, limits });
+          const room = app.registry.room("/rooms/a");
+          let published = 0;
+          const publish = () => {
+            published += 1;
+            room.sendText(String(published));
+          };
+          for (let n = 0; n < before; n += 1) publish();
+          const subscription = room.subscribe({ replay: 10 });
+          const client = connect(app, "/rooms/a");
+          const writing = Array.from({ length: publishers }, async (_, publisher) => {
+            for (let n = 0; n < during; n += 1) {
+              await scheduler.schedule(Promise.resolve(), `publisher ${publisher}`);
+              publish();
+            }
+          });
+          await scheduler.waitFor(Promise.all([client, ...writing]));
+          await scheduler.waitIdle();
+          const heard: number[] = [];
+          const last = before + during * publishers;
+          while (heard.at(-1) !== last) heard.push(Number(await (await client).readText()));
+          expect(heard).toEqual(upTo(last, heard[0] ?? 0));
+          expect(heard[0]).toBeGreaterThanOrEqual(Math.max(1, before - 9));
+          const subscribed: number[] = [];
+          for await (const { text, missed = 0 } of subscription) {
+            const number = Number(text);
+            expect(number - missed - 1).toBe(subscribed.at(-1) ?? number - missed - 1);
+            expect(number - missed).toBeGreaterThanOrEqual(1);
+            subscribed.push(number);
+            if (number === last) break;
+          }
+          await app.close({ timeoutMs: 100 });
+        },
+      ),
+      { numRuns: 1_000 },
+    );
+  }, 120_000);
+
+  it("is closed with 1011 when its history cannot be read, and nobody else is", async () => {
+    class Broken extends MemoryBackplane {
+      override since(): Promise<Kept> {
+        return Promise.reject(new Error("history is away"));
+      }
+    }
+    const app = appWith({ history: { size: 100 }, replay: 10 }, { backplane: new Broken() });
+    const { open, errors } = await start(app);
+    const client = await open("/rooms/a");
+    expect(await client.closed).toMatchObject({ code: 1011, reason: "internal error" });
+    expect(errors.map(({ message }) => message)).toEqual(["history is away"]);
+  });
+});
+
+/** Reads history when it is let to. */
+class SlowBackplane extends MemoryBackplane {
+  readonly #delay: (name: string, read: () => Promise<Kept>) => Promise<Kept>;
+
+  constructor(delay: (name: string, read: () => Promise<Kept>) => Promise<Kept>) {
+    super();
+    this.#delay = delay;
+  }
+
+  override async since(path: RoomPath, query: KeptQuery): Promise<Kept> {
+    // Read at one moment, answered at another: as over a network.
+    const kept = await this.#delay("read", () => super.since(path, query));
+    return this.#delay("answer", () => Promise.resolve(kept));
+  }
+}
+
+function upTo(last: number, first: number): number[] {
+  return Array.from({ length: last - first + 1 }, (_, n) => first + n);
+}
+
+describe("room.subscribe()", () => {
+  it("listens as a member does: what is kept first, then what is published, several at once", async () => {
+    const app = appWith({ history: { size: 10 } });
+    const room = app.registry.room("/rooms/a");
+    room.sendText("1");
+    room.sendText("2");
+    const [all, live] = [room.subscribe({ replay: 1 }), room.subscribe()];
+    room.sendText("3");
+    expect(texts([(await all.next()).value, (await all.next()).value].flatMap((one) => one ?? []))).toEqual(["2", "3"]);
+    expect((await live.next()).value?.text).toBe("3");
+    expect(app.status().rooms).toBe(1);
+    await all.return();
+    await live.return();
+    expect(app.status().rooms).toBe(0);
+  });
+
+  it("ends when its loop is left, by signal, when the room is closed, and when the app is", async () => {
+    const app = appWith({});
+    const room = app.registry.room("/rooms/a");
+    const controller = new AbortController();
+    const heard = new Mailbox<string>();
+    const loops = [
+      (async () => {
+        for await (const { text } of room.subscribe()) {
+          heard.put(`left after ${text}`);
+          break;
+        }
+      })(),
+      (async () => {
+        for await (const { text } of room.subscribe({ signal: controller.signal })) heard.put(`by signal ${text}`);
+      })(),
+      (async () => {
+        for await (const { text } of room.subscribe()) heard.put(`by room ${text}`);
+      })(),
+      (async () => {
+        for await (const { text } of app.registry.room("/rooms/b").subscribe()) heard.put(`by app ${text}`);
+      })(),
+    ] as const;
+    room.sendText("1");
+    await loops[0];
+    controller.abort();
+    await loops[1];
+    room.sendText("2");
+    room.close();
+    await loops[2];
+    expect(app.status().rooms).toBe(1);
+    await app.close();
+    await loops[3];
+    expect(heard.all.toSorted()).toEqual(["by room 1", "by room 2", "by signal 1", "left after 1"]);
+    expect(app.status().rooms).toBe(0);
+    const aborted = room.subscribe({ signal: AbortSignal.abort() });
+    expect(await aborted.next()).toEqual({ done: true, value: undefined });
+  });
+
+  it("stalls nobody when it is not read: the oldest go, and the next one tells how many", async () => {
+    const app = appWith({}, { limits: { subscriberMessagesMax: 10 } });
+    const client = await connect(app, "/rooms/a");
+    const stalled = app.registry.room("/rooms/a").subscribe();
+    for (let n = 1; n <= 1_000; n += 1) app.registry.sendTextToRoom("/rooms/a", String(n));
+    for (let n = 1; n <= 1_000; n += 1) expect(await client.readText()).toBe(String(n));
+    expect((await stalled.next()).value).toEqual({ text: "991", missed: 990 });
+    expect((await stalled.next()).value).toEqual({ text: "992" });
+    await app.close();
+  });
+
+  it("gets as much of the past as it asks for, whatever may wait of what is live", async () => {
+    const room = appWith({ history: { size: 100 } }, { limits: { subscriberMessagesMax: 10 } }).registry.room(
+      "/rooms/a",
+    );
+    for (let n = 1; n <= 100; n += 1) room.sendText(String(n));
+    const subscription = room.subscribe({ replay: 100 });
+    for (let n = 1; n <= 100; n += 1) expect((await subscription.next()).value).toMatchObject({ text: String(n) });
+    await subscription.return();
+  });
+
+  it("is refused past roomsMax, like any other room", () => {
+    const { registry } = appWith({}, { limits: { roomsMax: 1 } });
+    registry.room("/rooms/a").subscribe();
+    expect(() => registry.room("/rooms/b").subscribe()).toThrow(expect.objectContaining({ code: "ERR_ROOMS_MAX" }));
+  });
+});
