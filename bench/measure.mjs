@@ -1,10 +1,13 @@
 // One run: a fresh server, one load, and what came of it.
+import { join } from "node:path";
 import { generate } from "./generator.mjs";
+import { cores, pinned } from "./machine.mjs";
 import { uws } from "./peers.mjs";
+import { resultOf } from "./program.mjs";
 import { Server } from "./server.mjs";
 
 /**
- * @typedef {object} Run
+ * @typedef {object} Run What there is of it depends on the work.
  * @property {number} perSecond deliveries
  * @property {number} cpuUs of the server for a delivery, all its threads
  * @property {number} [p50Us] of a message, until all have it; with a rate, of a delivery. None when none was complete.
@@ -13,6 +16,9 @@ import { Server } from "./server.mjs";
  * @property {number} connectsPerSecond
  * @property {number} [kibEach] with `idle`
  * @property {Record<string, unknown>} raw what the generator said
+ * @property {number} [residentBytesEach] of a room; like the next ones, from a program that measures itself
+ * @property {number} [heapBytesEach]
+ * @property {number} [sendUs]
  */
 
 /** Beyond the measured time: connecting, draining, and a machine that is busy with something else. */
@@ -22,11 +28,11 @@ const graceMs = 60_000;
  * @param {string} program the generator
  * @param {import("./works.mjs").Work} work
  * @param {import("./peers.mjs").Peer} peer
- * @param {import("./works.mjs").Load} load
  * @param {{ warmMs: number, measureMs: number }} times
  * @returns {Promise<Run>}
  */
-export async function measure(program, work, peer, load, times) {
+export async function measure(program, work, peer, times) {
+  const { load } = work;
   const deflate = work.deflate === true && peer.deflate;
   const server = await Server.start(peer, { serve: work.serve, burst: load.burst ?? 1, deflate, uws });
   try {
@@ -45,6 +51,19 @@ export async function measure(program, work, peer, load, times) {
   } finally {
     await server.stop();
   }
+}
+
+/**
+ * One run of a work that has a program of its own, in the place of the server.
+ *
+ * @returns {Promise<import("./report.mjs").Outcome>}
+ */
+export async function measureInside({ inside, load }, times) {
+  const settings = JSON.stringify({ ...times, ...load });
+  const node = [process.execPath, "--expose-gc", join(import.meta.dirname, "inside", inside), settings];
+  const maxMs = times.warmMs + times.measureMs + graceMs;
+  const { load: run, base } = await resultOf(pinned(cores?.server, node), () => undefined, maxMs);
+  return { load: run, base };
 }
 
 /** @returns {Promise<Run>} */

@@ -43,6 +43,7 @@ export const subject = "enfilade";
 
 /** @param {import("./works.mjs").Work} work @param {boolean} few Only the two that targets need. */
 export function peersOf(work, few) {
+  if (work.alone) return peers.filter(({ name }) => name === subject);
   const some = few ? peers.filter(({ name }) => name === subject || name === reference) : peers;
   return some.filter((peer) => work.deflate || !peer.onlyDeflate);
 }

@@ -14,13 +14,13 @@ const busyShare = 0.95;
 export function workReport({ work, rounds }) {
   const head = [
     "",
-    ...work.figures.flatMap((figure) => [figure.name, ratioTitle(work, figure)]),
+    ...work.figures.flatMap((figure) => [figure.name, ...(figure.against ? [ratioTitle(work, figure)] : [])]),
     ...details(work).map(([name]) => name),
   ];
   const rows = [...rounds].map(([name, outcomes]) => {
     const figures = work.figures.flatMap((figure) => [
       number(spread(outcomes.map((outcome) => outcome.load && figure.of(outcome.load)))?.median),
-      withSpread(ratioOf({ work, rounds }, figure, name)),
+      ...(figure.against ? [withSpread(ratioOf({ work, rounds }, figure, name))] : []),
     ]);
     return [name, ...figures, ...details(work).map(([, of]) => of(outcomes))];
   });
@@ -89,7 +89,7 @@ function verdict({ atLeast, atMost }, ratio) {
 
 /** Columns that are no ratios: latencies, how idle the generator was, and what became of a client that stalled. */
 function details(work) {
-  if (work.load.idle) return [];
+  if (work.load.idle || work.inside) return [];
   const of = (pick) => (outcomes) => spread(outcomes.map((one) => one.load && pick(one.load)))?.median;
   const idle = (outcomes) => {
     const share = of((run) => run.idleShare)(outcomes);

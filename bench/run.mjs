@@ -5,7 +5,7 @@
  */
 import { writeFileSync } from "node:fs";
 import { facts } from "./machine.mjs";
-import { measure } from "./measure.mjs";
+import { measure, measureInside } from "./measure.mjs";
 import { readOptions } from "./options.mjs";
 import { peersOf } from "./peers.mjs";
 import { buildLibrary, compileGenerator, installPeers } from "./prepare.mjs";
@@ -47,12 +47,18 @@ async function resultOf(work) {
 
 async function outcomeOf(work, peer) {
   try {
-    const load = await measure(generator, work, peer, work.load, options.times);
+    if (work.inside !== undefined) return await measureInside(work, options.times);
+    const load = await measure(generator, work, peer, options.times);
     if (work.base === undefined) return { load };
-    return { load, base: await measure(generator, work, peer, { ...work.load, ...work.base.load }, options.times) };
+    return { load, base: await measure(generator, baseOf(work), peer, options.times) };
   } catch (error) {
     return { failed: error.message };
   }
+}
+
+/** The work as it is in the run that it is compared with. */
+function baseOf({ base, ...work }) {
+  return { ...work, serve: base.serve ?? work.serve, load: { ...work.load, ...base.load } };
 }
 
 function failed({ rounds }) {

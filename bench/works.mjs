@@ -1,23 +1,25 @@
 /**
  * What is measured: one entry each, with what the server does, what the generator does, and which figures are looked at.
  *
- * @typedef {Partial<Record<"rooms" | "members" | "flight" | "random" | "bytes" | "burst" | "json" | "drivers" | "rate" | "stall" | "idle" | "measureMs", number>>} Load
- *   Settings of the generator; see `want` in generator.c.
+ * @typedef {Partial<Record<"rooms" | "members" | "flight" | "random" | "bytes" | "burst" | "json" | "drivers" | "rate" | "stall" | "idle" | "measureMs" | "roomsEach", number> & Record<"prefix" | "suffix", string>>} Load
+ *   Settings of the generator, see `want` in generator.c, or of the program `inside`.
  *
  * @typedef {object} Figure
  * @property {string} name
  * @property {(run: import("./measure.mjs").Run) => number} of
- * @property {"ws" | "base"} against What it is a ratio to: naive ws in this work, or the same peer under `base`.
+ * @property {"ws" | "base"} [against] What it is a ratio to: naive ws in this work, or the same peer under `base`.
  * @property {{ least: number, aim: number }} [atLeast] For Enfilade.
  * @property {{ most: number, aim: number }} [atMost] For Enfilade.
  *
  * @typedef {object} Work
  * @property {string} name
  * @property {string} what
- * @property {import("./peers/contract.mjs").Serve} serve
+ * @property {import("./peers/contract.mjs").Serve} [serve]
+ * @property {string} [inside] In place of server and generator: a program in inside/ that measures in its own process, `base` too.
+ * @property {boolean} [alone] Only Enfilade takes part: it is compared with itself, or with nothing.
  * @property {Load} load
  * @property {Load} [quick] What changes with --quick.
- * @property {{ name: string, load: Load }} [base] What changes in the run that this one is compared with, for every peer.
+ * @property {{ name: string, serve?: import("./peers/contract.mjs").Serve, load?: Load }} [base] What changes in the run that this one is compared with, for every peer.
  * @property {boolean} [deflate]
  * @property {Figure[]} figures
  * @property {string} [note]
@@ -75,6 +77,16 @@ export const works = [
     figures: [deliveries, { ...cpuOverBase, atMost: { most: 1.8, aim: 1.5 } }],
   },
   {
+    name: "history",
+    what: "as fanout-16, with the last 100 messages of the room kept; and without",
+    serve: "history",
+    alone: true,
+    load: { ...fanout, flight: 16 },
+    base: { name: "without", serve: "room" },
+    quick: { members: 300 },
+    figures: [{ ...deliveries, against: "base", atLeast: { least: 0.85, aim: 0.85 } }, cpuOverBase],
+  },
+  {
     name: "rooms-10",
     what: "1,000 rooms of 10; a random member of a random room sends 64 bytes to its room, 16 in flight over all",
     serve: "room",
@@ -105,6 +117,18 @@ export const works = [
     figures: throughput(2, 3),
   },
   {
+    name: "events",
+    what: "as echo-json-16, as events through an EventHandler; and the same frames through plain onJSON",
+    serve: "events",
+    alone: true,
+    load: { ...echo, flight: 16, prefix: '{"event":"m","data":', suffix: "}" },
+    base: { name: "onJSON", serve: "echoJSON" },
+    figures: [
+      { ...deliveries, name: "events/s", against: "base", atLeast: { least: 0.8, aim: 0.8 } },
+      { ...cpuOverBase, name: "CPU µs/event" },
+    ],
+  },
+  {
     name: "large",
     what: "16 KiB to a room of 500; the next one when all have it",
     serve: "room",
@@ -132,6 +156,28 @@ export const works = [
       { name: "connections/s", of: (run) => run.connectsPerSecond, against: "ws", atLeast: { least: 0.85, aim: 1.0 } },
     ],
     note: "Resident memory of the server process after a collection; what the kernel holds for the sockets is not in it.",
+  },
+  {
+    name: "rooms-100000",
+    what: "100,000 rooms of one member: 1,000 connections in memory, each in its home and in 99 that it joins",
+    inside: "rooms.mjs",
+    alone: true,
+    load: { rooms: 100_000, roomsEach: 100 },
+    figures: [
+      { name: "resident bytes per room", of: (run) => run.residentBytesEach },
+      { name: "heap bytes per room", of: (run) => run.heapBytesEach },
+    ],
+    note: "Growth after a collection while the rooms are joined, their names and the memberships included; connections and homes are there before.",
+  },
+  {
+    name: "tree",
+    what: "a send to the 10 rooms of /org/7/**, a member in each, among 100,000 rooms; and where there are no others",
+    inside: "tree.mjs",
+    alone: true,
+    load: { rooms: 100_000, roomsEach: 100 },
+    base: { name: "alone" },
+    figures: [{ name: "µs per send", of: (run) => run.sendUs, against: "base", atMost: { most: 1.3, aim: 1.3 } }],
+    note: "The call of sendJSONToRoom alone, in one process with both apps, turn by turn; the median of the turns.",
   },
   {
     name: "stalled",

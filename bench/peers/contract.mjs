@@ -4,10 +4,11 @@
  * A program is started with one argument, its order as JSON. It listens on a free port of 127.0.0.1, says which by
  * {@link listening}, and answers `memory` with its resident memory after a collection.
  */
-import { readFileSync } from "node:fs";
+import { memoryKiB } from "../memory.mjs";
 
 /**
- * @typedef {"room" | "burst" | "echo" | "echoJSON" | "mixed"} Serve What a message makes the server do.
+ * @typedef {"room" | "burst" | "echo" | "echoJSON" | "mixed"} PlainServe What a message makes the server do.
+ * @typedef {PlainServe | "events" | "history"} Serve The last two are ways of Enfilade, without a peer.
  * @typedef {false | "default" | "noTakeover"} Deflate permessage-deflate: off, with default parameters, or with `server_no_context_takeover`.
  * @typedef {{ serve: Serve, burst: number, deflate: Deflate, uws: string | undefined }} Order `burst`: messages that one trigger stands for.
  * @typedef {{ reply: (text: string) => void, toRoom: (text: string) => void }} Sender One client, and its room.
@@ -30,7 +31,7 @@ export function listening(port) {
 /**
  * What a text does to a server without a framework's own idea of it. In `room` the text goes on as it came.
  *
- * @type {Record<Serve, (text: string, sender: Sender) => void>}
+ * @type {Record<PlainServe, (text: string, sender: Sender) => void>}
  */
 const readers = {
   room: (text, { toRoom }) => toRoom(text),
@@ -87,16 +88,7 @@ export class Rooms {
   }
 }
 
-/** Resident memory in KiB, after what can be collected was. */
-async function residentKiB() {
-  for (let i = 0; i < 3; i++) {
-    globalThis.gc?.();
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-  return Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync("/proc/self/status", "utf8"))?.[1]);
-}
-
 process.on("message", async (message) => {
-  if (message === "memory") process.send?.({ residentKiB: await residentKiB() });
+  if (message === "memory") process.send?.(await memoryKiB());
 });
 process.on("disconnect", () => process.exit());

@@ -1,5 +1,5 @@
 // Enfilade with default options, all of the way: a handler class, a route, and its own sends.
-import { App, WebSocketHandler } from "../../dist/index.js";
+import { App, EventHandler, WebSocketHandler } from "../../dist/index.js";
 import { burst, listening, marked, order } from "./contract.mjs";
 
 class Room extends WebSocketHandler {
@@ -34,9 +34,21 @@ class Mixed extends WebSocketHandler {
   }
 }
 
-const handlers = { room: Room, burst: Burst, echo: Echo, echoJSON: EchoJSON, mixed: Mixed };
-// Compression is the one option that is not the default, where a work is about it.
+class Events extends EventHandler {
+  static events = { m: "onM" };
+
+  onM(data) {
+    this.emit("m", data);
+  }
+}
+
+const handlers = {
+  ...{ room: Room, burst: Burst, echo: Echo, echoJSON: EchoJSON, mixed: Mixed },
+  ...{ events: Events, history: Room },
+};
+// The options that are not the default, each where a work is about it.
+const options = order.serve === "history" ? { history: { size: 100 } } : {};
 const app = new App(order.deflate ? { compression: true } : {});
-app.route("/r/:room", handlers[order.serve]);
+app.route("/r/:room", handlers[order.serve], options);
 const { port } = await app.listen(0, "127.0.0.1");
 listening(port);
