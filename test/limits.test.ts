@@ -52,6 +52,7 @@ describe("limits", () => {
       leaveGraceMs: 5_000,
       historyBytesMax: 67_108_864,
       subscriberMessagesMax: 1_000,
+      recoverMessagesMax: 1_000,
     });
   });
 

@@ -102,6 +102,7 @@ await app.close();`;
     const { stdout } = await run("npm", ["pack", "--ignore-scripts", "--dry-run", "--json"], { cwd: root });
     const [{ files }] = JSON.parse(stdout);
     const folders = new Set(files.map(({ path }: { path: string }) => path.split("/")[0]));
-    expect([...folders].sort()).toEqual(["CHANGELOG.md", "LICENSE", "README.md", "dist", "package.json", "src"]);
+    const documents = ["CHANGELOG.md", "LICENSE", "PROTOCOL.md", "README.md"];
+    expect([...folders].sort()).toEqual([...documents, "dist", "package.json", "src"]);
   });
 });

@@ -3,7 +3,9 @@ import type { Metrics } from "../metrics.js";
 import { ABNORMAL, CloseCode, checkedReason } from "../wire/closeCodes.js";
 import type { Message } from "../wire/message.js";
 import { type Bytes, Payload } from "../wire/payload.js";
+import type { OutgoingEvent } from "../wire/protocol.js";
 import type { Schema } from "../wire/schema.js";
+import { controlFrame, messageFrame, v1 } from "../wire/v1.js";
 import type { Clock, Timer } from "./clock.js";
 import { deflatedFrame } from "./deflate.js";
 import type { Heartbeat, Heartbeats } from "./heartbeat.js";
@@ -34,6 +36,14 @@ export interface ConnectionParts {
   readonly transport: Transport;
 }
 
+/** What a subprotocol adds to a connection, between its messages and its handler. */
+export interface Dialect {
+  /** The message that is for the handler; `undefined` when it was not. */
+  receive(message: Message): Message | undefined;
+  /** Answers what the handler is busy with; `false` where that is for the handler itself to do. */
+  reply(outgoing: OutgoingEvent): boolean;
+}
+
 /** One client: what it sends, what it is sent, and how it ends. */
 export class Connection implements AsyncIterable<Message> {
   /** Unique, and not to be guessed. */
@@ -41,6 +51,8 @@ export class Connection implements AsyncIterable<Message> {
   readonly request: ConnectionRequest;
   /** What `authorize` returned; `undefined` for an anonymous client. */
   readonly user: unknown;
+  /** @internal Whether messages go out in frames of `enfilade.v1`. */
+  readonly enveloped: boolean;
   readonly #lifetime: Lifetime;
   readonly #transport: Transport;
   readonly #setting: ConnectionSetting;
@@ -51,6 +63,9 @@ export class Connection implements AsyncIterable<Message> {
   #ended: Promise<Ending> | undefined;
   #resolveEnded: ((ending: Ending) => void) | undefined;
   #drained: (() => void) | undefined;
+  #dialect: Dialect | undefined;
+  /** Messages without a number that were dropped, and that the client was not told of. */
+  #lost = 0;
   #closing = false;
   #gone = false;
   #abandoned = false;
@@ -65,6 +80,7 @@ export class Connection implements AsyncIterable<Message> {
     this.id = id;
     this.request = request;
     this.user = user;
+    this.enveloped = transport.protocol === v1;
     this.#lifetime = lifetime;
     this.#transport = transport;
     this.#setting = setting;
@@ -122,13 +138,22 @@ export class Connection implements AsyncIterable<Message> {
     this.send(Payload.binary(bytes), policyOf(options));
   }
 
-  /** Sends what was encoded before, so that many connections share one encoding. */
-  send(payload: Payload, policy?: DeliveryPolicy): void {
+  /**
+   * Sends what was encoded before, so that many connections share one encoding.
+   *
+   * @param numbered Whether the client finds out by itself when it is dropped.
+   */
+  send(payload: Payload, policy?: DeliveryPolicy, numbered = false): void {
     if (this.#closing) return;
     this.#setting.metrics.totals.delivered += 1;
-    const frame = this.#transport.deflates ? deflatedFrame(payload) : payload.frame;
-    if (policy === undefined) this.#outbox.push(frame);
-    else if (this.#outbox.offer(frame, policy)) this.#setting.metrics.totals.dropped += 1;
+    const sent = this.enveloped && payload.kind !== "frame" ? enveloped(payload) : payload;
+    const frame = this.#transport.deflates ? deflatedFrame(sent) : sent.frame;
+    if (policy === undefined) {
+      this.#outbox.push(frame);
+    } else if (this.#outbox.offer(frame, policy)) {
+      this.#setting.metrics.totals.dropped += 1;
+      if (!numbered) this.#lost += 1;
+    }
   }
 
   /** Resolves when all that was sent before has left this process, or cannot any more. */
@@ -161,7 +186,7 @@ export class Connection implements AsyncIterable<Message> {
   /** Messages until the connection ends: after a clean close the loop is over, after any other it throws `ConnectionError`. */
   async *[Symbol.asyncIterator](): AsyncGenerator<Message, void, undefined> {
     for (;;) {
-      const message = await this.#inbox.take();
+      const message = await this.#take();
       if (message !== undefined) {
         yield message;
       } else {
@@ -194,6 +219,21 @@ export class Connection implements AsyncIterable<Message> {
     if (this.#closing) return;
     this.#ending ??= { code, reason: checkedReason(code, reason), clean: true, by: "server" };
     this.#inbox.end();
+  }
+
+  /** @internal What the transport and the limits say of it. */
+  get limits(): ConnectionLimits {
+    return this.#setting.limits;
+  }
+
+  /** @internal From now on messages go through `dialect`. */
+  speak(dialect: Dialect): void {
+    this.#dialect = dialect;
+  }
+
+  /** @internal Whether a dialect has answered, so that the handler need not. */
+  replied(outgoing: OutgoingEvent): boolean {
+    return this.#dialect?.reply(outgoing) ?? false;
   }
 
   /** @internal Calls `drained` whenever a client that lagged has caught up. */
@@ -258,7 +298,12 @@ export class Connection implements AsyncIterable<Message> {
   onMessage(message: Message): void {
     this.#setting.metrics.totals.received += 1;
     this.#heartbeat?.heard();
-    this.#inbox.push(message);
+    if (this.#dialect === undefined) {
+      this.#inbox.push(message);
+    } else if (!this.#closing) {
+      const forHandler = this.#dialect.receive(message);
+      if (forHandler !== undefined) this.#inbox.push(forHandler);
+    }
   }
 
   /** @internal */
@@ -316,6 +361,7 @@ export class Connection implements AsyncIterable<Message> {
 
   /** @internal */
   onDrained(): void {
+    this.#tellLost();
     this.#drained?.();
   }
 
@@ -336,9 +382,27 @@ export class Connection implements AsyncIterable<Message> {
   }
 
   async #read(): Promise<Message> {
-    const message = await this.#inbox.take();
+    const message = await this.#take();
     if (message === undefined) throw this.#error();
     return message;
+  }
+
+  /** Whoever reads for himself is through with a message when he has it. */
+  async #take(): Promise<Message | undefined> {
+    for (;;) {
+      const message = await this.#inbox.take();
+      const receipt = message?.origin?.receipt;
+      if (receipt === undefined) return message;
+      if (!receipt.begin()) continue;
+      receipt.settle();
+      return message;
+    }
+  }
+
+  #tellLost(): void {
+    const missed = this.#lost;
+    this.#lost = 0;
+    if (missed > 0 && this.enveloped) this.send(controlFrame("lagged", { missed }));
   }
 
   /** Sends the close frame behind all that was sent before, and sees to it that the connection does end. */
@@ -386,4 +450,10 @@ export class Connection implements AsyncIterable<Message> {
 function handled<T>(promise: Promise<T>): Promise<T> {
   promise.catch(() => undefined);
   return promise;
+}
+
+/** A message to one connection, in its frame; made once for all that it is sent to. */
+function enveloped(payload: Payload): Payload {
+  payload.enveloped ??= messageFrame(payload);
+  return payload.enveloped;
 }

@@ -39,6 +39,8 @@ export interface Limits extends ConnectionLimits, PathLimits {
   readonly historyBytesMax: number;
   /** Publications waiting for a `room.subscribe()`, or for a client that history is read for. Past it: see there. Default: 1,000. */
   readonly subscriberMessagesMax: number;
+  /** Publications that a client gets at most that resumes where it left off. Past it: not recovered. Default: 1,000. */
+  readonly recoverMessagesMax: number;
   /** Connections that are written to before the loop is let free for others. Default: 2,000. */
   readonly flushConnectionsMax: number;
   /** Milliseconds for a client to send its request. Past it: cut. Only with `listen`. Default: 10,000. */
@@ -67,6 +69,7 @@ export const defaultLimits: Limits = {
   roomsMax: 100_000,
   historyBytesMax: 64 * 1024 * 1024,
   subscriberMessagesMax: 1_000,
+  recoverMessagesMax: 1_000,
   flushConnectionsMax: 2_000,
   handshakeMs: 10_000,
 };

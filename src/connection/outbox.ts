@@ -156,7 +156,12 @@ export class Outbox {
       this.push(frame);
       return false;
     }
-    if (policy.kind === "skip") return true;
+    if (policy.kind === "skip") {
+      // Nothing waits, but the client is to be told when it has caught up.
+      this.#backlog ??= new Map();
+      this.#pumpWhenWritten();
+      return true;
+    }
     // What was sent before goes first.
     this.flush();
     if (this.#shut) return true;

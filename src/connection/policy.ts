@@ -35,6 +35,9 @@ export interface DeliveryOptions {
 /** @throws EnfiladeError `ERR_OPTION` when the policy is none, such as the text `"skip"`. */
 export function policyOf(options: DeliveryOptions | undefined): DeliveryPolicy | undefined {
   const policy = options?.policy;
-  if (policy === undefined || policy.kind !== undefined) return policy;
-  throw new EnfiladeError("ERR_OPTION", `policy takes reliable, skip or latest(key), got ${String(policy)}`);
+  // In JavaScript it may be anything.
+  const kind: unknown = policy?.kind;
+  if (policy === undefined || kind === "reliable" || kind === "skip") return policy;
+  if (kind === "latest" && "key" in policy && typeof policy.key === "string") return policy;
+  throw new EnfiladeError("ERR_OPTION", `policy takes reliable, skip or latest(key), got ${JSON.stringify(policy)}`);
 }

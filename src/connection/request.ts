@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { RoomPath } from "../wire/path.js";
+import { tokenPrefix } from "../wire/v1.js";
 
 export interface RequestParts {
   /** The request target as it came, such as `/chat/general?as=ann`. */
@@ -44,6 +45,7 @@ export class ConnectionRequest implements RequestParts {
   #headers: IncomingHttpHeaders | PackedHeaders;
   #query: URLSearchParams | undefined;
   #web: Request | undefined;
+  #token: string | undefined;
 
   constructor({ url, path, headers, remoteAddress, secure }: RequestParts) {
     this.url = url;
@@ -69,6 +71,20 @@ export class ConnectionRequest implements RequestParts {
     }
   }
 
+  /**
+   * The credentials of the client, wherever it had room for them: an `Authorization: Bearer` header, or, since a page sets
+   * no headers, among the subprotocols (PROTOCOL.md). A client may renew them.
+   */
+  get token(): string | undefined {
+    this.#token ??= tokenOf(this.headers);
+    return this.#token;
+  }
+
+  /** @internal */
+  renew(token: string): void {
+    this.#token = token;
+  }
+
   get query(): URLSearchParams {
     const start = this.url.indexOf("?");
     this.#query ??= new URLSearchParams(start === -1 ? "" : this.url.slice(start));
@@ -91,4 +107,12 @@ export class ConnectionRequest implements RequestParts {
     const { origin } = new URL(URL.canParse(base) ? base : "http://localhost");
     return new Request(origin + this.url, { headers });
   }
+}
+
+function tokenOf(headers: IncomingHttpHeaders): string | undefined {
+  const [, bearer] = /^Bearer +(\S+)$/i.exec(headers.authorization ?? "") ?? [];
+  if (bearer !== undefined) return bearer;
+  const offered = (headers["sec-websocket-protocol"] ?? "").split(",").map((one) => one.trim());
+  const entry = offered.find((one) => one.startsWith(tokenPrefix));
+  return entry === undefined ? undefined : Buffer.from(entry.slice(tokenPrefix.length), "base64url").toString();
 }

@@ -1,7 +1,7 @@
 import "reflect-metadata";
 import { EnfiladeError } from "../errors.js";
+import type { IncomingEvent } from "../wire/incomingEvent.js";
 import type { RouteParams } from "../wire/pattern.js";
-import type { IncomingEvent } from "../wire/protocol.js";
 import type { EventMethod, EventOptions } from "./event.js";
 import type { HandlerClass, RouteDeclaration, RouteOptions } from "./route.js";
 
@@ -75,7 +75,7 @@ interface EventDecorator<Data> {
 }
 
 /**
- * Has a method of an `EventHandler` answer an event. Works with legacy and with standard decorators.
+ * Has a method of an `EventHandler` answer an event; several may be stacked. Works with legacy and with standard decorators.
  *
  * @param event Default: the method's name, without a leading `on`: `onJoin` answers `join`.
  * @throws EnfiladeError `ERR_EVENTS` when it stands on something other than a method.
@@ -91,21 +91,26 @@ export function On<Data>(event?: string, options: EventOptions<Data> = {}): Even
     if (typeof method !== "function")
       throw new EnfiladeError("ERR_EVENTS", "@On stands on a method of an EventHandler");
     const mark: EventMark = { ...options, event };
-    Reflect.defineMetadata(eventKey, mark, method);
+    Reflect.defineMetadata(eventKey, [mark, ...marksOf(method)], method);
   };
+}
+
+function marksOf(method: object): readonly EventMark[] {
+  return Reflect.getOwnMetadata(eventKey, method) ?? [];
 }
 
 /** The marked methods of a class and its parents; a method that overrides a marked one answers for it. */
 export function decoratedEvents(prototype: object): EventMethod[] {
-  const marks = new Map<string, EventMark>();
+  const marks = new Map<string, readonly EventMark[]>();
   for (let at: object | null = prototype; at !== null; at = Object.getPrototypeOf(at)) {
     for (const [name, { value }] of Object.entries(Object.getOwnPropertyDescriptors(at))) {
-      const mark: EventMark | undefined =
-        typeof value === "function" ? Reflect.getOwnMetadata(eventKey, value) : undefined;
-      if (mark !== undefined && !marks.has(name)) marks.set(name, mark);
+      const own = typeof value === "function" ? marksOf(value) : [];
+      if (own.length > 0 && !marks.has(name)) marks.set(name, own);
     }
   }
-  return [...marks].map(([method, mark]) => ({ ...mark, method, event: mark.event ?? eventName(method) }));
+  return [...marks].flatMap(([method, list]) =>
+    list.map((mark) => ({ ...mark, method, event: mark.event ?? eventName(method) })),
+  );
 }
 
 function eventName(method: string): string {

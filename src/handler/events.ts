@@ -1,8 +1,9 @@
 import { type DeliveryOptions, policyOf } from "../connection/policy.js";
 import { ConnectionError, EnfiladeError, MessageError } from "../errors.js";
 import type { SendOptions } from "../room/address.js";
+import type { DecodedEvent, IncomingEvent } from "../wire/incomingEvent.js";
 import { Payload } from "../wire/payload.js";
-import type { DecodedEvent, EventFault, EventProtocol, IncomingEvent, OutgoingEvent } from "../wire/protocol.js";
+import type { EventFault, EventProtocol, OutgoingEvent } from "../wire/protocol.js";
 import { checkSchema, validate } from "../wire/schema.js";
 import { decoratedEvents } from "./decorators.js";
 import type { EventDeclaration, EventMethod } from "./event.js";
@@ -46,8 +47,8 @@ export abstract class EventHandler<
 > extends WebSocketHandler<Params, User> {
   /** Answers what the protocol of the route made of a message; `error` says why it could make nothing of it. */
   override async onJSON(message: unknown, error?: Error): Promise<void> {
-    if (error === undefined)
-      await this.#answer(message as DecodedEvent); // decoded by the protocol
+    // What comes without an error was decoded by the protocol, which may be JavaScript and return nothing.
+    if (error === undefined) await this.#answer((message as DecodedEvent | null | undefined) ?? {});
     else if (!(error instanceof ConnectionError)) this.#refuse({}, unreadable(error, settingOf(this).eventProtocol));
   }
 
@@ -65,8 +66,9 @@ export abstract class EventHandler<
 
   /** Sends an event to everyone in the room of `path`, or in all rooms of a tree; see {@link Registry.sendJSONToRoom}. */
   emitToRoom(path: string, event: string, data?: unknown, options?: SendOptions): void {
-    const payload = this.#encode({ kind: "event", event, data, from: this.id, channel: path });
-    this.app.registry.sendToRoom(path, payload, this.#policed(event, options));
+    const { registry } = this.app;
+    const payload = this.#encode({ kind: "event", event, data, from: this.id, channel: registry.addressOf(path) });
+    registry.sendToRoom(path, payload, this.#policed(event, options));
   }
 
   emitToAll(event: string, data?: unknown, options?: SendOptions): void {
@@ -84,11 +86,10 @@ export abstract class EventHandler<
     if (typeof event !== "string") return this.#refuse({ id }, malformed(settingOf(this).eventProtocol));
     const method = eventsOf(this.constructor).get(event);
     if (method === undefined) return this.#refuse(incoming, unknownEvent);
-    if (channel !== undefined && !this.app.registry.isIn(this.connection, channel)) {
-      return this.#refuse(incoming, notMember);
-    }
+    const room = channel === undefined ? undefined : this.app.registry.roomOf(this.connection, channel);
+    if (room === undefined && channel !== undefined) return this.#refuse(incoming, notMember);
     try {
-      const reply = await this.#call(method, await readData(method, data), { ...incoming, event });
+      const reply = await this.#call(method, await readData(method, data), { ...incoming, event, channel: room });
       if (id !== undefined) this.#send({ kind: "reply", id, data: reply });
     } catch (error) {
       this.#refuse(incoming, faultOf(error));
@@ -107,7 +108,7 @@ export abstract class EventHandler<
   }
 
   #send(outgoing: OutgoingEvent): void {
-    this.connection.send(this.#encode(outgoing));
+    if (!this.connection.replied(outgoing)) this.connection.send(this.#encode(outgoing));
   }
 
   #encode(outgoing: OutgoingEvent): Payload {
@@ -167,7 +168,7 @@ function declaredEvents(handlerClass: { readonly events?: Readonly<Record<string
 }
 
 function readData({ schema, raw }: EventMethod, data: unknown): unknown {
-  if (raw === true) return JSON.stringify(data);
+  if (raw === true) return JSON.stringify(data) ?? "null";
   return schema === undefined ? data : validate(schema, data);
 }
 

@@ -106,7 +106,8 @@ function decodingReader(prototype: AnyHandler, decoder: Decoder, badMessage: Bad
   return (handler, connection, message) => {
     let value: unknown;
     try {
-      value = decoder.decode(message);
+      // To one who reads JSON, an event of a subprotocol is the JSON that it is.
+      value = (decoder === json ? undefined : message.origin?.event) ?? decoder.decode(message);
     } catch (thrown) {
       const error = asError(thrown);
       const phrase = decoder === json ? "the message is not JSON" : "the message is not valid";

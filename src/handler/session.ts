@@ -1,14 +1,15 @@
 import type { Connection } from "../connection/connection.js";
 import { asError, ConnectionError, type Ending, MessageError } from "../errors.js";
-import type { EntryTerms, Registry } from "../room/registry.js";
+import type { EntryTerms } from "../room/registry.js";
 import { CloseCode } from "../wire/closeCodes.js";
+import type { Message, Receipt } from "../wire/message.js";
 import { type AnyHandler, type HandlerContext, userId } from "./handler.js";
 import type { Reader } from "./reader.js";
+import { V1, type V1Setting } from "./v1.js";
 
 /** What the sessions of one route have in common. */
-export interface SessionSetting {
+export interface SessionSetting extends V1Setting {
   readonly reader: Reader;
-  readonly registry: Registry;
   readonly terms: EntryTerms;
   /** Called when a connection is in its rooms, before any hook. */
   readonly entered: (connection: Connection) => void;
@@ -31,14 +32,17 @@ export async function runSession(
   setting: SessionSetting,
 ): Promise<void> {
   const { registry, reader, entered, terms } = setting;
-  const archive = registry.enter(connection, userId(context.user), terms);
+  const v1 = connection.enveloped ? new V1({ ...setting, handler, context, connection }) : undefined;
+  if (v1 !== undefined) connection.speak(v1);
+  const archive = registry.enter(connection, userId(context.user), terms, v1);
   entered(connection);
   try {
     if (archive !== undefined) await patience(connection, archive);
+    v1?.watch();
     if (handler.onDrain !== undefined) connection.whenDrained(() => drained(handler, connection, setting));
     const greeted = handler.onConnect?.();
     if (greeted instanceof Object) await patience(connection, greeted);
-    if (reader.method !== "serve") await connection.each((message) => reader.read(handler, connection, message));
+    if (reader.method !== "serve") await connection.each((message) => read(handler, connection, message, reader));
     else if (!connection.abandoned) await patience(connection, reader.serve(handler, connection));
     await patience(connection, endOf(handler, connection, reader));
     connection.finish();
@@ -51,6 +55,23 @@ export async function runSession(
   const ending = await connection.ended;
   await guarded({ ...setting, handler, connection }, () => handler.onClose?.(ending.code, ending.reason));
   setting.left(connection, ending);
+}
+
+/** Has the handler read a message; one that may come more than once is run once, and answered. */
+function read(handler: AnyHandler, connection: Connection, message: Message, reader: Reader): unknown {
+  const receipt = message.origin?.receipt;
+  if (receipt === undefined) return reader.read(handler, connection, message);
+  return receipt.begin() ? settled(receipt, () => reader.read(handler, connection, message)) : undefined;
+}
+
+async function settled(receipt: Receipt, run: () => unknown): Promise<void> {
+  try {
+    await run();
+  } catch (error) {
+    receipt.settle(true);
+    throw error;
+  }
+  receipt.settle();
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { Delivery } from "../backplane/backplane.js";
 import type { Connection } from "../connection/connection.js";
+import { Envelope } from "./envelope.js";
 
 /** Takes what an audience is sent. Never throws. */
 export interface Taker {
@@ -18,6 +19,9 @@ export class Audience {
   #listeners: Set<Listener> | undefined;
   #standIns: Map<Connection, Taker> | undefined;
 
+  /** @param address The path it is known by to its members; `undefined` where it has none. */
+  constructor(readonly address?: string) {}
+
   /** Whether anybody would take what is sent. */
   get inUse(): boolean {
     return this.members.size > 0 || (this.#listeners !== undefined && this.#listeners.size > 0);
@@ -25,14 +29,13 @@ export class Audience {
 
   /** The one send loop: nothing in it encodes, and nothing a member does can stop it. */
   send(delivery: Delivery): void {
-    const { payload, except, policy } = delivery;
-    if (except.length === 0 && this.#standIns === undefined) {
-      for (const member of this.members) member.send(payload, policy);
+    const envelope = new Envelope(delivery, this.address);
+    if (this.#standIns === undefined) {
+      for (const member of this.members) envelope.sendTo(member);
     } else {
       for (const member of this.members) {
-        if (except.includes(member.id)) continue;
         const standIn = this.#standIns?.get(member);
-        if (standIn === undefined) member.send(payload, policy);
+        if (standIn === undefined) envelope.sendTo(member);
         else standIn.take(delivery);
       }
     }
@@ -65,10 +68,8 @@ export class Audience {
   }
 
   /** Everyone who is in any of these, once. */
-  static union(audiences: readonly Audience[]): Audience {
-    const [first] = audiences;
-    if (first !== undefined && audiences.length === 1) return first;
-    const all = new Audience();
+  static union(audiences: readonly Audience[], address: string): Audience {
+    const all = new Audience(address);
     for (const audience of audiences) {
       for (const member of audience.members) all.members.add(member);
       for (const listener of audience.#listeners ?? []) all.listen(listener);

@@ -5,8 +5,8 @@ import type { Taker } from "./audience.js";
 export interface HandoverParts {
   /** Reads what is kept of the room. */
   readonly read: (query: KeptQuery) => Promise<Kept>;
-  /** Takes what is kept, then what was published meanwhile. */
-  readonly deliver: (delivery: Delivery) => void;
+  /** Takes what is kept, then what was published meanwhile; a promise to wait for before the next. */
+  readonly deliver: (delivery: Delivery) => Promise<void> | undefined;
   /** Called right after the last of them: from now on the owner takes for itself what is published. */
   readonly live: () => void;
   /** Publications that may wait while history is read. */
@@ -40,24 +40,49 @@ export class Handover implements Taker {
   }
 
   /**
+   * @param first Reads for the first time.
    * @throws EnfiladeError `ERR_HISTORY` (as a rejection) when reading never catches up; what reading throws.
    */
-  async run(query: KeptQuery): Promise<void> {
-    const { read, deliver, live } = this.#parts;
-    let next = query;
+  async run(first: () => Promise<Kept>): Promise<void> {
+    const { read } = this.#parts;
+    let reading = first;
     for (let reads = 0; reads < readsMax; reads += 1) {
       this.#overflowed = false;
       this.#dropKept();
-      const { top, deliveries } = await read(next);
-      for (const delivery of deliveries) deliver(delivery);
-      const waiting = this.#held.filter(({ position }) => position === undefined || isAfter(position, top));
-      if (!this.#overflowed && follows(top, waiting)) {
-        for (const delivery of waiting) deliver(delivery);
-        return live();
-      }
-      next = { since: top, limit: Number.POSITIVE_INFINITY };
+      const { top, deliveries } = await reading();
+      await this.#deliver(deliveries);
+      const since = await this.#catchUp(top);
+      if (since === undefined) return;
+      reading = () => read({ since, limit: Number.POSITIVE_INFINITY });
     }
     throw new EnfiladeError("ERR_HISTORY", `what is kept was read ${readsMax} times, and more came faster than that`);
+  }
+
+  /** Delivers what came since `top` was read, and is live; or returns from where to read again, if there is a gap. */
+  async #catchUp(top: Position): Promise<Position | undefined> {
+    let last = top;
+    while (this.#held.length > 0) {
+      const since = last;
+      const waiting = this.#held.filter(({ position }) => position === undefined || isAfter(position, since));
+      this.#held = [];
+      if (this.#overflowed || !follows(last, waiting)) {
+        this.#held = waiting;
+        return last;
+      }
+      await this.#deliver(waiting);
+      last = waiting.findLast(({ position }) => position !== undefined)?.position ?? last;
+    }
+    if (this.#overflowed) return last;
+    // In the same breath as the look at what is held: nothing comes between.
+    this.#parts.live();
+    return undefined;
+  }
+
+  async #deliver(deliveries: readonly Delivery[]): Promise<void> {
+    for (const delivery of deliveries) {
+      const waiting = this.#parts.deliver(delivery);
+      if (waiting !== undefined) await waiting;
+    }
   }
 
   /** What has a position is in what is read next. */

@@ -4,6 +4,9 @@ import { EventEmitter } from "node:events";
 export class Notifier<Events extends Record<keyof Events, readonly unknown[]>> {
   readonly #emitter = new EventEmitter();
   readonly #failed: (error: unknown) => void;
+  /** What a listener caused is told after what it was told of. */
+  readonly #waiting: (() => void)[] = [];
+  #telling = false;
 
   /** @param failed Takes what a listener throws, or what the promise it returns is rejected with. */
   constructor(failed: (error: unknown) => void) {
@@ -23,6 +26,25 @@ export class Notifier<Events extends Record<keyof Events, readonly unknown[]>> {
   }
 
   tell<Name extends keyof Events & string>(event: Name, ...args: Events[Name]): void {
+    this.#waiting.push(() => this.#call(event, args));
+    if (!this.#telling) this.#tellWaiting();
+  }
+
+  /** Has what `cause` tells told together: nothing that a listener causes comes between. */
+  together(cause: () => void): void {
+    const isFirst = !this.#telling;
+    this.#telling = true;
+    cause();
+    if (isFirst) this.#tellWaiting();
+  }
+
+  #tellWaiting(): void {
+    this.#telling = true;
+    for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) next();
+    this.#telling = false;
+  }
+
+  #call(event: string, args: readonly unknown[]): void {
     for (const listener of this.#emitter.listeners(event)) {
       try {
         // An async listener rejects later than this returns.

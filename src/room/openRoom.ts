@@ -13,7 +13,7 @@ export class OpenRoom extends Audience {
     readonly terms: RoomTerms,
     readonly presence: Presence | undefined,
   ) {
-    super();
+    super(path);
   }
 
   get state(): Map<string, unknown> {

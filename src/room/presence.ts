@@ -1,7 +1,9 @@
 import type { Clock, Timer } from "../connection/clock.js";
 import type { Connection } from "../connection/connection.js";
+import { EnfiladeError } from "../errors.js";
 import type { RoomPath } from "../wire/path.js";
-import { Payload } from "../wire/payload.js";
+import { encodeJSON, type Payload } from "../wire/payload.js";
+import { controlFrame } from "../wire/v1.js";
 import { Audience } from "./audience.js";
 import type { PresenceTerms } from "./terms.js";
 
@@ -35,6 +37,8 @@ export interface PresenceChange {
 interface Entry {
   readonly id: string;
   readonly user: unknown;
+  /** What others are told of the user. */
+  readonly shown: unknown;
   connections: number;
   leaving: Timer | undefined;
 }
@@ -74,8 +78,7 @@ export class Presence {
   enter(connection: Connection, userId: string | undefined): void {
     const key = keyOf(connection, userId);
     const known = this.#entries.get(key);
-    const id = userId ?? connection.id;
-    const entry = known ?? { id, user: connection.user, connections: 0, leaving: undefined };
+    const entry = known ?? this.#entryOf(userId ?? connection.id, connection.user);
     entry.connections += 1;
     entry.leaving?.cancel();
     entry.leaving = undefined;
@@ -117,7 +120,32 @@ export class Presence {
       leaving?.cancel();
       this.#remove(key);
     }
-    this.#tellReported();
+    this.#tell();
+  }
+
+  #entryOf(id: string, user: unknown): Entry {
+    return { id, user, shown: this.#show(user), connections: 0, leaving: undefined };
+  }
+
+  /** The application's code, which may throw, or return what JSON has no form for: then nothing is shown. */
+  #show(user: unknown): unknown {
+    const { mode, show } = this.#parts.terms;
+    if (mode !== "full" || show === undefined) return undefined;
+    try {
+      const shown = show(user);
+      if (shown instanceof Promise) return this.#refuseLater(shown);
+      // A copy, which nothing can change into what JSON has no form for.
+      return shown === undefined ? undefined : JSON.parse(encodeJSON(shown));
+    } catch (error) {
+      this.#parts.report(error);
+      return undefined;
+    }
+  }
+
+  #refuseLater(shown: Promise<unknown>): undefined {
+    const { report, path } = this.#parts;
+    const error = new EnfiladeError("ERR_OPTION", `showUser of ${path} is async: what it shows must be there at once`);
+    shown.then(() => report(error), report);
   }
 
   #remove(key: string): void {
@@ -133,17 +161,8 @@ export class Presence {
     this.#scheduled = true;
     setImmediate(() => {
       this.#scheduled = false;
-      this.#tellReported();
-    });
-  }
-
-  #tellReported(): void {
-    try {
       this.#tell();
-    } catch (error) {
-      // What the route shows of a user is the application's code, and may be what JSON has no form for.
-      this.#parts.report(error);
-    }
+    });
   }
 
   #tell(): void {
@@ -166,15 +185,13 @@ export class Presence {
 
   /** What clients are told of users: ids, connections, and what the route shows of each. */
   #shown(entries: readonly Entry[], name: "users" | "joined"): object {
-    const { mode, show } = this.#parts.terms;
-    if (mode !== "full") return {};
-    const shown = entries.map(({ id, user, connections }) => ({ id, user: show?.(user), connections }));
-    return { [name]: shown };
+    if (this.#parts.terms.mode !== "full") return {};
+    return { [name]: entries.map(({ id, shown, connections }) => ({ id, user: shown, connections })) };
   }
 
   #frame(content: object): Payload {
-    const about = { type: "presence", room: this.#parts.path, version: this.#version, count: this.#entries.size };
-    return Payload.json({ ...about, ...content });
+    const about = { room: this.#parts.path, version: this.#version, count: this.#entries.size };
+    return controlFrame("presence", { ...about, ...content });
   }
 }
 

@@ -1,4 +1,4 @@
-import type { Backplane, HistoryTerms, KeptQuery, Position, Topic } from "../backplane/backplane.js";
+import type { Backplane, HistoryTerms, Kept, KeptQuery, Position, Topic } from "../backplane/backplane.js";
 import type { Clock } from "../connection/clock.js";
 import type { Connection } from "../connection/connection.js";
 import { policyOf } from "../connection/policy.js";
@@ -7,18 +7,24 @@ import { type PathLimits, type RoomPath, roomName } from "../wire/path.js";
 import { type Bytes, Payload } from "../wire/payload.js";
 import { Channel, type Except, type SendOptions, User } from "./address.js";
 import { Audience } from "./audience.js";
+import { Envelope } from "./envelope.js";
 import { Handover } from "./handover.js";
 import { Notifier } from "./notifier.js";
 import type { OpenRoom } from "./openRoom.js";
 import { type PresenceChange, type PresenceState, stateOf } from "./presence.js";
 import { type Publication, publicationOf } from "./publication.js";
+import { type Resumption, recover } from "./recovery.js";
 import { Room } from "./room.js";
 import { Rooms } from "./rooms.js";
 import { Subscription } from "./subscription.js";
 import type { RoomTerms } from "./terms.js";
 
 export interface RegistryParts {
-  readonly limits: PathLimits & { readonly roomsMax: number; readonly subscriberMessagesMax: number };
+  readonly limits: PathLimits & {
+    readonly roomsMax: number;
+    readonly subscriberMessagesMax: number;
+    readonly recoverMessagesMax: number;
+  };
   readonly backplane: Backplane;
   readonly clock: Clock;
   /** What holds for the room of a path. */
@@ -35,6 +41,14 @@ export interface EntryTerms {
   readonly closeOnLastRoomLeft: boolean;
   /** How many of the last publications of its home a connection gets first. */
   readonly replay: number;
+}
+
+/** A client that is told where it begins. */
+export interface Newcomer {
+  /** What it had last. */
+  readonly since: Position | "invalid" | undefined;
+  /** Called once, before anything else of its home is sent. */
+  welcome(resumption: Resumption): void;
 }
 
 interface Membership {
@@ -71,12 +85,16 @@ export class Registry {
     this.#parts = parts;
     this.#events = new Notifier(parts.report);
     const { backplane, clock, termsOf, report, limits } = parts;
-    const handle = (open: OpenRoom) => new Room(open.path, this, open);
+    const handle = ({ path }: OpenRoom) => new Room(path, this);
     this.#rooms = new Rooms({
       ...{ backplane, clock, termsOf, report, roomsMax: limits.roomsMax },
       events: {
         opened: (open) => this.#events.tell("room", handle(open)),
-        freed: (open) => this.#events.tell("room-empty", handle(open)),
+        freed: (open, end) =>
+          this.#events.together(() => {
+            end();
+            this.#events.tell("room-empty", new Room(open.path, this, open));
+          }),
         presence: (open, change) => this.#events.tell("presence", handle(open), change),
       },
     });
@@ -218,15 +236,21 @@ export class Registry {
     return [...(this.#memberships.get(connection.id)?.rooms ?? [])].map((path) => new Room(path, this));
   }
 
-  /** Whether a connection is in the room of `path`; what is no room path is a room it is not in. */
-  isIn(connection: Connection, path: string): boolean {
-    const rooms = this.#memberships.get(connection.id)?.rooms ?? [];
+  /** @internal The room of `path` if the connection is in it; what is no room path is a room it is not in. */
+  roomOf(connection: Connection, path: string): RoomPath | undefined {
     try {
-      return rooms.includes(this.#path(path));
+      const room = this.#path(path);
+      return this.#memberships.get(connection.id)?.rooms.includes(room) === true ? room : undefined;
     } catch (error) {
-      if (error instanceof EnfiladeError) return false;
+      if (error instanceof EnfiladeError) return undefined;
       throw error;
     }
+  }
+
+  /** @internal The canonical form of what {@link sendJSONToRoom} takes. */
+  addressOf(path: string): string {
+    const topic = this.#topic(path);
+    return isTree(topic) ? patternOf(topic) : topic;
   }
 
   /** @internal */
@@ -266,16 +290,29 @@ export class Registry {
   /**
    * @internal Enters a connection into its home, the room of its path, and all that addresses it.
    *
-   * Where it gets the last publications first, it returns a promise that resolves when it has them.
+   * Where it gets past publications first, it returns a promise that resolves when it has them.
+   *
+   * @param newcomer How a client that knows of positions begins; `undefined` for any other.
    */
-  enter(connection: Connection, userId: string | undefined, terms: EntryTerms): Promise<void> | undefined {
+  enter(
+    connection: Connection,
+    userId: string | undefined,
+    terms: EntryTerms,
+    newcomer?: Newcomer,
+  ): Promise<void> | undefined {
     const home = connection.request.path;
     const membership = { connection, userId, terms, rooms: [home] };
     this.#memberships.set(connection.id, membership);
     this.#changeTopics(membership, (topic) => this.#add(topic, connection));
-    const handover = terms.replay === 0 ? undefined : this.#handover(connection, home);
+    const remembers = this.historyTerms(home) !== undefined;
+    if (!remembers || (newcomer === undefined && terms.replay === 0)) {
+      newcomer?.welcome(newcomer.since === undefined ? {} : { recovered: false, reason: "off" });
+      this.#rooms.enter(home, connection, userId);
+      return undefined;
+    }
+    const handover = this.#handover(connection, home);
     this.#rooms.enter(home, connection, userId, handover);
-    return handover?.run({ limit: terms.replay });
+    return handover.run(() => this.#begin(home, terms, newcomer));
   }
 
   /** @internal Takes a connection out of everything, and tells the rooms it was in. */
@@ -345,6 +382,11 @@ export class Registry {
   }
 
   /** @internal */
+  get clock(): Clock {
+    return this.#parts.clock;
+  }
+
+  /** @internal */
   openRoom(path: RoomPath): OpenRoom | undefined {
     return this.#rooms.get(path);
   }
@@ -356,18 +398,33 @@ export class Registry {
 
   /** What takes the publications of a room for a connection, until it has what is kept. */
   #handover(connection: Connection, path: RoomPath): Handover {
+    const { highWaterBytes } = connection.limits;
     return new Handover({
       read: (query) => this.#parts.backplane.since(path, query),
       messagesMax: this.#parts.limits.subscriberMessagesMax,
-      deliver: ({ payload, policy }) => connection.send(payload, policy),
+      deliver: (delivery) => {
+        new Envelope(delivery, path).sendTo(connection);
+        // A long past must not make a client slow that is not.
+        return connection.bufferedBytes < highWaterBytes ? undefined : connection.flushed();
+      },
       live: () => this.#rooms.get(path)?.replace(connection, undefined),
     });
+  }
+
+  /** The first that a connection gets of its home. */
+  async #begin(home: RoomPath, { replay }: EntryTerms, newcomer: Newcomer | undefined): Promise<Kept> {
+    const read = (query: KeptQuery) => this.#parts.backplane.since(home, query);
+    if (newcomer === undefined) return read({ limit: replay });
+    const { recoverMessagesMax: recoverMax } = this.#parts.limits;
+    const { kept, resumption } = await recover({ read, replay, recoverMax, since: newcomer.since });
+    newcomer.welcome(resumption);
+    return kept;
   }
 
   /** Who is addressed by a topic on this node. */
   #audience(topic: Topic): Audience | undefined {
     if (isRoom(topic)) return this.#rooms.get(topic);
-    return isTree(topic) ? Audience.union(this.#rooms.below(baseOf(topic))) : this.#groups.get(topic);
+    return isTree(topic) ? Audience.union(this.#rooms.below(baseOf(topic)), patternOf(topic)) : this.#groups.get(topic);
   }
 
   /** The topics that address a connection beside its rooms. */
@@ -385,7 +442,7 @@ export class Registry {
 
   /** What a path addresses as its caller writes it: a room, or with `/**` behind it that room and all below. */
   #topic(path: string): Topic {
-    if (typeof path !== "string" || !path.endsWith("/**")) return this.#path(path);
+    if (typeof path !== "string" || !path.endsWith("/**") || path.endsWith("//**")) return this.#path(path);
     return `below:${this.#path(path.slice(0, -3) || "/")}`;
   }
 
@@ -422,6 +479,11 @@ function isTree(topic: Topic): topic is `below:${RoomPath}` {
 function baseOf(topic: `below:${RoomPath}`): RoomPath {
   // What follows the prefix is a room path by its type, which slice() forgets.
   return topic.slice("below:".length) as RoomPath;
+}
+
+function patternOf(topic: `below:${RoomPath}`): string {
+  const base = baseOf(topic);
+  return base === "/" ? "/**" : `${base}/**`;
 }
 
 function userTopic(user: string | { readonly id: string }): Topic {

@@ -1,4 +1,5 @@
 import type { HistoryTerms, KeptQuery, Position } from "../backplane/backplane.js";
+import type { Clock } from "../connection/clock.js";
 import { EnfiladeError } from "../errors.js";
 import type { RoomPath } from "../wire/path.js";
 import type { Payload } from "../wire/payload.js";
@@ -39,6 +40,7 @@ export interface RoomPost extends Post {
   subscribe(path: RoomPath, archive: KeptQuery | undefined, signal: AbortSignal | undefined): Subscription;
   presence(path: RoomPath): PresenceState;
   openRoom(path: RoomPath): OpenRoom | undefined;
+  readonly clock: Clock;
 }
 
 /**
@@ -67,7 +69,7 @@ export class Room extends Address {
    * @throws EnfiladeError `ERR_NO_ROOM` when nobody is here.
    */
   get state(): Map<string, unknown> {
-    const room = this.#post.openRoom(this.path) ?? this.#opened;
+    const room = this.#opened ?? this.#post.openRoom(this.path);
     if (room !== undefined) return room.state;
     throw new EnfiladeError("ERR_NO_ROOM", `nobody is in ${this.path}: its state lives as long as somebody is`);
   }
@@ -112,11 +114,11 @@ export class Room extends Address {
    * A stream into this room, such as for the output of a process:
    * `Readable.toWeb(child.stdout).pipeTo(room.writer({ text: true }))`.
    *
-   * Strings become text messages, bytes binary ones. It takes no more than the fastest member does.
+   * Strings become text messages, bytes binary ones. It goes no faster than the members read, but for one that holds up the others for more than a second.
    */
   writer({ text = false, ...options }: WriterOptions = {}): WritableStream<string | Uint8Array> {
     const publish = (payload: Payload) => this.#post.publish(this.path, payload, options);
-    return roomWriter({ publish, members: () => this.members() }, text);
+    return roomWriter({ publish, clock: this.#post.clock, members: () => this.members() }, text);
   }
 
   /** Closes every connection that is in this room on this node, and ends what is subscribed to it. */

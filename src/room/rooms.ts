@@ -12,7 +12,8 @@ import { PathTree } from "./tree.js";
 /** What happens to rooms. */
 export interface RoomEvents {
   opened(room: OpenRoom): void;
-  freed(room: OpenRoom): void;
+  /** Calls `end`, which may still tell who left, before it tells that the room is freed. */
+  freed(room: OpenRoom, end: () => void): void;
   presence(room: OpenRoom, change: PresenceChange): void;
 }
 
@@ -71,12 +72,11 @@ export class Rooms implements Iterable<OpenRoom> {
 
   /** @param standIn Takes what is published as long as the connection is not ready for it. */
   enter(path: RoomPath, connection: Connection, userId: string | undefined, standIn?: Taker): OpenRoom {
-    const room = this.#open(path, (opening) => {
+    return this.#open(path, (opening) => {
       opening.members.add(connection);
       if (standIn !== undefined) opening.replace(connection, standIn);
+      opening.presence?.enter(connection, userId);
     });
-    room.presence?.enter(connection, userId);
-    return room;
   }
 
   leave(path: RoomPath, connection: Connection, userId: string | undefined): void {
@@ -131,7 +131,6 @@ export class Rooms implements Iterable<OpenRoom> {
     this.#rooms.delete(room.path);
     this.#tree.delete(room.path);
     this.#parts.backplane.close(room.path);
-    room.presence?.end();
-    this.#parts.events.freed(room);
+    this.#parts.events.freed(room, () => room.presence?.end());
   }
 }

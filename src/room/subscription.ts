@@ -42,7 +42,10 @@ export class Subscription implements AsyncIterableIterator<Publication> {
     this.#waitingMax = Number.POSITIVE_INFINITY;
     this.#handover = new Handover({
       ...{ read, messagesMax },
-      deliver: (delivery) => this.#push(delivery),
+      deliver: (delivery) => {
+        this.#push(delivery);
+        return undefined;
+      },
       live: () => {
         this.#handover = undefined;
         this.#waitingMax = Math.max(messagesMax, this.#waiting.length);
@@ -52,8 +55,8 @@ export class Subscription implements AsyncIterableIterator<Publication> {
 
   /** @internal Reads the archive; to be called when what is published is heard already. */
   start(): void {
-    const { archive } = this.#parts;
-    if (archive !== undefined) this.#handover?.run(archive).catch((error) => this.#fail(error));
+    const { archive, read } = this.#parts;
+    if (archive !== undefined) this.#handover?.run(() => read(archive)).catch((error) => this.#fail(error));
   }
 
   /** @internal */

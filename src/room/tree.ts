@@ -41,7 +41,7 @@ export class PathTree<T> {
     const waiting = start === undefined ? [] : [start];
     for (let node = waiting.pop(); node !== undefined; node = waiting.pop()) {
       if (node.value !== undefined) found.push(node.value);
-      waiting.push(...node.children.values());
+      for (const child of node.children.values()) waiting.push(child);
     }
     return found;
   }

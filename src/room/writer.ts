@@ -1,14 +1,18 @@
+import { type Clock, timeIsUp, within } from "../connection/clock.js";
 import type { Connection } from "../connection/connection.js";
 import { Payload } from "../wire/payload.js";
 
 /** What a writer needs of its room. */
 export interface WriterParts {
+  readonly clock: Clock;
   readonly publish: (payload: Payload) => Promise<unknown>;
   readonly members: () => readonly Connection[];
 }
 
-/** Members whose network is looked at to find out how fast the room is: the fastest of these decides. */
-const paceMembersMax = 16;
+/** Chunks after which the loop is let free for others. */
+const turnChunks = 16;
+/** How long a member may hold up the others, in milliseconds. */
+const patienceMs = 1_000;
 
 /**
  * A stream into a room: each string becomes a text message, each chunk of bytes a binary one, or with `text` a piece of
@@ -16,22 +20,60 @@ const paceMembersMax = 16;
  */
 export function roomWriter(parts: WriterParts, text: boolean): WritableStream<string | Uint8Array> {
   const decoder = new TextDecoder();
+  const pace = new Pace(parts);
+  const write = async (payload: Payload) => {
+    await parts.publish(payload);
+    await pace.keep();
+  };
   return new WritableStream({
     async write(chunk) {
+      if (typeof chunk === "string") return write(Payload.text(chunk));
+      const bytes = Payload.binary(chunk);
+      if (!text || typeof bytes.data === "string") return write(bytes);
       // A chunk may end within a character: the rest of it comes with the next.
-      const content = text && typeof chunk !== "string" ? decoder.decode(chunk, { stream: true }) : chunk;
-      if (content.length > 0) await write(parts, content);
+      const piece = decoder.decode(bytes.data, { stream: true });
+      if (piece !== "") await write(Payload.text(piece));
     },
     async close() {
       const rest = decoder.decode();
-      if (rest !== "") await write(parts, rest);
+      if (rest !== "") await write(Payload.text(rest));
     },
   });
 }
 
-async function write({ publish, members }: WriterParts, content: string | Uint8Array): Promise<void> {
-  await publish(typeof content === "string" ? Payload.text(content) : Payload.binary(content));
-  // No faster than the fastest: a source that outruns everybody would have everybody closed for being slow.
-  const pace = members().slice(0, paceMembersMax);
-  if (pace.length > 0) await Promise.race(pace.map((member) => member.flushed()));
+/** No faster than those who read: a source that outruns them would have them closed for being slow. */
+class Pace {
+  readonly #parts: WriterParts;
+  /** Who held up the others for too long, and is not waited for until he has caught up. */
+  readonly #stalled = new WeakSet<Connection>();
+  #chunks = 0;
+
+  constructor(parts: WriterParts) {
+    this.#parts = parts;
+  }
+
+  async keep(): Promise<void> {
+    this.#chunks += 1;
+    if (this.#chunks % turnChunks === 0) await new Promise((resolve) => setImmediate(resolve));
+    const members = this.#parts.members();
+    for (const member of members) if (!lags(member)) this.#stalled.delete(member);
+    const lagging = members.filter(lags);
+    const awaited = lagging.filter((member) => !this.#stalled.has(member));
+    if (awaited.length > 0) await this.#waitFor(awaited);
+    else if (lagging.length > 0 && lagging.length === members.length) await Promise.race(lagging.map(flushed));
+  }
+
+  async #waitFor(members: readonly Connection[]): Promise<void> {
+    const all = Promise.all(members.map(flushed));
+    if ((await within(this.#parts.clock, patienceMs, all)) !== timeIsUp) return;
+    for (const member of members) if (lags(member)) this.#stalled.add(member);
+  }
+}
+
+function lags({ bufferedBytes, limits }: Connection): boolean {
+  return bufferedBytes >= limits.highWaterBytes;
+}
+
+function flushed(member: Connection): Promise<void> {
+  return member.flushed();
 }

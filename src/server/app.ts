@@ -17,6 +17,7 @@ import { Notifier } from "../room/notifier.js";
 import { Registry } from "../room/registry.js";
 import { CloseCode } from "../wire/closeCodes.js";
 import { jsonEvents } from "../wire/jsonEvents.js";
+import { controlFrame } from "../wire/v1.js";
 import { attach } from "./attachment.js";
 import { Door } from "./door.js";
 import { type AppOptions, checkOptions, type Logger, type ScopeOptions } from "./options.js";
@@ -235,6 +236,21 @@ export class App implements Application {
     return this.#closed;
   }
 
+  /**
+   * Asks the clients of `enfilade.v1` to go elsewhere, and waits for those who are here now to do so.
+   *
+   * They connect anew first, resume there, and then leave: with nothing lost, where history is kept. Before that, see to
+   * it that new connections are led to another node. Resolves when they are gone, or the time is over; then `close()`.
+   *
+   * @param options.withinMs Milliseconds that they have. Default: 10,000.
+   */
+  async drain({ withinMs = 10_000 }: { readonly withinMs?: number } = {}): Promise<void> {
+    const leaving = this.registry.connections.filter(({ enveloped }) => enveloped);
+    const frame = controlFrame("drain", { withinMs });
+    for (const connection of leaving) connection.send(frame);
+    await within(this.#clock, withinMs, Promise.all(leaving.map(({ ended }) => ended)));
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
@@ -257,7 +273,8 @@ export class App implements Application {
 
   #rootScope(options: AppOptions): Scope {
     const { connectionsMax, connectionsPerAddressMax, roomsMax, flushConnectionsMax, ...others } = this.#limits;
-    const { handshakeMs, pathBytesMax, pathSegmentsMax, historyBytesMax, subscriberMessagesMax, ...limits } = others;
+    const { handshakeMs, pathBytesMax, pathSegmentsMax, historyBytesMax, ...remaining } = others;
+    const { subscriberMessagesMax, recoverMessagesMax, ...limits } = remaining;
     const ground = {
       prefix: "",
       gates: [],

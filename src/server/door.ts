@@ -11,9 +11,11 @@ import { Flusher } from "../connection/outbox.js";
 import { asError, type Ending, EnfiladeError } from "../errors.js";
 import type { Application } from "../handler/application.js";
 import type { HandlerSetting } from "../handler/handler.js";
+import { Receipts } from "../handler/receipts.js";
 import { runSession, type SessionSetting } from "../handler/session.js";
 import type { Metrics } from "../metrics.js";
 import { pathOfTarget, type RoomPath } from "../wire/path.js";
+import { v1 } from "../wire/v1.js";
 import { Admission } from "./admission.js";
 import {
   type Arrival,
@@ -24,6 +26,7 @@ import {
   ForeignOrigin,
   prepare,
   Refused,
+  reauthorize,
   requestOf,
 } from "./handshake.js";
 import { type Refusal, refusal, refusalOfError, refuse } from "./refusal.js";
@@ -72,6 +75,7 @@ export class Door {
   readonly #parts: DoorParts;
   readonly #admission: Admission;
   readonly #flusher: Flusher;
+  readonly #receipts: Receipts;
   readonly #settings = new Map<Route, Setting>();
   /** Every socket that came through and is there. */
   readonly #guests = new Map<Duplex, Guest>();
@@ -86,6 +90,7 @@ export class Door {
     this.#parts = parts;
     this.#admission = new Admission(parts.limits);
     const { clock, metrics, limits } = parts;
+    this.#receipts = new Receipts(clock);
     this.#flusher = new Flusher({ clock, metrics, flushConnectionsMax: limits.flushConnectionsMax });
   }
 
@@ -269,7 +274,11 @@ export class Door {
       server: serverOf(route),
       handler: { app, eventProtocol, policy, eventPolicies },
       connection: { limits, clock, metrics, flusher: this.#flusher, heartbeats },
-      session: { reader, registry: app.registry, terms, entered: opened, left: this.#left, report },
+      session: {
+        ...{ reader, registry: app.registry, terms, entered: opened, left: this.#left, report },
+        receipts: this.#receipts,
+        authorize: (handler, context) => reauthorize(route, handler, context, clock),
+      },
     };
     this.#settings.set(route, setting);
     return setting;
@@ -294,8 +303,8 @@ function serverOf({ limits, compression, subprotocols }: Route): Server<typeof S
     closeTimeout: limits.closeMs,
     WebSocket: ServerSocket,
     perMessageDeflate: compression && { serverNoContextTakeover: true },
-    // Of what the client offers only what is known here is agreed on.
-    handleProtocols: (offered) => subprotocols.find((name) => offered.has(name)) ?? false,
+    // Of what the client offers only what is known here is agreed on; what is none of ours may be a token.
+    handleProtocols: (offered) => [v1, ...subprotocols].find((name) => offered.has(name)) ?? false,
   };
   return new WebSocketServer(options);
 }

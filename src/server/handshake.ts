@@ -85,6 +85,27 @@ export async function authorize(route: Route, { handler, context }: Bound, clock
   }
 }
 
+/**
+ * Asks again, for a client that renewed its credentials: the user that is let in, or `undefined` for a refusal.
+ *
+ * @throws whatever else the application threw (as a rejection).
+ */
+export async function reauthorize(
+  route: Route,
+  handler: AnyHandler,
+  { request }: HandlerContext,
+  clock: Clock,
+): Promise<{ readonly user: unknown } | undefined> {
+  const guest = { request, user: undefined };
+  try {
+    const answer = await within(clock, route.limits.authorizeMs, admitThrough(route, handler, guest));
+    return answer === timeIsUp ? undefined : guest;
+  } catch (error) {
+    if (error instanceof Refused || error instanceof HttpError) return undefined;
+    throw error;
+  }
+}
+
 /** What makes a request no handshake of RFC 6455 4.2.1, said before any hook is asked. */
 function handshakeFault({ method, headers }: IncomingMessage): Refusal | undefined {
   if (method !== "GET") return refusal(405, "", { allow: "GET" });
@@ -107,9 +128,19 @@ export function busy(text: string): Refusal {
 
 async function ask(route: Route, handler: AnyHandler, context: HandlerContext): Promise<void> {
   if (route.params !== undefined) context.params = await validParams(route.params, context.params);
-  for (const gate of route.gates) await admit(context, "a scope", gate(context.request));
+  await admitThrough(route, handler, context);
+}
+
+/** Whom the scopes and the handler are asked for. */
+interface Visitor {
+  readonly request: ConnectionRequest;
+  user: unknown;
+}
+
+async function admitThrough(route: Route, handler: AnyHandler, visitor: Visitor): Promise<void> {
+  for (const gate of route.gates) await admit(visitor, "a scope", gate(visitor.request));
   const { name } = route.handlerClass;
-  if (handler.authorize !== undefined) await admit(context, name, handler.authorize(context.request));
+  if (handler.authorize !== undefined) await admit(visitor, name, handler.authorize(visitor.request));
 }
 
 async function validParams(schema: NonNullable<Route["params"]>, params: unknown): Promise<unknown> {
@@ -127,7 +158,7 @@ function isResponse(value: unknown): value is Response {
 }
 
 /** Takes what an `authorize` returned: a refusal, a user, or nothing, which changes nothing. */
-async function admit(context: HandlerContext, whose: string, answer: unknown): Promise<void> {
+async function admit(visitor: Visitor, whose: string, answer: unknown): Promise<void> {
   const user = await answer;
   if (isResponse(user)) throw new Refused(await refusalOfResponse(user));
   if (user === undefined) return;
@@ -140,5 +171,5 @@ async function admit(context: HandlerContext, whose: string, answer: unknown): P
   }
   // Checked here, where a mistake is still an HTTP answer.
   userId(user);
-  context.user = user;
+  visitor.user = user;
 }

@@ -4,6 +4,7 @@ import type { Limits } from "../connection/limits.js";
 import { policyOf } from "../connection/policy.js";
 import { EnfiladeError } from "../errors.js";
 import type { HandlerClass, RouteOptions, SharedOptions } from "../handler/route.js";
+import type { EventProtocol } from "../wire/protocol.js";
 import type { Gate } from "./router.js";
 
 /** Where the app writes what nobody listens for; `console` is one. */
@@ -60,12 +61,7 @@ export function checkOptions(
   }
   const { badMessage = "call", compression = false, subprotocols = [], eventProtocol } = options;
   for (const policy of [options.policy, ...Object.values(options.eventPolicies ?? {})]) policyOf({ policy });
-  if (eventProtocol !== undefined && typeof eventProtocol?.decode !== "function") {
-    throw new EnfiladeError(
-      "ERR_OPTION",
-      "eventProtocol takes an object with decode and encode, such as commandEvents",
-    );
-  }
+  if (eventProtocol !== undefined) checkProtocol(eventProtocol);
   if (badMessage !== "call" && badMessage !== "close") {
     throw new EnfiladeError("ERR_OPTION", `badMessage takes "call" or "close", got ${JSON.stringify(badMessage)}`);
   }
@@ -75,4 +71,14 @@ export function checkOptions(
   if (!Array.isArray(subprotocols) || !subprotocols.every((name) => typeof name === "string" && token.test(name))) {
     throw new EnfiladeError("ERR_OPTION", `subprotocols takes a list of names, got ${JSON.stringify(subprotocols)}`);
   }
+}
+
+function checkProtocol(protocol: EventProtocol): void {
+  const { format, decode, encode } = protocol ?? {};
+  const isFormat = ["json", "text", "binary"].includes(format);
+  if (isFormat && typeof decode === "function" && typeof encode === "function") return;
+  throw new EnfiladeError(
+    "ERR_OPTION",
+    "eventProtocol takes { example, format, decode, encode }, such as commandEvents",
+  );
 }

@@ -22,6 +22,10 @@ export const CloseCode = {
   internalError: 1011,
   /** The client read too slowly: more than `outboxBytesMax` waited for it. */
   slow: 4008,
+  /** A client of `enfilade.v1` sent what is no frame of it. */
+  badFrame: 4500,
+  /** The credentials that a client renewed are refused. */
+  unauthorized: 4501,
 } as const;
 
 /** Never sent (RFC 6455 7.4.1): the peer closed without a code. */

@@ -13,7 +13,7 @@ export const commandEvents: EventProtocol = {
   format: "json",
   decode(message) {
     const { cmd, channel, param, id } = fieldsOf(message);
-    if (channel !== undefined && typeof channel !== "string") return {};
+    if (channel !== undefined && typeof channel !== "string") return { id: idOf(id) };
     return { event: textOf(cmd), data: param, channel, id: idOf(id) };
   },
   encode(outgoing) {

@@ -1,7 +1,24 @@
 import { asError, MessageError } from "../errors.js";
+import type { DecodedEvent } from "./incomingEvent.js";
 import { type Schema, validate } from "./schema.js";
 
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+
+/** What becomes of a message that bears an id, and may come more than once. */
+export interface Receipt {
+  /** The handler begins with it; `false`: it was begun before, and is not to be run again. */
+  begin(): boolean;
+  /** The handler is through with it; `failed` when it threw. What was answered already stays. */
+  settle(failed?: boolean): void;
+}
+
+/** What a subprotocol knows of a message beyond its content. */
+export interface MessageOrigin {
+  readonly event?: DecodedEvent | undefined;
+  readonly receipt?: Receipt | undefined;
+}
+
+const encoder = new TextEncoder();
 
 /** One incoming message: a whole text or binary message, its fragments joined (RFC 6455 5.4). */
 export class Message {
@@ -11,7 +28,14 @@ export class Message {
     /** What came, as bytes; of a text, its UTF-8. */
     readonly bytes: Uint8Array,
     readonly isText: boolean,
+    /** @internal */
+    readonly origin: MessageOrigin | undefined = undefined,
   ) {}
+
+  /** @internal A text that came inside a frame. */
+  static within(text: string, origin: MessageOrigin): Message {
+    return new Message(encoder.encode(text), true, origin);
+  }
 
   /** @throws MessageError `ERR_NOT_TEXT` for a binary message. */
   get text(): string {

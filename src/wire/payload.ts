@@ -6,12 +6,15 @@ export type Bytes = Uint8Array | ArrayBuffer | ArrayBufferView;
 
 /** One outgoing message, encoded once for however many receive it. */
 export class Payload {
+  /** @internal The same as a frame of `enfilade.v1`, sent to one connection; once somebody needed it. */
+  enveloped: Payload | undefined;
   /** The compressed frame, once somebody needed it. */
   deflated: Uint8Array | undefined;
   #frame: Uint8Array | undefined;
 
   private constructor(
-    readonly kind: "json" | "text" | "binary",
+    /** A `frame` is the library's own: it goes out as it is, whatever the subprotocol. */
+    readonly kind: "json" | "text" | "binary" | "frame",
     readonly data: string | Uint8Array,
   ) {}
 
@@ -28,6 +31,11 @@ export class Payload {
     return new Payload("json", encodeJSON(value));
   }
 
+  /** @internal A text that is a frame of a subprotocol. */
+  static frame(text: string): Payload {
+    return new Payload("frame", text);
+  }
+
   /** What is JSON already. */
   static encodedJSON(json: string): Payload {
     return new Payload("json", json);
@@ -36,6 +44,11 @@ export class Payload {
   /** @throws EnfiladeError `ERR_VALUE` when `bytes` are none. */
   static binary(bytes: Bytes): Payload {
     return new Payload("binary", asBytes(bytes));
+  }
+
+  /** The same for later: bytes are copied, so the caller may change his. */
+  kept(): Payload {
+    return typeof this.data === "string" ? this : new Payload(this.kind, this.data.slice());
   }
 
   /** The whole frame; made at the first call, and the same object ever after. */

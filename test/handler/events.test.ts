@@ -1,6 +1,16 @@
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
-import { App, EventError, EventHandler, HttpError, On, Route, WebSocketHandler } from "../../src/index.js";
+import {
+  App,
+  EventError,
+  EventHandler,
+  HttpError,
+  type IncomingEvent,
+  jsonEvents,
+  On,
+  Route,
+  WebSocketHandler,
+} from "../../src/index.js";
 import type { TestClient } from "../../src/testing/index.js";
 import { closes, start, startWith } from "../support/app.js";
 
@@ -222,5 +232,31 @@ describe("events", () => {
       }
     }
     expect(register(Plain as unknown as typeof None)).not.toThrow();
+  });
+});
+
+describe("a method", () => {
+  it("answers every event that it is marked with, and gets null for raw data that is missing", async () => {
+    class Many extends EventHandler {
+      @On("a")
+      @On("b")
+      onBoth(_data: unknown, { event }: IncomingEvent) {
+        return event;
+      }
+      @On("raw", { raw: true })
+      onRaw(text: string) {
+        return text;
+      }
+    }
+    const client = await (await startWith("/many", Many)).open("/many");
+    expect(await ask(client, { event: "a", id: 1 })).toEqual({ id: 1, data: "a" });
+    expect(await ask(client, { event: "b", id: 2 })).toEqual({ id: 2, data: "b" });
+    expect(await ask(client, { event: "raw", id: 3 })).toEqual({ id: 3, data: "null" });
+  });
+
+  it("is not called for a message of which the protocol makes nothing", async () => {
+    const nothing = { ...jsonEvents, decode: () => null as never };
+    const client = await (await startWith("/golem/:room", Golem, { eventProtocol: nothing })).open("/golem/x");
+    expect(await ask(client, {})).toMatchObject({ error: { code: "bad_message" } });
   });
 });

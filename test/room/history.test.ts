@@ -33,7 +33,9 @@ describe("history", () => {
     const room = registry.room("/rooms/a");
     expect(await room.publish({ n: 1 })).toEqual({ epoch: expect.stringMatching(/^[\w-]+$/), offset: 1 });
     registry.sendTextToRoom("/rooms/a", "two");
-    room.sendBinary(new Uint8Array([3]));
+    const bytes = new Uint8Array([3]);
+    room.sendBinary(bytes);
+    bytes.fill(9);
     const all = await room.history();
     const epoch = all[0]?.position?.epoch ?? "";
     expect(all).toEqual([

@@ -1,0 +1,192 @@
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { json } from "node:stream/consumers";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { App, HttpError, Route, roomPath, WebSocketHandler } from "../../src/index.js";
+import { connectURL, type TestClient } from "../../src/testing/index.js";
+import { closes } from "../support/app.js";
+
+interface Account {
+  readonly id: string;
+  readonly company: string;
+}
+
+const accounts = new Map<string, Account>([
+  ["ann's token", { id: "ann", company: "42" }],
+  ["bob", { id: "bob", company: "42" }],
+  ["cid", { id: "cid", company: "7" }],
+]);
+
+@Route("/ws/:token", { name: "main" })
+class Main extends WebSocketHandler<{ token: string }, Account> {
+  override authorize() {
+    const account = accounts.get(this.params.token);
+    if (account === undefined) throw new HttpError(401, "no such token");
+    return account;
+  }
+
+  override onConnect() {
+    this.join(roomPath("/companies/:company", { company: this.user.company }));
+  }
+
+  onJSON(message: unknown) {
+    this.sendJSONToRoom(`/companies/${this.user.company}`, { by: this.user.id, message });
+  }
+}
+
+@Route("/public")
+class Public extends WebSocketHandler {
+  onMessage(text: string) {
+    this.sendText(text);
+  }
+}
+
+/** An HTTP server with to-dos of its own, and the app beside it. */
+async function serve() {
+  const todos: unknown[] = [];
+  const app = new App({ handlers: [Main, Public] });
+  const errors: Error[] = [];
+  app.on("error", (error) => errors.push(error));
+  const server = createServer(async (request, response) => {
+    const { method, url } = request;
+    if (method !== "POST" || url !== "/new") return response.writeHead(404).end();
+    const todo = await json(request);
+    todos.push(todo);
+    app.channel("main").sendJSON({ new: todo });
+    return response.writeHead(201).end();
+  });
+  app.attach(server);
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  onTestFinished(async () => {
+    await app.close({ timeoutMs: 200 });
+    server.closeAllConnections();
+    server.close();
+  });
+  // It listens on a port, so its address is one.
+  const host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const add = async (todo: unknown) => {
+    const body = JSON.stringify(todo);
+    return (await fetch(`http://${host}/new`, { method: "POST", body })).status;
+  };
+  const open = (path: string) => connectURL(`ws://${host}${path}`);
+  const signIn = (token: string) => open(app.url("main", { token }));
+  return { app, errors, todos, add, open, signIn };
+}
+
+/** What each client was sent; what comes later is not waited for. */
+async function seenBy(app: App, clients: readonly TestClient[]): Promise<unknown[][]> {
+  app.registry.sendJSONToAll("end");
+  const seen = clients.map(async (client) => {
+    const own: unknown[] = [];
+    for (let value = await client.readJSON(); value !== "end"; value = await client.readJSON()) own.push(value);
+    return own;
+  });
+  return Promise.all(seen);
+}
+
+describe("a to-do list beside the app", () => {
+  it("tells everyone who came by the named route of what was posted, in order, and nobody else", async () => {
+    const { app, todos, add, open, signIn } = await serve();
+    const clients = [await signIn("ann's token"), await signIn("cid"), await open("/public")];
+    expect(await add({ title: "milk" })).toBe(201);
+    expect(await add({ title: "bread" })).toBe(201);
+    expect(todos).toEqual([{ title: "milk" }, { title: "bread" }]);
+    const told = [{ new: { title: "milk" } }, { new: { title: "bread" } }];
+    expect(await seenBy(app, clients)).toEqual([told, told, []]);
+  });
+
+  it("takes a to-do when nobody is there to be told, before anyone came and after everyone left", async () => {
+    const { app, errors, todos, add, signIn } = await serve();
+    expect(await add(1)).toBe(201);
+    const ann = await signIn("ann's token");
+    const closed = closes(app, 1);
+    ann.terminate();
+    await closed;
+    expect(await add(2)).toBe(201);
+    expect([todos, errors, app.channel("main").size]).toEqual([[1, 2], [], 0]);
+  });
+});
+
+describe("a user who comes by a token in the path", () => {
+  it("is put on the connection, and addressed by id", async () => {
+    const { app, signIn } = await serve();
+    await signIn("ann's token");
+    await signIn("cid");
+    expect(app.registry.connections.map(({ user }) => user)).toEqual([
+      { id: "ann", company: "42" },
+      { id: "cid", company: "7" },
+    ]);
+    expect(app.registry.users.map(({ id }) => id)).toEqual(["ann", "cid"]);
+    expect(app.registry.rooms.map(({ path }) => path)).toEqual([
+      ...["/ws/ann's token", "/companies/42", "/ws/cid", "/companies/7"],
+    ]);
+  });
+
+  it.each(["dan", "ANN'S TOKEN", "__proto__", "constructor", "ann's token "])(
+    "is refused before the upgrade when the token is %j",
+    async (token) => {
+      const { app, errors, open } = await serve();
+      await expect(open(`/ws/${encodeURIComponent(token)}`)).rejects.toMatchObject({ status: 401 });
+      expect(app.status()).toMatchObject({ connections: 0, rooms: 0, users: 0, totals: { opened: 0, refused: 1 } });
+      expect(errors).toEqual([]);
+    },
+  );
+
+  it("gets in every tab what is sent to the user, as long as one is open, and nobody else does", async () => {
+    const { app, signIn } = await serve();
+    const { registry } = app;
+    const [tab, other, bob] = [await signIn("ann's token"), await signIn("ann's token"), await signIn("bob")];
+    registry.sendJSONToUser("ann", "by id");
+    registry.sendJSONToUser({ id: "ann" }, "by user");
+    expect(await seenBy(app, [tab, other, bob])).toEqual([["by id", "by user"], ["by id", "by user"], []]);
+    const closed = closes(app, 1);
+    tab.terminate();
+    await closed;
+    expect([registry.user("ann").size, app.status().users]).toEqual([1, 2]);
+    registry.sendJSONToUser("ann", "still here");
+    registry.sendJSONToUser("nobody", "lost");
+    expect(await seenBy(app, [other, bob])).toEqual([["still here"], []]);
+    const gone = closes(app, 1);
+    await other.close();
+    await gone;
+    expect([registry.user("ann").size, app.status().users]).toEqual([0, 1]);
+  });
+});
+
+describe("the room of a company", () => {
+  it("is reached from outside by its path, and only who belongs to it gets what is sent", async () => {
+    const { app, signIn } = await serve();
+    const clients = [await signIn("ann's token"), await signIn("bob"), await signIn("cid")];
+    app.registry.sendJSONToRoom("/companies/42", "for 42");
+    app.registry.sendJSONToRoom("/companies/7", "for 7");
+    app.registry.sendJSONToRoom("/companies/4", "for nobody");
+    app.registry.sendJSONToRoom("/companies", "for nobody");
+    expect(await seenBy(app, clients)).toEqual([["for 42"], ["for 42"], ["for 7"]]);
+  });
+
+  it("is reached by its members, whichever path each of them came by", async () => {
+    const { app, signIn } = await serve();
+    const [ann, bob, cid] = [await signIn("ann's token"), await signIn("bob"), await signIn("cid")];
+    ann.sendJSON("hello");
+    const hello = { by: "ann", message: "hello" };
+    expect([await ann.readJSON(), await bob.readJSON()]).toEqual([hello, hello]);
+    expect(await seenBy(app, [ann, bob, cid])).toEqual([[], [], []]);
+  });
+
+  it("counts who is there, tab by tab, and is freed with the last of them", async () => {
+    const { app, signIn } = await serve();
+    const room = app.registry.room("/companies/42");
+    const clients = [await signIn("ann's token"), await signIn("ann's token"), await signIn("bob")];
+    await signIn("cid");
+    expect(room.members().map(({ user }) => (user as Account).id)).toEqual(["ann", "ann", "bob"]);
+    for (const [left, client] of [...clients.entries()].reverse()) {
+      const closed = closes(app, 1);
+      client.terminate();
+      await closed;
+      expect(room.size).toBe(left);
+    }
+    expect(app.registry.rooms.map(({ path }) => path)).toEqual(["/ws/cid", "/companies/7"]);
+  });
+});
