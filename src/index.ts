@@ -56,7 +56,7 @@ export { jsonEvents } from "./wire/jsonEvents.js";
 export type { Message } from "./wire/message.js";
 export type { RoomPath } from "./wire/path.js";
 export { type PathParams, type RouteParams, roomPath } from "./wire/pattern.js";
-export type { Bytes, Payload } from "./wire/payload.js";
+export { type Bytes, Payload } from "./wire/payload.js";
 export type { EventFault, EventProtocol, OutgoingEvent } from "./wire/protocol.js";
 export type { Schema } from "./wire/schema.js";
 export { spacedEvents } from "./wire/spacedEvents.js";

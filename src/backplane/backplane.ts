@@ -31,7 +31,7 @@ export interface HistoryTerms {
 /** One message on its way to everyone who is in a topic. */
 export interface Delivery {
   readonly payload: Payload;
-  /** Ids of the connections that do not get it. */
+  /** Ids of the connections that do not get it, and names of their clients. */
   readonly except: readonly string[];
   /** What becomes of it for a member that lags. */
   readonly policy?: DeliveryPolicy | undefined;

@@ -26,7 +26,10 @@ export interface MemoryOptions {
 interface Room {
   readonly stream: Stream;
   terms: HistoryTerms | undefined;
-  timer: Timer | undefined;
+  /** Fires when its oldest entry is too old. */
+  expiry: Timer | undefined;
+  /** Fires when nobody came back for long enough. */
+  idle: Timer | undefined;
 }
 
 const nothing = Promise.resolve(undefined);
@@ -43,6 +46,8 @@ export class MemoryBackplane implements Backplane {
   #bytes = 0;
   #evictions = 0;
   #deliver: Deliver | undefined;
+  #delivering = false;
+  readonly #waiting: [topic: Topic, delivery: Delivery][] = [];
 
   constructor({ clock = systemClock, limits = defaultLimits }: MemoryOptions = {}) {
     this.#clock = clock;
@@ -65,7 +70,7 @@ export class MemoryBackplane implements Backplane {
   publish(topic: Topic, delivery: Delivery): Promise<Position | undefined> {
     const { history } = delivery;
     const kept = history !== undefined && isRoom(topic) ? this.#keep(topic, delivery, history) : delivery;
-    if (this.#opened.has(topic) || topic.startsWith("below:")) this.#deliver?.(topic, kept);
+    if (this.#opened.has(topic) || topic.startsWith("below:")) this.#deliverInTurn(topic, kept);
     return kept.position === undefined ? nothing : Promise.resolve(kept.position);
   }
 
@@ -83,9 +88,27 @@ export class MemoryBackplane implements Backplane {
     for (const path of [...this.#rooms.keys()]) this.#freeUnused(path);
   }
 
+  /** Forgets all that is kept. */
+  clear(): void {
+    for (const [path, room] of this.#rooms) this.#forget(path, room);
+    this.#bytes = 0;
+  }
+
   status(): BackplaneStatus {
     const filled = [...this.#rooms.values()].filter(({ stream }) => stream.size > 0);
     return { historyRooms: filled.length, historyBytes: this.#bytes, historyEvictions: this.#evictions };
+  }
+
+  /** What a delivery causes is delivered after it, to all: else some would get it before what caused it. */
+  #deliverInTurn(topic: Topic, delivery: Delivery): void {
+    if (this.#delivering) {
+      this.#waiting.push([topic, delivery]);
+      return;
+    }
+    this.#delivering = true;
+    this.#deliver?.(topic, delivery);
+    for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) this.#deliver?.(...next);
+    this.#delivering = false;
   }
 
   #keep(path: RoomPath, delivery: Delivery, terms: HistoryTerms): Delivery {
@@ -97,7 +120,7 @@ export class MemoryBackplane implements Backplane {
     const kept = stream.append(delivery, terms, this.#clock.now());
     this.#bytes += stream.bytes - before;
     room.terms = terms;
-    room.timer ??= this.#expireLater(path, room, terms);
+    room.expiry ??= this.#expireLater(path, room, terms);
     this.#makeSpace(path);
     return kept;
   }
@@ -107,24 +130,40 @@ export class MemoryBackplane implements Backplane {
     if (known !== undefined) return known;
     this.#streams += 1;
     const epoch = `${this.#life}-${this.#streams.toString(36)}`;
-    const room: Room = { stream: new Stream(epoch), terms: undefined, timer: undefined };
+    const room: Room = { stream: new Stream(epoch), terms: undefined, expiry: undefined, idle: undefined };
     this.#rooms.set(path, room);
+    this.#makeSpace(path);
     return room;
   }
 
   /** The rooms that were quiet for longest lose their history first, whole: a gap in the offsets, or a new epoch, tells. */
   #makeSpace(newest: RoomPath): void {
     const { historyBytesMax, roomsMax } = this.#limits;
-    for (const [path, { stream }] of this.#rooms) {
+    const last = this.#rooms.get(newest)?.stream;
+    // One room that alone is too much must not cost the others theirs.
+    if (last !== undefined) this.#shrink(last, historyBytesMax);
+    for (const [path, room] of this.#rooms) {
       const excess = this.#bytes - historyBytesMax;
       if (excess <= 0 && this.#rooms.size <= roomsMax) return;
-      if (excess <= 0 && this.#opened.has(path)) continue;
-      const before = stream.bytes;
-      stream.shrink(path === newest ? before - excess : 0);
-      this.#bytes += stream.bytes - before;
-      if (before > 0) this.#evictions += 1;
-      this.#freeUnused(path);
+      if (path === newest || (excess <= 0 && this.#opened.has(path))) continue;
+      this.#shrink(room.stream, 0);
+      if (this.#rooms.size > roomsMax && !this.#opened.has(path)) this.#forget(path, room);
+      else this.#freeUnused(path);
     }
+  }
+
+  #forget(path: RoomPath, { expiry, idle }: Room): void {
+    expiry?.cancel();
+    idle?.cancel();
+    this.#rooms.delete(path);
+  }
+
+  #shrink(stream: Stream, bytes: number): void {
+    const before = stream.bytes;
+    stream.shrink(bytes);
+    if (stream.bytes === before) return;
+    this.#bytes += stream.bytes - before;
+    this.#evictions += 1;
   }
 
   #expire(stream: Stream, { ageMsMax }: HistoryTerms): void {
@@ -139,20 +178,28 @@ export class MemoryBackplane implements Backplane {
     const ms = Math.min(timerMsMax, oldestAt + terms.ageMsMax - this.#clock.now());
     return this.#clock.setTimeout(() => {
       this.#expire(room.stream, room.terms ?? terms);
-      room.timer = this.#expireLater(path, room, room.terms ?? terms);
+      room.expiry = this.#expireLater(path, room, room.terms ?? terms);
       this.#freeUnused(path);
     }, ms);
   }
 
-  /** A stream is let go with its numbering when nobody is in the room and nothing is kept; the next one has another epoch. */
+  /** Lets go of a stream in which nobody is and nothing is kept, when it was that way for a while. */
   #freeUnused(path: RoomPath): void {
     const room = this.#rooms.get(path);
-    if (room === undefined || room.stream.size > 0 || this.#opened.has(path)) return;
-    room.timer?.cancel();
-    this.#rooms.delete(path);
+    if (room === undefined || !this.#isUnused(path, room)) return;
+    room.idle ??= this.#clock.setTimeout(() => {
+      room.idle = undefined;
+      if (this.#isUnused(path, room)) this.#forget(path, room);
+    }, numberingMs);
+  }
+
+  #isUnused(path: RoomPath, { stream }: Room): boolean {
+    return stream.size === 0 && !this.#opened.has(path);
   }
 }
 
+/** How long a stream outlives its room and all that was kept: who comes back meanwhile finds the numbering it knows. */
+const numberingMs = 10 * 60_000;
 /** Delays of Node's timers end here (2^31 - 1). */
 const timerMsMax = 0x7fff_ffff;
 

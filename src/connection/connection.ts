@@ -40,6 +40,8 @@ export interface ConnectionParts {
 export interface Dialect {
   /** The message that is for the handler; `undefined` when it was not. */
   receive(message: Message): Message | undefined;
+  /** Whether what the handler is busy with is to be answered, under an id that the handler need not know. */
+  readonly awaitsReply: boolean;
   /** Answers what the handler is busy with; `false` where that is for the handler itself to do. */
   reply(outgoing: OutgoingEvent): boolean;
 }
@@ -49,10 +51,12 @@ export class Connection implements AsyncIterable<Message> {
   /** Unique, and not to be guessed. */
   readonly id: string;
   readonly request: ConnectionRequest;
-  /** What `authorize` returned; `undefined` for an anonymous client. */
-  readonly user: unknown;
+  /** What `authorize` returned, last when a client renewed its credentials; `undefined` for an anonymous client. */
+  user: unknown;
   /** @internal Whether messages go out in frames of `enfilade.v1`. */
   readonly enveloped: boolean;
+  /** @internal What a client of `enfilade.v1` calls itself, on whatever connection. */
+  readonly client: string | undefined;
   readonly #lifetime: Lifetime;
   readonly #transport: Transport;
   readonly #setting: ConnectionSetting;
@@ -64,8 +68,12 @@ export class Connection implements AsyncIterable<Message> {
   #resolveEnded: ((ending: Ending) => void) | undefined;
   #drained: (() => void) | undefined;
   #dialect: Dialect | undefined;
+  /** What was sent before the welcome, which comes first. */
+  #early: Sent[] | undefined;
   /** Messages without a number that were dropped, and that the client was not told of. */
   #lost = 0;
+  /** The last number that was dropped, if none came after it. */
+  #lostOffset: number | undefined;
   #closing = false;
   #gone = false;
   #abandoned = false;
@@ -81,6 +89,8 @@ export class Connection implements AsyncIterable<Message> {
     this.request = request;
     this.user = user;
     this.enveloped = transport.protocol === v1;
+    this.client = this.enveloped ? clientOf(request.query.get("client")) : undefined;
+    this.#early = this.enveloped ? [] : undefined;
     this.#lifetime = lifetime;
     this.#transport = transport;
     this.#setting = setting;
@@ -141,19 +151,39 @@ export class Connection implements AsyncIterable<Message> {
   /**
    * Sends what was encoded before, so that many connections share one encoding.
    *
-   * @param numbered Whether the client finds out by itself when it is dropped.
+   * @param offset Its number, by which the client finds out when it was dropped.
    */
-  send(payload: Payload, policy?: DeliveryPolicy, numbered = false): void {
+  send(payload: Payload, policy?: DeliveryPolicy, offset?: number): void {
     if (this.#closing) return;
+    if (this.#early !== undefined) {
+      this.#wait(this.#early, { payload, policy, offset });
+      return;
+    }
     this.#setting.metrics.totals.delivered += 1;
     const sent = this.enveloped && payload.kind !== "frame" ? enveloped(payload) : payload;
     const frame = this.#transport.deflates ? deflatedFrame(sent) : sent.frame;
     if (policy === undefined) {
       this.#outbox.push(frame);
+      this.#lostOffset = undefined;
     } else if (this.#outbox.offer(frame, policy)) {
       this.#setting.metrics.totals.dropped += 1;
-      if (!numbered) this.#lost += 1;
+      if (offset === undefined) this.#lost += 1;
+      else this.#lostOffset = offset;
     }
+  }
+
+  /** @internal Sends what comes first, and then what was sent before it. */
+  welcome(payload: Payload): void {
+    const early = this.#early ?? [];
+    this.#early = undefined;
+    this.send(payload);
+    for (const { payload: waiting, policy, offset } of early) this.send(waiting, policy, offset);
+  }
+
+  /** @internal Counts messages that the client will not get, and tells it of them when it can. */
+  lose(count: number): void {
+    this.#lost += count;
+    this.#tellLost();
   }
 
   /** Resolves when all that was sent before has left this process, or cannot any more. */
@@ -229,6 +259,11 @@ export class Connection implements AsyncIterable<Message> {
   /** @internal From now on messages go through `dialect`. */
   speak(dialect: Dialect): void {
     this.#dialect = dialect;
+  }
+
+  /** @internal */
+  get awaitsReply(): boolean {
+    return this.#dialect?.awaitsReply ?? false;
   }
 
   /** @internal Whether a dialect has answered, so that the handler need not. */
@@ -400,9 +435,18 @@ export class Connection implements AsyncIterable<Message> {
   }
 
   #tellLost(): void {
-    const missed = this.#lost;
+    const [missed, offset] = [this.#lost, this.#lostOffset];
     this.#lost = 0;
-    if (missed > 0 && this.enveloped) this.send(controlFrame("lagged", { missed }));
+    this.#lostOffset = undefined;
+    if (!this.enveloped) return;
+    if (missed > 0) this.send(controlFrame("lagged", { missed }));
+    // Nothing came after it whose number would tell.
+    if (offset !== undefined) this.send(controlFrame("message", { offset }));
+  }
+
+  #wait(early: Sent[], sent: Sent): void {
+    early.push(sent);
+    if (early.length > earlyMax) this.onOverflow();
   }
 
   /** Sends the close frame behind all that was sent before, and sees to it that the connection does end. */
@@ -450,6 +494,20 @@ export class Connection implements AsyncIterable<Message> {
 function handled<T>(promise: Promise<T>): Promise<T> {
   promise.catch(() => undefined);
   return promise;
+}
+
+/** What was sent, and how. */
+interface Sent {
+  readonly payload: Payload;
+  readonly policy: DeliveryPolicy | undefined;
+  readonly offset: number | undefined;
+}
+
+/** What may wait for the welcome of a connection, which waits for the history of its room. */
+const earlyMax = 1_000;
+
+function clientOf(client: string | null): string | undefined {
+  return client !== null && /^[\w-]{16,64}$/.test(client) ? client : undefined;
 }
 
 /** A message to one connection, in its frame; made once for all that it is sent to. */

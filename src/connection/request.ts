@@ -80,6 +80,14 @@ export class ConnectionRequest implements RequestParts {
     return this.#token;
   }
 
+  /** @internal The same with other credentials. */
+  with(token: string): ConnectionRequest {
+    const { url, path, headers, remoteAddress, secure } = this;
+    const request = new ConnectionRequest({ url, path, headers, remoteAddress, secure });
+    request.renew(token);
+    return request;
+  }
+
   /** @internal */
   renew(token: string): void {
     this.#token = token;

@@ -11,7 +11,7 @@ export interface Status extends BackplaneStatus {
   readonly connections: number;
   /** Upgrade requests that are being answered now. */
   readonly handshakes: number;
-  /** Rooms of this node that have members. */
+  /** Rooms of this node in which somebody is, or listens. */
   readonly rooms: number;
   /** Users who are connected to this node. */
   readonly users: number;

@@ -90,7 +90,7 @@ export abstract class EventHandler<
     if (room === undefined && channel !== undefined) return this.#refuse(incoming, notMember);
     try {
       const reply = await this.#call(method, await readData(method, data), { ...incoming, event, channel: room });
-      if (id !== undefined) this.#send({ kind: "reply", id, data: reply });
+      if (id !== undefined || this.connection.awaitsReply) this.#send({ kind: "reply", id: id ?? "", data: reply });
     } catch (error) {
       this.#refuse(incoming, faultOf(error));
       if (!isRefusal(error)) throw error;

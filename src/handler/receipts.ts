@@ -1,20 +1,26 @@
-import type { Clock } from "../connection/clock.js";
+import type { Clock, Timer } from "../connection/clock.js";
 import type { Receipt } from "../wire/message.js";
-import type { Payload } from "../wire/payload.js";
+import { Payload } from "../wire/payload.js";
 import type { EventFault } from "../wire/protocol.js";
 import { type FrameId, replyFrame } from "../wire/v1.js";
 
 /** To whom a reply goes; a connection. */
 export interface Answered {
+  readonly id: string;
   send(payload: Payload): void;
 }
 
-/** Ids that are remembered of one client, clients that are, and for how long after their last frame (PROTOCOL.md). */
+export type Outcome = { readonly data: unknown } | { readonly error: EventFault };
+
+/** Answered ids that are remembered of one client, and for how long after its last connection (PROTOCOL.md). */
 const idsMax = 128;
-const clientsMax = 10_000;
 const memoryMs = 5 * 60_000;
-/** A reply that is longer is sent, but not kept to be sent again. */
-const keptLengthMax = 16 * 1024;
+/** Clients without a connection that are remembered. */
+const absentMax = 10_000;
+/** Characters of one reply that is kept, of all that are of one client, and of all there are. */
+const replyLengthMax = 8 * 1024;
+const clientLengthMax = 64 * 1024;
+const allLengthMax = 32 * 1024 * 1024;
 
 const lost: EventFault = { code: "duplicate", message: "this was run already, and its reply is not kept" };
 const internal: EventFault = { code: "internal", message: "internal error" };
@@ -23,26 +29,54 @@ const internal: EventFault = { code: "internal", message: "internal error" };
 export class FrameRecord {
   readonly id: FrameId;
   begun = false;
-  #to: Answered;
-  #reply: Payload | undefined;
+  /** Who is to be answered; nobody when the answer is there, or nobody is there to get it. */
+  #to: Answered | undefined;
+  /** The connection that had the answer last. */
+  #told = "";
+  #reply: string | undefined;
 
-  constructor(id: FrameId, to: Answered) {
+  constructor(id: FrameId) {
     this.id = id;
-    this.#to = to;
   }
 
-  /** It came over this connection: that is where the reply goes. */
+  get isAnswered(): boolean {
+    return this.#reply !== undefined;
+  }
+
+  /** Characters of the reply that is kept. */
+  get length(): number {
+    return this.#reply?.length ?? 0;
+  }
+
+  /** It came over this connection: that is where the reply goes; once, however often it comes there. */
   cameOver(to: Answered): void {
-    this.#to = to;
-    if (this.#reply !== undefined) to.send(this.#reply);
+    if (this.#reply === undefined) this.#to = to;
+    else if (this.#told !== to.id) this.#tell(to, this.#reply);
+  }
+
+  left(connection: Answered): void {
+    if (this.#to === connection) this.#to = undefined;
   }
 
   /** Only the first answer counts. */
-  answer(outcome: { readonly data: unknown } | { readonly error: EventFault }): void {
+  answer(outcome: Outcome): void {
     if (this.#reply !== undefined) return;
-    const reply = replyFrame(this.id, outcome);
-    this.#reply = reply.data.length > keptLengthMax ? replyFrame(this.id, { error: lost }) : reply;
-    this.#to.send(reply);
+    const reply = String(replyFrame(this.id, outcome).data);
+    const to = this.#to;
+    this.#to = undefined;
+    this.#reply = reply;
+    if (to !== undefined) this.#tell(to, reply);
+    if (reply.length > replyLengthMax) this.forget();
+  }
+
+  /** Keeps only that it was run. */
+  forget(): void {
+    this.#reply = String(replyFrame(this.id, { error: lost }).data);
+  }
+
+  #tell(to: Answered, reply: string): void {
+    this.#told = to.id;
+    to.send(Payload.frame(reply));
   }
 }
 
@@ -65,52 +99,95 @@ export class FrameReceipt implements Receipt {
   }
 
   settle(failed = false): void {
-    this.#busyWith(undefined);
     this.#record.answer(failed ? { error: internal } : { data: null });
+    this.#busyWith(undefined);
   }
 }
 
 /** The frames of one client, over however many connections. */
-export interface ClientReceipts {
-  readonly byId: Map<FrameId, FrameRecord>;
-  usedAt: number;
+export class ClientReceipts {
+  readonly #records = new Map<FrameId, FrameRecord>();
+  connections = 0;
+  timer: Timer | undefined;
+
+  get length(): number {
+    return [...this.#records.values()].reduce((sum, { length }) => sum + length, 0);
+  }
+
+  get(id: FrameId): FrameRecord | undefined {
+    return this.#records.get(id);
+  }
+
+  /** The record of an id that came over `connection`, if need be a new one. */
+  came(id: FrameId, connection: Answered): FrameRecord {
+    const record = this.#records.get(id) ?? new FrameRecord(id);
+    this.#records.set(id, record);
+    record.cameOver(connection);
+    return record;
+  }
+
+  /** What is not answered is kept, whatever the bounds: its sender still waits. */
+  trim(): void {
+    const answered = [...this.#records.values()].filter(({ isAnswered }) => isAnswered);
+    for (const { id } of answered.slice(0, Math.max(0, answered.length - idsMax))) this.#records.delete(id);
+    let length = this.length;
+    for (const record of answered) {
+      if (length <= clientLengthMax) return;
+      length -= record.length;
+      record.forget();
+    }
+  }
+
+  left(connection: Answered): void {
+    for (const record of this.#records.values()) record.left(connection);
+  }
 }
 
 /** What every client sent lately that bore an id, so that nothing is run twice that is sent twice. */
 export class Receipts {
   readonly #clock: Clock;
-  /** The one used last stands last. */
   readonly #clients = new Map<string, ClientReceipts>();
+  /** Those without a connection, and what is kept of them; the longest absent first. */
+  readonly #absent = new Map<string, number>();
+  #absentLength = 0;
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
-  /** @param client What the client calls itself; without it, nothing is known of it beyond its connection. */
-  of(client: string | undefined): ClientReceipts {
-    const known = client === undefined ? undefined : this.#clients.get(client);
-    const receipts = known ?? { byId: new Map(), usedAt: 0 };
-    if (client !== undefined) this.#use(client, receipts);
+  /** @param name Whoever it is; without it, nothing is known of it beyond its connection. */
+  enter(name: string | undefined): ClientReceipts {
+    const known = name === undefined ? undefined : this.#clients.get(name);
+    const receipts = known ?? new ClientReceipts();
+    receipts.connections += 1;
+    receipts.timer?.cancel();
+    receipts.timer = undefined;
+    if (name === undefined) return receipts;
+    this.#clients.set(name, receipts);
+    this.#notAbsent(name);
     return receipts;
   }
 
-  /** @internal Keeps a client from being forgotten; called with each of its frames. */
-  touch(receipts: ClientReceipts): void {
-    receipts.usedAt = this.#clock.now();
-    while (receipts.byId.size > idsMax) {
-      const [oldest] = receipts.byId.keys();
-      if (oldest !== undefined) receipts.byId.delete(oldest);
+  leave(name: string | undefined, receipts: ClientReceipts): void {
+    receipts.connections -= 1;
+    if (name === undefined || receipts.connections > 0) return;
+    this.#absent.set(name, receipts.length);
+    this.#absentLength += receipts.length;
+    receipts.timer = this.#clock.setTimeout(() => this.#forget(name), memoryMs);
+    for (const oldest of this.#absent.keys()) {
+      if (this.#absent.size <= absentMax && this.#absentLength <= allLengthMax) return;
+      this.#forget(oldest);
     }
   }
 
-  #use(client: string, receipts: ClientReceipts): void {
-    receipts.usedAt = this.#clock.now();
-    this.#clients.delete(client);
-    this.#clients.set(client, receipts);
-    for (const [name, { usedAt }] of this.#clients) {
-      const isOld = usedAt + memoryMs < this.#clock.now();
-      if (!isOld && this.#clients.size <= clientsMax) return;
-      this.#clients.delete(name);
-    }
+  #forget(name: string): void {
+    this.#clients.get(name)?.timer?.cancel();
+    this.#clients.delete(name);
+    this.#notAbsent(name);
+  }
+
+  #notAbsent(name: string): void {
+    this.#absentLength -= this.#absent.get(name) ?? 0;
+    this.#absent.delete(name);
   }
 }

@@ -51,6 +51,7 @@ export async function runSession(
   } finally {
     connection.abandon((error) => void tell({ ...setting, handler, connection }, error));
     context.leftRooms = registry.exit(connection);
+    v1?.end();
   }
   const ending = await connection.ended;
   await guarded({ ...setting, handler, connection }, () => handler.onClose?.(ending.code, ending.reason));

@@ -1,5 +1,6 @@
 import type { Position } from "../backplane/backplane.js";
 import type { Connection, Dialect } from "../connection/connection.js";
+import type { ConnectionRequest } from "../connection/request.js";
 import { asError } from "../errors.js";
 import type { Resumption } from "../room/recovery.js";
 import type { Newcomer, Registry } from "../room/registry.js";
@@ -8,16 +9,19 @@ import { Message } from "../wire/message.js";
 import type { OutgoingEvent } from "../wire/protocol.js";
 import { BadFrame, type ClientFrame, controlFrame, type FrameId, readFrame, replyFrame } from "../wire/v1.js";
 import { type AnyHandler, type HandlerContext, userId } from "./handler.js";
-import { type ClientReceipts, FrameReceipt, FrameRecord, type Receipts } from "./receipts.js";
+import { type ClientReceipts, FrameReceipt, type FrameRecord, type Receipts } from "./receipts.js";
 
 /** What the clients of one route that speak `enfilade.v1` have in common. */
 export interface V1Setting {
   readonly registry: Registry;
   readonly receipts: Receipts;
-  /** Asks scopes and handler again; the user they let in, or `undefined` when one of them refuses. */
-  readonly authorize: (handler: AnyHandler, context: HandlerContext) => Promise<{ readonly user: unknown } | undefined>;
+  /** Asks scopes and handler again. */
+  readonly authorize: (handler: AnyHandler, request: ConnectionRequest) => Promise<Admission>;
   readonly report: (error: Error, connection: Connection) => void;
 }
+
+/** What scopes and handler say: a user, `refused`, or `busy` when they cannot say it now. */
+export type Admission = { readonly user: unknown } | "refused" | "busy";
 
 export interface V1Parts extends V1Setting {
   readonly handler: AnyHandler;
@@ -29,25 +33,49 @@ export interface V1Parts extends V1Setting {
 export class V1 implements Dialect, Newcomer {
   readonly since: Position | "invalid" | undefined;
   readonly #parts: V1Parts;
+  /** Who sends, over however many connections: the same client, of the same user, in the same room. */
+  readonly #name: string | undefined;
   readonly #client: ClientReceipts;
   /** What the handler is busy with. */
   #current: FrameRecord | undefined;
+  #watching = false;
+  #refreshing = false;
+  #nextToken: string | undefined;
   readonly #busyWith = (record: FrameRecord | undefined): void => {
     this.#current = record;
   };
 
   constructor(parts: V1Parts) {
-    const { query } = parts.connection.request;
+    const { request, client } = parts.connection;
     this.#parts = parts;
-    this.since = positionOf(query.get("since"));
-    this.#client = parts.receipts.of(clientOf(query.get("client")));
+    this.since = positionOf(request.query.get("since"));
+    this.#name = client && JSON.stringify([request.path, userId(parts.context.user) ?? null, client]);
+    this.#client = parts.receipts.enter(this.#name);
   }
 
   welcome(resumption: Resumption): void {
     const { connection } = this.#parts;
     const { id, request, limits } = connection;
     const heartbeatMs = limits.heartbeatMs === false ? 0 : limits.heartbeatMs;
-    connection.send(controlFrame("welcome", { id, room: request.path, ...resumption, heartbeatMs }));
+    connection.welcome(controlFrame("welcome", { id, room: request.path, ...resumption, heartbeatMs }));
+  }
+
+  /** The connection is over, and its handler is not waited for any more. */
+  end(): void {
+    const { receipts, connection } = this.#parts;
+    this.#current?.answer({ error: { code: "internal", message: "internal error" } });
+    this.#client.left(connection);
+    receipts.leave(this.#name, this.#client);
+  }
+
+  /** Sends the roster of the home, where presence is kept; once a tick, however often it is asked for. */
+  watchSoon(): void {
+    if (this.#watching) return;
+    this.#watching = true;
+    setImmediate(() => {
+      this.#watching = false;
+      this.watch();
+    });
   }
 
   /** Sends the roster of the home, where presence is kept. */
@@ -62,29 +90,34 @@ export class V1 implements Dialect, Newcomer {
     try {
       return this.#take(readFrame(message));
     } catch (error) {
-      if (!(error instanceof BadFrame)) throw error;
-      this.#refuse(error.id);
+      if (error instanceof BadFrame) this.#refuse(error.id);
+      else this.#fail(error);
       return undefined;
     }
   }
 
+  get awaitsReply(): boolean {
+    return this.#current !== undefined;
+  }
+
   reply(outgoing: OutgoingEvent): boolean {
     if (outgoing.kind === "event") return false;
-    const { kind, id = this.#current?.id } = outgoing;
+    const { kind, id } = outgoing;
+    const { connection } = this.#parts;
     const outcome = kind === "reply" ? { data: outgoing.data ?? null } : { error: outgoing.error };
-    if (id !== undefined) this.#client.byId.get(id)?.answer(outcome);
-    else if (kind === "error")
-      this.#parts.connection.send(controlFrame("error", { event: outgoing.event, ...outcome }));
+    // What the handler is busy with is what it answers, whatever id its data may bear.
+    if (this.#current !== undefined) this.#current.answer(outcome);
+    else if (id !== undefined) connection.send(replyFrame(id, outcome));
+    else if (kind === "error") connection.send(controlFrame("error", { event: outgoing.event, ...outcome }));
     return true;
   }
 
   #take(frame: ClientFrame): Message | undefined {
-    const { receipts, connection } = this.#parts;
-    receipts.touch(this.#client);
+    const { connection } = this.#parts;
     if (frame.type === "message" || frame.type === "event") return this.#messageOf(frame);
     if (frame.type === "ping") connection.send(controlFrame("pong", {}));
-    else if (frame.type === "watch") this.watch();
-    else this.#refresh(frame.token).catch((error) => this.#fail(error));
+    else if (frame.type === "watch") this.watchSoon();
+    else this.#refreshWith(frame.token);
     return undefined;
   }
 
@@ -93,9 +126,8 @@ export class V1 implements Dialect, Newcomer {
     const event = frame.type === "event" ? frame.event : undefined;
     if (frame.id === undefined) return Message.within(frame.text, { event });
     const { connection } = this.#parts;
-    const record = this.#client.byId.get(frame.id) ?? new FrameRecord(frame.id, connection);
-    this.#client.byId.set(frame.id, record);
-    record.cameOver(connection);
+    const record = this.#client.came(frame.id, connection);
+    this.#client.trim();
     if (record.begun) return undefined;
     return Message.within(frame.text, { event, receipt: new FrameReceipt(record, this.#busyWith) });
   }
@@ -106,14 +138,38 @@ export class V1 implements Dialect, Newcomer {
     else connection.send(replyFrame(id, { error: badFrame }));
   }
 
-  async #refresh(token: string): Promise<void> {
-    const { handler, context, connection, authorize } = this.#parts;
-    connection.request.renew(token);
-    const admitted = await authorize(handler, context);
-    // Whoever becomes another user would still be addressed as the one he was.
-    const stays = admitted !== undefined && userId(admitted.user) === userId(context.user);
-    if (stays) context.user = admitted.user;
-    else connection.end(CloseCode.unauthorized, "unauthorized", false);
+  /** One at a time, and of those that come meanwhile the last. */
+  #refreshWith(token: string): void {
+    this.#nextToken = token;
+    if (this.#refreshing) return;
+    this.#refreshing = true;
+    this.#refresh()
+      .catch((error) => this.#fail(error))
+      .finally(() => {
+        this.#refreshing = false;
+      });
+  }
+
+  async #refresh(): Promise<void> {
+    const { handler, connection, authorize } = this.#parts;
+    for (let token = this.#nextToken; token !== undefined && connection.open; token = this.#nextToken) {
+      this.#nextToken = undefined;
+      this.#admit(await authorize(handler, connection.request.with(token)), token);
+    }
+  }
+
+  #admit(admission: Admission, token: string): void {
+    const { context, connection } = this.#parts;
+    if (admission === "busy") {
+      connection.end(CloseCode.tryAgainLater, "try again later", false);
+    } else if (admission === "refused" || userId(admission.user) !== userId(context.user)) {
+      // Whoever became another user would still be addressed as the one he was.
+      connection.end(CloseCode.unauthorized, "unauthorized", false);
+    } else {
+      connection.request.renew(token);
+      context.user = admission.user;
+      connection.user = admission.user;
+    }
   }
 
   #fail(error: unknown): void {
@@ -131,8 +187,4 @@ function positionOf(since: string | null): Position | "invalid" | undefined {
   const [, epoch, digits] = /^([\w-]{1,64}):(\d{1,16})$/.exec(since) ?? [];
   const offset = Number(digits);
   return epoch !== undefined && Number.isSafeInteger(offset) ? { epoch, offset } : "invalid";
-}
-
-function clientOf(client: string | null): string | undefined {
-  return client !== null && /^[\w-]{16,64}$/.test(client) ? client : undefined;
 }

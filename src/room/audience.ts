@@ -2,13 +2,17 @@ import type { Delivery } from "../backplane/backplane.js";
 import type { Connection } from "../connection/connection.js";
 import { Envelope } from "./envelope.js";
 
-/** Takes what an audience is sent. Never throws. */
+/** Takes what is sent to a member that is not ready yet. Never throws. */
 export interface Taker {
-  take(delivery: Delivery): void;
+  /** @param address The path of the audience that it was sent to, if that has one. */
+  take(delivery: Delivery, address: string | undefined): void;
+  /** The member is not there any more. */
+  cancel(): void;
 }
 
-/** Code that hears what an audience is sent. */
-export interface Listener extends Taker {
+/** Code that hears what an audience is sent. Never throws. */
+export interface Listener {
+  take(delivery: Delivery): void;
   /** There will be no more. */
   end(): void;
 }
@@ -36,7 +40,7 @@ export class Audience {
       for (const member of this.members) {
         const standIn = this.#standIns?.get(member);
         if (standIn === undefined) envelope.sendTo(member);
-        else standIn.take(delivery);
+        else standIn.take(delivery, this.address);
       }
     }
     if (this.#listeners !== undefined) for (const listener of this.#listeners) listener.take(delivery);
@@ -62,6 +66,7 @@ export class Audience {
       this.#standIns ??= new Map();
       this.#standIns.set(member, standIn);
     } else {
+      this.#standIns?.get(member)?.cancel();
       this.#standIns?.delete(member);
       if (this.#standIns?.size === 0) this.#standIns = undefined;
     }

@@ -19,13 +19,13 @@ export class Envelope {
 
   sendTo(member: Connection): void {
     const { payload, except, policy } = this.#delivery;
-    const excepted = except.length > 0 && except.includes(member.id);
+    const excepted = except.length > 0 && isExcepted(except, member);
     if (!member.enveloped || payload.kind === "frame") {
       if (!excepted) member.send(payload, policy);
     } else if (this.#address !== member.request.path) {
       if (!excepted) member.send(this.#forOthers, policy);
     } else if (!excepted) {
-      member.send(this.#forHome, policy, this.#offset !== undefined);
+      member.send(this.#forHome, policy, this.#offset);
     } else if (this.#offset !== undefined) {
       member.send(this.#forExcepted);
     }
@@ -52,4 +52,14 @@ export class Envelope {
     this.#counting ??= controlFrame("message", { offset: this.#offset });
     return this.#counting;
   }
+}
+
+/** A client that resumes is the one that it was, on another connection. */
+function isExcepted(except: readonly string[], { id, client }: Connection): boolean {
+  return except.includes(id) || (client !== undefined && except.includes(clientKey(client)));
+}
+
+/** How a client is told from a connection in a list of who is excepted: ids of connections have no colon. */
+export function clientKey(client: string): string {
+  return `client:${client}`;
 }

@@ -5,12 +5,26 @@ import type { Taker } from "./audience.js";
 export interface HandoverParts {
   /** Reads what is kept of the room. */
   readonly read: (query: KeptQuery) => Promise<Kept>;
-  /** Takes what is kept, then what was published meanwhile; a promise to wait for before the next. */
-  readonly deliver: (delivery: Delivery) => Promise<void> | undefined;
+  /**
+   * Takes what is kept, then what was published meanwhile; a promise to wait for before the next.
+   *
+   * @param address What it was published to, where that is known; of what is kept, its room.
+   */
+  readonly deliver: (delivery: Delivery, address?: string) => Promise<void> | undefined;
   /** Called right after the last of them: from now on the owner takes for itself what is published. */
   readonly live: () => void;
-  /** Publications that may wait while history is read. */
+  /** Told before the next delivery, when publications between these two are not kept any more. What it throws ends all. */
+  readonly gap: (last: Position, next: Position) => void;
+  /** Told when so many messages that are not kept anywhere did not fit. What it throws ends all. */
+  readonly skipped: (count: number) => void;
+  /** Publications that may wait while history is read, and their bytes. */
   readonly messagesMax: number;
+  readonly bytesMax: number;
+}
+
+interface Held {
+  readonly delivery: Delivery;
+  readonly address: string | undefined;
 }
 
 /** Reads after which it is given up: somebody publishes faster than history is read. */
@@ -24,36 +38,49 @@ const readsMax = 8;
  */
 export class Handover implements Taker {
   readonly #parts: HandoverParts;
-  #held: Delivery[] = [];
+  #held: Held[] = [];
+  #bytes = 0;
   #overflowed = false;
+  #skipped = 0;
+  #over = false;
 
   constructor(parts: HandoverParts) {
     this.#parts = parts;
   }
 
-  take(delivery: Delivery): void {
-    this.#held.push(delivery);
-    if (this.#held.length <= this.#parts.messagesMax) return;
+  take(delivery: Delivery, address?: string): void {
+    if (this.#over) return;
+    this.#held.push({ delivery, address });
+    this.#bytes += delivery.payload.data.length;
+    if (!this.#isFull()) return;
     this.#overflowed = true;
     this.#dropKept();
-    this.#held = this.#held.slice(-this.#parts.messagesMax);
+    for (; this.#isFull(); this.#skipped += 1) this.#bytes -= this.#held.shift()?.delivery.payload.data.length ?? 0;
+  }
+
+  /** Nobody is waiting for it any more. */
+  cancel(): void {
+    this.#over = true;
+    this.#held = [];
   }
 
   /**
    * @param first Reads for the first time.
-   * @throws EnfiladeError `ERR_HISTORY` (as a rejection) when reading never catches up; what reading throws.
+   * @throws EnfiladeError `ERR_HISTORY` (as a rejection) when reading never catches up; what reading, or a part, throws.
    */
   async run(first: () => Promise<Kept>): Promise<void> {
-    const { read } = this.#parts;
     let reading = first;
+    let since: Position | undefined;
     for (let reads = 0; reads < readsMax; reads += 1) {
       this.#overflowed = false;
       this.#dropKept();
-      const { top, deliveries } = await reading();
-      await this.#deliver(deliveries);
-      const since = await this.#catchUp(top);
+      const kept = await reading();
+      if (since !== undefined) this.#checkGap(since, kept);
+      await this.#deliver(kept.deliveries.map((delivery) => ({ delivery, address: undefined })));
+      since = await this.#catchUp(kept.top);
       if (since === undefined) return;
-      reading = () => read({ since, limit: Number.POSITIVE_INFINITY });
+      const last = since;
+      reading = () => this.#parts.read({ since: last, limit: Number.POSITIVE_INFINITY });
     }
     throw new EnfiladeError("ERR_HISTORY", `what is kept was read ${readsMax} times, and more came faster than that`);
   }
@@ -63,31 +90,50 @@ export class Handover implements Taker {
     let last = top;
     while (this.#held.length > 0) {
       const since = last;
-      const waiting = this.#held.filter(({ position }) => position === undefined || isAfter(position, since));
+      const waiting = this.#held.filter(
+        ({ delivery: { position } }) => position === undefined || isAfter(position, since),
+      );
+      if (this.#overflowed || !follows(last, waiting)) return last;
       this.#held = [];
-      if (this.#overflowed || !follows(last, waiting)) {
-        this.#held = waiting;
-        return last;
-      }
+      this.#bytes = 0;
       await this.#deliver(waiting);
-      last = waiting.findLast(({ position }) => position !== undefined)?.position ?? last;
+      last = waiting.findLast(({ delivery }) => delivery.position !== undefined)?.delivery.position ?? last;
     }
     if (this.#overflowed) return last;
+    this.#tellSkipped();
     // In the same breath as the look at what is held: nothing comes between.
-    this.#parts.live();
+    if (!this.#over) this.#parts.live();
     return undefined;
   }
 
-  async #deliver(deliveries: readonly Delivery[]): Promise<void> {
-    for (const delivery of deliveries) {
-      const waiting = this.#parts.deliver(delivery);
+  async #deliver(held: readonly Held[]): Promise<void> {
+    this.#tellSkipped();
+    for (const { delivery, address } of held) {
+      if (this.#over) return;
+      const waiting = this.#parts.deliver(delivery, address);
       if (waiting !== undefined) await waiting;
     }
   }
 
+  #checkGap(since: Position, { top, deliveries }: Kept): void {
+    const next = deliveries[0]?.position ?? { epoch: top.epoch, offset: top.offset + 1 };
+    if (next.epoch !== since.epoch || next.offset !== since.offset + 1) this.#parts.gap(since, next);
+  }
+
+  #tellSkipped(): void {
+    const skipped = this.#skipped;
+    this.#skipped = 0;
+    if (skipped > 0 && !this.#over) this.#parts.skipped(skipped);
+  }
+
+  #isFull(): boolean {
+    return this.#held.length > this.#parts.messagesMax || this.#bytes > this.#parts.bytesMax;
+  }
+
   /** What has a position is in what is read next. */
   #dropKept(): void {
-    this.#held = this.#held.filter(({ position }) => position === undefined);
+    this.#held = this.#held.filter(({ delivery }) => delivery.position === undefined);
+    this.#bytes = this.#held.reduce((sum, { delivery }) => sum + delivery.payload.data.length, 0);
   }
 }
 
@@ -97,7 +143,7 @@ function isAfter(position: Position, top: Position): boolean {
 }
 
 /** Whether nothing is missing between `top` and what waits. */
-function follows(top: Position, waiting: readonly Delivery[]): boolean {
-  const first = waiting.find(({ position }) => position !== undefined)?.position;
+function follows(top: Position, waiting: readonly Held[]): boolean {
+  const first = waiting.find(({ delivery }) => delivery.position !== undefined)?.delivery.position;
   return first === undefined || (first.epoch === top.epoch && first.offset === top.offset + 1);
 }

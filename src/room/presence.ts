@@ -36,9 +36,10 @@ export interface PresenceChange {
 
 interface Entry {
   readonly id: string;
-  readonly user: unknown;
+  /** As on the newest connection. */
+  user: unknown;
   /** What others are told of the user. */
-  readonly shown: unknown;
+  shown: unknown;
   connections: number;
   leaving: Timer | undefined;
 }
@@ -47,6 +48,7 @@ export interface PresenceParts {
   readonly path: RoomPath;
   readonly terms: PresenceTerms;
   readonly clock: Clock;
+  readonly isMember: (connection: Connection) => boolean;
   readonly changed: (change: PresenceChange) => void;
   /** Takes what goes wrong where nobody waits for the answer. */
   readonly report: (error: unknown) => void;
@@ -63,6 +65,7 @@ export class Presence {
   readonly #joined = new Map<string, Entry>();
   readonly #left = new Map<string, Entry>();
   #version = 0;
+  #roster: { readonly version: number; readonly payload: Payload } | undefined;
   #scheduled = false;
 
   constructor(parts: PresenceParts) {
@@ -78,8 +81,17 @@ export class Presence {
   enter(connection: Connection, userId: string | undefined): void {
     const key = keyOf(connection, userId);
     const known = this.#entries.get(key);
-    const entry = known ?? this.#entryOf(userId ?? connection.id, connection.user);
+    const { user } = connection;
+    const entry = known ?? {
+      id: userId ?? connection.id,
+      user,
+      shown: this.#show(user),
+      connections: 0,
+      leaving: undefined,
+    };
+    if (entry.user !== user) Object.assign(entry, { user, shown: this.#show(user) });
     entry.connections += 1;
+    this.#roster = undefined;
     entry.leaving?.cancel();
     entry.leaving = undefined;
     if (known !== undefined) return;
@@ -95,6 +107,7 @@ export class Presence {
     const entry = this.#entries.get(key);
     if (entry === undefined) return;
     entry.connections -= 1;
+    this.#roster = undefined;
     if (entry.connections > 0) return;
     const { leaveGraceMs } = this.#parts.terms;
     // An anonymous connection never returns.
@@ -106,12 +119,10 @@ export class Presence {
   watch(connection: Connection): void {
     // What has not been told yet is in no version: others are told first, so that the roster is of one.
     this.#tell();
-    connection.send(this.#frame(this.#shown([...this.#entries.values()], "users")));
+    // A listener may have taken it out of the room.
+    if (!this.#parts.isMember(connection)) return;
+    connection.send(this.#rosterFrame());
     this.#watchers.members.add(connection);
-  }
-
-  unwatch(connection: Connection): void {
-    this.#watchers.members.delete(connection);
   }
 
   /** The room is gone, and with it whoever was about to leave. */
@@ -121,10 +132,6 @@ export class Presence {
       this.#remove(key);
     }
     this.#tell();
-  }
-
-  #entryOf(id: string, user: unknown): Entry {
-    return { id, user, shown: this.#show(user), connections: 0, leaving: undefined };
   }
 
   /** The application's code, which may throw, or return what JSON has no form for: then nothing is shown. */
@@ -172,8 +179,9 @@ export class Presence {
     this.#left.clear();
     this.#version += 1;
     const change = { version: this.#version, count: this.#entries.size };
-    this.#parts.changed({ ...change, joined: joined.map(presentUser), left: left.map(presentUser) });
+    // Before anybody whose listener may cause the next change.
     this.#sendToWatchers(joined, left);
+    this.#parts.changed({ ...change, joined: joined.map(presentUser), left: left.map(presentUser) });
   }
 
   #sendToWatchers(joined: readonly Entry[], left: readonly Entry[]): void {
@@ -187,6 +195,15 @@ export class Presence {
   #shown(entries: readonly Entry[], name: "users" | "joined"): object {
     if (this.#parts.terms.mode !== "full") return {};
     return { [name]: entries.map(({ id, shown, connections }) => ({ id, user: shown, connections })) };
+  }
+
+  /** Encoded once for each version, however many ask for it. */
+  #rosterFrame(): Payload {
+    if (this.#roster?.version !== this.#version) {
+      const payload = this.#frame(this.#shown([...this.#entries.values()], "users"));
+      this.#roster = { version: this.#version, payload };
+    }
+    return this.#roster.payload;
   }
 
   #frame(content: object): Payload {

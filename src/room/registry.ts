@@ -1,14 +1,15 @@
 import type { Backplane, HistoryTerms, Kept, KeptQuery, Position, Topic } from "../backplane/backplane.js";
-import type { Clock } from "../connection/clock.js";
+import { type Clock, timeIsUp, within } from "../connection/clock.js";
 import type { Connection } from "../connection/connection.js";
 import { policyOf } from "../connection/policy.js";
 import { EnfiladeError } from "../errors.js";
 import { type PathLimits, type RoomPath, roomName } from "../wire/path.js";
 import { type Bytes, Payload } from "../wire/payload.js";
+import { controlFrame } from "../wire/v1.js";
 import { Channel, type Except, type SendOptions, User } from "./address.js";
 import { Audience } from "./audience.js";
-import { Envelope } from "./envelope.js";
-import { Handover } from "./handover.js";
+import { clientKey, Envelope } from "./envelope.js";
+import { Handover, type HandoverParts } from "./handover.js";
 import { Notifier } from "./notifier.js";
 import type { OpenRoom } from "./openRoom.js";
 import { type PresenceChange, type PresenceState, stateOf } from "./presence.js";
@@ -60,9 +61,9 @@ interface Membership {
 }
 
 interface RegistryEvents {
-  /** A first member came: the room exists. */
+  /** A first member came, or a first subscription: the room exists. */
   room: [room: Room];
-  /** The last member left: the room is freed. */
+  /** The last one left: the room is freed. */
   "room-empty": [room: Room];
   /** Somebody came to a room whose route has `presence`, or left it; once a tick. */
   presence: [room: Room, change: PresenceChange];
@@ -80,6 +81,7 @@ export class Registry {
   readonly #groups = new Map<Topic, Audience>();
   readonly #events: Notifier<RegistryEvents>;
   #userCount = 0;
+  #isSilent = false;
 
   constructor(parts: RegistryParts) {
     this.#parts = parts;
@@ -127,7 +129,7 @@ export class Registry {
     return [...this.#memberships.values()].map(({ connection }) => connection);
   }
 
-  /** The rooms of this node that have members; a copy. */
+  /** The rooms of this node in which somebody is, or listens; a copy. */
   get rooms(): Room[] {
     return [...this.#rooms].map(({ path }) => new Room(path, this));
   }
@@ -310,7 +312,7 @@ export class Registry {
       this.#rooms.enter(home, connection, userId);
       return undefined;
     }
-    const handover = this.#handover(connection, home);
+    const handover = this.#handover(connection, home, newcomer);
     this.#rooms.enter(home, connection, userId, handover);
     return handover.run(() => this.#begin(home, terms, newcomer));
   }
@@ -329,7 +331,7 @@ export class Registry {
   publish(topic: Topic, payload: Payload, options: SendOptions | undefined): Promise<Position | undefined> {
     return this.#parts.backplane.publish(topic, {
       payload,
-      except: exceptedIds(options?.except),
+      except: this.#excepted(options?.except),
       policy: policyOf(options),
       history: isRoom(topic) ? this.historyTerms(topic) : undefined,
     });
@@ -369,7 +371,7 @@ export class Registry {
       },
     });
     this.#rooms.listen(path, subscription);
-    if (signal?.aborted === true) end();
+    if (this.#isSilent || signal?.aborted === true) end();
     else signal?.addEventListener("abort", end);
     subscription.start();
     return subscription;
@@ -393,22 +395,42 @@ export class Registry {
 
   /** @internal Ends whatever code of this node is subscribed to. */
   silence(): void {
+    this.#isSilent = true;
     for (const room of [...this.#rooms]) room.silence();
   }
 
+  /** Ids of those who are left out, and names of their clients: who resumes is not to get what was not for him. */
+  #excepted(except: Except | undefined): readonly string[] {
+    if (except === undefined) return nobody;
+    const ids = exceptedIds(except);
+    const clients = ids.flatMap((id) => this.#memberships.get(id)?.connection.client ?? []);
+    return clients.length === 0 ? ids : [...ids, ...clients.map(clientKey)];
+  }
+
   /** What takes the publications of a room for a connection, until it has what is kept. */
-  #handover(connection: Connection, path: RoomPath): Handover {
-    const { highWaterBytes } = connection.limits;
-    return new Handover({
+  #handover(connection: Connection, path: RoomPath, newcomer: Newcomer | undefined): Handover {
+    const { subscriberMessagesMax: messagesMax } = this.#parts.limits;
+    const losses = newcomer === undefined ? { gap: outrun, skipped: outrun } : lossesOf(connection);
+    const handover: Handover = new Handover({
+      ...{ ...losses, messagesMax, bytesMax: connection.limits.outboxBytesMax },
       read: (query) => this.#parts.backplane.since(path, query),
-      messagesMax: this.#parts.limits.subscriberMessagesMax,
-      deliver: (delivery) => {
-        new Envelope(delivery, path).sendTo(connection);
+      deliver: (delivery, address = path) => {
+        new Envelope(delivery, address).sendTo(connection);
         // A long past must not make a client slow that is not.
-        return connection.bufferedBytes < highWaterBytes ? undefined : connection.flushed();
+        return connection.bufferedBytes < connection.limits.highWaterBytes
+          ? undefined
+          : this.#pace(connection, handover);
       },
       live: () => this.#rooms.get(path)?.replace(connection, undefined),
     });
+    return handover;
+  }
+
+  /** Waits for a client that reads, as long as a message may wait for it. */
+  async #pace(connection: Connection, handover: Handover): Promise<void> {
+    const { outboxAgeMsMax } = connection.limits;
+    if ((await within(this.#parts.clock, outboxAgeMsMax, connection.flushed())) === timeIsUp) connection.onOverflow();
+    if (!connection.open) handover.cancel();
   }
 
   /** The first that a connection gets of its home. */
@@ -486,6 +508,22 @@ function patternOf(topic: `below:${RoomPath}`): string {
   return base === "/" ? "/**" : `${base}/**`;
 }
 
+/** A client that cannot be told of a hole must not be left with one. */
+function outrun(): never {
+  throw new EnfiladeError("ERR_HISTORY", "more was published than is kept, while a client read what is kept");
+}
+
+/** How a client is told that knows of positions: by a jump in its offsets, or in words. */
+function lossesOf(connection: Connection): Pick<HandoverParts, "gap" | "skipped"> {
+  return {
+    gap: (last, { epoch, offset }) => {
+      const position = { epoch, offset: offset - 1 };
+      if (epoch !== last.epoch) connection.send(controlFrame("lagged", { position }));
+    },
+    skipped: (count) => connection.lose(count),
+  };
+}
+
 function userTopic(user: string | { readonly id: string }): Topic {
   const id: unknown = typeof user === "string" ? user : user?.id;
   if (typeof id === "string") return `user:${id}`;
@@ -493,8 +531,7 @@ function userTopic(user: string | { readonly id: string }): Topic {
   throw new EnfiladeError("ERR_USER", `a user is an id, a string, or an object with one; got ${came}`);
 }
 
-function exceptedIds(except: Except | undefined): readonly string[] {
-  if (except === undefined) return nobody;
+function exceptedIds(except: Except): readonly string[] {
   const list: readonly (string | { readonly id: string })[] = Array.isArray(except) ? except : [except];
   return list.map((one) => {
     const id: unknown = typeof one === "string" ? one : one?.id;

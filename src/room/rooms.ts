@@ -105,12 +105,14 @@ export class Rooms implements Iterable<OpenRoom> {
   #open(path: RoomPath, enter: (room: OpenRoom) => void): OpenRoom {
     const known = this.#rooms.get(path);
     const room = known ?? this.#make(path);
+    if (known === undefined) {
+      // There before anybody enters, which may call code of the application.
+      this.#rooms.set(path, room);
+      this.#tree.set(path, room);
+      this.#parts.backplane.open(path);
+    }
     enter(room);
-    if (known !== undefined) return room;
-    this.#rooms.set(path, room);
-    this.#tree.set(path, room);
-    this.#parts.backplane.open(path);
-    this.#parts.events.opened(room);
+    if (known === undefined) this.#parts.events.opened(room);
     return room;
   }
 
@@ -120,6 +122,7 @@ export class Rooms implements Iterable<OpenRoom> {
     if (terms.presence.mode === "off") return new OpenRoom(path, terms, undefined);
     const presence: Presence = new Presence({
       ...{ path, clock, report, terms: terms.presence },
+      isMember: (connection) => room.members.has(connection),
       changed: (change) => events.presence(room, change),
     });
     const room = new OpenRoom(path, terms, presence);

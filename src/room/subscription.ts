@@ -41,10 +41,16 @@ export class Subscription implements AsyncIterableIterator<Publication> {
     // As much of the past may wait as was asked for.
     this.#waitingMax = Number.POSITIVE_INFINITY;
     this.#handover = new Handover({
-      ...{ read, messagesMax },
+      ...{ read, messagesMax, bytesMax: Number.POSITIVE_INFINITY },
       deliver: (delivery) => {
         this.#push(delivery);
         return undefined;
+      },
+      gap: (last, next) => {
+        this.#missed += next.epoch === last.epoch ? next.offset - last.offset - 1 : next.offset - 1;
+      },
+      skipped: (count) => {
+        this.#missed += count;
       },
       live: () => {
         this.#handover = undefined;

@@ -67,6 +67,8 @@ export class App implements Application {
   readonly #logger: Logger;
   readonly #clock: Clock;
   readonly #backplane: Backplane;
+  /** In use unless there is another; what it keeps ends with the app. */
+  readonly #memory: MemoryBackplane;
   readonly #events = new Notifier<AppEvents>((error) => this.#logger.error("enfilade: a listener threw", error));
   readonly #metrics = new Metrics();
   readonly #router = new Router();
@@ -86,7 +88,8 @@ export class App implements Application {
     this.#clock = options.clock ?? systemClock;
     const report = (error: unknown, connection?: Connection) => this.#report(asError(error), connection);
     const [clock, limits] = [this.#clock, this.#limits];
-    this.#backplane = options.backplane ?? new MemoryBackplane({ clock, limits });
+    this.#memory = new MemoryBackplane({ clock, limits });
+    this.#backplane = options.backplane ?? this.#memory;
     this.registry = new Registry({
       ...{ limits, clock, report, backplane: this.#backplane },
       termsOf: (path) => this.#router.termsOf(path),
@@ -268,6 +271,7 @@ export class App implements Application {
     await stopped;
     for (const detach of this.#detach) detach();
     await this.#backplane.stop();
+    this.#memory.clear();
     this.#state = "closed";
   }
 

@@ -277,7 +277,7 @@ export class Door {
       session: {
         ...{ reader, registry: app.registry, terms, entered: opened, left: this.#left, report },
         receipts: this.#receipts,
-        authorize: (handler, context) => reauthorize(route, handler, context, clock),
+        authorize: (handler, request) => reauthorize(route, handler, request, clock),
       },
     };
     this.#settings.set(route, setting);

@@ -5,6 +5,7 @@ import type { Lifetime } from "../connection/lifetime.js";
 import { ConnectionRequest } from "../connection/request.js";
 import { EnfiladeError, HttpError, MessageError } from "../errors.js";
 import { type AnyHandler, bind, type HandlerContext, type HandlerSetting, userId } from "../handler/handler.js";
+import type { Admission } from "../handler/v1.js";
 import type { RoomPath } from "../wire/path.js";
 import { validate } from "../wire/schema.js";
 import { newId } from "./identity.js";
@@ -86,23 +87,25 @@ export async function authorize(route: Route, { handler, context }: Bound, clock
 }
 
 /**
- * Asks again, for a client that renewed its credentials: the user that is let in, or `undefined` for a refusal.
+ * Asks again, for a client that renewed its credentials.
  *
- * @throws whatever else the application threw (as a rejection).
+ * @throws whatever the application threw that is no refusal (as a rejection).
  */
 export async function reauthorize(
   route: Route,
   handler: AnyHandler,
-  { request }: HandlerContext,
+  request: ConnectionRequest,
   clock: Clock,
-): Promise<{ readonly user: unknown } | undefined> {
+): Promise<Admission> {
   const guest = { request, user: undefined };
   try {
     const answer = await within(clock, route.limits.authorizeMs, admitThrough(route, handler, guest));
-    return answer === timeIsUp ? undefined : guest;
+    return answer === timeIsUp ? "busy" : guest;
   } catch (error) {
-    if (error instanceof Refused || error instanceof HttpError) return undefined;
-    throw error;
+    const status =
+      error instanceof Refused ? error.refusal.status : error instanceof HttpError ? error.status : undefined;
+    if (status === undefined) throw error;
+    return status < 500 ? "refused" : "busy";
   }
 }
 

@@ -20,6 +20,8 @@ export const CloseCode = {
   messageTooBig: 1009,
   /** A hook of the handler threw. */
   internalError: 1011,
+  /** It cannot be said now whether the client may stay. */
+  tryAgainLater: 1013,
   /** The client read too slowly: more than `outboxBytesMax` waited for it. */
   slow: 4008,
   /** A client of `enfilade.v1` sent what is no frame of it. */

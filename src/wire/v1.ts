@@ -29,7 +29,16 @@ export class BadFrame extends Error {
 
 /** @throws BadFrame */
 export function readFrame(message: Message): ClientFrame {
-  const { type, id: given, data, text, event, token } = fields(message);
+  const frame = fields(message);
+  try {
+    return frameOf(frame);
+  } catch (error) {
+    // What JSON can read it cannot always write: nested too deep, it ends the stack (RFC 8259 9).
+    throw error instanceof RangeError ? new BadFrame(idOf(frame.id)) : error;
+  }
+}
+
+function frameOf({ type, id: given, data, text, event, token }: Readonly<Record<string, unknown>>): ClientFrame {
   const id = idOf(given);
   const isBadId = given !== undefined && id === undefined;
   if (!isBadId && type === "message") {

@@ -86,9 +86,8 @@ describe("history", () => {
     expect(app.status()).toMatchObject({ historyRooms: 2, historyBytes: 8 * 456, historyEvictions: 1 });
     registry.sendTextToRoom("/rooms/c", "x".repeat(2_000));
     expect(await registry.room("/rooms/b").history()).toEqual([]);
-    const position = await registry.room("/rooms/b").publish("again");
-    expect(position?.offset).toBe(1);
-    expect(position?.epoch).not.toBe(before?.position?.epoch);
+    // The numbering goes on, so that the gap shows.
+    expect(await registry.room("/rooms/b").publish("again")).toEqual({ ...before?.position, offset: 5 });
     // One that alone is too large for all of it is delivered, counted, and not kept.
     const listener = registry.room("/rooms/d").subscribe();
     registry.sendTextToRoom("/rooms/d", "x".repeat(3_000));
@@ -107,6 +106,18 @@ describe("history", () => {
     expect(await room.history()).toEqual([]);
     expect((await room.publish("two"))?.offset).toBe(2);
     await app.close();
+  });
+
+  it("keeps its numbering for those who come back within ten minutes, and then begins another", async () => {
+    const clock = new ManualClock();
+    const room = appWith({ history: { size: 10, seconds: 1 } }, { clock }).registry.room("/rooms/a");
+    const first = await room.publish("one");
+    clock.advance(10_000);
+    expect(await room.publish("two")).toEqual({ ...first, offset: 2 });
+    clock.advance(11 * 60_000);
+    const third = await room.publish("three");
+    expect(third).toEqual({ epoch: expect.any(String), offset: 1 });
+    expect(third?.epoch).not.toBe(first?.epoch);
   });
 
   it("is a clear error where none is kept, and for what is no position", async () => {

@@ -303,6 +303,20 @@ describe("a client that watches presence", () => {
     ]);
   });
 
+  it("is sent how many connections each user has when it asks, though other tabs are no change of version", async () => {
+    const clock = new ManualClock();
+    const running = await open({ presence: "full" }, { clock });
+    const first = await running.open("/rooms/a?user=ann&watch");
+    const bob = await running.open("/rooms/a?user=bob&watch");
+    expect(await first.readJSON()).toEqual(frame(1, 1, { users: [one("ann")] }));
+    expect(await bob.readJSON()).toEqual(frame(2, 2, { users: [one("ann"), one("bob")] }));
+    const second = await running.open("/rooms/a?user=ann&watch");
+    expect(await second.readJSON()).toEqual(frame(2, 2, { users: [one("ann", 2), one("bob")] }));
+    await leave(running, bob);
+    const third = await running.open("/rooms/a?user=ann&watch");
+    expect(await third.readJSON()).toEqual(frame(2, 2, { users: [one("ann", 3), one("bob", 0)] }));
+  });
+
   it("is one by its own will: who does not ask is told nothing", async () => {
     const running = await openAtOnce();
     const ann = await running.open("/rooms/a?user=ann");

@@ -378,8 +378,9 @@ describe("the name of a tree", () => {
   }
 });
 
-const segment = fc.constantFrom("a", "b", "7", "70", "__proto__", "constructor");
-const anyPath = fc.array(segment, { maxLength: 4 }).map((segments) => roomName(`/${segments.join("/")}`));
+// Few enough that what is set is often what is deleted, and often has something above and below it.
+const segment = fc.constantFrom("7", "70", "__proto__");
+const anyPath = fc.array(segment, { maxLength: 3 }).map((segments) => roomName(`/${segments.join("/")}`));
 const change = fc.record({ act: fc.constantFrom("set", "set", "delete"), path: anyPath });
 
 describe("a tree of paths", () => {

@@ -1,0 +1,392 @@
+import { describe, expect, it } from "vitest";
+import {
+  App,
+  type AppOptions,
+  EventError,
+  EventHandler,
+  HttpError,
+  type Kept,
+  type KeptQuery,
+  MemoryBackplane,
+  On,
+  type RoomPath,
+  type RouteOptions,
+  WebSocketHandler,
+} from "../../src/index.js";
+import { type ConnectOptions, connect, ManualClock, type TestClient } from "../../src/testing/index.js";
+import { closes, Mailbox, start } from "../support/app.js";
+import { rawConnection } from "../support/raw.js";
+
+class Chat extends WebSocketHandler {
+  onJSON(message: unknown) {
+    this.sendJSONToThisRoom(message);
+  }
+}
+
+const v1: ConnectOptions = { protocols: ["enfilade.v1"] };
+const clientId = "client-0123456789";
+const history = { history: { size: 100 } };
+const silent = { warn: () => undefined, error: () => undefined };
+
+function appWith(route: RouteOptions = {}, options: AppOptions = {}): App {
+  return new App({ logger: silent, ...options }).route("/chat/:room", Chat, route);
+}
+
+async function welcomed(app: App, path: string): Promise<TestClient> {
+  const client = await connect(app, path, v1);
+  expect(await client.readJSON()).toMatchObject({ type: "welcome" });
+  return client;
+}
+
+/** A history that is read when it is let to. */
+class Gate extends MemoryBackplane {
+  readonly asked = new Mailbox<KeptQuery>();
+  #open: () => void = () => undefined;
+  #opened = new Promise<void>((resolve) => {
+    this.#open = resolve;
+  });
+
+  release(): void {
+    this.#open();
+  }
+
+  override async since(path: RoomPath, query: KeptQuery): Promise<Kept> {
+    this.asked.put(query);
+    await this.#opened;
+    return super.since(path, query);
+  }
+}
+
+describe("a client of enfilade.v1 that means harm", () => {
+  it.each([5_000, 100_000])("ends itself and nobody else with JSON that is nested %i deep", async (depth) => {
+    await using app = appWith({}, { limits: { messageBytesMax: 1_000_000 } });
+    const [bad, good] = [await welcomed(app, "/chat/a"), await welcomed(app, "/chat/b")];
+    const nested = "[".repeat(depth) + "]".repeat(depth);
+    bad.sendText(`{"type":"message","data":${nested},"id":1}`);
+    expect(await bad.readJSON()).toMatchObject({ type: "reply", id: 1, error: { code: "bad_frame" } });
+    bad.sendText(`{"type":"event","event":"x","data":${nested}}`);
+    expect(await bad.closed).toMatchObject({ code: 4500 });
+    good.sendJSON({ type: "ping" });
+    expect(await good.readJSON()).toEqual({ type: "pong" });
+  });
+
+  it("gets one roster a tick, however often it asks for it", async () => {
+    const { app, open } = await start(appWith({ presence: "full" }));
+    const client = await open("/chat/a", v1);
+    expect([await client.readJSON(), await client.readJSON()]).toMatchObject([
+      { type: "welcome" },
+      { type: "presence" },
+    ]);
+    for (let n = 0; n < 1_000; n += 1) client.sendJSON({ type: "watch" });
+    client.sendJSON({ type: "message", data: "end" });
+    let rosters = 0;
+    while (((await client.readJSON()) as { type: string }).type !== "message") rosters += 1;
+    expect(rosters).toBeLessThan(100);
+    expect(app.status().totals.received).toBe(1_001);
+  });
+
+  it("has one renewal of its credentials asked for at a time, and of those that wait the last", async () => {
+    const asked = new Mailbox<string>();
+    const answers: (() => void)[] = [];
+    class Guarded extends WebSocketHandler {
+      override async authorize({ token = "first" }: { token?: string | undefined }) {
+        asked.put(token);
+        if (token !== "first") await new Promise<void>((resolve) => answers.push(resolve));
+        if (token === "busy") throw new HttpError(503);
+        return { id: "ann", token };
+      }
+      onMessage() {
+        this.sendJSON([this.user, this.connection.user, this.request.token]);
+      }
+    }
+    await using app = new App().route("/x", Guarded);
+    const client = await welcomed(app, "/x");
+    for (let n = 1; n <= 500; n += 1) client.sendJSON({ type: "refresh", token: `${n}` });
+    client.sendJSON({ type: "message", text: "?" });
+    expect(await client.readJSON()).toMatchObject({ data: [{ token: "first" }, { token: "first" }, null] });
+    expect(asked.all).toEqual(["first", "1"]);
+    answers.shift()?.();
+    expect(await asked.have(3)).toEqual(["first", "1", "500"]);
+    answers.shift()?.();
+    client.sendJSON({ type: "refresh", token: "busy" });
+    await asked.have(4);
+    client.sendJSON({ type: "message", text: "?" });
+    expect(await client.readJSON()).toMatchObject({ data: [{ token: "500" }, { token: "500" }, "500"] });
+    answers.shift()?.();
+    expect(await client.closed).toMatchObject({ code: 1013, reason: "try again later" });
+  });
+});
+
+describe("what was sent under an id", () => {
+  class Work extends EventHandler {
+    static readonly finish: (() => void)[] = [];
+    override authorize() {
+      const id = this.query.get("user");
+      return id === null ? undefined : { id };
+    }
+    @On() async onSlow(value: unknown) {
+      await new Promise<void>((resolve) => Work.finish.push(resolve));
+      if (value === "fail") throw new EventError("no_money", "there is no money");
+      return `slow ${value}`;
+    }
+    @On() onFast(value: unknown) {
+      return `${this.query.get("user")} fast ${value}`;
+    }
+  }
+  const event = (name: string, data: unknown, id: number | string) => ({ type: "event", event: name, data, id });
+  const workApp = (options: AppOptions = {}) => new App(options).route("/work", Work);
+
+  it("is answered with its own reply, however many more wait behind it", async () => {
+    await using app = workApp();
+    const client = await welcomed(app, `/work?client=${clientId}`);
+    client.sendJSON(event("slow", 1, "first"));
+    for (let n = 0; n < 300; n += 1) client.sendJSON(event("fast", n, n));
+    client.sendJSON(event("slow", "fail", "last"));
+    while (Work.finish.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    Work.finish.shift()?.();
+    expect(await client.readJSON()).toEqual({ type: "reply", id: "first", data: "slow 1" });
+    for (let n = 0; n < 300; n += 1) expect(await client.readJSON()).toMatchObject({ id: n, data: `null fast ${n}` });
+    while (Work.finish.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    Work.finish.shift()?.();
+    expect(await client.readJSON()).toMatchObject({ id: "last", error: { code: "no_money" } });
+  });
+
+  it("belongs to the user who sent it: whoever knows the client's name gets nothing of it", async () => {
+    await using app = workApp();
+    const ann = await welcomed(app, `/work?user=ann&client=${clientId}`);
+    ann.sendJSON(event("fast", "secret", 1));
+    expect(await ann.readJSON()).toMatchObject({ id: 1, data: "ann fast secret" });
+    const bob = await welcomed(app, `/work?user=bob&client=${clientId}`);
+    bob.sendJSON(event("fast", "mine", 1));
+    expect(await bob.readJSON()).toMatchObject({ id: 1, data: "bob fast mine" });
+  });
+
+  it("is remembered as long as its client is there, and five minutes longer", async () => {
+    const clock = new ManualClock();
+    const app = workApp({ clock, limits: { heartbeatMs: false } });
+    const ask = async (client: TestClient, id: number) => {
+      client.sendJSON(event("fast", Math.random(), id));
+      return ((await client.readJSON()) as { data: string }).data;
+    };
+    const first = await welcomed(app, `/work?client=${clientId}`);
+    clock.advance(6 * 60_000);
+    await welcomed(app, "/work?client=another-0123456789");
+    const answer = await ask(first, 1);
+    const left = closes(app, 1);
+    first.terminate();
+    await left;
+    clock.advance(4 * 60_000);
+    const second = await welcomed(app, `/work?client=${clientId}`);
+    expect(await ask(second, 1)).toBe(answer);
+    const leftAgain = closes(app, 1);
+    second.terminate();
+    await leftAgain;
+    clock.advance(5 * 60_000 + 1);
+    expect(await ask(await welcomed(app, `/work?client=${clientId}`), 1)).not.toBe(answer);
+    const closing = app.close();
+    clock.advance(60_000);
+    await closing;
+  });
+
+  it("is answered with an error when its handler hung, and was not waited for any more", async () => {
+    await using app = workApp({ limits: { closeMs: 50 }, logger: silent });
+    const first = await welcomed(app, `/work?client=${clientId}`);
+    first.sendJSON(event("slow", "for ever", 1));
+    while (Work.finish.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    const left = closes(app, 1);
+    first.terminate();
+    await left;
+    const second = await welcomed(app, `/work?client=${clientId}`);
+    second.sendJSON(event("slow", "for ever", 1));
+    expect(await second.readJSON()).toMatchObject({ id: 1, error: { code: "internal" } });
+    for (const finish of Work.finish.splice(0)) finish();
+  });
+
+  it("is answered also when the event came inside a message", async () => {
+    await using app = workApp();
+    const client = await welcomed(app, "/work");
+    client.sendJSON({ type: "message", data: { event: "fast", data: 1, id: 5 } });
+    expect(await client.readJSON()).toEqual({ type: "reply", id: 5, data: "null fast 1" });
+    client.sendJSON({ type: "message", data: { event: "none", id: 6 } });
+    expect(await client.readJSON()).toMatchObject({ type: "reply", id: 6, error: { code: "unknown_event" } });
+    client.sendJSON({ type: "message", data: { event: "fast", data: 2 }, id: 9 });
+    expect(await client.readJSON()).toEqual({ type: "reply", id: 9, data: "null fast 2" });
+  });
+});
+
+describe("while history is read", () => {
+  it("nothing comes before the welcome, and what comes after it is in order, with its room", async () => {
+    const gate = new Gate();
+    await using app = appWith(history, { backplane: gate });
+    app.on("open", (connection) => connection.sendJSON("from open"));
+    const client = await connect(app, "/chat/a", v1);
+    client.sendJSON({ type: "ping" });
+    await gate.asked.have(1);
+    app.registry.sendJSONToAll("all");
+    app.registry.sendJSONToRoom("/chat/**", "tree");
+    app.registry.sendJSONToRoom("/chat/a", "room");
+    const drained = app.drain({ withinMs: 10_000 });
+    while (app.status().totals.received === 0) await new Promise((resolve) => setImmediate(resolve));
+    gate.release();
+    const types = [];
+    // What was published to the room before its history was read is before the position.
+    while (types.length < 6) types.push(await client.readJSON());
+    expect(types[0]).toMatchObject({ type: "welcome", position: { offset: 1 } });
+    expect(types.slice(1)).toEqual(
+      expect.arrayContaining([
+        { type: "message", data: "from open" },
+        { type: "message", data: "all" },
+        { type: "drain", withinMs: 10_000 },
+        { type: "pong" },
+        { type: "message", room: "/chat/**", data: "tree" },
+      ]),
+    );
+    await client.close();
+    await drained;
+  });
+
+  it("who is taken out of the room gets nothing of it any more", async () => {
+    const gate = new Gate();
+    await using app = appWith({ ...history, replay: 10 }, { backplane: gate });
+    app.registry.sendJSONToRoom("/chat/a", "old secret");
+    const client = await connect(app, "/chat/a", v1);
+    await gate.asked.have(1);
+    const [connection] = app.registry.connections;
+    if (connection === undefined) throw new Error("nobody came");
+    app.registry.leave(connection, "/chat/a");
+    app.registry.sendJSONToRoom("/chat/a", "new secret");
+    gate.release();
+    expect(await client.readJSON()).toMatchObject({ type: "welcome" });
+    client.sendJSON({ type: "ping" });
+    expect(await client.readJSON()).toEqual({ type: "pong" });
+  });
+
+  it("a plain client is closed rather than left with a hole", async () => {
+    const gate = new Gate();
+    const options = { backplane: gate, limits: { subscriberMessagesMax: 5 } };
+    await using app = appWith({ history: { size: 10 }, replay: 5 }, options);
+    for (let n = 1; n <= 5; n += 1) app.registry.sendJSONToRoom("/chat/a", n);
+    let reads = 0;
+    const read = gate.since.bind(gate);
+    gate.since = async (path, query) => {
+      const kept = await read(path, query);
+      reads += 1;
+      // Between the reading and its answer more is published than is kept.
+      if (reads === 1) for (let n = 6; n <= 40; n += 1) app.registry.sendJSONToRoom("/chat/a", n);
+      return kept;
+    };
+    const client = await connect(app, "/chat/a");
+    gate.release();
+    expect(await client.closed).toMatchObject({ code: 1011 });
+  });
+
+  it("a subscription is told how many it missed that were not kept any more", async () => {
+    const { registry } = appWith(history, { limits: { subscriberMessagesMax: 10 } });
+    const subscription = registry.room("/chat/a").subscribe({ replay: 0 });
+    for (let n = 1; n <= 1_500; n += 1) registry.sendJSONToRoom("/chat/a", n);
+    let [heard, missed] = [0, 0];
+    for await (const publication of subscription) {
+      heard += 1;
+      missed += publication.missed ?? 0;
+      expect(publication.data).toBe(heard + missed);
+      if (publication.data === 1_500) break;
+    }
+    expect(heard + missed).toBe(1_500);
+  });
+
+  it("one who does not read is closed as slow, as at any other time", async () => {
+    const limits = { outboxAgeMsMax: 100, closeMs: 100 };
+    const { app, port } = await start(appWith({ history: { size: 1_000, bytesMax: 1e8 }, replay: 1_000 }, { limits }));
+    for (let n = 0; n < 1_000; n += 1) app.registry.sendJSONToRoom("/chat/a", "x".repeat(20_000));
+    const left = new Promise<number>((resolve) => app.on("close", (_connection, code) => resolve(code)));
+    const { socket } = await rawConnection(port, "/chat/a");
+    socket.pause();
+    expect(await left).toBe(4_008);
+    expect(app.status().totals.slow).toBe(1);
+    socket.destroy();
+  });
+});
+
+describe("numbers", () => {
+  it("come in order to everybody, also when sending to one causes the next to be sent", async () => {
+    class Leaving extends WebSocketHandler {
+      override onConnect() {
+        this.signal.addEventListener("abort", () => this.sendJSONToThisRoom("left"));
+      }
+      onMessage() {
+        this.sendJSON("unused");
+      }
+    }
+    const limits = { outboxBytesMax: 100_000, highWaterBytes: 50_000 };
+    const { app, port, open } = await start(new App({ limits }).route("/x", Leaving, history));
+    const { socket } = await rawConnection(port, "/x");
+    socket.pause();
+    const client = await open("/x", v1);
+    expect(await client.readJSON()).toMatchObject({ type: "welcome" });
+    for (let offset = 1; app.status().totals.slow === 0; offset += 1) {
+      app.registry.sendJSONToRoom("/x", "x".repeat(40_000));
+      expect(await client.readJSON()).toMatchObject({ offset });
+      if (app.status().totals.slow === 1)
+        expect(await client.readJSON()).toMatchObject({ offset: offset + 1, data: "left" });
+    }
+    socket.destroy();
+  });
+
+  it("are told also of the last ones that were dropped for a slow client", async () => {
+    const route: RouteOptions = { ...history, policy: { kind: "skip" } };
+    class Skipping extends WebSocketHandler {
+      onMessage() {
+        for (let n = 0; n < 90; n += 1) this.sendTextToThisRoom("x".repeat(60_000));
+      }
+    }
+    const { app, open } = await start(new App().route("/x", Skipping, route));
+    const client = await open("/x", v1);
+    await client.readJSON();
+    client.sendJSON({ type: "message", text: "go" });
+    let last = 0;
+    while (last < 90) last = ((await client.readJSON()) as { offset: number }).offset;
+    expect(last).toBe(90);
+    expect(app.status().totals.dropped).toBeGreaterThan(0);
+  });
+
+  it("count for a client what was not for it, also when it resumes", async () => {
+    await using app = appWith(history);
+    const path = `/chat/a?client=${clientId}`;
+    const first = await connect(app, path, v1);
+    const { position } = (await first.readJSON()) as { position: { epoch: string } };
+    app.registry.sendJSONToRoom("/chat/a", "not for you", { except: app.registry.connections });
+    expect(await first.readJSON()).toEqual({ type: "message", offset: 1 });
+    first.terminate();
+    const second = await connect(app, `${path}&since=${position.epoch}:0`, v1);
+    expect(await second.readJSON()).toMatchObject({ recovered: true });
+    expect(await second.readJSON()).toEqual({ type: "message", offset: 1 });
+  });
+});
+
+describe("presence", () => {
+  it("is not watched by one whom a listener has just taken out of the room", async () => {
+    await using app = appWith({ presence: "full" });
+    const { registry } = app;
+    registry.on("presence", (_room, { joined }) => {
+      const connection = registry.connection(joined[0]?.id ?? "");
+      if (connection?.request.query.has("kick")) registry.leave(connection, "/chat/a");
+    });
+    const stays = await welcomed(app, "/chat/a");
+    const kicked = await welcomed(app, "/chat/a?kick=1");
+    kicked.sendJSON({ type: "ping" });
+    expect(await kicked.readJSON()).toEqual({ type: "pong" });
+    const versions = [await stays.readJSON(), await stays.readJSON(), await stays.readJSON()];
+    expect(versions).toMatchObject([
+      { version: 1 },
+      { version: 2, joined: [{}] },
+      { version: 3, left: [expect.any(String)] },
+    ]);
+  });
+});
+
+it("a subscription that begins when the app has closed is over at once", async () => {
+  const app = appWith();
+  await app.close();
+  expect(await app.registry.room("/chat/a").subscribe().next()).toEqual({ done: true, value: undefined });
+  expect(app.status().rooms).toBe(0);
+});
