@@ -1,9 +1,10 @@
-import { type ConnectionRequest, HttpError, Route, WebSocketHandler } from "enfilade";
+import { type App, type ConnectionRequest, HttpError, type Room, Route, WebSocketHandler } from "enfilade";
 import { z } from "zod";
 import { ChannelName, type FromServer, PersonName, Post, problem } from "./messages.js";
 
-/** Who is connected, as `authorize` let them in. */
+/** Who is connected, as `authorize` let them in: whoever bears the same name is the same person, in however many tabs. */
 interface Person {
+  readonly id: string;
   readonly name: string;
 }
 
@@ -13,45 +14,44 @@ export const chatRoute = "/chat/:channel";
   params: z.object({ channel: ChannelName }),
   // The longest text takes 12 KB when a client escapes all of it.
   limits: { messageBytesMax: 16 * 1024 },
+  // Who comes reads what was said before, and who was cut off gets what came meanwhile.
+  history: { size: 200, seconds: 24 * 3600 },
+  replay: 50,
+  presence: "full",
 })
 export class Chat extends WebSocketHandler<{ channel: string }, Person> {
   authorize({ query }: ConnectionRequest): Person {
     const name = PersonName.safeParse(query.get("name") ?? "");
     if (!name.success) throw new HttpError(400, problem(name.error));
-    return { name: name.data };
+    return { id: name.data, name: name.data };
   }
 
   onConnect(): void {
-    this.sendJSON({ type: "welcome", id: this.id, name: this.user.name } satisfies FromServer);
-    this.#tell({ type: "joined", name: this.user.name, at: now() });
-    this.#tellWhoIsHere();
+    this.sendJSON({ type: "welcome", name: this.user.name } satisfies FromServer);
   }
 
   onJSON(message: unknown, error?: Error): void {
     const post = Post.safeParse(message);
     if (error !== undefined) this.#refuse('A message is JSON such as {"text": "hello"}.');
     else if (!post.success) this.#refuse(problem(post.error));
-    else this.#tell({ type: "said", id: this.id, name: this.user.name, text: post.data.text, at: now() });
-  }
-
-  onClose(): void {
-    this.#tell({ type: "left", name: this.user.name, at: now() });
-    this.#tellWhoIsHere();
-  }
-
-  #tellWhoIsHere(): void {
-    // Everyone in this room came through this class, so its users are those of `authorize` above.
-    const names = this.room.members().map(({ user }) => (user as Person).name);
-    this.#tell({ type: "here", names: names.sort((a, b) => a.localeCompare(b)) });
+    else tell(this.room, { type: "said", name: this.user.name, text: post.data.text, at: now() });
   }
 
   #refuse(message: string): void {
     this.sendJSON({ type: "error", message } satisfies FromServer);
   }
+}
 
-  #tell(message: FromServer): void {
-    this.sendJSONToThisRoom(message);
-  }
+/** Says in a channel who came and who left; a reload is neither. */
+export function tellOfPeople(app: App): void {
+  app.registry.on("presence", (room, { joined, left }) => {
+    for (const { id: name } of joined) tell(room, { type: "joined", name, at: now() });
+    for (const { id: name } of left) tell(room, { type: "left", name, at: now() });
+  });
+}
+
+function tell(room: Room, message: FromServer): void {
+  room.sendJSON(message);
 }
 
 function now(): string {

@@ -2,11 +2,10 @@ import { z } from "zod";
 
 /** What the server sends to a browser. Times are ISO 8601. */
 export type FromServer =
-  | { readonly type: "welcome"; readonly id: string; readonly name: string }
-  | { readonly type: "said"; readonly id: string; readonly name: string; readonly text: string; readonly at: string }
+  | { readonly type: "welcome"; readonly name: string }
+  | { readonly type: "said"; readonly name: string; readonly text: string; readonly at: string }
   | { readonly type: "joined" | "left"; readonly name: string; readonly at: string }
   | { readonly type: "announced"; readonly text: string; readonly at: string }
-  | { readonly type: "here"; readonly names: readonly string[] }
   | { readonly type: "error"; readonly message: string };
 
 /** Controls, line separators, and what makes the text around it run backwards. */

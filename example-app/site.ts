@@ -1,9 +1,12 @@
+import { createRequire } from "node:module";
+import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { App } from "enfilade";
 import express, { type Express, type NextFunction, type Request, type Response } from "express";
 import { createAPI } from "./api.js";
 
 const publicFolder = fileURLToPath(new URL("public", import.meta.url));
+const libraryFolder = dirname(dirname(createRequire(import.meta.url).resolve("enfilade/client")));
 
 /** Only what comes from here is loaded, and no text ever becomes a script. */
 const contentSecurityPolicy = [
@@ -26,6 +29,8 @@ export function createSite(app: App): Express {
   site.use(protect);
   site.get(["/", "/c/:channel"], (_request, response) => response.sendFile("index.html", { root: publicFolder }));
   site.use(express.static(publicFolder, { index: false }));
+  // The client as it is published: modules that a browser loads without a build step.
+  site.use("/enfilade", express.static(libraryFolder, { index: false }));
   site.use("/api", createAPI(app));
   // Tells whoever opens a WebSocket's path with HTTP what it is.
   site.use(app.handler);

@@ -5,10 +5,11 @@ import type { AddressInfo } from "node:net";
 import { delimiter } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { MemoryBackplane } from "enfilade";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { createChat } from "../example-app/server.js";
-import { HttpError } from "../src/errors.js";
+import { HttpError } from "../src/index.js";
 import { connectURL } from "../src/testing/index.js";
 import { launchBrowser } from "./support/browser.js";
 import { missing } from "./support/parts.js";
@@ -20,8 +21,8 @@ interface Chat {
   stop(): Promise<void>;
 }
 
-async function startChat(port = 0): Promise<Chat> {
-  const { app, server } = createChat();
+async function startChat(port = 0, backplane = new MemoryBackplane()): Promise<Chat> {
+  const { app, server } = createChat(backplane);
   server.listen(port);
   await once(server, "listening");
   const stop = async () => {
@@ -200,22 +201,84 @@ describe.skipIf(missing("chromium", "the example app in a browser"))("the exampl
     await line(ann, "Lunch <b>now</b>").waitFor();
   });
 
-  it("shows a banner when the server goes, and comes back when asked to", async () => {
-    const first = await startChat();
+  it("shows a banner when the server goes, and comes back by itself with nothing lost on the screen", async () => {
+    const backplane = new MemoryBackplane();
+    const first = await startChat(0, backplane);
+    const port = Number(new URL(first.url).port);
     const ann = await enter(first.url, "general", "Ann");
-    const state = ann.locator("#state");
+    const bob = await enter(first.url, "general", "Bob");
+    await say(ann, "before");
+    await line(bob, "before").waitFor();
     await first.stop();
-    const banner = ann.getByRole("alert").filter({ hasText: "The connection was lost" });
-    await banner.waitFor();
-    expect(await state.textContent()).toBe("disconnected");
-    await banner.getByRole("button", { name: "Reconnect" }).click();
-    await ann.getByText("The server cannot be reached.").waitFor();
+    for (const page of [ann, bob]) {
+      await page.getByRole("alert").filter({ hasText: "The connection was lost" }).waitFor();
+      await page.getByText("reconnecting", { exact: true }).waitFor();
+    }
+    for (const text of ["while away, 1", "while away, 2"]) await say(ann, text);
+    await startChat(port, backplane);
+    await announce(first.url, { channel: "general", text: "nobody may be there yet" });
+    for (const page of [ann, bob]) {
+      await page.getByText("connected", { exact: true }).waitFor();
+      for (const text of ["while away, 1", "while away, 2", "nobody may be there yet"])
+        await line(page, text).waitFor();
+      const said = await page.locator(".line .text").allTextContents();
+      expect(said).toEqual(["before", "while away, 1", "while away, 2"]);
+      expect(await page.getByRole("alert").filter({ hasText: "lost" }).isVisible()).toBe(false);
+    }
+  });
 
-    await startChat(Number(new URL(first.url).port));
-    await ann.getByRole("button", { name: "Reconnect" }).click();
-    await here(ann, "Ann").waitFor();
-    expect(await state.textContent()).toBe("connected");
-    expect(await ann.getByRole("button", { name: "Reconnect" }).isVisible()).toBe(false);
+  it("says that something may be missing when the server comes back without its history", async () => {
+    const first = await startChat();
+    const port = Number(new URL(first.url).port);
+    const ann = await enter(first.url, "general", "Ann");
+    await say(ann, "before");
+    await line(ann, "before").waitFor();
+    await first.stop();
+    await ann.getByText("reconnecting", { exact: true }).waitFor();
+    await startChat(port);
+    await ann.getByText("Some messages may be missing").waitFor();
+    await say(ann, "after");
+    await line(ann, "after").waitFor();
+    expect(await line(ann, "before").count()).toBe(0);
+  });
+
+  it("sends what was written offline, in order, when it is online again", async () => {
+    const { url } = await startChat();
+    const ann = await enter(url, "general", "Ann");
+    const bob = await enter(url, "general", "Bob");
+    await ann.context().setOffline(true);
+    await ann.getByText("reconnecting", { exact: true }).waitFor();
+    for (const text of ["one", "two", "three"]) await say(ann, text);
+    await say(bob, "meanwhile");
+    await ann.context().setOffline(false);
+    for (const page of [ann, bob]) {
+      await line(page, "three").waitFor();
+      expect(await page.locator(".line .text").allTextContents()).toEqual(["meanwhile", "one", "two", "three"]);
+    }
+  });
+
+  it("shows who comes later what was said before", async () => {
+    const { url } = await startChat();
+    const ann = await enter(url, "general", "Ann");
+    for (const text of ["one", "two"]) await say(ann, text);
+    await line(ann, "two").waitFor();
+    const bob = await enter(url, "general", "Bob");
+    await line(bob, "two").waitFor();
+    expect(await bob.locator(".line .text").allTextContents()).toEqual(["one", "two"]);
+  });
+
+  it("counts two tabs of one name as one, and a reload as nothing", async () => {
+    const { url } = await startChat();
+    const ann = await enter(url, "general", "Ann");
+    const bob = await enter(url, "general", "Bob");
+    const again = await enter(url, "general", "Bob");
+    await here(again, "Ann").waitFor();
+    await ann.getByText("Here now (2)").waitFor();
+    await bob.reload();
+    await bob.getByText("connected", { exact: true }).waitFor();
+    await say(bob, "still me");
+    await line(ann, "still me").waitFor();
+    expect(await ann.locator(".notice .text").allTextContents()).toEqual(["Ann joined", "Bob joined"]);
   });
 });
 
@@ -265,12 +328,19 @@ describe("the example app over a WebSocket", () => {
     await expect(refused).rejects.toMatchObject({ status: 400, message: expect.stringMatching(/^A name has/) });
   });
 
+  it("sends a plain client what is kept, then its welcome", async () => {
+    const { url } = await startChat();
+    await announce(url, { channel: "general", text: "nobody is there" });
+    const ann = await connectURL(`${url.replace("http", "ws")}/chat/general?name=Ann`);
+    for (const type of ["announced", "welcome", "joined"]) expect(await ann.readJSON()).toMatchObject({ type });
+  });
+
   it.each(["{", "7", "null", "{}", '{"text":""}', '{"text":" \\n"}', '{"text":["a"]}'])(
     "answers the bad message %s with an error, and goes on",
     async (text) => {
       const { url } = await startChat();
       const ann = await connectURL(`${url.replace("http", "ws")}/chat/general?name=Ann`);
-      const types = ["welcome", "joined", "here"];
+      const types = ["welcome", "joined"];
       for (const type of types) expect(await ann.readJSON()).toMatchObject({ type });
       ann.sendText(text);
       expect(await ann.readJSON()).toEqual({ type: "error", message: expect.stringMatching(/^A message (is|has) /) });

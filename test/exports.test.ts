@@ -16,6 +16,7 @@ it("exports exactly the public values", () => {
     "MemoryBackplane",
     "MessageError",
     "On",
+    "Payload",
     "Route",
     "WebSocketHandler",
     "commandEvents",
@@ -81,7 +82,6 @@ it("exports exactly the public types", () => {
     "Origins",
     "OutgoingEvent",
     "PathParams",
-    "Payload",
     "Position",
     "PresenceChange",
     "PresenceMode",
@@ -114,6 +114,7 @@ it("exports exactly the public types", () => {
 
 it("offers each entry of the package with its types first", () => {
   const { exports } = JSON.parse(readFileSync(join(import.meta.dirname, "../package.json"), "utf8"));
-  expect(Object.keys(exports)).toEqual([".", "./testing", "./package.json"]);
-  for (const entry of [exports["."], exports["./testing"]]) expect(Object.keys(entry)[0]).toBe("types");
+  expect(Object.keys(exports)).toEqual([".", "./client", "./testing", "./package.json"]);
+  for (const entry of [exports["."], exports["./client"], exports["./testing"]])
+    expect(Object.keys(entry)[0]).toBe("types");
 });

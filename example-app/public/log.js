@@ -12,17 +12,23 @@ element("log").addEventListener("scroll", ({ target }) => {
 new ResizeObserver(follow).observe(element("log"));
 
 /** Adds a line to the log. */
-export function showLine(message, ownId) {
+export function showLine(message, ownName) {
   const log = element("log");
-  log.append(lineOf(message, ownId));
+  log.append(lineOf(message, ownName));
   if (log.childElementCount > linesMax) log.firstElementChild.remove();
   if (message.type === "said") element("quiet").hidden = true;
   follow();
 }
 
+/** Takes every line away, and says why. */
+export function clearLines(why = "") {
+  element("log").replaceChildren(...(why === "" ? [] : [make("p", "notice", why)]));
+  element("quiet").hidden = false;
+}
+
 /** Shows who is here. */
 export function showHere(names) {
-  element("here").replaceChildren(...names.map(person));
+  element("here").replaceChildren(...names.toSorted((a, b) => a.localeCompare(b)).map(person));
   element("here-title").textContent = names.length === 0 ? "Here now" : `Here now (${names.length})`;
 }
 
@@ -30,10 +36,10 @@ function follow() {
   if (following) element("log").scrollTop = element("log").scrollHeight;
 }
 
-function lineOf(message, ownId) {
+function lineOf(message, ownName) {
   switch (message.type) {
     case "said":
-      return said(message, message.id === ownId);
+      return said(message, message.name === ownName);
     case "joined":
     case "left":
       return notice("notice", `${message.name} ${message.type}`, message.at);

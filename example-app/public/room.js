@@ -1,7 +1,7 @@
-import { connect, entryProblem } from "./connection.js";
+import { entryProblem, join } from "./connection.js";
 import { element, show, stored } from "./element.js";
 import { showNoChannel } from "./lobby.js";
-import { showHere, showLine } from "./log.js";
+import { clearLines, showHere, showLine } from "./log.js";
 
 /** The page at `/c/:channel`: asks for a name once, then talks. */
 export function openRoom(channel) {
@@ -14,8 +14,8 @@ class Room {
   #channel;
   #name = stored.name;
   #connection;
-  /** Our connection's id, by which we know our own messages. */
-  #id = "";
+  /** Whether it was ever open: if not, it may be that the server does not want us. */
+  #wasOpen = false;
   /** What was sent last, to be given back if the server refuses it. */
   #draft = "";
 
@@ -27,7 +27,6 @@ class Room {
     element("introduce").addEventListener("submit", (event) => this.#introduce(event));
     element("say").addEventListener("submit", (event) => this.#say(event));
     element("text").addEventListener("keydown", sendOnEnter);
-    element("reconnect").addEventListener("click", () => this.#connect());
     element("rename").addEventListener("click", () => this.#askName(""));
     if (this.#name === "") this.#askName("");
     else this.#connect();
@@ -35,31 +34,32 @@ class Room {
 
   #connect() {
     show("room");
-    element("banner").hidden = true;
-    this.#showState("connecting");
-    this.#connection = connect(this.#channel, this.#name, {
-      opened: () => this.#showState("connected"),
-      received: (message) => this.#receive(message),
-      refused: () => this.#explain(),
-      lost: (reason) => this.#lost(`The connection was lost${reason === "" ? "" : `: ${reason}`}.`),
-    });
+    clearLines();
+    this.#wasOpen = false;
+    this.#connection?.close();
+    const connection = join(this.#channel, this.#name);
+    connection.on("state", (state) => this.#become(state));
+    connection.on("presence", ({ users }) => showHere(users.map(({ id }) => id)));
+    // What comes next is what is still kept, so what stands there would come twice.
+    connection.on("lost", () => clearLines("Some messages may be missing: the connection was lost for too long."));
+    connection.on("message", ({ data }) => this.#receive(data));
+    this.#connection = connection;
+    this.#become("connecting");
   }
 
   #receive(message) {
     switch (message.type) {
       case "welcome":
         return this.#welcome(message);
-      case "here":
-        return showHere(message.names);
       case "error":
         return this.#refused(message.message);
       default:
-        return showLine(message, this.#id);
+        return showLine(message, this.#name);
     }
   }
 
-  #welcome({ id, name }) {
-    this.#id = id;
+  #welcome({ name }) {
+    this.#name = name;
     stored.name = name;
     element("rename").hidden = false;
     element("rename").textContent = name;
@@ -89,7 +89,9 @@ class Room {
   #say(event) {
     event.preventDefault();
     const input = element("text");
-    if (input.value.trim() === "" || !this.#connection.send({ text: input.value })) return;
+    if (input.value.trim() === "") return;
+    // Without a connection it waits for the next one.
+    this.#connection.sendJSON({ text: input.value });
     this.#draft = input.value;
     input.value = "";
     element("text-problem").textContent = "";
@@ -100,30 +102,34 @@ class Room {
     if (element("text").value === "") element("text").value = this.#draft;
   }
 
+  /** A browser does not say why the server let us not in, so the server is asked again. */
   async #explain() {
     const problem = await entryProblem(this.#channel, this.#name);
-    if (problem?.field === "name") this.#askName(problem.error);
-    else if (problem !== undefined) this.#leaveFor(problem.error);
-    else this.#lost("The server cannot be reached.");
+    if (problem === undefined || this.#wasOpen) return;
+    this.#connection.close();
+    if (problem.field === "name") this.#askName(problem.error);
+    else this.#leaveFor(problem.error);
   }
 
   #leaveFor(problem) {
     element("state").hidden = true;
+    element("banner").hidden = true;
     showNoChannel(this.#channel, problem);
   }
 
-  #lost(why) {
-    this.#showState("disconnected");
-    element("lost").textContent = why;
-    element("banner").hidden = false;
-    showHere([]);
-  }
-
-  #showState(state) {
-    element("state").hidden = false;
-    element("state").dataset.state = state;
-    element("state").textContent = state;
-    element("say").querySelector("button").disabled = state !== "connected";
+  #become(state) {
+    if (state === "open") this.#wasOpen = true;
+    if (state === "waiting" && !this.#wasOpen) this.#explain();
+    element("banner").hidden = state === "open" || (state === "connecting" && element("banner").hidden);
+    element("lost").textContent = this.#wasOpen
+      ? "The connection was lost. What you write is sent when it is back."
+      : "The server cannot be reached. Trying again.";
+    const isClosed = state === "closed";
+    element("state").hidden = isClosed;
+    if (isClosed) element("banner").hidden = true;
+    element("state").dataset.state = state === "open" ? "connected" : "disconnected";
+    element("state").textContent = state === "open" ? "connected" : "reconnecting";
+    if (state === "connecting" && !this.#wasOpen) element("state").textContent = "connecting";
   }
 }
 

@@ -1,0 +1,13 @@
+export { type ConnectOptions, connect } from "./connect.js";
+export { RequestError } from "./errors.js";
+export type { EventArguments, EventData, EventName, EventReply } from "./events.js";
+export type { Position, PresentUser } from "./frames.js";
+export type { LoadState, Lost } from "./inbox.js";
+export type { RoomState, StateDetail } from "./line.js";
+export type { Message } from "./message.js";
+export type { Dropped } from "./outbox.js";
+export type { RequestOptions } from "./request.js";
+export type { ClientRoom, Recovered, RoomEvents } from "./room.js";
+export type { Presence } from "./roster.js";
+export type { SocketEvent, WebSocketConstructor, WebSocketLike } from "./socket.js";
+export type { LogElement } from "./trace.js";

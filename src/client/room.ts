@@ -1,0 +1,297 @@
+import type { Clock } from "../connection/clock.js";
+import { urlOf } from "./address.js";
+import { checkedReason } from "./closing.js";
+import { asError, RequestError } from "./errors.js";
+import type { EventArguments, EventName, EventReply } from "./events.js";
+import type { MessageFrame, Position, ServerFrame, Welcome } from "./frames.js";
+import { Inbox, type LoadState, type Lost } from "./inbox.js";
+import { Line, type RoomState, type StateDetail } from "./line.js";
+import type { LinkParts } from "./link.js";
+import { Listeners } from "./listeners.js";
+import { type Message, messageOf } from "./message.js";
+import { type Dropped, Outbox } from "./outbox.js";
+import { watchPage } from "./page.js";
+import { readFrom } from "./reader.js";
+import { type RequestOptions, request } from "./request.js";
+import { type Presence, Roster } from "./roster.js";
+import { type LogElement, logInto, Trace } from "./trace.js";
+
+/** A new connection went on where the last one ended: nothing was missed. */
+export interface Recovered {
+  /** What had been received last; what was missed comes behind it. */
+  readonly position: Position;
+}
+
+/** What a room tells, and with which arguments. */
+export interface RoomEvents {
+  /** A message, in order. Held until the first listener or loop is there. */
+  message: [message: Message];
+  /** Another state, and what led to it. */
+  state: [state: RoomState, detail: StateDetail];
+  /** In order with the messages. */
+  recovered: [recovered: Recovered];
+  /** Messages may be missing, at this place in their order. */
+  lost: [lost: Lost];
+  /** Another roster; see {@link ClientRoom.presence}. */
+  presence: [presence: Presence];
+  /** Frames of this side were given up. */
+  dropped: [dropped: Dropped];
+  /** What the server refused and nobody waited for, what a listener threw, and a failure to get a token. */
+  error: [error: Error];
+}
+
+/** What is told inside as well: that no more messages come. */
+interface AllEvents extends RoomEvents {
+  end: [];
+}
+
+/** @internal What a room is made of. */
+export interface RoomParts {
+  readonly url: URL;
+  /** The id of the client. */
+  readonly client: string;
+  readonly queueMessagesMax: number;
+  readonly queueBytesMax: number;
+  readonly clock: Clock;
+  readonly random: () => number;
+  /** Takes a line for each frame and each state. */
+  readonly debug: ((line: string) => void) | undefined;
+  readonly onResync: LoadState | undefined;
+  readonly link: Pick<LinkParts, "WebSocket" | "offer">;
+}
+
+/** A room as a client has it, over however many connections that takes; made by {@link connect}. */
+export class ClientRoom<Handler = unknown> implements AsyncIterable<Message> {
+  readonly #clock: Clock;
+  readonly #report = (error: unknown): void => {
+    const isHeard = this.#listeners.tell("error", asError(error));
+    // A fault of the application's own must not go unseen; what the server said of a frame is in the debug lines.
+    if (!isHeard && !(error instanceof RequestError)) console.error(error);
+  };
+  readonly #listeners = new Listeners<AllEvents>((error, event) => {
+    if (event === "error") console.error(error);
+    else this.#report(error);
+  });
+  readonly #trace = new Trace(this.#report);
+  readonly #roster = new Roster(() => this.#line.send('{"type":"watch"}'));
+  readonly #inbox = new Inbox({
+    onMessage: (message) => this.#listeners.tell("message", message),
+    onLost: (lost) => this.#listeners.tell("lost", lost),
+    report: this.#report,
+  });
+  readonly #outbox: Outbox;
+  readonly #line: Line;
+  readonly #unwatchPage: () => void;
+  #home = "";
+  #id: string | undefined;
+  #position: Position | undefined;
+  #hasEnded = false;
+
+  /** @internal */
+  constructor(parts: RoomParts) {
+    this.#clock = parts.clock;
+    if (parts.debug !== undefined) this.#trace.add(parts.debug);
+    if (parts.onResync !== undefined) this.#inbox.load(parts.onResync);
+    this.#outbox = new Outbox({
+      messagesMax: parts.queueMessagesMax,
+      bytesMax: parts.queueBytesMax,
+      isOpen: () => this.#line.state === "open",
+      send: (text) => this.#line.send(text),
+      onDropped: (dropped) => this.#listeners.tell("dropped", dropped),
+      onRefused: this.#report,
+    });
+    this.#line = this.#newLine(parts);
+    this.#unwatchPage = watchPage({
+      online: () => this.#line.wake(),
+      offline: () => this.#line.lose(),
+      pagehide: () => this.#line.sleep(),
+      pageshow: () => this.#line.rise(),
+    });
+  }
+
+  /** The id of the connection, another one after each reconnect; `undefined` before the first. */
+  get id(): string | undefined {
+    return this.#id;
+  }
+
+  /** Whether there is a connection, or will be. */
+  get state(): RoomState {
+    return this.#line.state;
+  }
+
+  /** What was received last; `undefined` where the server keeps no history, and before the first connection. */
+  get position(): Position | undefined {
+    return this.#position;
+  }
+
+  /** Who is in the room, where its route keeps presence; of the last connection while there is none. */
+  get presence(): Presence {
+    return this.#roster.presence;
+  }
+
+  /** Calls `listener` with each event of that name; what it throws is told to `"error"`. Returns what takes it away. */
+  on<Name extends keyof RoomEvents>(event: Name, listener: (...args: RoomEvents[Name]) => unknown): () => void {
+    const off = this.#listeners.on<Name>(event, listener);
+    if (event === "message") this.#inbox.read();
+    return off;
+  }
+
+  /**
+   * Has `loadState` called after the first welcome, and after each one that may have left something out. Messages are held
+   * until it settles; what it throws is told to `"error"`. Returns what takes it away.
+   *
+   * It is called at once if the room was welcomed before.
+   */
+  onResync(loadState: LoadState): () => void {
+    return this.#inbox.load(loadState);
+  }
+
+  /** Messages from now on, and what was held; ends when the room is closed. A slow loop loses the oldest past 1,000, told by `"lost"`. */
+  [Symbol.asyncIterator](): AsyncGenerator<Message, void, undefined> {
+    return readFrom(
+      (put, end) => this.#attach(put, end),
+      () => this.#listeners.tell("lost", { reason: "overflow", missed: 1 }),
+    );
+  }
+
+  /**
+   * Calls an event of the handler and resolves with its reply.
+   *
+   * @throws RequestError (as a rejection) with the server's refusal, or with `timeout`, `queue_full` or `closed`.
+   * @throws TypeError (as a rejection) when JSON has no form for the data.
+   */
+  request<Event extends EventName<Handler>>(
+    event: Event,
+    ...args: EventArguments<Handler, Event, [options?: RequestOptions]>
+  ): Promise<EventReply<Handler, Event>>;
+  request(event: string, data?: unknown, options: RequestOptions = {}): Promise<unknown> {
+    return request(this.#outbox, this.#clock, { type: "event", event, data }, options);
+  }
+
+  /**
+   * Calls an event of the handler; a refusal is told to `"error"`. Waits in a queue while there is no connection.
+   *
+   * @throws TypeError when JSON has no form for the data.
+   */
+  emit<Event extends EventName<Handler>>(event: Event, ...args: EventArguments<Handler, Event>): void;
+  emit(event: string, data?: unknown): void {
+    this.#outbox.push({ type: "event", event, data });
+  }
+
+  /**
+   * Sends a message to the handler; a refusal is told to `"error"`. Waits in a queue while there is no connection.
+   *
+   * @throws TypeError when JSON has no form for the value, as for `undefined`.
+   */
+  sendJSON(value: unknown): void {
+    if (value === undefined) throw new TypeError("JSON has no form for undefined");
+    this.#outbox.push({ type: "message", data: value });
+  }
+
+  /** As {@link sendJSON}, but a text as it is. */
+  sendText(text: string): void {
+    this.#outbox.push({ type: "message", text });
+  }
+
+  /**
+   * Closes the connection, for good: requests are rejected, loops end, and what is held or queued is given up.
+   *
+   * @param code Default: 1000. Else from 3000 to 4999.
+   * @param reason Cut to 123 bytes. Default: none.
+   * @throws RangeError for another code.
+   */
+  close(code = 1000, reason = ""): void {
+    const checked = checkedReason(code, reason);
+    this.#inbox.discard();
+    this.#line.close(code, checked);
+  }
+
+  /**
+   * Appends a line to an element of a page for each frame and each state, as text that no markup can leave. Returns what ends it.
+   *
+   * @param linesMax Past it the oldest line goes. Default: 500.
+   */
+  attachLog(element: LogElement, linesMax = 500): () => void {
+    return this.#trace.add(logInto(element, linesMax));
+  }
+
+  #newLine({ url, client, clock, random, link }: RoomParts): Line {
+    const common = { ...link, clock, trace: this.#trace, report: this.#report };
+    return new Line({ ...common, url: () => urlOf(url, client, this.#position) }, random, {
+      onWelcome: (welcome, renewed) => this.#enter(welcome, renewed),
+      onFrame: (frame, size) => this.#take(frame, size),
+      onState: (state, detail) => this.#become(state, detail),
+    });
+  }
+
+  #attach(put: (message: Message) => void, end: () => void): () => void {
+    const detach = [this.#listeners.on("message", put), this.#listeners.on("end", end)];
+    if (this.#hasEnded) end();
+    this.#inbox.read();
+    return () => {
+      for (const off of detach) off();
+    };
+  }
+
+  #enter({ id, room, position, recovered, reason = "off", missed }: Welcome, renewed: boolean): void {
+    const isFirst = this.#id === undefined;
+    this.#id = id;
+    this.#home = room;
+    // Behind its own `since` a connection begins with what the one before may have brought since then.
+    if (recovered !== true) this.#position = position;
+    this.#outbox.restart();
+    if (!renewed) this.#become("open", {});
+    if (recovered === true && position !== undefined) this.#recover({ position });
+    else if (!renewed) {
+      if (!isFirst) this.#lose({ reason, missed });
+      this.#inbox.push({ kind: "resync" });
+    }
+  }
+
+  #take(frame: ServerFrame, size: number): void {
+    if (frame.type === "message") this.#receive(frame, size);
+    else if (frame.type === "reply") this.#outbox.settle(frame);
+    else if (frame.type === "error") this.#report(new RequestError(frame.error));
+    else if (frame.type === "lagged") {
+      this.#position = frame.position ?? this.#position;
+      this.#lose({ reason: "lagged", missed: frame.missed });
+    } else if (frame.type === "presence" && frame.room === this.#home && this.#roster.take(frame)) {
+      this.#listeners.tell("presence", this.presence);
+    }
+  }
+
+  #receive(frame: MessageFrame, size: number): void {
+    const { offset } = frame;
+    if (offset !== undefined && this.#position !== undefined) {
+      const { epoch, offset: last } = this.#position;
+      // Seen on the connection that this one took the place of.
+      if (offset <= last) return;
+      this.#position = { epoch, offset };
+      if (offset > last + 1) this.#lose({ reason: "jump", missed: offset - last - 1 });
+    }
+    const message = messageOf(frame);
+    if (message !== undefined) this.#inbox.push({ kind: "message", message, size });
+  }
+
+  #become(state: RoomState, detail: StateDetail): void {
+    this.#trace.line(`${state} ${JSON.stringify(detail)}`);
+    if (state === "closed") {
+      this.#unwatchPage();
+      this.#outbox.close();
+      this.#inbox.close(() => {
+        this.#hasEnded = true;
+        this.#listeners.tell("end");
+      });
+    }
+    this.#listeners.tell("state", state, detail);
+  }
+
+  #recover(recovered: Recovered): void {
+    this.#inbox.push({ kind: "news", tell: () => this.#listeners.tell("recovered", recovered) });
+  }
+
+  /** Behind the messages that came before. */
+  #lose(lost: Lost): void {
+    this.#inbox.push({ kind: "news", missed: lost.missed, tell: () => this.#listeners.tell("lost", lost) });
+  }
+}

@@ -1,0 +1,25 @@
+/** What is told of a WebSocket: a message has `data`, a close `code` and `reason`. */
+export interface SocketEvent {
+  readonly type: string;
+  readonly data?: unknown;
+  readonly code?: number;
+  readonly reason?: string;
+}
+
+/** What is needed of a WebSocket: a browser's, Node's own (22 and later), that of `ws` and that of `undici` have it. */
+export interface WebSocketLike {
+  send(text: string): void;
+  close(code?: number, reason?: string): void;
+  addEventListener(type: "message" | "close" | "error", listener: (event: SocketEvent) => void): void;
+}
+
+/** Makes one; see {@link WebSocketLike}. */
+export type WebSocketConstructor = new (url: string, subprotocols: string[]) => WebSocketLike;
+
+/** @throws TypeError when there is none. */
+export function defaultWebSocket(): WebSocketConstructor {
+  // Node has it since 22.
+  const { WebSocket } = globalThis as { readonly WebSocket?: WebSocketConstructor };
+  if (WebSocket !== undefined) return WebSocket;
+  throw new TypeError("there is no WebSocket here: pass one, such as that of ws");
+}

@@ -1,0 +1,55 @@
+/** What is taken from a line; the rest is left out. */
+const lineLengthMax = 300;
+
+/** What is used of an element of a page. */
+export interface LogElement {
+  append(text: string): void;
+  readonly lastChild: { remove(): void } | null;
+}
+
+/** What happens on the wire, as lines for whoever asks for them. */
+export class Trace {
+  readonly #sinks = new Set<(line: string) => void>();
+  readonly #failed: (error: unknown) => void;
+
+  /** @param failed Takes what a sink throws. */
+  constructor(failed: (error: unknown) => void) {
+    this.#failed = failed;
+  }
+
+  /** Returns what takes the sink away. */
+  add(sink: (line: string) => void): () => void {
+    this.#sinks.add(sink);
+    return () => {
+      this.#sinks.delete(sink);
+    };
+  }
+
+  /** What nobody asks for costs next to nothing. */
+  line(text: string): void {
+    for (const sink of this.#sinks) {
+      try {
+        sink(printable(text));
+      } catch (error) {
+        this.#failed(error);
+      }
+    }
+  }
+}
+
+/** Writes lines to an element as text, which no markup in them can leave; past `linesMax` the oldest goes. */
+export function logInto(element: LogElement, linesMax: number): (line: string) => void {
+  const nodes: { remove(): void }[] = [];
+  return (line) => {
+    // A string is appended as a text node.
+    element.append(`${line}\n`);
+    if (element.lastChild !== null) nodes.push(element.lastChild);
+    if (nodes.length > linesMax) nodes.shift()?.remove();
+  };
+}
+
+/** `text` as one line that a log or a terminal can only show: a peer may have put control characters into it. */
+function printable(text: string): string {
+  const cut = text.length > lineLengthMax ? `${text.slice(0, lineLengthMax)}…` : text;
+  return cut.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`);
+}

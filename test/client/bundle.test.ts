@@ -1,0 +1,37 @@
+import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
+import { build } from "esbuild";
+import { expect, it } from "vitest";
+
+const entry = fileURLToPath(new URL("../../src/client/index.ts", import.meta.url));
+
+/** What a bundler for browsers makes of a module. */
+async function bundled(contents: string): Promise<string> {
+  const resolveDir = fileURLToPath(new URL(".", import.meta.url));
+  const { outputFiles } = await build({
+    stdin: { contents, resolveDir, loader: "ts" },
+    bundle: true,
+    minify: true,
+    write: false,
+    format: "esm",
+    target: "es2022",
+    platform: "browser",
+    // What package.json says of side effects is a promise; this is whether it is kept.
+    ignoreAnnotations: true,
+  });
+  return outputFiles[0]?.text ?? "";
+}
+
+it("is no more than 5 KB gzipped, without anything of Node", async () => {
+  const code = await bundled(`export * from ${JSON.stringify(entry)}`);
+  expect(gzipSync(code, { level: 9 }).length).toBeLessThanOrEqual(5 * 1024);
+  expect(code).toContain("enfilade.v1");
+  expect(code).not.toMatch(/node:|require|process|Buffer|reflect-metadata|\bimport\b/);
+});
+
+it("does nothing when it is imported: a bundler leaves out what is not used", async () => {
+  const code = await bundled(`import ${JSON.stringify(entry)}; import { connect } from ${JSON.stringify(entry)};`);
+  expect(code.trim()).toBe("");
+  const errors = await bundled(`export { RequestError } from ${JSON.stringify(entry)}`);
+  expect(errors).not.toContain("enfilade.v1");
+});

@@ -1,0 +1,489 @@
+import { describe, expect, it } from "vitest";
+import { type ClientRoom, connect, type Message } from "../../src/client/index.js";
+import { ManualClock } from "../../src/testing/clock.js";
+import { fakeSockets } from "./fakeSocket.js";
+import { Mailbox, reached, scene, watch } from "./scripted.js";
+
+const none = { data: undefined, text: undefined, bytes: undefined, offset: undefined, room: undefined };
+
+/** Messages and what is told between them, in order. */
+function storyOf(room: ClientRoom): unknown[] {
+  const story: unknown[] = [];
+  room.on("message", ({ data }) => story.push(data));
+  room.on("lost", ({ reason, missed }) => story.push(`lost ${missed} by ${reason}`));
+  room.on("recovered", ({ position }) => story.push(`recovered at ${position.offset}`));
+  return story;
+}
+
+describe("a message", () => {
+  it("is what was sent: JSON, a text, or bytes", async () => {
+    const { room, peers } = await scene();
+    const messages = watch(room, "message");
+    const peer = await peers.take();
+    peer.welcomeAt(0);
+    peer.send({ type: "message", offset: 1, data: { text: "hello" } });
+    peer.send({ type: "message", data: null });
+    peer.send({ type: "message", text: "" });
+    peer.send({ type: "message", base64: "AP8Q", room: "/org/7/**" });
+    expect(await messages.have(4)).toEqual([
+      { ...none, data: { text: "hello" }, offset: 1 },
+      { ...none, data: null },
+      { ...none, text: "" },
+      { ...none, bytes: Uint8Array.of(0, 255, 16), room: "/org/7/**" },
+    ]);
+  });
+
+  it("that comes in one packet with the handshake and the welcome is not lost", async () => {
+    const { room, peers } = await scene({}, (peer) => {
+      peer.welcomeAt(1);
+      peer.publish(2, 3);
+    });
+    const peer = await peers.take();
+    await peer.roundtrip();
+    const messages = watch(room, "message");
+    expect((await messages.have(2)).map(({ data }) => data)).toEqual([2, 3]);
+  });
+
+  it("of an unknown type, or with unknown fields, is nothing to stumble over", async () => {
+    const { room, peers, errors } = await scene();
+    const messages = watch(room, "message");
+    const peer = await peers.take();
+    peer.welcome({ colour: "red" });
+    peer.send({ type: "weather", data: 1 });
+    peer.send({ type: "pong" });
+    peer.send({ data: 2 });
+    peer.send({ type: "message", data: 3, size: 7 });
+    expect(await messages.have(1)).toEqual([{ ...none, data: 3 }]);
+    expect(errors).toEqual([]);
+  });
+
+  it("before the welcome is none, and a second welcome is none either", async () => {
+    const { room, peers } = await scene();
+    const messages = watch(room, "message");
+    const peer = await peers.take();
+    peer.send({ type: "message", data: "too early" });
+    peer.send({ type: "drain" });
+    peer.welcome();
+    peer.welcome({ id: "another" });
+    peer.send({ type: "message", data: 1 });
+    expect(await messages.have(1)).toMatchObject([{ data: 1 }]);
+    expect(room.id).toBe("connection-1");
+  });
+
+  it("that is broken is told as an error, and what follows comes all the same", async () => {
+    const { room, peers, errors } = await scene();
+    const messages = watch(room, "message");
+    const peer = await peers.take();
+    peer.welcome();
+    peer.sendRaw("{\u001b[2J");
+    peer.sendRaw("null");
+    peer.send({ type: "message", base64: "%" });
+    peer.send({ type: "message", data: 1 });
+    await messages.have(1);
+    expect(errors).toHaveLength(3);
+    expect(errors[0]?.message).toBe("a frame is not JSON");
+    expect(room.state).toBe("open");
+  });
+});
+
+describe("offsets", () => {
+  it("at or below the last one are duplicates, and are ignored", async () => {
+    const { room, peers } = await scene();
+    const story = storyOf(room);
+    const peer = await peers.take();
+    peer.welcomeAt(5);
+    peer.publish(5, 6, 6, 3, 7);
+    await peer.roundtrip();
+    expect(story).toEqual([6, 7]);
+    expect(room.position).toEqual({ epoch: "e", offset: 7 });
+  });
+
+  it("that jump tell exactly how many are lost, at their place", async () => {
+    const { room, peers } = await scene();
+    const story = storyOf(room);
+    const peer = await peers.take();
+    peer.welcomeAt(0);
+    peer.publish(1, 4, 5, 7);
+    peer.send({ type: "message", offset: 8 });
+    peer.publish(9);
+    await peer.roundtrip();
+    expect(story).toEqual([1, "lost 2 by jump", 4, 5, "lost 1 by jump", 7, 9]);
+  });
+
+  it("do not count what has none", async () => {
+    const { room, peers } = await scene();
+    const story = storyOf(room);
+    const peer = await peers.take();
+    peer.welcomeAt(1);
+    for (const data of ["a", "b"]) peer.send({ type: "message", data });
+    peer.publish(2);
+    await peer.roundtrip();
+    expect(story).toEqual(["a", "b", 2]);
+  });
+});
+
+describe("what is lost", () => {
+  it("for a client that lagged is told with the count, and with a position it goes on from there", async () => {
+    const { room, peers } = await scene();
+    const story = storyOf(room);
+    const peer = await peers.take();
+    peer.welcomeAt(1);
+    peer.send({ type: "lagged", missed: 3 });
+    peer.publish(2);
+    peer.send({ type: "lagged", missed: 5, position: { epoch: "f", offset: 10 } });
+    peer.publish(11);
+    await peer.roundtrip();
+    expect(story).toEqual(["lost 3 by lagged", 2, "lost 5 by lagged", 11]);
+    expect(room.position).toEqual({ epoch: "f", offset: 11 });
+  });
+
+  it.each(["epoch", "trimmed", "limit", "invalid"])("over a reconnect is told with the reason %s", async (reason) => {
+    const running = await scene();
+    const story = storyOf(running.room);
+    (await running.peers.take()).welcomeAt(9);
+    await reached(running.room, "open");
+    const second = await running.again();
+    second.welcomeAt(3, { recovered: false, reason, missed: 2 });
+    second.publish(4);
+    await second.roundtrip();
+    expect(story).toEqual([`lost 2 by ${reason}`, 4]);
+    expect(running.room.position).toEqual({ epoch: "e", offset: 4 });
+  });
+
+  it("over a reconnect to a home that keeps no history any more is told, and no since is given then", async () => {
+    const running = await scene();
+    const story = storyOf(running.room);
+    (await running.peers.take()).welcomeAt(9);
+    await reached(running.room, "open");
+    (await running.again()).welcome({ recovered: false, reason: "off" });
+    await reached(running.room, "open");
+    expect(story).toEqual(["lost undefined by off"]);
+    expect((await running.again()).since).toBeNull();
+  });
+
+  it("over a reconnect to a home without history may be anything, and is told as such", async () => {
+    const running = await scene();
+    const story = storyOf(running.room);
+    (await running.peers.take()).welcome();
+    await reached(running.room, "open");
+    (await running.again()).welcome();
+    await reached(running.room, "open");
+    expect(story).toEqual(["lost undefined by off"]);
+  });
+
+  it("over a reconnect is nothing when the server says so", async () => {
+    const running = await scene();
+    const story = storyOf(running.room);
+    const first = await running.peers.take();
+    first.welcomeAt(9);
+    first.publish(10);
+    await first.roundtrip();
+    const second = await running.again();
+    expect(second.since).toBe("e:10");
+    second.welcomeAt(10, { recovered: true });
+    second.publish(11, 12);
+    await second.roundtrip();
+    expect(story).toEqual([10, "recovered at 10", 11, 12]);
+  });
+});
+
+describe("a listener", () => {
+  it("that comes late loses nothing, nor does another that comes in the same tick", async () => {
+    const { room, peers } = await scene();
+    const peer = await peers.take();
+    peer.welcomeAt(0);
+    peer.publish(1, 2, 5);
+    await peer.roundtrip();
+    const [one, other] = [storyOf(room), storyOf(room)];
+    await Promise.resolve();
+    peer.publish(6);
+    await peer.roundtrip();
+    expect(one).toEqual([1, 2, "lost 2 by jump", 5, 6]);
+    expect(other).toEqual(one);
+  });
+
+  it("that comes very late is told exactly how many had to be given up", async () => {
+    const { room, peers } = await scene();
+    const peer = await peers.take();
+    peer.welcomeAt(0);
+    for (let offset = 1; offset <= 1_005; offset += 1) peer.publish(offset);
+    await peer.roundtrip();
+    const story = storyOf(room);
+    await Promise.resolve();
+    expect(story.slice(0, 2)).toEqual(["lost 5 by overflow", 6]);
+    expect(story).toHaveLength(1_001);
+    expect(story.at(-1)).toBe(1_005);
+  });
+
+  it("is not waited for with more than 4 MiB", async () => {
+    const { room, peers } = await scene();
+    const peer = await peers.take();
+    peer.welcome();
+    for (let count = 0; count < 9; count += 1) peer.send({ type: "message", text: "x".repeat(1024 * 1024 - 100) });
+    await peer.roundtrip();
+    const [lost, messages] = [watch(room, "lost"), watch(room, "message")];
+    await messages.have(4);
+    expect(lost.all).toEqual([{ reason: "overflow", missed: 5 }]);
+    expect(messages.all).toHaveLength(4);
+  });
+
+  it("that throws, or whose promise is rejected, harms nobody, and is told", async () => {
+    const { room, peers, errors } = await scene();
+    room.on("message", () => {
+      throw new Error("one");
+    });
+    room.on("message", async () => {
+      throw new Error("two");
+    });
+    room.on("message", () => Promise.reject("no error"));
+    const messages = watch(room, "message");
+    room.on("error", () => {
+      if (errors.length < 3) throw new Error("while telling");
+    });
+    const told: unknown[] = [];
+    const log = console.error;
+    console.error = (error: unknown) => told.push(error);
+    const peer = await peers.take();
+    peer.welcome();
+    peer.send({ type: "message", data: 1 });
+    await messages.have(1);
+    await peer.roundtrip();
+    console.error = log;
+    expect(errors.map(({ message }) => message).sort()).toEqual(["one", "thrown: no Error; see its cause", "two"]);
+    expect(told).toEqual([new Error("while telling"), new Error("while telling")]);
+    expect(room.state).toBe("open");
+  });
+
+  it("is told nothing any more when it was taken away, and may be taken away by another", async () => {
+    const { room, peers } = await scene();
+    const seen: string[] = [];
+    const off = room.on("message", () => seen.push("one"));
+    room.on("message", () => {
+      seen.push("two");
+      off();
+    });
+    const peer = await peers.take();
+    peer.welcome();
+    for (const data of [1, 2]) peer.send({ type: "message", data });
+    await peer.roundtrip();
+    expect(seen).toEqual(["one", "two", "two"]);
+  });
+});
+
+describe("a loop", () => {
+  it("gets what was held and what comes, and ends when the room is closed", async () => {
+    const { room, peers } = await scene();
+    const peer = await peers.take();
+    peer.welcomeAt(0);
+    peer.publish(1, 2);
+    await peer.roundtrip();
+    const seen: unknown[] = [];
+    for await (const { data } of room) {
+      seen.push(data);
+      if (data === 2) peer.publish(3);
+      if (data === 3) room.close();
+    }
+    expect(seen).toEqual([1, 2, 3]);
+  });
+
+  it("gets what the server sent before it closed, and then ends", async () => {
+    const { room, peers } = await scene();
+    const peer = await peers.take();
+    peer.welcomeAt(0);
+    peer.publish(1, 2);
+    peer.close(1000);
+    await reached(room, "closed");
+    const seen: unknown[] = [];
+    for await (const { data } of room) seen.push(data);
+    expect(seen).toEqual([1, 2]);
+    for await (const { data } of room) seen.push(data);
+    expect(seen).toEqual([1, 2]);
+  });
+
+  it("ends when the room is closed while it waits", async () => {
+    const { room, peers } = await scene();
+    (await peers.take()).welcome();
+    const messages = room[Symbol.asyncIterator]();
+    const next = messages.next();
+    room.close();
+    expect(await next).toEqual({ done: true, value: undefined });
+  });
+
+  it("goes on over a reconnect", async () => {
+    const running = await scene();
+    const { room, peers } = running;
+    const messages = room[Symbol.asyncIterator]();
+    const first = await peers.take();
+    first.welcomeAt(0);
+    first.publish(1);
+    expect((await messages.next()).value).toMatchObject({ data: 1 });
+    const second = await running.again();
+    second.welcomeAt(1, { recovered: true });
+    second.publish(2);
+    expect((await messages.next()).value).toMatchObject({ data: 2 });
+  });
+
+  it("that is too slow loses the oldest, and each is told", async () => {
+    const { room, peers } = await scene();
+    const lost = watch(room, "lost");
+    const peer = await peers.take();
+    peer.welcomeAt(0);
+    peer.publish(1);
+    const seen: unknown[] = [];
+    for await (const { data } of room) {
+      seen.push(data);
+      if (data === 1_004) break;
+      if (seen.length > 1) continue;
+      for (let offset = 2; offset <= 1_004; offset += 1) peer.publish(offset);
+      await peer.roundtrip();
+    }
+    expect(lost.all).toEqual(Array.from({ length: 3 }, () => ({ reason: "overflow", missed: 1 })));
+    expect(seen.slice(0, 3)).toEqual([1, 5, 6]);
+    expect(seen).toHaveLength(1_001);
+  });
+
+  it("that was left takes nothing any more", async () => {
+    const { room, peers } = await scene();
+    const lost = watch(room, "lost");
+    const peer = await peers.take();
+    peer.welcomeAt(0);
+    peer.publish(1);
+    for await (const { data } of room) if (data === 1) break;
+    for (let offset = 2; offset <= 1_100; offset += 1) peer.publish(offset);
+    await peer.roundtrip();
+    expect(lost.all).toEqual([]);
+  });
+});
+
+describe("a state", () => {
+  /** Loads that a test lets go. */
+  class Loads {
+    readonly begun = new Mailbox<() => void>();
+    readonly load = (): Promise<void> => new Promise((resolve) => this.begun.put(resolve));
+  }
+
+  it("is loaded after the first welcome, and messages wait for it", async () => {
+    const loads = new Loads();
+    const { room, peers } = await scene({ onResync: loads.load });
+    const story = storyOf(room);
+    const peer = await peers.take();
+    peer.welcomeAt(0);
+    peer.publish(1, 4);
+    const settle = await loads.begun.take();
+    await peer.roundtrip();
+    expect(story).toEqual([]);
+    settle();
+    peer.publish(5);
+    await peer.roundtrip();
+    expect(story).toEqual([1, "lost 2 by jump", 4, 5]);
+    expect(loads.begun.all).toHaveLength(1);
+  });
+
+  it("is loaded anew when something may be missing, and only then", async () => {
+    let loaded = 0;
+    const running = await scene();
+    const { room, peers } = running;
+    const story = storyOf(room);
+    room.onResync(() => story.push(`load ${++loaded}`));
+    (await peers.take()).welcomeAt(4);
+    await reached(room, "open");
+    const second = await running.again();
+    second.welcomeAt(4, { recovered: true });
+    second.publish(5);
+    await second.roundtrip();
+    const third = await running.again();
+    third.welcomeAt(8, { recovered: false, reason: "trimmed", missed: 3 });
+    third.publish(9);
+    await third.roundtrip();
+    expect(story).toEqual(["load 1", "recovered at 4", 5, "lost 3 by trimmed", "load 2", 9]);
+  });
+
+  it("that cannot be loaded is told, and holds up nothing", async () => {
+    const { room, peers, errors } = await scene();
+    const messages = watch(room, "message");
+    room.onResync(() => {
+      throw new Error("at once");
+    });
+    room.onResync(() => Promise.reject(new Error("later")));
+    const peer = await peers.take();
+    peer.welcomeAt(0);
+    peer.publish(1);
+    await messages.have(1);
+    expect(errors.map(({ message }) => message)).toEqual(["at once", "later"]);
+  });
+
+  it("that is asked for late is loaded before what is held", async () => {
+    const { room, peers } = await scene();
+    const peer = await peers.take();
+    peer.welcomeAt(0);
+    peer.publish(1);
+    await peer.roundtrip();
+    const loads = new Loads();
+    room.onResync(loads.load);
+    const story = storyOf(room);
+    (await loads.begun.take())();
+    expect(story).toEqual([]);
+    await peer.roundtrip();
+    expect(story).toEqual([1]);
+  });
+
+  it("leaves messages to wait for whoever reads them", async () => {
+    const { room, peers } = await scene({ onResync: () => undefined });
+    const peer = await peers.take();
+    peer.welcomeAt(0);
+    peer.publish(1);
+    await peer.roundtrip();
+    const messages = watch(room, "message");
+    expect(await messages.have(1)).toMatchObject([{ data: 1 }]);
+  });
+
+  it("that never settles holds up no loop when the server has closed", async () => {
+    const { room, peers } = await scene({ onResync: () => new Promise(() => undefined) });
+    const peer = await peers.take();
+    peer.welcomeAt(0);
+    peer.publish(1);
+    peer.close(1000);
+    const seen: Message[] = [];
+    for await (const message of room) seen.push(message);
+    expect(seen).toMatchObject([{ data: 1 }]);
+  });
+
+  it("that is due stays due when what is held has to be given up", async () => {
+    const { WebSocket, made } = fakeSockets();
+    const clock = new ManualClock();
+    const room = connect("ws://localhost/x", { WebSocket, clock, random: () => 0 });
+    const loads = new Loads();
+    room.onResync(loads.load);
+    const story = storyOf(room);
+    const first = await made.take();
+    first.welcome({ position: { epoch: "e", offset: 0 } });
+    const settle = await loads.begun.take();
+    first.end(1006);
+    clock.advance(0);
+    const second = await made.take();
+    second.welcome({ recovered: false, reason: "limit", missed: 100, position: { epoch: "e", offset: 100 } });
+    for (let offset = 101; offset <= 1_110; offset += 1) second.frame({ type: "message", offset, data: offset });
+    settle();
+    const settleAgain = await loads.begun.take();
+    // Of 1,000 that are kept one is the state that is due: 11 messages and the 100 that nobody was told of.
+    expect(story).toEqual(["lost 111 by overflow"]);
+    settleAgain();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(story.slice(1)).toEqual(Array.from({ length: 999 }, (_, index) => 112 + index));
+    room.close();
+  });
+});
+
+describe("close", () => {
+  it("lets go of what is held", async () => {
+    const { room, peers } = await scene();
+    const peer = await peers.take();
+    peer.welcomeAt(0);
+    peer.publish(1);
+    await peer.roundtrip();
+    room.close();
+    const story = storyOf(room);
+    await Promise.resolve();
+    expect(story).toEqual([]);
+  });
+});

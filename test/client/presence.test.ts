@@ -1,0 +1,105 @@
+import { describe, expect, it } from "vitest";
+import { type Peer, reached, scene, watch } from "./scripted.js";
+
+const [ann, bob, cid] = ["ann", "bob", "cid"].map((id) => ({ id, connections: 1 }));
+
+function tell(peer: Peer, version: number, fields: object): void {
+  peer.send({ type: "presence", room: "/chat/general", version, ...fields });
+}
+
+describe("presence", () => {
+  it("is empty before the server has told, and then the roster, kept current", async () => {
+    const { room, peers } = await scene();
+    const told = watch(room, "presence");
+    expect(room.presence).toEqual({ count: 0, version: 0, users: [] });
+    const peer = await peers.take();
+    peer.welcome();
+    tell(peer, 4, { count: 2, users: [ann, bob] });
+    tell(peer, 5, { count: 2, joined: [cid], left: ["ann"] });
+    expect(await told.have(2)).toEqual([
+      { count: 2, version: 4, users: [ann, bob] },
+      { count: 2, version: 5, users: [bob, cid] },
+    ]);
+    expect(room.presence).toBe(told.all[1]);
+    await peer.roundtrip();
+    expect(peer.received.all).toEqual([]);
+  });
+
+  it("asks once for the roster when a version is missing, and shows nothing that may be wrong", async () => {
+    const { room, peers } = await scene();
+    const told = watch(room, "presence");
+    const peer = await peers.take();
+    peer.welcome();
+    tell(peer, 4, { count: 1, users: [ann] });
+    tell(peer, 6, { count: 2, joined: [cid], left: [] });
+    tell(peer, 7, { count: 3, joined: [bob], left: [] });
+    await peer.roundtrip();
+    expect(peer.received.all).toEqual([{ type: "watch" }]);
+    expect(told.all).toHaveLength(1);
+    tell(peer, 7, { count: 2, users: [cid, bob] });
+    tell(peer, 7, { count: 9, joined: [ann], left: [] });
+    tell(peer, 8, { count: 1, joined: [], left: ["cid"] });
+    await told.have(3);
+    expect(room.presence).toEqual({ count: 1, version: 8, users: [bob] });
+    tell(peer, 10, { count: 0, joined: [], left: ["bob"] });
+    await peer.roundtrip();
+    expect(peer.received.all).toEqual([{ type: "watch" }, { type: "watch" }]);
+  });
+
+  it("is only the count where only that is kept", async () => {
+    const { room, peers } = await scene();
+    const told = watch(room, "presence");
+    const peer = await peers.take();
+    peer.welcome();
+    tell(peer, 1, { count: 3 });
+    tell(peer, 5, { count: 7 });
+    expect(await told.have(2)).toEqual([
+      { count: 3, version: 1, users: [] },
+      { count: 7, version: 5, users: [] },
+    ]);
+    await peer.roundtrip();
+    expect(peer.received.all).toEqual([]);
+  });
+
+  it("of another room is not taken for the home's", async () => {
+    const { room, peers } = await scene();
+    const told = watch(room, "presence");
+    const peer = await peers.take();
+    peer.welcome();
+    peer.send({ type: "presence", room: "/chat/other", version: 9, count: 1, users: [cid] });
+    tell(peer, 1, { count: 1, users: [ann] });
+    expect(await told.have(1)).toEqual([{ count: 1, version: 1, users: [ann] }]);
+  });
+
+  it("stays while there is no connection, and is begun anew by the roster of the next", async () => {
+    const { room, peers, clock } = await scene();
+    const told = watch(room, "presence");
+    const first = await peers.take();
+    first.welcome();
+    tell(first, 40, { count: 2, users: [ann, bob] });
+    await told.have(1);
+    first.terminate();
+    await reached(room, "waiting");
+    expect(room.presence.count).toBe(2);
+    clock.advance(500);
+    const second = await peers.take();
+    second.welcome();
+    tell(second, 1, { count: 1, users: [cid] });
+    tell(second, 2, { count: 2, joined: [ann], left: [] });
+    await told.have(3);
+    expect(room.presence).toEqual({ count: 2, version: 2, users: [cid, ann] });
+  });
+
+  it("knows users of whatever id", async () => {
+    const { room, peers } = await scene();
+    const told = watch(room, "presence");
+    const peer = await peers.take();
+    peer.welcome();
+    const users = ["__proto__", "constructor", "toString"].map((id) => ({ id, connections: 1 }));
+    tell(peer, 1, { count: 3, users });
+    tell(peer, 2, { count: 2, joined: [], left: ["constructor"] });
+    await told.have(2);
+    expect(room.presence.users.map(({ id }) => id)).toEqual(["__proto__", "toString"]);
+    expect(Reflect.get({}, "connections")).toBeUndefined();
+  });
+});

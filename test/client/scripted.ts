@@ -1,0 +1,221 @@
+import { once } from "node:events";
+import { createServer, type IncomingMessage } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { Duplex } from "node:stream";
+import { onTestFinished } from "vitest";
+import { WebSocket, WebSocketServer } from "ws";
+import { type ClientRoom, type ConnectOptions, connect, type RoomEvents } from "../../src/client/index.js";
+import { ManualClock } from "../../src/testing/clock.js";
+
+/** What happens, in order; a test waits for it. */
+export class Mailbox<T> {
+  readonly all: T[] = [];
+  #taken = 0;
+  #waiting: (() => void)[] = [];
+
+  put(value: T): void {
+    this.all.push(value);
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const wake of waiting) wake();
+  }
+
+  /** Resolves with everything so far, when there are `count` of them. */
+  async have(count: number): Promise<T[]> {
+    while (this.all.length < count) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    return this.all;
+  }
+
+  /** The next one that was not taken. */
+  async take(): Promise<T> {
+    this.#taken += 1;
+    const value = (await this.have(this.#taken))[this.#taken - 1];
+    if (value === undefined) throw new Error("nothing was put");
+    return value;
+  }
+}
+
+export interface Frame {
+  readonly type: string;
+  readonly id?: number;
+  readonly [field: string]: unknown;
+}
+
+/** The server's side of one connection; it does what a test says, and nothing else. */
+export class Peer {
+  readonly url: URL;
+  /** The subprotocols as they were offered. */
+  readonly offered: readonly string[];
+  readonly received = new Mailbox<Frame>();
+  readonly closed: Promise<{ readonly code: number; readonly reason: string }>;
+  readonly #socket: WebSocket;
+
+  constructor(socket: WebSocket, request: IncomingMessage) {
+    this.#socket = socket;
+    this.url = new URL(request.url ?? "", "ws://localhost");
+    this.offered = (request.headers["sec-websocket-protocol"] ?? "").split(/, */);
+    socket.on("message", (data) => this.received.put(JSON.parse(String(data))));
+    this.closed = once(socket, "close").then(([code, reason]) => ({ code, reason: String(reason) }));
+  }
+
+  get since(): string | null {
+    return this.url.searchParams.get("since");
+  }
+
+  get client(): string | null {
+    return this.url.searchParams.get("client");
+  }
+
+  welcome(fields: object = {}): void {
+    this.send({ type: "welcome", id: "connection-1", room: "/chat/general", heartbeatMs: 0, ...fields });
+  }
+
+  /** A welcome to a home with a history. */
+  welcomeAt(offset: number, fields: object = {}): void {
+    this.welcome({ position: { epoch: "e", offset }, ...fields });
+  }
+
+  send(frame: object): void {
+    this.sendRaw(JSON.stringify(frame));
+  }
+
+  sendRaw(text: string): void {
+    this.#socket.send(text);
+  }
+
+  /** Publications of the home, with their offset as data. */
+  publish(...offsets: readonly number[]): void {
+    for (const offset of offsets) this.send({ type: "message", offset, data: offset });
+  }
+
+  reply(id: number | undefined, data: unknown = null): void {
+    this.send({ type: "reply", id, data });
+  }
+
+  refuse(id: number | undefined, code: string, message = "refused"): void {
+    this.send({ type: "reply", id, error: { code, message } });
+  }
+
+  /** Resolves when the client has handled all that it was sent, and what it sent at that is here. */
+  async roundtrip(): Promise<void> {
+    this.#socket.ping();
+    await once(this.#socket, "pong");
+  }
+
+  close(code: number, reason = ""): void {
+    this.#socket.close(code, reason);
+  }
+
+  /** Vanishes without a close frame. */
+  terminate(): void {
+    this.#socket.terminate();
+  }
+}
+
+export interface Scripted {
+  /** Of `/chat/general`. */
+  readonly url: string;
+  readonly port: number;
+  readonly peers: Mailbox<Peer>;
+  /** What was refused, or is held without an answer. */
+  readonly unanswered: Mailbox<Duplex>;
+  /** What becomes of the handshakes that are yet to come. Default: `accept`. */
+  answer: "accept" | "refuse" | "hold";
+  /** Called with each peer before anything else. */
+  greet: (peer: Peer) => void;
+  /** Resolves when connections that were begun before are known here. */
+  settled(): Promise<void>;
+}
+
+/** A server that listens until the test is over. */
+export async function startScripted(): Promise<Scripted> {
+  const server = createServer();
+  const upgrades = new WebSocketServer({ noServer: true, handleProtocols: () => "enfilade.v1" });
+  const sockets = new Set<Duplex>();
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  // It listens to TCP.
+  const { port } = server.address() as AddressInfo;
+  const scripted: Scripted = {
+    url: `ws://127.0.0.1:${port}/chat/general`,
+    port,
+    peers: new Mailbox(),
+    unanswered: new Mailbox(),
+    answer: "accept",
+    greet: () => undefined,
+    async settled() {
+      const response = await fetch(`http://127.0.0.1:${port}/`);
+      await response.text();
+    },
+  };
+  server.on("request", (_request, response) => response.end());
+  server.on("connection", (socket) => sockets.add(socket));
+  server.on("upgrade", (request, socket, head) => {
+    if (scripted.answer !== "accept") scripted.unanswered.put(socket);
+    if (scripted.answer === "refuse") socket.end("HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n\r\n");
+    if (scripted.answer !== "accept") return;
+    upgrades.handleUpgrade(request, socket, head, (webSocket) => {
+      const peer = new Peer(webSocket, request);
+      scripted.greet(peer);
+      scripted.peers.put(peer);
+    });
+  });
+  onTestFinished(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  return scripted;
+}
+
+export interface Scene extends Scripted {
+  readonly room: ClientRoom;
+  readonly clock: ManualClock;
+  /** Errors that were told. */
+  readonly errors: Error[];
+  /** How long the room waits, each time that it does. */
+  readonly delays: Mailbox<number | undefined>;
+  /** Breaks the connection, if there is one, and resolves with the next. */
+  again(): Promise<Peer>;
+}
+
+/** A room that connects to a scripted server, in a time that only goes on by hand. */
+export async function scene(options: ConnectOptions = {}, greet?: (peer: Peer) => void): Promise<Scene> {
+  const server = await startScripted();
+  if (greet !== undefined) server.greet = greet;
+  const clock = new ManualClock();
+  const room = connect(server.url, { WebSocket, clock, random: () => 1, ...options });
+  const errors: Error[] = [];
+  room.on("error", (error) => errors.push(error));
+  onTestFinished(() => room.close());
+  const delays = new Mailbox<number | undefined>();
+  room.on("state", (state, { delayMs }) => state === "waiting" && delays.put(delayMs));
+  const again = async () => {
+    const count = server.peers.all.length;
+    server.peers.all.at(-1)?.terminate();
+    await reached(room, "waiting");
+    clock.advance(delays.all.at(-1) ?? 0);
+    const peer = (await server.peers.have(count + 1))[count];
+    if (peer === undefined) throw new Error("there is no peer");
+    return peer;
+  };
+  return Object.assign(server, { room, clock, errors, delays, again });
+}
+
+/** What a room tells from now on: the first argument of each event of a name. */
+export function watch<Name extends keyof RoomEvents>(room: ClientRoom, event: Name): Mailbox<RoomEvents[Name][0]> {
+  const mailbox = new Mailbox<RoomEvents[Name][0]>();
+  room.on<Name>(event, (...[first]) => mailbox.put(first));
+  return mailbox;
+}
+
+/** Resolves when the room is in that state. */
+export async function reached(room: ClientRoom, state: string): Promise<void> {
+  if (room.state === state) return;
+  await new Promise<void>((resolve) => {
+    const off = room.on("state", (now) => {
+      if (now !== state) return;
+      off();
+      resolve();
+    });
+  });
+}

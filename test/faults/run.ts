@@ -1,0 +1,157 @@
+import { App, MemoryBackplane, WebSocketHandler } from "../../src/index.js";
+import { FaultyWire, type Passage } from "./wire.js";
+import { Witness } from "./witness.js";
+
+const clients = 50;
+const publications = 3_000;
+/** What is published before the others get a turn. */
+const batch = 4;
+const faultsMax = 60;
+const path = "/feed/news";
+const anew = "restart without history";
+
+/** That connections are cut off at a restart is what is meant here. */
+const silent = { warn: () => undefined, error: () => undefined };
+
+class Feed extends WebSocketHandler {
+  onMessage(): void {
+    // Only the server speaks here.
+  }
+}
+
+/** What a run came to. */
+export interface Report {
+  readonly faults: readonly string[];
+  /** Why clients were told that something may be missing. */
+  readonly lost: readonly string[];
+  /** What could be missing at all. */
+  readonly losable: readonly string[];
+  readonly recovered: number;
+  readonly cuts: Readonly<Record<string, number>>;
+}
+
+/** A small generator of random numbers (mulberry32), so that a seed gives the same run. */
+function randomOf(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+/** One run: clients listen, a publisher publishes as fast as it can, and connections break in all ways at random moments. */
+export async function runFaults(seed: number): Promise<Report> {
+  const run = new Run(seed);
+  try {
+    return await run.run();
+  } finally {
+    await run.stop();
+  }
+}
+
+class Run {
+  readonly #random: () => number;
+  readonly #witnesses: Witness[] = [];
+  readonly #cuts: Record<string, number> = {};
+  /** Small histories are outrun, so that losses occur and have to be told. */
+  readonly #historySize: number;
+  /** Where no history is ever lost, nobody may miss anything. */
+  readonly #losesHistory: boolean;
+  #backplane = new MemoryBackplane();
+  #app: App | undefined;
+  #port = 0;
+  #wire: FaultyWire | undefined;
+
+  constructor(seed: number) {
+    this.#random = randomOf(seed);
+    this.#historySize = this.#below(2) === 0 ? 5_000 : 200;
+    this.#losesHistory = this.#below(2) === 0;
+  }
+
+  async run(): Promise<Report> {
+    await this.#startServer();
+    this.#wire = await FaultyWire.start(() => this.#port);
+    const url = `ws://127.0.0.1:${this.#wire.port}${path}`;
+    for (let n = 0; n < clients; n += 1) this.#witnesses.push(new Witness(url, this.#random, `client ${n}`));
+    const moments = new Set(Array.from({ length: faultsMax }, () => this.#below(publications / batch) * batch));
+    for (let n = 1; n <= publications; n += 1) {
+      if (moments.has(n)) await this.#breakSomething();
+      this.#app?.registry.sendJSONToRoom(path, n);
+      if (n % batch === 0) await new Promise((resolve) => setImmediate(resolve));
+    }
+    return this.#conclude();
+  }
+
+  async stop(): Promise<void> {
+    for (const { room } of this.#witnesses) room.close();
+    await this.#wire?.stop();
+    await this.#app?.close({ timeoutMs: 50 });
+  }
+
+  /** Everything is repaired, and everybody has to arrive where the publisher stopped. */
+  async #conclude(): Promise<Report> {
+    const end = publications + 1;
+    // Whoever has not been there yet, or begins anew, finds it in what is replayed.
+    this.#app?.registry.sendJSONToRoom(path, end);
+    await Promise.all(this.#witnesses.map((witness) => witness.reaches(end)));
+    return {
+      faults: this.#witnesses.flatMap(({ faults }) => faults),
+      lost: [...new Set(this.#witnesses.flatMap(({ told }) => [...told.lost]))],
+      losable: this.#losable(),
+      recovered: this.#witnesses.reduce((sum, { told }) => sum + told.recovered, 0),
+      cuts: this.#cuts,
+    };
+  }
+
+  /** Nobody is slow and nothing is skipped: only what is not kept any more can be missing. */
+  #losable(): string[] {
+    const isOutrun = this.#historySize < publications ? ["trimmed"] : [];
+    return this.#cuts[anew] === undefined ? isOutrun : [...isOutrun, "epoch"];
+  }
+
+  async #breakSomething(): Promise<void> {
+    const way = this.#below(20);
+    if (way === 0) return this.#restart("restart", true);
+    if (way === 1 && this.#losesHistory) return this.#restart(anew, false);
+    const passage = this.#anyPassage();
+    if (way < 8) this.#count("reset", () => passage?.reset());
+    else if (way < 12) this.#count("half-open", () => passage?.silence());
+    else if (way < 16) this.#count("mid-frame", () => passage?.cutAfter(1 + this.#below(200)));
+    else this.#count("closed by the server", () => this.#anyMember()?.close(4_000, "for a test"));
+  }
+
+  #count(way: string, act: () => void): void {
+    this.#cuts[way] = (this.#cuts[way] ?? 0) + 1;
+    act();
+  }
+
+  async #restart(way: string, keepsHistory: boolean): Promise<void> {
+    this.#count(way, () => undefined);
+    await this.#app?.close({ timeoutMs: 20 });
+    if (!keepsHistory) this.#backplane = new MemoryBackplane();
+    await this.#startServer();
+  }
+
+  async #startServer(): Promise<void> {
+    const limits = { heartbeatMs: 150, closeMs: 50, recoverMessagesMax: 10_000 };
+    this.#app = new App({ backplane: this.#backplane, limits, logger: silent });
+    this.#app.route("/feed/:name", Feed, { history: { size: this.#historySize }, replay: 3 });
+    this.#port = (await this.#app.listen(0, "127.0.0.1")).port;
+  }
+
+  #anyPassage(): Passage | undefined {
+    const passages = [...(this.#wire?.passages ?? [])];
+    return passages[this.#below(passages.length)];
+  }
+
+  #anyMember() {
+    const members = this.#app?.registry.connections ?? [];
+    return members[this.#below(members.length)];
+  }
+
+  #below(end: number): number {
+    return Math.floor(this.#random() * end);
+  }
+}

@@ -1,0 +1,87 @@
+import { once } from "node:events";
+import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
+
+/** A connection through the proxy, and the ways to break it. */
+export class Passage {
+  readonly #client: Socket;
+  readonly #server: Socket;
+  /** Bytes from the server that still pass; then the connection is reset. */
+  #left = Number.POSITIVE_INFINITY;
+  #silent = false;
+
+  constructor(client: Socket, server: Socket) {
+    this.#client = client;
+    this.#server = server;
+    client.on("data", (chunk) => this.#silent || server.write(chunk));
+    server.on("data", (chunk) => this.#toClient(chunk));
+    for (const [socket, other] of [
+      [client, server],
+      [server, client],
+    ] as const) {
+      socket.on("error", () => other.destroy());
+      socket.on("end", () => this.#silent || other.end());
+      socket.on("close", () => this.#silent || other.destroy());
+    }
+  }
+
+  /** Both sides learn of it at once. */
+  reset(): void {
+    this.#client.resetAndDestroy();
+    this.#server.resetAndDestroy();
+  }
+
+  /** Nothing passes any more, and nobody is told: each side has to find out. */
+  silence(): void {
+    this.#silent = true;
+  }
+
+  /** As many bytes pass yet, which most likely end within a frame. */
+  cutAfter(bytes: number): void {
+    this.#left = bytes;
+  }
+
+  #toClient(chunk: Buffer): void {
+    if (this.#silent) return;
+    this.#client.write(chunk.subarray(0, this.#left));
+    this.#left -= chunk.length;
+    if (this.#left <= 0) this.#client.end(() => this.reset());
+  }
+
+  destroy(): void {
+    this.#client.destroy();
+    this.#server.destroy();
+  }
+}
+
+/** Stands between clients and a server, and breaks their connections when it is told to. */
+export class FaultyWire {
+  readonly passages = new Set<Passage>();
+  readonly #server: Server;
+  port = 0;
+
+  private constructor(target: () => number) {
+    this.#server = createServer((client) => {
+      const server = connect(target(), "127.0.0.1");
+      const passage = new Passage(client, server);
+      this.passages.add(passage);
+      client.on("close", () => this.passages.delete(passage));
+    });
+  }
+
+  /** @param target The port of the server, asked for each connection. */
+  static async start(target: () => number): Promise<FaultyWire> {
+    const wire = new FaultyWire(target);
+    wire.#server.listen(0, "127.0.0.1");
+    await once(wire.#server, "listening");
+    // A string or null only for servers that listen on a pipe, or not at all.
+    wire.port = (wire.#server.address() as AddressInfo).port;
+    return wire;
+  }
+
+  async stop(): Promise<void> {
+    const closed = once(this.#server, "close");
+    this.#server.close();
+    for (const passage of this.passages) passage.destroy();
+    await closed;
+  }
+}

@@ -1,0 +1,61 @@
+import { WebSocket } from "ws";
+import { type ClientRoom, connect, type Lost } from "../../src/client/index.js";
+import { Mailbox } from "../support/app.js";
+
+/** Time fifty times as fast, so that a client waits for a moment where it would for seconds. */
+const haste = 50;
+const hastyClock = {
+  now: () => haste * performance.now(),
+  setTimeout(callback: () => void, ms: number) {
+    const timer = setTimeout(callback, ms / haste);
+    return { cancel: () => clearTimeout(timer) };
+  },
+};
+
+/** A client that takes down what it gets, and says what is wrong with it. */
+export class Witness {
+  readonly faults: string[] = [];
+  readonly room: ClientRoom;
+  readonly #until = new Mailbox<number>();
+  #last: number | undefined;
+  #lost: Lost[] = [];
+  /** Why it was told that something may be missing, and how often it went on without a loss. */
+  readonly told = { lost: new Set<string>(), recovered: 0 };
+
+  constructor(url: string, random: () => number, name: string) {
+    // The class of ws has more than is needed of a WebSocket, and types it in its own way.
+    this.room = connect(url, { WebSocket: WebSocket as never, clock: hastyClock, random });
+    this.room.on("message", ({ data }) => this.#take(Number(data), name));
+    this.room.on("lost", (lost) => {
+      this.told.lost.add(lost.reason);
+      this.#lost.push(lost);
+    });
+    this.room.on("recovered", () => {
+      this.told.recovered += 1;
+    });
+    this.room.on("error", (error) => this.faults.push(`${name} error: ${error.message}`));
+  }
+
+  /** Resolves when it has got this number. */
+  async reaches(number: number): Promise<void> {
+    while (this.#last !== number) await this.#until.have(this.#until.all.length + 1);
+  }
+
+  #take(number: number, name: string): void {
+    const last = this.#last;
+    const lost = this.#lost;
+    this.#last = number;
+    this.#lost = [];
+    if (last !== undefined) {
+      const missing = number - last - 1;
+      if (missing < 0) this.faults.push(`${name} got ${number} after ${last}`);
+      if (missing > 0 && lost.length === 0) this.faults.push(`${name} was not told of ${missing} after ${last}`);
+      const known = lost.every(({ missed }) => missed !== undefined);
+      const missed = lost.reduce((sum, one) => sum + (one.missed ?? 0), 0);
+      if (known && missed !== missing) {
+        this.faults.push(`${name} was told of ${missed} after ${last}, and ${missing} are missing`);
+      }
+    }
+    this.#until.put(number);
+  }
+}
