@@ -1,9 +1,17 @@
 import { execFile } from "node:child_process";
+import { once } from "node:events";
 import { copyFile, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
+import { App } from "enfilade";
+import { build } from "esbuild";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { Sums } from "./package/sums.js";
+import { launchBrowser } from "./support/browser.js";
+import { missing } from "./support/parts.js";
 
 const run = promisify(execFile);
 const root = resolve(import.meta.dirname, "..");
@@ -25,6 +33,7 @@ beforeAll(async () => {
   await run("npm", ["install", ...quiet, join(project, filename), ...tools], { cwd: project });
   await copyFile(join(root, "test/package/plain.js"), join(project, "plain.js"));
   await copyFile(join(root, "test/package/decorated.ts"), join(project, "decorated.ts"));
+  for (const file of ["sums.ts", "page.ts"]) await copyFile(join(root, "test/package", file), join(project, file));
 }, 180_000);
 
 afterAll(async () => {
@@ -74,7 +83,10 @@ describe("the packed library in an empty project", () => {
       ...{ skipLibCheck: false, types: ["node"], outDir, rootDir: "." },
       ...options,
     };
-    await writeFile(join(project, "tsconfig.json"), JSON.stringify({ compilerOptions, files: ["decorated.ts"] }));
+    await writeFile(
+      join(project, "tsconfig.json"),
+      JSON.stringify({ compilerOptions, files: ["decorated.ts", "sums.ts", "page.ts"] }),
+    );
     await outputOf(bin("tsc"), "-p", ".");
     expect(await outputOf(process.execPath, `${outDir}/decorated.js`)).toBe(decoratedOutput);
   });
@@ -83,6 +95,35 @@ describe("the packed library in an empty project", () => {
     await writeFile(join(project, "tsconfig.json"), JSON.stringify({ compilerOptions }));
     expect(await outputOf(bin("tsx"), "decorated.ts")).toBe(decoratedOutput);
   });
+
+  it.skipIf(missing("chromium", "the packed client in a browser"))(
+    "has a client that a bundler makes a page of, and that talks in a browser",
+    async () => {
+      const contents = `import { add } from "./page.ts";
+        add("/sums/a", (text) => document.body.append(text + ";"));`;
+      const stdin = { contents, resolveDir: project, loader: "ts" } as const;
+      const { outputFiles } = await build({ stdin, bundle: true, write: false, format: "esm", platform: "browser" });
+      const server = createServer((_request, response) => {
+        response.setHeader("content-type", "text/html");
+        response.end(`<body><script type="module">${outputFiles[0]?.text}</script>`);
+      });
+      const app = new App().route("/sums/:room", Sums).attach(server);
+      server.listen(0, "127.0.0.1");
+      await once(server, "listening");
+      const browser = await launchBrowser();
+      try {
+        const tab = await browser.newPage();
+        await tab.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
+        await tab.getByText("unknown_event").waitFor();
+        const shown: unknown = await tab.evaluate("document.body.innerText");
+        expect(shown).toBe('{"event":"added","data":{"a":1,"b":2}};the sum is 3;unknown_event;');
+      } finally {
+        await browser.close();
+        await app.close();
+        server.close();
+      }
+    },
+  );
 
   it("runs the first handler of the README as it is pasted, and its client", async () => {
     const readme = await readFile(join(root, "README.md"), "utf8");

@@ -40,7 +40,8 @@ export interface ConnectOptions {
  * @throws TypeError when it is no such URL, or there is no WebSocket.
  */
 export function connect<Handler = unknown>(url: string | URL, options: ConnectOptions = {}): ClientRoom<Handler> {
-  const { token, WebSocket = defaultWebSocket(), debug, onResync } = options;
+  const { WebSocket = defaultWebSocket(), debug, onResync } = options;
+  const token = async () => (typeof options.token === "function" ? options.token() : options.token);
   return new ClientRoom<Handler>({
     url: webSocketURL(url),
     client: newClientId(),
@@ -50,6 +51,7 @@ export function connect<Handler = unknown>(url: string | URL, options: ConnectOp
     random: options.random ?? Math.random,
     debug: debug === true ? (line) => console.debug(line) : debug || undefined,
     onResync,
-    link: { WebSocket, offer: async () => subprotocols(typeof token === "function" ? await token() : token) },
+    token,
+    link: { WebSocket, offer: async () => subprotocols(await token()) },
   });
 }

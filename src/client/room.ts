@@ -57,6 +57,8 @@ export interface RoomParts {
   /** Takes a line for each frame and each state. */
   readonly debug: ((line: string) => void) | undefined;
   readonly onResync: LoadState | undefined;
+  /** The credentials, as they are now. */
+  readonly token: () => Promise<string | undefined>;
   readonly link: Pick<LinkParts, "WebSocket" | "offer">;
 }
 
@@ -81,6 +83,7 @@ export class ClientRoom<Handler = unknown> implements AsyncIterable<Message> {
   });
   readonly #outbox: Outbox;
   readonly #line: Line;
+  readonly #token: () => Promise<string | undefined>;
   readonly #unwatchPage: () => void;
   #home = "";
   #id: string | undefined;
@@ -90,6 +93,7 @@ export class ClientRoom<Handler = unknown> implements AsyncIterable<Message> {
   /** @internal */
   constructor(parts: RoomParts) {
     this.#clock = parts.clock;
+    this.#token = parts.token;
     if (parts.debug !== undefined) this.#trace.add(parts.debug);
     if (parts.onResync !== undefined) this.#inbox.load(parts.onResync);
     this.#outbox = new Outbox({
@@ -191,6 +195,17 @@ export class ClientRoom<Handler = unknown> implements AsyncIterable<Message> {
   /** As {@link sendJSON}, but a text as it is. */
   sendText(text: string): void {
     this.#outbox.push({ type: "message", text });
+  }
+
+  /**
+   * Gives the server the credentials anew, before the old ones end: what `token` is, or returns now.
+   *
+   * Without a connection there is nothing to do, since each attempt asks for them. A refusal closes the room with 4501.
+   * Rejects with what `token` throws.
+   */
+  async refresh(): Promise<void> {
+    const token = await this.#token();
+    if (token !== undefined) this.#line.send(JSON.stringify({ type: "refresh", token }));
   }
 
   /**

@@ -1,0 +1,84 @@
+import { describe, expect, it } from "vitest";
+import { WebSocket } from "ws";
+import { connect } from "../../src/client/index.js";
+import { App, EventError, EventHandler, HttpError, On, type RouteOptions } from "../../src/index.js";
+import { Mailbox, start } from "../support/app.js";
+
+class Chat extends EventHandler<object, { id: string; token: string }> {
+  override authorize({ token = "" }: { token?: string | undefined }) {
+    if (token === "bad") throw new HttpError(401);
+    return { id: "ann", token };
+  }
+  @On() onWho() {
+    return this.user.token;
+  }
+  @On() onSay(text: string) {
+    this.emitToThisRoom("said", text);
+  }
+  @On() onFail() {
+    throw new EventError("full", "the room is full");
+  }
+}
+
+/** A room of a real server, as the client has it. */
+async function room(route: RouteOptions = {}, token: string | (() => Promise<string>) = "first") {
+  const running = await start(new App().route("/chat/:room", Chat, route));
+  // The class of ws has more than is needed of a WebSocket, and types it in its own way.
+  const client = connect<Chat>(`${running.url}/chat/a`, { WebSocket: WebSocket as never, token });
+  const states = new Mailbox<string>();
+  client.on("state", (state, { code }) => states.put(code === undefined ? state : `${state} ${code}`));
+  return { ...running, client, states };
+}
+
+describe("the client with its server", () => {
+  it("calls events by name, gets replies, refusals and what is emitted, and who is there", async () => {
+    const { client } = await room({ history: { size: 10 }, presence: "full", showUser: (user) => user });
+    const messages = new Mailbox<unknown>();
+    client.on("message", ({ data, offset }) => messages.put([offset, data]));
+    await client.request("say", "hello");
+    await expect(client.request("fail")).rejects.toMatchObject({ code: "full", message: "the room is full" });
+    client.emit("say", "again");
+    expect(await messages.have(2)).toEqual([
+      [1, { event: "said", data: "hello" }],
+      [2, { event: "said", data: "again" }],
+    ]);
+    expect(client.position).toMatchObject({ offset: 2 });
+    expect(client.presence).toMatchObject({ count: 1, users: [{ id: "ann", user: { token: "first" } }] });
+    client.close();
+  });
+
+  it("renews its credentials while it is connected, and is closed for good when they are refused", async () => {
+    const tokens = ["first", "second", "bad"];
+    const { client, states } = await room({}, async () => tokens.shift() ?? "none");
+    expect(await client.request("who")).toBe("first");
+    await client.refresh();
+    // It takes effect when the server has asked, which nobody waits for.
+    let who = "first";
+    while (who === "first") who = await client.request("who");
+    expect(who).toBe("second");
+    await client.refresh();
+    expect((await states.have(2)).at(-1)).toBe("closed 4501");
+  });
+
+  it("moves to another connection when it is drained, with nothing lost and nothing twice", async () => {
+    const { app, client, states } = await room({ history: { size: 10_000 } });
+    const numbers = new Mailbox<number>();
+    client.on("message", ({ data }) => numbers.put(Number(data)));
+    await states.have(1);
+    let published = 0;
+    let isDraining = true;
+    const drained = app.drain({ withinMs: 10_000 }).finally(() => {
+      isDraining = false;
+    });
+    while (isDraining || published < 1_000) {
+      published += 1;
+      app.registry.sendJSONToRoom("/chat/a", published);
+      if (published % 10 === 0) await new Promise((resolve) => setImmediate(resolve));
+    }
+    await drained;
+    expect(await numbers.have(published)).toEqual(Array.from({ length: published }, (_, n) => n + 1));
+    expect(states.all).toEqual(["open"]);
+    expect(app.status()).toMatchObject({ connections: 1, totals: { opened: 2 } });
+    client.close();
+  });
+});
