@@ -6,7 +6,6 @@ export type {
   HistoryTerms,
   Kept,
   KeptQuery,
-  Position,
   Topic,
 } from "./backplane/backplane.js";
 export { MemoryBackplane, type MemoryOptions } from "./backplane/memory.js";
@@ -57,6 +56,7 @@ export type { Message } from "./wire/message.js";
 export type { RoomPath } from "./wire/path.js";
 export { type PathParams, type RouteParams, roomPath } from "./wire/pattern.js";
 export { type Bytes, Payload } from "./wire/payload.js";
+export type { Position } from "./wire/position.js";
 export type { EventFault, EventProtocol, OutgoingEvent } from "./wire/protocol.js";
 export type { Schema } from "./wire/schema.js";
 export { spacedEvents } from "./wire/spacedEvents.js";

@@ -1,6 +1,7 @@
 import type { DeliveryPolicy } from "../connection/policy.js";
 import type { RoomPath } from "../wire/path.js";
 import type { Payload } from "../wire/payload.js";
+import type { Position } from "../wire/position.js";
 
 /**
  * What is published to: a room by its path, or one of the audiences that no path names.
@@ -9,14 +10,6 @@ import type { Payload } from "../wire/payload.js";
  * every room below it.
  */
 export type Topic = RoomPath | "all" | `user:${string}` | `channel:${string}` | `below:${RoomPath}`;
-
-/** Where a publication stands in the stream of its room. */
-export interface Position {
-  /** Names the life of the stream: another epoch, another numbering. Letters, digits, `-` and `_`. */
-  readonly epoch: string;
-  /** Counts up by one with each publication, from 1; 0 is before the first. */
-  readonly offset: number;
-}
 
 /** How much of a room is kept. */
 export interface HistoryTerms {

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { type Clock, systemClock, type Timer } from "../connection/clock.js";
 import { defaultLimits, type Limits } from "../connection/limits.js";
 import type { RoomPath } from "../wire/path.js";
+import type { Position } from "../wire/position.js";
 import type {
   Backplane,
   BackplaneStatus,
@@ -10,7 +11,6 @@ import type {
   HistoryTerms,
   Kept,
   KeptQuery,
-  Position,
   Topic,
 } from "./backplane.js";
 import { Stream } from "./stream.js";

@@ -1,4 +1,5 @@
-import type { Delivery, HistoryTerms, Kept, KeptQuery, Position } from "./backplane.js";
+import type { Position } from "../wire/position.js";
+import type { Delivery, HistoryTerms, Kept, KeptQuery } from "./backplane.js";
 
 /** What an entry takes beside its message, which is there as a string and as a frame: objects, and its place in lists. */
 const entryBytes = 256;

@@ -3,6 +3,7 @@ import type { Metrics } from "../metrics.js";
 import { ABNORMAL, CloseCode, checkedReason } from "../wire/closeCodes.js";
 import type { Message } from "../wire/message.js";
 import { type Bytes, Payload } from "../wire/payload.js";
+import type { Position } from "../wire/position.js";
 import type { OutgoingEvent } from "../wire/protocol.js";
 import type { Schema } from "../wire/schema.js";
 import { controlFrame, messageFrame, v1 } from "../wire/v1.js";
@@ -72,8 +73,9 @@ export class Connection implements AsyncIterable<Message> {
   #early: Sent[] | undefined;
   /** Messages without a number that were dropped, and that the client was not told of. */
   #lost = 0;
-  /** The last number that was dropped, if none came after it. */
-  #lostOffset: number | undefined;
+  /** The last number that was sent, and the last that was dropped, if none was sent after it. */
+  #sentOffset = 0;
+  #lostPosition: Position | undefined;
   #closing = false;
   #gone = false;
   #abandoned = false;
@@ -151,12 +153,12 @@ export class Connection implements AsyncIterable<Message> {
   /**
    * Sends what was encoded before, so that many connections share one encoding.
    *
-   * @param offset Its number, by which the client finds out when it was dropped.
+   * @param position Its number, by which the client finds out when it was dropped.
    */
-  send(payload: Payload, policy?: DeliveryPolicy, offset?: number): void {
+  send(payload: Payload, policy?: DeliveryPolicy, position?: Position): void {
     if (this.#closing) return;
     if (this.#early !== undefined) {
-      this.#wait(this.#early, { payload, policy, offset });
+      this.#wait(this.#early, { payload, policy, position });
       return;
     }
     this.#setting.metrics.totals.delivered += 1;
@@ -164,20 +166,28 @@ export class Connection implements AsyncIterable<Message> {
     const frame = this.#transport.deflates ? deflatedFrame(sent) : sent.frame;
     if (policy === undefined) {
       this.#outbox.push(frame);
-      this.#lostOffset = undefined;
     } else if (this.#outbox.offer(frame, policy)) {
       this.#setting.metrics.totals.dropped += 1;
-      if (offset === undefined) this.#lost += 1;
-      else this.#lostOffset = offset;
+      if (position === undefined) this.#lost += 1;
+      // With any other policy it was an earlier one that was dropped.
+      else if (policy.kind === "skip") this.#lostPosition = position;
     }
+    if (position === undefined || position === this.#lostPosition) return;
+    this.#sentOffset = position.offset;
+    this.#lostPosition = undefined;
   }
 
-  /** @internal Sends what comes first, and then what was sent before it. */
-  welcome(payload: Payload): void {
+  /**
+   * @internal Sends what comes first, and then what was sent before it.
+   *
+   * @param offset The number that the client has.
+   */
+  welcome(payload: Payload, offset = 0): void {
     const early = this.#early ?? [];
     this.#early = undefined;
+    this.#sentOffset = offset;
     this.send(payload);
-    for (const { payload: waiting, policy, offset } of early) this.send(waiting, policy, offset);
+    for (const { payload: waiting, policy, position } of early) this.send(waiting, policy, position);
   }
 
   /** @internal Counts messages that the client will not get, and tells it of them when it can. */
@@ -435,13 +445,15 @@ export class Connection implements AsyncIterable<Message> {
   }
 
   #tellLost(): void {
-    const [missed, offset] = [this.#lost, this.#lostOffset];
+    const [missed, position] = [this.#lost, this.#lostPosition];
     this.#lost = 0;
-    this.#lostOffset = undefined;
+    this.#lostPosition = undefined;
     if (!this.enveloped) return;
     if (missed > 0) this.send(controlFrame("lagged", { missed }));
-    // Nothing came after it whose number would tell.
-    if (offset !== undefined) this.send(controlFrame("message", { offset }));
+    if (position === undefined) return;
+    // Nothing came after them whose number would tell.
+    this.send(controlFrame("lagged", { missed: position.offset - this.#sentOffset, position }));
+    this.#sentOffset = position.offset;
   }
 
   #wait(early: Sent[], sent: Sent): void {
@@ -500,7 +512,7 @@ function handled<T>(promise: Promise<T>): Promise<T> {
 interface Sent {
   readonly payload: Payload;
   readonly policy: DeliveryPolicy | undefined;
-  readonly offset: number | undefined;
+  readonly position: Position | undefined;
 }
 
 /** What may wait for the welcome of a connection, which waits for the history of its room. */

@@ -1,4 +1,3 @@
-import type { Position } from "../backplane/backplane.js";
 import type { Connection, Dialect } from "../connection/connection.js";
 import type { ConnectionRequest } from "../connection/request.js";
 import { asError } from "../errors.js";
@@ -6,6 +5,7 @@ import type { Resumption } from "../room/recovery.js";
 import type { Newcomer, Registry } from "../room/registry.js";
 import { CloseCode } from "../wire/closeCodes.js";
 import { Message } from "../wire/message.js";
+import type { Position } from "../wire/position.js";
 import type { OutgoingEvent } from "../wire/protocol.js";
 import { BadFrame, type ClientFrame, controlFrame, type FrameId, readFrame, replyFrame } from "../wire/v1.js";
 import { type AnyHandler, type HandlerContext, userId } from "./handler.js";
@@ -57,7 +57,8 @@ export class V1 implements Dialect, Newcomer {
     const { connection } = this.#parts;
     const { id, request, limits } = connection;
     const heartbeatMs = limits.heartbeatMs === false ? 0 : limits.heartbeatMs;
-    connection.welcome(controlFrame("welcome", { id, room: request.path, ...resumption, heartbeatMs }));
+    const welcome = controlFrame("welcome", { id, room: request.path, ...resumption, heartbeatMs });
+    connection.welcome(welcome, resumption.position?.offset);
   }
 
   /** The connection is over, and its handler is not waited for any more. */

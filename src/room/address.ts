@@ -1,7 +1,8 @@
-import type { Position, Topic } from "../backplane/backplane.js";
+import type { Topic } from "../backplane/backplane.js";
 import type { Connection } from "../connection/connection.js";
 import type { DeliveryOptions } from "../connection/policy.js";
 import { type Bytes, Payload } from "../wire/payload.js";
+import type { Position } from "../wire/position.js";
 
 /** Whom a message leaves out: a connection or a handler, an id, or a list of these. */
 export type Except = string | { readonly id: string } | readonly (string | { readonly id: string })[];

@@ -25,9 +25,9 @@ export class Envelope {
     } else if (this.#address !== member.request.path) {
       if (!excepted) member.send(this.#forOthers, policy);
     } else if (!excepted) {
-      member.send(this.#forHome, policy, this.#offset);
+      member.send(this.#forHome, policy, this.#delivery.position);
     } else if (this.#offset !== undefined) {
-      member.send(this.#forExcepted);
+      member.send(this.#forExcepted, undefined, this.#delivery.position);
     }
   }
 

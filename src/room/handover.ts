@@ -1,5 +1,6 @@
-import type { Delivery, Kept, KeptQuery, Position } from "../backplane/backplane.js";
+import type { Delivery, Kept, KeptQuery } from "../backplane/backplane.js";
 import { EnfiladeError } from "../errors.js";
+import type { Position } from "../wire/position.js";
 import type { Taker } from "./audience.js";
 
 export interface HandoverParts {

@@ -1,4 +1,5 @@
-import type { Delivery, Position } from "../backplane/backplane.js";
+import type { Delivery } from "../backplane/backplane.js";
+import type { Position } from "../wire/position.js";
 
 /** What was published to a room, as code of the server reads it: one of `data`, `text` and `bytes`. */
 export interface Publication {

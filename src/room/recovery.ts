@@ -1,4 +1,5 @@
-import type { Kept, KeptQuery, Position } from "../backplane/backplane.js";
+import type { Kept, KeptQuery } from "../backplane/backplane.js";
+import type { Position } from "../wire/position.js";
 
 /** Why a client does not get all that it missed: see `welcome` in PROTOCOL.md. */
 export type Shortfall = "epoch" | "trimmed" | "limit" | "invalid" | "off";
@@ -26,7 +27,9 @@ export interface RecoveryParts {
 
 /** What a client gets first: all that it missed, or why not, and then the last few. */
 export async function recover(parts: RecoveryParts): Promise<{ readonly kept: Kept; readonly resumption: Resumption }> {
-  const { read, since, replay, recoverMax } = parts;
+  const { read, since, replay } = parts;
+  // Whoever resumes gets no less than one who begins.
+  const recoverMax = Math.max(parts.recoverMax, replay);
   if (since === undefined || since === "invalid") {
     const kept = await read({ limit: replay });
     const fault = since === undefined ? {} : { recovered: false, reason: since };

@@ -1,10 +1,11 @@
-import type { Backplane, HistoryTerms, Kept, KeptQuery, Position, Topic } from "../backplane/backplane.js";
+import type { Backplane, HistoryTerms, Kept, KeptQuery, Topic } from "../backplane/backplane.js";
 import { type Clock, timeIsUp, within } from "../connection/clock.js";
 import type { Connection } from "../connection/connection.js";
 import { policyOf } from "../connection/policy.js";
 import { EnfiladeError } from "../errors.js";
 import { type PathLimits, type RoomPath, roomName } from "../wire/path.js";
 import { type Bytes, Payload } from "../wire/payload.js";
+import type { Position } from "../wire/position.js";
 import { controlFrame } from "../wire/v1.js";
 import { Channel, type Except, type SendOptions, User } from "./address.js";
 import { Audience } from "./audience.js";

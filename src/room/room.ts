@@ -1,8 +1,9 @@
-import type { HistoryTerms, KeptQuery, Position } from "../backplane/backplane.js";
+import type { HistoryTerms, KeptQuery } from "../backplane/backplane.js";
 import type { Clock } from "../connection/clock.js";
 import { EnfiladeError } from "../errors.js";
 import type { RoomPath } from "../wire/path.js";
 import type { Payload } from "../wire/payload.js";
+import type { Position } from "../wire/position.js";
 import { Address, type Post, type SendOptions } from "./address.js";
 import type { OpenRoom } from "./openRoom.js";
 import type { PresenceState } from "./presence.js";

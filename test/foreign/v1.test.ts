@@ -1,0 +1,1306 @@
+import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
+import { once } from "node:events";
+import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { WebSocketServer } from "ws";
+import {
+  App,
+  type AppOptions,
+  type ConnectionRequest,
+  EventError,
+  EventHandler,
+  HttpError,
+  On,
+  type Position,
+  type RouteOptions,
+  skip,
+  WebSocketHandler,
+} from "../../src/index.js";
+import { closes, Mailbox, type Running, start } from "../support/app.js";
+import { command, missing } from "../support/parts.js";
+
+const script = fileURLToPath(new URL("v1.py", import.meta.url));
+
+/** What v1.py tells. */
+interface Told {
+  readonly event: string;
+  readonly [detail: string]: unknown;
+}
+
+interface Message extends Told {
+  readonly offset: number;
+  readonly data: unknown;
+}
+
+interface Welcome {
+  readonly id: string;
+  readonly room: string;
+  readonly position?: Position;
+  readonly recovered?: boolean;
+  readonly reason?: string;
+  readonly missed?: number;
+  readonly heartbeatMs: number;
+}
+
+interface Manner {
+  readonly token?: string;
+  /** Its id, in place of one by chance. */
+  readonly client?: string;
+  /** Seconds of the first wait at most, and of any. */
+  readonly base?: number;
+  readonly cap?: number;
+  /** From 0 to 1, in place of what is random about a wait. */
+  readonly random?: number;
+  /** Seconds after which a connection that was open makes the waits begin anew. */
+  readonly steady?: number;
+  /** Seconds to wait for a pong. */
+  readonly patience?: number;
+}
+
+const quick: Manner = { base: 0.001, cap: 0.01, random: 1 };
+
+/** A client that was written from PROTOCOL.md, as a process of its own. */
+class Foreign {
+  readonly told = new Mailbox<Told>();
+  readonly #child: ChildProcessWithoutNullStreams;
+  #read = 0;
+
+  constructor(url: string, manner: Manner = {}) {
+    this.#child = spawn(command("python"), [script, url, JSON.stringify({ ...quick, ...manner })]);
+    onTestFinished(() => void this.#child.kill("SIGKILL"));
+    this.#child.stderr.pipe(process.stderr);
+    this.#child.stdin.on("error", () => undefined); // It has ended; that is told below.
+    createInterface({ input: this.#child.stdout })
+      .on("line", (line) => this.told.put(JSON.parse(line)))
+      .once("close", () => this.told.put({ event: "gone" }));
+  }
+
+  /** The next thing of this kind that it tells; what it tells before is passed over. */
+  async next(event: string): Promise<Told> {
+    for (;;) {
+      const told = (await this.told.have(this.#read + 1))[this.#read];
+      this.#read += 1;
+      if (told?.event === event) return told;
+      if (told?.event === "gone")
+        throw new Error(`v1.py is gone, and told no ${event}: ${JSON.stringify(this.told.all)}`);
+    }
+  }
+
+  async welcome(): Promise<Welcome> {
+    return (await this.next("welcome")).frame as Welcome;
+  }
+
+  async messages(count: number): Promise<Message[]> {
+    const messages: Message[] = [];
+    while (messages.length < count) messages.push((await this.next("message")) as Message);
+    return messages;
+  }
+
+  /** All that it told of a kind until now. */
+  all(event: string): Told[] {
+    return this.told.all.filter((told) => told.event === event);
+  }
+
+  /** Sends a frame that is to be replied to, and sends it again on each connection until it is. */
+  ask(frame: object): void {
+    this.#order({ do: "ask", frame });
+  }
+
+  /** Sends a frame as it is, once. */
+  say(frame: unknown): void {
+    this.#order({ do: "say", frame });
+  }
+
+  binary(bytes: Uint8Array): void {
+    this.#order({ do: "binary", base64: Buffer.from(bytes).toString("base64") });
+  }
+
+  renew(token: string): void {
+    this.#order({ do: "renew", token });
+  }
+
+  #order(order: object): void {
+    this.#child.stdin.write(`${JSON.stringify(order)}\n`);
+  }
+}
+
+/** What a client and its server are connected by, and what may be cut. */
+class Wire {
+  /** Whether it leads nowhere. */
+  down = false;
+  /** All that came from a server. */
+  readonly answers: Buffer[] = [];
+  readonly #server: Server;
+  readonly #ends = new Map<Socket, Socket>();
+  #port: number;
+
+  private constructor(server: Server, port: number) {
+    this.#server = server;
+    this.#port = port;
+  }
+
+  static async to(port: number): Promise<Wire> {
+    const server = createServer();
+    const wire = new Wire(server, port);
+    server.on("connection", (client) => wire.#join(client));
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    onTestFinished(() => {
+      server.close();
+      wire.cut();
+    });
+    return wire;
+  }
+
+  get url(): string {
+    return `ws://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  /** Lets those who connect from now on reach another server. */
+  lead(port: number): void {
+    this.#port = port;
+  }
+
+  /** Resets all connections. Unless the server notices, they are open for it as before. */
+  cut({ noticed = true } = {}): void {
+    for (const [client, server] of this.#ends) {
+      if (noticed) server.resetAndDestroy();
+      else onTestFinished(() => void server.destroy());
+      client.resetAndDestroy();
+    }
+    this.#ends.clear();
+  }
+
+  /** Holds back what servers send on the connections that there are. */
+  hold(): void {
+    for (const server of this.#ends.values()) server.pause();
+  }
+
+  release(): void {
+    for (const server of this.#ends.values()) server.resume();
+  }
+
+  #join(client: Socket): void {
+    client.on("error", () => undefined);
+    if (this.down) {
+      client.resetAndDestroy();
+      return;
+    }
+    const server = connect(this.#port, "127.0.0.1");
+    this.#ends.set(client, server);
+    server.on("error", () => client.destroy());
+    server.on("data", (chunk) => {
+      this.answers.push(chunk);
+      // What is slow at the client is slow for the server.
+      if (!client.write(chunk) && !client.destroyed) {
+        server.pause();
+        client.once("drain", () => server.resume());
+      }
+    });
+    server.on("end", () => client.end());
+    client.on("data", (chunk) => void server.write(chunk));
+    client.on("close", () => {
+      if (this.#ends.delete(client)) server.destroy();
+    });
+  }
+}
+
+interface Ask {
+  readonly id: string;
+  readonly data: unknown;
+}
+
+/** What happens in the handlers below, for tests to wait for. */
+class Desk {
+  readonly ran = new Mailbox<Ask>();
+  /** What a method waits for that takes its time. */
+  readonly gate = new Mailbox<true>();
+}
+
+const desks = new WeakMap<App, Desk>();
+
+function deskOf(app: object): Desk {
+  const desk = desks.get(app as App) ?? new Desk();
+  desks.set(app as App, desk);
+  return desk;
+}
+
+class Talk extends WebSocketHandler {
+  onJSON(message: unknown): void {
+    deskOf(this.app).ran.put({ id: this.id, data: message });
+    if (message === "to all but me") this.sendJSONToThisRoom(message, { except: this });
+    else if (message === "fail") throw new Error("secret");
+    else this.sendJSONToThisRoom(message);
+  }
+
+  onBinary(bytes: Uint8Array): void {
+    this.sendBinaryToThisRoom(bytes.toReversed());
+  }
+
+  onError(): void {
+    // What `fail` throws is meant to be thrown.
+  }
+}
+
+class Counter extends EventHandler {
+  @On("count")
+  onCount(data: unknown): { nth: number } {
+    const { ran } = deskOf(this.app);
+    ran.put({ id: this.id, data });
+    return { nth: ran.all.length };
+  }
+
+  @On("take-time")
+  async onTakeTime(data: unknown): Promise<{ nth: number }> {
+    const answer = this.onCount(data);
+    await deskOf(this.app).gate.have(1);
+    return answer;
+  }
+
+  @On("tell-much")
+  onTellMuch(data: unknown): string {
+    this.onCount(data);
+    return "x".repeat(10_000);
+  }
+
+  @On("refuse")
+  onRefuse(): void {
+    this.onCount("refuse");
+    throw new EventError("too_late", "it is over");
+  }
+
+  @On("fail")
+  onFail(data: unknown): void {
+    this.onCount(data);
+    throw new Error("secret");
+  }
+
+  @On("leave")
+  onLeave(code: number): void {
+    this.close(code, "as you like");
+  }
+
+  onError(): void {
+    // What `fail` throws is meant to be thrown.
+  }
+}
+
+interface Scene extends Running {
+  readonly wire: Wire;
+  readonly desk: Desk;
+  readonly room: ReturnType<App["registry"]["room"]>;
+  foreign(manner?: Manner, query?: string): Foreign;
+}
+
+const history = { size: 1000 };
+
+/** For clients that get much at once. */
+const roomy = {
+  recoverMessagesMax: 1e6,
+  outboxBytesMax: 2 ** 30,
+  historyBytesMax: 2 ** 31,
+  subscriberMessagesMax: 1e6,
+};
+
+async function scene(
+  handler: new () => WebSocketHandler = Talk,
+  route: RouteOptions = { history },
+  options: AppOptions = {},
+): Promise<Scene> {
+  const running = await start(new App(options).route("/chat/:room", handler, route));
+  const wire = await Wire.to(running.port);
+  return {
+    ...running,
+    wire,
+    desk: deskOf(running.app),
+    room: running.app.registry.room("/chat/a"),
+    foreign: (manner, query = "") => new Foreign(`${wire.url}/chat/a${query}`, manner),
+  };
+}
+
+const numbers = (first: number, last: number) => Array.from({ length: last - first + 1 }, (_, at) => first + at);
+
+/** Publishes the numbers from `first` to `last`. */
+async function publish({ room }: Scene, first: number, last: number): Promise<void> {
+  for (const number of numbers(first, last)) await room.publish(number);
+}
+
+/** Messages whose content is their number. */
+const numbered = (first: number, last: number) =>
+  numbers(first, last).map((offset) => ({ event: "message", offset, data: offset }));
+
+const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
+
+/** Cuts `client` off, publishes meanwhile, and lets it come back. */
+async function cutWhile(scene: Scene, client: Foreign, work: () => unknown, options?: { noticed: boolean }) {
+  scene.wire.down = true;
+  scene.wire.cut(options);
+  expect(await client.next("closed")).toMatchObject({ code: 1006 });
+  await work();
+  scene.wire.down = false;
+}
+
+describe.skipIf(missing("python", "a client of enfilade.v1 in another language"))("a client of enfilade.v1", () => {
+  describe("on one connection", () => {
+    it("is welcomed, and gets what is published with its number", async () => {
+      const here = await scene();
+      await here.room.publish("before");
+      const client = here.foreign();
+      const told = await client.next("welcome");
+      const position = { epoch: expect.any(String), offset: 1 };
+      const frame = { id: expect.any(String), room: "/chat/a", position, heartbeatMs: 25_000 };
+      expect(told).toEqual({ event: "welcome", protocol: "enfilade.v1", frame });
+      await here.room.publish({ text: "hello" });
+      await here.room.publish(null);
+      here.room.sendText("Grüße, 世界 👋");
+      here.room.sendBinary(Uint8Array.of(0, 127, 255));
+      expect(await client.messages(4)).toEqual([
+        { event: "message", offset: 2, data: { text: "hello" } },
+        { event: "message", offset: 3, data: null },
+        { event: "message", offset: 4, text: "Grüße, 世界 👋" },
+        { event: "message", offset: 5, base64: "AH//" },
+      ]);
+    });
+
+    it("is told of position 0 where nothing was published yet, and gets number 1 next", async () => {
+      const here = await scene();
+      const client = here.foreign();
+      expect((await client.welcome()).position).toEqual({ epoch: expect.any(String), offset: 0 });
+      await publish(here, 1, 1);
+      expect(await client.messages(1)).toEqual(numbered(1, 1));
+    });
+
+    it("first gets the last few where the route replays, and its position is before them", async () => {
+      const here = await scene(Talk, { history, replay: 3 });
+      await publish(here, 1, 5);
+      const client = here.foreign();
+      expect((await client.welcome()).position).toMatchObject({ offset: 2 });
+      await publish(here, 6, 6);
+      expect(await client.messages(4)).toEqual(numbered(3, 6));
+    });
+
+    it("tells by room and offset whom a message was for", async () => {
+      class Wanderer extends Talk {
+        authorize() {
+          return { id: "zoë" };
+        }
+
+        onConnect(): void {
+          this.join("/elsewhere");
+        }
+      }
+      const here = await scene(Wanderer);
+      const client = here.foreign();
+      const { id } = await client.welcome();
+      const { registry } = here.app;
+      registry.connection(id)?.sendJSON("you");
+      registry.sendJSONToUser("zoë", "your user");
+      registry.sendJSONToAll("everyone");
+      registry.sendJSONToRoom("/elsewhere", "there");
+      registry.sendJSONToRoom("/chat/**", "the tree");
+      registry.sendJSONToRoom("/chat/a", "here");
+      expect(await client.messages(6)).toEqual([
+        { event: "message", data: "you" },
+        { event: "message", data: "your user" },
+        { event: "message", data: "everyone" },
+        { event: "message", data: "there", room: "/elsewhere" },
+        { event: "message", data: "the tree", room: "/chat/**" },
+        { event: "message", data: "here", offset: 1 },
+      ]);
+    });
+
+    it("only counts what was not meant for it", async () => {
+      const here = await scene();
+      const client = here.foreign();
+      await client.welcome();
+      client.say({ type: "message", data: "to all but me" });
+      client.say({ type: "message", data: "to everybody" });
+      expect(await client.next("counted")).toEqual({ event: "counted", offset: 1 });
+      expect(await client.messages(1)).toEqual([{ event: "message", offset: 2, data: "to everybody" }]);
+      expect(client.all("jump")).toEqual([]);
+    });
+
+    it("sends what a plain client hears as it is, and the other way round", async () => {
+      const here = await scene();
+      const client = here.foreign();
+      await client.welcome();
+      const plain = await here.open("/chat/a");
+      client.say({ type: "message", data: { from: "v1" } });
+      expect(await plain.readText()).toBe('{"from":"v1"}');
+      client.binary(Uint8Array.of(1, 2, 3));
+      expect([...(await plain.readBinary())]).toEqual([3, 2, 1]);
+      plain.sendJSON("from plain");
+      expect(await client.messages(3)).toEqual([
+        { event: "message", offset: 1, data: { from: "v1" } },
+        { event: "message", offset: 2, base64: "AwIB" },
+        { event: "message", offset: 3, data: "from plain" },
+      ]);
+    });
+
+    it("gets a pong where it hears nothing for a heartbeat", async () => {
+      const here = await scene(Talk, { history, limits: { heartbeatMs: 50 } });
+      const client = here.foreign();
+      expect(await client.welcome()).toMatchObject({ heartbeatMs: 50 });
+      for (let beat = 0; beat < 3; beat += 1) await client.next("pong");
+      expect(client.all("closed")).toEqual([]);
+    });
+
+    it("is told how much is lost, by a jump or by `lagged`, when it is slow and that is allowed", async () => {
+      const here = await scene(Talk, { history: { size: 10_000, bytesMax: 2 ** 30 } });
+      const client = here.foreign();
+      await client.welcome();
+      here.wire.hold();
+      const text = "x".repeat(60_000);
+      const count = 400;
+      // More than the buffers of the system hold.
+      for (let sent = 0; sent < count; sent += 1) {
+        await here.room.publish({ text }, { policy: skip });
+        here.app.registry.sendJSONToAll({ text }, { policy: skip });
+        await turn();
+      }
+      here.wire.release();
+      for (const member of here.room.members()) await member.flushed();
+      await here.room.publish("last");
+      here.app.registry.sendJSONToAll("all");
+      let messages: Message[] = [];
+      do messages = messages.concat(await client.messages(1));
+      while (messages.at(-1)?.data !== "all");
+      const sum = (lost: readonly Told[]) => lost.reduce((all, { missed }) => all + Number(missed), 0);
+      const told = client.all("lagged");
+      // The last ones with a number are told in words, since no jump would.
+      const jumped = sum([...client.all("jump"), ...told.filter(({ position }) => position !== undefined)]);
+      const lagged = sum(told.filter(({ position }) => position === undefined));
+      expect(Math.min(jumped, lagged)).toBeGreaterThan(0);
+      const withNumber = messages.filter(({ offset }) => offset !== undefined);
+      expect(withNumber.length + jumped).toBe(count + 1);
+      expect(messages.length - withNumber.length + lagged).toBe(count + 1);
+    });
+  });
+
+  describe("that is cut off", () => {
+    it.each([true, false])(
+      "recovers exactly what it missed, in order, and then hears on; noticed: %s",
+      async (noticed) => {
+        const here = await scene();
+        const client = here.foreign();
+        const { position } = await client.welcome();
+        await publish(here, 1, 3);
+        expect(await client.messages(3)).toEqual(numbered(1, 3));
+        await cutWhile(here, client, () => publish(here, 4, 9), { noticed });
+        const welcome = await client.welcome();
+        expect(welcome).toMatchObject({ recovered: true, position: { epoch: position?.epoch, offset: 3 } });
+        expect(welcome).not.toHaveProperty("reason");
+        await publish(here, 10, 12);
+        expect(await client.messages(9)).toEqual(numbered(4, 12));
+        expect([client.all("again"), client.all("jump")]).toEqual([[], []]);
+        expect(here.room.size).toBe(noticed ? 1 : 2);
+      },
+    );
+
+    it("recovers where it had heard nothing yet, and nobody else was there", async () => {
+      const here = await scene();
+      const client = here.foreign();
+      await client.welcome();
+      const left = closes(here.app, 1);
+      await cutWhile(here, client, async () => {
+        await left;
+        await publish(here, 1, 3);
+      });
+      expect(await client.welcome()).toMatchObject({ recovered: true, position: { offset: 0 } });
+      expect(await client.messages(3)).toEqual(numbered(1, 3));
+    });
+
+    it("recovers nothing where nothing was missed, without a replay", async () => {
+      const here = await scene(Talk, { history, replay: 5 });
+      const client = here.foreign();
+      await client.welcome();
+      await publish(here, 1, 3);
+      await client.messages(3);
+      await cutWhile(here, client, () => undefined);
+      expect(await client.welcome()).toMatchObject({ recovered: true, position: { offset: 3 } });
+      await publish(here, 4, 4);
+      expect(await client.messages(1)).toEqual(numbered(4, 4));
+      expect(client.all("again")).toEqual([]);
+    });
+
+    it("recovers over compressed frames as well", async () => {
+      const here = await scene(Talk, { history, compression: true });
+      const client = here.foreign();
+      await client.welcome();
+      await publish(here, 1, 2);
+      await client.messages(2);
+      await cutWhile(here, client, () => publish(here, 3, 60));
+      expect(await client.welcome()).toMatchObject({ recovered: true });
+      await publish(here, 61, 62);
+      expect(await client.messages(60)).toEqual(numbered(3, 62));
+      expect(Buffer.concat(here.wire.answers).toString("latin1")).toMatch(
+        /^sec-websocket-extensions: permessage-deflate/im,
+      );
+    });
+
+    it("counts what was not meant for it to where it goes on", async () => {
+      const here = await scene();
+      const client = here.foreign();
+      await client.welcome();
+      client.say({ type: "message", data: "to all but me" });
+      await client.next("counted");
+      await cutWhile(here, client, () => here.room.publish("missed"));
+      expect(await client.welcome()).toMatchObject({ recovered: true, position: { offset: 1 } });
+      expect(await client.messages(1)).toEqual([{ event: "message", offset: 2, data: "missed" }]);
+    });
+
+    it("loses nothing and hears nothing twice, however often that is while somebody publishes", async () => {
+      const here = await scene(Talk, { history: { size: 100_000, bytesMax: 2 ** 30 } }, { limits: roomy });
+      const client = here.foreign();
+      await client.welcome();
+      let last = 0;
+      for (let round = 0; round < 25; round += 1) {
+        for (let some = 0; some < 20; some += 1) {
+          await publish(here, last + 1, last + 10);
+          last += 10;
+          await turn();
+        }
+        here.wire.cut({ noticed: round % 2 === 0 });
+        await publish(here, last + 1, last + 10);
+        last += 10;
+        await client.welcome();
+      }
+      await publish(here, last + 1, last + 1);
+      while ((await client.next("message")).offset !== last + 1);
+      expect(client.all("message")).toEqual(numbered(1, last + 1));
+      expect([client.all("again"), client.all("jump")]).toEqual([[], []]);
+    });
+
+    it("waits longer from attempt to attempt, up to the most, and anew once it was open for long", async () => {
+      const here = await scene();
+      const client = here.foreign({ base: 0.001, cap: 0.01, random: 1, steady: 0 });
+      await client.welcome();
+      await cutWhile(here, client, async () => {
+        for (let attempt = 0; attempt < 7; attempt += 1) await client.next("waits");
+      });
+      await client.welcome();
+      await cutWhile(here, client, () => client.next("waits"));
+      await client.welcome();
+      const waits = client.all("waits");
+      const again = waits.findLastIndex(({ attempt }) => attempt === 0);
+      const seconds = [0.001, 0.002, 0.004, 0.008, 0.01, 0.01, 0.01];
+      expect(waits.slice(0, 7)).toEqual(seconds.map((seconds, attempt) => ({ event: "waits", attempt, seconds })));
+      expect(again).toBeGreaterThanOrEqual(7);
+    });
+
+    it("notices by itself that a connection is dead, and recovers on another", async () => {
+      const here = await scene(Talk, { history, limits: { heartbeatMs: 300 } });
+      const client = here.foreign({ patience: 0.1 });
+      await client.welcome();
+      await publish(here, 1, 1);
+      await client.messages(1);
+      here.wire.hold();
+      await publish(here, 2, 4);
+      expect(await client.next("closed")).toMatchObject({ code: 1006 });
+      expect(await client.welcome()).toMatchObject({ recovered: true, position: { offset: 1 } });
+      expect(await client.messages(3)).toEqual(numbered(2, 4));
+    });
+
+    it("comes back when it was refused with 503, and not when with 401", async () => {
+      const statuses = [503, 429, 401];
+      class Door extends Talk {
+        authorize({ query }: ConnectionRequest) {
+          const status = query.has("since") ? statuses.shift() : undefined;
+          if (status !== undefined) throw new HttpError(status);
+          return undefined;
+        }
+      }
+      const here = await scene(Door);
+      const client = here.foreign();
+      await client.welcome();
+      await cutWhile(here, client, () => undefined);
+      await client.next("ended");
+      expect(client.all("refused").map(({ status }) => status)).toEqual([503, 429, 401]);
+    });
+  });
+
+  describe("that cannot recover", () => {
+    it("is told that too much was trimmed, how much it missed, and goes on from there", async () => {
+      const here = await scene(Talk, { history: { size: 4 }, replay: 2 });
+      const client = here.foreign();
+      const { position } = await client.welcome();
+      await publish(here, 1, 3);
+      await client.messages(3);
+      await cutWhile(here, client, () => publish(here, 4, 12));
+      const told = { recovered: false, reason: "trimmed", missed: 7, position: { epoch: position?.epoch, offset: 10 } };
+      expect(await client.welcome()).toMatchObject(told);
+      await publish(here, 13, 13);
+      expect(await client.messages(3)).toEqual(numbered(11, 13));
+      expect([client.all("again"), client.all("jump")]).toEqual([[], []]);
+    });
+
+    it("recovers all the same where exactly what it missed is kept, and not one less", async () => {
+      const here = await scene(Talk, { history: { size: 4 } });
+      const client = here.foreign();
+      await client.welcome();
+      await publish(here, 1, 1);
+      await client.messages(1);
+      await cutWhile(here, client, () => publish(here, 2, 5));
+      expect(await client.welcome()).toMatchObject({ recovered: true });
+      expect(await client.messages(4)).toEqual(numbered(2, 5));
+      await cutWhile(here, client, () => publish(here, 6, 10));
+      expect(await client.welcome()).toMatchObject({ recovered: false, reason: "trimmed", missed: 5 });
+    });
+
+    it("is told that it missed more than is replayed at once", async () => {
+      const here = await scene(Talk, { history, replay: 1 }, { limits: { recoverMessagesMax: 3 } });
+      const client = here.foreign();
+      await client.welcome();
+      await publish(here, 1, 1);
+      await client.messages(1);
+      await cutWhile(here, client, () => publish(here, 2, 5));
+      const told = { recovered: false, reason: "limit", missed: 3, position: { offset: 4 } };
+      expect(await client.welcome()).toMatchObject(told);
+      expect(await client.messages(1)).toEqual(numbered(5, 5));
+    });
+
+    it("is told no more than it missed, and hears nothing twice, where more is replayed than recovered", async () => {
+      const here = await scene(Talk, { history, replay: 10 }, { limits: { recoverMessagesMax: 3 } });
+      const client = here.foreign();
+      await client.welcome();
+      await publish(here, 1, 3);
+      await client.messages(3);
+      await cutWhile(here, client, () => publish(here, 4, 8));
+      const { missed = 0 } = await client.welcome();
+      await publish(here, 9, 9);
+      while ((await client.next("message")).offset !== 9);
+      expect(missed).toBeGreaterThanOrEqual(0);
+      expect(client.all("message")).toEqual(numbered(1, 3).concat(numbered(4 + missed, 9)));
+    });
+
+    it("is told that a fresh server knows nothing of what was before, and hears on there", async () => {
+      const here = await scene();
+      const client = here.foreign();
+      const { position } = await client.welcome();
+      await publish(here, 1, 5);
+      await client.messages(5);
+      const fresh = await scene();
+      await publish(fresh, 1, 7);
+      await cutWhile(here, client, () => here.wire.lead(fresh.port));
+      const welcome = await client.welcome();
+      expect(welcome).toMatchObject({ recovered: false, reason: "epoch", position: { offset: 7 } });
+      expect(welcome).not.toHaveProperty("missed");
+      expect(welcome.position?.epoch).not.toBe(position?.epoch);
+      await publish(fresh, 8, 9);
+      expect(await client.messages(2)).toEqual(numbered(8, 9));
+      await cutWhile(here, client, () => publish(fresh, 10, 10));
+      expect(await client.welcome()).toMatchObject({ recovered: true });
+      expect(await client.messages(1)).toEqual(numbered(10, 10));
+    });
+
+    it("comes back with 1001 to a server that takes the place of one that shuts down", async () => {
+      const here = await scene();
+      const client = here.foreign();
+      await client.welcome();
+      const fresh = await scene();
+      here.wire.lead(fresh.port);
+      await here.app.close();
+      expect(await client.next("closed")).toMatchObject({ code: 1001 });
+      expect(await client.welcome()).toMatchObject({ recovered: false, reason: "epoch" });
+    });
+
+    it.each(["nonsense", "", ":", "a:", ":1", "a:-1", "a:1.5", "a:1e3", "a:01x", "%00:1", "a:9007199254740993"])(
+      "is told that %j is no position",
+      async (since) => {
+        const here = await scene();
+        await publish(here, 1, 2);
+        const welcome = await here.foreign({}, `?since=${since}`).welcome();
+        expect(welcome).toMatchObject({ recovered: false, reason: "invalid", position: { offset: 2 } });
+      },
+    );
+
+    it("is told of a position that the stream has not reached that it is not of this stream", async () => {
+      const here = await scene();
+      await publish(here, 1, 2);
+      const { epoch } = (await here.foreign().welcome()).position ?? expect.fail("no position");
+      const welcome = await here.foreign({}, `?since=${epoch}:3`).welcome();
+      expect(welcome).toMatchObject({ recovered: false, reason: "epoch", position: { offset: 2 } });
+    });
+
+    it("is told that no history is kept", async () => {
+      const here = await scene(Talk, {});
+      const client = here.foreign({}, "?since=a:1");
+      const welcome = await client.welcome();
+      expect(welcome).toMatchObject({ recovered: false, reason: "off" });
+      expect(welcome).not.toHaveProperty("position");
+      await here.room.publish("live");
+      expect(await client.messages(1)).toEqual([{ event: "message", data: "live" }]);
+    });
+  });
+
+  describe("that sends frames with ids", () => {
+    it("is replied to once for each", async () => {
+      const here = await scene(Counter);
+      const client = here.foreign();
+      await client.welcome();
+      for (const data of [1, 2, 3]) client.ask({ type: "event", event: "count", data });
+      for (const id of [1, 2, 3])
+        expect(await client.next("reply")).toMatchObject({ id, asked: true, data: { nth: id } });
+      expect(here.desk.ran.all.map(({ data }) => data)).toEqual([1, 2, 3]);
+    });
+
+    it("is replied to with null for a message that was handled", async () => {
+      const here = await scene();
+      const client = here.foreign();
+      await client.welcome();
+      client.ask({ type: "message", data: { text: "hello" } });
+      client.ask({ type: "message", text: '"as text"' });
+      expect(await client.next("reply")).toEqual({ event: "reply", id: 1, asked: true, data: null });
+      expect(await client.next("reply")).toEqual({ event: "reply", id: 2, asked: true, data: null });
+      expect(here.desk.ran.all.map(({ data }) => data)).toEqual([{ text: "hello" }, "as text"]);
+    });
+
+    it("is replied to once when the loop of a handler has its message", async () => {
+      class Loop extends WebSocketHandler {
+        async serve(): Promise<void> {
+          for await (const message of this.connection) this.sendJSON({ heard: message.json() });
+        }
+      }
+      const here = await scene(Loop);
+      const client = here.foreign();
+      await client.welcome();
+      for (const data of ["one", "two"]) client.ask({ type: "message", data });
+      expect(await client.messages(2)).toMatchObject([{ data: { heard: "one" } }, { data: { heard: "two" } }]);
+      expect(client.all("reply")).toEqual([1, 2].map((id) => ({ event: "reply", id, asked: true, data: null })));
+    });
+
+    it("is told why it is refused", async () => {
+      const here = await scene(Counter);
+      const client = here.foreign();
+      await client.welcome();
+      client.ask({ type: "event", event: "refuse" });
+      const error = { code: "too_late", message: "it is over" };
+      expect(await client.next("reply")).toEqual({ event: "reply", id: 1, asked: true, error });
+      client.ask({ type: "event", event: "unheard-of" });
+      expect(await client.next("reply")).toMatchObject({ id: 2, error: { code: "unknown_event" } });
+      client.say({ type: "event", event: "refuse" });
+      expect(await client.next("error")).toEqual({
+        event: "error",
+        frame: { event: "refuse", error },
+      });
+    });
+
+    it.each([true, false])(
+      "is run once, though the reply was lost and it asked again; noticed: %s",
+      async (noticed) => {
+        const here = await scene(Counter);
+        const client = here.foreign();
+        await client.welcome();
+        here.wire.hold();
+        client.ask({ type: "event", event: "count", data: "once" });
+        await here.desk.ran.have(1);
+        await cutWhile(here, client, () => undefined, { noticed });
+        const { id } = await client.welcome();
+        expect(await client.next("reply")).toEqual({ event: "reply", id: 1, asked: true, data: { nth: 1 } });
+        client.ask({ type: "event", event: "count", data: "next" });
+        expect(await client.next("reply")).toMatchObject({ id: 2, data: { nth: 2 } });
+        expect(here.desk.ran.all.map(({ data }) => data)).toEqual(["once", "next"]);
+        expect(here.desk.ran.all[1]?.id).toBe(id);
+      },
+    );
+
+    it.each([true, false])(
+      "is run once, though it asked again while that was running; noticed: %s",
+      async (noticed) => {
+        const here = await scene(Counter);
+        const client = here.foreign();
+        await client.welcome();
+        client.ask({ type: "event", event: "take-time", data: "slow" });
+        await here.desk.ran.have(1);
+        await cutWhile(here, client, () => undefined, { noticed });
+        await client.welcome();
+        // What is not asked again is not held up by it, or if it is, is run all the same.
+        client.ask({ type: "event", event: "count", data: "quick" });
+        here.desk.gate.put(true);
+        const replies = [await client.next("reply"), await client.next("reply")];
+        expect(replies.toSorted((a, b) => Number(a.id) - Number(b.id))).toEqual([
+          { event: "reply", id: 1, asked: true, data: { nth: 1 } },
+          { event: "reply", id: 2, asked: true, data: { nth: 2 } },
+        ]);
+        expect(here.desk.ran.all.map(({ data }) => data)).toEqual(["slow", "quick"]);
+      },
+    );
+
+    it.each([true, false])(
+      "is run once, though it waited for another to be done when the connection ended; noticed: %s",
+      async (noticed) => {
+        const here = await scene(Counter);
+        const client = here.foreign();
+        await client.welcome();
+        client.ask({ type: "event", event: "take-time", data: 1 });
+        for (const data of [2, 3]) client.ask({ type: "event", event: "count", data });
+        await here.desk.ran.have(1);
+        await cutWhile(here, client, () => undefined, { noticed });
+        await client.welcome();
+        await here.desk.ran.have(3);
+        here.desk.gate.put(true);
+        for (let replies = 0; replies < 3; replies += 1) await client.next("reply");
+        client.ask({ type: "event", event: "count", data: 4 });
+        expect(await client.next("reply")).toMatchObject({ id: 4, data: { nth: 4 } });
+        expect(here.desk.ran.all.map(({ data }) => data)).toEqual([1, 2, 3, 4]);
+      },
+    );
+
+    it("is run once, and refused as before, when it asks again for what was refused", async () => {
+      const here = await scene(Counter);
+      const client = here.foreign();
+      await client.welcome();
+      client.say({ type: "event", event: "refuse", id: "r" });
+      const first = await client.next("reply");
+      await cutWhile(here, client, () => undefined);
+      await client.welcome();
+      client.say({ type: "event", event: "refuse", id: "r" });
+      expect(await client.next("reply")).toEqual(first);
+      expect(here.desk.ran.all).toHaveLength(1);
+    });
+
+    it("is told that it asked before where the reply was too long to be kept", async () => {
+      const here = await scene(Counter);
+      const client = here.foreign();
+      await client.welcome();
+      here.wire.hold();
+      client.ask({ type: "event", event: "tell-much" });
+      await here.desk.ran.have(1);
+      await cutWhile(here, client, () => undefined);
+      await client.welcome();
+      expect(await client.next("reply")).toMatchObject({ id: 1, asked: true, error: { code: "duplicate" } });
+      expect(here.desk.ran.all).toHaveLength(1);
+    });
+
+    it("has a message published once that it sends again", async () => {
+      const here = await scene();
+      const client = here.foreign();
+      await client.welcome();
+      here.wire.hold();
+      client.ask({ type: "message", data: "once" });
+      await here.desk.ran.have(1);
+      await cutWhile(here, client, () => undefined);
+      expect(await client.welcome()).toMatchObject({ recovered: true });
+      await client.next("reply");
+      client.ask({ type: "message", data: "next" });
+      await client.next("reply");
+      expect(client.all("message")).toEqual([
+        { event: "message", offset: 1, data: "once" },
+        { event: "message", offset: 2, data: "next" },
+      ]);
+    });
+
+    it.each([
+      ["event", Counter, { type: "event", event: "fail", data: "fail" }],
+      ["message", Talk, { type: "message", data: "fail" }],
+    ])(
+      "is told once of an %s that the server fails at, and is not in its way when it comes back",
+      async (_, handler, frame) => {
+        const here = await scene(handler);
+        const client = here.foreign();
+        await client.welcome();
+        client.ask(frame);
+        expect(await client.next("closed")).toMatchObject({ code: 1011 });
+        await client.welcome();
+        await here.room.publish("on it goes");
+        await client.messages(1);
+        expect(client.all("reply")).toMatchObject([{ id: 1, error: { code: "internal" } }]);
+        expect(JSON.stringify(client.told.all)).not.toContain("secret");
+        expect(here.desk.ran.all).toHaveLength(1);
+      },
+    );
+
+    it("keeps what it asks apart from what another client asks with the same ids", async () => {
+      const here = await scene(Counter);
+      const [one, other] = [here.foreign(), here.foreign()];
+      await Promise.all([one.welcome(), other.welcome()]);
+      one.ask({ type: "event", event: "count", data: "one" });
+      expect(await one.next("reply")).toMatchObject({ id: 1, data: { nth: 1 } });
+      other.ask({ type: "event", event: "count", data: "other" });
+      expect(await other.next("reply")).toMatchObject({ id: 1, data: { nth: 2 } });
+    });
+
+    it("is run in every room that it asks in, though the client has one id", async () => {
+      const here = await scene(Counter);
+      const id = "one-client-two-rooms";
+      const ann = here.foreign({ client: id });
+      await ann.welcome();
+      ann.ask({ type: "event", event: "count", data: "in a" });
+      expect(await ann.next("reply")).toMatchObject({ id: 1, data: { nth: 1 } });
+      const elsewhere = new Foreign(`${here.wire.url}/chat/b`, { client: id });
+      await elsewhere.welcome();
+      elsewhere.ask({ type: "event", event: "count", data: "in b" });
+      expect(await elsewhere.next("reply")).toMatchObject({ id: 1, data: { nth: 2 } });
+    });
+
+    it("is not told what another user was replied, who came with the same id of a client", async () => {
+      class Known extends Counter {
+        authorize({ query }: ConnectionRequest) {
+          return { id: query.get("as") ?? "nobody" };
+        }
+      }
+      const here = await scene(Known);
+      const id = "seen-in-some-log-file";
+      const ann = here.foreign({ client: id }, "?as=ann");
+      await ann.welcome();
+      ann.ask({ type: "event", event: "count", data: "of ann" });
+      expect(await ann.next("reply")).toMatchObject({ id: 1, data: { nth: 1 } });
+      const eve = here.foreign({ client: id }, "?as=eve");
+      await eve.welcome();
+      eve.ask({ type: "event", event: "count", data: "of eve" });
+      expect(await eve.next("reply")).toMatchObject({ id: 1, data: { nth: 2 } });
+    });
+
+    it("is run once for each id and replied to once, however often it is cut off while it asks", async () => {
+      const here = await scene(Counter);
+      const client = here.foreign();
+      await client.welcome();
+      const count = 100;
+      for (const data of numbers(1, count)) client.ask({ type: "event", event: "count", data });
+      for (let ran = 10; ran < count; ran += 10) {
+        await here.desk.ran.have(ran);
+        here.wire.cut({ noticed: ran % 20 === 0 });
+        await client.welcome();
+      }
+      while (client.all("reply").length < count) await client.told.have(client.told.all.length + 1);
+      const ran = here.desk.ran.all.map(({ data }) => data);
+      expect(ran).toEqual(numbers(1, count));
+      const told = client.all("reply").map(({ id, asked, data }) => ({ id, asked, data }));
+      expect(told).toEqual(numbers(1, count).map((id) => ({ id, asked: true, data: { nth: id } })));
+    });
+
+    it.each([
+      { type: "nonsense" },
+      { type: "event" },
+      { type: "event", event: 7 },
+      { type: "message" },
+      { type: "message", text: 7 },
+      { type: "refresh" },
+    ])("is told that %j is no frame, and stays", async (frame) => {
+      const here = await scene(Counter);
+      const client = here.foreign();
+      await client.welcome();
+      client.ask(frame);
+      expect(await client.next("reply")).toMatchObject({ id: 1, asked: true, error: { code: "bad_frame" } });
+      client.ask({ type: "event", event: "count" });
+      expect(await client.next("reply")).toMatchObject({ id: 2, data: { nth: 1 } });
+    });
+  });
+
+  describe("that is closed", () => {
+    it.each([1000, 3000, 3999, 4500, 4501, 4999])("with %d does not come back", async (code) => {
+      const here = await scene(Counter);
+      const client = here.foreign();
+      await client.welcome();
+      client.say({ type: "event", event: "leave", data: code });
+      expect(await client.next("closed")).toEqual({ event: "closed", code, reason: "as you like" });
+      await client.next("gone");
+      expect(client.all("welcome")).toHaveLength(1);
+    });
+
+    it.each([4000, 4008, 4499])("with %d comes back", async (code) => {
+      const here = await scene(Counter);
+      const client = here.foreign();
+      await client.welcome();
+      await publish(here, 1, 1);
+      await client.messages(1);
+      client.say({ type: "event", event: "leave", data: code });
+      expect(await client.next("closed")).toMatchObject({ code });
+      expect(await client.welcome()).toMatchObject({ recovered: true, position: { offset: 1 } });
+    });
+
+    it.each([[{ type: "nonsense" }], [{ type: "event" }], [{ type: "message" }], [{}], [[]], [null], [7], ["event"]])(
+      "with 4500 for %j does not come back",
+      async (frame: unknown) => {
+        const here = await scene(Counter);
+        const client = here.foreign();
+        await client.welcome();
+        client.say(frame);
+        expect(await client.next("closed")).toMatchObject({ code: 4500 });
+        await client.next("gone");
+        expect(client.all("welcome")).toHaveLength(1);
+      },
+    );
+
+    it("with 1009 for a message that is too large does not come back", async () => {
+      const here = await scene();
+      const client = here.foreign();
+      await client.welcome();
+      client.say({ type: "message", data: "x".repeat(100_000) });
+      expect(await client.next("closed")).toMatchObject({ code: 1009 });
+      await client.next("gone");
+    });
+
+    it("with 4008 for being slow comes back, and recovers all that it missed", async () => {
+      const kept = { size: 1000, bytesMax: 2 ** 30 };
+      const here = await scene(Talk, { history: kept, limits: { outboxBytesMax: 100_000 } }, { limits: roomy });
+      const client = here.foreign();
+      await client.welcome();
+      here.wire.hold();
+      const slow = closes(here.app, 1);
+      const text = "x".repeat(60_000);
+      let last = 0;
+      while (here.room.size > 0 && last < kept.size) {
+        last += 1;
+        await here.room.publish({ text });
+        await turn();
+      }
+      here.wire.release();
+      expect(await client.next("closed")).toMatchObject({ code: 4008, reason: "slow" });
+      await slow;
+      expect(await client.welcome()).toMatchObject({ recovered: true });
+      while ((await client.next("message")).offset !== last);
+      expect(client.all("message").map(({ offset }) => offset)).toEqual(numbers(1, last));
+    });
+  });
+
+  describe("where presence is kept", () => {
+    class Known extends Talk {
+      authorize({ query }: ConnectionRequest) {
+        const id = query.get("as");
+        return id === null ? undefined : { id, name: id.toUpperCase() };
+      }
+    }
+    const showUser = (user: unknown) => ({ name: (user as { name?: string } | undefined)?.name });
+
+    it("keeps the roster by its changes", async () => {
+      const limits = { leaveGraceMs: 0 };
+      const here = await scene(Known, { presence: "full", showUser, limits });
+      const client = here.foreign({}, "?as=ann");
+      const ann = { id: "ann", user: { name: "ANN" }, connections: 1 };
+      const bob = { id: "bob", user: { name: "BOB" }, connections: 1 };
+      await client.welcome();
+      const { version, ...first } = await client.next("roster");
+      expect(first).toEqual({ event: "roster", count: 1, users: [ann] });
+      const other = await here.open("/chat/a?as=bob");
+      const next = Number(version) + 1;
+      expect(await client.next("roster")).toEqual({ event: "roster", version: next, count: 2, users: [ann, bob] });
+      await other.close();
+      expect(await client.next("roster")).toEqual({ event: "roster", version: next + 1, count: 1, users: [ann] });
+      client.say({ type: "watch" });
+      expect(await client.next("roster")).toEqual({ event: "roster", version: next + 1, count: 1, users: [ann] });
+    });
+
+    it("keeps it over a cut, and is not told as left when it comes back", async () => {
+      const here = await scene(Known, { presence: "full", history });
+      const client = here.foreign({}, "?as=ann");
+      await client.welcome();
+      await client.next("roster");
+      const left = closes(here.app, 1);
+      await cutWhile(here, client, async () => {
+        await left;
+        await here.open("/chat/a?as=bob");
+      });
+      await client.welcome();
+      const { users, count } = await client.next("roster");
+      expect(count).toBe(2);
+      expect((users as { id: string }[]).map(({ id }) => id).toSorted()).toEqual(["ann", "bob"]);
+      expect((await here.room.presence()).count).toBe(2);
+    });
+
+    it("is told of the count alone where only that is kept", async () => {
+      const here = await scene(Known, { presence: "count", limits: { leaveGraceMs: 0 } });
+      const client = here.foreign({}, "?as=ann");
+      await client.welcome();
+      const { version } = await client.next("roster");
+      const other = await here.open("/chat/a?as=bob");
+      expect(await client.next("roster")).toEqual({
+        event: "roster",
+        version: Number(version) + 1,
+        count: 2,
+        users: [],
+      });
+      await other.close();
+      expect(await client.next("roster")).toMatchObject({ version: Number(version) + 2, count: 1 });
+      client.say({ type: "watch" });
+      expect(await client.next("roster")).toMatchObject({ version: Number(version) + 2, count: 1 });
+    });
+
+    it("agrees with the server after many came and went", async () => {
+      const here = await scene(Known, { presence: "full", showUser, limits: { leaveGraceMs: 0 } });
+      const client = here.foreign({}, "?as=ann");
+      await client.welcome();
+      for (let round = 0; round < 5; round += 1) {
+        const others = await Promise.all(numbers(1, 10).map((n) => here.open(`/chat/a?as=u${n}`)));
+        await Promise.all(others.slice(round).map((other) => other.close()));
+      }
+      const ids = (users: unknown) => (users as { id: string }[]).map(({ id }) => id).toSorted();
+      let [told, server] = [await client.next("roster"), await here.room.presence()];
+      while (told.version !== server.version || told.count !== 5) {
+        told = await client.next("roster");
+        server = await here.room.presence();
+      }
+      expect(ids(told.users)).toEqual(["ann", "u1", "u2", "u3", "u4"]);
+      const versions = client.all("roster").map(({ version }) => Number(version));
+      expect(versions).toEqual(numbers(versions[0] ?? 0, server.version));
+    });
+  });
+
+  describe("of a server that it does not know all of", () => {
+    it("passes over what it does not know, and asks for the roster where a version is missing", async () => {
+      const server = new WebSocketServer({ port: 0, host: "127.0.0.1" });
+      onTestFinished(() => void server.close());
+      await once(server, "listening");
+      const heard = new Mailbox<unknown>();
+      server.on("connection", (socket) => {
+        onTestFinished(() => socket.terminate());
+        const send = (frame: object) => socket.send(JSON.stringify(frame));
+        const room = "/chat/a";
+        const position = { epoch: "é:+&", offset: 7 };
+        send({ type: "welcome", id: "x", room, heartbeatMs: 0, position, mood: "good" });
+        send({ type: "weather", sun: true });
+        send({ type: "presence", room, version: 1, count: 1, users: [{ id: "ann", connections: 1 }] });
+        send({ type: "presence", room, version: 3, count: 2, joined: [{ id: "cid", connections: 1 }], left: [] });
+        send({ type: "message", offset: 10, data: "after a jump", colour: "red" });
+        socket.on("message", (data) => {
+          heard.put(JSON.parse(data.toString()));
+          const users = ["ann", "bob", "cid"].map((id) => ({ id, connections: 1 }));
+          send({ type: "presence", room, version: 3, count: 3, users });
+        });
+      });
+      const { port } = server.address() as AddressInfo;
+      const client = new Foreign(`ws://127.0.0.1:${port}/chat/a`);
+      expect(await client.next("roster")).toMatchObject({ version: 1, count: 1 });
+      expect(await client.messages(1)).toMatchObject([{ offset: 10, data: "after a jump" }]);
+      expect(await client.next("roster")).toMatchObject({ version: 3, count: 3 });
+      expect([heard.all, client.all("jump")]).toEqual([[{ type: "watch" }], [{ event: "jump", missed: 2 }]]);
+    });
+  });
+
+  describe("that is asked to go elsewhere", () => {
+    it("opens another connection, resumes there and closes the old one, losing nothing and hearing nothing twice", async () => {
+      const here = await scene(Talk, { history: { size: 1_000_000, bytesMax: 2 ** 30 } }, { limits: roomy });
+      const client = here.foreign();
+      await client.welcome();
+      let [last, drained] = [0, false];
+      const publishing = (async () => {
+        for (let after = 0; after < 20 && last < 500_000; after += Number(drained)) {
+          await publish(here, last + 1, last + 20);
+          last += 20;
+          await turn();
+        }
+      })();
+      await client.messages(100);
+      const gone = here.app.drain().then(() => {
+        drained = true;
+      });
+      expect(await client.next("drain")).toMatchObject({ withinMs: 10_000 });
+      expect(await client.welcome()).toMatchObject({ recovered: true });
+      await gone;
+      await publishing;
+      const end = client.next("closed");
+      expect(await end).toMatchObject({ code: 1000 });
+      while (client.all("message").at(-1)?.offset !== last) await client.told.have(client.told.all.length + 1);
+      expect(client.all("message")).toEqual(numbered(1, last));
+      expect(client.all("jump")).toEqual([]);
+      expect([here.room.size, here.app.status().totals.opened]).toEqual([1, 2]);
+    });
+
+    it("takes with it what it asked and was not answered, and that is run once", async () => {
+      const here = await scene(Counter);
+      const client = here.foreign();
+      await client.welcome();
+      client.ask({ type: "event", event: "take-time", data: "slow" });
+      await here.desk.ran.have(1);
+      const gone = here.app.drain();
+      await client.welcome();
+      await client.next("closed");
+      here.desk.gate.put(true);
+      expect(await client.next("reply")).toEqual({ event: "reply", id: 1, asked: true, data: { nth: 1 } });
+      await gone;
+      client.ask({ type: "event", event: "count" });
+      expect(await client.next("reply")).toMatchObject({ id: 2, data: { nth: 2 } });
+    });
+
+    it("finds a fresh server there, and says that nothing could be recovered", async () => {
+      const [here, fresh] = [await scene(), await scene()];
+      const client = here.foreign();
+      await client.welcome();
+      await publish(here, 1, 5);
+      await client.messages(5);
+      here.wire.lead(fresh.port);
+      await publish(fresh, 1, 2);
+      await here.app.drain();
+      expect(await client.welcome()).toMatchObject({ recovered: false, reason: "epoch", position: { offset: 2 } });
+      await publish(fresh, 3, 4);
+      expect(await client.messages(2)).toEqual(numbered(3, 4));
+    });
+  });
+
+  describe("with a token", () => {
+    const token = "geheim ÿþ?? Zoë 👋";
+    const shown: (string | undefined)[] = [];
+    let failures = 0;
+
+    class Guarded extends Counter {
+      authorize({ token: one }: ConnectionRequest) {
+        shown.push(one);
+        if (one === "who knows" && failures-- > 0) throw new HttpError(503);
+        if (one === "wrong" || one === "" || one === undefined) throw new HttpError(401);
+        return { id: "zoë" };
+      }
+    }
+
+    it("comes in, and the server never repeats it", async () => {
+      const here = await scene(Guarded);
+      shown.length = 0;
+      const client = here.foreign({ token });
+      expect(await client.next("welcome")).toMatchObject({ protocol: "enfilade.v1" });
+      client.ask({ type: "event", event: "count" });
+      await client.next("reply");
+      const answers = Buffer.concat(here.wire.answers).toString("latin1");
+      const [head = ""] = answers.split("\r\n\r\n");
+      expect(head).toMatch(/^HTTP\/1\.1 101 /);
+      expect(head).toMatch(/^sec-websocket-protocol: enfilade\.v1\r?$/im);
+      expect(answers).not.toContain("enfilade.token");
+      expect(answers).not.toContain(Buffer.from(token).toString("base64url"));
+      expect(answers).not.toContain(Buffer.from(token).toString("latin1"));
+      expect(shown).toEqual([token]);
+    });
+
+    it.each(["wrong", ""])("that is refused stays outside, and the answer does not repeat it: %j", async (wrong) => {
+      const here = await scene(Guarded);
+      const client = here.foreign({ token: wrong });
+      expect(await client.next("refused")).toMatchObject({ status: 401 });
+      await client.next("ended");
+      expect(Buffer.concat(here.wire.answers).toString()).not.toContain("enfilade.token");
+    });
+
+    it("renews it, and comes back with the new one", async () => {
+      const here = await scene(Guarded);
+      const client = here.foreign({ token });
+      await client.welcome();
+      shown.length = 0;
+      client.renew("geheim 2");
+      client.ask({ type: "event", event: "count" });
+      await client.next("reply");
+      expect(shown).toEqual(["geheim 2"]);
+      await cutWhile(here, client, () => undefined);
+      await client.welcome();
+      expect(shown).toEqual(["geheim 2", "geheim 2"]);
+    });
+
+    it("is closed with 1013 when nobody could tell of a new one, and tries until somebody can", async () => {
+      const here = await scene(Guarded);
+      const client = here.foreign({ token });
+      await client.welcome();
+      failures = 3;
+      client.renew("who knows");
+      expect(await client.next("closed")).toMatchObject({ code: 1013 });
+      expect(await client.welcome()).toMatchObject({ recovered: true });
+      expect(client.all("refused")).toMatchObject([{ status: 503 }, { status: 503 }]);
+    });
+
+    it("is closed with 4501 when a new one is refused, and does not come back", async () => {
+      const here = await scene(Guarded);
+      const client = here.foreign({ token });
+      await client.welcome();
+      client.renew("wrong");
+      expect(await client.next("closed")).toMatchObject({ code: 4501 });
+      await client.next("gone");
+      expect(client.all("welcome")).toHaveLength(1);
+    });
+  });
+});
