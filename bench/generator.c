@@ -37,7 +37,7 @@ static struct {
   int rate;      /* messages a second at fixed times; 0: the next one when the last one has arrived */
   int stall;     /* member 1 of room 0 does not read */
   int idle;      /* connect, wait for a line on stdin, end */
-  int deflate, socketio, connecting;
+  int deflate, socketio, v1, connecting; /* v1: the subprotocol enfilade.v1 */
   int warmMs, measureMs, quietMs, maxMs;
   const char *path, *prefix, *suffix;
 } want = { .rooms = 1, .members = 1, .flight = 1, .bytes = 64, .burst = 1, .connecting = 128, .warmMs = 500,
@@ -48,10 +48,10 @@ static const struct { const char *name; int *number; const char **text; } settin
   { "flight", &want.flight, 0 },     { "random", &want.random, 0 },       { "bytes", &want.bytes, 0 },
   { "burst", &want.burst, 0 },       { "json", &want.json, 0 },           { "drivers", &want.drivers, 0 },
   { "rate", &want.rate, 0 },         { "stall", &want.stall, 0 },         { "idle", &want.idle, 0 },
-  { "deflate", &want.deflate, 0 },   { "socketio", &want.socketio, 0 },   { "connecting", &want.connecting, 0 },
-  { "warmMs", &want.warmMs, 0 },     { "measureMs", &want.measureMs, 0 }, { "quietMs", &want.quietMs, 0 },
-  { "maxMs", &want.maxMs, 0 },       { "path", 0, &want.path },           { "prefix", 0, &want.prefix },
-  { "suffix", 0, &want.suffix },
+  { "deflate", &want.deflate, 0 },   { "socketio", &want.socketio, 0 },   { "v1", &want.v1, 0 },
+  { "connecting", &want.connecting, 0 }, { "warmMs", &want.warmMs, 0 },   { "measureMs", &want.measureMs, 0 },
+  { "quietMs", &want.quietMs, 0 },   { "maxMs", &want.maxMs, 0 },         { "path", 0, &want.path },
+  { "prefix", 0, &want.prefix },     { "suffix", 0, &want.suffix },
 };
 
 /* ---- what is known ---------------------------------------------------------------------------------------------- */
@@ -66,7 +66,7 @@ typedef struct { int opcode, rsv1; u64 length; int look; const u8 *payload; } Fr
 
 typedef struct {
   int fd, room, member;
-  enum { CONNECTING, SHAKING, SIO_OPEN, SIO_JOIN, OPEN, GONE } state;
+  enum { CONNECTING, SHAKING, SIO_OPEN, SIO_JOIN, V1_WELCOME, OPEN, GONE } state;
   u8 head[HEAD];         /* of a frame that has come in part: its header and the beginning of its payload */
   int have;
   u64 skip;              /* bytes of the payload that are yet to come and not looked at */
@@ -450,6 +450,21 @@ static int socketIo(Client *c, const Frame *frame) {
   return 1;
 }
 
+/** enfilade.v1: the first text welcomes. True when it was that one. */
+static int welcomed(Client *c, const Frame *frame) {
+  static const char welcome[] = "{\"type\":\"welcome\"";
+  if (c->state != V1_WELCOME) return 0;
+  if (frame->length < sizeof welcome - 1 || memcmp(frame->payload, welcome, sizeof welcome - 1)) {
+    FAIL(c, "no welcome came, but: %.*s", frame->look, frame->payload);
+  }
+  becomeOpen(c);
+  return 1;
+}
+
+static int isGreeting(Client *c, const Frame *frame) {
+  return want.socketio ? socketIo(c, frame) : want.v1 ? welcomed(c, frame) : 0;
+}
+
 static void closeArrived(Client *c, const Frame *frame) {
   int code = frame->length >= 2 ? frame->payload[0] << 8 | frame->payload[1] : 1005;
   if (!c->stalled) FAIL(c, "the server closed it: %d %.*s", code, frame->look > 2 ? frame->look - 2 : 0, frame->payload + 2);
@@ -465,7 +480,7 @@ static void frameArrived(Client *c, const Frame *frame) {
     if (c->state == OPEN) numbered(c, c->next);
     else greetingArrived(c);
   } else if (frame->opcode == TEXT) {
-    if (!want.socketio || !socketIo(c, frame)) textArrived(c, frame);
+    if (!isGreeting(c, frame)) textArrived(c, frame);
   } else if (frame->opcode == PING) {
     sendFrame(c, PONG, frame->payload, frame->length);
   } else if (frame->opcode == PONG) {
@@ -560,6 +575,9 @@ static int shaken(Client *c, const u8 *p, size_t n, size_t *rest) {
   if (!strcasestr(c->answer, "permessage-deflate") != !want.deflate) {
     FAIL(c, "permessage-deflate was %s", want.deflate ? "refused" : "agreed on, and not offered");
   }
+  if (!strcasestr(c->answer, "\r\nSec-WebSocket-Protocol: enfilade.v1\r\n") != !want.v1) {
+    FAIL(c, "enfilade.v1 was %s", want.v1 ? "refused" : "agreed on, and not offered");
+  }
   free(c->answer);
   c->answer = 0;
   return 1;
@@ -584,6 +602,7 @@ static void receive(Client *c) {
     p += left - rest;
     left = rest;
     if (want.socketio) c->state = SIO_OPEN;
+    else if (want.v1) c->state = V1_WELCOME;
     else becomeOpen(c);
   }
   parse(c, p, left);
@@ -618,9 +637,10 @@ static void askForUpgrade(Client *c) {
   char request[512];
   int n = snprintf(request, sizeof request,
                    "GET %s%d HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                   "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n%s\r\n",
+                   "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n%s%s\r\n",
                    want.path, c->room, want.port,
-                   want.deflate ? "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n" : "");
+                   want.deflate ? "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n" : "",
+                   want.v1 ? "Sec-WebSocket-Protocol: enfilade.v1\r\n" : "");
   memcpy(reserve(c, (size_t)n), request, (size_t)n);
   c->state = SHAKING;
   watch(c, EPOLL_CTL_MOD, EPOLLIN);
@@ -800,6 +820,7 @@ static void readSettings(int count, char **given) {
     else *settings[found].text = equals + 1;
   }
   if (want.random && want.rooms <= want.flight) fail("random needs more rooms than flight");
+  if (want.v1 && (want.deflate || want.socketio)) fail("v1 goes with neither deflate nor socketio");
   if (want.drivers * want.flight > LOG / 2) fail("too many messages in flight");
 }
 

@@ -19,6 +19,10 @@ import { Server } from "./server.mjs";
  * @property {number} [residentBytesEach] of a room; like the next ones, from a program that measures itself
  * @property {number} [heapBytesEach]
  * @property {number} [sendUs]
+ * @property {number} [recoverySeconds]
+ * @property {number} [peakMiB]
+ * @property {number} [delayP50Ms] of the messages to others
+ * @property {number} [delayP99Ms]
  */
 
 /** Beyond the measured time: connecting, draining, and a machine that is busy with something else. */
@@ -59,7 +63,7 @@ export async function measure(program, work, peer, times) {
  * @returns {Promise<import("./report.mjs").Outcome>}
  */
 export async function measureInside({ inside, load }, times) {
-  const settings = JSON.stringify({ ...times, ...load });
+  const settings = JSON.stringify({ ...times, ...load, generatorCore: cores?.generator });
   const node = [process.execPath, "--expose-gc", join(import.meta.dirname, "inside", inside), settings];
   const maxMs = times.warmMs + times.measureMs + graceMs;
   const { load: run, base } = await resultOf(pinned(cores?.server, node), () => undefined, maxMs);

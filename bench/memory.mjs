@@ -1,5 +1,5 @@
 // What a process takes; for one with --expose-gc.
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 
 /** Memory in KiB, after what can be collected was: resident, and used of the heap. */
 export async function memoryKiB() {
@@ -7,6 +7,20 @@ export async function memoryKiB() {
     globalThis.gc?.();
     await new Promise((resolve) => setImmediate(resolve));
   }
-  const residentKiB = Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync("/proc/self/status", "utf8"))?.[1]);
-  return { residentKiB, heapKiB: process.memoryUsage().heapUsed / 1024 };
+  return { residentKiB: statusKiB("VmRSS"), heapKiB: process.memoryUsage().heapUsed / 1024 };
+}
+
+/** Forgets the peak so far. */
+export function resetPeak() {
+  // proc(5): 5 resets the peak of resident memory.
+  writeFileSync("/proc/self/clear_refs", "5");
+}
+
+/** The most that was resident since {@link resetPeak}. */
+export function peakKiB() {
+  return statusKiB("VmHWM");
+}
+
+function statusKiB(name) {
+  return Number(new RegExp(`${name}:\\s+(\\d+) kB`).exec(readFileSync("/proc/self/status", "utf8"))?.[1]);
 }

@@ -89,21 +89,19 @@ function verdict({ atLeast, atMost }, ratio) {
 
 /** Columns that are no ratios: latencies, how idle the generator was, and what became of a client that stalled. */
 function details(work) {
-  if (work.load.idle || work.inside) return [];
+  if (work.load.idle || (work.inside && !work.load.clients)) return [];
   const of = (pick) => (outcomes) => spread(outcomes.map((one) => one.load && pick(one.load)))?.median;
   const idle = (outcomes) => {
     const share = of((run) => run.idleShare)(outcomes);
     return share === undefined ? "–" : `${Math.round(share * 100)} %${share < 1 - busyShare ? " (busy!)" : ""}`;
   };
+  const idleColumn = ["generator idle", idle];
+  if (work.inside) return [idleColumn];
   const ms = (pick) => (outcomes) => {
     const us = of(pick)(outcomes);
     return us === undefined ? "–" : `${number(us / 1000)} ms`;
   };
-  const columns = [
-    ["p50", ms((run) => run.p50Us)],
-    ["p99", ms((run) => run.p99Us)],
-    ["generator idle", idle],
-  ];
+  const columns = [["p50", ms((run) => run.p50Us)], ["p99", ms((run) => run.p99Us)], idleColumn];
   return work.load.stall ? [...columns, ["the stalled one", fateOfStalled]] : columns;
 }
 

@@ -7,6 +7,11 @@ export function median(numbers) {
   return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
+/** @param {readonly number[]} numbers at least one @param {number} share below 1 */
+export function percentile(numbers, share) {
+  return [...numbers].sort((a, b) => a - b)[Math.floor(share * numbers.length)];
+}
+
 /**
  * The median with the least and the greatest of what can be counted on; `undefined` when nothing can.
  *

@@ -1,7 +1,7 @@
 /**
  * What is measured: one entry each, with what the server does, what the generator does, and which figures are looked at.
  *
- * @typedef {Partial<Record<"rooms" | "members" | "flight" | "random" | "bytes" | "burst" | "json" | "drivers" | "rate" | "stall" | "idle" | "measureMs" | "roomsEach", number> & Record<"prefix" | "suffix", string>>} Load
+ * @typedef {Partial<Record<"rooms" | "members" | "flight" | "random" | "bytes" | "burst" | "json" | "drivers" | "rate" | "stall" | "idle" | "measureMs" | "roomsEach" | "v1" | "clients" | "missed" | "everyMs", number> & Record<"prefix" | "suffix", string>>} Load
  *   Settings of the generator, see `want` in generator.c, or of the program `inside`.
  *
  * @typedef {object} Figure
@@ -85,6 +85,17 @@ export const works = [
     base: { name: "without", serve: "room" },
     quick: { members: 300 },
     figures: [{ ...deliveries, against: "base", atLeast: { least: 0.85, aim: 0.85 } }, cpuOverBase],
+  },
+  {
+    name: "v1",
+    what: "as fanout-16, with clients of enfilade.v1; and with plain ones",
+    serve: "room",
+    alone: true,
+    load: { ...fanout, flight: 16, v1: 1, prefix: '{"type":"message","data":', suffix: "}" },
+    base: { name: "plain", load: { v1: 0, prefix: "", suffix: "" } },
+    quick: { members: 300 },
+    figures: [{ ...deliveries, against: "base", atLeast: { least: 0.9, aim: 0.9 } }, cpuOverBase],
+    note: "The 64 bytes are the data of a message, whose frame takes 26 more, both ways.",
   },
   {
     name: "rooms-10",
@@ -178,6 +189,22 @@ export const works = [
     base: { name: "alone" },
     figures: [{ name: "µs per send", of: (run) => run.sendUs, against: "base", atMost: { most: 1.3, aim: 1.3 } }],
     note: "The call of sendJSONToRoom alone, in one process with both apps, turn by turn; the median of the turns.",
+  },
+  {
+    name: "recovery",
+    what: "1,000 clients of enfilade.v1 resume at once, each missing 1,000 publications of 64 bytes; and nobody does",
+    inside: "recovery.mjs",
+    alone: true,
+    load: { clients: 1000, missed: 1000, bytes: 64, everyMs: 5 },
+    base: { name: "without" },
+    quick: { clients: 100 },
+    figures: [
+      { name: "seconds for all", of: (run) => run.recoverySeconds },
+      { name: "peak MiB", of: (run) => run.peakMiB },
+      { name: "p50 ms of another room", of: (run) => run.delayP50Ms, against: "base" },
+      { name: "p99 ms of another room", of: (run) => run.delayP99Ms, against: "base" },
+    ],
+    note: "Their sockets are there before; the time is from when all ask for the upgrade until the last one has all. The peak is of resident memory, above that without them. The other room has one plain member, who is sent a message every 5 ms: its delay is from when it was due.",
   },
   {
     name: "stalled",

@@ -1,5 +1,5 @@
 /**
- * What the programs have in common that measure Enfilade inside their own process, with connections in memory.
+ * What the programs have in common that measure Enfilade inside their own process, mostly with connections in memory.
  *
  * A program is started with one argument, its settings as JSON, and ends with one line of JSON: its outcome, or why it
  * failed.
@@ -15,7 +15,7 @@ process.on("uncaughtException", (error) => {
   process.exit(1);
 });
 
-class Quiet extends WebSocketHandler {
+export class Quiet extends WebSocketHandler {
   onMessage() {
     throw new Error("nobody sends here");
   }

@@ -1,0 +1,34 @@
+// One plain client, which notes how late each message comes after it was due.
+import { nowMs } from "../../clock.mjs";
+import { answerBy, firstFrame, RawClient } from "./contract.mjs";
+
+const delays = [];
+let rest = Buffer.alloc(0);
+let wake = () => undefined;
+
+new RawClient((bytes) => {
+  rest = Buffer.concat([rest, bytes]);
+  const now = nowMs();
+  for (let frame = firstFrame(rest); frame !== undefined; frame = firstFrame(rest)) {
+    rest = rest.subarray(frame.end);
+    take(frame, now);
+  }
+  wake();
+}).upgrade("/live");
+
+function take({ opcode, payload }, now) {
+  if (opcode !== 1) throw new Error(`the plain client: a frame with opcode ${opcode} came`);
+  const { n, dueMs } = JSON.parse(payload.toString());
+  if (n !== delays.length) throw new Error(`the plain client: number ${n} came, ${delays.length} was expected`);
+  delays.push(now - dueMs);
+}
+
+/** All delays, as soon as so many messages have come. */
+answerBy(async ({ sent }) => {
+  while (delays.length < sent) {
+    await new Promise((resolve) => {
+      wake = resolve;
+    });
+  }
+  return delays;
+});
