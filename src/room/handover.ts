@@ -12,6 +12,8 @@ export interface HandoverParts {
    * @param address What it was published to, where that is known; of what is kept, its room.
    */
   readonly deliver: (delivery: Delivery, address?: string) => Promise<void> | undefined;
+  /** A promise to wait for before the next part of them. */
+  readonly turn: () => Promise<void> | undefined;
   /** Called right after the last of them: from now on the owner takes for itself what is published. */
   readonly live: () => void;
   /** Told before the next delivery, when publications between these two are not kept any more. What it throws ends all. */
@@ -28,6 +30,8 @@ interface Held {
   readonly address: string | undefined;
 }
 
+/** Deliveries that are one part of the work. */
+const partDeliveries = 256;
 /** Reads after which it is given up: somebody publishes faster than history is read. */
 const readsMax = 8;
 
@@ -43,6 +47,7 @@ export class Handover implements Taker {
   #bytes = 0;
   #overflowed = false;
   #skipped = 0;
+  #delivered = 0;
   #over = false;
 
   constructor(parts: HandoverParts) {
@@ -111,6 +116,8 @@ export class Handover implements Taker {
     this.#tellSkipped();
     for (const { delivery, address } of held) {
       if (this.#over) return;
+      if (this.#delivered % partDeliveries === 0) await this.#parts.turn();
+      this.#delivered += 1;
       const waiting = this.#parts.deliver(delivery, address);
       if (waiting !== undefined) await waiting;
     }

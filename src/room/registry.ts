@@ -1,4 +1,4 @@
-import type { Backplane, HistoryTerms, Kept, KeptQuery, Topic } from "../backplane/backplane.js";
+import type { Backplane, Delivery, HistoryTerms, Kept, KeptQuery, Topic } from "../backplane/backplane.js";
 import { type Clock, timeIsUp, within } from "../connection/clock.js";
 import type { Connection } from "../connection/connection.js";
 import { policyOf } from "../connection/policy.js";
@@ -20,6 +20,7 @@ import { Room } from "./room.js";
 import { Rooms } from "./rooms.js";
 import { Subscription } from "./subscription.js";
 import type { RoomTerms } from "./terms.js";
+import { Turns } from "./turns.js";
 
 export interface RegistryParts {
   readonly limits: PathLimits & {
@@ -71,6 +72,8 @@ interface RegistryEvents {
 }
 
 const nobody: readonly string[] = [];
+/** How long frames that were made of what is kept are held for the next reader, in milliseconds. */
+const envelopesMs = 1_000;
 
 /** All connections of this node, grouped by path: the way to send from code outside handlers. */
 export class Registry {
@@ -83,6 +86,8 @@ export class Registry {
   readonly #events: Notifier<RegistryEvents>;
   #userCount = 0;
   #isSilent = false;
+  readonly #turns = new Turns();
+  #envelopes: WeakMap<Delivery, Envelope> | undefined;
 
   constructor(parts: RegistryParts) {
     this.#parts = parts;
@@ -413,10 +418,10 @@ export class Registry {
     const { subscriberMessagesMax: messagesMax } = this.#parts.limits;
     const losses = newcomer === undefined ? { gap: outrun, skipped: outrun } : lossesOf(connection);
     const handover: Handover = new Handover({
-      ...{ ...losses, messagesMax, bytesMax: connection.limits.outboxBytesMax },
+      ...{ ...losses, messagesMax, bytesMax: connection.limits.outboxBytesMax, turn: () => this.#turns.next() },
       read: (query) => this.#parts.backplane.since(path, query),
       deliver: (delivery, address = path) => {
-        new Envelope(delivery, address).sendTo(connection);
+        this.#envelopeOf(delivery, address).sendTo(connection);
         // A long past must not make a client slow that is not.
         return connection.bufferedBytes < connection.limits.highWaterBytes
           ? undefined
@@ -425,6 +430,20 @@ export class Registry {
       live: () => this.#rooms.get(path)?.replace(connection, undefined),
     });
     return handover;
+  }
+
+  /** Frames of what is kept are made once for all who read it at the same time. */
+  #envelopeOf(delivery: Delivery, address: string): Envelope {
+    if (this.#envelopes === undefined) {
+      this.#envelopes = new WeakMap();
+      this.#parts.clock.setTimeout(() => {
+        this.#envelopes = undefined;
+      }, envelopesMs);
+    }
+    const known = this.#envelopes.get(delivery);
+    const envelope = known ?? new Envelope(delivery, address);
+    if (known === undefined) this.#envelopes.set(delivery, envelope);
+    return envelope;
   }
 
   /** Waits for a client that reads, as long as a message may wait for it. */

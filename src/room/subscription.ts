@@ -46,6 +46,7 @@ export class Subscription implements AsyncIterableIterator<Publication> {
         this.#push(delivery);
         return undefined;
       },
+      turn: () => undefined,
       gap: (last, next) => {
         this.#missed += next.epoch === last.epoch ? next.offset - last.offset - 1 : next.offset - 1;
       },
