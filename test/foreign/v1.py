@@ -1,4 +1,7 @@
-"""A client of enfilade.v1, made after PROTOCOL.md alone: told what to do by lines of JSON, and telling what happens by others."""
+"""A client of enfilade.v1, made after PROTOCOL.md alone.
+
+Lines of JSON tell it what to do, and by others it tells what happens.
+"""
 
 import asyncio
 import base64
@@ -19,14 +22,14 @@ def tell(event, **details):
 
 
 def comes_back(code):
-    return code in (1001, 1005, 1006, 1011, 1012, 1013) or 4000 <= code <= 4499
+    return not (code in (1000, 1003, 1007, 1008, 1009) or 3000 <= code <= 3999 or 4500 <= code <= 4999)
 
 
 class Line:
     """One connection; `over` is the code it ended with, or "drain"."""
 
     def __init__(self, socket):
-        self.socket, self.opened, self.epoch, self.sent = socket, time.monotonic(), None, set()
+        self.socket, self.opened, self.welcomed, self.epoch, self.sent = socket, time.monotonic(), False, None, set()
         self.over = asyncio.get_running_loop().create_future()
 
     async def send(self, frame):
@@ -56,7 +59,7 @@ class Client:
                 seconds = part * min(self.options["cap"], self.options["base"] * 2**attempt)
                 tell("waits", attempt=attempt, seconds=seconds)
                 await asyncio.sleep(seconds)
-            attempt += 1
+            attempt, started = attempt + 1, time.monotonic()
             try:
                 line = Line(await self.connect())
             except websockets.InvalidStatusCode as refusal:
@@ -66,7 +69,7 @@ class Client:
             except (OSError, EOFError, websockets.InvalidHandshake, asyncio.TimeoutError):
                 pass  # Nobody is there.
             else:
-                self.do(self.read(line))
+                self.do(self.read(line, started + self.options["patience"]))
                 why = await line.over
                 if why == "drain":
                     self.leaving.append(line)
@@ -83,26 +86,29 @@ class Client:
         if self.token is not None:
             protocols.append("enfilade.token." + base64.urlsafe_b64encode(self.token.encode()).decode().rstrip("="))
         url = self.url + ("&" if "?" in self.url else "?") + urlencode(query)
-        return websockets.connect(url, subprotocols=protocols, ping_interval=None, close_timeout=1, max_size=None)
+        limits = {"open_timeout": self.options["patience"], "close_timeout": 1, "max_size": None}
+        return websockets.connect(url, subprotocols=protocols, ping_interval=None, **limits)
 
     def do(self, work):
         task = asyncio.ensure_future(work)
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
 
-    async def read(self, line):
-        quiet, code = self.options["patience"], 1006
+    async def read(self, line, deadline):
+        quiet, code = max(0, deadline - time.monotonic()), 1006
         try:
             while True:
                 try:
                     text = await asyncio.wait_for(line.socket.recv(), quiet)
                 except asyncio.TimeoutError:
+                    if not line.welcomed:
+                        raise
                     await line.send({"type": "ping"})
                     text = await asyncio.wait_for(line.socket.recv(), self.options["patience"])
                 frame = json.loads(text)
                 kind = frame.pop("type")
                 if kind == "welcome":
-                    quiet = frame["heartbeatMs"] / 1000 or None
+                    line.welcomed, quiet = True, frame["heartbeatMs"] / 1000 or None
                 hear = getattr(self, "on_" + kind, None)
                 if hear is not None:
                     await hear(line, frame)
@@ -161,6 +167,8 @@ class Client:
         tell("roster", version=self.version, count=frame["count"], users=list(self.roster.values()))
 
     async def on_lagged(self, line, frame):
+        if line is not self.line:
+            return  # The new one brings what it can.
         if "position" in frame:
             line.epoch = frame["position"]["epoch"]
             self.position = (line.epoch, frame["position"]["offset"])

@@ -40,6 +40,10 @@ function expectCanonical(path: string): void {
 
 describe("pathOfTarget", () => {
   it.each<[what: string, target: string]>([
+    ["a wildcard", "/a/*"],
+    ["a wildcard for many", "/org/7/**"],
+    ["an encoded wildcard", "/org/%2A%2a"],
+    ["a wildcard before others", "/**/a"],
     ["a dot segment", "/a/./b"],
     ["a dot segment alone", "/."],
     ["a dot segment at the end", "/a/."],
@@ -347,7 +351,10 @@ const segment = fc
   .map((text) => text.normalize("NFC"))
   .filter(
     (text) =>
-      !/[/]/.test(text) && !forbidden.test(text) && text !== "." && text !== ".." && !/[\p{Zl}\p{Zp}]/u.test(text),
+      !/[/]/.test(text) &&
+      !forbidden.test(text) &&
+      ![".", "..", "*", "**"].includes(text) &&
+      !/[\p{Zl}\p{Zp}]/u.test(text),
   );
 const segments = fc.array(segment, { minLength: 1, maxLength: 6 });
 

@@ -68,7 +68,7 @@ describe("roomPath", () => {
     ["/chat/:channel", { channel: "cafe\u0301" }, "/chat/caf\u00e9"],
     ["/chat/:channel", { channel: "$&$1$$" }, "/chat/$&$1$$"],
     ["/chat/:channel", { channel: ":id" }, "/chat/:id"],
-    ["/chat/:channel", { channel: "*" }, "/chat/*"],
+    ["/chat/:channel", { channel: "*a" }, "/chat/*a"],
     ["/cafe\u0301/:table", { table: 1 }, "/caf\u00e9/1"],
     ["/v:major.:minor", { major: 1, minor: 2 }, "/v1.2"],
     ["/:file.json", { file: "todo" }, "/todo.json"],
@@ -184,6 +184,8 @@ describe("roomPath", () => {
     ["a slash after the rest before text", "/files/:rest+/edit", { rest: "a/" }],
     ["too many segments in the rest", "/files/:rest+", { rest: "a/".repeat(20) }],
     ["a pattern without its slash", "chat/:channel", { channel: "a" }],
+    ["a wildcard", "/chat/:channel", { channel: "*" }],
+    ["a wildcard for many", "/chat/**:rest", { rest: "a/**" }],
   ])("refuses with ERR_PATH %s", (_what, pattern, params) => {
     expect(() => fillPattern(pattern, params)).toThrow(expect.objectContaining({ code: "ERR_PATH" }));
   });
