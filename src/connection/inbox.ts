@@ -162,6 +162,7 @@ function reading(message: string): EnfiladeError {
   return new EnfiladeError("ERR_READING", message);
 }
 
-function isThenable(value: unknown): value is PromiseLike<unknown> {
+/** Whether there is something to wait for. */
+export function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
 }

@@ -1,3 +1,4 @@
+import { isThenable } from "../connection/inbox.js";
 import { type DeliveryOptions, policyOf } from "../connection/policy.js";
 import { ConnectionError, EnfiladeError, MessageError } from "../errors.js";
 import type { SendOptions } from "../room/address.js";
@@ -5,6 +6,7 @@ import type { DecodedEvent, IncomingEvent } from "../wire/incomingEvent.js";
 import { Payload } from "../wire/payload.js";
 import type { EventFault, EventProtocol, OutgoingEvent } from "../wire/protocol.js";
 import { checkSchema, validate } from "../wire/schema.js";
+import type { FrameId } from "../wire/v1.js";
 import { decoratedEvents } from "./decorators.js";
 import type { EventDeclaration, EventMethod } from "./event.js";
 import { type AnyHandler, settingOf, WebSocketHandler } from "./handler.js";
@@ -46,10 +48,11 @@ export abstract class EventHandler<
   User = unknown,
 > extends WebSocketHandler<Params, User> {
   /** Answers what the protocol of the route made of a message; `error` says why it could make nothing of it. */
-  override async onJSON(message: unknown, error?: Error): Promise<void> {
+  override onJSON(message: unknown, error?: Error): unknown {
     // What comes without an error was decoded by the protocol, which may be JavaScript and return nothing.
-    if (error === undefined) await this.#answer((message as DecodedEvent | null | undefined) ?? {});
-    else if (!(error instanceof ConnectionError)) this.#refuse({}, unreadable(error, settingOf(this).eventProtocol));
+    if (error === undefined) return this.#answer((message as DecodedEvent | null | undefined) ?? {});
+    if (error instanceof ConnectionError) return undefined;
+    return this.#refuse({}, unreadable(error, settingOf(this).eventProtocol));
   }
 
   /** Sends an event to this client. */
@@ -81,26 +84,49 @@ export abstract class EventHandler<
     this.app.registry.sendToUser(user, payload, this.#policed(event, options));
   }
 
-  async #answer(incoming: DecodedEvent): Promise<void> {
+  /** Returns a promise only where there is something to wait for: most methods are done when they return. */
+  #answer(incoming: DecodedEvent): unknown {
     const { event, data, id, channel } = incoming;
     if (typeof event !== "string") return this.#refuse({ id }, malformed(settingOf(this).eventProtocol));
     const method = eventsOf(this.constructor).get(event);
     if (method === undefined) return this.#refuse(incoming, unknownEvent);
     const room = channel === undefined ? undefined : this.app.registry.roomOf(this.connection, channel);
     if (room === undefined && channel !== undefined) return this.#refuse(incoming, notMember);
+    const whole = { event, data, id, channel: room };
     try {
-      const reply = await this.#call(method, await readData(method, data), { ...incoming, event, channel: room });
-      if (id !== undefined || this.connection.awaitsReply) this.#send({ kind: "reply", id: id ?? "", data: reply });
+      const read = readData(method, data);
+      const reply =
+        read instanceof Promise
+          ? read.then((value) => this.#call(method, value, whole))
+          : this.#call(method, read, whole);
+      return isThenable(reply) ? this.#answerLater(incoming, reply) : this.#reply(id, reply);
     } catch (error) {
-      this.#refuse(incoming, faultOf(error));
-      if (!isRefusal(error)) throw error;
+      return this.#fail(incoming, error);
     }
   }
 
-  async #call({ method }: EventMethod, data: unknown, incoming: IncomingEvent): Promise<unknown> {
+  async #answerLater(incoming: DecodedEvent, reply: PromiseLike<unknown>): Promise<void> {
+    try {
+      this.#reply(incoming.id, await reply);
+    } catch (error) {
+      this.#fail(incoming, error);
+    }
+  }
+
+  #call({ method }: EventMethod, data: unknown, incoming: IncomingEvent): unknown {
     // Registration saw to it that every event names a method of this class.
     const answer: unknown = Reflect.get(this, method);
     return typeof answer === "function" ? answer.call(this, data, incoming) : undefined;
+  }
+
+  #reply(id: FrameId | undefined, data: unknown): void {
+    if (id !== undefined || this.connection.awaitsReply) this.#send({ kind: "reply", id: id ?? "", data });
+  }
+
+  /** The client is told what it may know; what is no refusal is a fault of ours, and goes on. */
+  #fail(incoming: DecodedEvent, error: unknown): void {
+    this.#refuse(incoming, faultOf(error));
+    if (!isRefusal(error)) throw error;
   }
 
   #refuse({ id, event }: DecodedEvent, error: EventFault): void {
