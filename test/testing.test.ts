@@ -17,6 +17,13 @@ class Chat extends WebSocketHandler<{ channel: string }> {
 }
 
 describe("connect()", () => {
+  it("is refused by an app that has closed, also one that it connected to before", async () => {
+    const app = new App({ handlers: [Chat] });
+    await connect(app, "/chat/a");
+    await app.close();
+    await expect(connect(app, "/chat/a")).rejects.toMatchObject({ code: "ERR_APP_STATE" });
+  });
+
   it("goes the whole way without a port", async () => {
     await using app = new App({ handlers: [Chat], subprotocols: ["v1"] });
     const ann = await connect(app, "/chat/general", { protocols: ["v1", "v2"] });
@@ -27,7 +34,7 @@ describe("connect()", () => {
     expect([await ann.readJSON(), await bob.readJSON()]).toEqual([said, said]);
     ann.sendBinary(new Uint8Array([1, 2]));
     expect([...(await ann.readBinary())]).toEqual([1, 2]);
-    expect(await ann.close(4000, "bye")).toEqual({ code: 4000, reason: "bye", clean: true, by: "server" });
+    expect(await ann.close(4000, "bye")).toEqual({ code: 4000, reason: "bye", clean: true, by: "client" });
     await expect(ann.read()).rejects.toThrow(ConnectionError);
   });
 

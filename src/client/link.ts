@@ -78,7 +78,11 @@ export class Link {
     socket.addEventListener("message", ({ data }) => this.#hear(data));
     socket.addEventListener("close", ({ code = abnormal, reason = "" }) => this.#end(code, reason));
     // A close follows, but not from each implementation where there was no connection yet.
-    socket.addEventListener("error", () => this.#heartbeatMs === undefined && this.#end(abnormal, "no connection"));
+    socket.addEventListener(
+      "error",
+      // Only outside of a page is there a word of why.
+      ({ message = "no connection" }) => this.#heartbeatMs === undefined && this.#end(abnormal, message),
+    );
   }
 
   #hear(data: unknown): void {

@@ -14,7 +14,7 @@ import { watchPage } from "./page.js";
 import { readFrom } from "./reader.js";
 import { type RequestOptions, request } from "./request.js";
 import { type Presence, Roster } from "./roster.js";
-import { type LogElement, logInto, Trace } from "./trace.js";
+import { type LogElement, logInto, printable, Trace } from "./trace.js";
 
 /** A new connection went on where the last one ended: nothing was missed. */
 export interface Recovered {
@@ -66,9 +66,9 @@ export interface RoomParts {
 export class ClientRoom<Handler = unknown> implements AsyncIterable<Message> {
   readonly #clock: Clock;
   readonly #report = (error: unknown): void => {
-    const isHeard = this.#listeners.tell("error", asError(error));
-    // A fault of the application's own must not go unseen; what the server said of a frame is in the debug lines.
-    if (!isHeard && !(error instanceof RequestError)) console.error(error);
+    // What nobody listens for must not go unseen; what the server said is shown so that it can do nothing.
+    if (this.#listeners.tell("error", asError(error))) return;
+    console.error(error instanceof RequestError ? printable(`${error.code}: ${error.message}`) : error);
   };
   readonly #listeners = new Listeners<AllEvents>((error, event) => {
     if (event === "error") console.error(error);
@@ -138,6 +138,14 @@ export class ClientRoom<Handler = unknown> implements AsyncIterable<Message> {
     const off = this.#listeners.on<Name>(event, listener);
     if (event === "message") this.#inbox.read();
     return off;
+  }
+
+  /** Calls `listener` with the data of each event of this name that a handler emits, in the shape of `jsonEvents`. */
+  onEvent(name: string, listener: (data: unknown) => unknown): () => void {
+    return this.on("message", ({ data }) => {
+      const { event, data: content } = Object(data);
+      return event === name ? listener(content) : undefined;
+    });
   }
 
   /**

@@ -1,9 +1,10 @@
-/** What is told of a WebSocket: a message has `data`, a close `code` and `reason`. */
+/** What is told of a WebSocket: a message has `data`, a close `code` and `reason`, and an error perhaps a `message`. */
 export interface SocketEvent {
   readonly type: string;
   readonly data?: unknown;
   readonly code?: number;
   readonly reason?: string;
+  readonly message?: string;
 }
 
 /** What is needed of a WebSocket: a browser's, Node's own (22 and later), that of `ws` and that of `undici` have it. */
@@ -21,5 +22,5 @@ export function defaultWebSocket(): WebSocketConstructor {
   // Node has it since 22.
   const { WebSocket } = globalThis as { readonly WebSocket?: WebSocketConstructor };
   if (WebSocket !== undefined) return WebSocket;
-  throw new TypeError("there is no WebSocket here: pass one, such as that of ws");
+  throw new TypeError("no WebSocket here: pass that of ws, connect(url, { WebSocket })");
 }

@@ -49,7 +49,7 @@ export function logInto(element: LogElement, linesMax: number): (line: string) =
 }
 
 /** `text` as one line that a log or a terminal can only show: a peer may have put control characters into it. */
-function printable(text: string): string {
+export function printable(text: string): string {
   const cut = text.length > lineLengthMax ? `${text.slice(0, lineLengthMax)}…` : text;
   return cut.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`);
 }

@@ -188,6 +188,9 @@ function addEvent(table: Map<string, EventMethod>, one: EventMethod, name: strin
 }
 
 function declaredEvents(handlerClass: { readonly events?: Readonly<Record<string, EventDeclaration>> }): EventMethod[] {
+  if (Array.isArray(handlerClass.events)) {
+    throw new EnfiladeError("ERR_EVENTS", 'static events is an object, such as { join: "onJoin" }, and no list');
+  }
   return Object.entries(handlerClass.events ?? {}).map(([event, declared]) =>
     typeof declared === "string" ? { event, method: declared } : { ...declared, event },
   );

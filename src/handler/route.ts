@@ -51,8 +51,9 @@ export interface RouteOptions<Params extends object = object> extends SharedOpti
   readonly replay?: number | undefined;
   /** Whether it is kept who is in the rooms of this route: everybody, or how many. Default: `"off"`. */
   readonly presence?: PresenceMode | undefined;
-  /** What others are told of a user in presence, beside the id. Default: nothing. */
-  readonly showUser?: ((user: unknown) => unknown) | undefined;
+  /** What others are told of a user in presence, beside the id: `(user: Person) => ({ name: user.name })`. Default: nothing. */
+  // As a method, so that a function may name the type of its user.
+  showUser?(user: unknown): unknown;
   /** Policies of the events that an `EventHandler` sends, by their names. Default: that of the route. */
   readonly eventPolicies?: Readonly<Record<string, DeliveryPolicy>> | undefined;
 }

@@ -17,6 +17,9 @@ export function roomTermsOf(options: RouteOptions, leaveGraceMs: number): RoomTe
 export function checkRoomOptions(options: RouteOptions): void {
   const { history, replay = 0, presence = "off", showUser } = options;
   if (history !== undefined) checkHistory(history);
+  if (replay > 0 && history === undefined) {
+    throw new EnfiladeError("ERR_OPTION", "replay needs history, such as history: { size: 100, seconds: 3600 }");
+  }
   if (!Number.isSafeInteger(replay) || replay < 0 || (replay > 0 && replay > (history?.size ?? 0))) {
     throw wrong("replay", "a whole number up to the size of history", replay);
   }

@@ -23,6 +23,8 @@ export class TestClient implements AsyncIterable<Message> {
   readonly #socket: WebSocket;
   readonly #inbox: Inbox;
   #ending: Ending | undefined;
+  /** Whether the close began here. */
+  #closes = false;
 
   private constructor(socket: WebSocket) {
     this.#socket = socket;
@@ -33,7 +35,8 @@ export class TestClient implements AsyncIterable<Message> {
     socket.on("message", (data: Buffer, isBinary) => this.#inbox.push(new Message(data, !isBinary)));
     socket.on("close", (code, reason) => {
       const clean = code !== ABNORMAL;
-      this.#ending = { code, reason: reason.toString(), clean, by: clean ? "server" : "network" };
+      const by = clean ? (this.#closes ? "client" : "server") : "network";
+      this.#ending = { code, reason: reason.toString(), clean, by };
       this.#inbox.end();
       resolve(this.#ending);
     });
@@ -111,6 +114,7 @@ export class TestClient implements AsyncIterable<Message> {
 
   /** Starts the closing handshake, as a browser does without a code by default; resolves when the connection has ended. */
   close(code?: number, reason?: string): Promise<Ending> {
+    this.#closes ||= this.#socket.readyState === this.#socket.OPEN;
     this.#socket.close(code, reason);
     return this.closed;
   }

@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 import { createServer, type Server } from "node:http";
 import { duplexPair } from "node:stream";
 import { EnfiladeError } from "../errors.js";
@@ -22,10 +23,12 @@ const servers = new WeakMap<App, Server>();
  * `await app.close()` ends what was connected.
  *
  * @throws HttpError (as a rejection) with the status and the body of the answer, when the app refuses.
+ * @throws EnfiladeError (as a rejection) `ERR_APP_STATE` when the app is closed, `ERR_PATH` without a path.
  */
 export async function connect(app: App, path: string, options: ConnectOptions = {}): Promise<TestClient> {
   if (!path.startsWith("/"))
     throw new EnfiladeError("ERR_PATH", `connect takes a path such as "/chat/x", got "${path}"`);
+  if (app.status().state !== "open") throw new EnfiladeError("ERR_APP_STATE", "the app is closed and takes no client");
   const server = servers.get(app) ?? createServer();
   if (!servers.has(app)) {
     app.attach(server);

@@ -147,7 +147,7 @@ describe("a log of a page", () => {
 });
 
 describe("an error that nobody listens for", () => {
-  it("is shown on the console when it is the application's, and not when it is the server's", async () => {
+  it("is shown on the console; what the server said of it, so that it can do nothing there", async () => {
     const { WebSocket, made } = fakeSockets();
     const told: unknown[] = [];
     const log = console.error;
@@ -164,8 +164,10 @@ describe("an error that nobody listens for", () => {
     await Promise.resolve();
     socket.tell("message", { data: hostile });
     console.error = log;
-    expect(told).toEqual([new Error("ours"), new Error("a frame is not JSON")]);
-    expect(told.map((error) => Object.keys(error ?? {}))).toEqual([[], []]);
+    const [refusal, ...others] = told;
+    expect(refusal).toMatch(/^full: [\x20-\x7e]*$/);
+    expect(others).toEqual([new Error("ours"), new Error("a frame is not JSON")]);
+    expect(others.map((error) => Object.keys(error ?? {}))).toEqual([[], []]);
     room.close();
   });
 });

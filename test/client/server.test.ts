@@ -35,6 +35,9 @@ describe("the client with its server", () => {
     const { client } = await room({ history: { size: 10 }, presence: "full", showUser: (user) => user });
     const messages = new Mailbox<unknown>();
     client.on("message", ({ data, offset }) => messages.put([offset, data]));
+    const said = new Mailbox<unknown>();
+    client.onEvent("said", (data) => said.put(data));
+    client.onEvent("other", () => said.put("never"));
     await client.request("say", "hello");
     await expect(client.request("fail")).rejects.toMatchObject({ code: "full", message: "the room is full" });
     client.emit("say", "again");
@@ -42,6 +45,7 @@ describe("the client with its server", () => {
       [1, { event: "said", data: "hello" }],
       [2, { event: "said", data: "again" }],
     ]);
+    expect(said.all).toEqual(["hello", "again"]);
     expect(client.position).toMatchObject({ offset: 2 });
     expect(client.presence).toMatchObject({ count: 1, users: [{ id: "ann", user: { token: "first" } }] });
     client.close();

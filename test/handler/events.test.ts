@@ -235,6 +235,16 @@ describe("events", () => {
   });
 });
 
+it("a list in place of static events is refused", () => {
+  class Listed extends EventHandler {
+    static readonly events = ["onJoin"];
+    onJoin() {
+      return 1;
+    }
+  }
+  expect(() => new App().route("/x", Listed)).toThrow(expect.objectContaining({ code: "ERR_EVENTS" }));
+});
+
 describe("a method", () => {
   it("answers every event that it is marked with, and gets null for raw data that is missing", async () => {
     class Many extends EventHandler {
