@@ -41,6 +41,8 @@ export class MemoryBackplane implements Backplane {
   readonly #opened = new Set<Topic>();
   /** Whatever was published to last stands last. */
   readonly #rooms = new Map<RoomPath, Room>();
+  /** Those in which nobody is and nothing is kept; the longest so first. */
+  readonly #unused = new Set<RoomPath>();
   readonly #life = randomBytes(6).toString("base64url");
   #streams = 0;
   #bytes = 0;
@@ -60,6 +62,7 @@ export class MemoryBackplane implements Backplane {
 
   open(topic: Topic): void {
     this.#opened.add(topic);
+    if (isRoom(topic)) this.#use(topic);
   }
 
   close(topic: Topic): void {
@@ -106,9 +109,12 @@ export class MemoryBackplane implements Backplane {
       return;
     }
     this.#delivering = true;
-    this.#deliver?.(topic, delivery);
-    for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) this.#deliver?.(...next);
-    this.#delivering = false;
+    try {
+      this.#deliver?.(topic, delivery);
+      for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) this.#deliver?.(...next);
+    } finally {
+      this.#delivering = false;
+    }
   }
 
   #keep(path: RoomPath, delivery: Delivery, terms: HistoryTerms): Delivery {
@@ -116,6 +122,7 @@ export class MemoryBackplane implements Backplane {
     const { stream } = room;
     this.#rooms.delete(path);
     this.#rooms.set(path, room);
+    this.#use(path);
     const before = stream.bytes;
     const kept = stream.append(delivery, terms, this.#clock.now());
     this.#bytes += stream.bytes - before;
@@ -139,6 +146,12 @@ export class MemoryBackplane implements Backplane {
   /** The rooms that were quiet for longest lose their history first, whole: a gap in the offsets, or a new epoch, tells. */
   #makeSpace(newest: RoomPath): void {
     const { historyBytesMax, roomsMax } = this.#limits;
+    // Streams of which nothing is kept go before any history does.
+    for (const path of this.#unused) {
+      const room = this.#rooms.get(path);
+      if (this.#rooms.size <= roomsMax || room === undefined) break;
+      this.#forget(path, room);
+    }
     const last = this.#rooms.get(newest)?.stream;
     // One room that alone is too much must not cost the others theirs.
     if (last !== undefined) this.#shrink(last, historyBytesMax);
@@ -156,6 +169,15 @@ export class MemoryBackplane implements Backplane {
     expiry?.cancel();
     idle?.cancel();
     this.#rooms.delete(path);
+    this.#unused.delete(path);
+  }
+
+  /** Somebody is there, or something is kept again. */
+  #use(path: RoomPath): void {
+    if (!this.#unused.delete(path)) return;
+    const room = this.#rooms.get(path);
+    room?.idle?.cancel();
+    if (room !== undefined) room.idle = undefined;
   }
 
   #shrink(stream: Stream, bytes: number): void {
@@ -187,6 +209,7 @@ export class MemoryBackplane implements Backplane {
   #freeUnused(path: RoomPath): void {
     const room = this.#rooms.get(path);
     if (room === undefined || !this.#isUnused(path, room)) return;
+    this.#unused.add(path);
     room.idle ??= this.#clock.setTimeout(() => {
       room.idle = undefined;
       if (this.#isUnused(path, room)) this.#forget(path, room);

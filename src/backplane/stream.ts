@@ -42,7 +42,7 @@ export class Stream {
   /** Numbers a delivery and keeps it; lets go of what the terms do not keep. */
   append(delivery: Delivery, terms: HistoryTerms, now: number): Delivery {
     this.#offset += 1;
-    const numbered = { ...delivery, payload: delivery.payload.kept(), position: this.top };
+    const numbered = { ...delivery, position: this.top };
     const bytes = entryBytes + 2 * delivery.payload.frame.length;
     this.#entries.push({ delivery: numbered, at: now, bytes });
     this.#bytes += bytes;

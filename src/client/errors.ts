@@ -28,5 +28,5 @@ export class RequestError extends Error {
 
 /** `value` as an `Error`: what is thrown need not be one. */
 export function asError(value: unknown): Error {
-  return value instanceof Error ? value : new Error("thrown: no Error; see its cause", { cause: value });
+  return value instanceof Error ? value : new Error("thrown: no Error", { cause: value });
 }

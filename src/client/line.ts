@@ -60,8 +60,8 @@ export class Line implements LinkOwner {
   }
 
   /** For while it is open. */
-  send(text: string): void {
-    this.#link?.send(text);
+  send(text: string, shown?: string): void {
+    this.#link?.send(text, shown);
   }
 
   close(code: number, reason: string): void {

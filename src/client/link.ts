@@ -51,9 +51,9 @@ export class Link {
     });
   }
 
-  send(text: string): void {
+  send(text: string, shown = text): void {
     this.#socket?.send(text);
-    this.#parts.trace.line(`→ ${text}`);
+    this.#parts.trace.line(`→ ${shown}`);
   }
 
   /** Ends it; its owner hears no more of it. */

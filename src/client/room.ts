@@ -196,7 +196,7 @@ export class ClientRoom<Handler = unknown> implements AsyncIterable<Message> {
    * @throws TypeError when JSON has no form for the value, as for `undefined`.
    */
   sendJSON(value: unknown): void {
-    if (value === undefined) throw new TypeError("JSON has no form for undefined");
+    if (value === undefined) throw new TypeError("undefined is no JSON");
     this.#outbox.push({ type: "message", data: value });
   }
 
@@ -213,7 +213,9 @@ export class ClientRoom<Handler = unknown> implements AsyncIterable<Message> {
    */
   async refresh(): Promise<void> {
     const token = await this.#token();
-    if (token !== undefined) this.#line.send(JSON.stringify({ type: "refresh", token }));
+    if (token !== undefined && this.state === "open") {
+      this.#line.send(JSON.stringify({ type: "refresh", token }), "refresh");
+    }
   }
 
   /**
@@ -258,13 +260,17 @@ export class ClientRoom<Handler = unknown> implements AsyncIterable<Message> {
 
   #enter({ id, room, position, recovered, reason = "off", missed }: Welcome, renewed: boolean): void {
     const isFirst = this.#id === undefined;
+    const ours = this.#position;
+    // The connection before may have brought more than it begins with: then what it brings again is passed over.
+    const isBehind =
+      ours !== undefined && reason !== "epoch" && position?.epoch === ours.epoch && position.offset < ours.offset;
     this.#id = id;
     this.#home = room;
     // Behind its own `since` a connection begins with what the one before may have brought since then.
-    if (recovered !== true) this.#position = position;
+    if (recovered !== true && !isBehind) this.#position = position;
     this.#outbox.restart();
     if (!renewed) this.#become("open", {});
-    if (recovered === true && position !== undefined) this.#recover({ position });
+    if ((recovered === true || isBehind) && position !== undefined) this.#recover({ position });
     else if (!renewed) {
       if (!isFirst) this.#lose({ reason, missed });
       this.#inbox.push({ kind: "resync" });

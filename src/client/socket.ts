@@ -22,5 +22,5 @@ export function defaultWebSocket(): WebSocketConstructor {
   // Node has it since 22.
   const { WebSocket } = globalThis as { readonly WebSocket?: WebSocketConstructor };
   if (WebSocket !== undefined) return WebSocket;
-  throw new TypeError("no WebSocket here: pass that of ws, connect(url, { WebSocket })");
+  throw new TypeError("no WebSocket here: connect(url, { WebSocket })");
 }

@@ -19,7 +19,7 @@ const memoryMs = 5 * 60_000;
 const absentMax = 10_000;
 /** Characters of one reply that is kept, of all that are of one client, and of all there are. */
 const replyLengthMax = 8 * 1024;
-const clientLengthMax = 64 * 1024;
+const clientLengthMax = 16 * 1024;
 const allLengthMax = 32 * 1024 * 1024;
 
 const lost: EventFault = { code: "duplicate", message: "this was run already, and its reply is not kept" };
@@ -34,13 +34,11 @@ export class FrameRecord {
   /** The connection that had the answer last. */
   #told = "";
   #reply: string | undefined;
+  readonly #answered: (record: FrameRecord) => void;
 
-  constructor(id: FrameId) {
+  constructor(id: FrameId, answered: (record: FrameRecord) => void) {
     this.id = id;
-  }
-
-  get isAnswered(): boolean {
-    return this.#reply !== undefined;
+    this.#answered = answered;
   }
 
   /** Characters of the reply that is kept. */
@@ -54,8 +52,16 @@ export class FrameRecord {
     else if (this.#told !== to.id) this.#tell(to, this.#reply);
   }
 
-  left(connection: Answered): void {
-    if (this.#to === connection) this.#to = undefined;
+  /** Whether somebody on another connection waits for the answer. */
+  isAwaitedElsewhere(connection: Answered): boolean {
+    return this.#to !== undefined && this.#to !== connection;
+  }
+
+  /** The connection is gone; says whether it took along what was never begun. */
+  left(connection: Answered): boolean {
+    if (this.#to !== connection) return false;
+    this.#to = undefined;
+    return !this.begun;
   }
 
   /** Only the first answer counts. */
@@ -67,6 +73,7 @@ export class FrameRecord {
     this.#reply = reply;
     if (to !== undefined) this.#tell(to, reply);
     if (reply.length > replyLengthMax) this.forget();
+    this.#answered(this);
   }
 
   /** Keeps only that it was run. */
@@ -107,39 +114,48 @@ export class FrameReceipt implements Receipt {
 /** The frames of one client, over however many connections. */
 export class ClientReceipts {
   readonly #records = new Map<FrameId, FrameRecord>();
+  /** The oldest first. */
+  readonly #answered: FrameRecord[] = [];
+  #length = 0;
   connections = 0;
   timer: Timer | undefined;
 
+  /** Characters of the replies that are kept. */
   get length(): number {
-    return [...this.#records.values()].reduce((sum, { length }) => sum + length, 0);
-  }
-
-  get(id: FrameId): FrameRecord | undefined {
-    return this.#records.get(id);
+    return this.#length;
   }
 
   /** The record of an id that came over `connection`, if need be a new one. */
   came(id: FrameId, connection: Answered): FrameRecord {
-    const record = this.#records.get(id) ?? new FrameRecord(id);
+    const record = this.#records.get(id) ?? new FrameRecord(id, (answered) => this.#keep(answered));
     this.#records.set(id, record);
     record.cameOver(connection);
     return record;
   }
 
+  left(connection: Answered): void {
+    // What was never begun may come again, and is run then.
+    for (const record of this.#records.values()) if (record.left(connection)) this.#records.delete(record.id);
+  }
+
   /** What is not answered is kept, whatever the bounds: its sender still waits. */
-  trim(): void {
-    const answered = [...this.#records.values()].filter(({ isAnswered }) => isAnswered);
-    for (const { id } of answered.slice(0, Math.max(0, answered.length - idsMax))) this.#records.delete(id);
-    let length = this.length;
-    for (const record of answered) {
-      if (length <= clientLengthMax) return;
-      length -= record.length;
+  #keep(answered: FrameRecord): void {
+    this.#answered.push(answered);
+    this.#length += answered.length;
+    if (this.#answered.length > idsMax) this.#forgetOldest();
+    for (const record of this.#answered) {
+      if (this.#length <= clientLengthMax) return;
+      this.#length -= record.length;
       record.forget();
+      this.#length += record.length;
     }
   }
 
-  left(connection: Answered): void {
-    for (const record of this.#records.values()) record.left(connection);
+  #forgetOldest(): void {
+    const oldest = this.#answered.shift();
+    if (oldest === undefined) return;
+    this.#records.delete(oldest.id);
+    this.#length -= oldest.length;
   }
 }
 

@@ -64,7 +64,8 @@ export class V1 implements Dialect, Newcomer {
   /** The connection is over, and its handler is not waited for any more. */
   end(): void {
     const { receipts, connection } = this.#parts;
-    this.#current?.answer({ error: { code: "internal", message: "internal error" } });
+    // Whoever waits for it on another connection still gets what the handler returns.
+    if (this.#current?.isAwaitedElsewhere(connection) === false) this.#current.answer({ error: internal });
     this.#client.left(connection);
     receipts.leave(this.#name, this.#client);
   }
@@ -128,7 +129,6 @@ export class V1 implements Dialect, Newcomer {
     if (frame.id === undefined) return Message.within(frame.text, { event });
     const { connection } = this.#parts;
     const record = this.#client.came(frame.id, connection);
-    this.#client.trim();
     if (record.begun) return undefined;
     return Message.within(frame.text, { event, receipt: new FrameReceipt(record, this.#busyWith) });
   }
@@ -180,6 +180,7 @@ export class V1 implements Dialect, Newcomer {
   }
 }
 
+const internal = { code: "internal", message: "internal error" };
 const badFrame = { code: "bad_frame", message: "this is no frame of enfilade.v1" };
 
 /** `epoch:offset` of the query; of no more than a position may be. */

@@ -106,7 +106,14 @@ export class Registry {
         presence: (open, change) => this.#events.tell("presence", handle(open), change),
       },
     });
-    backplane.start((topic, delivery) => this.#audience(topic)?.send(delivery));
+    backplane.start((topic, delivery) => {
+      try {
+        this.#audience(topic)?.send(delivery);
+      } catch (error) {
+        // One message must not cost the others theirs.
+        report(error);
+      }
+    });
   }
 
   /**
@@ -320,7 +327,8 @@ export class Registry {
     }
     const handover = this.#handover(connection, home, newcomer);
     this.#rooms.enter(home, connection, userId, handover);
-    return handover.run(() => this.#begin(home, terms, newcomer));
+    const done = handover.run(() => this.#begin(home, terms, newcomer));
+    return newcomer === undefined ? done : done.catch((error) => outrunBy(connection, error));
   }
 
   /** @internal Takes a connection out of everything, and tells the rooms it was in. */
@@ -526,6 +534,12 @@ function baseOf(topic: `below:${RoomPath}`): RoomPath {
 function patternOf(topic: `below:${RoomPath}`): string {
   const base = baseOf(topic);
   return base === "/" ? "/**" : `${base}/**`;
+}
+
+/** A client that never catches up with its room is slow; it may come back, and try again. */
+function outrunBy(connection: Connection, error: unknown): void {
+  if (!(error instanceof EnfiladeError && error.code === "ERR_HISTORY")) throw error;
+  connection.onOverflow();
 }
 
 /** A client that cannot be told of a hole must not be left with one. */

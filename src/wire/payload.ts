@@ -43,12 +43,8 @@ export class Payload {
 
   /** @throws EnfiladeError `ERR_VALUE` when `bytes` are none. */
   static binary(bytes: Bytes): Payload {
-    return new Payload("binary", asBytes(bytes));
-  }
-
-  /** The same for later: bytes are copied, so the caller may change his. */
-  kept(): Payload {
-    return typeof this.data === "string" ? this : new Payload(this.kind, this.data.slice());
+    // Copied, whoever holds it for later: the caller may go on using his buffer.
+    return new Payload("binary", new Uint8Array(asBytes(bytes)));
   }
 
   /** The whole frame; made at the first call, and the same object ever after. */

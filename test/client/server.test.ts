@@ -60,7 +60,10 @@ describe("the client with its server", () => {
     let who = "first";
     while (who === "first") who = await client.request("who");
     expect(who).toBe("second");
+    const log: string[] = [];
+    client.attachLog({ append: (line) => log.push(line), lastChild: null });
     await client.refresh();
+    expect(log).toEqual(["→ refresh\n"]);
     expect((await states.have(2)).at(-1)).toBe("closed 4501");
   });
 

@@ -412,3 +412,81 @@ it("a subscription that begins when the app has closed is over at once", async (
   expect(await app.registry.room("/chat/a").subscribe().next()).toEqual({ done: true, value: undefined });
   expect(app.status().rooms).toBe(0);
 });
+
+describe("one that throws or floods", () => {
+  it("costs only its own message: a delivery that cannot be made is reported, and the next ones come", async () => {
+    const { app, open, errors } = await start(appWith());
+    const client = await open("/chat/a", v1);
+    await client.readJSON();
+    const detached = new Uint8Array(8);
+    structuredClone(detached.buffer, { transfer: [detached.buffer] });
+    expect(() => app.registry.sendBinaryToRoom("/chat/a", detached)).toThrow(TypeError);
+    app.registry.sendJSONToAll("next");
+    expect(await client.readJSON()).toEqual({ type: "message", data: "next" });
+    expect(errors).toEqual([]);
+  });
+
+  it("leaves no trace of frames that were never begun, and they are run when they come again", async () => {
+    const run = new Mailbox<unknown>();
+    class Counting extends WebSocketHandler {
+      override async onConnect() {
+        if (this.query.has("stuck"))
+          await new Promise<void>((resolve) => this.signal.addEventListener("abort", () => resolve()));
+      }
+      onJSON(message: unknown) {
+        run.put(message);
+      }
+    }
+    const app = new App().route("/x", Counting);
+    const path = `/x?client=${clientId}`;
+    const stuck = await welcomed(app, `${path}&stuck=1`);
+    for (let id = 0; id < 60; id += 1) stuck.sendJSON({ type: "message", data: id, id });
+    stuck.sendText("no frame");
+    const left = closes(app, 1);
+    expect(await stuck.closed).toMatchObject({ code: 4500 });
+    await left;
+    const again = await welcomed(app, path);
+    for (let id = 0; id < 60; id += 1) again.sendJSON({ type: "message", data: id, id });
+    for (let id = 0; id < 60; id += 1) expect(await again.readJSON()).toEqual({ type: "reply", id, data: null });
+    expect(run.all).toEqual(Array.from({ length: 60 }, (_, id) => id));
+    await app.close();
+  });
+
+  it("loses nobody the history of a room by knocking at many others", async () => {
+    await using app = appWith(history, { limits: { roomsMax: 20 } });
+    await app.registry.room("/chat/kept").publish("kept");
+    for (let n = 0; n < 100; n += 1) {
+      const left = closes(app, 1);
+      const client = await welcomed(app, `/chat/evil${n}`);
+      client.terminate();
+      await left;
+    }
+    expect(await app.registry.room("/chat/kept").history()).toMatchObject([{ data: "kept" }]);
+  });
+
+  it("a request that outlives its connection is answered on the next one with what it comes to", async () => {
+    let finish: () => void = () => undefined;
+    class Paying extends EventHandler {
+      @On() async onPay() {
+        await new Promise<void>((resolve) => {
+          finish = resolve;
+        });
+        return "paid";
+      }
+    }
+    await using app = new App({ limits: { closeMs: 50 } }).route("/pay", Paying);
+    const path = `/pay?client=${clientId}`;
+    const first = await welcomed(app, path);
+    first.sendJSON({ type: "event", event: "pay", id: 1 });
+    while (app.status().totals.received === 0) await new Promise((resolve) => setImmediate(resolve));
+    const left = closes(app, 1);
+    first.terminate();
+    const second = await welcomed(app, path);
+    second.sendJSON({ type: "event", event: "pay", id: 1 });
+    second.sendJSON({ type: "ping" });
+    expect(await second.readJSON()).toEqual({ type: "pong" });
+    await left;
+    finish();
+    expect(await second.readJSON()).toEqual({ type: "reply", id: 1, data: "paid" });
+  });
+});
