@@ -7,9 +7,9 @@ export type {
   HistoryTerms,
   Kept,
   KeptQuery,
-  Topic,
 } from "./backplane/backplane.js";
 export { MemoryBackplane, type MemoryOptions } from "./backplane/memory.js";
+export type { Topic } from "./backplane/topic.js";
 export type { Clock, Timer } from "./connection/clock.js";
 export type { Connection } from "./connection/connection.js";
 export { type ConnectionLimits, defaultLimits, type Limits } from "./connection/limits.js";

@@ -2,14 +2,7 @@ import type { DeliveryPolicy } from "../connection/policy.js";
 import type { RoomPath } from "../wire/path.js";
 import type { Payload } from "../wire/payload.js";
 import type { Position } from "../wire/position.js";
-
-/**
- * What is published to: a room by its path, or one of the audiences that no path names.
- *
- * Room paths begin with a slash, so the kinds cannot be taken for one another. `below:/org/7` is the room `/org/7` and
- * every room below it.
- */
-export type Topic = RoomPath | "all" | `user:${string}` | `channel:${string}` | `below:${RoomPath}`;
+import type { Topic } from "./topic.js";
 
 /** How much of a room is kept. */
 export interface HistoryTerms {

@@ -1,19 +1,11 @@
 import { randomBytes } from "node:crypto";
-import { type Clock, systemClock, type Timer } from "../connection/clock.js";
+import { type Clock, systemClock, type Timer, timerMsMax } from "../connection/clock.js";
 import { defaultLimits, type Limits } from "../connection/limits.js";
 import type { RoomPath } from "../wire/path.js";
 import type { Position } from "../wire/position.js";
-import type {
-  Backplane,
-  BackplaneStatus,
-  Deliver,
-  Delivery,
-  HistoryTerms,
-  Kept,
-  KeptQuery,
-  Topic,
-} from "./backplane.js";
+import type { Backplane, BackplaneStatus, Deliver, Delivery, HistoryTerms, Kept, KeptQuery } from "./backplane.js";
 import { Stream } from "./stream.js";
+import { isRoom, isTree, type Topic } from "./topic.js";
 
 export interface MemoryOptions {
   /** Default: the system's time. */
@@ -73,7 +65,7 @@ export class MemoryBackplane implements Backplane {
   publish(topic: Topic, delivery: Delivery): Promise<Position | undefined> {
     const { history } = delivery;
     const kept = history !== undefined && isRoom(topic) ? this.#keep(topic, delivery, history) : delivery;
-    if (this.#opened.has(topic) || topic.startsWith("below:")) this.#deliverInTurn(topic, kept);
+    if (this.#opened.has(topic) || isTree(topic)) this.#deliverInTurn(topic, kept);
     return kept.position === undefined ? nothing : Promise.resolve(kept.position);
   }
 
@@ -223,9 +215,3 @@ export class MemoryBackplane implements Backplane {
 
 /** How long a stream outlives its room and all that was kept: who comes back meanwhile finds the numbering it knows. */
 const numberingMs = 10 * 60_000;
-/** Delays of Node's timers end here (2^31 - 1). */
-const timerMsMax = 0x7fff_ffff;
-
-function isRoom(topic: Topic): topic is RoomPath {
-  return topic.startsWith("/");
-}

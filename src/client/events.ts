@@ -15,7 +15,7 @@ type Methods<Handler> = unknown extends Handler
   ? { readonly [event: string]: (data?: unknown) => unknown }
   : { readonly [Method in keyof Handler as EventOf<Method>]-?: NonNullable<Handler[Method]> };
 
-/** The names of a handler's events: of its methods `onJoin`, say, `join`. Without a handler: any. */
+/** The names of a handler's events: of its methods `onJoin`, say, `join`. Without a handler: whatever name. */
 export type EventName<Handler> = keyof Methods<Handler> & string;
 
 /** What an event is sent with: the first parameter of its method. */

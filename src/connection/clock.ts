@@ -11,6 +11,9 @@ export interface Timer {
   cancel(): void;
 }
 
+/** Delays of Node's timers end here (2^31 - 1); a longer one would fire at once. */
+export const timerMsMax = 0x7fff_ffff;
+
 export const systemClock: Clock = {
   now: () => performance.now(),
   setTimeout(callback, ms) {

@@ -52,12 +52,11 @@ export class Connection implements AsyncIterable<Message> {
   /** Unique, and not to be guessed. */
   readonly id: string;
   readonly request: ConnectionRequest;
-  /** What `authorize` returned, last when a client renewed its credentials; `undefined` for an anonymous client. */
-  user: unknown;
   /** @internal Whether messages go out in frames of `enfilade.v1`. */
   readonly enveloped: boolean;
   /** @internal What a client of `enfilade.v1` calls itself, on whatever connection. */
   readonly client: string | undefined;
+  #user: unknown;
   readonly #lifetime: Lifetime;
   readonly #transport: Transport;
   readonly #setting: ConnectionSetting;
@@ -89,7 +88,7 @@ export class Connection implements AsyncIterable<Message> {
     const { inboxMessagesMax, messageBytesMax } = setting.limits;
     this.id = id;
     this.request = request;
-    this.user = user;
+    this.#user = user;
     this.enveloped = transport.protocol === v1;
     this.client = this.enveloped ? clientOf(request.query.get("client")) : undefined;
     this.#early = this.enveloped ? [] : undefined;
@@ -100,6 +99,11 @@ export class Connection implements AsyncIterable<Message> {
     this.#outbox = new Outbox(this, transport, setting);
     this.#heartbeat = setting.heartbeats?.watch(this);
     transport.listen(this);
+  }
+
+  /** What `authorize` returned, last when a client renewed its credentials; `undefined` for an anonymous client. */
+  get user(): unknown {
+    return this.#user;
   }
 
   /** Resolves when the socket is gone. Never rejects. */
@@ -261,7 +265,12 @@ export class Connection implements AsyncIterable<Message> {
     this.#inbox.end();
   }
 
-  /** @internal What the transport and the limits say of it. */
+  /** @internal */
+  renewUser(user: unknown): void {
+    this.#user = user;
+  }
+
+  /** @internal Those of its route. */
   get limits(): ConnectionLimits {
     return this.#setting.limits;
   }
@@ -399,6 +408,7 @@ export class Connection implements AsyncIterable<Message> {
 
   /** @internal */
   onOverflow(): void {
+    if (this.#closing) return;
     this.#setting.metrics.totals.slow += 1;
     this.#fail({ code: CloseCode.slow, reason: "slow", clean: false, by: "server" });
     this.#transport.close(CloseCode.slow, "slow");

@@ -1,5 +1,6 @@
 import { EnfiladeError } from "../errors.js";
 import { defaultPathLimits, type PathLimits } from "../wire/path.js";
+import { timerMsMax } from "./clock.js";
 
 /** Limits of one connection; the app sets them, a scope and a route may set their own. */
 export interface ConnectionLimits {
@@ -73,9 +74,6 @@ export const defaultLimits: Limits = {
   flushConnectionsMax: 2_000,
   handshakeMs: 10_000,
 };
-
-/** Delays of Node's timers end here (2^31 - 1); a longer one would fire at once. */
-const timerMsMax = 0x7fff_ffff;
 
 /**
  * `base` with `changes` laid over it.

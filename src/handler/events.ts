@@ -4,7 +4,7 @@ import { ConnectionError, EnfiladeError, MessageError } from "../errors.js";
 import type { SendOptions } from "../room/address.js";
 import type { DecodedEvent, IncomingEvent } from "../wire/incomingEvent.js";
 import { Payload } from "../wire/payload.js";
-import type { EventFault, EventProtocol, OutgoingEvent } from "../wire/protocol.js";
+import { type EventFault, type EventProtocol, internalFault, type OutgoingEvent } from "../wire/protocol.js";
 import { checkSchema, validate } from "../wire/schema.js";
 import type { FrameId } from "../wire/v1.js";
 import { decoratedEvents } from "./decorators.js";
@@ -207,7 +207,7 @@ function isRefusal(error: unknown): error is EventError | MessageError {
 }
 
 function faultOf(error: unknown): EventFault {
-  if (!isRefusal(error)) return { code: "internal", message: "internal error" };
+  if (!isRefusal(error)) return internalFault;
   if (error instanceof EventError) return { code: error.code, message: error.message };
   return { code: "bad_data", message: error.message, issues: error.issues };
 }

@@ -1,7 +1,7 @@
 import type { Clock, Timer } from "../connection/clock.js";
 import type { Receipt } from "../wire/message.js";
 import { Payload } from "../wire/payload.js";
-import type { EventFault } from "../wire/protocol.js";
+import { type EventFault, internalFault } from "../wire/protocol.js";
 import { type FrameId, replyFrame } from "../wire/v1.js";
 
 /** To whom a reply goes; a connection. */
@@ -23,7 +23,6 @@ const clientLengthMax = 16 * 1024;
 const allLengthMax = 32 * 1024 * 1024;
 
 const lost: EventFault = { code: "duplicate", message: "this was run already, and its reply is not kept" };
-const internal: EventFault = { code: "internal", message: "internal error" };
 
 /** What became of one frame with an id, however often it was sent. */
 export class FrameRecord {
@@ -106,7 +105,7 @@ export class FrameReceipt implements Receipt {
   }
 
   settle(failed = false): void {
-    this.#record.answer(failed ? { error: internal } : { data: null });
+    this.#record.answer(failed ? { error: internalFault } : { data: null });
     this.#busyWith(undefined);
   }
 }

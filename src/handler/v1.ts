@@ -1,12 +1,13 @@
 import type { Connection, Dialect } from "../connection/connection.js";
 import type { ConnectionRequest } from "../connection/request.js";
 import { asError } from "../errors.js";
+import type { Newcomer } from "../room/arrivals.js";
 import type { Resumption } from "../room/recovery.js";
-import type { Newcomer, Registry } from "../room/registry.js";
+import type { Registry } from "../room/registry.js";
 import { CloseCode } from "../wire/closeCodes.js";
 import { Message } from "../wire/message.js";
 import type { Position } from "../wire/position.js";
-import type { OutgoingEvent } from "../wire/protocol.js";
+import { internalFault, type OutgoingEvent } from "../wire/protocol.js";
 import { BadFrame, type ClientFrame, controlFrame, type FrameId, readFrame, replyFrame } from "../wire/v1.js";
 import { type AnyHandler, type HandlerContext, userId } from "./handler.js";
 import { type ClientReceipts, FrameReceipt, type FrameRecord, type Receipts } from "./receipts.js";
@@ -65,7 +66,7 @@ export class V1 implements Dialect, Newcomer {
   end(): void {
     const { receipts, connection } = this.#parts;
     // Whoever waits for it on another connection still gets what the handler returns.
-    if (this.#current?.isAwaitedElsewhere(connection) === false) this.#current.answer({ error: internal });
+    if (this.#current?.isAwaitedElsewhere(connection) === false) this.#current.answer({ error: internalFault });
     this.#client.left(connection);
     receipts.leave(this.#name, this.#client);
   }
@@ -169,7 +170,7 @@ export class V1 implements Dialect, Newcomer {
     } else {
       connection.request.renew(token);
       context.user = admission.user;
-      connection.user = admission.user;
+      connection.renewUser(admission.user);
     }
   }
 
@@ -180,7 +181,6 @@ export class V1 implements Dialect, Newcomer {
   }
 }
 
-const internal = { code: "internal", message: "internal error" };
 const badFrame = { code: "bad_frame", message: "this is no frame of enfilade.v1" };
 
 /** `epoch:offset` of the query; of no more than a position may be. */

@@ -1,4 +1,4 @@
-import type { Topic } from "../backplane/backplane.js";
+import type { Topic } from "../backplane/topic.js";
 import type { Connection } from "../connection/connection.js";
 import type { DeliveryOptions } from "../connection/policy.js";
 import { type Bytes, Payload } from "../wire/payload.js";

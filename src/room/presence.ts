@@ -65,7 +65,8 @@ export class Presence {
   readonly #joined = new Map<string, Entry>();
   readonly #left = new Map<string, Entry>();
   #version = 0;
-  #roster: { readonly version: number; readonly payload: Payload } | undefined;
+  /** As it was last encoded, until something changes. */
+  #roster: Payload | undefined;
   #scheduled = false;
 
   constructor(parts: PresenceParts) {
@@ -178,6 +179,7 @@ export class Presence {
     this.#joined.clear();
     this.#left.clear();
     this.#version += 1;
+    this.#roster = undefined;
     const change = { version: this.#version, count: this.#entries.size };
     // Before anybody whose listener may cause the next change.
     this.#sendToWatchers(joined, left);
@@ -197,13 +199,10 @@ export class Presence {
     return { [name]: entries.map(({ id, shown, connections }) => ({ id, user: shown, connections })) };
   }
 
-  /** Encoded once for each version, however many ask for it. */
+  /** Encoded once, however many ask for it. */
   #rosterFrame(): Payload {
-    if (this.#roster?.version !== this.#version) {
-      const payload = this.#frame(this.#shown([...this.#entries.values()], "users"));
-      this.#roster = { version: this.#version, payload };
-    }
-    return this.#roster.payload;
+    this.#roster ??= this.#frame(this.#shown([...this.#entries.values()], "users"));
+    return this.#roster;
   }
 
   #frame(content: object): Payload {

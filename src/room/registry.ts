@@ -1,26 +1,24 @@
-import type { Backplane, Delivery, HistoryTerms, Kept, KeptQuery, Topic } from "../backplane/backplane.js";
-import { type Clock, timeIsUp, within } from "../connection/clock.js";
+import type { Backplane, HistoryTerms, KeptQuery } from "../backplane/backplane.js";
+import { baseOf, isRoom, isTree, patternOf, type Topic, userTopic } from "../backplane/topic.js";
+import type { Clock } from "../connection/clock.js";
 import type { Connection } from "../connection/connection.js";
 import { policyOf } from "../connection/policy.js";
 import { EnfiladeError } from "../errors.js";
 import { type PathLimits, type RoomPath, roomName } from "../wire/path.js";
 import { type Bytes, Payload } from "../wire/payload.js";
 import type { Position } from "../wire/position.js";
-import { controlFrame } from "../wire/v1.js";
 import { Channel, type Except, type SendOptions, User } from "./address.js";
+import { Arrivals, type Newcomer } from "./arrivals.js";
 import { Audience } from "./audience.js";
-import { clientKey, Envelope } from "./envelope.js";
-import { Handover, type HandoverParts } from "./handover.js";
+import { clientKey } from "./envelope.js";
 import { Notifier } from "./notifier.js";
 import type { OpenRoom } from "./openRoom.js";
 import { type PresenceChange, type PresenceState, stateOf } from "./presence.js";
 import { type Publication, publicationOf } from "./publication.js";
-import { type Resumption, recover } from "./recovery.js";
 import { Room } from "./room.js";
 import { Rooms } from "./rooms.js";
 import { Subscription } from "./subscription.js";
 import type { RoomTerms } from "./terms.js";
-import { Turns } from "./turns.js";
 
 export interface RegistryParts {
   readonly limits: PathLimits & {
@@ -46,14 +44,6 @@ export interface EntryTerms {
   readonly replay: number;
 }
 
-/** A client that is told where it begins. */
-export interface Newcomer {
-  /** What it had last. */
-  readonly since: Position | "invalid" | undefined;
-  /** Called once, before anything else of its home is sent. */
-  welcome(resumption: Resumption): void;
-}
-
 interface Membership {
   readonly connection: Connection;
   readonly userId: string | undefined;
@@ -72,8 +62,6 @@ interface RegistryEvents {
 }
 
 const nobody: readonly string[] = [];
-/** How long frames that were made of what is kept are held for the next reader, in milliseconds. */
-const envelopesMs = 1_000;
 
 /** All connections of this node, grouped by path: the way to send from code outside handlers. */
 export class Registry {
@@ -86,8 +74,7 @@ export class Registry {
   readonly #events: Notifier<RegistryEvents>;
   #userCount = 0;
   #isSilent = false;
-  readonly #turns = new Turns();
-  #envelopes: WeakMap<Delivery, Envelope> | undefined;
+  readonly #arrivals: Arrivals;
 
   constructor(parts: RegistryParts) {
     this.#parts = parts;
@@ -105,6 +92,10 @@ export class Registry {
           }),
         presence: (open, change) => this.#events.tell("presence", handle(open), change),
       },
+    });
+    this.#arrivals = new Arrivals({
+      ...{ backplane, clock, limits },
+      live: (connection) => this.#rooms.get(connection.request.path)?.replace(connection, undefined),
     });
     backplane.start((topic, delivery) => {
       try {
@@ -325,10 +316,9 @@ export class Registry {
       this.#rooms.enter(home, connection, userId);
       return undefined;
     }
-    const handover = this.#handover(connection, home, newcomer);
-    this.#rooms.enter(home, connection, userId, handover);
-    const done = handover.run(() => this.#begin(home, terms, newcomer));
-    return newcomer === undefined ? done : done.catch((error) => outrunBy(connection, error));
+    const arrival = this.#arrivals.begin(connection, terms.replay, newcomer);
+    this.#rooms.enter(home, connection, userId, arrival.standIn);
+    return arrival.run();
   }
 
   /** @internal Takes a connection out of everything, and tells the rooms it was in. */
@@ -421,56 +411,6 @@ export class Registry {
     return clients.length === 0 ? ids : [...ids, ...clients.map(clientKey)];
   }
 
-  /** What takes the publications of a room for a connection, until it has what is kept. */
-  #handover(connection: Connection, path: RoomPath, newcomer: Newcomer | undefined): Handover {
-    const { subscriberMessagesMax: messagesMax } = this.#parts.limits;
-    const losses = newcomer === undefined ? { gap: outrun, skipped: outrun } : lossesOf(connection);
-    const handover: Handover = new Handover({
-      ...{ ...losses, messagesMax, bytesMax: connection.limits.outboxBytesMax, turn: () => this.#turns.next() },
-      read: (query) => this.#parts.backplane.since(path, query),
-      deliver: (delivery, address = path) => {
-        this.#envelopeOf(delivery, address).sendTo(connection);
-        // A long past must not make a client slow that is not.
-        return connection.bufferedBytes < connection.limits.highWaterBytes
-          ? undefined
-          : this.#pace(connection, handover);
-      },
-      live: () => this.#rooms.get(path)?.replace(connection, undefined),
-    });
-    return handover;
-  }
-
-  /** Frames of what is kept are made once for all who read it at the same time. */
-  #envelopeOf(delivery: Delivery, address: string): Envelope {
-    if (this.#envelopes === undefined) {
-      this.#envelopes = new WeakMap();
-      this.#parts.clock.setTimeout(() => {
-        this.#envelopes = undefined;
-      }, envelopesMs);
-    }
-    const known = this.#envelopes.get(delivery);
-    const envelope = known ?? new Envelope(delivery, address);
-    if (known === undefined) this.#envelopes.set(delivery, envelope);
-    return envelope;
-  }
-
-  /** Waits for a client that reads, as long as a message may wait for it. */
-  async #pace(connection: Connection, handover: Handover): Promise<void> {
-    const { outboxAgeMsMax } = connection.limits;
-    if ((await within(this.#parts.clock, outboxAgeMsMax, connection.flushed())) === timeIsUp) connection.onOverflow();
-    if (!connection.open) handover.cancel();
-  }
-
-  /** The first that a connection gets of its home. */
-  async #begin(home: RoomPath, { replay }: EntryTerms, newcomer: Newcomer | undefined): Promise<Kept> {
-    const read = (query: KeptQuery) => this.#parts.backplane.since(home, query);
-    if (newcomer === undefined) return read({ limit: replay });
-    const { recoverMessagesMax: recoverMax } = this.#parts.limits;
-    const { kept, resumption } = await recover({ read, replay, recoverMax, since: newcomer.since });
-    newcomer.welcome(resumption);
-    return kept;
-  }
-
   /** Who is addressed by a topic on this node. */
   #audience(topic: Topic): Audience | undefined {
     if (isRoom(topic)) return this.#rooms.get(topic);
@@ -515,54 +455,6 @@ export class Registry {
     this.#parts.backplane.close(topic);
     if (topic.startsWith("user:")) this.#userCount -= 1;
   }
-}
-
-/** A path as a caller writes it begins like a room's name; as a topic it then is one. */
-function isRoom(topic: string): topic is RoomPath {
-  return topic.startsWith("/");
-}
-
-function isTree(topic: Topic): topic is `below:${RoomPath}` {
-  return topic.startsWith("below:");
-}
-
-function baseOf(topic: `below:${RoomPath}`): RoomPath {
-  // What follows the prefix is a room path by its type, which slice() forgets.
-  return topic.slice("below:".length) as RoomPath;
-}
-
-function patternOf(topic: `below:${RoomPath}`): string {
-  const base = baseOf(topic);
-  return base === "/" ? "/**" : `${base}/**`;
-}
-
-/** A client that never catches up with its room is slow; it may come back, and try again. */
-function outrunBy(connection: Connection, error: unknown): void {
-  if (!(error instanceof EnfiladeError && error.code === "ERR_HISTORY")) throw error;
-  connection.onOverflow();
-}
-
-/** A client that cannot be told of a hole must not be left with one. */
-function outrun(): never {
-  throw new EnfiladeError("ERR_HISTORY", "more was published than is kept, while a client read what is kept");
-}
-
-/** How a client is told that knows of positions: by a jump in its offsets, or in words. */
-function lossesOf(connection: Connection): Pick<HandoverParts, "gap" | "skipped"> {
-  return {
-    gap: (last, { epoch, offset }) => {
-      const position = { epoch, offset: offset - 1 };
-      if (epoch !== last.epoch) connection.send(controlFrame("lagged", { position }));
-    },
-    skipped: (count) => connection.lose(count),
-  };
-}
-
-function userTopic(user: string | { readonly id: string }): Topic {
-  const id: unknown = typeof user === "string" ? user : user?.id;
-  if (typeof id === "string") return `user:${id}`;
-  const came = typeof user === "object" ? `an object whose id is ${typeof id}` : typeof user;
-  throw new EnfiladeError("ERR_USER", `a user is an id, a string, or an object with one; got ${came}`);
 }
 
 function exceptedIds(except: Except): readonly string[] {

@@ -71,8 +71,8 @@ export class Rooms implements Iterable<OpenRoom> {
   }
 
   /** @param standIn Takes what is published as long as the connection is not ready for it. */
-  enter(path: RoomPath, connection: Connection, userId: string | undefined, standIn?: Taker): OpenRoom {
-    return this.#open(path, (opening) => {
+  enter(path: RoomPath, connection: Connection, userId: string | undefined, standIn?: Taker): void {
+    this.#open(path, (opening) => {
       opening.members.add(connection);
       if (standIn !== undefined) opening.replace(connection, standIn);
       opening.presence?.enter(connection, userId);
@@ -102,7 +102,7 @@ export class Rooms implements Iterable<OpenRoom> {
   }
 
   /** The room of a path, opened if need be, with whom it is opened for in it before anybody is told. */
-  #open(path: RoomPath, enter: (room: OpenRoom) => void): OpenRoom {
+  #open(path: RoomPath, enter: (room: OpenRoom) => void): void {
     const known = this.#rooms.get(path);
     const room = known ?? this.#make(path);
     if (known === undefined) {
@@ -113,7 +113,6 @@ export class Rooms implements Iterable<OpenRoom> {
     }
     enter(room);
     if (known === undefined) this.#parts.events.opened(room);
-    return room;
   }
 
   #make(path: RoomPath): OpenRoom {

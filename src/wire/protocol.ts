@@ -10,6 +10,9 @@ export interface EventFault {
   readonly issues?: readonly MessageIssue[];
 }
 
+/** What a client is told of a fault of ours, and no more. */
+export const internalFault: EventFault = { code: "internal", message: "internal error" };
+
 /** What is sent to a client: an event, a reply, or an error. */
 export type OutgoingEvent =
   | {

@@ -1,8 +1,8 @@
-import { asError, MessageError } from "../errors.js";
+import { MessageError } from "../errors.js";
 import type { DecodedEvent } from "./incomingEvent.js";
 import type { Message } from "./message.js";
 import { type Bytes, encodeJSON, Payload } from "./payload.js";
-import type { EventFault } from "./protocol.js";
+import { type EventFault, fieldsOf } from "./protocol.js";
 
 /** The subprotocol that PROTOCOL.md is about. */
 export const v1 = "enfilade.v1";
@@ -29,17 +29,18 @@ export class BadFrame extends Error {
 
 /** @throws BadFrame */
 export function readFrame(message: Message): ClientFrame {
-  const frame = fields(message);
+  let frame: Readonly<Record<string, unknown>> = {};
   try {
+    frame = fieldsOf(message);
     return frameOf(frame);
   } catch (error) {
-    // What JSON can read it cannot always write: nested too deep, it ends the stack (RFC 8259 9).
-    throw error instanceof RangeError ? new BadFrame(idOf(frame.id)) : error;
+    // It is no JSON; or what JSON can read it cannot write again, since nested too deep it ends the stack (RFC 8259 9).
+    throw error instanceof MessageError || error instanceof RangeError ? new BadFrame(frameId(frame.id)) : error;
   }
 }
 
 function frameOf({ type, id: given, data, text, event, token }: Readonly<Record<string, unknown>>): ClientFrame {
-  const id = idOf(given);
+  const id = frameId(given);
   const isBadId = given !== undefined && id === undefined;
   if (!isBadId && type === "message") {
     if (typeof text === "string" && data === undefined) return { type, id, text };
@@ -85,19 +86,9 @@ function base64(bytes: Bytes & Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64");
 }
 
-function fields(message: Message): Readonly<Record<string, unknown>> {
-  try {
-    const value = message.json();
-    if (typeof value === "object" && value !== null && !Array.isArray(value)) return { ...value };
-  } catch (error) {
-    if (!(error instanceof MessageError)) throw asError(error);
-  }
-  throw new BadFrame(undefined);
-}
-
 const idLengthMax = 64;
 
-function idOf(id: unknown): FrameId | undefined {
+function frameId(id: unknown): FrameId | undefined {
   if (typeof id === "string" && id.length > 0 && id.length <= idLengthMax) return id;
   return typeof id === "number" && Number.isSafeInteger(id) && id >= 0 ? id : undefined;
 }

@@ -6,25 +6,11 @@ import { onTestFinished } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
 import { type ClientRoom, type ConnectOptions, connect, type RoomEvents } from "../../src/client/index.js";
 import { ManualClock } from "../../src/testing/clock.js";
+import { Mailbox as Told } from "../support/app.js";
 
-/** What happens, in order; a test waits for it. */
-export class Mailbox<T> {
-  readonly all: T[] = [];
+/** What happens, in order; a test waits for it, and may take one after the other. */
+export class Mailbox<T> extends Told<T> {
   #taken = 0;
-  #waiting: (() => void)[] = [];
-
-  put(value: T): void {
-    this.all.push(value);
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const wake of waiting) wake();
-  }
-
-  /** Resolves with everything so far, when there are `count` of them. */
-  async have(count: number): Promise<T[]> {
-    while (this.all.length < count) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    return this.all;
-  }
 
   /** The next one that was not taken. */
   async take(): Promise<T> {

@@ -1,0 +1,132 @@
+import type { Backplane, Delivery, Kept, KeptQuery } from "../backplane/backplane.js";
+import { type Clock, timeIsUp, within } from "../connection/clock.js";
+import type { Connection } from "../connection/connection.js";
+import { EnfiladeError } from "../errors.js";
+import type { Position } from "../wire/position.js";
+import { controlFrame } from "../wire/v1.js";
+import type { Taker } from "./audience.js";
+import { Envelope } from "./envelope.js";
+import { Handover, type HandoverParts } from "./handover.js";
+import { type Resumption, recover } from "./recovery.js";
+import { Turns } from "./turns.js";
+
+/** A client that is told where it begins. */
+export interface Newcomer {
+  /** What it had last. */
+  readonly since: Position | "invalid" | undefined;
+  /** Called once, before anything else of its home is sent. */
+  welcome(resumption: Resumption): void;
+}
+
+export interface ArrivalsParts {
+  readonly backplane: Backplane;
+  readonly clock: Clock;
+  readonly limits: { readonly subscriberMessagesMax: number; readonly recoverMessagesMax: number };
+  /** Called when a connection has what its home kept: it takes for itself what is published. */
+  readonly live: (connection: Connection) => void;
+}
+
+/** One connection on its way. */
+export interface Arrival {
+  /** Takes what is published meanwhile. */
+  readonly standIn: Taker;
+  /** Sends what is kept; to be called when the stand-in hears. Resolves when the connection is live. */
+  run(): Promise<void>;
+}
+
+/** How long frames that were made of what is kept are held for the next reader, in milliseconds. */
+const envelopesMs = 1_000;
+
+/** How connections come to a home that remembers: with what is kept first, and then what is live. */
+export class Arrivals {
+  readonly #parts: ArrivalsParts;
+  readonly #turns = new Turns();
+  #envelopes: WeakMap<Delivery, Envelope> | undefined;
+
+  constructor(parts: ArrivalsParts) {
+    this.#parts = parts;
+  }
+
+  /** @param replay How many publications one gets that begins anew. */
+  begin(connection: Connection, replay: number, newcomer: Newcomer | undefined): Arrival {
+    const handover = this.#handover(connection, newcomer);
+    const run = () => handover.run(() => this.#first(connection, replay, newcomer));
+    if (newcomer === undefined) return { standIn: handover, run };
+    return { standIn: handover, run: () => run().catch((error) => outrunBy(connection, error)) };
+  }
+
+  #handover(connection: Connection, newcomer: Newcomer | undefined): Handover {
+    const { limits, live } = this.#parts;
+    const { outboxBytesMax: bytesMax, highWaterBytes } = connection.limits;
+    const losses = newcomer === undefined ? { gap: outrun, skipped: outrun } : lossesOf(connection);
+    const handover: Handover = new Handover({
+      ...{ ...losses, messagesMax: limits.subscriberMessagesMax, bytesMax },
+      turn: () => this.#turns.next(),
+      read: (query) => this.#read(connection, query),
+      deliver: (delivery, address = connection.request.path) => {
+        this.#envelopeOf(delivery, address).sendTo(connection);
+        // A long past must not make a client slow that is not.
+        return connection.bufferedBytes < highWaterBytes ? undefined : this.#pace(connection, handover);
+      },
+      live: () => live(connection),
+    });
+    return handover;
+  }
+
+  /** The first that a connection gets of its home. */
+  async #first(connection: Connection, replay: number, newcomer: Newcomer | undefined): Promise<Kept> {
+    const read = (query: KeptQuery) => this.#read(connection, query);
+    if (newcomer === undefined) return read({ limit: replay });
+    const { recoverMessagesMax: recoverMax } = this.#parts.limits;
+    const { kept, resumption } = await recover({ read, replay, recoverMax, since: newcomer.since });
+    newcomer.welcome(resumption);
+    return kept;
+  }
+
+  #read(connection: Connection, query: KeptQuery): Promise<Kept> {
+    return this.#parts.backplane.since(connection.request.path, query);
+  }
+
+  /** Frames of what is kept are made once for all who read it at the same time. */
+  #envelopeOf(delivery: Delivery, address: string): Envelope {
+    if (this.#envelopes === undefined) {
+      this.#envelopes = new WeakMap();
+      this.#parts.clock.setTimeout(() => {
+        this.#envelopes = undefined;
+      }, envelopesMs);
+    }
+    const known = this.#envelopes.get(delivery);
+    const envelope = known ?? new Envelope(delivery, address);
+    if (known === undefined) this.#envelopes.set(delivery, envelope);
+    return envelope;
+  }
+
+  /** Waits for a client that reads, as long as a message may wait for it. */
+  async #pace(connection: Connection, handover: Handover): Promise<void> {
+    const { outboxAgeMsMax } = connection.limits;
+    if ((await within(this.#parts.clock, outboxAgeMsMax, connection.flushed())) === timeIsUp) connection.onOverflow();
+    if (!connection.open) handover.cancel();
+  }
+}
+
+/** A client that never catches up with its room is slow; it may come back, and try again. */
+function outrunBy(connection: Connection, error: unknown): void {
+  if (!(error instanceof EnfiladeError && error.code === "ERR_HISTORY")) throw error;
+  connection.onOverflow();
+}
+
+/** A client that cannot be told of a hole must not be left with one. */
+function outrun(): never {
+  throw new EnfiladeError("ERR_HISTORY", "more was published than is kept, while a client read what is kept");
+}
+
+/** How a client is told that knows of positions: by a jump in its offsets, or in words. */
+function lossesOf(connection: Connection): Pick<HandoverParts, "gap" | "skipped"> {
+  return {
+    gap: (last, { epoch, offset }) => {
+      const position = { epoch, offset: offset - 1 };
+      if (epoch !== last.epoch) connection.send(controlFrame("lagged", { position }));
+    },
+    skipped: (count) => connection.lose(count),
+  };
+}
