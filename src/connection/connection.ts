@@ -6,11 +6,12 @@ import { type Bytes, Payload } from "../wire/payload.js";
 import type { Position } from "../wire/position.js";
 import type { OutgoingEvent } from "../wire/protocol.js";
 import type { Schema } from "../wire/schema.js";
-import { controlFrame, messageFrame, v1 } from "../wire/v1.js";
+import { messageFrame, v1 } from "../wire/v1.js";
 import type { Clock, Timer } from "./clock.js";
 import { deflatedFrame } from "./deflate.js";
 import type { Heartbeat, Heartbeats } from "./heartbeat.js";
 import { Inbox } from "./inbox.js";
+import { Ledger } from "./ledger.js";
 import type { Lifetime } from "./lifetime.js";
 import type { ConnectionLimits } from "./limits.js";
 import { type Flusher, Outbox } from "./outbox.js";
@@ -70,11 +71,8 @@ export class Connection implements AsyncIterable<Message> {
   #dialect: Dialect | undefined;
   /** What was sent before the welcome, which comes first. */
   #early: Sent[] | undefined;
-  /** Messages without a number that were dropped, and that the client was not told of. */
-  #lost = 0;
-  /** The last number that was sent, and the last that was dropped, if none was sent after it. */
-  #sentOffset = 0;
-  #lostPosition: Position | undefined;
+  /** For a client that is told of what it lost. */
+  readonly #ledger: Ledger | undefined;
   #closing = false;
   #gone = false;
   #abandoned = false;
@@ -92,6 +90,7 @@ export class Connection implements AsyncIterable<Message> {
     this.enveloped = transport.protocol === v1;
     this.client = this.enveloped ? clientOf(request.query.get("client")) : undefined;
     this.#early = this.enveloped ? [] : undefined;
+    this.#ledger = this.enveloped ? new Ledger() : undefined;
     this.#lifetime = lifetime;
     this.#transport = transport;
     this.#setting = setting;
@@ -168,17 +167,13 @@ export class Connection implements AsyncIterable<Message> {
     this.#setting.metrics.totals.delivered += 1;
     const sent = this.enveloped && payload.kind !== "frame" ? enveloped(payload) : payload;
     const frame = this.#transport.deflates ? deflatedFrame(sent) : sent.frame;
-    if (policy === undefined) {
-      this.#outbox.push(frame);
-    } else if (this.#outbox.offer(frame, policy)) {
+    if (policy !== undefined && this.#outbox.offer(frame, policy)) {
       this.#setting.metrics.totals.dropped += 1;
-      if (position === undefined) this.#lost += 1;
-      // With any other policy it was an earlier one that was dropped.
-      else if (policy.kind === "skip") this.#lostPosition = position;
+      this.#ledger?.dropped(position, policy);
+    } else {
+      if (policy === undefined) this.#outbox.push(frame);
+      this.#ledger?.sent(position);
     }
-    if (position === undefined || position === this.#lostPosition) return;
-    this.#sentOffset = position.offset;
-    this.#lostPosition = undefined;
   }
 
   /**
@@ -189,14 +184,14 @@ export class Connection implements AsyncIterable<Message> {
   welcome(payload: Payload, offset = 0): void {
     const early = this.#early ?? [];
     this.#early = undefined;
-    this.#sentOffset = offset;
+    this.#ledger?.begin(offset);
     this.send(payload);
     for (const { payload: waiting, policy, position } of early) this.send(waiting, policy, position);
   }
 
   /** @internal Counts messages that the client will not get, and tells it of them when it can. */
   lose(count: number): void {
-    this.#lost += count;
+    this.#ledger?.lose(count);
     this.#tellLost();
   }
 
@@ -455,15 +450,7 @@ export class Connection implements AsyncIterable<Message> {
   }
 
   #tellLost(): void {
-    const [missed, position] = [this.#lost, this.#lostPosition];
-    this.#lost = 0;
-    this.#lostPosition = undefined;
-    if (!this.enveloped) return;
-    if (missed > 0) this.send(controlFrame("lagged", { missed }));
-    if (position === undefined) return;
-    // Nothing came after them whose number would tell.
-    this.send(controlFrame("lagged", { missed: position.offset - this.#sentOffset, position }));
-    this.#sentOffset = position.offset;
+    for (const frame of this.#ledger?.settle() ?? []) this.send(frame);
   }
 
   #wait(early: Sent[], sent: Sent): void {
