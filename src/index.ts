@@ -1,12 +1,20 @@
 /// <reference types="node" preserve="true" />
 export type {
   Backplane,
+  BackplaneSetting,
   BackplaneStatus,
-  Deliver,
+  Closing,
+  Counts,
   Delivery,
   HistoryTerms,
   Kept,
   KeptQuery,
+  LinkStatus,
+  Loss,
+  OnLoss,
+  Receiver,
+  RosterChange,
+  RosterEntry,
 } from "./backplane/backplane.js";
 export { MemoryBackplane, type MemoryOptions } from "./backplane/memory.js";
 export type { Topic } from "./backplane/topic.js";

@@ -6,7 +6,7 @@ const src = resolve(import.meta.dirname, "../src");
 const layers = ["wire", "connection", "backplane", "room", "handler", "server"];
 /** Files at the top that every layer may use, and that use none. */
 const leaves = ["errors.ts", "metrics.ts"];
-const edges = ["client", "testing"];
+const edges = ["client", "testing", "redis", "nats"];
 
 interface SourceFile {
   readonly path: string;
@@ -82,7 +82,7 @@ describe("the architecture", () => {
     expect(cycles).toEqual([]);
   });
 
-  it("keeps ws to the server and the test client, and reflect-metadata to the decorators", () => {
+  it("keeps ws to the server and the test client, engines to their folders, reflect-metadata to the decorators", () => {
     const usersOf = (name: string) => sources.filter(({ packages }) => packages.includes(name)).map(({ path }) => path);
     expect(
       usersOf("ws")
@@ -90,6 +90,9 @@ describe("the architecture", () => {
         .every((folder) => folder === "server" || folder === "testing"),
     ).toBe(true);
     expect(usersOf("ws").length).toBeGreaterThan(0);
+    const enginesOf = (folder: string) => (name: string) => usersOf(name).every((path) => folderOf(path) === folder);
+    expect(["ioredis"].every(enginesOf("redis"))).toBe(true);
+    expect(["@nats-io/transport-node", "@nats-io/jetstream"].every(enginesOf("nats"))).toBe(true);
     expect(usersOf("reflect-metadata")).toEqual(["handler/decorators.ts"]);
   });
 

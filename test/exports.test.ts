@@ -2,6 +2,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import * as enfilade from "../src/index.js";
+import * as nats from "../src/nats/index.js";
+import * as redis from "../src/redis/index.js";
 import * as testing from "../src/testing/index.js";
 
 it("exports exactly the public values", () => {
@@ -28,6 +30,8 @@ it("exports exactly the public values", () => {
     "skip",
     "spacedEvents",
   ]);
+  expect(Object.keys(redis)).toEqual(["redis"]);
+  expect(Object.keys(nats)).toEqual(["nats"]);
   expect(Object.keys(testing).sort()).toEqual(["ManualClock", "TestClient", "connect", "connectURL"]);
 });
 
@@ -47,16 +51,18 @@ it("exports exactly the public types", () => {
     "Application",
     "Authorized",
     "Backplane",
+    "BackplaneSetting",
     "BackplaneStatus",
     "BadMessage",
     "Bytes",
     "Channel",
     "Clock",
+    "Closing",
     "Connection",
     "ConnectionLimits",
     "ConnectionRequest",
+    "Counts",
     "DecodedEvent",
-    "Deliver",
     "Delivery",
     "DeliveryOptions",
     "DeliveryPolicy",
@@ -74,11 +80,14 @@ it("exports exactly the public types", () => {
     "Kept",
     "KeptQuery",
     "Limits",
+    "LinkStatus",
     "Listening",
     "Logger",
+    "Loss",
     "MemoryOptions",
     "Message",
     "MessageIssue",
+    "OnLoss",
     "Origins",
     "OutgoingEvent",
     "PathParams",
@@ -89,9 +98,12 @@ it("exports exactly the public types", () => {
     "PresentUser",
     "Publication",
     "ReadOptions",
+    "Receiver",
     "Registry",
     "Room",
     "RoomPath",
+    "RosterChange",
+    "RosterEntry",
     "RouteDeclaration",
     "RouteInfo",
     "RouteOptions",
@@ -114,7 +126,7 @@ it("exports exactly the public types", () => {
 
 it("offers each entry of the package with its types first", () => {
   const { exports } = JSON.parse(readFileSync(join(import.meta.dirname, "../package.json"), "utf8"));
-  expect(Object.keys(exports)).toEqual([".", "./client", "./testing", "./package.json"]);
-  for (const entry of [exports["."], exports["./client"], exports["./testing"]])
+  expect(Object.keys(exports)).toEqual([".", "./client", "./redis", "./nats", "./testing", "./package.json"]);
+  for (const entry of [exports["."], exports["./client"], exports["./redis"], exports["./nats"], exports["./testing"]])
     expect(Object.keys(entry)[0]).toBe("types");
 });

@@ -3,7 +3,18 @@ import { type Clock, systemClock, type Timer, timerMsMax } from "../connection/c
 import { defaultLimits, type Limits } from "../connection/limits.js";
 import type { RoomPath } from "../wire/path.js";
 import type { Position } from "../wire/position.js";
-import type { Backplane, BackplaneStatus, Deliver, Delivery, HistoryTerms, Kept, KeptQuery } from "./backplane.js";
+import type {
+  Backplane,
+  BackplaneStatus,
+  Closing,
+  Counts,
+  Delivery,
+  HistoryTerms,
+  Kept,
+  KeptQuery,
+  Receiver,
+} from "./backplane.js";
+import { InTurn } from "./inTurn.js";
 import { Stream } from "./stream.js";
 import { isRoom, isTree, type Topic } from "./topic.js";
 
@@ -39,20 +50,19 @@ export class MemoryBackplane implements Backplane {
   #streams = 0;
   #bytes = 0;
   #evictions = 0;
-  #deliver: Deliver | undefined;
-  #delivering = false;
-  readonly #waiting: [topic: Topic, delivery: Delivery][] = [];
+  #receiver: Receiver | undefined;
+  readonly #turn = new InTurn();
 
   constructor({ clock = systemClock, limits = defaultLimits }: MemoryOptions = {}) {
     this.#clock = clock;
     this.#limits = limits;
   }
 
-  start(deliver: Deliver): void {
-    this.#deliver = deliver;
+  start(receiver: Receiver): void {
+    this.#receiver = receiver;
   }
 
-  open(topic: Topic): void {
+  open(topic: Topic): undefined {
     this.#opened.add(topic);
     if (isRoom(topic)) this.#use(topic);
   }
@@ -65,8 +75,22 @@ export class MemoryBackplane implements Backplane {
   publish(topic: Topic, delivery: Delivery): Promise<Position | undefined> {
     const { history } = delivery;
     const kept = history !== undefined && isRoom(topic) ? this.#keep(topic, delivery, history) : delivery;
-    if (this.#opened.has(topic) || isTree(topic)) this.#deliverInTurn(topic, kept);
+    if (this.#opened.has(topic) || isTree(topic)) this.#turn.run(() => this.#receiver?.deliver(topic, kept));
     return kept.position === undefined ? nothing : Promise.resolve(kept.position);
+  }
+
+  dismiss(topic: Topic, closing: Closing): Promise<void> {
+    this.#turn.run(() => this.#receiver?.dismiss(topic, closing));
+    return nothing;
+  }
+
+  /** There is nobody to tell. */
+  attend(): void {
+    // A single node knows who is there.
+  }
+
+  others(): Counts {
+    return { connections: 0, rooms: 0, users: 0 };
   }
 
   since(path: RoomPath, query: KeptQuery): Promise<Kept> {
@@ -78,7 +102,7 @@ export class MemoryBackplane implements Backplane {
   }
 
   async stop(): Promise<void> {
-    this.#deliver = undefined;
+    this.#receiver = undefined;
     this.#opened.clear();
     for (const path of [...this.#rooms.keys()]) this.#freeUnused(path);
   }
@@ -91,22 +115,10 @@ export class MemoryBackplane implements Backplane {
 
   status(): BackplaneStatus {
     const filled = [...this.#rooms.values()].filter(({ stream }) => stream.size > 0);
-    return { historyRooms: filled.length, historyBytes: this.#bytes, historyEvictions: this.#evictions };
-  }
-
-  /** What a delivery causes is delivered after it, to all: else some would get it before what caused it. */
-  #deliverInTurn(topic: Topic, delivery: Delivery): void {
-    if (this.#delivering) {
-      this.#waiting.push([topic, delivery]);
-      return;
-    }
-    this.#delivering = true;
-    try {
-      this.#deliver?.(topic, delivery);
-      for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) this.#deliver?.(...next);
-    } finally {
-      this.#delivering = false;
-    }
+    return {
+      ...{ historyRooms: filled.length, historyBytes: this.#bytes, historyEvictions: this.#evictions },
+      backplane: { engine: "memory", state: "up", nodes: 1, malformed: 0, healed: 0, lagged: 0, unpublished: 0 },
+    };
   }
 
   #keep(path: RoomPath, delivery: Delivery, terms: HistoryTerms): Delivery {

@@ -44,6 +44,14 @@ export interface Limits extends ConnectionLimits, PathLimits {
   readonly recoverMessagesMax: number;
   /** Connections that are written to before the loop is let free for others. Default: 2,000. */
   readonly flushConnectionsMax: number;
+  /** Milliseconds for the backplane's engine to answer. Past it: `ERR_BACKPLANE`, and a new connection to it. Default: 5,000. */
+  readonly backplaneMs: number;
+  /** Bytes of publications that the engine has not taken yet. Past it: `ERR_BACKPLANE`. Default: 16 MiB. */
+  readonly backplaneBytesMax: number;
+  /** Milliseconds between a node's signs of life to the others; after three without one they count it as gone. Default: 3,000. */
+  readonly nodeHeartbeatMs: number;
+  /** Milliseconds, give or take a half, between two looks at whether quiet rooms missed something. Default: 30,000. */
+  readonly roomCheckMs: number;
   /** Milliseconds for a client to send its request. Past it: cut. Only with `listen`. Default: 10,000. */
   readonly handshakeMs: number;
 }
@@ -72,8 +80,21 @@ export const defaultLimits: Limits = {
   subscriberMessagesMax: 1_000,
   recoverMessagesMax: 1_000,
   flushConnectionsMax: 2_000,
+  backplaneMs: 5_000,
+  backplaneBytesMax: 16 * 1024 * 1024,
+  nodeHeartbeatMs: 3_000,
+  roomCheckMs: 30_000,
   handshakeMs: 10_000,
 };
+
+/** Those of `limits` that a scope and a route may set. */
+export function connectionLimitsOf(limits: Limits): ConnectionLimits {
+  const names = Object.keys(defaultConnectionLimits);
+  // Each name of the defaults is one of the limits.
+  return Object.fromEntries(
+    Object.entries(limits).filter(([name]) => names.includes(name)),
+  ) as unknown as ConnectionLimits;
+}
 
 /**
  * `base` with `changes` laid over it.

@@ -1,12 +1,14 @@
-import type { BackplaneStatus } from "../backplane/backplane.js";
+import type { BackplaneStatus, Counts } from "../backplane/backplane.js";
 import type { Totals } from "../metrics.js";
 import type { Channel } from "../room/address.js";
 import type { Registry } from "../room/registry.js";
 
 /** What an app tells about itself. */
-export interface Status extends BackplaneStatus {
+export interface Status extends BackplaneStatus, Counts {
   /** `open` until `close()` is called. */
   readonly state: "open" | "closing" | "closed";
+  /** Whether new clients may be led here: open, not draining, and the backplane in reach. For a readiness check. */
+  readonly ready: boolean;
   /** Connections of this node now. */
   readonly connections: number;
   /** Upgrade requests that are being answered now. */
@@ -15,6 +17,8 @@ export interface Status extends BackplaneStatus {
   readonly rooms: number;
   /** Users who are connected to this node. */
   readonly users: number;
+  /** The same of all nodes, as these told last; what is on several counts once for each. */
+  readonly cluster: Counts;
   /** Counted since the app was made. */
   readonly totals: Totals;
   /** How what was sent went out: how often, and the milliseconds that the longest time held the loop. */

@@ -1,6 +1,7 @@
 import type { Topic } from "../backplane/topic.js";
 import type { Connection } from "../connection/connection.js";
 import type { DeliveryOptions } from "../connection/policy.js";
+import { CloseCode } from "../wire/closeCodes.js";
 import { type Bytes, Payload } from "../wire/payload.js";
 import type { Position } from "../wire/position.js";
 
@@ -18,6 +19,8 @@ export interface Post {
   publish(topic: Topic, payload: Payload, options: SendOptions | undefined): Promise<Position | undefined>;
   /** The same without an answer: a failure is reported to the app. */
   send(topic: Topic, payload: Payload, options: SendOptions | undefined): void;
+  /** Closes everyone in `topic`, on every node; a failure is reported to the app. */
+  dismiss(topic: Topic, code: number, reason: string): void;
   membersOf(topic: Topic): ReadonlySet<Connection> | undefined;
 }
 
@@ -68,12 +71,13 @@ export abstract class Address {
   }
 
   /**
-   * Closes every connection of this node that is there now.
+   * Closes every connection that is there now, on every node, and ends what is subscribed there.
    *
-   * @throws EnfiladeError `ERR_CLOSE_CODE` for a code other than 1000 and 3000 to 4999.
+   * @param code 1000 or from 3000 to 4999; 4500 and above tell clients of `enfilade.v1` not to come back. Default: 1000.
+   * @throws EnfiladeError `ERR_CLOSE_CODE` for another code.
    */
-  close(code?: number, reason?: string): void {
-    for (const member of this.members()) member.close(code, reason);
+  close(code: number = CloseCode.normal, reason = ""): void {
+    this.#post.dismiss(this.#topic, code, reason);
   }
 }
 

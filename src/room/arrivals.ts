@@ -1,7 +1,9 @@
-import type { Backplane, Delivery, Kept, KeptQuery } from "../backplane/backplane.js";
+import type { Delivery, Kept, KeptQuery } from "../backplane/backplane.js";
 import { type Clock, timeIsUp, within } from "../connection/clock.js";
 import type { Connection } from "../connection/connection.js";
 import { EnfiladeError } from "../errors.js";
+import { CloseCode } from "../wire/closeCodes.js";
+import type { RoomPath } from "../wire/path.js";
 import type { Position } from "../wire/position.js";
 import { controlFrame } from "../wire/v1.js";
 import type { Taker } from "./audience.js";
@@ -19,7 +21,8 @@ export interface Newcomer {
 }
 
 export interface ArrivalsParts {
-  readonly backplane: Backplane;
+  /** Reads what is kept of a room. */
+  readonly read: (path: RoomPath, query: KeptQuery) => Promise<Kept>;
   readonly clock: Clock;
   readonly limits: { readonly subscriberMessagesMax: number; readonly recoverMessagesMax: number };
   /** Called when a connection has what its home kept: it takes for itself what is published. */
@@ -50,9 +53,9 @@ export class Arrivals {
   /** @param replay How many publications one gets that begins anew. */
   begin(connection: Connection, replay: number, newcomer: Newcomer | undefined): Arrival {
     const handover = this.#handover(connection, newcomer);
-    const run = () => handover.run(() => this.#first(connection, replay, newcomer));
-    if (newcomer === undefined) return { standIn: handover, run };
-    return { standIn: handover, run: () => run().catch((error) => outrunBy(connection, error)) };
+    const read = () => this.#first(connection, replay, newcomer);
+    const run = () => handover.run(read).catch((error) => turnAway(connection, error, newcomer !== undefined));
+    return { standIn: handover, run };
   }
 
   #handover(connection: Connection, newcomer: Newcomer | undefined): Handover {
@@ -84,7 +87,7 @@ export class Arrivals {
   }
 
   #read(connection: Connection, query: KeptQuery): Promise<Kept> {
-    return this.#parts.backplane.since(connection.request.path, query);
+    return this.#parts.read(connection.request.path, query);
   }
 
   /** Frames of what is kept are made once for all who read it at the same time. */
@@ -109,10 +112,13 @@ export class Arrivals {
   }
 }
 
-/** A client that never catches up with its room is slow; it may come back, and try again. */
-function outrunBy(connection: Connection, error: unknown): void {
-  if (!(error instanceof EnfiladeError && error.code === "ERR_HISTORY")) throw error;
-  connection.onOverflow();
+/** Ends a connection that cannot have what is kept; it may come back, and try again. */
+function turnAway(connection: Connection, error: unknown, isNewcomer: boolean): void {
+  const code = error instanceof EnfiladeError ? error.code : undefined;
+  if (code === "ERR_BACKPLANE") connection.end(CloseCode.tryAgainLater, "try again later", false);
+  // A client that never catches up with its room is slow.
+  else if (code === "ERR_HISTORY" && isNewcomer) connection.onOverflow();
+  else throw error;
 }
 
 /** A client that cannot be told of a hole must not be left with one. */

@@ -1,5 +1,6 @@
-import type { Delivery } from "../backplane/backplane.js";
+import type { Delivery, Loss } from "../backplane/backplane.js";
 import type { Connection } from "../connection/connection.js";
+import { controlFrame } from "../wire/v1.js";
 import { Envelope } from "./envelope.js";
 
 /** Takes what is sent to a member that is not ready yet. Never throws. */
@@ -13,6 +14,8 @@ export interface Taker {
 /** Code that hears what an audience is sent. Never throws. */
 export interface Listener {
   take(delivery: Delivery): void;
+  /** So many are lost, if that is known. */
+  lose(count: number | undefined): void;
   /** There will be no more. */
   end(): void;
 }
@@ -22,6 +25,7 @@ export class Audience {
   readonly members = new Set<Connection>();
   #listeners: Set<Listener> | undefined;
   #standIns: Map<Connection, Taker> | undefined;
+  #heard: Promise<void> | undefined;
 
   /** @param address The path it is known by to its members; `undefined` where it has none. */
   constructor(readonly address?: string) {}
@@ -44,6 +48,31 @@ export class Audience {
       }
     }
     if (this.#listeners !== undefined) for (const listener of this.#listeners) listener.take(delivery);
+  }
+
+  /** Resolves when this node hears what is sent to the audience; `undefined` when it does. */
+  get heard(): Promise<void> | undefined {
+    return this.#heard;
+  }
+
+  /** @param heard Resolves when this node hears; never rejects. */
+  hear(heard: Promise<void> | undefined): void {
+    this.#heard = heard?.then(() => {
+      this.#heard = undefined;
+    });
+  }
+
+  /** Tells everyone who is told of such things that publications were lost. */
+  lag({ position, missed }: Loss): void {
+    const atHome = controlFrame("lagged", { missed, position });
+    const elsewhere = controlFrame("lagged", { missed, room: this.address });
+    for (const member of this.members) {
+      // Whoever has a stand-in reads what is kept, and finds out.
+      if (!member.enveloped || this.#standIns?.has(member) === true) continue;
+      if (member.request.path === this.address) member.send(atHome, undefined, position);
+      else member.send(elsewhere);
+    }
+    for (const listener of this.#listeners ?? []) listener.lose(missed);
   }
 
   listen(listener: Listener): void {

@@ -1,3 +1,4 @@
+import type { RosterChange, RosterEntry } from "../backplane/backplane.js";
 import type { Clock, Timer } from "../connection/clock.js";
 import type { Connection } from "../connection/connection.js";
 import { EnfiladeError } from "../errors.js";
@@ -11,7 +12,7 @@ import type { PresenceTerms } from "./terms.js";
 export interface PresentUser {
   /** The user's, or else the connection's. */
   readonly id: string;
-  /** What `authorize` returned. */
+  /** What `authorize` returned; of a user who is on other nodes alone, what the route's `showUser` shows. */
   readonly user: unknown;
   /** 0 for a user who has just left and may return. */
   readonly connections: number;
@@ -40,7 +41,10 @@ interface Entry {
   user: unknown;
   /** What others are told of the user. */
   shown: unknown;
-  connections: number;
+  /** Connections of this node. */
+  local: number;
+  /** What other nodes have, by node. */
+  others: Map<string, RosterEntry> | undefined;
   leaving: Timer | undefined;
 }
 
@@ -50,6 +54,8 @@ export interface PresenceParts {
   readonly clock: Clock;
   readonly isMember: (connection: Connection) => boolean;
   readonly changed: (change: PresenceChange) => void;
+  /** Tells the other nodes what this one has of a user. */
+  readonly attend: (key: string, entry: RosterEntry | undefined) => void;
   /** Takes what goes wrong where nobody waits for the answer. */
   readonly report: (error: unknown) => void;
 }
@@ -81,25 +87,12 @@ export class Presence {
 
   enter(connection: Connection, userId: string | undefined): void {
     const key = keyOf(connection, userId);
-    const known = this.#entries.get(key);
     const { user } = connection;
-    const entry = known ?? {
-      id: userId ?? connection.id,
-      user,
-      shown: this.#show(user),
-      connections: 0,
-      leaving: undefined,
-    };
-    if (entry.user !== user) Object.assign(entry, { user, shown: this.#show(user) });
-    entry.connections += 1;
-    this.#roster = undefined;
-    entry.leaving?.cancel();
-    entry.leaving = undefined;
-    if (known !== undefined) return;
-    this.#entries.set(key, entry);
-    // Back within the tick: nobody needs to know.
-    if (!this.#left.delete(key)) this.#joined.set(key, entry);
-    this.#tellSoon();
+    const entry = this.#entries.get(key) ?? newEntry(userId ?? connection.id);
+    if (entry.local === 0 || entry.user !== user) Object.assign(entry, { user, shown: this.#show(user) });
+    entry.local += 1;
+    this.#attend(key, entry);
+    this.#stay(key, entry);
   }
 
   exit(connection: Connection, userId: string | undefined): void {
@@ -107,13 +100,17 @@ export class Presence {
     const key = keyOf(connection, userId);
     const entry = this.#entries.get(key);
     if (entry === undefined) return;
-    entry.connections -= 1;
-    this.#roster = undefined;
-    if (entry.connections > 0) return;
-    const { leaveGraceMs } = this.#parts.terms;
-    // An anonymous connection never returns.
-    if (leaveGraceMs === 0 || userId === undefined) this.#remove(key);
-    else entry.leaving = this.#parts.clock.setTimeout(() => this.#remove(key), leaveGraceMs);
+    entry.local -= 1;
+    this.#attend(key, entry);
+    this.#leaveUnused(key, entry);
+  }
+
+  /** Takes what other nodes have. */
+  hear(changes: readonly RosterChange[]): void {
+    for (const { node, key, entry } of changes) {
+      if (entry === undefined) this.#forget(node, key);
+      else this.#learn(node, key, entry);
+    }
   }
 
   /** Sends the roster to a member, and from then on what changes. */
@@ -156,6 +153,44 @@ export class Presence {
     shown.then(() => report(error), report);
   }
 
+  #attend(key: string, { id, shown, local }: Entry): void {
+    this.#parts.attend(key, local === 0 ? undefined : { id, shown, connections: local });
+  }
+
+  #learn(node: string, key: string, theirs: RosterEntry): void {
+    const entry = this.#entries.get(key) ?? newEntry(theirs.id);
+    entry.others ??= new Map();
+    entry.others.set(node, theirs);
+    if (entry.local === 0) Object.assign(entry, { user: theirs.shown, shown: theirs.shown });
+    this.#stay(key, entry);
+  }
+
+  #forget(node: string, key: string): void {
+    const entry = this.#entries.get(key);
+    if (entry?.others?.delete(node) === true) this.#leaveUnused(key, entry);
+  }
+
+  /** Somebody is there, or there again. */
+  #stay(key: string, entry: Entry): void {
+    this.#roster = undefined;
+    entry.leaving?.cancel();
+    entry.leaving = undefined;
+    if (this.#entries.has(key)) return;
+    this.#entries.set(key, entry);
+    // Back within the tick: nobody needs to know.
+    if (!this.#left.delete(key)) this.#joined.set(key, entry);
+    this.#tellSoon();
+  }
+
+  #leaveUnused(key: string, entry: Entry): void {
+    this.#roster = undefined;
+    if (connectionsOf(entry) > 0) return;
+    const { leaveGraceMs } = this.#parts.terms;
+    // An anonymous connection never returns.
+    if (leaveGraceMs === 0 || !isUserKey(key)) this.#remove(key);
+    else entry.leaving = this.#parts.clock.setTimeout(() => this.#remove(key), leaveGraceMs);
+  }
+
   #remove(key: string): void {
     const entry = this.#entries.get(key);
     if (entry === undefined) return;
@@ -196,7 +231,8 @@ export class Presence {
   /** What clients are told of users: ids, connections, and what the route shows of each. */
   #shown(entries: readonly Entry[], name: "users" | "joined"): object {
     if (this.#parts.terms.mode !== "full") return {};
-    return { [name]: entries.map(({ id, shown, connections }) => ({ id, user: shown, connections })) };
+    const shownUser = (entry: Entry) => ({ id: entry.id, user: entry.shown, connections: connectionsOf(entry) });
+    return { [name]: entries.map(shownUser) };
   }
 
   /** Encoded once, however many ask for it. */
@@ -223,10 +259,25 @@ export function stateOf(members: Iterable<Connection>, userIdOf: (id: string) =>
   return { count: entries.size, version: 0, users: [...entries.values()] };
 }
 
+const userPrefix = "user:";
+
 function keyOf(connection: Connection, userId: string | undefined): string {
-  return userId === undefined ? `connection:${connection.id}` : `user:${userId}`;
+  return userId === undefined ? `connection:${connection.id}` : userPrefix + userId;
 }
 
-function presentUser({ id, user, connections }: Entry): PresentUser {
-  return { id, user, connections };
+function isUserKey(key: string): boolean {
+  return key.startsWith(userPrefix);
+}
+
+function newEntry(id: string): Entry {
+  return { id, user: undefined, shown: undefined, local: 0, others: undefined, leaving: undefined };
+}
+
+function connectionsOf({ local, others }: Entry): number {
+  if (others === undefined) return local;
+  return [...others.values()].reduce((sum, { connections }) => sum + connections, local);
+}
+
+function presentUser(entry: Entry): PresentUser {
+  return { id: entry.id, user: entry.user, connections: connectionsOf(entry) };
 }

@@ -1,10 +1,20 @@
-import type { Backplane, HistoryTerms, KeptQuery } from "../backplane/backplane.js";
+import type {
+  Backplane,
+  BackplaneSetting,
+  Closing,
+  Counts,
+  HistoryTerms,
+  Kept,
+  KeptQuery,
+  Receiver,
+} from "../backplane/backplane.js";
 import { baseOf, isRoom, isTree, patternOf, type Topic, userTopic } from "../backplane/topic.js";
 import type { Clock } from "../connection/clock.js";
 import type { Connection } from "../connection/connection.js";
 import { policyOf } from "../connection/policy.js";
-import { EnfiladeError } from "../errors.js";
-import { type PathLimits, type RoomPath, roomName } from "../wire/path.js";
+import { asError, EnfiladeError } from "../errors.js";
+import { checkedReason } from "../wire/closeCodes.js";
+import { type RoomPath, roomName } from "../wire/path.js";
 import { type Bytes, Payload } from "../wire/payload.js";
 import type { Position } from "../wire/position.js";
 import { Channel, type Except, type SendOptions, User } from "./address.js";
@@ -20,14 +30,8 @@ import { Rooms } from "./rooms.js";
 import { Subscription } from "./subscription.js";
 import type { RoomTerms } from "./terms.js";
 
-export interface RegistryParts {
-  readonly limits: PathLimits & {
-    readonly roomsMax: number;
-    readonly subscriberMessagesMax: number;
-    readonly recoverMessagesMax: number;
-  };
+export interface RegistryParts extends BackplaneSetting {
   readonly backplane: Backplane;
-  readonly clock: Clock;
   /** What holds for the room of a path. */
   readonly termsOf: (path: RoomPath) => RoomTerms;
   /** Takes what goes wrong where nobody waits for the answer. */
@@ -57,8 +61,13 @@ interface RegistryEvents {
   room: [room: Room];
   /** The last one left: the room is freed. */
   "room-empty": [room: Room];
-  /** Somebody came to a room whose route has `presence`, or left it; once a tick. */
+  /** Somebody came to a room whose route has `presence`, or left it, on whatever node; once a tick. */
   presence: [room: Room, change: PresenceChange];
+  /**
+   * Publications to a room were lost between nodes, and are not kept any more. Clients of `enfilade.v1` are told by
+   * themselves; a plain one is for the application to tell, or to close.
+   */
+  lagged: [room: Room, missed: number | undefined];
 }
 
 const nobody: readonly string[] = [];
@@ -74,6 +83,8 @@ export class Registry {
   readonly #events: Notifier<RegistryEvents>;
   #userCount = 0;
   #isSilent = false;
+  /** What the last refusal of the backplane came of. */
+  #trouble: unknown;
   readonly #arrivals: Arrivals;
 
   constructor(parts: RegistryParts) {
@@ -94,17 +105,11 @@ export class Registry {
       },
     });
     this.#arrivals = new Arrivals({
-      ...{ backplane, clock, limits },
+      ...{ clock, limits },
+      read: (path, query) => this.#read(path, query),
       live: (connection) => this.#rooms.get(connection.request.path)?.replace(connection, undefined),
     });
-    backplane.start((topic, delivery) => {
-      try {
-        this.#audience(topic)?.send(delivery);
-      } catch (error) {
-        // One message must not cost the others theirs.
-        report(error);
-      }
-    });
+    backplane.start(this.#receiver, parts);
   }
 
   /**
@@ -144,9 +149,20 @@ export class Registry {
     return ids.map((id) => new User(id, this));
   }
 
-  /** How many connections, rooms and users this node has. */
-  get counts(): { connections: number; rooms: number; users: number } {
-    return { connections: this.#memberships.size, rooms: this.#rooms.size, users: this.#userCount };
+  /**
+   * How many connections, rooms and users there are: on this node, and on all of them, as these told last.
+   *
+   * A room or a user that is on several nodes counts once for each.
+   */
+  get counts(): { local: Counts; cluster: Counts } {
+    const local = { connections: this.#memberships.size, rooms: this.#rooms.size, users: this.#userCount };
+    const { connections, rooms, users } = this.#parts.backplane.others();
+    const cluster = {
+      connections: local.connections + connections,
+      rooms: local.rooms + rooms,
+      users: local.users + users,
+    };
+    return { local, cluster };
   }
 
   on<Name extends keyof RegistryEvents>(event: Name, listener: (...args: RegistryEvents[Name]) => unknown): this {
@@ -311,14 +327,16 @@ export class Registry {
     this.#memberships.set(connection.id, membership);
     this.#changeTopics(membership, (topic) => this.#add(topic, connection));
     const remembers = this.historyTerms(home) !== undefined;
-    if (!remembers || (newcomer === undefined && terms.replay === 0)) {
+    const arrives = remembers && (newcomer !== undefined || terms.replay > 0);
+    const arrival = arrives ? this.#arrivals.begin(connection, terms.replay, newcomer) : undefined;
+    this.#rooms.enter(home, connection, userId, arrival?.standIn);
+    const begin = () => {
+      if (arrival !== undefined) return arrival.run();
       newcomer?.welcome(newcomer.since === undefined ? {} : { recovered: false, reason: "off" });
-      this.#rooms.enter(home, connection, userId);
       return undefined;
-    }
-    const arrival = this.#arrivals.begin(connection, terms.replay, newcomer);
-    this.#rooms.enter(home, connection, userId, arrival.standIn);
-    return arrival.run();
+    };
+    const heard = this.#whenHeard(membership);
+    return heard === undefined ? begin() : heard.then(begin);
   }
 
   /** @internal Takes a connection out of everything, and tells the rooms it was in. */
@@ -343,7 +361,13 @@ export class Registry {
 
   /** @internal */
   send(topic: Topic, payload: Payload, options: SendOptions | undefined): void {
-    this.publish(topic, payload, options).catch(this.#parts.report);
+    this.publish(topic, payload, options).catch(this.#unsent);
+  }
+
+  /** @internal Closes everyone in `topic`, on every node. */
+  dismiss(topic: Topic, code: number, reason: string): void {
+    const closing = { code, reason: checkedReason(code, reason) };
+    this.#parts.backplane.dismiss(topic, closing).catch(this.#unsent);
   }
 
   /** @internal */
@@ -358,7 +382,7 @@ export class Registry {
 
   /** @internal */
   async history(path: RoomPath, query: KeptQuery): Promise<readonly Publication[]> {
-    const { deliveries } = await this.#parts.backplane.since(path, query);
+    const { deliveries } = await this.#read(path, query);
     return deliveries.map((delivery) => publicationOf(delivery));
   }
 
@@ -367,7 +391,7 @@ export class Registry {
     const end = () => subscription.end();
     const subscription: Subscription = new Subscription({
       archive,
-      read: (query) => this.#parts.backplane.since(path, query),
+      read: (query) => this.#read(path, query),
       messagesMax: this.#parts.limits.subscriberMessagesMax,
       ended: () => {
         signal?.removeEventListener("abort", end);
@@ -377,7 +401,7 @@ export class Registry {
     this.#rooms.listen(path, subscription);
     if (this.#isSilent || signal?.aborted === true) end();
     else signal?.addEventListener("abort", end);
-    subscription.start();
+    subscription.start(this.#rooms.get(path)?.heard);
     return subscription;
   }
 
@@ -403,6 +427,59 @@ export class Registry {
     for (const room of [...this.#rooms]) room.silence();
   }
 
+  /** What comes from the backplane. */
+  get #receiver(): Receiver {
+    const guarded = (work: () => void) => {
+      try {
+        work();
+      } catch (error) {
+        // One message must not cost the others theirs.
+        this.#parts.report(error);
+      }
+    };
+    return {
+      deliver: (topic, delivery) => guarded(() => this.#audience(topic)?.send(delivery)),
+      dismiss: (topic, closing) => guarded(() => this.#dismissHere(topic, closing)),
+      lagged: (path, loss) =>
+        guarded(() => {
+          this.#rooms.get(path)?.lag(loss);
+          this.#events.tell("lagged", new Room(path, this), loss.missed);
+        }),
+      present: (path, changes) => guarded(() => this.#rooms.get(path)?.presence?.hear(changes)),
+      report: (error) => this.#parts.report(error),
+      counts: () => this.counts.local,
+    };
+  }
+
+  #dismissHere(topic: Topic, { code, reason }: Closing): void {
+    const audience = this.#audience(topic);
+    for (const member of [...(audience?.members ?? [])]) member.close(code, reason);
+    audience?.silence();
+  }
+
+  /** Reports what nobody waits for; of one trouble with the backplane only the first that it costs. */
+  readonly #unsent = (thrown: unknown): void => {
+    const error = asError(thrown);
+    const isTrouble = error instanceof EnfiladeError && error.code === "ERR_BACKPLANE";
+    if (isTrouble && error.cause === this.#trouble) return;
+    if (isTrouble) this.#trouble = error.cause;
+    this.#parts.report(error);
+  };
+
+  /** `undefined` when this node hears already all that a connection is addressed by. */
+  #whenHeard({ connection, userId, terms }: Membership): Promise<unknown> | undefined {
+    const pending = [this.#rooms.get(connection.request.path)?.heard];
+    this.#changeTopics({ userId, terms }, (topic) => pending.push(this.#groups.get(topic)?.heard));
+    const waiting = pending.filter((heard) => heard !== undefined);
+    return waiting.length === 0 ? undefined : Promise.all(waiting);
+  }
+
+  #read(path: RoomPath, query: KeptQuery): Promise<Kept> {
+    const history = this.historyTerms(path);
+    if (history !== undefined) return this.#parts.backplane.since(path, query, history);
+    return Promise.reject(new EnfiladeError("ERR_HISTORY", `no history is kept of ${path}`));
+  }
+
   /** Ids of those who are left out, and names of their clients: who resumes is not to get what was not for him. */
   #excepted(except: Except | undefined): readonly string[] {
     if (except === undefined) return nobody;
@@ -418,7 +495,7 @@ export class Registry {
   }
 
   /** The topics that address a connection beside its rooms. */
-  #changeTopics({ userId, terms }: Membership, change: (topic: Topic) => void): void {
+  #changeTopics({ userId, terms }: Pick<Membership, "userId" | "terms">, change: (topic: Topic) => void): void {
     change("all");
     if (terms.channel !== undefined) change(`channel:${terms.channel}`);
     if (userId !== undefined) change(`user:${userId}`);
@@ -442,7 +519,7 @@ export class Registry {
     audience.members.add(connection);
     if (known !== undefined) return;
     this.#groups.set(topic, audience);
-    this.#parts.backplane.open(topic);
+    audience.hear(this.#parts.backplane.open(topic));
     if (topic.startsWith("user:")) this.#userCount += 1;
   }
 

@@ -122,12 +122,6 @@ export class Room extends Address {
     return roomWriter({ publish, clock: this.#post.clock, members: () => this.members() }, text);
   }
 
-  /** Closes every connection that is in this room on this node, and ends what is subscribed to it. */
-  override close(code?: number, reason?: string): void {
-    super.close(code, reason);
-    this.#post.openRoom(this.path)?.silence();
-  }
-
   #needHistory(what: string): void {
     if (this.#post.historyTerms(this.path) !== undefined) return;
     throw new EnfiladeError(

@@ -109,7 +109,7 @@ export class Rooms implements Iterable<OpenRoom> {
       // There before anybody enters, which may call code of the application.
       this.#rooms.set(path, room);
       this.#tree.set(path, room);
-      this.#parts.backplane.open(path);
+      room.hear(this.#parts.backplane.open(path, room.terms.history));
     }
     enter(room);
     if (known === undefined) this.#parts.events.opened(room);
@@ -122,6 +122,7 @@ export class Rooms implements Iterable<OpenRoom> {
     const presence: Presence = new Presence({
       ...{ path, clock, report, terms: terms.presence },
       isMember: (connection) => room.members.has(connection),
+      attend: (key, entry) => this.#parts.backplane.attend(path, key, entry),
       changed: (change) => events.presence(room, change),
     });
     const room = new OpenRoom(path, terms, presence);

@@ -60,16 +60,27 @@ export class Subscription implements AsyncIterableIterator<Publication> {
     });
   }
 
-  /** @internal Reads the archive; to be called when what is published is heard already. */
-  start(): void {
+  /**
+   * @internal Reads the archive; to be called when what is published is taken already.
+   *
+   * @param heard Resolves when it is heard as well.
+   */
+  start(heard: Promise<void> | undefined): void {
     const { archive, read } = this.#parts;
-    if (archive !== undefined) this.#handover?.run(() => read(archive)).catch((error) => this.#fail(error));
+    if (archive === undefined) return;
+    const first = () => (heard === undefined ? read(archive) : heard.then(() => read(archive)));
+    this.#handover?.run(first).catch((error) => this.#fail(error));
   }
 
   /** @internal */
   take(delivery: Delivery): void {
     if (this.#handover === undefined) this.#push(delivery);
     else this.#handover.take(delivery);
+  }
+
+  /** @internal Publications were lost between nodes; while the archive is read, that is found out by reading. */
+  lose(count = 1): void {
+    if (this.#handover === undefined) this.#missed += count;
   }
 
   /** The next publication. @throws what reading the history threw (as a rejection), once. */

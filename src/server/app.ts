@@ -5,7 +5,7 @@ import type { Backplane } from "../backplane/backplane.js";
 import { MemoryBackplane } from "../backplane/memory.js";
 import { type Clock, systemClock, timeIsUp, within } from "../connection/clock.js";
 import type { Connection } from "../connection/connection.js";
-import { defaultLimits, type Limits, mergeLimits } from "../connection/limits.js";
+import { connectionLimitsOf, defaultLimits, type Limits, mergeLimits } from "../connection/limits.js";
 import { asError, EnfiladeError } from "../errors.js";
 import type { Application, Status } from "../handler/application.js";
 import { decoratedRoutes, type Fitting } from "../handler/decorators.js";
@@ -20,7 +20,7 @@ import { jsonEvents } from "../wire/jsonEvents.js";
 import { controlFrame } from "../wire/v1.js";
 import { attach } from "./attachment.js";
 import { Door } from "./door.js";
-import { type AppOptions, checkOptions, type Logger, type ScopeOptions } from "./options.js";
+import { type AppOptions, checkBackplane, checkOptions, type Logger, type ScopeOptions } from "./options.js";
 import { refusal, upgradeHeaders } from "./refusal.js";
 import { type Route, Router, unknownRoute } from "./router.js";
 import { Scope } from "./scope.js";
@@ -79,10 +79,12 @@ export class App implements Application {
   #server: HttpServer | undefined;
   #closed: Promise<void> | undefined;
   #state: Status["state"] = "open";
+  #draining = false;
 
   constructor(options: AppOptions = {}) {
     const { limits: changes, ...shared } = options;
     checkOptions("the app", shared);
+    checkBackplane(options);
     this.#limits = mergeLimits(defaultLimits, changes);
     this.#logger = options.logger ?? console;
     this.#clock = options.clock ?? systemClock;
@@ -90,8 +92,9 @@ export class App implements Application {
     const [clock, limits] = [this.#clock, this.#limits];
     this.#memory = new MemoryBackplane({ clock, limits });
     this.#backplane = options.backplane ?? this.#memory;
+    const { random = Math.random, onBackplaneLoss: onLoss = "refuse" } = options;
     this.registry = new Registry({
-      ...{ limits, clock, report, backplane: this.#backplane },
+      ...{ limits, clock, random, onLoss, report, backplane: this.#backplane },
       termsOf: (path) => this.#router.termsOf(path),
     });
     this.#door = new Door({
@@ -144,13 +147,17 @@ export class App implements Application {
   }
 
   status(): Status {
+    const { local, cluster } = this.registry.counts;
+    const link = this.#backplane.status();
     return {
       state: this.#state,
-      ...this.registry.counts,
+      ready: this.#state === "open" && !this.#draining && link.backplane.state === "up",
+      ...local,
+      cluster,
       handshakes: this.#door.handshakes,
       totals: { ...this.#metrics.totals },
       flush: { ...this.#metrics.flush },
-      ...this.#backplane.status(),
+      ...link,
     };
   }
 
@@ -242,12 +249,13 @@ export class App implements Application {
   /**
    * Asks the clients of `enfilade.v1` to go elsewhere, and waits for those who are here now to do so.
    *
-   * They connect anew first, resume there, and then leave: with nothing lost, where history is kept. Before that, see to
-   * it that new connections are led to another node. Resolves when they are gone, or the time is over; then `close()`.
+   * They connect anew first, resume there, and then leave: with nothing lost, where history is kept. See to it that new
+   * connections are led to another node: from now on `status().ready` is `false`. Resolves when they are gone, or the time is over; then `close()`.
    *
    * @param options.withinMs Milliseconds that they have. Default: 10,000.
    */
   async drain({ withinMs = 10_000 }: { readonly withinMs?: number } = {}): Promise<void> {
+    this.#draining = true;
     const leaving = this.registry.connections.filter(({ enveloped }) => enveloped);
     const frame = controlFrame("drain", { withinMs });
     for (const connection of leaving) connection.send(frame);
@@ -276,9 +284,7 @@ export class App implements Application {
   }
 
   #rootScope(options: AppOptions): Scope {
-    const { connectionsMax, connectionsPerAddressMax, roomsMax, flushConnectionsMax, ...others } = this.#limits;
-    const { handshakeMs, pathBytesMax, pathSegmentsMax, historyBytesMax, ...remaining } = others;
-    const { subscriberMessagesMax, recoverMessagesMax, ...limits } = remaining;
+    const limits = connectionLimitsOf(this.#limits);
     const ground = {
       prefix: "",
       gates: [],

@@ -1,4 +1,4 @@
-import type { Backplane } from "../backplane/backplane.js";
+import type { Backplane, OnLoss } from "../backplane/backplane.js";
 import type { Clock } from "../connection/clock.js";
 import type { Limits } from "../connection/limits.js";
 import { policyOf } from "../connection/policy.js";
@@ -27,18 +27,25 @@ export interface AppOptions extends Omit<SharedOptions, "limits"> {
   readonly handlers?: readonly HandlerClass[] | undefined;
   /** Limits of the app and of each connection; see the table in the README. */
   readonly limits?: Partial<Limits> | undefined;
-  /** Carries publications between nodes. Default: this node alone. */
+  /** Carries publications between nodes, such as `redis(url)` or `nats(url)`. Default: this node alone. */
   readonly backplane?: Backplane | undefined;
+  /**
+   * What becomes of publications to rooms without history, users, channels and all while the backplane cannot be reached:
+   * refused (`publish` rejects with `ERR_BACKPLANE`, `send` reports once), or delivered on this node alone. Default: `"refuse"`.
+   */
+  readonly onBackplaneLoss?: OnLoss | undefined;
   /** Default: `console`. */
   readonly logger?: Logger | undefined;
   /** Default: the system's time. */
   readonly clock?: Clock | undefined;
+  /** From 0 to 1; spreads over time what many nodes do. Default: `Math.random`. */
+  readonly random?: (() => number) | undefined;
 }
 
 const shared = ["limits", "origins", "subprotocols", "compression", "badMessage", "eventProtocol", "policy"];
 const ofRooms = ["history", "replay", "presence", "showUser"];
 const known = {
-  "the app": [...shared, "handlers", "backplane", "logger", "clock"],
+  "the app": [...shared, "handlers", "backplane", "onBackplaneLoss", "logger", "clock", "random"],
   "a scope": [...shared, "authorize"],
   "a route": [...shared, "name", "params", "closeOnLastRoomLeft", "eventPolicies", ...ofRooms],
 };
@@ -71,6 +78,16 @@ export function checkOptions(
   if (!Array.isArray(subprotocols) || !subprotocols.every((name) => typeof name === "string" && token.test(name))) {
     throw new EnfiladeError("ERR_OPTION", `subprotocols takes a list of names, got ${JSON.stringify(subprotocols)}`);
   }
+}
+
+/** @throws EnfiladeError `ERR_OPTION`. */
+export function checkBackplane({ backplane, onBackplaneLoss = "refuse" }: AppOptions): void {
+  if (onBackplaneLoss !== "refuse" && onBackplaneLoss !== "local") {
+    const came = JSON.stringify(onBackplaneLoss);
+    throw new EnfiladeError("ERR_OPTION", `onBackplaneLoss takes "refuse" or "local", got ${came}`);
+  }
+  if (backplane === undefined || typeof backplane?.start === "function") return;
+  throw new EnfiladeError("ERR_OPTION", `backplane takes what redis() or nats() returns, got ${typeof backplane}`);
 }
 
 function checkProtocol(protocol: EventProtocol): void {

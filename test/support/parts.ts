@@ -16,6 +16,8 @@ const parts = {
     probe: ["-c", "import websockets"],
     install: "apt-get install python3 python3-websockets",
   },
+  redis: { command: "/usr/bin/redis-server", probe: ["--version"], install: "apt-get install redis-server" },
+  nats: { command: "/usr/sbin/nats-server", probe: ["--version"], install: "apt-get install nats-server" },
 } satisfies Record<string, Part>;
 
 export type PartName = keyof typeof parts;

@@ -1,0 +1,53 @@
+import type { RoomPath } from "../wire/path.js";
+import type { Position } from "../wire/position.js";
+import type { HistoryTerms, KeptQuery } from "./backplane.js";
+
+/** What an engine tells; none of it throws. */
+export interface EngineEvents {
+  /** Connected, anew or for the first time: it answers, and nothing is subscribed. */
+  up(): void;
+  /** Not connected any more, or an attempt failed; it goes on trying. */
+  down(error: Error): void;
+  /** @param position Of what was appended to the history of a room. */
+  message(channel: string, bytes: Uint8Array, position: Position | undefined): void;
+  /** Something came on a channel of ours that is no message of this engine. */
+  malformed(channel: string): void;
+}
+
+/** What is kept of a room, as the engine has it; see `Kept`. */
+export interface KeptBytes {
+  readonly top: Position;
+  readonly base: number;
+  readonly entries: readonly { readonly offset: number; readonly bytes: Uint8Array }[];
+}
+
+export interface KeptRoom {
+  readonly path: RoomPath;
+  readonly history: HistoryTerms;
+}
+
+/**
+ * What carries bytes between nodes, and keeps them: Redis, NATS.
+ *
+ * The name of a channel is any text; that of a room's is its path. Every promise may be rejected at any time, and none is
+ * queued for a connection that is not there. What one node publishes to one channel, or appends to one room, arrives in the
+ * order of the calls at every node that subscribed, at most once; the publisher too is told of it that way.
+ */
+export interface Engine {
+  /** As errors and the status name it. */
+  readonly name: string;
+  /** Connects, and goes on connecting until `stop`. */
+  start(events: EngineEvents): void;
+  /** Lets go of a connection that does not answer, and connects anew. Tells `down`. */
+  restart(reason: Error): void;
+  subscribe(channels: readonly string[]): Promise<unknown>;
+  unsubscribe(channels: readonly string[]): Promise<unknown>;
+  publish(channel: string, bytes: Uint8Array): Promise<unknown>;
+  /** Numbers and keeps what is published to a room, and publishes it to the room's channel. */
+  append(path: RoomPath, bytes: Uint8Array, history: HistoryTerms): Promise<Position>;
+  read(path: RoomPath, query: KeptQuery, history: HistoryTerms): Promise<KeptBytes>;
+  /** The positions of the last publications, and holds on to them: whoever asks is there. */
+  tops(rooms: readonly KeptRoom[]): Promise<readonly Position[]>;
+  /** Ends every connection. */
+  stop(): Promise<void>;
+}

@@ -1,0 +1,127 @@
+import type { Clock, Timer } from "../connection/clock.js";
+import type { Counts } from "./backplane.js";
+import type { Fields } from "./parcel.js";
+
+/** A sign of life, as it travels. */
+export interface Beat {
+  readonly node: string;
+  readonly counts: Counts;
+  /** What changed since the last one: rooms, and where their rosters stand; `null` where nobody is left. */
+  readonly rosters: readonly (readonly [path: string, seq: number | null])[];
+}
+
+export interface NodesParts {
+  /** Names this life of this node. */
+  readonly id: string;
+  readonly clock: Clock;
+  readonly heartbeatMs: number;
+  /** Sends a sign of life to all nodes, this one included. */
+  readonly beat: () => void;
+  readonly bye: () => void;
+  /** Another one is there that was not. */
+  readonly met: (node: string) => void;
+  readonly gone: (node: string) => void;
+  /** This node does not hear itself any more. */
+  readonly deaf: () => void;
+}
+
+interface Neighbour {
+  heardAt: number;
+  counts: Counts;
+}
+
+/** Heartbeats without a sign of life after which a node is gone. */
+const missesMax = 3;
+const nothing: Counts = { connections: 0, rooms: 0, users: 0 };
+
+/** The other nodes: who is there, by their signs of life, and what each of them has. */
+export class Nodes {
+  readonly #parts: NodesParts;
+  readonly #neighbours = new Map<string, Neighbour>();
+  #timer: Timer | undefined;
+  #heardMyselfAt = 0;
+
+  constructor(parts: NodesParts) {
+    this.#parts = parts;
+  }
+
+  get count(): number {
+    return this.#neighbours.size;
+  }
+
+  get sum(): Counts {
+    return [...this.#neighbours.values()].reduce((sum, { counts }) => add(sum, counts), nothing);
+  }
+
+  /** This node hears and is heard. What the others were silent before is not held against them. */
+  begin(): void {
+    const now = this.#parts.clock.now();
+    this.#heardMyselfAt = now;
+    for (const neighbour of this.#neighbours.values()) neighbour.heardAt = now;
+    this.#timer?.cancel();
+    this.#beatAndLook();
+  }
+
+  /** Nobody hears this node, and it hears nobody: no time passes. */
+  pause(): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+  }
+
+  end(): void {
+    if (this.#timer !== undefined) this.#parts.bye();
+    this.pause();
+    this.#neighbours.clear();
+  }
+
+  hear({ node, counts }: Beat): void {
+    const now = this.#parts.clock.now();
+    if (node === this.#parts.id) {
+      this.#heardMyselfAt = now;
+      return;
+    }
+    const isNew = !this.#neighbours.has(node);
+    this.#neighbours.set(node, { heardAt: now, counts });
+    if (isNew) this.#parts.met(node);
+  }
+
+  /** It said that it goes. */
+  leave(node: string): void {
+    if (this.#neighbours.delete(node)) this.#parts.gone(node);
+  }
+
+  #beatAndLook(): void {
+    const { clock, heartbeatMs } = this.#parts;
+    const silence = clock.now() - missesMax * heartbeatMs;
+    this.#timer = clock.setTimeout(() => this.#beatAndLook(), heartbeatMs);
+    if (this.#heardMyselfAt <= silence) {
+      // Whoever hears nothing knows nothing of others.
+      this.#parts.deaf();
+      return;
+    }
+    this.#parts.beat();
+    for (const [node, { heardAt }] of this.#neighbours) if (heardAt <= silence) this.leave(node);
+  }
+}
+
+/** `undefined` for what is no sign of life. */
+export function beatOf({ node, counts, rosters }: Fields): Beat | undefined {
+  if (typeof node !== "string" || !isCounts(counts) || !Array.isArray(rosters)) return undefined;
+  const isRoster = (one: unknown) =>
+    Array.isArray(one) && typeof one[0] === "string" && (one[1] === null || typeof one[1] === "number");
+  return rosters.every(isRoster) ? { node, counts, rosters } : undefined;
+}
+
+function isCounts(value: unknown): value is Counts {
+  if (typeof value !== "object" || value === null) return false;
+  const { connections, rooms, users } = value as Partial<Record<keyof Counts, unknown>>;
+  return [connections, rooms, users].every((count) => Number.isSafeInteger(count) && Number(count) >= 0);
+}
+
+function add(one: Counts, other: Counts): Counts {
+  return {
+    connections: one.connections + other.connections,
+    rooms: one.rooms + other.rooms,
+    users: one.users + other.users,
+  };
+}

@@ -1,0 +1,106 @@
+import type { DeliveryPolicy } from "../connection/policy.js";
+import type { RoomPath } from "../wire/path.js";
+import { Payload } from "../wire/payload.js";
+import type { Closing, Delivery } from "./backplane.js";
+import { isRoom } from "./topic.js";
+
+/** What nodes send each other for the members of a topic. */
+export type Parcel = { readonly delivery: Delivery } | { readonly closing: Closing };
+
+export interface Addressed {
+  readonly parcel: Parcel;
+  /** Where it is for a room and all below; `undefined` where the channel says all. */
+  readonly below: RoomPath | undefined;
+}
+
+/** Nodes of another version are not understood; they ignore ours. */
+const version = 1;
+
+/** A line of JSON, and behind it the message as it is. */
+export function encodeParcel({ parcel, below }: Addressed): Uint8Array {
+  if ("closing" in parcel)
+    return Buffer.from(`${JSON.stringify({ v: version, t: below, k: "close", ...parcel.closing })}\n`);
+  const { payload, except, policy } = parcel.delivery;
+  const x = except.length === 0 ? undefined : except;
+  const header = `${JSON.stringify({ v: version, t: below, k: payload.kind, x, p: policy })}\n`;
+  if (typeof payload.data === "string") return Buffer.from(header + payload.data);
+  return Buffer.concat([Buffer.from(header), payload.data]);
+}
+
+/** `undefined` for what is no parcel of this version. */
+export function decodeParcel(bytes: Uint8Array): Addressed | undefined {
+  const whole = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const end = whole.indexOf(lineEnd);
+  if (end === -1) return undefined;
+  const header = parse(whole.toString("utf8", 0, end));
+  if (header === undefined || header.v !== version) return undefined;
+  const below = header.t;
+  if (below !== undefined && !(typeof below === "string" && isRoom(below))) return undefined;
+  const parcel = header.k === "close" ? closingOf(header) : deliveryOf(header, whole.subarray(end + 1));
+  return parcel && { parcel, below };
+}
+
+const lineEnd = 10;
+
+function closingOf({ code, reason }: Fields): Parcel | undefined {
+  const isCode = typeof code === "number" && (code === 1000 || (code >= 3000 && code <= 4999));
+  return isCode && typeof reason === "string" ? { closing: { code, reason } } : undefined;
+}
+
+function deliveryOf({ k, x = [], p }: Fields, body: Buffer): Parcel | undefined {
+  const payload = payloadOf(k, body);
+  if (payload === undefined || !isStrings(x) || !isPolicy(p)) return undefined;
+  return { delivery: { payload, except: x, policy: p } };
+}
+
+function payloadOf(kind: unknown, body: Buffer): Payload | undefined {
+  if (kind === "binary") return Payload.binary(body);
+  const text = body.toString();
+  if (kind === "text") return Payload.text(text);
+  // What is no JSON would break the frame that it is put into.
+  return kind === "json" && isJSON(text) ? Payload.encodedJSON(text) : undefined;
+}
+
+function isStrings(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((one) => typeof one === "string");
+}
+
+function isPolicy(value: unknown): value is DeliveryPolicy | undefined {
+  if (value === undefined) return true;
+  if (typeof value !== "object" || value === null || !("kind" in value)) return false;
+  if (value.kind === "latest") return "key" in value && typeof value.key === "string";
+  return value.kind === "reliable" || value.kind === "skip";
+}
+
+/** Fields of a JSON object that anybody may have sent. */
+export type Fields = Readonly<Record<string, unknown>>;
+
+function parse(text: string): Fields | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    // Every field is `unknown`, which is all that is known of an object's.
+    return typeof value === "object" && value !== null ? (value as Fields) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function isJSON(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** What nodes tell each other about themselves: JSON under a `t` that names its kind. */
+export function encodeSignal(kind: string, fields: object): Uint8Array {
+  return Buffer.from(JSON.stringify({ v: version, t: kind, ...fields }));
+}
+
+/** `undefined` for what is no signal of this version. */
+export function decodeSignal(bytes: Uint8Array): Fields | undefined {
+  const fields = parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString());
+  return fields?.v === version ? fields : undefined;
+}

@@ -1,0 +1,59 @@
+import { type ConnectionOptions, connect } from "@nats-io/transport-node";
+import type { Backplane } from "../backplane/backplane.js";
+import { ClusterBackplane } from "../backplane/cluster.js";
+import { EnfiladeError } from "../errors.js";
+import { NatsEngine } from "./engine.js";
+
+/** Options beside those of `@nats-io/transport-node`. */
+export interface BackplaneOptions {
+  /** Before every subject and name of a stream, so that applications may share a server: `A–Z a–z 0–9 - _`. Default: `"enfilade"`. */
+  readonly prefix?: string | undefined;
+  /** Where JetStream keeps history. Default: `"file"`. */
+  readonly storage?: "file" | "memory" | undefined;
+  /** On how many servers of a cluster it keeps it, from 1 to 5. Default: 1. */
+  readonly replicas?: number | undefined;
+}
+
+/**
+ * A backplane over NATS (2.9 or later): over core subjects, and for rooms with history over JetStream, one stream for each.
+ *
+ * ```ts
+ * const app = new App({ handlers: [Chat], backplane: nats("nats://127.0.0.1:4222") });
+ * ```
+ *
+ * Each app needs its own, and has a connection of its own.
+ *
+ * @param source A URL, several of them, or options of `@nats-io/transport-node`.
+ * @throws EnfiladeError `ERR_OPTION`.
+ */
+export function nats(
+  source: string | readonly string[] | ConnectionOptions,
+  { prefix = "enfilade", storage = "file", replicas = 1 }: BackplaneOptions = {},
+): Backplane {
+  if (typeof prefix !== "string" || !/^[\w-]{1,64}$/.test(prefix)) {
+    throw wrong("prefix", "1 to 64 of A–Z a–z 0–9 - _", prefix);
+  }
+  if (storage !== "file" && storage !== "memory") throw wrong("storage", '"file" or "memory"', storage);
+  if (!Number.isInteger(replicas) || replicas < 1 || replicas > 5) throw wrong("replicas", "1 to 5", replicas);
+  const options = { ...optionsOf(source), reconnect: false, maxReconnectAttempts: 0, noEcho: false };
+  return new ClusterBackplane(new NatsEngine({ prefix, storage, replicas, connect: () => connect(options) }));
+}
+
+function optionsOf(source: string | readonly string[] | ConnectionOptions): ConnectionOptions {
+  const servers: readonly unknown[] = typeof source === "string" ? [source] : Array.isArray(source) ? source : [];
+  if (servers.length > 0 && servers.every((one) => typeof one === "string" && one !== "")) {
+    return { servers: servers.map(String) };
+  }
+  if (typeof source === "object" && source !== null && !isList(source)) return source;
+  const expected = 'a URL such as "nats://127.0.0.1:4222", a list of them, or options of @nats-io/transport-node';
+  throw wrong("nats()", expected, source);
+}
+
+/** What `Array.isArray` does not say of lists that are only read. */
+function isList(value: object): value is readonly unknown[] {
+  return Array.isArray(value);
+}
+
+function wrong(what: string, expected: string, came: unknown): EnfiladeError {
+  return new EnfiladeError("ERR_OPTION", `${what} takes ${expected}; got ${JSON.stringify(came) ?? String(came)}`);
+}

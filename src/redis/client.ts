@@ -1,0 +1,17 @@
+/** What is used of a client of ioredis: one server (or Sentinel's), or a cluster. */
+export interface RedisClient {
+  readonly isCluster: boolean;
+  // biome-ignore lint/suspicious/noExplicitAny: listeners of many kinds, each as ioredis calls it
+  on(event: string, listener: (...args: any[]) => void): unknown;
+  once(event: string, listener: () => void): unknown;
+  removeAllListeners(): unknown;
+  disconnect(): void;
+  publish(channel: string, message: Buffer): Promise<unknown>;
+  spublish(channel: string, message: Buffer): Promise<unknown>;
+  subscribe(...channels: string[]): Promise<unknown>;
+  unsubscribe(...channels: string[]): Promise<unknown>;
+  ssubscribe(...channels: string[]): Promise<unknown>;
+  sunsubscribe(...channels: string[]): Promise<unknown>;
+  script(command: "LOAD", script: string): Promise<unknown>;
+  callBuffer(command: "EVAL" | "EVALSHA", ...args: (string | Buffer)[]): Promise<unknown>;
+}

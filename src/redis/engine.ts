@@ -1,0 +1,239 @@
+import { randomBytes } from "node:crypto";
+import type { HistoryTerms, KeptQuery } from "../backplane/backplane.js";
+import type { Engine, EngineEvents, KeptBytes, KeptRoom } from "../backplane/engine.js";
+import type { RoomPath } from "../wire/path.js";
+import type { Position } from "../wire/position.js";
+import type { RedisClient } from "./client.js";
+import { appendScript, readScript, topScript } from "./scripts.js";
+
+/** Connections of one life: one for commands, and one that hears. In a cluster one client is both. */
+export interface RedisPair {
+  readonly commands: RedisClient;
+  readonly hearing: RedisClient;
+}
+
+export interface RedisEngineParts {
+  /** Before every key and channel. */
+  readonly prefix: string;
+  /** Makes connections that queue nothing, and come back by themselves. */
+  readonly connect: () => RedisPair;
+}
+
+/** Milliseconds that the position of a room outlives what is kept of it. */
+const restMs = 3_600_000;
+/** The first byte of what was appended to a log; parcels and signals begin with `{`. */
+const positionMark = 0x70;
+const lineEnd = 10;
+
+/** Redis or Valkey: a log for each room with history, and pub/sub. */
+export class RedisEngine implements Engine {
+  readonly name = "redis";
+  readonly #parts: RedisEngineParts;
+  #events: EngineEvents | undefined;
+  #pair: RedisPair | undefined;
+  /** By their text; known when they are loaded. */
+  #shas = new Map<string, string>();
+  #lastError: Error | undefined;
+
+  constructor(parts: RedisEngineParts) {
+    this.#parts = parts;
+  }
+
+  start(events: EngineEvents): void {
+    this.#events = events;
+    this.#open();
+  }
+
+  restart(reason: Error): void {
+    if (this.#pair === undefined) return;
+    this.#events?.down(reason);
+    this.#drop();
+    this.#open();
+  }
+
+  subscribe(channels: readonly string[]): Promise<unknown> {
+    const { hearing } = this.#connected;
+    const names = channels.map((channel) => this.#key(channel));
+    if (!hearing.isCluster) return hearing.subscribe(...names);
+    // The channels of one command have to be of one slot.
+    return Promise.all(names.map((name) => hearing.ssubscribe(name)));
+  }
+
+  unsubscribe(channels: readonly string[]): Promise<unknown> {
+    const { hearing } = this.#connected;
+    const names = channels.map((channel) => this.#key(channel));
+    if (!hearing.isCluster) return hearing.unsubscribe(...names);
+    return Promise.all(names.map((name) => hearing.sunsubscribe(name)));
+  }
+
+  publish(channel: string, bytes: Uint8Array): Promise<unknown> {
+    const { commands } = this.#connected;
+    const name = this.#key(channel);
+    return commands.isCluster ? commands.spublish(name, asBuffer(bytes)) : commands.publish(name, asBuffer(bytes));
+  }
+
+  async append(path: RoomPath, bytes: Uint8Array, history: HistoryTerms): Promise<Position> {
+    const { size, bytesMax } = history;
+    const publish = this.#connected.commands.isCluster ? "SPUBLISH" : "PUBLISH";
+    const limits = [size, bytesMax].map(numberOf);
+    const answer = await this.#run(
+      appendScript,
+      [...this.#keys(path), this.#key(path)],
+      [...ground(history), asBuffer(bytes), ...limits, publish],
+    );
+    return positionOf(answer);
+  }
+
+  async read(path: RoomPath, { since, limit }: KeptQuery, history: HistoryTerms): Promise<KeptBytes> {
+    const args = [
+      since?.epoch ?? "",
+      String(since?.offset ?? 0),
+      limit === Number.POSITIVE_INFINITY ? "-1" : String(limit),
+    ];
+    const answer = await this.#run(readScript, this.#keys(path), [...ground(history), ...args]);
+    const [, , base, list] = listOf(answer);
+    const flat = listOf(list);
+    const entries = Array.from({ length: flat.length / 2 }, (_, index) => ({
+      offset: Number.parseInt(String(flat[2 * index]), 10),
+      bytes: asBuffer(flat[2 * index + 1]),
+    }));
+    return { top: positionOf(answer), base: Number(base), entries: since === undefined ? entries.reverse() : entries };
+  }
+
+  tops(rooms: readonly KeptRoom[]): Promise<readonly Position[]> {
+    const top = async ({ path, history }: KeptRoom) =>
+      positionOf(await this.#run(topScript, this.#keys(path), ground(history)));
+    return Promise.all(rooms.map(top));
+  }
+
+  async stop(): Promise<void> {
+    const clients = this.#clients();
+    this.#events = undefined;
+    const ended = clients.map((client) => new Promise<void>((resolve) => client.once("end", resolve)));
+    for (const client of clients) client.disconnect();
+    this.#pair = undefined;
+    await Promise.all(ended);
+  }
+
+  get #connected(): RedisPair {
+    if (this.#pair !== undefined) return this.#pair;
+    throw new Error("redis: not started");
+  }
+
+  #clients(): RedisClient[] {
+    return this.#pair === undefined ? [] : [...new Set([this.#pair.commands, this.#pair.hearing])];
+  }
+
+  #open(): void {
+    const pair = this.#parts.connect();
+    this.#pair = pair;
+    const ready = new Set<RedisClient>();
+    for (const client of this.#clients()) {
+      client.on("error", (error: Error) => {
+        this.#lastError = error;
+      });
+      client.on("ready", () => {
+        ready.add(client);
+        if (this.#clients().every((one) => ready.has(one))) this.#begin(pair);
+      });
+      client.on("close", () => {
+        ready.delete(client);
+        this.#lost(pair);
+      });
+    }
+    const event = pair.hearing.isCluster ? "smessageBuffer" : "messageBuffer";
+    pair.hearing.on(event, (name: Buffer, message: Buffer) => this.#hear(pair, name, message));
+  }
+
+  #drop(): void {
+    for (const client of this.#clients()) {
+      client.removeAllListeners();
+      // What its connection dies of is of no interest any more, but without a listener it would be thrown.
+      client.on("error", () => undefined);
+      client.disconnect();
+    }
+    this.#pair = undefined;
+  }
+
+  #begin(pair: RedisPair): void {
+    this.#load(pair)
+      .then(() => {
+        if (this.#pair === pair) this.#events?.up();
+      })
+      .catch((error: Error) => {
+        if (this.#pair === pair) this.restart(error);
+      });
+  }
+
+  /** Beforehand, so that no command has to be sent twice, and overtaken. */
+  async #load({ commands }: RedisPair): Promise<void> {
+    this.#shas = new Map();
+    // Each node of a cluster would have to be asked.
+    if (commands.isCluster) return;
+    const scripts = [appendScript, readScript, topScript];
+    const shas = await Promise.all(scripts.map((script) => commands.script("LOAD", script)));
+    for (const [index, script] of scripts.entries()) this.#shas.set(script, String(shas[index]));
+  }
+
+  #lost(pair: RedisPair): void {
+    if (this.#pair !== pair) return;
+    this.#events?.down(this.#lastError ?? new Error("the connection was closed"));
+    this.#lastError = undefined;
+  }
+
+  #run(script: string, keys: readonly string[], args: readonly (string | Buffer)[]): Promise<unknown> {
+    const { commands } = this.#connected;
+    const sha = this.#shas.get(script);
+    const rest = [String(keys.length), ...keys, ...args];
+    return sha === undefined
+      ? commands.callBuffer("EVAL", script, ...rest)
+      : commands.callBuffer("EVALSHA", sha, ...rest);
+  }
+
+  #hear(pair: RedisPair, name: Buffer, message: Buffer): void {
+    if (this.#pair !== pair) return;
+    const channel = name.toString().slice(this.#parts.prefix.length + 1, -1);
+    if (message[0] !== positionMark) {
+      this.#events?.message(channel, message, undefined);
+      return;
+    }
+    const end = message.indexOf(lineEnd);
+    const [, epoch, digits] = /^p([\w-]{1,64}):(\d{1,16})$/.exec(message.toString("latin1", 0, Math.max(0, end))) ?? [];
+    if (epoch === undefined) this.#events?.malformed(channel);
+    else this.#events?.message(channel, message.subarray(end + 1), { epoch, offset: Number(digits) });
+  }
+
+  /** In braces, so that in a cluster all that belongs to a room is in one slot. */
+  #key(channel: string): string {
+    return `${this.#parts.prefix}{${channel}}`;
+  }
+
+  #keys(path: RoomPath): string[] {
+    return [`${this.#key(path)}:meta`, `${this.#key(path)}:log`];
+  }
+}
+
+/** A new epoch, in case there is none, and how long things are kept. */
+function ground({ ageMsMax }: HistoryTerms): string[] {
+  const age = Number.isFinite(ageMsMax) ? String(Math.ceil(ageMsMax)) : "-1";
+  return [randomBytes(9).toString("base64url"), age, String(restMs)];
+}
+
+function numberOf(limit: number): string {
+  return String(Number.isFinite(limit) ? limit : Number.MAX_SAFE_INTEGER);
+}
+
+function positionOf(answer: unknown): Position {
+  const [epoch, offset] = listOf(answer);
+  return { epoch: String(epoch), offset: Number(offset) };
+}
+
+function listOf(answer: unknown): readonly unknown[] {
+  if (Array.isArray(answer)) return answer;
+  throw new Error(`redis: a script answered ${typeof answer}`);
+}
+
+function asBuffer(bytes: unknown): Buffer {
+  if (bytes instanceof Uint8Array) return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  throw new Error(`redis: bytes were expected, got ${typeof bytes}`);
+}

@@ -1,0 +1,80 @@
+import { Cluster, Redis, type RedisOptions } from "ioredis";
+import type { Backplane } from "../backplane/backplane.js";
+import { ClusterBackplane } from "../backplane/cluster.js";
+import { EnfiladeError } from "../errors.js";
+import { RedisEngine, type RedisPair } from "./engine.js";
+
+/** Options beside those of ioredis. */
+export interface BackplaneOptions {
+  /** Before every key and channel, so that several applications may share one Redis. Default: `"enfilade:"`. */
+  readonly prefix?: string | undefined;
+}
+
+/**
+ * A backplane over Redis (6.2 or later) or Valkey; over sharded pub/sub where the client is a cluster (7.0 or later).
+ *
+ * ```ts
+ * const app = new App({ handlers: [Chat], backplane: redis("redis://127.0.0.1:6379") });
+ * ```
+ *
+ * Each app needs its own. It makes connections of its own, two to a server; a client that is given is only copied, and
+ * stays its owner's to close.
+ *
+ * @param source A URL, options of ioredis, or a client of ioredis.
+ * @throws EnfiladeError `ERR_OPTION`.
+ */
+export function redis(
+  source: string | RedisOptions | Redis | Cluster,
+  { prefix = "enfilade:" }: BackplaneOptions = {},
+): Backplane {
+  if (typeof prefix !== "string") throw new EnfiladeError("ERR_OPTION", `prefix takes a string, got ${typeof prefix}`);
+  return new ClusterBackplane(new RedisEngine({ prefix, connect: connectorOf(source) }));
+}
+
+/** Nothing is queued for a connection that is not there, and nothing is sent twice; see `maxRetriesPerRequest` of ioredis. */
+const manner = {
+  enableOfflineQueue: false,
+  autoResendUnfulfilledCommands: false,
+  autoResubscribe: false,
+  maxRetriesPerRequest: 0,
+  lazyConnect: false,
+  keyPrefix: "",
+  replyMapping: "legacy",
+  connectTimeout: 5_000,
+  retryStrategy: retryMs,
+} satisfies RedisOptions;
+
+function connectorOf(source: string | RedisOptions | Redis | Cluster): () => RedisPair {
+  if (source instanceof Cluster) {
+    return () => {
+      const { enableOfflineQueue, lazyConnect, ...ofNodes } = manner;
+      const options = { enableOfflineQueue, lazyConnect, clusterRetryStrategy: retryMs, shardedSubscribers: true };
+      const cluster = source.duplicate([], { ...options, keyPrefix: "", redisOptions: ofNodes });
+      return { commands: cluster, hearing: cluster };
+    };
+  }
+  if (source instanceof Redis) return () => ({ commands: source.duplicate(manner), hearing: source.duplicate(manner) });
+  if (typeof source === "string") checkURL(source);
+  else if (typeof source !== "object" || source === null) throw wrong(source);
+  const connect = (): Redis => {
+    if (typeof source === "string") return new Redis(source, manner);
+    return new Redis({ ...source, ...manner });
+  };
+  return () => ({ commands: connect(), hearing: connect() });
+}
+
+function retryMs(attempts: number): number {
+  return Math.min(2_000, 50 * 2 ** Math.min(attempts, 10)) * (0.5 + Math.random() / 2);
+}
+
+function checkURL(source: string): void {
+  if (!/^rediss?:\/\//.test(source) || !URL.canParse(source)) throw wrong(source);
+}
+
+function wrong(source: unknown): EnfiladeError {
+  const came = typeof source === "string" ? JSON.stringify(source) : String(source);
+  return new EnfiladeError(
+    "ERR_OPTION",
+    `redis() takes a URL such as "redis://127.0.0.1:6379", options or a client of ioredis; got ${came}`,
+  );
+}

@@ -1,0 +1,99 @@
+import { onTestFinished } from "vitest";
+import { App, type AppOptions, type Limits, WebSocketHandler } from "../../src/index.js";
+import { type ConnectOptions, connectURL, type TestClient } from "../../src/testing/index.js";
+import { type EngineName, type EngineOptions, type EngineServer, startEngine } from "../support/engines.js";
+
+export const historySize = 20_000;
+
+/** Whoever comes in hears a greeting when its node hears the room; what a client sends goes to its room. */
+export class Talker extends WebSocketHandler {
+  override authorize() {
+    const id = this.query.get("user");
+    return id === null ? undefined : { id, name: `Name of ${id}` };
+  }
+  override onConnect() {
+    this.sendJSON("hello");
+  }
+  onJSON(value: unknown) {
+    this.sendJSONToThisRoom(value);
+  }
+}
+
+/** One app of several on one engine. */
+export interface ClusterNode {
+  readonly app: App;
+  readonly port: number;
+  /** Errors that reached `app.on("error")`. */
+  readonly errors: Error[];
+  /** A client that has had the greeting; `/kept/…` has history and presence, `/plain/…` neither. */
+  open(path: string, options?: ConnectOptions): Promise<TestClient>;
+  /** Closes it before the test is over. */
+  close(): Promise<void>;
+}
+
+export interface ClusterOptions {
+  readonly limits?: Partial<Limits>;
+  readonly app?: AppOptions;
+  /** How much of `/kept/…` is kept. */
+  readonly historySize?: number;
+  readonly engine?: EngineOptions;
+}
+
+/** Apps that share one engine; `memory` is one app. */
+export interface TestCluster {
+  /** `undefined` for memory. */
+  readonly engine: EngineServer | undefined;
+  readonly nodes: readonly ClusterNode[];
+  /** One more node; over `url` if given, such as that of a proxy. */
+  add(url?: string): Promise<ClusterNode>;
+}
+
+export async function startCluster(
+  name: EngineName | "memory",
+  count: number,
+  options: ClusterOptions = {},
+): Promise<TestCluster> {
+  const engine = name === "memory" ? undefined : await startEngine(name, options.engine);
+  const add = (url?: string) => startNode(options, engine, url);
+  const nodes: ClusterNode[] = [];
+  for (let n = 0; n < count; n += 1) nodes.push(await add());
+  return { engine, nodes, add };
+}
+
+/** Resolves when `condition` holds, looked at whenever the loop is free. */
+export async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setImmediate(resolve));
+}
+
+/** The node of this index, which the test started. */
+export function nodeOf({ nodes }: TestCluster, index: number): ClusterNode {
+  const node = nodes[index];
+  if (node === undefined) throw new Error(`there are ${nodes.length} nodes`);
+  return node;
+}
+
+async function startNode(
+  { limits, app: appOptions, historySize: size = historySize }: ClusterOptions,
+  engine: EngineServer | undefined,
+  url: string | undefined,
+): Promise<ClusterNode> {
+  const backplane = engine?.backplane(url);
+  const app = new App({ ...appOptions, ...(limits && { limits }), ...(backplane && { backplane }) })
+    .route("/kept/:name", Talker, { history: { size, bytesMax: 64 * 1024 * 1024 }, presence: "full" })
+    .route("/plain/:name", Talker, { name: "plain" })
+    .route("/org/:id", Talker)
+    .route("/org/:id/:team", Talker);
+  const errors: Error[] = [];
+  app.on("error", (error) => errors.push(error));
+  const { port } = await app.listen(0, "127.0.0.1");
+  const close = () => app.close({ timeoutMs: 500 });
+  onTestFinished(close);
+  return {
+    ...{ app, port, errors, close },
+    open: async (path, connectOptions) => {
+      const client = await connectURL(`ws://127.0.0.1:${port}${path}`, connectOptions);
+      await client.readJSON();
+      return client;
+    },
+  };
+}

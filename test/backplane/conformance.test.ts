@@ -1,0 +1,178 @@
+import { describe, expect, it } from "vitest";
+import type { Position } from "../../src/index.js";
+import type { TestClient } from "../../src/testing/index.js";
+import { missing } from "../support/parts.js";
+import { nodeOf, startCluster, type TestCluster, until } from "./cluster.js";
+
+/** Next messages of a client, parsed. */
+async function read(client: TestClient, count: number): Promise<unknown[]> {
+  const values: unknown[] = [];
+  for (let n = 0; n < count; n += 1) values.push(await client.readJSON());
+  return values;
+}
+
+/** One client on each node, in the same room. */
+async function everywhere({ nodes }: TestCluster, path: string): Promise<TestClient[]> {
+  return Promise.all(nodes.map((node) => node.open(path)));
+}
+
+const numbers = (count: number) => Array.from({ length: count }, (_, n) => n);
+
+for (const name of ["memory", "redis", "nats"] as const) {
+  const isSkipped = name !== "memory" && missing(name, `the ${name} backplane`);
+  describe.skipIf(isSkipped)(`a backplane over ${name}`, () => {
+    const start = () => startCluster(name, name === "memory" ? 1 : 3);
+
+    it.each(["/plain/a", "/kept/a"])(
+      "delivers once to every member of %s on every node, in the order of the calls",
+      async (path) => {
+        const cluster = await start();
+        const clients = await everywhere(cluster, path);
+        const room = nodeOf(cluster, 0).app.registry.room(path);
+        for (const n of numbers(200)) room.sendJSON(n);
+        for (const client of clients) expect(await read(client, 200)).toEqual(numbers(200));
+        room.sendJSON("last");
+        for (const client of clients) expect(await client.readJSON()).toBe("last");
+      },
+    );
+
+    it("keeps text, bytes, policies and exceptions as they were", async () => {
+      const cluster = await start();
+      const [first, ...others] = await everywhere(cluster, "/kept/a");
+      const { registry } = nodeOf(cluster, 0).app;
+      const except = registry.connections.map(({ id }) => id);
+      const room = registry.room("/kept/a");
+      room.sendText("häh?\n\u2028");
+      room.sendBinary(new Uint8Array([0, 10, 255]), { policy: { kind: "latest", key: "k" } });
+      room.sendJSON("not for the first", { except });
+      room.sendJSON("for all");
+      for (const client of others) {
+        expect(await client.readText()).toBe("häh?\n\u2028");
+        expect([...(await client.read()).bytes]).toEqual([0, 10, 255]);
+        expect(await read(client, 2)).toEqual(["not for the first", "for all"]);
+      }
+      expect(await first?.readText()).toBe("häh?\n\u2028");
+      await first?.read();
+      expect(await first?.readJSON()).toBe("for all");
+    });
+
+    it("gives every member of a room with history the same order, whichever node publishes", async () => {
+      const cluster = await start();
+      const clients = await everywhere(cluster, "/kept/a");
+      const positions = new Map<number, unknown>();
+      await Promise.all(
+        cluster.nodes.flatMap(({ app }, node) =>
+          numbers(100).map(async (n) => {
+            const value = [node, n];
+            const position = await app.registry.room("/kept/a").publish(value);
+            positions.set(position?.offset ?? -1, value);
+          }),
+        ),
+      );
+      const count = 100 * cluster.nodes.length;
+      const order = numbers(count).map((n) => positions.get(n + 1));
+      for (const client of clients) expect(await read(client, count)).toEqual(order);
+      const kept = await nodeOf(cluster, 0).app.registry.room("/kept/a").history();
+      expect(kept.map(({ data }) => data)).toEqual(order);
+      expect(kept.map(({ position }) => position?.offset)).toEqual(numbers(count).map((n) => n + 1));
+    });
+
+    it("lets the publisher hear itself, and not before it has published", async () => {
+      const cluster = await start();
+      const { app } = nodeOf(cluster, 0);
+      const heard: unknown[] = [];
+      const subscription = app.registry.room("/kept/quiet").subscribe();
+      const listening = (async () => {
+        for await (const { data } of subscription) heard.push(data);
+      })();
+      const publishing = app.registry.room("/kept/quiet").publish("mine");
+      expect(heard).toEqual([]);
+      await publishing;
+      await until(() => heard.length > 0);
+      expect(heard).toEqual(["mine"]);
+      await subscription.return();
+      await listening;
+    });
+
+    it("reaches the members of trees, channels, users and all, each connection once", async () => {
+      const cluster = await start();
+      const clients = await everywhere(cluster, "/org/7/a?user=ann");
+      const below = await everywhere(cluster, "/org/7");
+      const plain = await everywhere(cluster, "/plain/a");
+      const { app } = nodeOf(cluster, cluster.nodes.length - 1);
+      app.registry.sendJSONToRoom("/org/7/**", "tree");
+      app.registry.sendJSONToUser("ann", "user");
+      app.channel("plain").sendJSON("channel");
+      app.registry.sendJSONToAll("all");
+      // Between topics there is no order.
+      for (const client of clients) expect(new Set(await read(client, 3))).toEqual(new Set(["tree", "user", "all"]));
+      for (const client of below) expect(new Set(await read(client, 2))).toEqual(new Set(["tree", "all"]));
+      for (const client of plain) expect(new Set(await read(client, 2))).toEqual(new Set(["channel", "all"]));
+    });
+
+    it("tells users apart whose ids look alike in UTF-8", async () => {
+      const cluster = await start();
+      const [client] = await everywhere(cluster, "/plain/a?user=%EF%BF%BD");
+      const { registry } = nodeOf(cluster, cluster.nodes.length - 1).app;
+      registry.sendJSONToUser("\ud800", "not for the replacement character");
+      registry.sendJSONToUser("\ufffd", "for it");
+      expect(await client?.readJSON()).toBe("for it");
+    });
+
+    it("closes rooms, users and channels everywhere, after what was sent before", async () => {
+      const cluster = await start();
+      const clients = await everywhere(cluster, "/kept/a");
+      const users = await everywhere(cluster, "/plain/a?user=ann");
+      const { registry } = nodeOf(cluster, 0).app;
+      registry.room("/kept/a").sendJSON("bye");
+      registry.room("/kept/a").close(4001, "closed");
+      for (const client of clients) {
+        expect(await client.readJSON()).toBe("bye");
+        expect(await client.closed).toMatchObject({ code: 4001, reason: "closed" });
+      }
+      registry.user("ann").close(4501, "revoked");
+      for (const client of users) expect(await client.closed).toMatchObject({ code: 4501, reason: "revoked" });
+    });
+
+    it("reads what is kept: the last ones, those after a position, and of another epoch all", async () => {
+      const cluster = await start();
+      const room = nodeOf(cluster, 0).app.registry.room("/kept/read");
+      const positions: Position[] = [];
+      for (const n of numbers(5)) {
+        const position = await room.publish(n);
+        if (position !== undefined) positions.push(position);
+      }
+      const elsewhere = nodeOf(cluster, cluster.nodes.length - 1).app.registry.room("/kept/read");
+      const data = async (options: object) => (await elsewhere.history(options)).map((one) => one.data);
+      expect(await data({})).toEqual([0, 1, 2, 3, 4]);
+      expect(await data({ limit: 2 })).toEqual([3, 4]);
+      expect(await data({ limit: 0 })).toEqual([]);
+      expect(await data({ since: positions[2] })).toEqual([3, 4]);
+      expect(await data({ since: positions[0], limit: 2 })).toEqual([1, 2]);
+      expect(await data({ since: positions[4] })).toEqual([]);
+      expect(await data({ since: { epoch: "another", offset: 3 } })).toEqual([0, 1, 2, 3, 4]);
+    });
+
+    it("hands a newcomer what is kept and then what is live, with nothing missing and nothing twice", async () => {
+      const cluster = await start();
+      const { app } = nodeOf(cluster, 0);
+      const elsewhere = nodeOf(cluster, cluster.nodes.length - 1);
+      const room = app.registry.room("/kept/busy");
+      const total = 600;
+      const publishing = (async () => {
+        for (const n of numbers(total)) await room.publish(n);
+      })();
+      const newcomers = numbers(10).map(async () => {
+        const subscription = elsewhere.app.registry.room("/kept/busy").subscribe({ replay: total });
+        const heard: unknown[] = [];
+        for await (const { data } of subscription) {
+          heard.push(data);
+          if (data === total - 1) return heard;
+        }
+        return heard;
+      });
+      await publishing;
+      for (const heard of await Promise.all(newcomers)) expect(heard).toEqual(numbers(total));
+    });
+  });
+}
