@@ -173,8 +173,11 @@ export interface Backplane {
    * what it is delivered from then on, meet without a gap. Rejects with `ERR_BACKPLANE`.
    */
   since(path: RoomPath, query: KeptQuery, history: HistoryTerms): Promise<Kept>;
-  /** What this node has of a user in a room it opened; `undefined`: nothing any more. */
-  attend(path: RoomPath, key: string, entry: RosterEntry | undefined): void;
+  /**
+   * What this node has of a user in a room it opened; without `entry`, nothing any more. A promise to wait for until it is
+   * known what the others have, which never rejects.
+   */
+  attend(path: RoomPath, key: string, entry: RosterEntry | undefined): Promise<void> | undefined;
   /** What the other nodes have, in sum. */
   others(): Counts;
   status(): BackplaneStatus;

@@ -24,7 +24,7 @@ import { Link } from "./link.js";
 import { beatOf, Nodes } from "./nodes.js";
 import { Outgoing } from "./outgoing.js";
 import { decodeParcel, decodeSignal, encodeParcel, encodeSignal, type Fields, type Parcel } from "./parcel.js";
-import { Rosters } from "./rosters.js";
+import { type RosterMark, Rosters } from "./rosters.js";
 import { Subscriptions } from "./subscriptions.js";
 import { baseOf, isRoom, isTree, type Topic } from "./topic.js";
 
@@ -124,11 +124,11 @@ export class ClusterBackplane implements Backplane {
     return this.#running.followers.since({ path, history }, query);
   }
 
-  attend(path: RoomPath, key: string, entry: RosterEntry | undefined): void {
-    if (this.#run === undefined) return;
+  attend(path: RoomPath, key: string, entry: RosterEntry | undefined): Promise<void> | undefined {
+    if (this.#run === undefined) return undefined;
     const { rosters, subscriptions } = this.#run;
     if (!rosters.has(path)) void subscriptions.add(rosterPrefix + path);
-    rosters.attend(path, key, entry);
+    return rosters.attend(path, key, entry);
   }
 
   others(): Counts {
@@ -178,20 +178,27 @@ export class ClusterBackplane implements Backplane {
     });
     const subscriptions = new Subscriptions({ engine: this.#engine, failed: restart });
     const tell = (channel: string, kind: string, fields: object) => this.#tell(channel, kind, fields);
-    const rosters = new Rosters({
-      id,
+    const rosters: Rosters = new Rosters({
+      ...{ id, clock },
+      neighbours: () => (link.isUp ? nodes.ids : []),
       tellRoom: (path, kind, fields) => tell(rosterPrefix + path, kind, fields),
       tellNode: (node, kind, fields) => tell(`node:${node}`, kind, fields),
       present: (path, changes) => receiver.present(path, changes),
     });
+    const beat = (channel: string, marks: readonly RosterMark[]) =>
+      tell(channel, "beat", { node: id, counts: receiver.counts(), rosters: marks });
     const nodes: Nodes = new Nodes({
       ...{ id, clock, heartbeatMs },
       beat: () => {
         this.#renewing = false;
-        tell(nodesChannel, "beat", { node: id, counts: receiver.counts(), rosters: rosters.marks() });
+        beat(nodesChannel, rosters.marks());
       },
       bye: () => tell(nodesChannel, "bye", { node: id }),
-      met: (node) => tell(`node:${node}`, "renew", {}),
+      met: (node) => {
+        // It may be new, and not know of this one before its next sign of life.
+        beat(`node:${node}`, []);
+        tell(`node:${node}`, "renew", {});
+      },
       gone: (node) => rosters.forget(node),
       deaf: () => restart(new Error(`this node does not hear what it publishes to ${this.#engine.name}`)),
     });
@@ -215,6 +222,7 @@ export class ClusterBackplane implements Backplane {
 
   async #hearAgain(run: Run): Promise<void> {
     await run.subscriptions.renew();
+    if (!run.link.isUp) return;
     run.nodes.begin();
     run.rosters.renew();
     await run.followers.compareAll();
@@ -227,6 +235,7 @@ export class ClusterBackplane implements Backplane {
     run.subscriptions.lose();
     run.outgoing.giveUp(error);
     run.followers.release();
+    run.rosters.release();
     if (!isNews) return;
     const message = `${this.#engine.name} cannot be reached (${error.message}); it is tried again until it can`;
     run.receiver.report(new EnfiladeError("ERR_BACKPLANE", message, { cause: error }));
@@ -266,13 +275,12 @@ export class ClusterBackplane implements Backplane {
       return isRoom(name) && run.rosters.hear(name, kind, fields);
     }
     if (kind === "renew") return this.#renewRosters(run);
-    if (channel !== nodesChannel)
-      return typeof path === "string" && isRoom(path) && run.rosters.hear(path, kind, fields);
     if (kind === "bye" && typeof node === "string") {
       run.nodes.leave(node);
       return true;
     }
-    const beat = kind === "beat" ? beatOf(fields) : undefined;
+    if (kind !== "beat") return typeof path === "string" && isRoom(path) && run.rosters.hear(path, kind, fields);
+    const beat = beatOf(fields);
     if (beat === undefined) return false;
     run.nodes.hear(beat);
     run.rosters.compare(beat.node, beat.rosters);

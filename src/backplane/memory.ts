@@ -84,9 +84,9 @@ export class MemoryBackplane implements Backplane {
     return nothing;
   }
 
-  /** There is nobody to tell. */
-  attend(): void {
-    // A single node knows who is there.
+  /** A single node knows who is there. */
+  attend(): undefined {
+    return undefined;
   }
 
   others(): Counts {

@@ -1,13 +1,14 @@
 import type { Clock, Timer } from "../connection/clock.js";
 import type { Counts } from "./backplane.js";
 import type { Fields } from "./parcel.js";
+import type { RosterMark } from "./rosters.js";
 
 /** A sign of life, as it travels. */
 export interface Beat {
   readonly node: string;
   readonly counts: Counts;
   /** What changed since the last one: rooms, and where their rosters stand; `null` where nobody is left. */
-  readonly rosters: readonly (readonly [path: string, seq: number | null])[];
+  readonly rosters: readonly RosterMark[];
 }
 
 export interface NodesParts {
@@ -47,6 +48,10 @@ export class Nodes {
 
   get count(): number {
     return this.#neighbours.size;
+  }
+
+  get ids(): readonly string[] {
+    return [...this.#neighbours.keys()];
   }
 
   get sum(): Counts {

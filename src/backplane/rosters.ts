@@ -1,3 +1,4 @@
+import { type Clock, deferred } from "../connection/clock.js";
 import type { RoomPath } from "../wire/path.js";
 import type { RosterChange, RosterEntry } from "./backplane.js";
 import type { Fields } from "./parcel.js";
@@ -19,6 +20,10 @@ interface Open {
   readonly others: Map<string, Roster>;
   /** Whether the others were told of this node, and asked for what they have. */
   introduced: boolean;
+  /** Nodes that have not answered yet. */
+  readonly asked: Set<string>;
+  /** Until all of them have. */
+  complete: { readonly promise: Promise<void>; readonly resolve: () => void } | undefined;
 }
 
 /** Where a room stands on a node, in its signs of life. */
@@ -27,6 +32,9 @@ export type RosterMark = readonly [path: string, seq: number | null];
 export interface RostersParts {
   /** Names this life of this node. */
   readonly id: string;
+  readonly clock: Clock;
+  /** The nodes that can be asked now. */
+  readonly neighbours: () => readonly string[];
   /** Sends to every node that has somebody in the room. */
   readonly tellRoom: (path: RoomPath, kind: string, fields: object) => void;
   readonly tellNode: (node: string, kind: string, fields: object) => void;
@@ -36,6 +44,8 @@ export interface RostersParts {
 
 /** Marks that one sign of life may bear; rooms beyond it are marked with the next. */
 const marksMax = 1_000;
+/** Milliseconds that a room waits for what other nodes have, some of which may be gone. */
+const answersMs = 500;
 
 /**
  * Who is in which room on which node.
@@ -60,27 +70,39 @@ export class Rosters {
     return this.#rooms.has(path);
   }
 
-  /** What this node has of a user from now on; `undefined`: nothing. Told with all else of the tick. */
-  attend(path: RoomPath, key: string, entry: RosterEntry | undefined): void {
+  /**
+   * What this node has of a user from now on; `undefined`: nothing. Told with all else of the tick.
+   *
+   * Returns a promise that resolves when it is known what the others have; `undefined` when it is.
+   */
+  attend(path: RoomPath, key: string, entry: RosterEntry | undefined): Promise<void> | undefined {
     const room = this.#rooms.get(path) ?? this.#open(path);
     room.changes.set(key, entry);
     this.#changed.add(path);
     this.#tellSoon();
+    return room.complete?.promise;
+  }
+
+  /** What the others have cannot be known now. */
+  release(): void {
+    for (const room of this.#rooms.values()) settle(room);
   }
 
   /** Nobody is in the room any more on this node. */
   close(path: RoomPath): void {
     const room = this.#rooms.get(path);
     if (room === undefined) return;
+    settle(room);
     this.#rooms.delete(path);
     this.#marks.set(path, null);
     this.#parts.tellRoom(path, "left", { node: this.#parts.id });
   }
 
-  /** Tells all that this node has, and asks what the others have: some of it may have been missed. */
+  /** After what may have been missed: tells all that this node has, and asks what the others have. */
   renew(): void {
     for (const [path, room] of this.#rooms) {
       this.#apply(room);
+      room.introduced = true;
       this.#introduce(path, room);
     }
   }
@@ -93,13 +115,17 @@ export class Rosters {
     const room = this.#rooms.get(path);
     if (kind === "ask") return this.#answer(path, room, node);
     if (room === undefined) return true;
-    if (kind === "left") return this.#replace(path, room, node, undefined);
+    if (kind === "left") {
+      this.#replace(path, room, node, undefined);
+      return answered(room, node);
+    }
     const entries = entriesOf(fields.entries);
     if (entries === undefined || !Number.isSafeInteger(seq)) return false;
     if (kind === "diff") return this.#change(path, room, { node, seq: Number(seq), entries });
     if (kind !== "state") return false;
     if (fields.ask === true) this.#answer(path, room, node);
-    return this.#replace(path, room, node, { seq: Number(seq), entries: present(entries) });
+    this.#replace(path, room, node, { seq: Number(seq), entries: present(entries) });
+    return answered(room, node);
   }
 
   /** Compares what a node says that it has told with what came. */
@@ -115,7 +141,10 @@ export class Rosters {
 
   /** All that a node told goes with it. */
   forget(node: string): void {
-    for (const [path, room] of this.#rooms) this.#replace(path, room, node, undefined);
+    for (const [path, room] of this.#rooms) {
+      this.#replace(path, room, node, undefined);
+      answered(room, node);
+    }
   }
 
   /** Where the rooms stand that changed since they were last marked. */
@@ -129,8 +158,11 @@ export class Rosters {
     this.#seq += 1;
     // Higher than in an earlier time of the room, whose last words may come late.
     const own = { seq: this.#seq * 1_000_000, entries: new Map() };
-    const room: Open = { own, changes: new Map(), others: new Map(), introduced: false };
+    const asked = new Set(this.#parts.neighbours());
+    const complete = asked.size === 0 ? undefined : deferred<void>();
+    const room: Open = { own, changes: new Map(), others: new Map(), introduced: false, asked, complete };
     this.#rooms.set(path, room);
+    if (complete !== undefined) this.#parts.clock.setTimeout(() => settle(room), answersMs);
     return room;
   }
 
@@ -167,8 +199,11 @@ export class Rosters {
   }
 
   #introduce(path: RoomPath, room: Open): void {
+    this.#parts.tellRoom(path, "state", { ...this.#stateOf(room), ask: room.introduced });
+    if (room.introduced) return;
     room.introduced = true;
-    this.#parts.tellRoom(path, "state", { ...this.#stateOf(room), ask: true });
+    // Nodes that have nobody there do not hear what is said in the room, but they can say so.
+    for (const node of this.#parts.neighbours()) this.#ask(path, node);
   }
 
   #stateOf({ own }: Open): object {
@@ -205,10 +240,10 @@ export class Rosters {
   }
 
   /** Puts all that a node has in the place of what was known of it. */
-  #replace(path: RoomPath, room: Open, node: string, roster: Roster | undefined): true {
+  #replace(path: RoomPath, room: Open, node: string, roster: Roster | undefined): void {
     const known = room.others.get(node);
-    if (known === undefined && roster === undefined) return true;
-    if (roster !== undefined && known !== undefined && roster.seq < known.seq) return true;
+    if (known === undefined && roster === undefined) return;
+    if (roster !== undefined && known !== undefined && roster.seq < known.seq) return;
     if (roster === undefined) room.others.delete(node);
     else room.others.set(node, roster);
     const gone = [...(known?.entries.keys() ?? [])].filter((key) => roster?.entries.has(key) !== true);
@@ -217,8 +252,19 @@ export class Rosters {
       ...[...(roster?.entries ?? [])].map(([key, entry]) => ({ node, key, entry })),
     ];
     if (changes.length > 0) this.#parts.present(path, changes);
-    return true;
   }
+}
+
+function answered(room: Open, node: string): true {
+  room.asked.delete(node);
+  if (room.asked.size === 0) settle(room);
+  return true;
+}
+
+/** Nobody waits for more. */
+function settle(room: Open): void {
+  room.complete?.resolve();
+  room.complete = undefined;
 }
 
 type Heard = Map<string, RosterEntry | undefined>;

@@ -54,8 +54,8 @@ export interface PresenceParts {
   readonly clock: Clock;
   readonly isMember: (connection: Connection) => boolean;
   readonly changed: (change: PresenceChange) => void;
-  /** Tells the other nodes what this one has of a user. */
-  readonly attend: (key: string, entry: RosterEntry | undefined) => void;
+  /** Tells the other nodes what this one has of a user; see `Backplane.attend`. */
+  readonly attend: (key: string, entry: RosterEntry | undefined) => Promise<void> | undefined;
   /** Takes what goes wrong where nobody waits for the answer. */
   readonly report: (error: unknown) => void;
 }
@@ -74,6 +74,7 @@ export class Presence {
   /** As it was last encoded, until something changes. */
   #roster: Payload | undefined;
   #scheduled = false;
+  #heard: Promise<void> | undefined;
 
   constructor(parts: PresenceParts) {
     this.#parts = parts;
@@ -83,6 +84,11 @@ export class Presence {
     const isFull = this.#parts.terms.mode === "full";
     const users = isFull ? [...this.#entries.values()].map(presentUser) : [];
     return { count: this.#entries.size, version: this.#version, users };
+  }
+
+  /** Resolves when it is known who is here on other nodes; `undefined` when it is. */
+  get heard(): Promise<void> | undefined {
+    return this.#heard;
   }
 
   enter(connection: Connection, userId: string | undefined): void {
@@ -123,11 +129,11 @@ export class Presence {
     this.#watchers.members.add(connection);
   }
 
-  /** The room is gone, and with it whoever was about to leave. */
+  /** The room is gone from this node, and with it whoever was about to leave; of users on other nodes no more is known. */
   end(): void {
-    for (const [key, { leaving }] of this.#entries) {
+    for (const [key, { leaving, others }] of this.#entries) {
       leaving?.cancel();
-      this.#remove(key);
+      if (others === undefined || others.size === 0) this.#remove(key);
     }
     this.#tell();
   }
@@ -154,7 +160,11 @@ export class Presence {
   }
 
   #attend(key: string, { id, shown, local }: Entry): void {
-    this.#parts.attend(key, local === 0 ? undefined : { id, shown, connections: local });
+    const heard = this.#parts.attend(key, local === 0 ? undefined : { id, shown, connections: local });
+    if (heard === undefined || this.#heard !== undefined) return;
+    this.#heard = heard.then(() => {
+      this.#heard = undefined;
+    });
   }
 
   #learn(node: string, key: string, theirs: RosterEntry): void {

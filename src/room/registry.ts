@@ -468,7 +468,8 @@ export class Registry {
 
   /** `undefined` when this node hears already all that a connection is addressed by. */
   #whenHeard({ connection, userId, terms }: Membership): Promise<unknown> | undefined {
-    const pending = [this.#rooms.get(connection.request.path)?.heard];
+    const home = this.#rooms.get(connection.request.path);
+    const pending = [home?.heard, home?.presence?.heard];
     this.#changeTopics({ userId, terms }, (topic) => pending.push(this.#groups.get(topic)?.heard));
     const waiting = pending.filter((heard) => heard !== undefined);
     return waiting.length === 0 ? undefined : Promise.all(waiting);
