@@ -11,20 +11,23 @@ const Entry = z.object({ channel: ChannelName, name: PersonName });
 
 export function createAPI(app: App): Router {
   const api = Router();
-  api.get("/channels", (_request, response) => response.json(channels(app)));
+  api.get("/channels", async (_request, response) => response.json(await channels(app)));
   api.get("/status", (_request, response) => response.json(app.status()));
+  api.get("/ready", (_request, response) => response.sendStatus(app.status().ready ? 204 : 503));
   api.get("/entry", checkEntry);
   api.post("/announce", json({ limit: "16kb" }), (request, response) => announce(app, request, response));
   return api;
 }
 
-/** Channels by name, and how many people are in each. */
-function channels(app: App): { channel: string; people: number }[] {
-  const people = new Map(offered.map((channel) => [channel, 0]));
-  for (const { path, size } of app.registry.rooms) {
-    if (path.startsWith(chatPrefix)) people.set(path.slice(chatPrefix.length), size);
-  }
-  return [...people].map(([channel, count]) => ({ channel, people: count }));
+/** Channels by name, those offered and those that somebody is in here, and how many people are in each, anywhere. */
+async function channels({ registry }: App): Promise<{ channel: string; people: number }[]> {
+  const here = registry.rooms.filter(({ path }) => path.startsWith(chatPrefix));
+  const names = new Set([...offered, ...here.map(({ path }) => path.slice(chatPrefix.length))]);
+  const people = async (channel: string) => {
+    const { count } = await registry.room(roomPath(chatRoute, { channel })).presence();
+    return { channel, people: count };
+  };
+  return Promise.all([...names].map(people));
 }
 
 /** Why the door would stay shut: a browser does not tell its page what a WebSocket was refused with. */

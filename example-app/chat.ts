@@ -42,11 +42,11 @@ export class Chat extends WebSocketHandler<{ channel: string }, Person> {
   }
 }
 
-/** Says in a channel who came and who left; a reload is neither. */
+/** Says in a channel who came and who left; a reload is neither. Of all processes, the one says it where that happened. */
 export function tellOfPeople(app: App): void {
   app.registry.on("presence", (room, { joined, left }) => {
-    for (const { id: name } of joined) tell(room, { type: "joined", name, at: now() });
-    for (const { id: name } of left) tell(room, { type: "left", name, at: now() });
+    for (const { id: name, here } of joined) if (here) tell(room, { type: "joined", name, at: now() });
+    for (const { id: name, here } of left) if (here) tell(room, { type: "left", name, at: now() });
   });
 }
 

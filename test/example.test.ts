@@ -352,13 +352,15 @@ describe("the example app over a WebSocket", () => {
 
 describe("npm start", () => {
   const root = fileURLToPath(new URL("..", import.meta.url));
-  const { scripts } = JSON.parse(readFileSync(`${root}package.json`, "utf8")) as { scripts: { start: string } };
+  const { scripts } = JSON.parse(readFileSync(`${root}package.json`, "utf8")) as {
+    scripts: { start: string; "start:cluster": string };
+  };
 
   /** What npm runs for it; a shell that stayed in between would keep the signal from it. */
-  function npmStart(port: number | string): ChildProcess {
+  function npmStart(port: number | string, script = scripts.start, variables = {}): ChildProcess {
     const path = `${root}node_modules/.bin${delimiter}${process.env.PATH}`;
-    const command = `exec ${scripts.start.replace(/^exec /, "")}`;
-    const env = { ...process.env, PATH: path, PORT: String(port) };
+    const command = `exec ${script.replace(/^exec /, "")}`;
+    const env = { ...process.env, PATH: path, PORT: String(port), ...variables };
     const child = spawn("sh", ["-c", command], { cwd: root, env, stdio: ["ignore", "pipe", "pipe"] });
     onTestFinished(() => void child.kill("SIGKILL"));
     return child;
@@ -389,6 +391,38 @@ describe("npm start", () => {
     expect(await complaints).toEqual([]);
     expect(lines).toEqual([expect.stringMatching(/^The chat is at http:\/\/localhost:\d+\/$/)]);
   });
+
+  it.skipIf(missing("redis", "the example app on many processes"))(
+    "runs many processes on one port, whose clients are in the same rooms, and ends them all with 0",
+    async () => {
+      const child = npmStart(0, scripts["start:cluster"], { WORKERS: "3" });
+      const complaints = linesOf(child.stderr);
+      const exited = once(child, "exit");
+      if (child.stdout === null) throw new Error("it has no output");
+      for await (const line of createInterface({ input: child.stdout })) {
+        expect(line).toMatch(/^The chat is at http:\/\/localhost:\d+\/, on 3 processes$/);
+        const [url = ""] = /http:[^,]+/.exec(line) ?? [];
+        const room = `${url.replace("http", "ws")}chat/general`;
+        // New connections go to the processes in turn.
+        const people = await Promise.all(["Ann", "Bob", "Cy", "Dan"].map((name) => connectURL(`${room}?name=${name}`)));
+        people[0]?.sendJSON({ text: "to all of us" });
+        for (const person of people) {
+          let message: unknown;
+          do message = await person.readJSON();
+          while (JSON.stringify(message).includes("to all of us") === false);
+          expect(message).toMatchObject({ type: "said", name: "Ann" });
+        }
+        const status = async () =>
+          (await fetch(`${url}api/status`)).json() as Promise<{ backplane: { nodes: number } }>;
+        while ((await status()).backplane.nodes < 3) expect(await status()).toMatchObject({ ready: true });
+        expect(await status()).toMatchObject({ ready: true, backplane: { engine: "redis", nodes: 3 } });
+        child.kill("SIGTERM");
+        for (const person of people) expect(await person.closed).toMatchObject({ code: 1001 });
+      }
+      expect(await exited).toEqual([0, null]);
+      expect(await complaints).toEqual([]);
+    },
+  );
 
   it("says clearly that a port is taken", async () => {
     const { url } = await startChat();

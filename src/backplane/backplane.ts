@@ -178,6 +178,8 @@ export interface Backplane {
    * known what the others have, which never rejects.
    */
   attend(path: RoomPath, key: string, entry: RosterEntry | undefined): Promise<void> | undefined;
+  /** What the other nodes have of a room that this one has not opened, as far as they answer. */
+  roster(path: RoomPath): Promise<readonly RosterChange[]>;
   /** What the other nodes have, in sum. */
   others(): Counts;
   status(): BackplaneStatus;

@@ -15,6 +15,7 @@ import type {
   Kept,
   KeptQuery,
   Receiver,
+  RosterChange,
   RosterEntry,
 } from "./backplane.js";
 import type { Engine } from "./engine.js";
@@ -129,6 +130,10 @@ export class ClusterBackplane implements Backplane {
     const { rosters, subscriptions } = this.#run;
     if (!rosters.has(path)) void subscriptions.add(rosterPrefix + path);
     return rosters.attend(path, key, entry);
+  }
+
+  async roster(path: RoomPath): Promise<readonly RosterChange[]> {
+    return (await this.#run?.rosters.look(path)) ?? [];
   }
 
   others(): Counts {

@@ -13,6 +13,7 @@ import type {
   Kept,
   KeptQuery,
   Receiver,
+  RosterChange,
 } from "./backplane.js";
 import { InTurn } from "./inTurn.js";
 import { Stream } from "./stream.js";
@@ -87,6 +88,10 @@ export class MemoryBackplane implements Backplane {
   /** A single node knows who is there. */
   attend(): undefined {
     return undefined;
+  }
+
+  roster(): Promise<readonly RosterChange[]> {
+    return Promise.resolve([]);
   }
 
   others(): Counts {

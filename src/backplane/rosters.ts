@@ -42,6 +42,14 @@ export interface RostersParts {
   readonly present: (path: RoomPath, changes: readonly RosterChange[]) => void;
 }
 
+/** What somebody asked for who is not in the room. */
+interface Look {
+  readonly asked: Set<string>;
+  readonly found: RosterChange[];
+  readonly resolve: () => void;
+  readonly promise: Promise<void>;
+}
+
 /** Marks that one sign of life may bear; rooms beyond it are marked with the next. */
 const marksMax = 1_000;
 /** Milliseconds that a room waits for what other nodes have, some of which may be gone. */
@@ -56,6 +64,7 @@ const answersMs = 500;
 export class Rosters {
   readonly #parts: RostersParts;
   readonly #rooms = new Map<RoomPath, Open>();
+  readonly #looks = new Map<RoomPath, Look>();
   readonly #changed = new Set<RoomPath>();
   readonly #marks = new Map<RoomPath, number | null>();
   #seq = 0;
@@ -83,9 +92,18 @@ export class Rosters {
     return room.complete?.promise;
   }
 
+  /** What the other nodes have of a room in which nobody is on this one. */
+  async look(path: RoomPath): Promise<readonly RosterChange[]> {
+    const look = this.#looks.get(path) ?? this.#beginLook(path);
+    await look.promise;
+    this.#looks.delete(path);
+    return look.found;
+  }
+
   /** What the others have cannot be known now. */
   release(): void {
     for (const room of this.#rooms.values()) settle(room);
+    for (const { resolve } of this.#looks.values()) resolve();
   }
 
   /** Nobody is in the room any more on this node. */
@@ -114,6 +132,7 @@ export class Rosters {
     if (node === this.#parts.id) return true;
     const room = this.#rooms.get(path);
     if (kind === "ask") return this.#answer(path, room, node);
+    this.#tellLook(path, node, kind, fields);
     if (room === undefined) return true;
     if (kind === "left") {
       this.#replace(path, room, node, undefined);
@@ -164,6 +183,24 @@ export class Rosters {
     this.#rooms.set(path, room);
     if (complete !== undefined) this.#parts.clock.setTimeout(() => settle(room), answersMs);
     return room;
+  }
+
+  #beginLook(path: RoomPath): Look {
+    const neighbours = this.#parts.neighbours();
+    const look: Look = { asked: new Set(neighbours), found: [], ...deferred<void>() };
+    this.#looks.set(path, look);
+    if (neighbours.length === 0) look.resolve();
+    else this.#parts.clock.setTimeout(look.resolve, answersMs);
+    for (const node of neighbours) this.#ask(path, node);
+    return look;
+  }
+
+  #tellLook(path: RoomPath, node: string, kind: unknown, fields: Fields): void {
+    const look = this.#looks.get(path);
+    if (look === undefined || !look.asked.delete(node)) return;
+    const entries = kind === "state" ? entriesOf(fields.entries) : undefined;
+    for (const [key, entry] of entries ?? []) look.found.push({ node, key, entry });
+    if (look.asked.size === 0) look.resolve();
   }
 
   #tellSoon(): void {

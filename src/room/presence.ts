@@ -6,7 +6,7 @@ import type { RoomPath } from "../wire/path.js";
 import { encodeJSON, type Payload } from "../wire/payload.js";
 import { controlFrame } from "../wire/v1.js";
 import { Audience } from "./audience.js";
-import type { PresenceTerms } from "./terms.js";
+import type { PresenceMode, PresenceTerms } from "./terms.js";
 
 /** A user in a room, however many connections that takes; an anonymous connection counts as one. */
 export interface PresentUser {
@@ -14,8 +14,13 @@ export interface PresentUser {
   readonly id: string;
   /** What `authorize` returned; of a user who is on other nodes alone, what the route's `showUser` shows. */
   readonly user: unknown;
-  /** 0 for a user who has just left and may return. */
+  /** On all nodes; 0 for a user who has just left and may return. */
   readonly connections: number;
+  /**
+   * Whether the user is on this node, or has left from it last: a change is told on every node that has the room open, and
+   * this says which of them came about it first. Of the users of a node that crashed, no other one says so.
+   */
+  readonly here: boolean;
 }
 
 /** Who is in a room. */
@@ -46,6 +51,8 @@ interface Entry {
   /** What other nodes have, by node. */
   others: Map<string, RosterEntry> | undefined;
   leaving: Timer | undefined;
+  /** Whether its last connection was of this node. */
+  wasHere: boolean;
 }
 
 export interface PresenceParts {
@@ -97,6 +104,7 @@ export class Presence {
     const entry = this.#entries.get(key) ?? newEntry(userId ?? connection.id);
     if (entry.local === 0 || entry.user !== user) Object.assign(entry, { user, shown: this.#show(user) });
     entry.local += 1;
+    entry.wasHere = true;
     this.#attend(key, entry);
     this.#stay(key, entry);
   }
@@ -177,7 +185,9 @@ export class Presence {
 
   #forget(node: string, key: string): void {
     const entry = this.#entries.get(key);
-    if (entry?.others?.delete(node) === true) this.#leaveUnused(key, entry);
+    if (entry?.others?.delete(node) !== true) return;
+    entry.wasHere = entry.local > 0;
+    this.#leaveUnused(key, entry);
   }
 
   /** Somebody is there, or there again. */
@@ -264,9 +274,23 @@ export function stateOf(members: Iterable<Connection>, userIdOf: (id: string) =>
     const userId = userIdOf(connection.id);
     const key = keyOf(connection, userId);
     const { id = userId ?? connection.id, user = connection.user, connections = 0 } = entries.get(key) ?? {};
-    entries.set(key, { id, user, connections: connections + 1 });
+    entries.set(key, { id, user, connections: connections + 1, here: true });
   }
   return { count: entries.size, version: 0, users: [...entries.values()] };
+}
+
+/** Who is in a room, as other nodes have it; without a version, since nobody follows it here. */
+export function stateElsewhere(changes: readonly RosterChange[], mode: PresenceMode): PresenceState {
+  const entries = new Map<string, Entry>();
+  for (const { node, key, entry: theirs } of changes) {
+    if (theirs === undefined) continue;
+    const entry = entries.get(key) ?? newEntry(theirs.id);
+    entries.set(key, entry);
+    entry.user = theirs.shown;
+    entry.others ??= new Map();
+    entry.others.set(node, theirs);
+  }
+  return { count: entries.size, version: 0, users: mode === "full" ? [...entries.values()].map(presentUser) : [] };
 }
 
 const userPrefix = "user:";
@@ -280,7 +304,7 @@ function isUserKey(key: string): boolean {
 }
 
 function newEntry(id: string): Entry {
-  return { id, user: undefined, shown: undefined, local: 0, others: undefined, leaving: undefined };
+  return { id, user: undefined, shown: undefined, local: 0, others: undefined, leaving: undefined, wasHere: false };
 }
 
 function connectionsOf({ local, others }: Entry): number {
@@ -289,5 +313,7 @@ function connectionsOf({ local, others }: Entry): number {
 }
 
 function presentUser(entry: Entry): PresentUser {
-  return { id: entry.id, user: entry.user, connections: connectionsOf(entry) };
+  const { id, user, local, wasHere } = entry;
+  const connections = connectionsOf(entry);
+  return { id, user, connections, here: local > 0 || (connections === 0 && wasHere) };
 }

@@ -23,7 +23,7 @@ import { Audience } from "./audience.js";
 import { clientKey } from "./envelope.js";
 import { Notifier } from "./notifier.js";
 import type { OpenRoom } from "./openRoom.js";
-import { type PresenceChange, type PresenceState, stateOf } from "./presence.js";
+import { type PresenceChange, type PresenceState, stateElsewhere, stateOf } from "./presence.js";
 import { type Publication, publicationOf } from "./publication.js";
 import { Room } from "./room.js";
 import { Rooms } from "./rooms.js";
@@ -406,8 +406,10 @@ export class Registry {
   }
 
   /** @internal */
-  presence(path: RoomPath): PresenceState {
+  async presence(path: RoomPath): Promise<PresenceState> {
     const room = this.#rooms.get(path);
+    const { mode } = this.#rooms.termsOf(path).presence;
+    if (room === undefined && mode !== "off") return stateElsewhere(await this.#parts.backplane.roster(path), mode);
     return room?.presence?.state ?? stateOf(room?.members ?? [], (id) => this.#memberships.get(id)?.userId);
   }
 

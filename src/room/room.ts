@@ -39,7 +39,7 @@ export interface RoomPost extends Post {
   history(path: RoomPath, query: KeptQuery): Promise<readonly Publication[]>;
   historyTerms(path: RoomPath): HistoryTerms | undefined;
   subscribe(path: RoomPath, archive: KeptQuery | undefined, signal: AbortSignal | undefined): Subscription;
-  presence(path: RoomPath): PresenceState;
+  presence(path: RoomPath): Promise<PresenceState>;
   openRoom(path: RoomPath): OpenRoom | undefined;
   readonly clock: Clock;
 }
@@ -106,7 +106,11 @@ export class Room extends Address {
     return this.#post.subscribe(this.path, wantsPast ? { since: checked(since), limit } : undefined, signal);
   }
 
-  /** Who is here. Where the route has no `presence`, it is counted among the connections of this node. */
+  /**
+   * Who is here, on all nodes; where nobody is on this one, the others are asked, and have half a second.
+   *
+   * Where the route has no `presence`, it is counted among the connections of this node.
+   */
   async presence(): Promise<PresenceState> {
     return this.#post.presence(this.path);
   }
