@@ -71,7 +71,8 @@ export class Archive {
       this.#parts.malformed(path);
       return [];
     });
-    return { top, base, deliveries };
+    const readTo = deliveries.length < entries.length ? entries.at(-1)?.offset : undefined;
+    return { top, base, readTo, deliveries };
   }
 }
 

@@ -35,6 +35,8 @@ export interface Kept {
   readonly top: Position;
   /** The offset at which the epoch of `top` began, where that is not 0: what is before it was published in an older one. */
   readonly base?: number | undefined;
+  /** The last offset that was read, where something behind the last delivery could not be understood. */
+  readonly readTo?: number | undefined;
   /** In the order of their offsets, without a gap between them. */
   readonly deliveries: readonly Delivery[];
 }

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { timeIsUp, within } from "../connection/clock.js";
+import { type Timer, timeIsUp, within } from "../connection/clock.js";
 import { asError, EnfiladeError } from "../errors.js";
 import type { RoomPath } from "../wire/path.js";
 import type { Position } from "../wire/position.js";
@@ -25,7 +25,7 @@ import { Link } from "./link.js";
 import { beatOf, Nodes } from "./nodes.js";
 import { Outgoing } from "./outgoing.js";
 import { decodeParcel, decodeSignal, encodeParcel, encodeSignal, type Fields, type Parcel } from "./parcel.js";
-import { type RosterMark, Rosters } from "./rosters.js";
+import { Rosters } from "./rosters.js";
 import { Subscriptions } from "./subscriptions.js";
 import { baseOf, isRoom, isTree, type Topic } from "./topic.js";
 
@@ -33,7 +33,12 @@ import { baseOf, isRoom, isTree, type Topic } from "./topic.js";
 const treesChannel = "trees";
 const nodesChannel = "nodes";
 const rosterPrefix = "roster:";
-const refused = "it cannot be reached now, so nothing is published until it is back; see onBackplaneLoss";
+/** Times `backplaneMs` that an attempt to connect may take. */
+const patienceTimes = 3;
+/** Milliseconds that an engine has to take what was published last, and then to say good-bye. */
+const stopMs = 1_000;
+/** Milliseconds, give or take a half, between two times that what nobody needs is let go of. */
+const tidyMs = 3_600_000;
 
 /** What lasts from a start to the next stop. */
 interface Run {
@@ -49,15 +54,21 @@ interface Run {
   readonly followers: Followers;
 }
 
+/** How something is given to the engine, what its answer means, and what becomes of it while there is none. */
+interface Way<Answer, Result> {
+  readonly begin: () => Promise<Answer>;
+  readonly resultOf: (answer: Answer) => Result;
+  readonly away: () => Promise<Result>;
+}
+
 /** A backplane of many nodes, over an engine that carries bytes between them: the same over each. */
 export class ClusterBackplane implements Backplane {
   readonly #engine: Engine;
   #run: Run | undefined;
   readonly #topics = new Map<string, Topic>();
-  /** The last publication of this node to a room that is kept, until it is answered. */
-  readonly #appending = new Map<Topic, Promise<unknown>>();
   readonly #turn = new InTurn();
-  #renewing = false;
+  #tidying: Timer | undefined;
+  #patience: Timer | undefined;
   #malformed = 0;
 
   constructor(engine: Engine) {
@@ -76,7 +87,10 @@ export class ClusterBackplane implements Backplane {
       down: (error) => this.#onDown(run, error),
       message: (channel, bytes, position) => this.#onMessage(run, channel, bytes, position),
       malformed: (channel) => this.#onMalformed(receiver, channel),
+      failed: (error) => receiver.report(run.outgoing.fault("a channel cannot be heard", error)),
     });
+    this.#beImpatient(run);
+    this.#tidyLater(run);
   }
 
   open(topic: Topic, history?: HistoryTerms): Promise<void> | undefined {
@@ -101,24 +115,19 @@ export class ClusterBackplane implements Backplane {
     run.subscriptions.remove(rosterPrefix + topic);
   }
 
-  async publish(topic: Topic, delivery: Delivery): Promise<Position | undefined> {
+  publish(topic: Topic, delivery: Delivery): Promise<Position | undefined> {
     const { history } = delivery;
     if (history === undefined || !isRoom(topic)) return this.#send(topic, { delivery });
     const bytes = encodeParcel({ parcel: { delivery }, below: undefined });
-    const appended = this.#dispatch(topic, bytes, () => this.#engine.append(topic, bytes, history));
-    const known = () => {
-      if (this.#appending.get(topic) === settled) this.#appending.delete(topic);
-    };
-    const settled = appended.then(known, known);
-    this.#appending.set(topic, settled);
-    return appended;
+    return this.#dispatch(topic, bytes, {
+      begin: () => this.#engine.append(topic, bytes, history),
+      resultOf: same,
+      away: () => this.#refuse(),
+    });
   }
 
-  async dismiss(topic: Topic, closing: Closing): Promise<void> {
-    // What was kept before may take another way.
-    const before = this.#appending.get(topic);
-    if (before !== undefined) await before;
-    await this.#send(topic, { closing });
+  dismiss(topic: Topic, closing: Closing): Promise<void> {
+    return this.#send(topic, { closing });
   }
 
   async since(path: RoomPath, query: KeptQuery, history: HistoryTerms): Promise<Kept> {
@@ -157,18 +166,23 @@ export class ClusterBackplane implements Backplane {
   async stop(): Promise<void> {
     const run = this.#run;
     if (run === undefined) return;
+    const { clock } = run.setting;
     run.nodes.end();
-    this.#run = undefined;
     run.followers.end();
+    this.#tidying?.cancel();
+    this.#patience?.cancel();
+    // What was published last is to leave; an engine that does not answer is not waited for.
+    if (run.link.isUp) await within(clock, stopMs, run.outgoing.idle());
+    this.#run = undefined;
     this.#topics.clear();
     run.subscriptions.lose();
-    await this.#engine.stop();
-    run.outgoing.giveUp(new Error("the app was closed"));
+    run.outgoing.forget();
+    await within(clock, stopMs, this.#engine.stop());
   }
 
   get #running(): Run {
     if (this.#run !== undefined) return this.#run;
-    throw new EnfiladeError("ERR_APP_STATE", "the app is closed, and its backplane publishes nothing any more");
+    throw closed();
   }
 
   #makeRun(receiver: Receiver, setting: BackplaneSetting): Run {
@@ -176,74 +190,101 @@ export class ClusterBackplane implements Backplane {
     const { backplaneMs, backplaneBytesMax, nodeHeartbeatMs: heartbeatMs } = limits;
     const id = randomBytes(9).toString("base64url");
     const link = new Link();
-    const restart = (error: unknown) => this.#engine.restart(asError(error));
+    const restart = (error: Error) => this.#engine.restart(error);
     const outgoing = new Outgoing({
       ...{ name: this.#engine.name, clock, backplaneMs, backplaneBytesMax },
+      refuses: (error) => this.#engine.refuses(error),
       stalled: restart,
     });
-    const subscriptions = new Subscriptions({ engine: this.#engine, failed: restart });
-    const tell = (channel: string, kind: string, fields: object) => this.#tell(channel, kind, fields);
+    const failed = (error: unknown) => {
+      if (link.isUp) receiver.report(outgoing.fault("a channel cannot be heard", asError(error)));
+    };
+    const subscriptions = new Subscriptions({ engine: this.#engine, failed });
+    const tell = (channel: string, kind: string, fields: object) => void this.#tell(channel, kind, fields);
     const rosters: Rosters = new Rosters({
       ...{ id, clock },
-      neighbours: () => (link.isUp ? nodes.ids : []),
+      neighbours: () => (link.isUp ? nodes.answering : []),
       tellRoom: (path, kind, fields) => tell(rosterPrefix + path, kind, fields),
       tellNode: (node, kind, fields) => tell(`node:${node}`, kind, fields),
       present: (path, changes) => receiver.present(path, changes),
     });
-    const beat = (channel: string, marks: readonly RosterMark[]) =>
-      tell(channel, "beat", { node: id, counts: receiver.counts(), rosters: marks });
+    const beat = (channel: string, marks: ReturnType<Rosters["marks"]>) =>
+      this.#tell(channel, "beat", { node: id, counts: receiver.counts(), ...marks });
+    const sayAlive = async () => {
+      const marks = rosters.marks();
+      if (!(await beat(nodesChannel, marks))) rosters.unmark(marks);
+    };
     const nodes: Nodes = new Nodes({
       ...{ id, clock, heartbeatMs },
-      beat: () => {
-        this.#renewing = false;
-        beat(nodesChannel, rosters.marks());
-      },
+      beat: () => void sayAlive(),
       bye: () => tell(nodesChannel, "bye", { node: id }),
       met: (node) => {
         // It may be new, and not know of this one before its next sign of life.
-        beat(`node:${node}`, []);
-        tell(`node:${node}`, "renew", {});
+        void beat(`node:${node}`, { rosters: [], renew: false });
+        rosters.askAll(node);
       },
       gone: (node) => rosters.forget(node),
       deaf: () => restart(new Error(`this node does not hear what it publishes to ${this.#engine.name}`)),
     });
-    const inTime = <T>(answer: Promise<T>) => this.#inTime(setting, answer);
+    const inTime = <T>(answer: Promise<T>) => this.#inTime(setting, link, answer);
     const archive = new Archive({
       ...{ engine: this.#engine, link, outgoing, inTime },
       decided: () => (link.state === "connecting" ? subscriptions.heard(nodesChannel) : undefined),
       malformed: (path) => this.#onMalformed(receiver, path),
     });
-    const followers = new Followers({ engine: this.#engine, link, archive, receiver, setting, inTime });
+    const followers = new Followers({ engine: this.#engine, link, archive, outgoing, receiver, setting, inTime });
     return { id, setting, receiver, link, outgoing, subscriptions, nodes, rosters, followers };
   }
 
   #onUp(run: Run): void {
     if (run !== this.#run) return;
+    this.#patience?.cancel();
     run.link.rise();
-    this.#hearAgain(run).catch((error) => {
-      if (run === this.#run && run.link.isUp) this.#engine.restart(asError(error));
-    });
+    this.#hearAgain(run).catch((error) => run.receiver.report(asError(error)));
   }
 
   async #hearAgain(run: Run): Promise<void> {
+    const { life } = run.link;
     await run.subscriptions.renew();
-    if (!run.link.isUp) return;
+    if (!run.link.isUp || run.link.life !== life) return;
     run.nodes.begin();
-    run.rosters.renew();
+    for (const node of run.nodes.answering) run.rosters.askAll(node);
     await run.followers.compareAll();
   }
 
   #onDown(run: Run, error: Error): void {
     if (run !== this.#run) return;
     const isNews = run.link.fall(error);
+    this.#beImpatient(run);
     run.nodes.pause();
     run.subscriptions.lose();
-    run.outgoing.giveUp(error);
-    run.followers.release();
+    run.outgoing.forget();
+    run.followers.giveUp(run.outgoing.fault("what is kept cannot be read now", error));
     run.rosters.release();
-    if (!isNews) return;
-    const message = `${this.#engine.name} cannot be reached (${error.message}); it is tried again until it can`;
-    run.receiver.report(new EnfiladeError("ERR_BACKPLANE", message, { cause: error }));
+    if (isNews) run.receiver.report(run.outgoing.fault("it cannot be reached, and is tried again until it can", error));
+  }
+
+  /** An engine that takes a connection and says nothing is tried anew. */
+  #beImpatient(run: Run): void {
+    const { clock, limits } = run.setting;
+    this.#patience?.cancel();
+    this.#patience = clock.setTimeout(() => {
+      this.#engine.restart(new Error(`it did not speak within ${patienceTimes * limits.backplaneMs} ms`));
+    }, patienceTimes * limits.backplaneMs);
+  }
+
+  #tidyLater(run: Run): void {
+    const { clock, random } = run.setting;
+    this.#tidying = clock.setTimeout(
+      () => {
+        this.#tidyLater(run);
+        if (!run.link.isUp) return;
+        this.#engine
+          .tidy?.()
+          .catch((error) => run.receiver.report(run.outgoing.fault("it could not be tidied", error)));
+      },
+      tidyMs * (0.5 + random()),
+    );
   }
 
   #onMessage(run: Run, channel: string, bytes: Uint8Array, position: Position | undefined): void {
@@ -262,40 +303,39 @@ export class ClusterBackplane implements Backplane {
     else if (topic !== undefined) this.#take(run, topic, addressed.parcel, position);
   }
 
-  #take(run: Run, topic: Topic, parcel: Parcel, position: Position | undefined): void {
+  #take({ receiver, followers }: Run, topic: Topic, parcel: Parcel, position: Position | undefined): void {
     if ("closing" in parcel) {
-      run.receiver.dismiss(topic, parcel.closing);
+      const close = () => receiver.dismiss(topic, parcel.closing);
+      // Behind whatever was published before, some of which may have to be read.
+      if (!isRoom(topic) || !followers.behind(topic, close)) close();
       return;
     }
     const { delivery } = parcel;
-    const isFollowed = position !== undefined && isRoom(topic) && run.followers.take(topic, { ...delivery, position });
-    if (!isFollowed) run.receiver.deliver(topic, delivery);
+    const isFollowed = position !== undefined && isRoom(topic) && followers.take(topic, { ...delivery, position });
+    if (!isFollowed) receiver.deliver(topic, delivery);
   }
 
   /** Whether a signal was understood. */
   #heed(run: Run, channel: string, fields: Fields): boolean {
     const { t: kind, node, path } = fields;
-    if (channel.startsWith(rosterPrefix)) {
-      const name = channel.slice(rosterPrefix.length);
-      return isRoom(name) && run.rosters.hear(name, kind, fields);
-    }
-    if (kind === "renew") return this.#renewRosters(run);
-    if (kind === "bye" && typeof node === "string") {
+    if (typeof node !== "string") return false;
+    if (kind === "bye") {
       run.nodes.leave(node);
       return true;
     }
-    if (kind !== "beat") return typeof path === "string" && isRoom(path) && run.rosters.hear(path, kind, fields);
+    if (kind !== "beat") {
+      run.nodes.meet(node);
+      return run.rosters.hear(
+        channel.startsWith(rosterPrefix) ? channel.slice(rosterPrefix.length) : path,
+        kind,
+        fields,
+      );
+    }
     const beat = beatOf(fields);
     if (beat === undefined) return false;
     run.nodes.hear(beat);
-    run.rosters.compare(beat.node, beat.rosters);
-    return true;
-  }
-
-  /** Once between two signs of life, however many ask. */
-  #renewRosters(run: Run): true {
-    if (!this.#renewing) run.rosters.renew();
-    this.#renewing = true;
+    if (beat.renew && node !== run.id) run.rosters.askAll(node);
+    else run.rosters.compare(node, beat.rosters);
     return true;
   }
 
@@ -309,44 +349,75 @@ export class ClusterBackplane implements Backplane {
     );
   }
 
-  async #send(topic: Topic, parcel: Parcel): Promise<undefined> {
-    const run = this.#running;
-    if (run.link.state === "away" && run.setting.onLoss === "local") {
-      this.#turn.run(() => this.#take(run, topic, parcel, undefined));
-      return;
-    }
-    const [channel, below] = isTree(topic) ? [treesChannel, baseOf(topic)] : [channelOf(topic), undefined];
-    const bytes = encodeParcel({ parcel, below });
-    await this.#dispatch(channel, bytes, () => this.#engine.publish(channel, bytes));
+  #send(topic: Topic, parcel: Parcel): Promise<undefined> {
+    const channel = isTree(topic) ? treesChannel : channelOf(topic);
+    const bytes = encodeParcel({ parcel, below: isTree(topic) ? baseOf(topic) : undefined });
+    return this.#dispatch(channel, bytes, {
+      begin: () => this.#engine.publish(channel, bytes),
+      resultOf: nothing,
+      away: () => this.#sendHere(topic, parcel),
+    });
+  }
+
+  /** What becomes of a message while the other nodes cannot be reached. */
+  #sendHere(topic: Topic, parcel: Parcel): Promise<undefined> {
+    const run = this.#run;
+    if (run === undefined || run.setting.onLoss === "refuse") return this.#refuse();
+    this.#turn.run(() => this.#take(run, topic, parcel, undefined));
+    return Promise.resolve(undefined);
+  }
+
+  #refuse(): Promise<never> {
+    const { outgoing, link } = this.#run ?? {};
+    if (outgoing === undefined || link === undefined) return Promise.reject(closed());
+    return outgoing.refuse("it cannot be reached now, so nothing is published until it is back", link.outage);
   }
 
   /** Gives bytes to the engine, when this node hears what it publishes: it must not miss its own. */
-  #dispatch<T>(channel: string, { length }: Uint8Array, begin: () => Promise<T>): Promise<T> {
-    const { outgoing, subscriptions, link } = this.#running;
-    if (link.state === "away") return outgoing.refuse(refused, link.outage);
+  #dispatch<Answer, Result>(channel: string, { length }: Uint8Array, way: Way<Answer, Result>): Promise<Result> {
+    if (this.#run === undefined) return Promise.reject(closed());
+    const { outgoing, subscriptions, link } = this.#run;
+    if (link.state === "away") return way.away();
     const heard = subscriptions.heard(channel) ?? (link.isUp ? undefined : subscriptions.heard(nodesChannel));
-    if (heard === undefined) return outgoing.send(length, begin);
-    const beginHeard = () => {
-      if (!link.isUp) throw link.outage;
-      return begin();
-    };
-    return outgoing.send(length, () => heard.then(beginHeard));
+    if (heard === undefined) return outgoing.send(length, way.begin, way.resultOf);
+    // Counted as under way while it waits.
+    const sent = () => (link.isUp ? way.begin().then(way.resultOf) : way.away());
+    return outgoing.send(length, () => heard.then(sent), same);
   }
 
-  /** A signal that is lost is made up for by the next sign of life. */
-  #tell(channel: string, kind: string, fields: object): void {
-    if (this.#run?.link.isUp !== true) return;
-    const bytes = encodeSignal(kind, fields);
-    this.#dispatch(channel, bytes, () => this.#engine.publish(channel, bytes)).catch(() => undefined);
+  /** Whether a signal was sent. One that is lost is made up for by the next sign of life. */
+  async #tell(channel: string, kind: string, fields: object): Promise<boolean> {
+    const { link, subscriptions } = this.#run ?? {};
+    try {
+      await subscriptions?.heard(channel);
+      if (link?.isUp !== true) return false;
+      await this.#engine.publish(channel, encodeSignal(kind, fields));
+      return true;
+    } catch {
+      return false;
+    }
   }
 
-  async #inTime<T>({ clock, limits }: BackplaneSetting, answer: Promise<T>): Promise<T> {
+  async #inTime<T>({ clock, limits }: BackplaneSetting, link: Link, answer: Promise<T>): Promise<T> {
+    const { life } = link;
     const answered = await within(clock, limits.backplaneMs, answer);
     if (answered !== timeIsUp) return answered;
     const error = new Error(`${this.#engine.name} did not answer within ${limits.backplaneMs} ms`);
-    this.#engine.restart(error);
+    if (link.isUp && link.life === life) this.#engine.restart(error);
     throw error;
   }
+}
+
+function nothing(): undefined {
+  return undefined;
+}
+
+function same<T>(value: T): T {
+  return value;
+}
+
+function closed(): EnfiladeError {
+  return new EnfiladeError("ERR_APP_STATE", "the app is closed, and its backplane publishes nothing any more");
 }
 
 /** Ids of users may hold half a surrogate pair, which UTF-8 has no form for: two of them must not become one channel. */

@@ -12,6 +12,8 @@ export interface EngineEvents {
   message(channel: string, bytes: Uint8Array, position: Position | undefined): void;
   /** Something came on a channel of ours that is no message of this engine. */
   malformed(channel: string): void;
+  /** A channel cannot be heard, for a reason that lasts. */
+  failed(error: Error): void;
 }
 
 /** What is kept of a room, as the engine has it; see `Kept`. */
@@ -29,9 +31,9 @@ export interface KeptRoom {
 /**
  * What carries bytes between nodes, and keeps them: Redis, NATS.
  *
- * The name of a channel is any text; that of a room's is its path. Every promise may be rejected at any time, and none is
- * queued for a connection that is not there. What one node publishes to one channel, or appends to one room, arrives in the
- * order of the calls at every node that subscribed, at most once; the publisher too is told of it that way.
+ * The name of a channel is any text; that of a room's is its path. Every promise may be rejected at any time, and is
+ * rejected soon after the connection is lost; nothing is queued for one that is not there. What one node publishes to one channel, or appends to one room, arrives in the
+ * order of the calls, the two among each other as well, at every node that subscribed, at most once; the publisher too is told of it that way.
  */
 export interface Engine {
   /** As errors and the status name it. */
@@ -46,8 +48,12 @@ export interface Engine {
   /** Numbers and keeps what is published to a room, and publishes it to the room's channel. */
   append(path: RoomPath, bytes: Uint8Array, history: HistoryTerms): Promise<Position>;
   read(path: RoomPath, query: KeptQuery, history: HistoryTerms): Promise<KeptBytes>;
-  /** The positions of the last publications, and holds on to them: whoever asks is there. */
-  tops(rooms: readonly KeptRoom[]): Promise<readonly Position[]>;
-  /** Ends every connection. */
+  /** The position of the last publication, and holds on to it: whoever asks is there. */
+  top(room: KeptRoom): Promise<Position>;
+  /** Whether an error is an answer: the engine is there, and said no. */
+  refuses(error: Error): boolean;
+  /** Lets go of what is left of rooms that nobody needs any more; called now and then. */
+  tidy?(): Promise<void>;
+  /** Ends every connection, after what was published has left. */
   stop(): Promise<void>;
 }

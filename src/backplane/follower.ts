@@ -17,6 +17,15 @@ export interface FollowerParts {
   readonly bytesMax: number;
 }
 
+/** What waits: a publication with its place, or what comes behind whatever was published before it. */
+type Held = { readonly delivery: Delivery; readonly position: Position } | { readonly act: () => void };
+
+interface Waiting {
+  readonly top: Position;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
 /** Milliseconds that a publication may be on its way to this node, before it is taken for lost. */
 const underWayMs = 100;
 
@@ -28,12 +37,15 @@ export class Follower {
   readonly #parts: FollowerParts;
   /** Of what was delivered last; `undefined` before it is known where to begin. */
   #last: Position | undefined;
+  /** Of what was heard first, before that was known. */
+  #first: Position | undefined;
   #reading = false;
   /** What was published while something was read; no longer all of it when `#overflowed`. */
-  #held: Delivery[] = [];
+  #held: Held[] = [];
+  #heldCount = 0;
   #heldBytes = 0;
   #overflowed = false;
-  #waiting: { readonly top: Position; readonly resolve: () => void }[] = [];
+  #waiting: Waiting[] = [];
   #patience: Timer | undefined;
   #over = false;
 
@@ -45,10 +57,12 @@ export class Follower {
     return this.#last;
   }
 
-  /** Where the room stands now that this node hears it: what is before was never for this node. */
+  /** Where the room stands now that this node hears it: what is before was never for this node, unless it heard it. */
   begin(top: Position): void {
     if (this.#over || this.#last !== undefined) return;
-    this.#last = top;
+    const first = this.#first;
+    const isHeard = first !== undefined && isAt(top, first);
+    this.#last = isHeard ? { epoch: first.epoch, offset: first.offset - 1 } : top;
     if (this.#overflowed || !this.#deliverHeld()) this.#heal();
   }
 
@@ -60,9 +74,16 @@ export class Follower {
     if (last !== undefined && !this.#reading && follows(last, position)) {
       this.#deliver(delivery, position);
     } else {
-      this.#hold(delivery);
+      this.#first ??= position;
+      this.#hold(delivery, position);
       if (last !== undefined && !this.#reading) this.#heal();
     }
+  }
+
+  /** Does what comes behind all that was published before. */
+  behind(act: () => void): void {
+    if (this.#last === undefined || this.#reading) this.#held.push({ act });
+    else act();
   }
 
   /** Reads what this node has not, if the room is not where it is known to be. */
@@ -70,75 +91,87 @@ export class Follower {
     if (!this.#reading && this.#last !== undefined && !isAt(this.#last, top)) this.#heal();
   }
 
-  /** Resolves when everything up to `top` was delivered, or told as lost; `undefined` when it was. */
+  /** Resolves when everything up to `top` was delivered, or told as lost; `undefined` when it was. Rejects when it cannot be. */
   reached(top: Position): Promise<void> | undefined {
     if (this.#over || this.#last === undefined || isAt(this.#last, top)) return undefined;
-    const { promise, resolve } = deferred<void>();
-    this.#waiting.push({ top, resolve });
+    const { promise, resolve, reject } = deferred<void>();
+    this.#waiting.push({ top, resolve, reject });
     this.#patience ??= this.#parts.clock.setTimeout(() => {
       this.#patience = undefined;
-      for (const waiting of this.#waiting.slice(0, 1)) this.compare(waiting.top);
+      const [waiting] = this.#waiting;
+      if (waiting !== undefined) this.compare(waiting.top);
     }, underWayMs);
     return promise;
   }
 
-  /** The room is not wanted any more, or cannot be read. */
+  /** What anybody waits for cannot be had now. */
+  giveUp(error: unknown): void {
+    this.#stopWaiting((waiting) => waiting.reject(error));
+  }
+
+  /** The room is not wanted any more. */
   end(): void {
     this.#over = true;
-    this.#held = [];
-    this.release();
+    this.#letGo();
+    this.#stopWaiting((waiting) => waiting.resolve());
   }
 
-  /** Lets go of whoever waits; what they wait for cannot be had now. */
-  release(): void {
+  #stopWaiting(tell: (waiting: Waiting) => void): void {
     this.#patience?.cancel();
     this.#patience = undefined;
-    for (const { resolve } of this.#waiting.splice(0)) resolve();
+    for (const waiting of this.#waiting.splice(0)) tell(waiting);
   }
 
-  #hold(delivery: Delivery): void {
-    this.#held.push(delivery);
+  #hold(delivery: Delivery, position: Position): void {
+    this.#held.push({ delivery, position });
+    this.#heldCount += 1;
     this.#heldBytes += delivery.payload.data.length;
     const { messagesMax, bytesMax } = this.#parts;
-    if (this.#held.length <= messagesMax && this.#heldBytes <= bytesMax) return;
+    if (this.#heldCount <= messagesMax && this.#heldBytes <= bytesMax) return;
     // All of it is kept, and will be read.
     this.#overflowed = true;
     this.#letGo();
   }
 
   #letGo(): void {
-    this.#held = [];
+    this.#held = this.#held.filter((held) => "act" in held);
+    this.#heldCount = 0;
     this.#heldBytes = 0;
   }
 
   #heal(): void {
     this.#reading = true;
     this.#readOn().catch((error) => {
+      this.#reading = false;
       this.#letGo();
-      this.#stopReading();
+      this.#act();
       this.#parts.failed(error);
+      this.giveUp(error);
     });
   }
 
   async #readOn(): Promise<void> {
     for (let last = this.#last; last !== undefined && !this.#over; last = this.#last) {
       this.#overflowed = false;
+      const before = new Set(this.#held);
       const kept = await this.#parts.read(last);
       if (this.#over) return;
       const isComplete = this.#catchUp(last, kept);
-      if (this.#deliverHeld() && isComplete && !this.#overflowed) break;
+      if (this.#deliverHeld()) {
+        if (isComplete && !this.#overflowed) break;
+      } else if (isComplete) {
+        // Of another life of the room, or of none: nothing that is read will ever lead there.
+        this.#held = this.#held.filter((held) => "act" in held || !before.has(held));
+      }
     }
     // In the same breath as the look at what is held: nothing comes between.
-    this.#stopReading();
-  }
-
-  #stopReading(): void {
     this.#reading = false;
-    this.release();
+    this.#act();
+    this.#stopWaiting((waiting) => waiting.resolve());
   }
 
   /** Delivers what was read; whether that was all there is. */
-  #catchUp(last: Position, { top, base = 0, deliveries }: Kept): boolean {
+  #catchUp(last: Position, { top, base = 0, readTo, deliveries }: Kept): boolean {
     const isSame = last.epoch === top.epoch && last.offset <= top.offset;
     // What is older than the epoch was numbered anew with it, and is not new.
     const fresh = isSame ? deliveries : deliveries.filter(({ position }) => (position?.offset ?? 0) > base);
@@ -149,7 +182,7 @@ export class Follower {
       this.#deliver(delivery, position);
     }
     if (fresh.length > 0) this.#parts.healed();
-    else this.#skipTo(top.epoch, top.offset);
+    this.#skipTo(top.epoch, Math.max(base, readTo ?? (fresh.length > 0 ? 0 : top.offset)));
     return this.#last !== undefined && isAt(this.#last, top);
   }
 
@@ -165,27 +198,36 @@ export class Follower {
   /** Delivers what waited, as far as it follows; whether that was all. */
   #deliverHeld(): boolean {
     const held = this.#held;
-    this.#letGo();
-    for (const [index, delivery] of held.entries()) {
-      const { position } = delivery;
+    this.#held = [];
+    for (const [index, one] of held.entries()) {
+      if ("act" in one) {
+        one.act();
+        continue;
+      }
       const last = this.#last;
-      if (position === undefined || last === undefined || isAt(last, position)) continue;
-      if (!follows(last, position)) {
+      if (last === undefined || isAt(last, one.position)) continue;
+      if (!follows(last, one.position)) {
         this.#held = held.slice(index);
         return false;
       }
-      this.#deliver(delivery, position);
+      this.#deliver(one.delivery, one.position);
     }
+    this.#letGo();
     return true;
+  }
+
+  /** Does what waited for publications that do not come. */
+  #act(): void {
+    const held = this.#held.splice(0);
+    for (const one of held) if ("act" in one) one.act();
   }
 
   #deliver(delivery: Delivery, position: Position): void {
     this.#last = position;
     this.#parts.deliver(delivery);
     if (this.#waiting.length === 0) return;
-    const last = position;
-    const reached = this.#waiting.filter(({ top }) => isAt(last, top));
-    this.#waiting = this.#waiting.filter(({ top }) => !isAt(last, top));
+    const reached = this.#waiting.filter(({ top }) => isAt(position, top));
+    this.#waiting = this.#waiting.filter(({ top }) => !isAt(position, top));
     for (const { resolve } of reached) resolve();
   }
 }

@@ -6,6 +6,7 @@ import type { BackplaneSetting, Delivery, HistoryTerms, Kept, KeptQuery, Receive
 import type { Engine, KeptRoom } from "./engine.js";
 import { Follower } from "./follower.js";
 import type { Link } from "./link.js";
+import type { Outgoing } from "./outgoing.js";
 
 /** Publications that are read at once. */
 const readMax = 1_000;
@@ -17,9 +18,10 @@ interface Followed extends KeptRoom {
 }
 
 export interface FollowersParts {
-  readonly engine: Pick<Engine, "tops" | "restart">;
+  readonly engine: Pick<Engine, "top">;
   readonly link: Link;
   readonly archive: Archive;
+  readonly outgoing: Outgoing;
   readonly receiver: Receiver;
   readonly setting: BackplaneSetting;
   readonly inTime: <T>(answer: Promise<T>) => Promise<T>;
@@ -29,6 +31,7 @@ export interface FollowersParts {
 export class Followers {
   readonly #parts: FollowersParts;
   readonly #rooms = new Map<RoomPath, Followed>();
+  readonly #failing = new Set<RoomPath>();
   #checking: Timer | undefined;
   #healed = 0;
   #lagged = 0;
@@ -56,6 +59,14 @@ export class Followers {
   close(path: RoomPath): void {
     this.#rooms.get(path)?.follower.end();
     this.#rooms.delete(path);
+    this.#failing.delete(path);
+  }
+
+  /** Does what comes behind all that was published to a room before; whether that one is followed. */
+  behind(path: RoomPath, act: () => void): boolean {
+    const room = this.#rooms.get(path);
+    room?.follower.behind(act);
+    return room !== undefined;
   }
 
   /** Takes what was published to a room; whether that one is followed. */
@@ -79,8 +90,8 @@ export class Followers {
   }
 
   /** What anybody waits for cannot be had now. */
-  release(): void {
-    for (const { follower } of this.#rooms.values()) follower.release();
+  giveUp(error: unknown): void {
+    for (const { follower } of this.#rooms.values()) follower.giveUp(error);
   }
 
   end(): void {
@@ -110,20 +121,24 @@ export class Followers {
   }
 
   async #compare(rooms: readonly Followed[]): Promise<void> {
-    const { engine, link, inTime } = this.#parts;
-    for (let index = 0; index < rooms.length && link.isUp; index += compareMax) {
-      const part = rooms.slice(index, index + compareMax);
-      try {
-        const tops = await inTime(engine.tops(part));
-        for (const [at, { follower }] of part.entries()) {
-          const top = tops[at];
-          if (top === undefined) continue;
-          if (follower.last === undefined) follower.begin(top);
-          else follower.compare(top);
-        }
-      } catch (error) {
-        if (link.isUp) engine.restart(asError(error));
-      }
+    for (let index = 0; index < rooms.length && this.#parts.link.isUp; index += compareMax) {
+      await Promise.all(rooms.slice(index, index + compareMax).map((room) => this.#compareOne(room)));
+    }
+  }
+
+  /** A room that the engine says no of is no trouble for any other; it is told of once, until it is well again. */
+  async #compareOne(room: Followed): Promise<void> {
+    const { engine, inTime, link, receiver, outgoing } = this.#parts;
+    const { life } = link;
+    try {
+      const top = await inTime(engine.top(room));
+      this.#failing.delete(room.path);
+      if (room.follower.last === undefined) room.follower.begin(top);
+      else room.follower.compare(top);
+    } catch (error) {
+      if (!link.isUp || link.life !== life || this.#failing.has(room.path)) return;
+      this.#failing.add(room.path);
+      receiver.report(outgoing.fault(`what is kept of ${room.path} cannot be looked at`, asError(error)));
     }
   }
 

@@ -2,6 +2,7 @@
 export class Link {
   #state: "connecting" | "up" | "away" = "connecting";
   #outage = new Error("not connected yet");
+  #life = 0;
 
   /** `connecting` until the first attempt is decided. */
   get state(): "connecting" | "up" | "away" {
@@ -12,6 +13,11 @@ export class Link {
     return this.#state === "up";
   }
 
+  /** Another number for each connection: what belongs to an older one says nothing of this one. */
+  get life(): number {
+    return this.#life;
+  }
+
   /** Why it is away. */
   get outage(): Error {
     return this.#outage;
@@ -19,6 +25,7 @@ export class Link {
 
   rise(): void {
     this.#state = "up";
+    this.#life += 1;
   }
 
   /** Returns whether that is news. */

@@ -9,6 +9,8 @@ export interface Beat {
   readonly counts: Counts;
   /** What changed since the last one: rooms, and where their rosters stand; `null` where nobody is left. */
   readonly rosters: readonly RosterMark[];
+  /** Whether more changed than that: all of its rooms are to be asked for anew. */
+  readonly renew: boolean;
 }
 
 export interface NodesParts {
@@ -33,6 +35,8 @@ interface Neighbour {
 
 /** Heartbeats without a sign of life after which a node is gone. */
 const missesMax = 3;
+/** Heartbeats after which a sign of life is late. */
+const overdue = 1.5;
 const nothing: Counts = { connections: 0, rooms: 0, users: 0 };
 
 /** The other nodes: who is there, by their signs of life, and what each of them has. */
@@ -50,8 +54,11 @@ export class Nodes {
     return this.#neighbours.size;
   }
 
-  get ids(): readonly string[] {
-    return [...this.#neighbours.keys()];
+  /** Those that gave a sign of life when they should have. */
+  get answering(): readonly string[] {
+    const { clock, heartbeatMs } = this.#parts;
+    const due = clock.now() - overdue * heartbeatMs;
+    return [...this.#neighbours].filter(([, { heardAt }]) => heardAt > due).map(([node]) => node);
   }
 
   get sum(): Counts {
@@ -80,13 +87,18 @@ export class Nodes {
   }
 
   hear({ node, counts }: Beat): void {
-    const now = this.#parts.clock.now();
-    if (node === this.#parts.id) {
-      this.#heardMyselfAt = now;
-      return;
-    }
+    if (node === this.#parts.id) this.#heardMyselfAt = this.#parts.clock.now();
+    else this.#see(node, counts);
+  }
+
+  /** A node that says anything at all is there, and goes when it says nothing more. */
+  meet(node: string): void {
+    if (node !== this.#parts.id && !this.#neighbours.has(node)) this.#see(node, nothing);
+  }
+
+  #see(node: string, counts: Counts): void {
     const isNew = !this.#neighbours.has(node);
-    this.#neighbours.set(node, { heardAt: now, counts });
+    this.#neighbours.set(node, { heardAt: this.#parts.clock.now(), counts });
     if (isNew) this.#parts.met(node);
   }
 
@@ -110,11 +122,11 @@ export class Nodes {
 }
 
 /** `undefined` for what is no sign of life. */
-export function beatOf({ node, counts, rosters }: Fields): Beat | undefined {
+export function beatOf({ node, counts, rosters, renew }: Fields): Beat | undefined {
   if (typeof node !== "string" || !isCounts(counts) || !Array.isArray(rosters)) return undefined;
   const isRoster = (one: unknown) =>
     Array.isArray(one) && typeof one[0] === "string" && (one[1] === null || typeof one[1] === "number");
-  return rosters.every(isRoster) ? { node, counts, rosters } : undefined;
+  return rosters.every(isRoster) ? { node, counts, rosters, renew: renew === true } : undefined;
 }
 
 function isCounts(value: unknown): value is Counts {

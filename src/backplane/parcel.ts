@@ -16,13 +16,21 @@ export interface Addressed {
 /** Nodes of another version are not understood; they ignore ours. */
 const version = 1;
 
+/** What most parcels begin with, so that it is neither made nor read anew for each. */
+const plainHeaders = new Map(
+  ["json", "text", "binary"].map((kind) => [kind, JSON.stringify({ v: version, k: kind })] as const),
+);
+const plainFields = new Map([...plainHeaders].map(([kind, header]) => [header, { v: version, k: kind }] as const));
+
 /** A line of JSON, and behind it the message as it is. */
 export function encodeParcel({ parcel, below }: Addressed): Uint8Array {
   if ("closing" in parcel)
     return Buffer.from(`${JSON.stringify({ v: version, t: below, k: "close", ...parcel.closing })}\n`);
   const { payload, except, policy } = parcel.delivery;
   const x = except.length === 0 ? undefined : except;
-  const header = `${JSON.stringify({ v: version, t: below, k: payload.kind, x, p: policy })}\n`;
+  const isPlain = x === undefined && below === undefined && policy === undefined;
+  const plain = isPlain ? plainHeaders.get(payload.kind) : undefined;
+  const header = `${plain ?? JSON.stringify({ v: version, t: below, k: payload.kind, x, p: policy })}\n`;
   if (typeof payload.data === "string") return Buffer.from(header + payload.data);
   return Buffer.concat([Buffer.from(header), payload.data]);
 }
@@ -32,7 +40,8 @@ export function decodeParcel(bytes: Uint8Array): Addressed | undefined {
   const whole = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const end = whole.indexOf(lineEnd);
   if (end === -1) return undefined;
-  const header = parse(whole.toString("utf8", 0, end));
+  const line = whole.toString("utf8", 0, end);
+  const header: Fields | undefined = plainFields.get(line) ?? parse(line);
   if (header === undefined || header.v !== version) return undefined;
   const below = header.t;
   if (below !== undefined && !(typeof below === "string" && isRoom(below))) return undefined;
@@ -43,7 +52,8 @@ export function decodeParcel(bytes: Uint8Array): Addressed | undefined {
 const lineEnd = 10;
 
 function closingOf({ code, reason }: Fields): Parcel | undefined {
-  const isCode = typeof code === "number" && (code === 1000 || (code >= 3000 && code <= 4999));
+  const isCode =
+    Number.isInteger(code) && typeof code === "number" && (code === 1000 || (code >= 3000 && code <= 4999));
   return isCode && typeof reason === "string" ? { closing: { code, reason } } : undefined;
 }
 

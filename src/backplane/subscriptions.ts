@@ -60,10 +60,11 @@ export class Subscriptions {
     this.#connected = true;
     this.#tried = true;
     this.#adding.clear();
-    this.#removing.clear();
     const channels = [...this.#wanted.keys()];
     for (const channel of channels) this.#wanted.set(channel, this.#wanted.get(channel) ?? deferred<void>());
     await this.#subscribe(channels);
+    // Where only a part of the connections was lost, the other one still hears what is not wanted any more.
+    this.#flushSoon();
   }
 
   /** Nothing is heard until the engine is back; nobody waits for that. */
@@ -99,7 +100,11 @@ export class Subscriptions {
 
   async #subscribePart(channels: readonly string[]): Promise<void> {
     const pending = channels.map((channel) => this.#wanted.get(channel));
-    await this.#parts.engine.subscribe(channels);
+    try {
+      await this.#parts.engine.subscribe(channels);
+    } catch (error) {
+      this.#parts.failed(error);
+    }
     for (const [index, channel] of channels.entries()) {
       const subscribed = pending[index];
       if (this.#wanted.get(channel) === subscribed && subscribed !== undefined) this.#wanted.set(channel, undefined);

@@ -1,20 +1,31 @@
-import { createHash } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import {
   DiscardPolicy,
+  JetStreamApiError,
   type JetStreamClient,
+  JetStreamError,
   type JetStreamManager,
   jetstream,
   jetstreamManager,
   RetentionPolicy,
   StorageType,
+  type StreamConfig,
   type StreamInfo,
 } from "@nats-io/jetstream";
-import { headers, type Msg, type NatsConnection, NoRespondersError, type Subscription } from "@nats-io/transport-node";
+import {
+  InvalidArgumentError,
+  type Msg,
+  type NatsConnection,
+  NoRespondersError,
+  type Subscription,
+} from "@nats-io/transport-node";
 import type { HistoryTerms, KeptQuery } from "../backplane/backplane.js";
 import type { Engine, EngineEvents, KeptBytes, KeptRoom } from "../backplane/engine.js";
+import { deferred } from "../connection/clock.js";
 import { asError } from "../errors.js";
 import type { RoomPath } from "../wire/path.js";
 import type { Position } from "../wire/position.js";
+import { Lanes } from "./lanes.js";
 
 export interface NatsEngineParts {
   /** Before every subject, and every name of a stream. */
@@ -33,8 +44,13 @@ interface Session {
   readonly subscriptions: Map<string, Subscription>;
   /** The streams of rooms, once they are known to be there. */
   readonly rooms: Map<RoomPath, Promise<Stream>>;
+  /** What is under way to rooms with history. */
+  readonly lanes: Lanes;
   /** Whatever was published before it resolves has reached the server. */
   flushing: Promise<void> | undefined;
+  /** Rejected when the connection is lost, or let go of. */
+  readonly lost: Promise<never>;
+  readonly lose: (reason: Error) => void;
 }
 
 interface Stream {
@@ -43,16 +59,27 @@ interface Stream {
   readonly epoch: string;
 }
 
-/** The header that names the epoch which a publisher numbers in. */
-const epochHeader = "Enfilade-Epoch";
-/** How republished messages bear their sequence: https://docs.nats.io/nats-concepts/jetstream/streams#republish */
+/** What republished messages bear: https://docs.nats.io/nats-concepts/jetstream/streams#republish */
 const sequenceHeader = "Nats-Sequence";
+const subjectHeader = "Nats-Subject";
+/** Codes of errors: https://github.com/nats-io/nats-server/blob/main/server/errors.json */
+const streamNotFound = 10_059;
+const nameTaken = 10_058;
 const nanosPerMs = 1_000_000;
-/** For as long as it is not known whether a publication arrived; the server wants no more than the age of messages. */
-const duplicateMsMax = 10_000;
-const readMs = 5_000;
+/** The least that a server takes: nothing is published twice here under one id. */
+const duplicateMs = 100;
+/** Longer than this, about a hundred years, is for ever. */
+const ageMsForever = 3e12;
+/** Milliseconds that a stream outlives what is kept in it. */
+const restMs = 3_600_000;
+/** Milliseconds for what was let go of while it was read: it is asked for, and does not come. */
+const fetchMs = 1_000;
+/** Milliseconds for a server to take leave. */
+const closeMs = 500;
 /** Names that are longer are hashed; a subject has to fit a line of the protocol. */
 const nameBytesMax = 96;
+
+const refusals = [JetStreamError, JetStreamApiError, InvalidArgumentError];
 
 /** NATS: core subjects, and for each room with history a stream of JetStream, whose sequence is the offset. */
 export class NatsEngine implements Engine {
@@ -62,7 +89,6 @@ export class NatsEngine implements Engine {
   #session: Session | undefined;
   #retry: NodeJS.Timeout | undefined;
   #attempts = 0;
-  #connecting: Promise<void> | undefined;
 
   constructor(parts: NatsEngineParts) {
     this.#parts = parts;
@@ -87,6 +113,7 @@ export class NatsEngine implements Engine {
       if (session.subscriptions.has(channel)) continue;
       const callback = (error: Error | null, message: Msg) => {
         if (error === null) this.#hear(session, channel, message);
+        else if (this.#session === session) this.#events?.failed(error);
       };
       session.subscriptions.set(channel, session.connection.subscribe(this.#subject(channel), { callback }));
     }
@@ -102,23 +129,19 @@ export class NatsEngine implements Engine {
     return undefined;
   }
 
-  async publish(channel: string, bytes: Uint8Array): Promise<unknown> {
+  publish(channel: string, bytes: Uint8Array): Promise<unknown> {
     const session = this.#connected;
-    session.connection.publish(this.#subject(channel), bytes);
-    return this.#flushed(session);
+    const publish = () => {
+      session.connection.publish(this.#subject(channel), bytes);
+      return this.#flushed(session);
+    };
+    // What is kept goes another way, and must not be overtaken.
+    return session.lanes.isBusy(channel) ? session.lanes.alone(channel, publish) : publish();
   }
 
-  async append(path: RoomPath, bytes: Uint8Array, history: HistoryTerms): Promise<Position> {
+  append(path: RoomPath, bytes: Uint8Array, history: HistoryTerms): Promise<Position> {
     const session = this.#connected;
-    const known = session.rooms.get(path);
-    try {
-      return await this.#appendTo(session, await (known ?? this.#stream(session, path, history)), bytes);
-    } catch (error) {
-      if (!(error instanceof NoRespondersError)) throw error;
-      // Somebody deleted the stream, so that nothing was kept.
-      if (session.rooms.get(path) === known) session.rooms.delete(path);
-      return this.#appendTo(session, await this.#stream(session, path, history), bytes);
-    }
+    return session.lanes.beside(path, () => this.#append(session, path, bytes, history));
   }
 
   async read(path: RoomPath, { since, limit }: KeptQuery, history: HistoryTerms): Promise<KeptBytes> {
@@ -133,13 +156,24 @@ export class NatsEngine implements Engine {
     return { top, base: 0, entries: count > 0 ? await this.#fetch(session, name, start, count) : [] };
   }
 
-  async tops(rooms: readonly KeptRoom[]): Promise<readonly Position[]> {
-    const session = this.#connected;
-    const top = async ({ path, history }: KeptRoom) => {
-      const { epoch, state } = await this.#look(session, path, history);
-      return { epoch, offset: state.last_seq };
-    };
-    return Promise.all(rooms.map(top));
+  async top({ path, history }: KeptRoom): Promise<Position> {
+    const { epoch, state } = await this.#look(this.#connected, path, history);
+    return { epoch, offset: state.last_seq };
+  }
+
+  refuses(error: Error): boolean {
+    return isUnheard(error) || refusals.some((kind) => error instanceof kind);
+  }
+
+  /** Deletes streams of rooms that nobody published to for so long that nothing is kept, and for an hour more. */
+  async tidy(): Promise<void> {
+    const { manager } = this.#connected;
+    for await (const { config, state, created } of manager.streams.list(`${this.#parts.prefix}.kept.>`)) {
+      const idleMs = Date.now() - Math.max(Date.parse(created), Date.parse(state.last_ts));
+      const isForever = config.max_age === 0 && state.last_seq > 0;
+      const isUnused = state.messages === 0 && !isForever && idleMs > config.max_age / nanosPerMs + restMs;
+      if (isUnused) await manager.streams.delete(config.name);
+    }
   }
 
   async stop(): Promise<void> {
@@ -147,8 +181,10 @@ export class NatsEngine implements Engine {
     clearTimeout(this.#retry);
     const session = this.#session;
     this.#session = undefined;
-    await session?.connection.drain();
-    await this.#connecting;
+    if (session === undefined) return;
+    // What was published has left when the server answers; one that does not is not waited for.
+    await Promise.race([session.connection.flush(), session.lost, pause(closeMs)]).catch(() => undefined);
+    await Promise.race([session.connection.close(), pause(closeMs)]);
   }
 
   get #connected(): Session {
@@ -157,7 +193,7 @@ export class NatsEngine implements Engine {
   }
 
   #connect(): void {
-    this.#connecting = this.#open().catch((error) => {
+    this.#open().catch((error) => {
       this.#events?.down(asError(error));
       this.#connectLater();
     });
@@ -174,21 +210,28 @@ export class NatsEngine implements Engine {
   async #open(): Promise<void> {
     const connection = await this.#parts.connect();
     if (this.#events === undefined) return connection.close();
+    // Without a look whether the server has JetStream: rooms without history need none.
     const manager = await jetstreamManager(connection, { checkAPI: false });
+    if (this.#events === undefined) return connection.close();
+    const { promise: lost, reject: lose } = deferred<never>();
+    // Whoever waits for something else is told by that.
+    lost.catch(() => undefined);
+    const maps = { subscriptions: new Map(), rooms: new Map(), lanes: new Lanes() };
     const streams = jetstream(connection);
-    const session = { connection, streams, manager, subscriptions: new Map(), rooms: new Map(), flushing: undefined };
+    const session: Session = { connection, streams, manager, ...maps, flushing: undefined, lost, lose };
     this.#session = session;
-    this.#attempts = 0;
     connection.closed().then(
       (reason) => this.#lose(session, reason ?? new Error("the connection was closed")),
       (error) => this.#lose(session, asError(error)),
     );
+    this.#attempts = 0;
     this.#events.up();
   }
 
   #lose(session: Session, reason: Error): void {
     if (this.#session !== session) return;
     this.#session = undefined;
+    session.lose(reason);
     this.#events?.down(reason);
     this.#connectLater();
   }
@@ -200,7 +243,7 @@ export class NatsEngine implements Engine {
       this.#events?.message(channel, message.data, undefined);
       return;
     }
-    const epoch = message.headers?.get(epochHeader) ?? "";
+    const epoch = epochOf(message.headers?.get(subjectHeader) ?? "");
     const isPosition = /^[\w-]{1,64}$/.test(epoch) && /^\d{1,16}$/.test(sequence);
     if (isPosition) this.#events?.message(channel, message.data, { epoch, offset: Number(sequence) });
     else this.#events?.malformed(channel);
@@ -211,16 +254,27 @@ export class NatsEngine implements Engine {
     session.flushing ??= new Promise((resolve, reject) => {
       setImmediate(() => {
         session.flushing = undefined;
-        session.connection.flush().then(resolve, reject);
+        Promise.race([session.connection.flush(), session.lost]).then(resolve, reject);
       });
     });
     return session.flushing;
   }
 
+  async #append(session: Session, path: RoomPath, bytes: Uint8Array, history: HistoryTerms): Promise<Position> {
+    const known = session.rooms.get(path);
+    try {
+      return await this.#appendTo(session, await this.#stream(session, path, history), bytes);
+    } catch (error) {
+      // Nobody listens to its subject: somebody deleted the stream, or made it anew, and nothing was kept.
+      if (known === undefined || !(isUnheard(error) || isNotFound(error))) throw error;
+      if (session.rooms.get(path) === known) session.rooms.delete(path);
+      return this.#appendTo(session, await this.#stream(session, path, history), bytes);
+    }
+  }
+
   async #appendTo(session: Session, { subject, epoch }: Stream, bytes: Uint8Array): Promise<Position> {
-    const marks = headers();
-    marks.set(epochHeader, epoch);
-    const { seq } = await session.streams.publish(subject, bytes, { headers: marks, retries: 0 });
+    const publishing = session.streams.publish(subject, bytes, { retries: 0 });
+    const { seq } = await Promise.race([publishing, session.lost]);
     return { epoch, offset: seq };
   }
 
@@ -239,43 +293,72 @@ export class NatsEngine implements Engine {
   async #make(session: Session, path: RoomPath, history: HistoryTerms): Promise<Stream> {
     const { prefix, storage, replicas } = this.#parts;
     const token = tokenOf(path);
-    const [name, subject] = [`${prefix}-${token}`, `${prefix}.kept.${token}`];
+    const name = `${prefix}-${token}`;
+    // A stream that is made anew has another subject: who publishes to the old one is told, and numbers begin anew for all.
+    const subject = `${prefix}.kept.${token}.${randomBytes(9).toString("base64url")}`;
+    const { manager } = session;
+    const { size, bytesMax, ageMsMax } = history;
     const terms = {
-      max_msgs: finite(history.size),
-      max_bytes: finite(history.bytesMax),
-      max_age: finite(history.ageMsMax, 0) * nanosPerMs,
-      duplicate_window: Math.min(history.ageMsMax, duplicateMsMax) * nanosPerMs,
+      max_msgs: wholeOf(size),
+      max_bytes: wholeOf(bytesMax),
+      max_age: nanosOf(ageMsMax),
+      duplicate_window: nanosOf(Math.min(ageMsMax, duplicateMs)),
     };
-    const info = await session.manager.streams.add({
-      ...{ name, subjects: [subject], description: `What is kept of ${path}`, num_replicas: replicas, ...terms },
-      ...{ storage: storage === "file" ? StorageType.File : StorageType.Memory, retention: RetentionPolicy.Limits },
-      ...{ discard: DiscardPolicy.Old, republish: { src: subject, dest: this.#subject(path) } },
-    });
-    return { name, subject, epoch: epochOf(info) };
+    const info = await manager.streams
+      .add({
+        ...{ name, subjects: [subject], description: `What is kept of ${path}`, num_replicas: replicas, ...terms },
+        ...{ storage: storage === "file" ? StorageType.File : StorageType.Memory, retention: RetentionPolicy.Limits },
+        ...{ discard: DiscardPolicy.Old, republish: { src: subject, dest: this.#subject(path) } },
+      })
+      .catch((error) => {
+        if (!isTaken(error)) throw error;
+        return this.#adopt(session, name, terms);
+      });
+    return streamOf(info);
+  }
+
+  /** The stream that is there already, with these terms: the newest word counts. */
+  async #adopt({ manager }: Session, name: string, terms: Partial<StreamConfig>): Promise<StreamInfo> {
+    const info = await manager.streams.info(name);
+    const isSame = Object.entries(terms).every(([term, value]) =>
+      Object.entries(info.config).some(([key, has]) => key === term && has === value),
+    );
+    return isSame ? info : manager.streams.update(name, { ...info.config, ...terms });
   }
 
   /** The stream of a room as it is now. */
   async #look(session: Session, path: RoomPath, history: HistoryTerms): Promise<Stream & Pick<StreamInfo, "state">> {
-    const { name, subject } = await this.#stream(session, path, history);
+    const { name } = await this.#stream(session, path, history);
     try {
       const info = await session.manager.streams.info(name);
-      const stream = { name, subject, epoch: epochOf(info) };
+      const stream = streamOf(info);
       session.rooms.set(path, Promise.resolve(stream));
       return { ...stream, state: info.state };
     } catch (error) {
-      // Perhaps somebody deleted it: the next look makes another one.
+      if (!isNotFound(error)) throw error;
+      // Somebody deleted it.
       session.rooms.delete(path);
-      throw error;
+      const stream = await this.#stream(session, path, history);
+      return { ...stream, state: (await session.manager.streams.info(name)).state };
     }
   }
 
   async #fetch(session: Session, name: string, start: number, count: number): Promise<KeptBytes["entries"]> {
     const consumer = await session.streams.consumers.get(name, { opt_start_seq: start });
     const entries: { offset: number; bytes: Uint8Array }[] = [];
-    for await (const { seq, data, info } of await consumer.fetch({ max_messages: count, expires: readMs })) {
-      entries.push({ offset: seq, bytes: data });
-      // What was let go meanwhile does not come any more.
-      if (info.pending === 0 || entries.length === count) break;
+    const read = async () => {
+      for await (const { seq, data, info } of await consumer.fetch({ max_messages: count, expires: fetchMs })) {
+        entries.push({ offset: seq, bytes: data });
+        // What was let go meanwhile does not come any more.
+        if (info.pending === 0 || entries.length === count) return;
+      }
+      throw new Error(`only ${entries.length} of ${count} publications came`);
+    };
+    try {
+      await Promise.race([read(), session.lost]);
+    } finally {
+      // It would go by itself, but only after a while.
+      consumer.delete().catch(() => undefined);
     }
     return entries;
   }
@@ -292,10 +375,40 @@ function tokenOf(text: string): string {
   return createHash("sha256").update(bytes).digest("base64url");
 }
 
-function epochOf({ created }: StreamInfo): string {
-  return created.replace(/\W/g, "");
+function streamOf({ config }: StreamInfo): Stream {
+  const [subject = ""] = config.subjects;
+  return { name: config.name, subject, epoch: epochOf(subject) };
 }
 
-function finite(limit: number, otherwise = -1): number {
-  return Number.isFinite(limit) ? limit : otherwise;
+/** The last token of a subject of what is kept. */
+function epochOf(subject: string): string {
+  return subject.slice(subject.lastIndexOf(".") + 1);
+}
+
+/** Whether nobody took it: there is no such stream, or no JetStream. */
+function isUnheard(error: unknown): boolean {
+  if (error instanceof NoRespondersError) return true;
+  return error instanceof Error && isUnheard(error.cause);
+}
+
+function isNotFound(error: unknown): boolean {
+  return error instanceof JetStreamApiError && error.code === streamNotFound;
+}
+
+function isTaken(error: unknown): boolean {
+  return error instanceof JetStreamApiError && error.code === nameTaken;
+}
+
+/** -1: no limit. */
+function wholeOf(limit: number): number {
+  return Number.isFinite(limit) ? Math.floor(limit) : -1;
+}
+
+/** 0: for ever; a server takes no less than 100 ms, and no more than 64 bits hold. */
+function nanosOf(ms: number): number {
+  return ms > ageMsForever ? 0 : Math.round(Math.max(ms, 100)) * nanosPerMs;
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms).unref());
 }

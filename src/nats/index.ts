@@ -35,9 +35,12 @@ export function nats(
   }
   if (storage !== "file" && storage !== "memory") throw wrong("storage", '"file" or "memory"', storage);
   if (!Number.isInteger(replicas) || replicas < 1 || replicas > 5) throw wrong("replicas", "1 to 5", replicas);
-  const options = { ...optionsOf(source), reconnect: false, maxReconnectAttempts: 0, noEcho: false };
+  const options = { ...optionsOf(source), reconnect: false, noEcho: false, timeout: connectMs };
   return new ClusterBackplane(new NatsEngine({ prefix, storage, replicas, connect: () => connect(options) }));
 }
+
+/** Milliseconds for a server to take a connection. */
+const connectMs = 5_000;
 
 function optionsOf(source: string | readonly string[] | ConnectionOptions): ConnectionOptions {
   const servers: readonly unknown[] = typeof source === "string" ? [source] : Array.isArray(source) ? source : [];

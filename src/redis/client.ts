@@ -1,6 +1,7 @@
 /** What is used of a client of ioredis: one server (or Sentinel's), or a cluster. */
 export interface RedisClient {
   readonly isCluster: boolean;
+  readonly status: string;
   // biome-ignore lint/suspicious/noExplicitAny: listeners of many kinds, each as ioredis calls it
   on(event: string, listener: (...args: any[]) => void): unknown;
   once(event: string, listener: () => void): unknown;

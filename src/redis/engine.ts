@@ -10,6 +10,8 @@ import { appendScript, readScript, topScript } from "./scripts.js";
 export interface RedisPair {
   readonly commands: RedisClient;
   readonly hearing: RedisClient;
+  /** The number of the database. */
+  readonly database: number;
 }
 
 export interface RedisEngineParts {
@@ -21,6 +23,8 @@ export interface RedisEngineParts {
 
 /** Milliseconds that the position of a room outlives what is kept of it. */
 const restMs = 3_600_000;
+/** Longer than this, about a hundred years, is for ever. */
+const ageMsForever = 3e12;
 /** The first byte of what was appended to a log; parcels and signals begin with `{`. */
 const positionMark = 0x70;
 const lineEnd = 10;
@@ -32,7 +36,7 @@ export class RedisEngine implements Engine {
   #events: EngineEvents | undefined;
   #pair: RedisPair | undefined;
   /** By their text; known when they are loaded. */
-  #shas = new Map<string, string>();
+  readonly #shas = new Map<string, string>();
   #lastError: Error | undefined;
 
   constructor(parts: RedisEngineParts) {
@@ -53,7 +57,7 @@ export class RedisEngine implements Engine {
 
   subscribe(channels: readonly string[]): Promise<unknown> {
     const { hearing } = this.#connected;
-    const names = channels.map((channel) => this.#key(channel));
+    const names = channels.map((channel) => this.#channel(channel));
     if (!hearing.isCluster) return hearing.subscribe(...names);
     // The channels of one command have to be of one slot.
     return Promise.all(names.map((name) => hearing.ssubscribe(name)));
@@ -61,57 +65,55 @@ export class RedisEngine implements Engine {
 
   unsubscribe(channels: readonly string[]): Promise<unknown> {
     const { hearing } = this.#connected;
-    const names = channels.map((channel) => this.#key(channel));
+    const names = channels.map((channel) => this.#channel(channel));
     if (!hearing.isCluster) return hearing.unsubscribe(...names);
     return Promise.all(names.map((name) => hearing.sunsubscribe(name)));
   }
 
   publish(channel: string, bytes: Uint8Array): Promise<unknown> {
     const { commands } = this.#connected;
-    const name = this.#key(channel);
+    const name = this.#channel(channel);
     return commands.isCluster ? commands.spublish(name, asBuffer(bytes)) : commands.publish(name, asBuffer(bytes));
   }
 
   async append(path: RoomPath, bytes: Uint8Array, history: HistoryTerms): Promise<Position> {
     const { size, bytesMax } = history;
     const publish = this.#connected.commands.isCluster ? "SPUBLISH" : "PUBLISH";
-    const limits = [size, bytesMax].map(numberOf);
-    const answer = await this.#run(
-      appendScript,
-      [...this.#keys(path), this.#key(path)],
-      [...ground(history), asBuffer(bytes), ...limits, publish],
-    );
-    return positionOf(answer);
+    const keys = [...this.#keys(path), this.#channel(path)];
+    const terms = [...ground(history), asBuffer(bytes), numberOf(size), numberOf(bytesMax), publish];
+    return positionOf(await this.#run(appendScript, keys, terms));
   }
 
   async read(path: RoomPath, { since, limit }: KeptQuery, history: HistoryTerms): Promise<KeptBytes> {
-    const args = [
-      since?.epoch ?? "",
-      String(since?.offset ?? 0),
-      limit === Number.POSITIVE_INFINITY ? "-1" : String(limit),
-    ];
-    const answer = await this.#run(readScript, this.#keys(path), [...ground(history), ...args]);
+    const mode = since === undefined ? "last" : "after";
+    const most = Number.isFinite(limit) ? String(limit) : "-1";
+    const query = [mode, since?.epoch ?? "", String(since?.offset ?? 0), most];
+    const answer = await this.#run(readScript, this.#keys(path), [...ground(history), ...query]);
     const [, , base, list] = listOf(answer);
     const flat = listOf(list);
     const entries = Array.from({ length: flat.length / 2 }, (_, index) => ({
       offset: Number.parseInt(String(flat[2 * index]), 10),
       bytes: asBuffer(flat[2 * index + 1]),
     }));
-    return { top: positionOf(answer), base: Number(base), entries: since === undefined ? entries.reverse() : entries };
+    return { top: positionOf(answer), base: Number(base), entries: mode === "last" ? entries.reverse() : entries };
   }
 
-  tops(rooms: readonly KeptRoom[]): Promise<readonly Position[]> {
-    const top = async ({ path, history }: KeptRoom) =>
-      positionOf(await this.#run(topScript, this.#keys(path), ground(history)));
-    return Promise.all(rooms.map(top));
+  async top({ path, history }: KeptRoom): Promise<Position> {
+    return positionOf(await this.#run(topScript, this.#keys(path), ground(history)));
+  }
+
+  refuses({ name }: Error): boolean {
+    return name === "ReplyError";
   }
 
   async stop(): Promise<void> {
     const clients = this.#clients();
     this.#events = undefined;
-    const ended = clients.map((client) => new Promise<void>((resolve) => client.once("end", resolve)));
-    for (const client of clients) client.disconnect();
     this.#pair = undefined;
+    // One that waits for its next attempt says nothing more.
+    const open = clients.filter(({ status }) => status === "ready" || status === "connect");
+    const ended = open.map((client) => new Promise<void>((resolve) => client.once("end", resolve)));
+    for (const client of clients) client.disconnect();
     await Promise.all(ended);
   }
 
@@ -157,17 +159,16 @@ export class RedisEngine implements Engine {
 
   #begin(pair: RedisPair): void {
     this.#load(pair)
-      .then(() => {
-        if (this.#pair === pair) this.#events?.up();
-      })
-      .catch((error: Error) => {
-        if (this.#pair === pair) this.restart(error);
+      // Whoever may not load them may still send them each time.
+      .catch(() => this.#shas.clear())
+      .finally(() => {
+        if (this.#pair === pair && this.#clients().every(({ status }) => status === "ready")) this.#events?.up();
       });
   }
 
   /** Beforehand, so that no command has to be sent twice, and overtaken. */
   async #load({ commands }: RedisPair): Promise<void> {
-    this.#shas = new Map();
+    this.#shas.clear();
     // Each node of a cluster would have to be asked.
     if (commands.isCluster) return;
     const scripts = [appendScript, readScript, topScript];
@@ -181,18 +182,23 @@ export class RedisEngine implements Engine {
     this.#lastError = undefined;
   }
 
-  #run(script: string, keys: readonly string[], args: readonly (string | Buffer)[]): Promise<unknown> {
+  async #run(script: string, keys: readonly string[], args: readonly (string | Buffer)[]): Promise<unknown> {
     const { commands } = this.#connected;
     const sha = this.#shas.get(script);
     const rest = [String(keys.length), ...keys, ...args];
-    return sha === undefined
-      ? commands.callBuffer("EVAL", script, ...rest)
-      : commands.callBuffer("EVALSHA", sha, ...rest);
+    if (sha === undefined) return commands.callBuffer("EVAL", script, ...rest);
+    try {
+      return await commands.callBuffer("EVALSHA", sha, ...rest);
+    } catch (error) {
+      // Somebody had the server forget its scripts: nothing has been done, and EVAL teaches it anew.
+      if (!(error instanceof Error && error.message.startsWith("NOSCRIPT"))) throw error;
+      return commands.callBuffer("EVAL", script, ...rest);
+    }
   }
 
   #hear(pair: RedisPair, name: Buffer, message: Buffer): void {
     if (this.#pair !== pair) return;
-    const channel = name.toString().slice(this.#parts.prefix.length + 1, -1);
+    const channel = name.toString().slice(this.#channel("").length - 1, -1);
     if (message[0] !== positionMark) {
       this.#events?.message(channel, message, undefined);
       return;
@@ -203,9 +209,15 @@ export class RedisEngine implements Engine {
     else this.#events?.message(channel, message.subarray(end + 1), { epoch, offset: Number(digits) });
   }
 
+  /** Pub/sub knows nothing of numbered databases, so that the name has to. */
+  #channel(name: string): string {
+    const database = this.#pair?.database ?? 0;
+    return this.#key(name, database === 0 ? "" : `${database}:`);
+  }
+
   /** In braces, so that in a cluster all that belongs to a room is in one slot. */
-  #key(channel: string): string {
-    return `${this.#parts.prefix}{${channel}}`;
+  #key(name: string, database = ""): string {
+    return `${this.#parts.prefix}${database}{${name}}`;
   }
 
   #keys(path: RoomPath): string[] {
@@ -215,12 +227,12 @@ export class RedisEngine implements Engine {
 
 /** A new epoch, in case there is none, and how long things are kept. */
 function ground({ ageMsMax }: HistoryTerms): string[] {
-  const age = Number.isFinite(ageMsMax) ? String(Math.ceil(ageMsMax)) : "-1";
+  const age = ageMsMax > ageMsForever ? "-1" : String(Math.ceil(ageMsMax));
   return [randomBytes(9).toString("base64url"), age, String(restMs)];
 }
 
 function numberOf(limit: number): string {
-  return String(Number.isFinite(limit) ? limit : Number.MAX_SAFE_INTEGER);
+  return String(Math.min(Math.floor(limit), Number.MAX_SAFE_INTEGER));
 }
 
 function positionOf(answer: unknown): Position {

@@ -50,17 +50,22 @@ function connectorOf(source: string | RedisOptions | Redis | Cluster): () => Red
       const { enableOfflineQueue, lazyConnect, ...ofNodes } = manner;
       const options = { enableOfflineQueue, lazyConnect, clusterRetryStrategy: retryMs, shardedSubscribers: true };
       const cluster = source.duplicate([], { ...options, keyPrefix: "", redisOptions: ofNodes });
-      return { commands: cluster, hearing: cluster };
+      return { commands: cluster, hearing: cluster, database: 0 };
     };
   }
-  if (source instanceof Redis) return () => ({ commands: source.duplicate(manner), hearing: source.duplicate(manner) });
+  if (source instanceof Redis) return () => pairOf(() => source.duplicate(manner));
   if (typeof source === "string") checkURL(source);
-  else if (typeof source !== "object" || source === null) throw wrong(source);
+  else if (typeof source !== "object" || source === null || Array.isArray(source)) throw wrong(source);
   const connect = (): Redis => {
     if (typeof source === "string") return new Redis(source, manner);
     return new Redis({ ...source, ...manner });
   };
-  return () => ({ commands: connect(), hearing: connect() });
+  return () => pairOf(connect);
+}
+
+function pairOf(connect: () => Redis): RedisPair {
+  const commands = connect();
+  return { commands, hearing: connect(), database: commands.options.db ?? 0 };
 }
 
 function retryMs(attempts: number): number {
@@ -72,7 +77,7 @@ function checkURL(source: string): void {
 }
 
 function wrong(source: unknown): EnfiladeError {
-  const came = typeof source === "string" ? JSON.stringify(source) : String(source);
+  const came = JSON.stringify(source) ?? String(source);
   return new EnfiladeError(
     "ERR_OPTION",
     `redis() takes a URL such as "redis://127.0.0.1:6379", options or a client of ioredis; got ${came}`,

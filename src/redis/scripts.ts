@@ -15,38 +15,49 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local known = redis.call('HMGET', meta, 'e', 'o', 'b', 'r', 's')
 local epoch, offset, base = known[1], tonumber(known[2] or 0), tonumber(known[3] or 0)
 local bytes = tonumber(known[5] or 0)
-if not epoch then
-  redis.call('DEL', log)
-  epoch, bytes = newEpoch, 0
-  redis.call('HSET', meta, 'e', epoch, 'o', 0, 'b', 0, 'r', run, 's', 0)
-elseif known[4] ~= run then
-  -- Another server, or the same one started anew: it may have lost what was acknowledged last, and number it again.
-  epoch, base = newEpoch, offset
-  redis.call('HSET', meta, 'e', epoch, 'b', base, 'r', run)
-end
 
 local function number(value)
   return string.format('%.0f', value)
 end
 
+local function beginEpoch()
+  epoch, base = newEpoch, offset
+  redis.call('HSET', meta, 'e', epoch, 'o', number(offset), 'b', number(base), 'r', run)
+end
+
+if not epoch then
+  redis.call('DEL', log)
+  beginEpoch()
+elseif known[4] ~= run then
+  -- Another server, or the same one started anew: it may have lost what was acknowledged last, and number it again.
+  beginEpoch()
+end
+
+local function field(entry, name)
+  local fields = entry[2]
+  for at = 1, #fields, 2 do
+    if fields[at] == name then return fields[at + 1] end
+  end
+  return ''
+end
+
 local function trim(size, bytesMax)
-  local count = redis.call('XLEN', log)
+  local count, before = redis.call('XLEN', log), bytes
   if count <= 1 then bytes = 0 end
   while count > 0 do
     local first = redis.call('XRANGE', log, '-', '+', 'COUNT', 1)[1]
-    local length = #first[2][2] + ${64}
+    local length = #field(first, 'd') + 64
     if count == 1 and bytes == 0 then bytes = length end
-    local isOld = age >= 0 and tonumber(first[2][4]) + age <= now
+    local isOld = age >= 0 and (tonumber(field(first, 't')) or 0) + age <= now
     if count <= size and bytes <= bytesMax and not isOld then break end
     redis.call('XDEL', log, first[1])
     count, bytes = count - 1, math.max(0, bytes - length)
   end
-  redis.call('HSET', meta, 's', bytes)
+  if bytes ~= before then redis.call('HSET', meta, 's', number(bytes)) end
 end
 
-local function keep()
+local function keepMeta()
   if age >= 0 then
-    redis.call('PEXPIRE', log, number(age))
     redis.call('PEXPIRE', meta, number(age + rest))
   elseif offset == 0 then
     redis.call('PEXPIRE', meta, number(rest))
@@ -59,41 +70,50 @@ end
 /** Keys: meta, log, channel. Arguments: new epoch, age, rest, parcel, size, bytes, `PUBLISH` or `SPUBLISH`. */
 export const appendScript = `${ground}
 local parcel = ARGV[4]
+local function add()
+  return redis.pcall('XADD', log, number(offset) .. '-0', 'd', parcel, 't', number(now))
+end
 offset = offset + 1
-redis.call('XADD', log, number(offset) .. '-0', 'd', parcel, 't', number(now))
+local added = add()
+if type(added) == 'table' and added.err then
+  -- Somebody wrote into the log, where this one belongs: nothing in it can be relied upon.
+  redis.call('DEL', log)
+  offset, bytes = offset - 1, 0
+  beginEpoch()
+  offset = offset + 1
+  add()
+end
 redis.call('HSET', meta, 'o', number(offset))
-bytes = bytes + #parcel + ${64}
+bytes = bytes + #parcel + 64
 trim(tonumber(ARGV[5]), tonumber(ARGV[6]))
-keep()
+if age >= 0 then redis.call('PEXPIRE', log, number(age)) else redis.call('PERSIST', log) end
+keepMeta()
 redis.call(ARGV[7], KEYS[3], 'p' .. epoch .. ':' .. number(offset) .. '\\n' .. parcel)
 return {epoch, number(offset)}
 `;
 
 /** Keys: meta, log. Arguments: new epoch, age, rest. */
 export const topScript = `${ground}
-if age >= 0 then
-  redis.call('PEXPIRE', meta, number(age + rest))
-elseif offset == 0 then
-  redis.call('PEXPIRE', meta, number(rest))
-end
+keepMeta()
 return {epoch, number(offset)}
 `;
 
-/** Keys: meta, log. Arguments: new epoch, age, rest, epoch and offset to read after (`''` for the last ones), limit (-1: all). */
+/** Keys: meta, log. Arguments: new epoch, age, rest, `last` or `after`, epoch and offset to read after, limit (-1: all). */
 export const readScript = `${ground}
+keepMeta()
 trim(math.huge, math.huge)
-local since, from, limit = ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6])
+local mode, since, from, limit = ARGV[4], ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7])
 local entries = {}
 if limit ~= 0 then
   local start = since == epoch and from <= offset and '(' .. number(from) .. '-0' or '-'
-  local range = since == '' and {'XREVRANGE', log, '+', '-'} or {'XRANGE', log, start, '+'}
+  local range = mode == 'last' and {'XREVRANGE', log, '+', '-'} or {'XRANGE', log, start, '+'}
   if limit > 0 then
     table.insert(range, 'COUNT')
     table.insert(range, number(limit))
   end
   for _, entry in ipairs(redis.call(unpack(range))) do
     table.insert(entries, entry[1])
-    table.insert(entries, entry[2][2])
+    table.insert(entries, field(entry, 'd'))
   end
 end
 return {epoch, number(offset), number(base), entries}

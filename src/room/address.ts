@@ -66,8 +66,12 @@ export abstract class Address {
    *
    * Rejects when it is not on its way, or cannot be encoded.
    */
-  async publish(value: unknown, options?: SendOptions): Promise<Position | undefined> {
-    return this.#post.publish(this.#topic, Payload.json(value), options);
+  publish(value: unknown, options?: SendOptions): Promise<Position | undefined> {
+    try {
+      return this.#post.publish(this.#topic, Payload.json(value), options);
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   /**

@@ -7,6 +7,8 @@ import { Envelope } from "./envelope.js";
 export interface Taker {
   /** @param address The path of the audience that it was sent to, if that has one. */
   take(delivery: Delivery, address: string | undefined): void;
+  /** Publications of its home were lost between nodes. */
+  lag(): void;
   /** The member is not there any more. */
   cancel(): void;
 }
@@ -67,9 +69,11 @@ export class Audience {
     const atHome = controlFrame("lagged", { missed, position });
     const elsewhere = controlFrame("lagged", { missed, room: this.address });
     for (const member of this.members) {
-      // Whoever has a stand-in reads what is kept, and finds out.
-      if (!member.enveloped || this.#standIns?.has(member) === true) continue;
-      if (member.request.path === this.address) member.send(atHome, undefined, position);
+      const standIn = this.#standIns?.get(member);
+      // Whoever reads what is kept finds out by that.
+      if (standIn !== undefined) standIn.lag();
+      else if (!member.enveloped) continue;
+      else if (member.request.path === this.address) member.send(atHome, undefined, position);
       else member.send(elsewhere);
     }
     for (const listener of this.#listeners ?? []) listener.lose(missed);

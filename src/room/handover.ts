@@ -64,6 +64,11 @@ export class Handover implements Taker {
     for (; this.#isFull(); this.#skipped += 1) this.#bytes -= this.#held.shift()?.delivery.payload.data.length ?? 0;
   }
 
+  /** Publications were lost between nodes: what is kept is to be read again, so that it is seen which. */
+  lag(): void {
+    this.#overflowed = true;
+  }
+
   /** Nobody is waiting for it any more. */
   cancel(): void {
     this.#over = true;
@@ -81,8 +86,9 @@ export class Handover implements Taker {
       this.#overflowed = false;
       this.#dropKept();
       const kept = await reading();
-      if (since !== undefined) this.#checkGap(since, kept);
-      await this.#deliver(kept.deliveries.map((delivery) => ({ delivery, address: undefined })));
+      const fresh = since === undefined ? kept : freshOf(since, kept);
+      if (since !== undefined) this.#checkGap(since, fresh);
+      await this.#deliver(fresh.deliveries.map((delivery) => ({ delivery, address: undefined })));
       since = await this.#catchUp(kept.top);
       if (since === undefined) return;
       const last = since;
@@ -99,11 +105,15 @@ export class Handover implements Taker {
       const waiting = this.#held.filter(
         ({ delivery: { position } }) => position === undefined || isAfter(position, since),
       );
-      if (this.#overflowed || !follows(last, waiting)) return last;
+      if (this.#overflowed) return last;
+      const next = following(last, waiting);
       this.#held = [];
       this.#bytes = 0;
-      await this.#deliver(waiting);
-      last = waiting.findLast(({ delivery }) => delivery.position !== undefined)?.delivery.position ?? last;
+      await this.#deliver(next);
+      last = next.findLast(({ delivery }) => delivery.position !== undefined)?.delivery.position ?? last;
+      if (next.length === waiting.length) continue;
+      this.#held.unshift(...waiting.slice(next.length));
+      return last;
     }
     if (this.#overflowed) return last;
     this.#tellSkipped();
@@ -150,8 +160,21 @@ function isAfter(position: Position, top: Position): boolean {
   return position.epoch !== top.epoch || position.offset > top.offset;
 }
 
-/** Whether nothing is missing between `top` and what waits. */
-function follows(top: Position, waiting: readonly Held[]): boolean {
-  const first = waiting.find(({ delivery }) => delivery.position !== undefined)?.delivery.position;
-  return first === undefined || (first.epoch === top.epoch && first.offset === top.offset + 1);
+/** What waits, as far as nothing is missing in it. */
+function following(top: Position, waiting: readonly Held[]): readonly Held[] {
+  let last = top;
+  for (const [index, { delivery }] of waiting.entries()) {
+    const { position } = delivery;
+    if (position === undefined) continue;
+    if (position.epoch !== last.epoch || position.offset !== last.offset + 1) return waiting.slice(0, index);
+    last = position;
+  }
+  return waiting;
+}
+
+/** What is kept and came after a position: what was numbered anew with a new epoch is older. */
+function freshOf(since: Position, kept: Kept): Kept {
+  const { top, base = 0, deliveries } = kept;
+  if (top.epoch === since.epoch || base === 0) return kept;
+  return { ...kept, deliveries: deliveries.filter(({ position }) => (position?.offset ?? 0) > base) };
 }

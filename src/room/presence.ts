@@ -224,7 +224,11 @@ export class Presence {
     this.#scheduled = true;
     setImmediate(() => {
       this.#scheduled = false;
-      this.#tell();
+      try {
+        this.#tell();
+      } catch (error) {
+        this.#parts.report(error);
+      }
     });
   }
 

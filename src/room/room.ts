@@ -144,6 +144,6 @@ function count(name: string, value: number | undefined, otherwise: number): numb
 function checked(since: Position | undefined): Position | undefined {
   if (since === undefined) return undefined;
   const { epoch, offset } = since ?? {};
-  if (typeof epoch === "string" && Number.isSafeInteger(offset) && offset >= 0) return since;
+  if (typeof epoch === "string" && epoch !== "" && Number.isSafeInteger(offset) && offset >= 0) return since;
   throw new EnfiladeError("ERR_OPTION", `since takes a position { epoch, offset }, got ${JSON.stringify(since)}`);
 }

@@ -78,9 +78,10 @@ export class Subscription implements AsyncIterableIterator<Publication> {
     else this.#handover.take(delivery);
   }
 
-  /** @internal Publications were lost between nodes; while the archive is read, that is found out by reading. */
+  /** @internal Publications were lost between nodes, at least one where it is not known how many. */
   lose(count = 1): void {
     if (this.#handover === undefined) this.#missed += count;
+    else this.#handover.lag();
   }
 
   /** The next publication. @throws what reading the history threw (as a rejection), once. */

@@ -92,11 +92,6 @@ export class App implements Application {
     const [clock, limits] = [this.#clock, this.#limits];
     this.#memory = new MemoryBackplane({ clock, limits });
     this.#backplane = options.backplane ?? this.#memory;
-    const { random = Math.random, onBackplaneLoss: onLoss = "refuse" } = options;
-    this.registry = new Registry({
-      ...{ limits, clock, random, onLoss, report, backplane: this.#backplane },
-      termsOf: (path) => this.#router.termsOf(path),
-    });
     this.#door = new Door({
       ...{ app: this, router: this.#router, limits: this.#limits, clock: this.#clock, metrics: this.#metrics, report },
       warn: (message) => this.#logger.warn(message),
@@ -108,6 +103,12 @@ export class App implements Application {
       throw new EnfiladeError("ERR_OPTION", "handlers takes a list of classes, such as [Chat]");
     }
     for (const handlerClass of options.handlers ?? []) this.#addDeclared(handlerClass);
+    // Last, since it begins to connect: an app that is refused must leave nothing behind.
+    const { random = Math.random, onBackplaneLoss: onLoss = "refuse" } = options;
+    this.registry = new Registry({
+      ...{ limits, clock, random, onLoss, report, backplane: this.#backplane },
+      termsOf: (path) => this.#router.termsOf(path),
+    });
   }
 
   /** The routes in the order of their registration. */

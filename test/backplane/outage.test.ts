@@ -1,0 +1,464 @@
+import { describe, expect, it } from "vitest";
+import { App, type AppOptions, EnfiladeError, WebSocketHandler } from "../../src/index.js";
+import { type BackplaneOptions, nats } from "../../src/nats/index.js";
+import { redis } from "../../src/redis/index.js";
+import { connect, connectURL, type TestClient } from "../../src/testing/index.js";
+import type { EngineServer } from "../support/engines.js";
+import { missing } from "../support/parts.js";
+import { startProxy } from "../support/proxy.js";
+import { type ClusterNode, nodeOf, startCluster, Talker, type TestCluster, until } from "./cluster.js";
+
+const v1 = { protocols: ["enfilade.v1"] };
+const refusal = { code: "ERR_BACKPLANE" };
+
+function engineOf({ engine }: TestCluster): EngineServer {
+  if (engine === undefined) throw new Error("there is no engine");
+  return engine;
+}
+
+const stateOf = ({ app }: ClusterNode) => app.status().backplane.state;
+const allAre = ({ nodes }: TestCluster, state: "up" | "away") =>
+  until(() => nodes.every((node) => stateOf(node) === state));
+
+async function kill(cluster: TestCluster): Promise<void> {
+  await engineOf(cluster).kill();
+  await allAre(cluster, "away");
+}
+
+/** All that a client is sent, as it comes. */
+function listen(client: TestClient): unknown[] {
+  const heard: unknown[] = [];
+  const listening = (async () => {
+    for await (const message of client) heard.push(message.json());
+  })();
+  listening.catch((error) => heard.push(error));
+  return heard;
+}
+
+let marks = 0;
+
+/** Publishes from `node` until everyone has heard one of it; what is refused meanwhile is tried again. */
+async function reaches({ app }: ClusterNode, to: string, heard: readonly unknown[][]): Promise<void> {
+  marks += 1;
+  const mark = `mark ${marks}`;
+  while (!heard.every((all) => all.includes(mark))) {
+    await app.registry
+      .room(to)
+      .publish(mark)
+      .catch((error) => expect(error).toMatchObject(refusal));
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+/** Resolves when a publication from each node has reached all who listen in the room. */
+async function agree({ nodes }: TestCluster, to: string, heard: readonly unknown[][]): Promise<void> {
+  for (const node of nodes) await reaches(node, to, heard);
+}
+
+const isMark = (value: unknown) => String(value).startsWith("mark ");
+const withoutMarks = (heard: readonly unknown[]) => heard.filter((value) => !isMark(value));
+
+async function everywhere({ nodes }: TestCluster, path: string): Promise<unknown[][]> {
+  return Promise.all(nodes.map(async (node) => listen(await node.open(path))));
+}
+
+/** What is told of one outage. */
+const outage = [
+  { message: expect.stringContaining("cannot be reached"), code: "ERR_BACKPLANE" },
+  { message: expect.stringContaining("nothing is published until it is back"), code: "ERR_BACKPLANE" },
+];
+
+const numbers = (count: number) => Array.from({ length: count }, (_, n) => n);
+const tick = () => new Promise((resolve) => setImmediate(resolve));
+
+for (const name of ["redis", "nats"] as const) {
+  describe.skipIf(missing(name, `outages of ${name}`))(`when ${name} is gone`, () => {
+    it("publish() rejects, the status says so, and on return all nodes agree again", async () => {
+      const cluster = await startCluster(name, 3);
+      const plain = await everywhere(cluster, "/plain/a");
+      const kept = await everywhere(cluster, "/kept/a");
+      await kill(cluster);
+      for (const { app } of cluster.nodes) {
+        expect(app.status()).toMatchObject({ ready: false, backplane: { state: "away", engine: name } });
+        for (const path of ["/plain/a", "/kept/a", "/plain/nobody"]) {
+          await expect(app.registry.room(path).publish("lost")).rejects.toMatchObject(refusal);
+        }
+        await expect(app.registry.room("/kept/a").history()).rejects.toMatchObject(refusal);
+        await expect(app.registry.user("ann").publish("lost")).rejects.toBeInstanceOf(EnfiladeError);
+        expect(app.status().backplane.unpublished).toBe(4);
+      }
+      await engineOf(cluster).restart();
+      await allAre(cluster, "up");
+      await agree(cluster, "/plain/a", plain);
+      await agree(cluster, "/kept/a", kept);
+      for (const heard of [...plain, ...kept]) expect(withoutMarks(heard)).toEqual([]);
+      for (const { app } of cluster.nodes) expect(app.status()).toMatchObject({ ready: true });
+    });
+
+    it("sends report once for an outage, not once for a message, and so with the next outage", async () => {
+      const cluster = await startCluster(name, 2);
+      const heard = await everywhere(cluster, "/plain/a");
+      for (const outages of [1, 2]) {
+        await kill(cluster);
+        for (const { app } of cluster.nodes) {
+          for (const n of numbers(50)) {
+            app.registry.sendJSONToRoom("/plain/a", n);
+            app.registry.sendJSONToRoom("/kept/a", n);
+            app.registry.sendJSONToAll(n);
+          }
+        }
+        await tick();
+        const expected = numbers(outages).flatMap(() => outage);
+        for (const { errors } of cluster.nodes) expect(errors).toMatchObject(expected);
+        await engineOf(cluster).restart();
+        await agree(cluster, "/plain/a", heard);
+      }
+      for (const all of heard) expect(withoutMarks(all)).toEqual([]);
+    });
+
+    it("what is under way when it goes is reported once as well", async () => {
+      const cluster = await startCluster(name, 2);
+      const { app, errors } = nodeOf(cluster, 0);
+      await nodeOf(cluster, 1).open("/plain/a");
+      for (const n of numbers(20)) app.registry.sendJSONToRoom("/plain/a", n);
+      const killing = engineOf(cluster).kill();
+      while (stateOf(nodeOf(cluster, 0)) === "up") {
+        for (const n of numbers(20)) app.registry.sendJSONToRoom("/plain/a", n);
+        await tick();
+      }
+      await killing;
+      for (const n of numbers(20)) app.registry.sendJSONToRoom("/plain/a", n);
+      await tick();
+      const messages = errors.map(({ message }) => message);
+      expect(messages.filter((message) => message.includes("it cannot be reached, and is tried again"))).toHaveLength(
+        1,
+      );
+      expect(messages).toHaveLength(2);
+      await engineOf(cluster).restart();
+      await allAre(cluster, "up");
+    });
+
+    it("a close that cannot be told to the others is reported, and closes nobody later", async () => {
+      const cluster = await startCluster(name, 2);
+      const heard = await everywhere(cluster, "/plain/a");
+      const { app, errors } = nodeOf(cluster, 0);
+      await kill(cluster);
+      app.registry.room("/plain/a").close(4000, "too late");
+      await tick();
+      expect(errors).toMatchObject(outage);
+      await engineOf(cluster).restart();
+      await agree(cluster, "/plain/a", heard);
+      expect(app.registry.room("/plain/a").size).toBe(1);
+    });
+
+    it('onBackplaneLoss: "local" goes on on this node, and nothing of that appears elsewhere', async () => {
+      const cluster = await startCluster(name, 2, { app: { onBackplaneLoss: "local" } });
+      const plain = await everywhere(cluster, "/plain/a?user=ann");
+      const org = await everywhere(cluster, "/org/7/a");
+      const kept = await everywhere(cluster, "/kept/a");
+      await kill(cluster);
+      const { app, errors } = nodeOf(cluster, 0);
+      const { registry } = app;
+      expect(await registry.room("/plain/a").publish("room")).toBeUndefined();
+      expect(await registry.user("ann").publish("user")).toBeUndefined();
+      expect(await app.channel("plain").publish("channel")).toBeUndefined();
+      registry.sendJSONToAll("all");
+      registry.sendJSONToRoom("/org/7/**", "tree");
+      await expect(registry.room("/kept/a").publish("kept")).rejects.toMatchObject(refusal);
+      await until(() => plain[0]?.length === 4 && org[0]?.length === 2);
+      expect(plain[0]).toEqual(["room", "user", "channel", "all"]);
+      expect(org[0]).toEqual(["all", "tree"]);
+      expect(errors).toMatchObject(outage.slice(0, 1));
+      await engineOf(cluster).restart();
+      await agree(cluster, "/plain/a", plain);
+      await agree(cluster, "/org/7/a", org);
+      await agree(cluster, "/kept/a", kept);
+      expect([plain[1], org[1], kept[1]].map((heard) => withoutMarks(heard ?? []))).toEqual([[], [], []]);
+      expect(withoutMarks(kept[0] ?? [])).toEqual(["all"]);
+      expect(withoutMarks(plain[0] ?? [])).toHaveLength(4);
+    });
+
+    it('onBackplaneLoss: "local" lets clients in, talk and be closed on this node', async () => {
+      const cluster = await startCluster(name, 1, { app: { onBackplaneLoss: "local" } });
+      const node = nodeOf(cluster, 0);
+      await kill(cluster);
+      const [ann, bob] = [await node.open("/plain/a?user=ann"), await node.open("/plain/a")];
+      ann.sendJSON("hello from ann");
+      for (const client of [ann, bob]) expect(await client.readJSON()).toBe("hello from ann");
+      node.app.registry.room("/plain/a").close(4000, "local");
+      for (const client of [ann, bob]) expect(await client.closed).toMatchObject({ code: 4000, reason: "local" });
+      await engineOf(cluster).restart();
+      await allAre(cluster, "up");
+    });
+
+    it("clients of plain rooms get in, and those that history is read for are told to come again", async () => {
+      const cluster = await startCluster(name, 1);
+      const node = nodeOf(cluster, 0);
+      node.app.route("/replayed/:name", Talker, { history: { size: 10 }, replay: 5 });
+      await kill(cluster);
+      await node.open("/plain/a");
+      await node.open("/kept/a");
+      expect(await (await node.open("/plain/a", v1)).readJSON()).toEqual({ type: "message", data: "hello" });
+      await turnedAway(node);
+      await engineOf(cluster).restart();
+      await allAre(cluster, "up");
+      await letIn(node);
+    });
+
+    it("members of before stay, and get on return what the others published to a room with history", async () => {
+      const cluster = await startCluster(name, 2, { engine: { durable: true } });
+      const client = await nodeOf(cluster, 0).open("/kept/a", v1);
+      const heard = listen(client);
+      await nodeOf(cluster, 1).app.registry.room("/kept/a").publish("before");
+      await until(() => dataOf(heard).includes("before"));
+      await kill(cluster);
+      await engineOf(cluster).restart();
+      await agree(cluster, "/kept/a", [await dataHeard(nodeOf(cluster, 1))]);
+      await until(() => dataOf(heard).filter(isMark).length >= 2);
+      const offsets = framesOf(heard).flatMap(({ type, offset }) =>
+        type === "message" && offset !== undefined ? [offset] : [],
+      );
+      expect(offsets).toEqual(numbers(offsets.length).map((n) => n + 1));
+    });
+  });
+
+  describe.skipIf(missing(name, `starts without ${name}`))(`an app that starts before ${name}`, () => {
+    it("listens, is not ready, lets plain clients in, turns others away, and works once it is there", async () => {
+      const cluster = await startCluster(name, 0);
+      await engineOf(cluster).kill();
+      const nodes = [await cluster.add(), await cluster.add()];
+      for (const node of nodes) {
+        node.app.route("/replayed/:name", Talker, { history: { size: 10 }, replay: 5 });
+        expect(node.app.status()).toMatchObject({
+          state: "open",
+          ready: false,
+          backplane: { state: "away", nodes: 1 },
+        });
+        await node.open("/plain/early");
+        await turnedAway(node);
+        await until(() => node.errors.length > 0);
+        expect(node.errors).toMatchObject(outage.slice(0, 1));
+      }
+      const early = await everywhere({ ...cluster, nodes }, "/plain/a");
+      const kept = await everywhere({ ...cluster, nodes }, "/kept/a?user=ann");
+      await engineOf(cluster).restart();
+      await until(() => nodes.every(({ app }) => app.status().ready));
+      await agree({ ...cluster, nodes }, "/plain/a", early);
+      await agree({ ...cluster, nodes }, "/kept/a", kept);
+      await until(() => nodes.every(({ app }) => app.status().backplane.nodes === 2));
+      for (const node of nodes) await letIn(node);
+      for (const { app } of nodes) await connectionsOf(app, "/kept/a", "ann", 2);
+    });
+
+    it("reports once that it is not there, however often it is tried", async () => {
+      const cluster = await startCluster(name, 0);
+      await engineOf(cluster).kill();
+      const { app, errors } = await cluster.add();
+      await until(() => errors.length > 0);
+      for (const n of numbers(10)) await expect(app.registry.room("/kept/a").publish(n)).rejects.toMatchObject(refusal);
+      await engineOf(cluster).restart();
+      await until(() => app.status().ready);
+      expect(await app.registry.room("/kept/a").publish("now")).toMatchObject({ offset: 1 });
+      expect(errors).toMatchObject(outage.slice(0, 1));
+    });
+  });
+
+  describe.skipIf(missing(name, `a stalled ${name}`))(`when ${name} is stalled`, () => {
+    const limits = { backplaneMs: 500, nodeHeartbeatMs: 500 };
+
+    it("publish() rejects in time, and once it goes on all nodes agree again", async () => {
+      const cluster = await startCluster(name, 1, { limits });
+      const proxy = await startProxy(engineOf(cluster).port);
+      const far = await cluster.add(`${name}://127.0.0.1:${proxy.port}`);
+      const both = { ...cluster, nodes: [nodeOf(cluster, 0), far] };
+      const heard = await everywhere(both, "/plain/a");
+      const kept = await everywhere(both, "/kept/a");
+      proxy.stall();
+      const publishing = ["/plain/a", "/kept/a"].map((path) => far.app.registry.room(path).publish("lost?"));
+      const outcomes = await Promise.allSettled(publishing);
+      expect(outcomes).toMatchObject(publishing.map(() => ({ status: "rejected", reason: refusal })));
+      await until(() => stateOf(far) === "away");
+      expect(far.app.status().ready).toBe(false);
+      proxy.open();
+      await until(() => far.app.status().ready);
+      await agree(both, "/plain/a", heard);
+      await agree(both, "/kept/a", kept);
+      // Nobody knows of what was under way: it came once, or never, and the same everywhere.
+      expect(withoutMarks(kept[0] ?? [])).toEqual(withoutMarks(kept[1] ?? []));
+    });
+
+    it("a cut and an open again, many times, end with nodes that agree", async () => {
+      const cluster = await startCluster(name, 1, { limits });
+      const proxy = await startProxy(engineOf(cluster).port);
+      const far = await cluster.add(`${name}://127.0.0.1:${proxy.port}`);
+      const both = { ...cluster, nodes: [nodeOf(cluster, 0), far] };
+      const kept = await everywhere(both, "/kept/a");
+      for (const _ of numbers(5)) {
+        proxy.cut();
+        await until(() => stateOf(far) === "away");
+        await nodeOf(cluster, 0).app.registry.room("/kept/a").publish("meanwhile");
+        proxy.open();
+        await until(() => stateOf(far) === "up");
+      }
+      await agree(both, "/kept/a", kept);
+      expect(kept.map((heard) => heard.filter((value) => value === "meanwhile").length)).toEqual([5, 5]);
+    });
+  });
+
+  describe.skipIf(missing(name, `closing without ${name}`))(`app.close() without ${name}`, () => {
+    const ways = ["killed", "killed before the start", "stalled", "stalled before the start", "cut"] as const;
+
+    it.each(ways)("finishes while it is %s", async (way) => {
+      const cluster = await startCluster(name, 0, { limits: { backplaneMs: 500 } });
+      const proxy = await startProxy(engineOf(cluster).port);
+      if (way === "killed before the start") await engineOf(cluster).kill();
+      if (way === "stalled before the start") proxy.stall();
+      const node = await cluster.add(`${name}://127.0.0.1:${proxy.port}`);
+      if (!way.endsWith("start")) await until(() => node.app.status().ready);
+      if (way === "killed") await engineOf(cluster).kill();
+      if (way === "stalled") proxy.stall();
+      if (way === "cut") proxy.cut();
+      if (way === "cut" || way === "killed") await until(() => stateOf(node) === "away");
+      const publishing = Promise.allSettled([node.app.registry.room("/kept/a").publish("under way")]);
+      try {
+        await expect(closedWithin(node, 8_000)).resolves.toBe("closed");
+        const reason = { code: expect.stringMatching(/^ERR_/) };
+        expect(await publishing).toMatchObject([{ status: "rejected", reason }]);
+        expect(node.app.status()).toMatchObject({ state: "closed", ready: false });
+      } finally {
+        // Whoever still waits for the engine waits no longer.
+        proxy.cut();
+      }
+    });
+  });
+}
+
+/** Whether an app is closed before a time is over that nobody should need. */
+async function closedWithin(node: ClusterNode, ms: number): Promise<string> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<string>((resolve) => {
+    timer = setTimeout(() => resolve(`not closed after ${ms} ms`), ms);
+  });
+  const closed = node.close().then(() => "closed");
+  return Promise.race([closed, late]).finally(() => clearTimeout(timer));
+}
+
+/** Resolves when so many connections of a user are known in a room. */
+async function connectionsOf({ registry }: App, path: string, id: string, count: number): Promise<void> {
+  for (let found = -1; found !== count; await tick()) {
+    const { users } = await registry.room(path).presence();
+    found = users.find((user) => user.id === id)?.connections ?? 0;
+  }
+}
+
+type Frame = { readonly type?: string; readonly offset?: number; readonly data?: unknown };
+
+const framesOf = (heard: readonly unknown[]) => heard as readonly Frame[];
+const dataOf = (heard: readonly unknown[]) => framesOf(heard).map(({ data }) => data);
+
+async function dataHeard(node: ClusterNode): Promise<unknown[]> {
+  return listen(await node.open("/kept/a"));
+}
+
+async function turnedAway({ port }: ClusterNode): Promise<void> {
+  const base = `ws://127.0.0.1:${port}`;
+  for (const [path, options] of [
+    ["/kept/a", v1],
+    ["/kept/a?since=x:1", v1],
+    ["/replayed/a", v1],
+    ["/replayed/a", {}],
+  ] as const) {
+    const client = await connectURL(base + path, options);
+    expect(await client.closed).toMatchObject({ code: 1013 });
+  }
+}
+
+async function letIn(node: ClusterNode): Promise<void> {
+  const base = `ws://127.0.0.1:${node.port}`;
+  for (const path of ["/kept/b", "/replayed/b"]) {
+    expect(await (await connectURL(base + path, v1)).readJSON()).toMatchObject({ type: "welcome", position: {} });
+  }
+  expect(await (await connectURL(`${base}/replayed/c`)).readJSON()).toBe("hello");
+}
+
+describe("options", () => {
+  const wrong = { code: "ERR_OPTION" };
+
+  it.each(
+    [
+      42,
+      null,
+      undefined,
+      true,
+      "",
+      "http://x",
+      "redis:",
+      "redis//x",
+      "nats://127.0.0.1",
+      "redis://[",
+      [],
+      ["redis://127.0.0.1"],
+    ].map((source) => ({ source })),
+  )("redis($source) is refused, with what it takes", ({ source }) => {
+    expect(() => redis(source as never)).toThrow(expect.objectContaining(wrong));
+    expect(() => redis(source as never)).toThrow(/redis\(\) takes a URL such as "redis:\/\/127.0.0.1:6379"/);
+  });
+
+  it.each([42, null, true, {}])("a prefix of redis that is %j is refused", (prefix) => {
+    expect(() => redis("redis://127.0.0.1", { prefix } as never)).toThrow(expect.objectContaining(wrong));
+    expect(() => redis("redis://127.0.0.1", { prefix } as never)).toThrow(/prefix takes a string/);
+  });
+
+  const noServers = [42, null, undefined, true, "", [], [""], ["nats://127.0.0.1", 42]].map((source) => ({ source }));
+  it.each(noServers)("nats($source) is refused, with what it takes", ({ source }) => {
+    expect(() => nats(source as never)).toThrow(expect.objectContaining(wrong));
+    expect(() => nats(source as never)).toThrow(/nats\(\) takes a URL such as "nats:\/\/127.0.0.1:4222"/);
+  });
+
+  it.each([
+    ...["", "a.b", "a b", "*", ">", "ä", "x".repeat(65), 42, null].map((prefix) => ({ prefix })),
+    ...["disk", "FILE", "", 1, null].map((storage) => ({ storage })),
+    ...[0, 6, 1.5, -1, "3", Number.NaN, null].map((replicas) => ({ replicas })),
+  ])("nats(url, %j) is refused, by the name of the option", (options) => {
+    const [option = ""] = Object.keys(options);
+    const make = () => nats("nats://127.0.0.1", options as BackplaneOptions);
+    expect(make).toThrow(expect.objectContaining(wrong));
+    expect(make).toThrow(new RegExp(`^${option} takes`));
+  });
+
+  it.each(["maybe", "", "LOCAL", 1, null, true])("onBackplaneLoss: %j is refused", (onBackplaneLoss) => {
+    const make = () => new App({ onBackplaneLoss } as AppOptions);
+    expect(make).toThrow(expect.objectContaining(wrong));
+    expect(make).toThrow(/onBackplaneLoss takes "refuse" or "local"/);
+  });
+
+  it.each([42, "redis://127.0.0.1", null, {}, []].map((backplane) => ({ backplane })))(
+    "$backplane is refused as a backplane",
+    ({ backplane }) => {
+      const make = () => new App({ backplane } as unknown as AppOptions);
+      expect(make).toThrow(expect.objectContaining(wrong));
+      expect(make).toThrow(/backplane takes what redis\(\) or nats\(\) returns/);
+    },
+  );
+
+  for (const name of ["redis", "nats"] as const) {
+    it.skipIf(missing(name, "a backplane for two"))(`one backplane of ${name} serves one app`, async () => {
+      const cluster = await startCluster(name, 0);
+      const backplane = engineOf(cluster).backplane();
+      const app = new App({ backplane }).route(
+        "/plain",
+        class extends WebSocketHandler {
+          onMessage(text: string) {
+            this.sendTextToThisRoom(text);
+          }
+        },
+      );
+      expect(() => new App({ backplane })).toThrow(expect.objectContaining(wrong));
+      expect(() => new App({ backplane })).toThrow(new RegExp(`serves one app; call ${name}\\(\\) for each`));
+      const client = await connect(app, "/plain");
+      client.sendText("still the first one's");
+      expect(await client.readText()).toBe("still the first one's");
+      await app.close();
+    });
+  }
+});

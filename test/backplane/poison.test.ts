@@ -1,0 +1,535 @@
+import { jetstreamManager } from "@nats-io/jetstream";
+import { connect as connectNats, headers, type NatsConnection } from "@nats-io/transport-node";
+import fc from "fast-check";
+import { Redis } from "ioredis";
+import { describe, expect, it, onTestFinished } from "vitest";
+import type { PresenceState } from "../../src/index.js";
+import type { TestClient } from "../../src/testing/index.js";
+import type { EngineName } from "../support/engines.js";
+import { missing } from "../support/parts.js";
+import { nodeOf, startCluster, type TestCluster, until } from "./cluster.js";
+
+type Bytes = string | Uint8Array;
+
+/** Somebody else on the same server, who may publish whatever he wants. */
+interface Foreigner {
+  /** Resolves when the server has taken it. */
+  publish(channel: string, bytes: Bytes): Promise<unknown>;
+  /** Publishes what claims to be the publication of a room at this position. */
+  claim(room: string, epoch: string, offset: string, bytes: Bytes): Promise<unknown>;
+  /** Calls `listener` with what is published to a channel from now on. */
+  listen(channel: string, listener: (bytes: Uint8Array) => void): Promise<unknown>;
+  /** One way to the server and back. */
+  ping(): Promise<unknown>;
+}
+
+/** What Redis is asked for by hand. */
+function redisClient({ engine }: TestCluster): Redis {
+  const client = new Redis(engine?.url ?? "");
+  client.on("error", () => undefined);
+  onTestFinished(() => client.disconnect());
+  return client;
+}
+
+async function natsClient({ engine }: TestCluster): Promise<NatsConnection> {
+  const client = await connectNats({ servers: engine?.url ?? "", reconnect: false });
+  onTestFinished(() => client.close());
+  return client;
+}
+
+const redisName = (channel: string) => `enfilade:{${channel}}`;
+const natsName = (channel: string) => `enfilade.${Buffer.from(channel).toString("base64url")}`;
+
+function redisForeigner(cluster: TestCluster): Foreigner {
+  const [client, hearing] = [redisClient(cluster), redisClient(cluster)];
+  return {
+    publish: (channel, bytes) => client.publish(redisName(channel), Buffer.from(bytes)),
+    claim: (room, epoch, offset, bytes) =>
+      client.publish(redisName(room), Buffer.concat([Buffer.from(`p${epoch}:${offset}\n`), Buffer.from(bytes)])),
+    listen: (channel, listener) => {
+      hearing.on("messageBuffer", (name: Buffer, bytes: Buffer) => {
+        if (name.toString() === redisName(channel)) listener(bytes);
+      });
+      return hearing.subscribe(redisName(channel));
+    },
+    ping: () => client.ping(),
+  };
+}
+
+async function natsForeigner(cluster: TestCluster): Promise<Foreigner> {
+  const client = await natsClient(cluster);
+  const publish = (channel: string, bytes: Bytes, marks = headers()) => {
+    client.publish(natsName(channel), Buffer.from(bytes), { headers: marks });
+    return client.flush();
+  };
+  return {
+    publish: (channel, bytes) => publish(channel, bytes),
+    claim: (room, epoch, offset, bytes) => {
+      const marks = headers();
+      if (epoch !== "") marks.set("Enfilade-Epoch", epoch);
+      marks.set("Nats-Sequence", offset);
+      return publish(room, bytes, marks);
+    },
+    listen: (channel, listener) => {
+      client.subscribe(natsName(channel), { callback: (_error, { data }) => listener(data) });
+      return client.flush();
+    },
+    ping: () => client.flush(),
+  };
+}
+
+async function foreigner(name: EngineName, cluster: TestCluster): Promise<Foreigner> {
+  return name === "redis" ? redisForeigner(cluster) : natsForeigner(cluster);
+}
+
+const line = (header: unknown, body: Bytes = "x") =>
+  Buffer.concat([Buffer.from(`${JSON.stringify(header)}\n`), Buffer.from(body)]);
+const nested = (depth: number) => "[".repeat(depth) + "]".repeat(depth);
+const garbage = Buffer.from([0, 255, 254, 10, 13, 0, 128, 10, 123, 34]);
+
+/** What is malformed wherever it comes: neither a publication nor a sign of a node. */
+const nonsense: readonly Bytes[] = [
+  ...["", "\n", "\n\n\n", "hello", "hello\nworld", "{", "{}", "{}\n", "null", "null\n", "[]\nx", "1\nx", '"x"\nx'],
+  ...[garbage, Buffer.alloc(900_000, 0xff), Buffer.alloc(900_000, "["), `${nested(100_000)}\nx`],
+  ...[`{"v":2,"deep":${nested(100_000)}}\nx`, '{"__proto__":{"v":1,"k":"text","t":"beat"}}\nx'],
+  ...[line({ v: 2, k: "text", t: "/" }), line({ v: "1", k: "text", t: "/" }), line({ k: "text", t: "/" })],
+  ...[line({ v: [1], k: "text" }), line({ v: null, k: "text" }), line({ v: 1.5, k: "text" })],
+];
+
+/** Headers of this version that are none, for a path of `t` that is right for its channel. */
+function badParcels(t: string | undefined): Bytes[] {
+  const headersOfText = [
+    ...[{ x: "all" }, { x: [1] }, { x: {} }, { x: null }, { x: [["a"]] }],
+    ...[{ p: null }, { p: 1 }, { p: "skip" }, { p: {} }, { p: { kind: "__proto__" } }, { p: { kind: "latest" } }],
+    ...[{ p: { kind: "latest", key: 1 } }, { t: null }, { t: 1 }, { t: "" }, { t: "plain/a" }, { t: ["/plain/a"] }],
+  ];
+  const kinds = ["frame", "", "TEXT", "__proto__", "constructor", "toString", "hasOwnProperty", 1, null, {}, []];
+  const closings = [
+    ...[{}, { code: 1000 }, { reason: "" }, { code: "1000", reason: "" }, { code: null, reason: "" }],
+    ...[0, -1, 999, 1001, 1005, 1006, 2999, 5000, 1e300].map((code) => ({ code, reason: "" })),
+    ...[1, null, {}, []].map((reason) => ({ code: 1000, reason })),
+  ];
+  const noJSON = ["", "{", "undefined", "NaN", "'a'", '"\n"', "1 2", "[".repeat(100_000), garbage];
+  return [
+    ...headersOfText.map((fields) => line({ v: 1, t, k: "text", ...fields })),
+    ...kinds.map((k) => line({ v: 1, t, k }, "{}")),
+    ...closings.map((closing) => line({ v: 1, t, k: "close", ...closing })),
+    ...noJSON.map((body) => line({ v: 1, t, k: "json" }, body)),
+    JSON.stringify({ v: 1, t, k: "text" }),
+  ];
+}
+
+const counts = { connections: 0, rooms: 0, users: 0 };
+
+/** Signs of this version that are malformed on every channel where nodes are heard. */
+const badSignals: readonly Bytes[] = [
+  ...[undefined, null, 1, {}, [], "", "beats", "__proto__", "constructor", "toString"].map((t) => ({ v: 1, t })),
+  ...[
+    { v: 1, t: "beat" },
+    { v: 1, t: "beat", node: 1, counts, rosters: [] },
+    { v: 1, t: "bye" },
+  ],
+  ...[
+    { v: 1, t: "bye", node: 1 },
+    { v: 1, t: "state" },
+    { v: 1, t: "ask" },
+    { v: 1, t: "diff", node: null },
+  ],
+].map((signal) => JSON.stringify(signal));
+
+const badBeats: readonly Bytes[] = [
+  ...[null, [], {}, 1, { connections: 1 }, { ...counts, users: -1 }, { ...counts, rooms: 1.5 }].map((value) => ({
+    counts: value,
+  })),
+  ...[{ counts: { ...counts, connections: "1" } }, { rosters: undefined }, { rosters: {} }, { rosters: [1] }],
+  ...[{ rosters: [["/kept/a"]] }, { rosters: [["/kept/a", "1"]] }, { rosters: [[1, 1]] }, { rosters: [[]] }],
+].map((fields) => JSON.stringify({ v: 1, t: "beat", node: "foreign", counts, rosters: [], ...fields }));
+
+const ghost = { id: "ghost", connections: 1 };
+const badRosters: readonly Bytes[] = [
+  ...[undefined, null, {}, "x", [1], [null], [[]], [["k"]], [[1, ghost]], [["k", 1]], [["k", []]], [["k", {}]]],
+  ...[[["k", { id: "ghost" }]], [["k", { connections: 1 }]], [["k", { id: 1, connections: 1 }]]],
+  ...[0, -1, 1.5, "1", null, 1e300].map((connections) => [["__proto__", { id: "ghost", connections }]]),
+]
+  .flatMap((entries) => ["state", "diff"].map((t) => ({ v: 1, t, node: "foreign", seq: 1, entries })))
+  .concat(
+    ...[undefined, null, "1", 1.5, -0.5, {}].map((seq): never[] => [
+      { v: 1, t: "state", node: "foreign", seq, entries: [["k", ghost]] } as never,
+    ]),
+    [{ v: 1, t: "nonsense", node: "foreign", seq: 1, entries: [] }],
+  )
+  .map((signal) => JSON.stringify(signal));
+
+const path = "/kept/a";
+let marks = 0;
+
+/** What a client is sent up to and without `mark`. */
+async function upTo(client: TestClient, mark: string): Promise<string[]> {
+  const heard: string[] = [];
+  for (let text = await client.readText(); text !== JSON.stringify(mark); text = await client.readText()) {
+    heard.push(text);
+  }
+  return heard;
+}
+
+/** Publishes from each node to everyone; what the clients heard before the last of that reached them. */
+async function normally(cluster: TestCluster, to: string, clients: readonly TestClient[]): Promise<string[]> {
+  const heard: string[] = [];
+  for (const { app } of cluster.nodes) {
+    marks += 1;
+    const mark = `mark ${marks}`;
+    await app.registry.room(to).publish(mark);
+    for (const client of clients) heard.push(...(await upTo(client, mark)));
+  }
+  return heard;
+}
+
+const malformed = ({ nodes }: TestCluster) => nodes.map(({ app }) => app.status().backplane.malformed);
+
+/** Each node has told once that it was sent what it does not understand, and nothing else. */
+function expectOneReport({ nodes }: TestCluster): void {
+  for (const { errors } of nodes) {
+    expect(errors.map(({ message }) => message)).toEqual([expect.stringContaining("none of this version")]);
+    expect(errors).toMatchObject([{ code: "ERR_BACKPLANE" }]);
+  }
+}
+
+async function everywhere({ nodes }: TestCluster, target: string): Promise<TestClient[]> {
+  return Promise.all(nodes.map((node) => node.open(target)));
+}
+
+/** The names of nodes, as their signs of life tell them. */
+async function nodeNames(stranger: Foreigner, count: number): Promise<string[]> {
+  const names = new Set<string>();
+  await stranger.listen("nodes", (bytes) => {
+    const [, node] = /"node":"([\w-]+)"/.exec(Buffer.from(bytes).toString()) ?? [];
+    if (node !== undefined && names.size < count) names.add(node);
+  });
+  await until(() => names.size === count);
+  return [...names];
+}
+
+const presenceOf = (cluster: TestCluster, index: number): Promise<PresenceState> =>
+  nodeOf(cluster, index).app.registry.room(path).presence();
+
+/** Resolves when each node has `id` among those who are in the room. */
+async function seenEverywhere(cluster: TestCluster, id: string): Promise<void> {
+  for (const index of cluster.nodes.keys()) {
+    let state = await presenceOf(cluster, index);
+    while (!state.users.some((user) => user.id === id)) {
+      await new Promise((resolve) => setImmediate(resolve));
+      state = await presenceOf(cluster, index);
+    }
+  }
+}
+
+/** How much work foreign round trips leave the engine to do for the nodes: commands of scripts, or questions to JetStream. */
+async function worker(name: EngineName, cluster: TestCluster): Promise<() => Promise<number>> {
+  if (name === "redis") {
+    const client = redisClient(cluster);
+    return async () => Number(/cmdstat_evalsha:calls=(\d+)/.exec(await client.info("commandstats"))?.[1] ?? 0);
+  }
+  const client = await natsClient(cluster);
+  let questions = 0;
+  client.subscribe("$JS.API.>", {
+    callback: () => {
+      questions += 1;
+    },
+  });
+  return async () => {
+    await client.flush();
+    return questions;
+  };
+}
+
+for (const name of ["redis", "nats"] as const) {
+  describe.skipIf(missing(name, `foreign messages over ${name}`))(`foreign messages over ${name}`, () => {
+    const limits = { nodeHeartbeatMs: 1_000 };
+    const start = () => startCluster(name, 2, { limits });
+
+    it.each([
+      ["/plain/a", "/plain/a", undefined],
+      ["/kept/a", "/kept/a", undefined],
+      ["trees", "/plain/a", "/plain"],
+      ["all", "/plain/a", undefined],
+      ["channel:plain", "/plain/a", undefined],
+      ["user:ann", "/plain/a", undefined],
+    ])("are ignored, counted and reported once where they are none of ours on %s", async (channel, room, tree) => {
+      const cluster = await start();
+      const clients = await everywhere(cluster, `${room}?user=ann`);
+      const stranger = await foreigner(name, cluster);
+      const poison = [...nonsense, ...badParcels(tree)];
+      for (const bytes of poison) await stranger.publish(channel, bytes);
+      expect(await normally(cluster, room, clients)).toEqual([]);
+      expect(malformed(cluster)).toEqual(cluster.nodes.map(() => poison.length));
+      expectOneReport(cluster);
+    });
+
+    it("are malformed on the channel of trees when they name no tree", async () => {
+      const cluster = await start();
+      const clients = await everywhere(cluster, "/plain/a");
+      const stranger = await foreigner(name, cluster);
+      await stranger.publish("trees", line({ v: 1, k: "text" }, "for whom?"));
+      await stranger.publish("trees", line({ v: 1, k: "close", code: 1000, reason: "" }));
+      for (const t of ["/__proto__", "/constructor/x", "//", "/plain/a/", "/%zz", `/${"x/".repeat(5_000)}`]) {
+        await stranger.publish("trees", line({ v: 1, t, k: "text" }, "for nobody"));
+      }
+      expect(await normally(cluster, "/plain/a", clients)).toEqual([]);
+      expect(malformed(cluster)).toEqual([2, 2]);
+      expectOneReport(cluster);
+    });
+
+    it("are ignored where nodes tell of themselves, and the nodes go on knowing each other", async () => {
+      const cluster = await start();
+      const clients = await everywhere(cluster, `${path}?user=ann`);
+      const stranger = await foreigner(name, cluster);
+      const ids = await nodeNames(stranger, cluster.nodes.length);
+      const poison = [...nonsense, ...badSignals];
+      for (const channel of ["nodes", ...ids.map((id) => `node:${id}`)]) {
+        for (const bytes of poison) await stranger.publish(channel, bytes);
+      }
+      for (const bytes of badBeats) await stranger.publish("nodes", bytes);
+      expect(await normally(cluster, path, clients)).toEqual([]);
+      const expected = 2 * poison.length + badBeats.length;
+      expect(malformed(cluster)).toEqual(cluster.nodes.map(() => expected));
+      expectOneReport(cluster);
+      expect(cluster.nodes.map(({ app }) => app.status().backplane.nodes)).toEqual([2, 2]);
+      await nodeOf(cluster, 1).open(`${path}?user=bob`);
+      await seenEverywhere(cluster, "bob");
+    });
+
+    it("are ignored where nodes tell who is in a room, and nobody comes in by them", async () => {
+      const cluster = await start();
+      const clients = await everywhere(cluster, `${path}?user=ann`);
+      const stranger = await foreigner(name, cluster);
+      const poison = [...nonsense, ...badSignals, ...badRosters];
+      for (const bytes of poison) await stranger.publish(`roster:${path}`, bytes);
+      expect(await normally(cluster, path, clients)).toEqual([]);
+      expect(malformed(cluster)).toEqual(cluster.nodes.map(() => poison.length));
+      expectOneReport(cluster);
+      await nodeOf(cluster, 1).open(`${path}?user=bob`);
+      await seenEverywhere(cluster, "bob");
+      for (const index of [0, 1]) expect(await presenceOf(cluster, index)).toMatchObject({ count: 2 });
+    });
+
+    it("that show a user nested too deep to be written again harm no watcher and no newcomer", async () => {
+      const cluster = await start();
+      const node = nodeOf(cluster, 0);
+      await node.open(`${path}?user=ann`, { protocols: ["enfilade.v1"] });
+      const stranger = await foreigner(name, cluster);
+      const entry = `{"id":"deep","connections":1,"shown":${nested(100_000)}}`;
+      const uncaught: unknown[] = [];
+      const others = process.listeners("uncaughtException");
+      process.removeAllListeners("uncaughtException");
+      process.on("uncaughtException", (error) => uncaught.push(error));
+      try {
+        await stranger.publish(
+          `roster:${path}`,
+          `{"v":1,"t":"state","node":"foreign","seq":1,"entries":[["k",${entry}]]}`,
+        );
+        await nodeOf(cluster, 1).open(`${path}?user=bob`);
+        await seenEverywhere(cluster, "bob");
+        expect(uncaught).toEqual([]);
+        const newcomer = await node.open(`${path}?user=cy`, { protocols: ["enfilade.v1"] });
+        expect(await newcomer.readJSON()).toMatchObject({ type: "presence" });
+      } finally {
+        process.removeAllListeners("uncaughtException");
+        for (const listener of others) process.on("uncaughtException", listener);
+      }
+    });
+
+    it("that close with half a code are malformed, and close nobody", async () => {
+      const cluster = await start();
+      const clients = await everywhere(cluster, "/plain/a");
+      const stranger = await foreigner(name, cluster);
+      const codes = [3000.5, 4000.25, 4998.999];
+      for (const code of codes) await stranger.publish("/plain/a", line({ v: 1, k: "close", code, reason: "" }));
+      expect(await normally(cluster, "/plain/a", clients)).toEqual([]);
+      expectOneReport(cluster);
+      expect(malformed(cluster)).toEqual([codes.length, codes.length]);
+    });
+
+    it("that claim a position which is none are malformed", async () => {
+      const cluster = await start();
+      const clients = await everywhere(cluster, path);
+      const stranger = await foreigner(name, cluster);
+      const parcel = line({ v: 1, k: "text" }, "forged");
+      const positions = [
+        ...[
+          ["", "1"],
+          ["e e", "1"],
+          ["e\u00e4", "1"],
+          ["e".repeat(65), "1"],
+          ["__proto__:1", "1"],
+          ["e", "x"],
+        ],
+        ...[
+          ["e", "-1"],
+          ["e", "1.5"],
+          ["e", "1e3"],
+          ["e", "0x1"],
+          ["e", "1".repeat(17)],
+          ["e", "__proto__"],
+        ],
+      ];
+      for (const [epoch = "", offset = ""] of positions) await stranger.claim(path, epoch, offset, parcel);
+      await stranger.claim(path, "e", "1", "no parcel");
+      await stranger.claim(path, "e", "1", "");
+      expect(await normally(cluster, path, clients)).toEqual([]);
+      expect(malformed(cluster)).toEqual(cluster.nodes.map(() => positions.length + 2));
+      expectOneReport(cluster);
+    });
+
+    it.each([
+      ["far ahead in the same epoch", "same", "4000"],
+      ["beyond what is a safe integer", "same", "9999999999999999"],
+      ["of an epoch that there is not", "another", "1"],
+      ["of an epoch named like a prototype", "__proto__", "3"],
+    ])(
+      "that claim a position %s cost nobody a publication, and the nodes come to rest",
+      async (_name, epoch, offset) => {
+        const cluster = await start();
+        const clients = await everywhere(cluster, path);
+        await normally(cluster, path, clients);
+        const [newest] = await nodeOf(cluster, 0).app.registry.room(path).history({ limit: 1 });
+        const stranger = await foreigner(name, cluster);
+        const claimed = epoch === "same" ? (newest?.position?.epoch ?? "") : epoch;
+        await stranger.claim(path, claimed, offset, line({ v: 1, k: "text" }, "forged"));
+        expect(await normally(cluster, path, clients)).toEqual([]);
+        const work = await worker(name, cluster);
+        const before = await work();
+        for (let n = 0; n < 300; n += 1) await stranger.ping();
+        // Each node looks at the room once, or a few times; not with every turn of its loop.
+        expect((await work()) - before).toBeLessThan(50);
+      },
+    );
+
+    it("of random bytes and random headers are harmless, whatever they are", async () => {
+      const cluster = await start();
+      const clients = await everywhere(cluster, `${path}?user=ann`);
+      const stranger = await foreigner(name, cluster);
+      const [id] = await nodeNames(stranger, cluster.nodes.length);
+      const channel = fc.constantFrom(path, "trees", "nodes", `node:${id}`, `roster:${path}`, "all", "user:ann");
+      const text = fc.oneof(fc.string(), fc.constantFrom("__proto__", "constructor", path, "/", "\u0000", "\ud800"));
+      const value = fc.oneof(text, fc.integer(), fc.double(), fc.constant(null), fc.jsonValue());
+      const header = fc.dictionary(fc.constantFrom("v", "t", "k", "x", "p", "node", "seq", "entries", "counts"), value);
+      const bytes = fc.oneof(
+        fc.uint8Array({ maxLength: 300 }),
+        fc.uint8Array({ maxLength: 60 }).map((rest) => Buffer.concat([Buffer.from("p"), rest])),
+        fc.tuple(header, fc.uint8Array({ maxLength: 60 })).map(([fields, body]) => line({ v: 1, ...fields }, body)),
+        fc.tuple(header, value).map(([fields, body]) => line({ v: 1, k: "json", ...fields }, JSON.stringify(body))),
+      );
+      const seed = Number(process.env.POISON_SEED ?? Math.floor(Math.random() * 2 ** 31));
+      console.info(`foreign messages over ${name}: POISON_SEED=${seed}`);
+      const property = fc.asyncProperty(
+        fc.array(fc.tuple(channel, bytes), { minLength: 20, maxLength: 60 }),
+        async (all) => {
+          for (const [to, foreign] of all) await stranger.publish(to, foreign);
+          await normally(cluster, path, clients);
+        },
+      );
+      await fc.assert(property, { seed, numRuns: 30, endOnFailure: true });
+      for (const node of cluster.nodes) expect(node.app.status().backplane).toMatchObject({ state: "up" });
+      expectOneReport(cluster);
+    });
+  });
+}
+
+/** Opens the room everywhere and publishes so often, so that there is a log to write into. */
+async function keptRoom(name: EngineName, publications: number, historySize = 100) {
+  const cluster = await startCluster(name, 2, { historySize });
+  const clients = await everywhere(cluster, path);
+  const room = nodeOf(cluster, 0).app.registry.room(path);
+  for (let n = 0; n < publications; n += 1) await room.publish(n);
+  for (const client of clients) for (let n = 0; n < publications; n += 1) await client.readJSON();
+  return { cluster, clients, room };
+}
+
+describe.skipIf(missing("redis", "entries by hand"))(
+  "entries that somebody wrote into the log of a room in Redis",
+  () => {
+    const [log, meta] = [`${redisName(path)}:log`, `${redisName(path)}:meta`];
+    const cases: [string, number, string[]][] = [
+      ["the first of a room, with other fields", 0, ["1-0", "x", "y"]],
+      ["the next of a room, with other fields", 2, ["3-0", "x", "y"]],
+      ["the next of a room, with one field", 2, ["3-0", "d", "garbage"]],
+      ["between the offsets of a room", 2, ["2-7", "d", "garbage", "t", "1"]],
+      ["at an id of Redis's own choice", 2, ["*", "name", "value"]],
+      ["whose time is no number", 2, ["3-0", "d", "garbage", "t", "yesterday"]],
+    ];
+
+    it.each(cases)(
+      "%s: publications still arrive everywhere, and what is kept can be read",
+      async (_name, count, args) => {
+        const { cluster, clients, room } = await keptRoom("redis", count);
+        await redisClient(cluster).call("XADD", log, ...args);
+        expect(await normally(cluster, path, clients)).toEqual([]);
+        const kept = await room.history();
+        expect(kept.slice(-2).map(({ data }) => data)).toEqual([`mark ${marks - 1}`, `mark ${marks}`]);
+      },
+    );
+
+    it.each([
+      ["without a time", ["2-7", "d", "garbage"]],
+      ["with a time that is none", ["2-7", "d", "garbage", "t", "yesterday"]],
+      ["with other fields", ["2-7", "x", "y", "z", "0"]],
+    ])("%s go with the publications before them when these are not kept any more", async (_name, args) => {
+      const { cluster, clients, room } = await keptRoom("redis", 2, 2);
+      await redisClient(cluster).call("XADD", log, ...args);
+      for (let n = 0; n < 3; n += 1) expect(await normally(cluster, path, clients)).toEqual([]);
+      expect((await room.history()).map(({ data }) => data)).toEqual([`mark ${marks - 1}`, `mark ${marks}`]);
+    });
+
+    it("in place of a publication are skipped, told as lost, counted and reported once", async () => {
+      const { cluster, clients, room } = await keptRoom("redis", 2);
+      const client = redisClient(cluster);
+      const lost: unknown[] = [];
+      nodeOf(cluster, 1).app.registry.on("lagged", (_room, missed) => lost.push(missed));
+      for (const [offset, d] of [
+        ["3", "garbage"],
+        ["4", line({ v: 2, k: "text" })],
+        ["5", ""],
+      ] as const) {
+        await client.call("XADD", log, `${offset}-0`, "d", d, "t", String(Date.now()));
+      }
+      await client.hset(meta, "o", "5");
+      expect(await normally(cluster, path, clients)).toEqual([]);
+      expect(lost).toEqual([3]);
+      expect((await room.history()).map(({ data }) => data)).toEqual([0, 1, `mark ${marks - 1}`, `mark ${marks}`]);
+      for (const count of malformed(cluster)) expect(count).toBeGreaterThanOrEqual(3);
+      expectOneReport(cluster);
+    });
+
+    it("are over when a value of another kind takes the place of the log", async () => {
+      const { cluster, clients, room } = await keptRoom("redis", 1);
+      const client = redisClient(cluster);
+      await client.del(log);
+      await client.set(log, "a string");
+      expect(await room.publish("in its place")).toMatchObject({ offset: 2 });
+      const both = clients.map(() => JSON.stringify("in its place"));
+      expect(await normally(cluster, path, clients)).toEqual(both);
+      expect((await room.history()).at(-1)?.data).toBe(`mark ${marks}`);
+    });
+  },
+);
+
+describe.skipIf(missing("nats", "messages by hand"))(
+  "messages that somebody published into the stream of a room in NATS",
+  () => {
+    it("are skipped, told as lost, counted and reported once", async () => {
+      const { cluster, clients, room } = await keptRoom("nats", 2);
+      const client = await natsClient(cluster);
+      const lost: unknown[] = [];
+      nodeOf(cluster, 1).app.registry.on("lagged", (_room, missed) => lost.push(missed));
+      const manager = await jetstreamManager(client);
+      const { config } = await manager.streams.info(`enfilade-${Buffer.from(path).toString("base64url")}`);
+      const [subject = ""] = config.subjects;
+      for (const bytes of ["garbage", "", line({ v: 2, k: "text" })]) await client.request(subject, Buffer.from(bytes));
+      expect(await normally(cluster, path, clients)).toEqual([]);
+      expect(lost).toEqual([3]);
+      expect((await room.history()).map(({ data }) => data)).toEqual([0, 1, `mark ${marks - 1}`, `mark ${marks}`]);
+      for (const count of malformed(cluster)) expect(count).toBeGreaterThanOrEqual(3);
+      expectOneReport(cluster);
+    });
+  },
+);

@@ -1,0 +1,164 @@
+import { describe, expect, it } from "vitest";
+import { missing } from "../support/parts.js";
+import { startChild } from "./clusterChild.js";
+import { forget } from "./clusterFaults.js";
+import { Flood } from "./clusterFlood.js";
+import { Dice, Load } from "./clusterRun.js";
+
+/** As in faults.test.ts: FAULT_SEED runs one seed again, FAULT_RUNS says how many are run, from a random one on. */
+const { FAULT_SEED, FAULT_RUNS = "1" } = process.env;
+const first = FAULT_SEED === undefined ? Math.floor(Math.random() * 1_000_000) : Number(FAULT_SEED);
+const runs = FAULT_SEED === undefined ? Number(FAULT_RUNS) : 1;
+const seeds = Array.from({ length: runs }, (_, n) => first + n);
+const kills = 20;
+
+const cuts = 8;
+const losses = 8;
+const rounds = 5;
+/** Publications that take many heartbeats on a slow way. */
+const heartbeats = 5_000;
+const kept = 20;
+const reads = 20;
+
+/** Ends the engine again and again, and starts it anew. */
+async function killOften(load: Load): Promise<void> {
+  for (let n = 0; n < kills; n += 1) {
+    await load.accepts(load.dice.from(1, 80));
+    load.moveSomebody();
+    await load.engine.kill();
+    if (load.dice.roll() < 0.3) load.moveSomebody();
+    await load.engine.restart();
+  }
+}
+
+/** Takes one node's way to the engine away, so or so, and gives it back before or after anybody notices. */
+async function breakWay(load: Load): Promise<void> {
+  for (let n = 0; n < cuts; n += 1) {
+    await load.accepts(load.dice.from(1, 80));
+    if (load.dice.roll() < 0.5) load.moveSomebody();
+    const isStalled = load.dice.roll() < 0.5;
+    if (isStalled) load.proxy.stall();
+    else load.proxy.cut();
+    if (load.dice.roll() < 0.5) load.moveSomebody();
+    if (load.dice.roll() < 0.5) await load.isAway(load.far);
+    await load.accepts(load.dice.from(1, 80));
+    load.proxy.open();
+    if (load.dice.roll() < 0.5) await load.isUp(load.far);
+  }
+}
+
+for (const name of ["redis", "nats"] as const) {
+  describe.skipIf(missing(name, `faults of the ${name} backplane`))(`faults of a cluster over ${name}`, () => {
+    it.each(seeds)(
+      "loses nothing unsaid when the engine dies again and again with all it kept: seed %i",
+      async (seed) => {
+        const load = await Load.start(name, seed);
+        await killOften(load);
+        expect(await load.conclude()).toEqual([]);
+        expect(load.book.accepted).toBeGreaterThan(kills);
+      },
+      90_000,
+    );
+
+    it.each(seeds)(
+      "loses nothing unsaid when an engine that keeps all on disk dies again and again: seed %i",
+      async (seed) => {
+        const load = await Load.start(name, seed, { engine: { durable: true } });
+        await killOften(load);
+        expect(await load.conclude()).toEqual([]);
+        expect(load.book.accepted).toBeGreaterThan(kills);
+      },
+      90_000,
+    );
+
+    it.each(seeds)(
+      "loses nothing unsaid when a node's connections are cut, or stall, and come back: seed %i",
+      async (seed) => {
+        const load = await Load.start(name, seed);
+        await breakWay(load);
+        expect(await load.conclude()).toEqual([]);
+        expect(load.book.accepted).toBeGreaterThan(cuts);
+      },
+      60_000,
+    );
+
+    it.each(seeds)(
+      "loses nothing unsaid when what is kept is deleted under it: seed %i",
+      async (seed) => {
+        const load = await Load.start(name, seed);
+        for (let n = 0; n < losses; n += 1) {
+          await load.accepts(load.dice.from(1, 80));
+          if (load.dice.roll() < 0.5) load.moveSomebody();
+          await forget(load.engine);
+        }
+        expect(await load.conclude()).toEqual([]);
+        expect(load.book.accepted).toBeGreaterThan(losses);
+      },
+      60_000,
+    );
+
+    it.each(seeds)(
+      "never takes a part of what is kept for all of it, when its connection breaks while it reads: seed %i",
+      async (seed) => {
+        const load = await Load.start(name, seed, { publishes: false });
+        await load.publishFirst(kept);
+        for (let n = 0; n < reads; n += 1) {
+          await load.isUp(load.far);
+          expect(await load.readAndCut(kept, 80)).toMatch(/^(all|ERR_BACKPLANE)$/);
+        }
+        expect(await load.conclude()).toEqual([]);
+      },
+      60_000,
+    );
+
+    it.each(seeds)(
+      "refuses what a slow engine cannot take, holds no more than that, and delivers the rest: seed %i",
+      async (seed) => {
+        const flood = await Flood.start(name, new Dice(seed), 5_000);
+        for (let round = 0; round < rounds; round += 1) {
+          const { accepted, refused } = await flood.burst(round);
+          expect(refused).toBeGreaterThan(0);
+          expect(accepted.length).toBeGreaterThan(0);
+          expect(accepted.length * flood.size).toBeLessThanOrEqual(flood.bytesMax);
+          expect(accepted.length + refused).toBe(flood.count);
+        }
+        expect(flood.codes).toEqual(new Set(["ERR_BACKPLANE"]));
+        expect(await flood.conclude()).toEqual([]);
+      },
+      60_000,
+    );
+
+    it.each(seeds)(
+      "takes no node for gone that publishes more than its engine takes: seed %i",
+      async (seed) => {
+        const flood = await Flood.start(name, new Dice(seed), 200);
+        expect(await flood.sustain(heartbeats)).toBe(flood.nodes.length);
+        expect(flood.errors).toEqual([]);
+        expect(flood.refused).toBeGreaterThan(0);
+      },
+      60_000,
+    );
+
+    it.each(seeds)(
+      "has whoever was on a killed node leave at once, and disturbs nobody else: seed %i",
+      async (seed) => {
+        const load = await Load.start(name, seed);
+        const child = await startChild(load);
+        const users = ["bob", "carl", "dora"];
+        for (const user of [...users, "user-0-0"]) await child.open(user);
+        await load.hasPresent([...load.users, ...users]);
+        // Whoever is there is told of with the next turn of the loop.
+        await new Promise((resolve) => setImmediate(resolve));
+        const changes = load.presenceChanges();
+        await load.accepts(load.dice.from(1, 80));
+        child.kill();
+        await load.hasPresent(load.users);
+        expect(await load.conclude()).toEqual([]);
+        const left = { joined: [], left: users };
+        expect(changes).toEqual(load.nodes.map(() => [left]));
+        for (const { app } of load.nodes) expect(app.status().backplane).toMatchObject({ lagged: 0, unpublished: 0 });
+      },
+      60_000,
+    );
+  });
+}

@@ -1,0 +1,37 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { onTestFinished } from "vitest";
+import { connectURL } from "../../src/testing/index.js";
+import { historySize } from "../backplane/cluster.js";
+import { hasty, type Load, path } from "./clusterRun.js";
+
+const script = fileURLToPath(new URL("clusterNode.ts", import.meta.url));
+
+/** A node of the same cluster, in a process of its own. */
+export interface ChildNode {
+  /** A client of it, that is in the room. */
+  open(user: string): Promise<void>;
+  /** Ends the process as a crash would. */
+  kill(): void;
+}
+
+export async function startChild({ engine: { name, url } }: Load): Promise<ChildNode> {
+  const args = ["--import", "tsx", script, name, url, JSON.stringify(hasty), path, String(historySize)];
+  const child = spawn(process.execPath, args, { stdio: ["pipe", "pipe", "inherit"] });
+  onTestFinished(() => {
+    child.kill("SIGKILL");
+  });
+  const lines = createInterface({ input: child.stdout });
+  const [port]: unknown[] = await Promise.race([once(lines, "line"), once(child, "exit").then(() => [])]);
+  if (port === undefined) throw new Error(`the node ended with ${child.exitCode} before it listened`);
+  return {
+    open: async (user) => {
+      const client = await connectURL(`ws://127.0.0.1:${port}${path}?user=${user}`);
+      onTestFinished(() => client.terminate());
+      while ((await client.readJSON()) !== "hello");
+    },
+    kill: () => child.kill("SIGKILL"),
+  };
+}

@@ -1,0 +1,104 @@
+import { EnfiladeError } from "../../src/index.js";
+import { type ClusterNode, startCluster } from "../backplane/cluster.js";
+import type { EngineName } from "../support/engines.js";
+import { startProxy } from "../support/proxy.js";
+import { Book } from "./clusterBook.js";
+import { Client, Listening } from "./clusterMembers.js";
+import { type Dice, hasty, path, settles } from "./clusterRun.js";
+
+/** What may wait for the engine. */
+const bytesMax = 16 * 1024;
+
+/** One node behind a slow way to the engine, publishing much more at once than may wait. */
+export class Flood {
+  readonly count = 300;
+  /** Bytes of one publication at the least. */
+  readonly size = 64;
+  readonly bytesMax = bytesMax;
+  readonly codes = new Set<string>();
+  refused = 0;
+  readonly #book = new Book();
+  readonly #members: readonly (Client | Listening)[];
+
+  private constructor(
+    readonly nodes: readonly ClusterNode[],
+    readonly slow: ClusterNode,
+  ) {
+    this.#members = nodes.flatMap(({ app, port }, index) => [
+      new Client(`ws://127.0.0.1:${port}${path}?user=${index}`, `client of node ${index}`),
+      new Listening(app, path, `subscription of node ${index}`),
+    ]);
+  }
+
+  static async start(name: EngineName, dice: Dice, nodeHeartbeatMs: number): Promise<Flood> {
+    const limits = { ...hasty, backplaneMs: 5_000, nodeHeartbeatMs, backplaneBytesMax: bytesMax };
+    const cluster = await startCluster(name, 1, { limits });
+    const proxy = await startProxy(cluster.engine?.port ?? 0);
+    const slow = await cluster.add(`${name}://127.0.0.1:${proxy.port}`);
+    const flood = new Flood([...cluster.nodes, slow], slow);
+    const clients = flood.#members.filter((member) => member instanceof Client);
+    await settles("both clients are in", () => clients.every(({ isIn }) => isIn));
+    // The same from now on: chunks that are held for less long would overtake others.
+    proxy.delay(dice.from(20, 40));
+    return flood;
+  }
+
+  get unpublished(): number {
+    return this.slow.app.status().backplane.unpublished;
+  }
+
+  /** Publishes without waiting for answers. */
+  async burst(round: number): Promise<{ accepted: string[]; refused: number }> {
+    const accepted: string[] = [];
+    const before = this.refused;
+    const all = Array.from({ length: this.count }, (_, n) => `${round}-${n}-`.padEnd(this.size, "x"));
+    await Promise.all(all.map((id) => this.#publish(id).then((taken) => taken && accepted.push(id))));
+    return { accepted, refused: this.refused - before };
+  }
+
+  /** Publishes more than is taken, until so much was taken; the fewest nodes that the other one knew of meanwhile. */
+  async sustain(count: number): Promise<number> {
+    const [other] = this.nodes;
+    const nodesOf = () => other?.app.status().backplane.nodes ?? 0;
+    await settles("the nodes know each other", () => nodesOf() === this.nodes.length);
+    let fewest = nodesOf();
+    let taken = 0;
+    for (let n = 0; taken < count && this.errors.length === 0; n += 1) {
+      void this.#publish(`long-${n}-`.padEnd(this.size, "x")).then((isTaken) => {
+        if (isTaken) taken += 1;
+      });
+      if (n % 8 > 0) continue;
+      fewest = Math.min(fewest, nodesOf());
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    return fewest;
+  }
+
+  /** What either node reported. */
+  get errors(): string[] {
+    return this.nodes.flatMap(({ errors }) => errors.map(({ message }) => message));
+  }
+
+  /** Has everybody arrive at the same end, one publication after the other. Returns all that is wrong. */
+  async conclude(): Promise<string[]> {
+    const last = ["last but one", "last"];
+    for (const id of last) if (!(await this.#publish(id))) this.#book.faults.push(`${id} was refused`);
+    const lacking = () => this.#members.filter((one) => !one.has("last")).map(({ name }) => name);
+    await settles("everybody has what was published last", () => lacking().length === 0).catch((error) => {
+      this.#book.faults.push(`${error}; these have not: ${lacking()}`);
+    });
+    for (const member of this.#members) member.close();
+    return this.#book.check(this.#members);
+  }
+
+  async #publish(id: string): Promise<boolean> {
+    try {
+      this.#book.accept("slow node", id, await this.slow.app.registry.room(path).publish(id));
+      return true;
+    } catch (error) {
+      this.codes.add(error instanceof EnfiladeError ? error.code : String(error));
+      this.refused += 1;
+      return false;
+    }
+  }
+}

@@ -1,0 +1,42 @@
+/**
+ * A node in a process of its own, to be killed: `node --import tsx clusterNode.ts redis|nats <url> <limits as JSON>`.
+ *
+ * Its first line says at which port it is; from then on it publishes to the room as fast as it is answered.
+ */
+import { App, type Limits, WebSocketHandler } from "../../src/index.js";
+import { nats } from "../../src/nats/index.js";
+import { redis } from "../../src/redis/index.js";
+
+const [engine, url = "", limits = "{}", path = "", historySize = ""] = process.argv.slice(2);
+
+/** As `Talker` of the other nodes, which cannot be imported outside of a test. */
+class Talker extends WebSocketHandler {
+  override authorize() {
+    const id = this.query.get("user");
+    return id === null ? undefined : { id, name: `Name of ${id}` };
+  }
+  override onConnect() {
+    this.sendJSON("hello");
+  }
+  onJSON(value: unknown) {
+    this.sendJSONToThisRoom(value);
+  }
+}
+
+const backplane = engine === "redis" ? redis(url) : nats(url, { storage: "memory" });
+// What JSON.parse returns is what the test wrote.
+const app = new App({ backplane, limits: JSON.parse(limits) as Partial<Limits> }).route("/kept/:name", Talker, {
+  history: { size: Number(historySize), bytesMax: 64 * 1024 * 1024 },
+  presence: "full",
+});
+const { port } = await app.listen(0, "127.0.0.1");
+console.log(port);
+// Whoever started it is gone: so is this.
+process.stdin.resume().on("close", () => process.exit());
+for (let n = 0; ; n += 1) {
+  try {
+    await app.registry.room(path).publish(`child-${n}`);
+  } catch (error) {
+    console.error(error);
+  }
+}

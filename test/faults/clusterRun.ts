@@ -1,0 +1,321 @@
+import { onTestFinished } from "vitest";
+import { EnfiladeError, type Limits } from "../../src/index.js";
+import { type ClusterNode, type ClusterOptions, startCluster, type TestCluster, until } from "../backplane/cluster.js";
+import type { EngineName, EngineServer } from "../support/engines.js";
+import { startProxy, type Proxy as Way } from "../support/proxy.js";
+import { Book } from "./clusterBook.js";
+import { Client, Listening } from "./clusterMembers.js";
+
+export const path = "/kept/faults";
+/** A room that keeps nothing, for traffic beside. */
+const plainPath = "/plain/faults";
+/** Bytes that may wait for the engine. */
+const bytesMax = 16 * 1024;
+const clientsPerNode = 2;
+/** Publications of one node that wait for their answer. */
+const windowMax = 8;
+/** Milliseconds after which something that has to come is taken never to come. */
+const patienceMs = 15_000;
+
+/** So that what takes seconds in production takes a moment. */
+export const hasty: Partial<Limits> = {
+  backplaneMs: 500,
+  nodeHeartbeatMs: 200,
+  roomCheckMs: 300,
+  leaveGraceMs: 0,
+  heartbeatMs: false,
+  backplaneBytesMax: bytesMax,
+};
+
+/** Random numbers that a seed repeats (mulberry32). */
+export class Dice {
+  #state: number;
+
+  constructor(seed: number) {
+    this.#state = seed >>> 0;
+  }
+
+  /** From 0 to 1. */
+  roll(): number {
+    this.#state = (this.#state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(this.#state ^ (this.#state >>> 15), this.#state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  }
+
+  /** A whole number from `from`, and below `to`. */
+  from(from: number, to: number): number {
+    return from + Math.floor(this.roll() * (to - from));
+  }
+
+  of<T>(list: readonly T[]): T | undefined {
+    return list[this.from(0, list.length)];
+  }
+}
+
+/** Waits for what has to come; what does not come in time fails with what it was. */
+export async function settles(what: string, condition: () => boolean): Promise<void> {
+  const end = performance.now() + patienceMs;
+  await until(() => condition() || performance.now() > end);
+  if (!condition()) throw new Error(`in ${patienceMs} ms it did not come to this: ${what}`);
+}
+
+/** Nodes, members on each of them and a publisher on each: what a fault is done to. */
+export class Load {
+  readonly book = new Book();
+  readonly clients: Client[] = [];
+  readonly listening: Listening[] = [];
+  readonly laggedTold: number[];
+  #publishing = true;
+  #publishers: Promise<void>[] = [];
+  #sockets = 0;
+
+  private constructor(
+    readonly dice: Dice,
+    readonly engine: EngineServer,
+    readonly nodes: readonly ClusterNode[],
+    /** Between the engine and the last of the nodes. */
+    readonly proxy: Way,
+  ) {
+    this.laggedTold = nodes.map(() => 0);
+  }
+
+  /** @param publishes Whether every node publishes all the time. */
+  static async start(
+    name: EngineName,
+    seed: number,
+    { publishes = true, ...options }: ClusterOptions & { readonly publishes?: boolean } = {},
+  ): Promise<Load> {
+    const cluster = await startCluster(name, 2, { limits: hasty, ...options });
+    const engine = engineOf(cluster);
+    const proxy = await startProxy(engine.port);
+    const far = await cluster.add(`${name}://127.0.0.1:${proxy.port}`);
+    const load = new Load(new Dice(seed), engine, [...cluster.nodes, far], proxy);
+    await load.#begin();
+    if (publishes) load.#publishers = load.nodes.map((node, index) => load.#publishOn(node, index));
+    return load;
+  }
+
+  /** The node behind the proxy. */
+  get far(): ClusterNode {
+    const far = this.nodes.at(-1);
+    if (far === undefined) throw new Error("there are three nodes");
+    return far;
+  }
+
+  /** Resolves when so many more were accepted, by whatever node; everything is moved by this, and no clock. */
+  async accepts(count: number): Promise<void> {
+    const end = this.book.accepted + count;
+    await settles(`${count} more publications are accepted`, () => this.book.accepted >= end);
+  }
+
+  /** So many publications, one after the other. */
+  async publishFirst(count: number): Promise<void> {
+    for (let n = 0; n < count; n += 1) await this.#publish(this.far, this.nodes.length - 1, `first-${n}`);
+  }
+
+  /** Has the far node read what is kept over a slow way, which is cut meanwhile; what became of it: `all`, or else. */
+  async readAndCut(count: number, msMax: number): Promise<string> {
+    this.proxy.delay(5);
+    const cutting = setTimeout(() => this.proxy.cut(), this.dice.from(1, msMax));
+    try {
+      const kept = await this.far.app.registry.room(path).history();
+      return kept.length === count ? "all" : `${kept.length} of ${count}`;
+    } catch (error) {
+      return error instanceof EnfiladeError ? error.code : String(error);
+    } finally {
+      clearTimeout(cutting);
+      this.proxy.cut();
+      this.proxy.delay(0);
+      await this.isAway(this.far);
+      this.proxy.open();
+    }
+  }
+
+  async isAway({ app }: ClusterNode): Promise<void> {
+    await settles("the node knows that the engine is away", () => app.status().backplane.state === "away");
+  }
+
+  async isUp({ app }: ClusterNode): Promise<void> {
+    await settles("the node reaches the engine", () => app.status().backplane.state === "up");
+  }
+
+  /** Who of the clients of this process is in the room. */
+  get users(): string[] {
+    return this.nodes.flatMap((_, index) => Array.from({ length: clientsPerNode }, (_, n) => `user-${index}-${n}`));
+  }
+
+  /** Resolves when every node has just these users present. */
+  async hasPresent(users: readonly string[]): Promise<void> {
+    const expected = [...users].sort().join(" ");
+    const end = performance.now() + patienceMs;
+    for (const [index, { app }] of this.nodes.entries()) {
+      for (let present = ""; present !== expected; ) {
+        const { users: there } = await app.registry.room(path).presence();
+        present = there
+          .map(({ id, connections }) => (connections > 0 ? id : `${id} (gone)`))
+          .sort()
+          .join(" ");
+        if (present === expected) break;
+        if (performance.now() > end) throw new Error(`on node ${index} are ${present}, and not ${expected}`);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    }
+  }
+
+  /** Who came and went from now on, by node, a change at a time. */
+  presenceChanges(): { joined: string[]; left: string[] }[][] {
+    return this.nodes.map(({ app }) => {
+      const changes: { joined: string[]; left: string[] }[] = [];
+      app.registry.on("presence", (_room, { joined, left }) => {
+        changes.push({ joined: joined.map(({ id }) => id).sort(), left: left.map(({ id }) => id).sort() });
+      });
+      return changes;
+    });
+  }
+
+  /** A client loses its connection, and resumes. */
+  moveSomebody(): void {
+    this.dice.of(this.clients.filter(({ isIn }) => isIn))?.comeAnew();
+  }
+
+  /** Publishes no more, and has everybody arrive at the same end. Returns all that is wrong. */
+  async conclude(): Promise<string[]> {
+    await this.#rest();
+    const members = [...this.clients, ...this.listening];
+    const finals = this.nodes.map((_, index) => `final ${index}`);
+    for (const [index, node] of this.nodes.entries()) await this.#publish(node, index, `final ${index}`);
+    const lacking = () => members.filter((member) => !finals.every((id) => member.has(id))).map(({ name }) => name);
+    await settles("everybody has what was published last", () => lacking().length === 0).catch((error) => {
+      this.book.faults.push(`${error}; these have not: ${lacking()}`);
+    });
+    await this.#checkAgreement();
+    for (const node of this.nodes) await this.#checkSpace(node);
+    return [...this.#faultsOfNodes(), ...this.book.check(members)];
+  }
+
+  /** Ends the publishing when all nodes are together again, and waits for whoever is on the way. */
+  async #rest(): Promise<void> {
+    await settles("every node reaches the engine, and knows of the others", () =>
+      this.nodes.every(({ app }) => app.status().backplane.state === "up" && this.#knowsAll(app.status())),
+    );
+    this.#publishing = false;
+    await Promise.all(this.#publishers);
+    const outside = () => this.clients.filter(({ isIn }) => !isIn).map(({ name }) => name);
+    await settles("every client is in", () => outside().length === 0).catch((error) => {
+      this.book.faults.push(`${error}; these are not: ${outside()}`);
+    });
+  }
+
+  #knowsAll({ backplane, cluster }: ReturnType<ClusterNode["app"]["status"]>): boolean {
+    return (
+      backplane.nodes === this.nodes.length && cluster.connections >= this.clients.filter((one) => one.isIn).length
+    );
+  }
+
+  async #begin(): Promise<void> {
+    for (const [index, { app, port }] of this.nodes.entries()) {
+      app.registry.on("lagged", () => {
+        this.laggedTold[index] = (this.laggedTold[index] ?? 0) + 1;
+      });
+      for (let n = 0; n < clientsPerNode; n += 1) {
+        const user = `user-${index}-${n}`;
+        this.clients.push(new Client(`ws://127.0.0.1:${port}${path}?user=${user}`, `client ${n} of node ${index}`));
+      }
+      this.listening.push(new Listening(app, path, `subscription of node ${index}`));
+    }
+    onTestFinished(() => {
+      this.#publishing = false;
+      for (const client of this.clients) client.close();
+    });
+    await settles("all clients are in", () => this.clients.every(({ isIn }) => isIn));
+    await settles("all nodes know each other", () => this.nodes.every(({ app }) => this.#knowsAll(app.status())));
+    this.#sockets = socketCount();
+  }
+
+  async #publishOn(node: ClusterNode, index: number): Promise<void> {
+    const { app } = node;
+    let waiting = 0;
+    for (let n = 0; this.#publishing; n += 1) {
+      waiting += 1;
+      const settled = () => {
+        waiting -= 1;
+      };
+      this.#publish(node, index, `${index}-${n}`).then(settled, (error) => {
+        settled();
+        this.#reject(error);
+      });
+      if (n % 4 === 0)
+        app.registry
+          .room(plainPath)
+          .publish(n)
+          .catch((error) => this.#reject(error));
+      do await new Promise((resolve) => setImmediate(resolve));
+      while (waiting >= windowMax);
+    }
+    await settles(`node ${index} is answered or refused`, () => waiting === 0);
+  }
+
+  async #publish({ app }: ClusterNode, index: number, id: string): Promise<void> {
+    this.book.accept(`node ${index}`, id, await app.registry.room(path).publish(id));
+  }
+
+  #reject(error: unknown): void {
+    this.book.rejected += 1;
+    if (!(error instanceof EnfiladeError) || error.code !== "ERR_BACKPLANE") {
+      this.book.faults.push(`a publication was refused with ${error}`);
+    }
+  }
+
+  /** Who is there, as each node has it, and that nothing is left of what broke. */
+  async #checkAgreement(): Promise<void> {
+    await this.hasPresent(this.users).catch((error) => this.book.faults.push(String(error)));
+    const isLean = () => socketCount() <= this.#sockets;
+    await settles("as many sockets are open as before", isLean).catch((error) => {
+      this.book.faults.push(`${error}: ${socketCount()} instead of ${this.#sockets}`);
+    });
+  }
+
+  /** What takes all the space for what waits is only taken where nothing waits. */
+  async #checkSpace({ app }: ClusterNode): Promise<void> {
+    const end = performance.now() + patienceMs / 5;
+    for (let last: unknown; ; ) {
+      try {
+        await app.registry.room(plainPath).publish("x".repeat(bytesMax));
+        return;
+      } catch (error) {
+        last = error;
+      }
+      if (performance.now() > end) {
+        this.book.faults.push(`something still waits for the engine: ${last}`);
+        return;
+      }
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+
+  #faultsOfNodes(): string[] {
+    return this.nodes.flatMap(({ app, errors }, index) => {
+      const { backplane } = app.status();
+      const strange = errors.filter((error) => !(error instanceof EnfiladeError && error.code === "ERR_BACKPLANE"));
+      return [
+        ...strange.map((error) => `node ${index} reported ${error.stack}`),
+        ...(backplane.state === "up" ? [] : [`node ${index} is ${backplane.state} after all`]),
+        ...(backplane.malformed === 0 ? [] : [`node ${index} had ${backplane.malformed} malformed messages`]),
+        ...(backplane.lagged === this.laggedTold[index]
+          ? []
+          : [`node ${index} counts ${backplane.lagged} losses, and told of ${this.laggedTold[index]}`]),
+      ];
+    });
+  }
+}
+
+function engineOf({ engine }: TestCluster): EngineServer {
+  if (engine === undefined) throw new Error("a cluster over an engine has one");
+  return engine;
+}
+
+/** TCP connections of this process, both ends of those within it. */
+function socketCount(): number {
+  return process.getActiveResourcesInfo().filter((name) => name === "TCPSocketWrap").length;
+}
