@@ -18,9 +18,9 @@ import type {
   RosterChange,
   RosterEntry,
 } from "./backplane.js";
+import { splitParcels } from "./batch.js";
 import type { Engine } from "./engine.js";
 import { Followers } from "./followers.js";
-import { InTurn } from "./inTurn.js";
 import { Link } from "./link.js";
 import { beatOf, Nodes } from "./nodes.js";
 import { Outgoing } from "./outgoing.js";
@@ -54,19 +54,11 @@ interface Run {
   readonly followers: Followers;
 }
 
-/** How something is given to the engine, what its answer means, and what becomes of it while there is none. */
-interface Way<Answer, Result> {
-  readonly begin: () => Promise<Answer>;
-  readonly resultOf: (answer: Answer) => Result;
-  readonly away: () => Promise<Result>;
-}
-
 /** A backplane of many nodes, over an engine that carries bytes between them: the same over each. */
 export class ClusterBackplane implements Backplane {
   readonly #engine: Engine;
   #run: Run | undefined;
   readonly #topics = new Map<string, Topic>();
-  readonly #turn = new InTurn();
   #tidying: Timer | undefined;
   #patience: Timer | undefined;
   #malformed = 0;
@@ -117,17 +109,14 @@ export class ClusterBackplane implements Backplane {
 
   publish(topic: Topic, delivery: Delivery): Promise<Position | undefined> {
     const { history } = delivery;
-    if (history === undefined || !isRoom(topic)) return this.#send(topic, { delivery });
-    const bytes = encodeParcel({ parcel: { delivery }, below: undefined });
-    return this.#dispatch(topic, bytes, {
-      begin: () => this.#engine.append(topic, bytes, history),
-      resultOf: same,
-      away: () => this.#refuse(),
-    });
+    if (history === undefined || !isRoom(topic)) return this.#post(topic, { delivery });
+    if (this.#run === undefined) return Promise.reject(closed());
+    const parcel = encodeParcel({ parcel: { delivery }, below: undefined });
+    return this.#run.outgoing.append({ path: topic, history }, parcel);
   }
 
   dismiss(topic: Topic, closing: Closing): Promise<void> {
-    return this.#send(topic, { closing });
+    return this.#post(topic, { closing });
   }
 
   async since(path: RoomPath, query: KeptQuery, history: HistoryTerms): Promise<Kept> {
@@ -190,16 +179,13 @@ export class ClusterBackplane implements Backplane {
     const { backplaneMs, backplaneBytesMax, nodeHeartbeatMs: heartbeatMs } = limits;
     const id = randomBytes(9).toString("base64url");
     const link = new Link();
-    const restart = (error: Error) => this.#engine.restart(error);
-    const outgoing = new Outgoing({
-      ...{ name: this.#engine.name, clock, backplaneMs, backplaneBytesMax },
-      refuses: (error) => this.#engine.refuses(error),
-      stalled: restart,
-    });
+    // Until the first attempt to connect is decided, everything waits for it.
+    const heard = (channel: string) => subscriptions.heard(link.state === "connecting" ? nodesChannel : channel);
+    const outgoing = new Outgoing({ engine: this.#engine, clock, link, backplaneMs, backplaneBytesMax, heard });
     const failed = (error: unknown) => {
       if (link.isUp) receiver.report(outgoing.fault("a channel cannot be heard", asError(error)));
     };
-    const subscriptions = new Subscriptions({ engine: this.#engine, failed });
+    const subscriptions: Subscriptions = new Subscriptions({ engine: this.#engine, failed });
     const tell = (channel: string, kind: string, fields: object) => void this.#tell(channel, kind, fields);
     const rosters: Rosters = new Rosters({
       ...{ id, clock },
@@ -224,7 +210,7 @@ export class ClusterBackplane implements Backplane {
         rosters.askAll(node);
       },
       gone: (node) => rosters.forget(node),
-      deaf: () => restart(new Error(`this node does not hear what it publishes to ${this.#engine.name}`)),
+      deaf: () => this.#engine.restart(new Error(`this node does not hear what it publishes to ${this.#engine.name}`)),
     });
     const inTime = <T>(answer: Promise<T>) => this.#inTime(setting, link, answer);
     const archive = new Archive({
@@ -294,6 +280,12 @@ export class ClusterBackplane implements Backplane {
       if (fields === undefined || !this.#heed(run, channel, fields)) this.#onMalformed(run.receiver, channel);
       return;
     }
+    for (const [index, parcel] of splitParcels(bytes).entries()) {
+      this.#onParcel(run, channel, parcel, position && { ...position, offset: position.offset + index });
+    }
+  }
+
+  #onParcel(run: Run, channel: string, bytes: Uint8Array, position: Position | undefined): void {
     const addressed = decodeParcel(bytes);
     const isForTree = channel === treesChannel;
     const topic: Topic | undefined = isForTree
@@ -349,40 +341,13 @@ export class ClusterBackplane implements Backplane {
     );
   }
 
-  #send(topic: Topic, parcel: Parcel): Promise<undefined> {
+  #post(topic: Topic, parcel: Parcel): Promise<undefined> {
+    const run = this.#run;
+    if (run === undefined) return Promise.reject(closed());
     const channel = isTree(topic) ? treesChannel : channelOf(topic);
     const bytes = encodeParcel({ parcel, below: isTree(topic) ? baseOf(topic) : undefined });
-    return this.#dispatch(channel, bytes, {
-      begin: () => this.#engine.publish(channel, bytes),
-      resultOf: nothing,
-      away: () => this.#sendHere(topic, parcel),
-    });
-  }
-
-  /** What becomes of a message while the other nodes cannot be reached. */
-  #sendHere(topic: Topic, parcel: Parcel): Promise<undefined> {
-    const run = this.#run;
-    if (run === undefined || run.setting.onLoss === "refuse") return this.#refuse();
-    this.#turn.run(() => this.#take(run, topic, parcel, undefined));
-    return Promise.resolve(undefined);
-  }
-
-  #refuse(): Promise<never> {
-    const { outgoing, link } = this.#run ?? {};
-    if (outgoing === undefined || link === undefined) return Promise.reject(closed());
-    return outgoing.refuse("it cannot be reached now, so nothing is published until it is back", link.outage);
-  }
-
-  /** Gives bytes to the engine, when this node hears what it publishes: it must not miss its own. */
-  #dispatch<Answer, Result>(channel: string, { length }: Uint8Array, way: Way<Answer, Result>): Promise<Result> {
-    if (this.#run === undefined) return Promise.reject(closed());
-    const { outgoing, subscriptions, link } = this.#run;
-    if (link.state === "away") return way.away();
-    const heard = subscriptions.heard(channel) ?? (link.isUp ? undefined : subscriptions.heard(nodesChannel));
-    if (heard === undefined) return outgoing.send(length, way.begin, way.resultOf);
-    // Counted as under way while it waits.
-    const sent = () => (link.isUp ? way.begin().then(way.resultOf) : way.away());
-    return outgoing.send(length, () => heard.then(sent), same);
+    const here = run.setting.onLoss === "local" ? () => this.#take(run, topic, parcel, undefined) : undefined;
+    return run.outgoing.post(channel, bytes, here);
   }
 
   /** Whether a signal was sent. One that is lost is made up for by the next sign of life. */
@@ -406,14 +371,6 @@ export class ClusterBackplane implements Backplane {
     if (link.isUp && link.life === life) this.#engine.restart(error);
     throw error;
   }
-}
-
-function nothing(): undefined {
-  return undefined;
-}
-
-function same<T>(value: T): T {
-  return value;
 }
 
 function closed(): EnfiladeError {

@@ -8,7 +8,7 @@ export interface EngineEvents {
   up(): void;
   /** Not connected any more, or an attempt failed; it goes on trying. */
   down(error: Error): void;
-  /** @param position Of what was appended to the history of a room. */
+  /** @param position Of what was appended to the history of a room; of several, the first. */
   message(channel: string, bytes: Uint8Array, position: Position | undefined): void;
   /** Something came on a channel of ours that is no message of this engine. */
   malformed(channel: string): void;
@@ -45,8 +45,13 @@ export interface Engine {
   subscribe(channels: readonly string[]): Promise<unknown>;
   unsubscribe(channels: readonly string[]): Promise<unknown>;
   publish(channel: string, bytes: Uint8Array): Promise<unknown>;
-  /** Numbers and keeps what is published to a room, and publishes it to the room's channel. */
-  append(path: RoomPath, bytes: Uint8Array, history: HistoryTerms): Promise<Position>;
+  /** How many publications {@link append} takes at once. */
+  readonly appendMax: number;
+  /**
+   * Numbers and keeps publications to a room, and publishes them to the room's channel, joined as `joinParcels` does where
+   * they are several. Resolves with the position of the first; the others are numbered behind it.
+   */
+  append(room: KeptRoom, publications: readonly Uint8Array[]): Promise<Position>;
   read(path: RoomPath, query: KeptQuery, history: HistoryTerms): Promise<KeptBytes>;
   /** The position of the last publication, and holds on to it: whoever asks is there. */
   top(room: KeptRoom): Promise<Position>;

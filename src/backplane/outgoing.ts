@@ -1,23 +1,49 @@
-import type { Clock, Timer } from "../connection/clock.js";
+import { type Clock, deferred, type Timer } from "../connection/clock.js";
 import { asError, EnfiladeError } from "../errors.js";
+import type { Position } from "../wire/position.js";
+import { joinParcels } from "./batch.js";
+import type { Engine, KeptRoom } from "./engine.js";
+import type { Link } from "./link.js";
 
 export interface OutgoingParts {
-  /** What it goes to, as errors name it. */
-  readonly name: string;
+  readonly engine: Pick<Engine, "name" | "publish" | "append" | "appendMax" | "refuses" | "restart">;
   readonly clock: Clock;
+  readonly link: Link;
   readonly backplaneMs: number;
   readonly backplaneBytesMax: number;
-  /** Whether an error is an answer. */
-  readonly refuses: (error: Error) => boolean;
-  /** Told when no answer came for `backplaneMs`. */
-  readonly stalled: (error: Error) => void;
+  /** Resolves when this node hears what it publishes to a channel, or cannot; `undefined` when it does. */
+  readonly heard: (channel: string) => Promise<void> | undefined;
+}
+
+/** What was published to one channel in one turn of the loop. */
+interface Batch {
+  readonly channel: string;
+  /** Where it is kept, and numbered. */
+  readonly room: KeptRoom | undefined;
+  readonly parcels: Uint8Array[];
+  bytes: number;
+  /** The position of the first, where it is kept. */
+  readonly promise: Promise<Position | undefined>;
+  readonly resolve: (first: Position | undefined) => void;
+  readonly reject: (error: unknown) => void;
+  /** What becomes of it while the other nodes cannot be reached; refused if nothing. */
+  readonly here: (() => void)[];
 }
 
 const unanswered = "no answer came, so nobody knows whether it was published";
+/** Parcels, and bytes of them, that go in one message; what is larger goes alone. */
+const parcelsMax = 256;
+const joinedBytesMax = 64 * 1024;
 
-/** What was given to the engine and is not answered yet: bounded in bytes and in time. */
+/**
+ * What is published, on its way to the engine: what goes to one channel in one turn of the loop goes together, and all of
+ * it is bounded in bytes and in time until it is answered.
+ */
 export class Outgoing {
   readonly #parts: OutgoingParts;
+  #queue: Batch[] = [];
+  /** The last of the queue for each channel. */
+  readonly #latest = new Map<string, Batch>();
   #bytes = 0;
   #begun = 0;
   #answered = 0;
@@ -31,60 +57,40 @@ export class Outgoing {
     this.#parts = parts;
   }
 
-  /** How many were refused, or never answered. */
+  /** How many publications were refused, or never answered. */
   get failures(): number {
     return this.#failures;
   }
 
   /**
-   * Has the engine answered by `begin`, whose promise is rejected at the latest when the connection is let go of.
+   * Publishes a parcel.
    *
+   * @param here Called in its place while the other nodes cannot be reached; without it, it is refused then.
    * @throws EnfiladeError (as a rejection) `ERR_BACKPLANE`.
    */
-  send<Answer, Result>(
-    bytes: number,
-    begin: () => Promise<Answer>,
-    resultOf: (answer: Answer) => Result,
-  ): Promise<Result> {
-    const { name, backplaneBytesMax } = this.#parts;
-    if (this.#bytes + bytes > backplaneBytesMax && this.#bytes > 0) {
-      const error = new Error(`${this.#bytes} bytes wait for ${name}, of ${backplaneBytesMax} (backplaneBytesMax)`);
-      return this.refuse("it takes publications slower than they come; await publish() to go no faster", error);
-    }
-    this.#begun += 1;
-    this.#bytes += bytes;
-    this.#timer ??= this.#watch();
-    const settle = () => {
-      this.#answered += 1;
-      this.#bytes -= bytes;
-      if (this.#answered === this.#begun) this.#whenIdle?.();
-    };
-    return attempt(begin).then(
-      (answer) => {
-        settle();
-        this.#trouble = undefined;
-        return resultOf(answer);
-      },
-      (thrown) => {
-        settle();
-        if (thrown instanceof EnfiladeError) throw thrown;
-        const error = asError(thrown);
-        throw this.#failure(this.#parts.refuses(error) ? "it refused a publication" : unanswered, error);
-      },
-    );
+  post(channel: string, parcel: Uint8Array, here: (() => void) | undefined): Promise<undefined> {
+    const batch = this.#add(channel, parcel, undefined);
+    if (batch instanceof EnfiladeError) return Promise.reject(batch);
+    if (here !== undefined) batch.here.push(here);
+    // Without a room nothing is numbered.
+    return batch.promise as Promise<undefined>;
   }
 
-  refuse(why: string, cause: Error): Promise<never> {
-    return Promise.reject(this.#failure(why, cause));
+  /** Publishes a parcel and keeps it; resolves with its position. */
+  append(room: KeptRoom, parcel: Uint8Array): Promise<Position | undefined> {
+    const batch = this.#add(room.path, parcel, room);
+    if (batch instanceof EnfiladeError) return Promise.reject(batch);
+    const index = batch.parcels.length - 1;
+    if (index === 0) return batch.promise;
+    return batch.promise.then((first) => first && { epoch: first.epoch, offset: first.offset + index });
   }
 
   /** What anybody is told who wanted something of the engine. */
   fault(why: string, cause: Error): EnfiladeError {
     // All that fails until something succeeds again is one trouble.
     this.#trouble ??= cause;
-    return new EnfiladeError("ERR_BACKPLANE", `${this.#parts.name}: ${why} (${cause.message})`, {
-      cause: this.#trouble,
-    });
+    const message = `${this.#parts.engine.name}: ${why} (${cause.message})`;
+    return new EnfiladeError("ERR_BACKPLANE", message, { cause: this.#trouble });
   }
 
   /** Resolves when all is answered. */
@@ -101,28 +107,109 @@ export class Outgoing {
     this.#timer = undefined;
   }
 
-  #failure(why: string, cause: Error): EnfiladeError {
-    this.#failures += 1;
+  /** The batch that a parcel now belongs to; or why it is refused. */
+  #add(channel: string, parcel: Uint8Array, room: KeptRoom | undefined): Batch | EnfiladeError {
+    const { link, engine, backplaneBytesMax } = this.#parts;
+    const { length } = parcel;
+    if (link.state === "away" && room !== undefined) return this.#away(1);
+    if (this.#bytes + length > backplaneBytesMax && this.#bytes > 0) {
+      const cause = new Error(
+        `${this.#bytes} bytes wait for ${engine.name}, of ${backplaneBytesMax} (backplaneBytesMax)`,
+      );
+      return this.#failure("it takes publications slower than they come; await publish() to go no faster", cause, 1);
+    }
+    this.#bytes += length;
+    const latest = this.#latest.get(channel);
+    const most = room === undefined ? parcelsMax : engine.appendMax;
+    const isRoom = latest !== undefined && latest.room?.history === room?.history && latest.parcels.length < most;
+    const batch = isRoom && latest.bytes + length <= joinedBytesMax ? latest : this.#begin(channel, room);
+    batch.parcels.push(parcel);
+    batch.bytes += length;
+    return batch;
+  }
+
+  #begin(channel: string, room: KeptRoom | undefined): Batch {
+    const batch: Batch = { channel, room, parcels: [], bytes: 0, here: [], ...deferred<Position | undefined>() };
+    this.#begun += 1;
+    this.#latest.set(channel, batch);
+    if (this.#queue.push(batch) === 1) setImmediate(() => this.#flush());
+    return batch;
+  }
+
+  #flush(): void {
+    const queue = this.#queue;
+    this.#queue = [];
+    this.#latest.clear();
+    for (const batch of queue) {
+      const heard = this.#parts.heard(batch.channel);
+      // A node must not miss its own.
+      if (heard === undefined) this.#give(batch);
+      else heard.then(() => this.#give(batch));
+    }
+  }
+
+  #give(batch: Batch): void {
+    const { link, engine } = this.#parts;
+    if (!link.isUp) {
+      this.#giveHere(batch);
+      return;
+    }
+    this.#timer ??= this.#watch();
+    const { channel, room, parcels } = batch;
+    const give = async () =>
+      room === undefined ? engine.publish(channel, joinParcels(parcels)) : engine.append(room, parcels);
+    give().then(
+      (answer) => {
+        this.#settle(batch);
+        this.#trouble = undefined;
+        // What a publication without history is answered with is the engine's own affair.
+        batch.resolve(room === undefined ? undefined : (answer as Position));
+      },
+      (thrown) => {
+        this.#settle(batch);
+        const error = asError(thrown);
+        const why = engine.refuses(error) ? "it refused a publication" : unanswered;
+        batch.reject(this.#failure(why, error, parcels.length));
+      },
+    );
+  }
+
+  /** The other nodes cannot be reached. */
+  #giveHere(batch: Batch): void {
+    const { here, parcels } = batch;
+    this.#settle(batch);
+    if (here.length < parcels.length) {
+      batch.reject(this.#away(parcels.length));
+      return;
+    }
+    for (const deliver of here) deliver();
+    batch.resolve(undefined);
+  }
+
+  #away(count: number): EnfiladeError {
+    const why = "it cannot be reached now, so nothing is published until it is back";
+    return this.#failure(why, this.#parts.link.outage, count);
+  }
+
+  #failure(why: string, cause: Error, count: number): EnfiladeError {
+    this.#failures += count;
     return this.fault(why, cause);
+  }
+
+  #settle({ bytes }: Batch): void {
+    this.#answered += 1;
+    this.#bytes -= bytes;
+    if (this.#answered === this.#begun) this.#whenIdle?.();
   }
 
   /** Looks after a while whether all that was begun before is answered: the engine answers in the order it was asked. */
   #watch(): Timer {
-    const { clock, backplaneMs, name, stalled } = this.#parts;
+    const { clock, backplaneMs, engine } = this.#parts;
     const begun = this.#begun;
     return clock.setTimeout(() => {
       this.#timer = undefined;
-      if (this.#answered < begun) stalled(new Error(`${name} did not answer within ${backplaneMs} ms`));
+      if (this.#answered < begun) engine.restart(new Error(`${engine.name} did not answer within ${backplaneMs} ms`));
       if (this.#answered < this.#begun) this.#timer = this.#watch();
     }, backplaneMs);
-  }
-}
-
-/** What throws at once rejects as well. */
-function attempt<T>(begin: () => Promise<T>): Promise<T> {
-  try {
-    return begin();
-  } catch (error) {
-    return Promise.reject(error);
   }
 }

@@ -37,7 +37,7 @@ export function encodeParcel({ parcel, below }: Addressed): Uint8Array {
 
 /** `undefined` for what is no parcel of this version. */
 export function decodeParcel(bytes: Uint8Array): Addressed | undefined {
-  const whole = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const whole = bufferOf(bytes);
   const end = whole.indexOf(lineEnd);
   if (end === -1) return undefined;
   const line = whole.toString("utf8", 0, end);
@@ -45,11 +45,16 @@ export function decodeParcel(bytes: Uint8Array): Addressed | undefined {
   if (header === undefined || header.v !== version) return undefined;
   const below = header.t;
   if (below !== undefined && !(typeof below === "string" && isRoom(below))) return undefined;
-  const parcel = header.k === "close" ? closingOf(header) : deliveryOf(header, whole.subarray(end + 1));
+  const parcel = header.k === "close" ? closingOf(header) : deliveryOf(header, whole, end + 1);
   return parcel && { parcel, below };
 }
 
 const lineEnd = 10;
+const nobody: readonly string[] = [];
+
+function bufferOf(bytes: Uint8Array): Buffer {
+  return bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
 
 function closingOf({ code, reason }: Fields): Parcel | undefined {
   const isCode =
@@ -57,15 +62,15 @@ function closingOf({ code, reason }: Fields): Parcel | undefined {
   return isCode && typeof reason === "string" ? { closing: { code, reason } } : undefined;
 }
 
-function deliveryOf({ k, x = [], p }: Fields, body: Buffer): Parcel | undefined {
-  const payload = payloadOf(k, body);
+function deliveryOf({ k, x = nobody, p }: Fields, whole: Buffer, start: number): Parcel | undefined {
+  const payload = payloadOf(k, whole, start);
   if (payload === undefined || !isStrings(x) || !isPolicy(p)) return undefined;
   return { delivery: { payload, except: x, policy: p } };
 }
 
-function payloadOf(kind: unknown, body: Buffer): Payload | undefined {
-  if (kind === "binary") return Payload.binary(body);
-  const text = body.toString();
+function payloadOf(kind: unknown, whole: Buffer, start: number): Payload | undefined {
+  if (kind === "binary") return Payload.binary(whole.subarray(start));
+  const text = whole.toString("utf8", start);
   if (kind === "text") return Payload.text(text);
   // What is no JSON would break the frame that it is put into.
   return kind === "json" && isJSON(text) ? Payload.encodedJSON(text) : undefined;
@@ -111,6 +116,6 @@ export function encodeSignal(kind: string, fields: object): Uint8Array {
 
 /** `undefined` for what is no signal of this version. */
 export function decodeSignal(bytes: Uint8Array): Fields | undefined {
-  const fields = parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString());
+  const fields = parse(bufferOf(bytes).toString());
   return fields?.v === version ? fields : undefined;
 }

@@ -76,6 +76,8 @@ const restMs = 3_600_000;
 const fetchMs = 1_000;
 /** Milliseconds for a server to take leave. */
 const closeMs = 500;
+/** Names of subjects that are held. */
+const subjectsMax = 1_000;
 /** Names that are longer are hashed; a subject has to fit a line of the protocol. */
 const nameBytesMax = 96;
 
@@ -84,11 +86,14 @@ const refusals = [JetStreamError, JetStreamApiError, InvalidArgumentError];
 /** NATS: core subjects, and for each room with history a stream of JetStream, whose sequence is the offset. */
 export class NatsEngine implements Engine {
   readonly name = "nats";
+  /** Each is a message of its own in its stream. */
+  readonly appendMax = 1;
   readonly #parts: NatsEngineParts;
   #events: EngineEvents | undefined;
   #session: Session | undefined;
   #retry: NodeJS.Timeout | undefined;
   #attempts = 0;
+  readonly #subjects = new Map<string, string>();
 
   constructor(parts: NatsEngineParts) {
     this.#parts = parts;
@@ -139,8 +144,10 @@ export class NatsEngine implements Engine {
     return session.lanes.isBusy(channel) ? session.lanes.alone(channel, publish) : publish();
   }
 
-  append(path: RoomPath, bytes: Uint8Array, history: HistoryTerms): Promise<Position> {
+  async append({ path, history }: KeptRoom, publications: readonly Uint8Array[]): Promise<Position> {
     const session = this.#connected;
+    const [bytes] = publications;
+    if (bytes === undefined) throw new Error("there is nothing to append");
     return session.lanes.beside(path, () => this.#append(session, path, bytes, history));
   }
 
@@ -364,7 +371,13 @@ export class NatsEngine implements Engine {
   }
 
   #subject(channel: string): string {
-    return `${this.#parts.prefix}.${tokenOf(channel)}`;
+    const known = this.#subjects.get(channel);
+    if (known !== undefined) return known;
+    // Of many channels, only a few are busy.
+    if (this.#subjects.size >= subjectsMax) this.#subjects.clear();
+    const subject = `${this.#parts.prefix}.${tokenOf(channel)}`;
+    this.#subjects.set(channel, subject);
+    return subject;
   }
 }
 

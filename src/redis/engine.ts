@@ -32,6 +32,7 @@ const lineEnd = 10;
 /** Redis or Valkey: a log for each room with history, and pub/sub. */
 export class RedisEngine implements Engine {
   readonly name = "redis";
+  readonly appendMax = 128;
   readonly #parts: RedisEngineParts;
   #events: EngineEvents | undefined;
   #pair: RedisPair | undefined;
@@ -76,12 +77,12 @@ export class RedisEngine implements Engine {
     return commands.isCluster ? commands.spublish(name, asBuffer(bytes)) : commands.publish(name, asBuffer(bytes));
   }
 
-  async append(path: RoomPath, bytes: Uint8Array, history: HistoryTerms): Promise<Position> {
+  async append({ path, history }: KeptRoom, publications: readonly Uint8Array[]): Promise<Position> {
     const { size, bytesMax } = history;
     const publish = this.#connected.commands.isCluster ? "SPUBLISH" : "PUBLISH";
     const keys = [...this.#keys(path), this.#channel(path)];
-    const terms = [...ground(history), asBuffer(bytes), numberOf(size), numberOf(bytesMax), publish];
-    return positionOf(await this.#run(appendScript, keys, terms));
+    const terms = [...ground(history), numberOf(size), numberOf(bytesMax), publish];
+    return positionOf(await this.#run(appendScript, keys, [...terms, ...publications.map(asBuffer)]));
   }
 
   async read(path: RoomPath, { since, limit }: KeptQuery, history: HistoryTerms): Promise<KeptBytes> {

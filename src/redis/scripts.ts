@@ -67,29 +67,40 @@ local function keepMeta()
 end
 `;
 
-/** Keys: meta, log, channel. Arguments: new epoch, age, rest, parcel, size, bytes, `PUBLISH` or `SPUBLISH`. */
+/** Keys: meta, log, channel. Arguments: new epoch, age, rest, size, bytes, `PUBLISH` or `SPUBLISH`, parcels. */
 export const appendScript = `${ground}
-local parcel = ARGV[4]
-local function add()
-  return redis.pcall('XADD', log, number(offset) .. '-0', 'd', parcel, 't', number(now))
+local first, last, start = 7, #ARGV, offset
+local function addAll()
+  for at = first, last do
+    local added = redis.pcall('XADD', log, number(offset + 1) .. '-0', 'd', ARGV[at], 't', number(now))
+    if type(added) == 'table' and added.err then return false end
+    offset = offset + 1
+    bytes = bytes + #ARGV[at] + 64
+  end
+  return true
 end
-offset = offset + 1
-local added = add()
-if type(added) == 'table' and added.err then
-  -- Somebody wrote into the log, where this one belongs: nothing in it can be relied upon.
+if not addAll() then
+  -- Somebody wrote into the log, where these belong: nothing in it can be relied upon.
   redis.call('DEL', log)
-  offset, bytes = offset - 1, 0
+  offset, bytes = start, 0
   beginEpoch()
-  offset = offset + 1
-  add()
+  addAll()
 end
 redis.call('HSET', meta, 'o', number(offset))
-bytes = bytes + #parcel + 64
-trim(tonumber(ARGV[5]), tonumber(ARGV[6]))
+trim(tonumber(ARGV[4]), tonumber(ARGV[5]))
 if age >= 0 then redis.call('PEXPIRE', log, number(age)) else redis.call('PERSIST', log) end
 keepMeta()
-redis.call(ARGV[7], KEYS[3], 'p' .. epoch .. ':' .. number(offset) .. '\\n' .. parcel)
-return {epoch, number(offset)}
+local message = ARGV[first]
+if last > first then
+  local joined = {string.char(1)}
+  for at = first, last do
+    table.insert(joined, struct.pack('>I4', #ARGV[at]))
+    table.insert(joined, ARGV[at])
+  end
+  message = table.concat(joined)
+end
+redis.call(ARGV[6], KEYS[3], 'p' .. epoch .. ':' .. number(start + 1) .. '\\n' .. message)
+return {epoch, number(start + 1)}
 `;
 
 /** Keys: meta, log. Arguments: new epoch, age, rest. */
