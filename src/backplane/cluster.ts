@@ -325,9 +325,9 @@ export class ClusterBackplane implements Backplane {
     }
     const beat = beatOf(fields);
     if (beat === undefined) return false;
+    run.rosters.compare(node, beat.rosters);
     run.nodes.hear(beat);
     if (beat.renew && node !== run.id) run.rosters.askAll(node);
-    else run.rosters.compare(node, beat.rosters);
     return true;
   }
 

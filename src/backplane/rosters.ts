@@ -71,6 +71,8 @@ export class Rosters {
   readonly #parts: RostersParts;
   readonly #rooms = new Map<RoomPath, Open>();
   readonly #looks = new Map<RoomPath, Look>();
+  /** What other nodes were asked for, by node, and have not answered yet. */
+  readonly #unanswered = new Map<string, Set<string>>();
   readonly #changed = new Set<RoomPath>();
   readonly #marks = new Map<string, number | null>();
   #marksLost = false;
@@ -134,6 +136,7 @@ export class Rosters {
 
   /** All that a node told goes with it. */
   forget(node: string): void {
+    this.#unanswered.delete(node);
     for (const [path, room] of this.#rooms) {
       this.#replace(path, room, node, undefined);
       answer(room.question, node);
@@ -148,6 +151,7 @@ export class Rosters {
     if (node === this.#parts.id) return true;
     if (kind === "ask") return Array.isArray(paths) && paths.every((path) => this.#answer(path, node));
     if (typeof name !== "string" || !isRoom(name)) return false;
+    if (kind === "left" || kind === "state") this.#unanswered.get(node)?.delete(name);
     if (kind === "left") return this.#left(name, node);
     const entries = entriesOf(fields.entries);
     const seq = Number(fields.seq);
@@ -156,17 +160,19 @@ export class Rosters {
     return kind === "state" && this.#state(name, node, { seq, entries: presentOf(entries) });
   }
 
-  /** Compares what a node says that it has told with what came. */
+  /** Compares what a node says that it has told with what came; and asks again for what it has not answered. */
   compare(node: string, marks: readonly RosterMark[]): void {
     if (node === this.#parts.id) return;
-    const missed: string[] = [];
+    const missed = [...(this.#unanswered.get(node) ?? [])].filter((path) => isRoom(path) && this.#rooms.has(path));
+    this.#unanswered.delete(node);
     for (const [path, seq] of marks) {
       const room = isRoom(path) ? this.#rooms.get(path) : undefined;
       if (room === undefined || !isRoom(path)) continue;
       if (seq === null) this.#replace(path, room, node, undefined);
       else if ((room.others.get(node)?.seq ?? -1) < seq) missed.push(path);
     }
-    if (missed.length > 0) this.#ask(node, missed);
+    for (let index = 0; index < missed.length; index += pathsMax)
+      this.#ask(node, missed.slice(index, index + pathsMax));
   }
 
   /** Where rooms stand that changed, for a sign of life; and whether more changed than is known. */
@@ -244,6 +250,9 @@ export class Rosters {
   }
 
   #ask(node: string, paths: readonly string[]): void {
+    const unanswered = this.#unanswered.get(node) ?? new Set();
+    this.#unanswered.set(node, unanswered);
+    for (const path of paths) unanswered.add(path);
     this.#parts.tellNode(node, "ask", { node: this.#parts.id, paths });
   }
 

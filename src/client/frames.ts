@@ -64,7 +64,7 @@ export type ServerFrame =
   | ReplyFrame
   | PresenceFrame
   | { readonly type: "error"; readonly event?: string; readonly error: Fault }
-  | { readonly type: "lagged"; readonly missed: number; readonly position?: Position }
+  | { readonly type: "lagged"; readonly missed?: number; readonly position?: Position }
   | { readonly type: "drain" | "pong" };
 
 /** @throws Error when it is no JSON. */

@@ -5,7 +5,7 @@ export interface Lost {
   /**
    * Of a new connection: `epoch` (the history was begun anew), `trimmed` (it does not reach back so far), `limit` (more was
    * missed than is replayed), `invalid`, `off` (there is none). On one connection: `jump` (the offsets had a gap) and `lagged`, both
-   * since this client was slow. On this side: `overflow`, more waited for a reader than is kept.
+   * since this client was slow, or publications were lost between nodes. On this side: `overflow`, more waited for a reader than is kept.
    */
   readonly reason: "epoch" | "trimmed" | "limit" | "invalid" | "off" | "jump" | "lagged" | "overflow";
   /** How many; `undefined` where the server does not know. With `off` there may have been none. */

@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from "node:crypto";
 import {
+  type ConsumerMessages,
   DiscardPolicy,
   JetStreamApiError,
   type JetStreamClient,
@@ -32,6 +33,8 @@ export interface NatsEngineParts {
   readonly prefix: string;
   readonly storage: "file" | "memory";
   readonly replicas: number;
+  /** Milliseconds since 1970, as the server's own. Default: the system's. */
+  readonly now?: () => number;
   /** Makes one connection, which does not come back by itself. */
   readonly connect: () => Promise<NatsConnection>;
 }
@@ -59,6 +62,12 @@ interface Stream {
   readonly epoch: string;
 }
 
+interface Look extends Stream, Pick<StreamInfo, "state"> {}
+
+type Entries = KeptBytes["entries"];
+
+/** Times that a stream may be another one by the time it is looked at. */
+const attemptsMax = 5;
 /** What republished messages bear: https://docs.nats.io/nats-concepts/jetstream/streams#republish */
 const sequenceHeader = "Nats-Sequence";
 const subjectHeader = "Nats-Subject";
@@ -151,21 +160,19 @@ export class NatsEngine implements Engine {
     return session.lanes.beside(path, () => this.#append(session, path, bytes, history));
   }
 
-  async read(path: RoomPath, { since, limit }: KeptQuery, history: HistoryTerms): Promise<KeptBytes> {
+  async read(path: RoomPath, query: KeptQuery, history: HistoryTerms): Promise<KeptBytes> {
     const session = this.#connected;
-    const { name, epoch, state } = await this.#look(session, path, history);
-    const { first_seq: first, last_seq: last, messages } = state;
-    const top = { epoch, offset: last };
-    const isKnown = since !== undefined && since.epoch === epoch && since.offset <= last;
-    const from = since === undefined ? last - limit + 1 : isKnown ? since.offset + 1 : first;
-    const start = Math.max(first, 1, from);
-    const count = messages === 0 ? 0 : Math.min(limit, last - start + 1);
-    return { top, base: 0, entries: count > 0 ? await this.#fetch(session, name, start, count) : [] };
+    for (let attempts = 0; attempts < attemptsMax; attempts += 1) {
+      const stream = await this.#look(session, path, history);
+      const [start, count] = rangeOf(stream, query);
+      const entries = count > 0 ? await this.#fetch(session, stream, start, count) : [];
+      if (entries !== undefined) return { top: topOf(stream), base: 0, entries };
+    }
+    throw new Error(`the stream of ${path} was made anew ${attemptsMax} times while it was read`);
   }
 
   async top({ path, history }: KeptRoom): Promise<Position> {
-    const { epoch, state } = await this.#look(this.#connected, path, history);
-    return { epoch, offset: state.last_seq };
+    return topOf(await this.#look(this.#connected, path, history));
   }
 
   refuses(error: Error): boolean {
@@ -175,8 +182,9 @@ export class NatsEngine implements Engine {
   /** Deletes streams of rooms that nobody published to for so long that nothing is kept, and for an hour more. */
   async tidy(): Promise<void> {
     const { manager } = this.#connected;
+    const now = (this.#parts.now ?? Date.now)();
     for await (const { config, state, created } of manager.streams.list(`${this.#parts.prefix}.kept.>`)) {
-      const idleMs = Date.now() - Math.max(Date.parse(created), Date.parse(state.last_ts));
+      const idleMs = now - Math.max(Date.parse(created), Date.parse(state.last_ts));
       const isForever = config.max_age === 0 && state.last_seq > 0;
       const isUnused = state.messages === 0 && !isForever && idleMs > config.max_age / nanosPerMs + restMs;
       if (isUnused) await manager.streams.delete(config.name);
@@ -334,40 +342,37 @@ export class NatsEngine implements Engine {
   }
 
   /** The stream of a room as it is now. */
-  async #look(session: Session, path: RoomPath, history: HistoryTerms): Promise<Stream & Pick<StreamInfo, "state">> {
-    const { name } = await this.#stream(session, path, history);
-    try {
-      const info = await session.manager.streams.info(name);
-      const stream = streamOf(info);
-      session.rooms.set(path, Promise.resolve(stream));
-      return { ...stream, state: info.state };
-    } catch (error) {
-      if (!isNotFound(error)) throw error;
-      // Somebody deleted it.
-      session.rooms.delete(path);
-      const stream = await this.#stream(session, path, history);
-      return { ...stream, state: (await session.manager.streams.info(name)).state };
+  async #look(session: Session, path: RoomPath, history: HistoryTerms): Promise<Look> {
+    for (let attempts = 0; attempts < attemptsMax; attempts += 1) {
+      const { name } = await this.#stream(session, path, history);
+      try {
+        const info = await session.manager.streams.info(name);
+        const stream = streamOf(info);
+        session.rooms.set(path, Promise.resolve(stream));
+        return { ...stream, state: info.state };
+      } catch (error) {
+        if (!isNotFound(error)) throw error;
+        // Somebody deleted it.
+        session.rooms.delete(path);
+      }
     }
+    throw new Error(`the stream of ${path} was deleted ${attemptsMax} times while it was looked at`);
   }
 
-  async #fetch(session: Session, name: string, start: number, count: number): Promise<KeptBytes["entries"]> {
-    const consumer = await session.streams.consumers.get(name, { opt_start_seq: start });
-    const entries: { offset: number; bytes: Uint8Array }[] = [];
-    const read = async () => {
-      for await (const { seq, data, info } of await consumer.fetch({ max_messages: count, expires: fetchMs })) {
-        entries.push({ offset: seq, bytes: data });
-        // What was let go meanwhile does not come any more.
-        if (info.pending === 0 || entries.length === count) return;
-      }
-      throw new Error(`only ${entries.length} of ${count} publications came`);
-    };
+  /** `undefined` when it is another stream by now. */
+  async #fetch(session: Session, stream: Stream, start: number, count: number): Promise<Entries | undefined> {
     try {
-      await Promise.race([read(), session.lost]);
-    } finally {
-      // It would go by itself, but only after a while.
-      consumer.delete().catch(() => undefined);
+      const consumer = await session.streams.consumers.get(stream.name, { opt_start_seq: start });
+      try {
+        return await Promise.race([readAll(await consumer.fetch(fetchOf(count)), stream, count), session.lost]);
+      } finally {
+        // It would go by itself, but only after a while.
+        consumer.delete().catch(() => undefined);
+      }
+    } catch (error) {
+      if (isNotFound(error)) return undefined;
+      throw error;
     }
-    return entries;
   }
 
   #subject(channel: string): string {
@@ -386,6 +391,34 @@ function tokenOf(text: string): string {
   const bytes = Buffer.from(text);
   if (bytes.length <= nameBytesMax) return bytes.toString("base64url");
   return createHash("sha256").update(bytes).digest("base64url");
+}
+
+async function readAll(messages: ConsumerMessages, stream: Stream, count: number): Promise<Entries | undefined> {
+  const entries: { offset: number; bytes: Uint8Array }[] = [];
+  for await (const { seq, subject, data, info } of messages) {
+    if (subject !== stream.subject) return undefined;
+    entries.push({ offset: seq, bytes: data });
+    // What was let go meanwhile does not come any more.
+    if (info.pending === 0 || entries.length === count) return entries;
+  }
+  throw new Error(`only ${entries.length} of ${count} publications came`);
+}
+
+function fetchOf(count: number): { readonly max_messages: number; readonly expires: number } {
+  return { max_messages: count, expires: fetchMs };
+}
+
+function topOf({ epoch, state }: Look): Position {
+  return { epoch, offset: state.last_seq };
+}
+
+/** Where what is asked for begins in a stream, and how many there are. */
+function rangeOf({ epoch, state }: Look, { since, limit }: KeptQuery): readonly [start: number, count: number] {
+  const { first_seq: first, last_seq: last, messages } = state;
+  const isKnown = since !== undefined && since.epoch === epoch && since.offset <= last;
+  const from = since === undefined ? last - limit + 1 : isKnown ? since.offset + 1 : first;
+  const start = Math.max(first, 1, from);
+  return [start, messages === 0 ? 0 : Math.min(limit, last - start + 1)];
 }
 
 function streamOf({ config }: StreamInfo): Stream {

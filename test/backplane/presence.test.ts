@@ -439,6 +439,51 @@ for (const name of ["redis", "nats"] as const) {
       for (const node of cluster.nodes) expect(await presenceOf(node)).toMatchObject({ count: 2 });
     });
 
+    it("is told of a room by a node where nobody is in it", async () => {
+      const cluster = await startCluster(name, 3);
+      await open(nodeOf(cluster, 0), "ann");
+      await open(nodeOf(cluster, 1), "ann");
+      await open(nodeOf(cluster, 1), "bob");
+      const empty = nodeOf(cluster, 2);
+      await until(() => empty.app.status().backplane.nodes === 3);
+      const users = [
+        { id: "ann", user: undefined, connections: 2, here: false },
+        { id: "bob", user: undefined, connections: 1, here: false },
+      ];
+      const presence = await presenceOf(empty);
+      expect({ ...presence, users: presence.users.toSorted((a, b) => a.id.localeCompare(b.id)) }).toEqual({
+        ...{ count: 2, version: 0, users },
+      });
+      expect(empty.app.status().rooms).toBe(0);
+      expect(await presenceOf(empty, "/kept/nobody")).toEqual({ count: 0, version: 0, users: [] });
+    });
+
+    it("says of each change on which one of the nodes it came about", async () => {
+      const cluster = await startCluster(name, 2, atOnce);
+      const witnesses = await Promise.all(cluster.nodes.map((node) => open(node, "witness")));
+      const [first, second] = await watchAll(cluster.nodes);
+      const here = ({ changes }: ReturnType<typeof watch>) =>
+        changes.flatMap(({ joined, left }) => [...joined, ...left].map((user) => user.here));
+      const ann = await open(nodeOf(cluster, 0), "ann");
+      const tab = await open(nodeOf(cluster, 1), "ann");
+      await agree(cluster.nodes, { witness: 2, ann: 2 });
+      await leave(nodeOf(cluster, 0), ann);
+      await agree(cluster.nodes, { witness: 2, ann: 1 });
+      await leave(nodeOf(cluster, 1), tab);
+      await agree(cluster.nodes, { witness: 2 });
+      await tick();
+      if (first === undefined || second === undefined) throw new Error("there are two nodes");
+      expect([first.told, here(first)]).toEqual([
+        ["+ann", "-ann"],
+        [true, false],
+      ]);
+      expect([second.told, here(second)]).toEqual([
+        ["+ann", "-ann"],
+        [false, true],
+      ]);
+      expect(witnesses).toHaveLength(2);
+    });
+
     it("leaves no ghosts when rooms are closed by the application on all nodes, and members come at once again", async () => {
       const cluster = await startCluster(name, 3, atOnce);
       for (const round of numbers(8)) {

@@ -28,6 +28,8 @@ export interface EngineServer {
 export interface EngineOptions {
   /** Whether what is kept survives a restart. Default: `false`. */
   readonly durable?: boolean;
+  /** Whether NATS has JetStream. Default: `true`. */
+  readonly jetstream?: boolean;
   /** Further arguments of the server. */
   readonly args?: readonly string[];
   readonly nats?: NatsOptions;
@@ -65,7 +67,7 @@ export async function freePort(): Promise<number> {
 }
 
 async function launch(name: EngineName, port: number, folder: string, options: EngineOptions): Promise<ChildProcess> {
-  const own = name === "redis" ? redisArgs(port, folder, options) : natsArgs(port, folder);
+  const own = name === "redis" ? redisArgs(port, folder, options) : natsArgs(port, folder, options);
   const child = spawn(command(name), [...own, ...(options.args ?? [])], { stdio: "ignore" });
   while (!(await answers(port))) {
     if (child.exitCode !== null) throw new Error(`${name} ended with ${child.exitCode}: ${[...own].join(" ")}`);
@@ -78,8 +80,9 @@ function redisArgs(port: number, folder: string, { durable = false }: EngineOpti
   return ["--port", String(port), "--bind", "127.0.0.1", "--dir", folder, ...keeping];
 }
 
-function natsArgs(port: number, folder: string): string[] {
-  return ["--addr", "127.0.0.1", "--port", String(port), "--jetstream", "--store_dir", folder];
+function natsArgs(port: number, folder: string, { jetstream = true }: EngineOptions): string[] {
+  const keeping = jetstream ? ["--jetstream", "--store_dir", folder] : [];
+  return ["--addr", "127.0.0.1", "--port", String(port), ...keeping];
 }
 
 async function answers(port: number): Promise<boolean> {

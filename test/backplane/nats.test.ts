@@ -1,0 +1,86 @@
+import { jetstreamManager } from "@nats-io/jetstream";
+import { connect as connectNats } from "@nats-io/transport-node";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { App } from "../../src/index.js";
+import { NatsEngine } from "../../src/nats/engine.js";
+import { connect } from "../../src/testing/index.js";
+import { defaultPathLimits, roomName as nameOf } from "../../src/wire/path.js";
+import { startEngine } from "../support/engines.js";
+import { missing } from "../support/parts.js";
+import { nodeOf, startCluster, Talker } from "./cluster.js";
+
+async function managerOf(url: string) {
+  const connection = await connectNats({ servers: url });
+  onTestFinished(() => connection.close());
+  return jetstreamManager(connection);
+}
+
+const roomName = (path: string) => nameOf(path, defaultPathLimits);
+const streamOf = (path: string) => `enfilade-${Buffer.from(path).toString("base64url")}`;
+
+describe.skipIf(missing("nats", "what is particular to NATS"))("the backplane over NATS", () => {
+  it("keeps a room in a stream with its terms, and leaves no consumer behind", async () => {
+    const cluster = await startCluster("nats", 1, { historySize: 3 });
+    const manager = await managerOf(cluster.engine?.url ?? "");
+    const room = nodeOf(cluster, 0).app.registry.room("/kept/a");
+    for (const n of [1, 2, 3, 4, 5]) await room.publish(n);
+    for (let n = 0; n < 10; n += 1) expect((await room.history()).map(({ data }) => data)).toEqual([3, 4, 5]);
+    const { config, state } = await manager.streams.info(streamOf("/kept/a"));
+    expect(config).toMatchObject({ max_msgs: 3, max_age: 3_600_000_000_000 });
+    expect(state).toMatchObject({ messages: 3, last_seq: 5 });
+    while ((await manager.streams.info(streamOf("/kept/a"))).state.consumer_count > 0) expect(state.messages).toBe(3);
+  });
+
+  it("takes over the stream of a version whose terms were others, without a new numbering", async () => {
+    const engine = await startEngine("nats");
+    const appOf = (size: number) => {
+      const app = new App({ backplane: engine.backplane() }).route("/kept/:name", Talker, { history: { size } });
+      onTestFinished(() => app.close());
+      return app;
+    };
+    const first = await appOf(5).registry.room("/kept/a").publish(1);
+    const newer = appOf(2);
+    expect(await newer.registry.room("/kept/a").publish(2)).toEqual({ epoch: first?.epoch, offset: 2 });
+    await newer.registry.room("/kept/a").publish(3);
+    expect((await newer.registry.room("/kept/a").history()).map(({ data }) => data)).toEqual([2, 3]);
+    const { config } = await (await managerOf(engine.url)).streams.info(streamOf("/kept/a"));
+    expect(config.max_msgs).toBe(2);
+  });
+
+  it("needs no JetStream for rooms without history, and refuses the others", async () => {
+    const engine = await startEngine("nats", { jetstream: false });
+    const app = new App({ backplane: engine.backplane() })
+      .route("/plain/:name", Talker)
+      .route("/kept/:name", Talker, { history: { size: 5 } });
+    onTestFinished(() => app.close());
+    const one = await connect(app, "/plain/a");
+    one.sendJSON("without");
+    expect([await one.readJSON(), await one.readJSON()]).toEqual(["hello", "without"]);
+    await expect(app.registry.room("/kept/a").publish(1)).rejects.toMatchObject({ code: "ERR_BACKPLANE" });
+    expect(app.status().ready).toBe(true);
+  });
+
+  it("lets go of streams in which nothing is kept, when nobody published there for an hour", async () => {
+    const engine = await startEngine("nats");
+    const manager = await managerOf(engine.url);
+    const terms = { prefix: "enfilade", storage: "memory", replicas: 1 } as const;
+    const nats = new NatsEngine({ ...terms, connect: () => connectNats({ servers: engine.url }), now: () => later });
+    let later = Date.now();
+    await new Promise<void>((up) => {
+      const ignore = () => undefined;
+      nats.start({ up, down: ignore, message: ignore, malformed: ignore, failed: ignore });
+    });
+    onTestFinished(() => nats.stop());
+    const history = { size: 5, bytesMax: 1_000, ageMsMax: 100 };
+    await nats.top({ path: roomName("/empty"), history });
+    await nats.append({ path: roomName("/full"), history: { ...history, ageMsMax: Number.POSITIVE_INFINITY } }, [
+      Buffer.from("x"),
+    ]);
+    const names = async () => (await manager.streams.names().next()).sort();
+    await nats.tidy();
+    expect(await names()).toEqual([streamOf("/empty"), streamOf("/full")].sort());
+    later += 3_700_000;
+    await nats.tidy();
+    expect(await names()).toEqual([streamOf("/full")]);
+  });
+});

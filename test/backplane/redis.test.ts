@@ -1,0 +1,132 @@
+import { Cluster, Redis } from "ioredis";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { App } from "../../src/index.js";
+import { redis } from "../../src/redis/index.js";
+import { connect } from "../../src/testing/index.js";
+import { startEngine } from "../support/engines.js";
+import { missing } from "../support/parts.js";
+import { nodeOf, startCluster, Talker, until } from "./cluster.js";
+
+/** What a channel, or the keys of a room, are called. */
+const named = (channel: string) => `enfilade:{${channel}}`;
+
+function client(port: number, db = 0): Redis {
+  const redis = new Redis({ port, db });
+  onTestFinished(() => redis.disconnect());
+  return redis;
+}
+
+describe.skipIf(missing("redis", "what is particular to Redis"))("the backplane over Redis", () => {
+  it("hears a room on the nodes that hold it, and costs the others nothing", async () => {
+    const cluster = await startCluster("redis", 3);
+    const [first, second, third] = cluster.nodes;
+    const redis = client(cluster.engine?.port ?? 0);
+    const hearing = async (channel: string) => (await redis.pubsub("NUMSUB", named(channel)))[1];
+    const ann = await first?.open("/plain/a");
+    await second?.open("/plain/a");
+    expect([await hearing("/plain/a"), await hearing("/plain/b")]).toEqual([2, 0]);
+    expect(third?.app.status().rooms).toBe(0);
+    await ann?.close();
+    while ((await hearing("/plain/a")) !== 1) expect(await hearing("/plain/a")).toBeLessThanOrEqual(2);
+  });
+
+  it("keeps of a room what its terms say, lets go of it in time, and of its position later", async () => {
+    const cluster = await startCluster("redis", 1, { historySize: 3 });
+    const redis = client(cluster.engine?.port ?? 0);
+    const room = nodeOf(cluster, 0).app.registry.room("/kept/a");
+    for (const n of [1, 2, 3, 4, 5]) await room.publish(n);
+    expect(await redis.xlen(`${named("/kept/a")}:log`)).toBe(3);
+    const [log, meta] = [await redis.pttl(`${named("/kept/a")}:log`), await redis.pttl(`${named("/kept/a")}:meta`)];
+    expect(log).toBeGreaterThan(3_500_000);
+    expect(meta).toBeGreaterThan(log + 3_500_000);
+    await room.history();
+    expect((await nodeOf(cluster, 0).app.registry.room("/kept/never").history()).length).toBe(0);
+    expect(await redis.pttl(`${named("/kept/never")}:meta`)).toBeGreaterThan(0);
+  });
+
+  it("numbers on when what is kept was evicted, and begins an epoch when the position was", async () => {
+    const cluster = await startCluster("redis", 1);
+    const redis = client(cluster.engine?.port ?? 0);
+    const room = nodeOf(cluster, 0).app.registry.room("/kept/a");
+    const first = await room.publish(1);
+    await redis.del(`${named("/kept/a")}:log`);
+    expect(await room.publish(2)).toEqual({ epoch: first?.epoch, offset: 2 });
+    expect((await room.history()).map(({ data }) => data)).toEqual([2]);
+    await redis.del(`${named("/kept/a")}:meta`);
+    const anew = await room.publish(3);
+    expect(anew?.offset).toBe(1);
+    expect(anew?.epoch).not.toBe(first?.epoch);
+    expect((await room.history()).map(({ data }) => data)).toEqual([3]);
+  });
+
+  it("begins an epoch when the server starts anew, and keeps what it kept", async () => {
+    const cluster = await startCluster("redis", 1, { engine: { durable: true } });
+    const { app } = nodeOf(cluster, 0);
+    const room = app.registry.room("/kept/a");
+    const first = await room.publish(1);
+    await cluster.engine?.kill();
+    await until(() => !app.status().ready);
+    await cluster.engine?.restart();
+    await until(() => app.status().ready);
+    const second = await room.publish(2);
+    expect(second).toEqual({ epoch: expect.not.stringMatching(String(first?.epoch)), offset: 2 });
+    expect((await room.history()).map(({ data }) => data)).toEqual([1, 2]);
+  });
+
+  it("goes on when somebody has the server forget its scripts", async () => {
+    const cluster = await startCluster("redis", 1);
+    const room = nodeOf(cluster, 0).app.registry.room("/kept/a");
+    await room.publish(1);
+    await client(cluster.engine?.port ?? 0).script("FLUSH");
+    expect(await room.publish(2)).toMatchObject({ offset: 2 });
+  });
+
+  it("tells databases of one server apart, whose pub/sub is one", async () => {
+    const engine = await startEngine("redis");
+    const apps = [0, 1].map((db) => new App({ backplane: redis(`${engine.url}/${db}`) }).route("/plain/:name", Talker));
+    for (const app of apps) onTestFinished(() => app.close());
+    const clients = await Promise.all(apps.map((app) => connect(app, "/plain/a")));
+    for (const [db, app] of apps.entries()) app.registry.sendJSONToRoom("/plain/a", db);
+    for (const [db, one] of clients.entries()) {
+      expect([await one.readJSON(), await one.readJSON()]).toEqual(["hello", db]);
+    }
+  });
+
+  it("copies the client it is given, and leaves it to its owner", async () => {
+    const engine = await startEngine("redis");
+    const own = client(engine.port);
+    const app = new App({ backplane: redis(own, { prefix: "mine:" }) }).route("/plain/:name", Talker);
+    const one = await connect(app, "/plain/a");
+    one.sendJSON("through a copy");
+    expect([await one.readJSON(), await one.readJSON()]).toEqual(["hello", "through a copy"]);
+    expect(await own.pubsub("CHANNELS", "mine:{/plain/a}")).toEqual(["mine:{/plain/a}"]);
+    await app.close();
+    expect(await own.ping()).toBe("PONG");
+  });
+
+  it("goes through sharded pub/sub where the server is a cluster", async () => {
+    const engine = await startEngine("redis", {
+      args: ["--cluster-enabled", "yes", "--cluster-announce-ip", "127.0.0.1"],
+    });
+    const single = client(engine.port);
+    await single.cluster("ADDSLOTSRANGE", 0, 16_383);
+    while (!String(await single.cluster("INFO")).includes("cluster_state:ok")) expect(engine.port).toBeGreaterThan(0);
+    const own = new Cluster([{ host: "127.0.0.1", port: engine.port }]);
+    onTestFinished(() => own.disconnect());
+    const apps = [1, 2].map(() =>
+      new App({ backplane: redis(own) }).route("/kept/:name", Talker, { history: { size: 10 } }),
+    );
+    const errors: unknown[] = [];
+    for (const app of apps) {
+      app.on("error", (error) => errors.push(error));
+      onTestFinished(() => app.close());
+    }
+    await until(() => apps.every((app) => app.status().ready));
+    const clients = await Promise.all(apps.map((app) => connect(app, "/kept/a")));
+    for (const one of clients) expect(await one.readJSON()).toBe("hello");
+    await Promise.all([1, 2, 3].map((n) => apps[0]?.registry.room("/kept/a").publish(n)));
+    for (const one of clients) for (const n of [1, 2, 3]) expect(await one.readJSON()).toBe(n);
+    expect(await single.call("PUBSUB", "SHARDNUMSUB", named("/kept/a"))).toEqual([named("/kept/a"), 2]);
+    expect((await apps[1]?.registry.room("/kept/a").history())?.map(({ data }) => data)).toEqual([1, 2, 3]);
+  });
+});
