@@ -1,7 +1,7 @@
 /**
  * What is measured: one entry each, with what the server does, what the generator does, and which figures are looked at.
  *
- * @typedef {Partial<Record<"rooms" | "members" | "flight" | "random" | "bytes" | "burst" | "json" | "drivers" | "rate" | "stall" | "idle" | "measureMs" | "roomsEach" | "v1" | "clients" | "missed" | "everyMs", number> & Record<"prefix" | "suffix", string>>} Load
+ * @typedef {Partial<Record<"rooms" | "members" | "flight" | "random" | "bytes" | "burst" | "json" | "drivers" | "rate" | "stall" | "idle" | "measureMs" | "roomsEach" | "v1" | "clients" | "missed" | "everyMs" | "kept" | "nodes" | "width", number> & Record<"prefix" | "suffix" | "engine", string>>} Load
  *   Settings of the generator, see `want` in generator.c, or of the program `inside`.
  *
  * @typedef {object} Figure
@@ -33,6 +33,29 @@ const throughput = (least, aim) => [{ ...deliveries, atLeast: { least, aim } }, 
 
 const fanout = { rooms: 1, members: 1000, flight: 1, bytes: 64 };
 const echo = { rooms: 100, members: 1, flight: 1, bytes: 64 };
+
+/**
+ * Publications through a backplane, beside the client of its engine alone.
+ *
+ * @param {"redis" | "nats"} engine @param {0 | 1} kept @returns {Work}
+ */
+function engineWork(engine, kept) {
+  return {
+    name: kept ? `${engine}-history` : engine,
+    what: `values of 64 bytes published and received through ${engine}, 1,000 under way${kept ? ", with history" : ""}; and bare`,
+    inside: "engine.mjs",
+    alone: true,
+    load: { engine, kept, width: 1000, bytes: 64 },
+    base: { name: "bare" },
+    figures: [
+      {
+        ...{ name: "received/s", of: (run) => run.perSecond },
+        ...{ against: "base", atLeast: { least: 0.6, aim: 0.9 } },
+      },
+    ],
+    note: "One process that publishes and hears, turn by turn with the bare client, which writes and reads the same JSON; the engine on the other core.",
+  };
+}
 
 /** @type {Work[]} */
 export const works = [
@@ -205,6 +228,13 @@ export const works = [
       { name: "p99 ms of another room", of: (run) => run.delayP99Ms, against: "base" },
     ],
     note: "Their sockets are there before; the time is from when all ask for the upgrade until the last one has all. The peak is of resident memory, above that without them. The other room has one plain member, who is sent a message every 5 ms: its delay is from when it was due.",
+  },
+  ...["redis", "nats"].flatMap((engine) => [engineWork(engine, 0), engineWork(engine, 1)]),
+  {
+    ...engineWork("redis", 0),
+    name: "redis-3",
+    what: "as redis, among three nodes, of which each publishes and each hears all; and bare, with three that hear",
+    load: { engine: "redis", kept: 0, nodes: 3, width: 1000, bytes: 64 },
   },
   {
     name: "stalled",

@@ -9,7 +9,7 @@ import { redis } from "../../dist/redis/index.js";
 import { check, finish, Quiet, settings } from "./contract.mjs";
 import { startEngine } from "./engines.mjs";
 
-const { engine: name, kept, width, bytes, warmMs, measureMs, generatorCore } = settings;
+const { engine: name, kept, nodes = 1, width, bytes, warmMs, measureMs, generatorCore } = settings;
 const size = 100;
 const turnMs = 250;
 const engine = await startEngine(name, generatorCore);
@@ -28,6 +28,13 @@ function receive(text) {
 const ways = { redis: [bareRedis, keptRedis], nats: [bareNats, keptNats] };
 
 async function ours() {
+  const publishers = [];
+  for (let n = 0; n < nodes; n++) publishers.push(await node());
+  let turn = 0;
+  return () => publishers[turn++ % nodes]();
+}
+
+async function node() {
   const backplane = name === "redis" ? redis(engine.url) : nats(engine.url, { storage: "memory" });
   const app = new App({ backplane, limits: { subscriberMessagesMax: 1_000_000 } });
   app.route("/room", Quiet, kept ? { history: { size } } : {});
@@ -49,9 +56,12 @@ async function count(subscription) {
 }
 
 async function bareRedis() {
-  const [publisher, subscriber] = [new Redis(engine.port), new Redis(engine.port)];
-  await subscriber.subscribe("bare");
-  subscriber.on("message", (_channel, text) => receive(text));
+  const publisher = new Redis(engine.port);
+  for (let n = 0; n < nodes; n++) {
+    const subscriber = new Redis(engine.port);
+    await subscriber.subscribe("bare");
+    subscriber.on("message", (_channel, text) => receive(text));
+  }
   return () => publisher.publish("bare", encode());
 }
 
@@ -105,9 +115,9 @@ async function turn(publish, ms) {
     }
   };
   await Promise.all(Array.from({ length: width }, one));
-  while (received < sent) await new Promise((resolve) => setImmediate(resolve));
-  check(received, sent, "publications");
-  return { sent, ms: performance.now() - begun };
+  while (received < sent * nodes) await new Promise((resolve) => setImmediate(resolve));
+  check(received, sent * nodes, "publications");
+  return { sent: received, ms: performance.now() - begun };
 }
 
 const both = [await ours(), await ways[name][kept]()];
