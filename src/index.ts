@@ -7,6 +7,7 @@ export type {
   Counts,
   Delivery,
   HistoryTerms,
+  Holders,
   Kept,
   KeptQuery,
   LinkStatus,

@@ -76,6 +76,7 @@ it("exports exactly the public types", () => {
     "HandlerClass",
     "HistoryOptions",
     "HistoryTerms",
+    "Holders",
     "IncomingEvent",
     "Kept",
     "KeptQuery",

@@ -39,10 +39,11 @@ export class Archive {
     if (!link.isUp) throw outgoing.fault("history cannot be read until it is back", link.outage);
     const { since, limit } = query;
     const key = JSON.stringify([room.path, since?.epoch, since?.offset, limit]);
-    const begun = this.#reads.get(key);
-    if (begun !== undefined) {
+    let before: Promise<Kept> | undefined;
+    for (let begun = this.#reads.get(key); begun !== undefined && begun !== before; begun = this.#reads.get(key)) {
       const kept = await begun;
       if (reached === undefined || isUpTo(kept.top, reached)) return kept;
+      before = begun;
     }
     const reading = this.#readAnew(room, query);
     this.#reads.set(key, reading);

@@ -71,6 +71,12 @@ export interface RosterEntry {
   readonly connections: number;
 }
 
+/** The nodes that have somebody in a room, each named by one life of it. */
+export interface Holders {
+  readonly self: string;
+  readonly others: readonly string[];
+}
+
 /** What another node says of one user in a room; without `entry`, that it has none any more. */
 export interface RosterChange {
   /** Names one life of a node. */
@@ -180,7 +186,9 @@ export interface Backplane {
    * known what the others have, which never rejects.
    */
   attend(path: RoomPath, key: string, entry: RosterEntry | undefined): Promise<void> | undefined;
-  /** What the other nodes have of a room that this one has not opened, as far as they answer. */
+  /** Which nodes have somebody in a room that this one opened, as far as it was told. */
+  holders(path: RoomPath): Holders;
+  /** What the other nodes have of a room that this one has not opened, as far as they answer. Rejects with `ERR_BACKPLANE`. */
   roster(path: RoomPath): Promise<readonly RosterChange[]>;
   /** What the other nodes have, in sum. */
   others(): Counts;

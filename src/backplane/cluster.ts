@@ -12,6 +12,7 @@ import type {
   Counts,
   Delivery,
   HistoryTerms,
+  Holders,
   Kept,
   KeptQuery,
   Receiver,
@@ -37,6 +38,8 @@ const rosterPrefix = "roster:";
 const patienceTimes = 3;
 /** Milliseconds that an engine has to take what was published last, and then to say good-bye. */
 const stopMs = 1_000;
+/** Signs of life that may follow one another where much has changed. */
+const beatsMax = 20;
 /** Milliseconds, give or take a half, between two times that what nobody needs is let go of. */
 const tidyMs = 3_600_000;
 
@@ -62,6 +65,8 @@ export class ClusterBackplane implements Backplane {
   #tidying: Timer | undefined;
   #patience: Timer | undefined;
   #malformed = 0;
+  /** It has taken leave of the others, and tells them nothing more. */
+  #isStopping = false;
 
   constructor(engine: Engine) {
     this.#engine = engine;
@@ -130,8 +135,14 @@ export class ClusterBackplane implements Backplane {
     return rosters.attend(path, key, entry);
   }
 
+  holders(path: RoomPath): Holders {
+    return { self: this.#run?.id ?? "", others: this.#run?.rosters.holders(path) ?? [] };
+  }
+
   async roster(path: RoomPath): Promise<readonly RosterChange[]> {
-    return (await this.#run?.rosters.look(path)) ?? [];
+    const { link, outgoing, rosters } = this.#running;
+    if (!link.isUp) throw outgoing.fault("who is on other nodes is not known until it is back", link.outage);
+    return rosters.look(path);
   }
 
   others(): Counts {
@@ -157,6 +168,7 @@ export class ClusterBackplane implements Backplane {
     if (run === undefined) return;
     const { clock } = run.setting;
     run.nodes.end();
+    this.#isStopping = true;
     run.followers.end();
     this.#tidying?.cancel();
     this.#patience?.cancel();
@@ -166,7 +178,10 @@ export class ClusterBackplane implements Backplane {
     this.#topics.clear();
     run.subscriptions.lose();
     run.outgoing.forget();
+    run.link.fall(new Error("the app is closed"));
+    this.#patience?.cancel();
     await within(clock, stopMs, this.#engine.stop());
+    this.#isStopping = false;
   }
 
   get #running(): Run {
@@ -197,8 +212,12 @@ export class ClusterBackplane implements Backplane {
     const beat = (channel: string, marks: ReturnType<Rosters["marks"]>) =>
       this.#tell(channel, "beat", { node: id, counts: receiver.counts(), ...marks });
     const sayAlive = async () => {
-      const marks = rosters.marks();
-      if (!(await beat(nodesChannel, marks))) rosters.unmark(marks);
+      for (let beats = 1; beats === 1 || (rosters.isMarked && beats <= beatsMax); beats += 1) {
+        const marks = rosters.marks();
+        if (await beat(nodesChannel, marks)) continue;
+        rosters.unmark(marks);
+        return;
+      }
     };
     const nodes: Nodes = new Nodes({
       ...{ id, clock, heartbeatMs },
@@ -210,11 +229,13 @@ export class ClusterBackplane implements Backplane {
         rosters.askAll(node);
       },
       gone: (node) => rosters.forget(node),
-      deaf: () => this.#engine.restart(new Error(`this node does not hear what it publishes to ${this.#engine.name}`)),
+      deaf: () => this.#restart(link, new Error(`this node does not hear what it publishes to ${this.#engine.name}`)),
     });
-    const inTime = <T>(answer: Promise<T>) => this.#inTime(setting, link, answer);
+    const inTime = <T>(answer: Promise<T>) => this.#inTime(setting, link, answer, true);
     const archive = new Archive({
-      ...{ engine: this.#engine, link, outgoing, inTime },
+      ...{ engine: this.#engine, link, outgoing },
+      // Much may be kept, and take its time; that the engine is there is seen by other things.
+      inTime: (answer) => this.#inTime(setting, link, answer, false),
       decided: () => (link.state === "connecting" ? subscriptions.heard(nodesChannel) : undefined),
       malformed: (path) => this.#onMalformed(receiver, path),
     });
@@ -232,7 +253,7 @@ export class ClusterBackplane implements Backplane {
   async #hearAgain(run: Run): Promise<void> {
     const { life } = run.link;
     await run.subscriptions.renew();
-    if (!run.link.isUp || run.link.life !== life) return;
+    if (run !== this.#run || !run.link.isUp || run.link.life !== life) return;
     run.nodes.begin();
     for (const node of run.nodes.answering) run.rosters.askAll(node);
     await run.followers.compareAll();
@@ -346,7 +367,7 @@ export class ClusterBackplane implements Backplane {
     if (run === undefined) return Promise.reject(closed());
     const channel = isTree(topic) ? treesChannel : channelOf(topic);
     const bytes = encodeParcel({ parcel, below: isTree(topic) ? baseOf(topic) : undefined });
-    const here = run.setting.onLoss === "local" ? () => this.#take(run, topic, parcel, undefined) : undefined;
+    const here = run.setting.onLoss === "local" ? () => takeHere(run.receiver, topic, parcel) : undefined;
     return run.outgoing.post(channel, bytes, here);
   }
 
@@ -355,7 +376,7 @@ export class ClusterBackplane implements Backplane {
     const { link, subscriptions } = this.#run ?? {};
     try {
       await subscriptions?.heard(channel);
-      if (link?.isUp !== true) return false;
+      if (link?.isUp !== true || (this.#isStopping && kind !== "bye")) return false;
       await this.#engine.publish(channel, encodeSignal(kind, fields));
       return true;
     } catch {
@@ -363,14 +384,25 @@ export class ClusterBackplane implements Backplane {
     }
   }
 
-  async #inTime<T>({ clock, limits }: BackplaneSetting, link: Link, answer: Promise<T>): Promise<T> {
+  /** @param isVital Whether an engine that does not answer this in time is to be connected to anew. */
+  async #inTime<T>({ clock, limits }: BackplaneSetting, link: Link, answer: Promise<T>, isVital: boolean): Promise<T> {
     const { life } = link;
     const answered = await within(clock, limits.backplaneMs, answer);
     if (answered !== timeIsUp) return answered;
     const error = new Error(`${this.#engine.name} did not answer within ${limits.backplaneMs} ms`);
-    if (link.isUp && link.life === life) this.#engine.restart(error);
+    if (isVital && link.life === life) this.#restart(link, error);
     throw error;
   }
+
+  #restart(link: Link, error: Error): void {
+    if (link.isUp && !this.#isStopping) this.#engine.restart(error);
+  }
+}
+
+/** Takes what is published while the other nodes cannot be reached. */
+function takeHere(receiver: Receiver, topic: Topic, parcel: Parcel): void {
+  if ("closing" in parcel) receiver.dismiss(topic, parcel.closing);
+  else receiver.deliver(topic, parcel.delivery);
 }
 
 function closed(): EnfiladeError {

@@ -28,6 +28,8 @@ interface Waiting {
 
 /** Milliseconds that a publication may be on its way to this node, before it is taken for lost. */
 const underWayMs = 100;
+/** Milliseconds until what could not be read is tried again. */
+const retryMs = 1_000;
 
 /**
  * How far one room has come on this node: what is missing between two publications is read before the second is
@@ -47,6 +49,8 @@ export class Follower {
   #overflowed = false;
   #waiting: Waiting[] = [];
   #patience: Timer | undefined;
+  /** Until then nothing is tried, and nothing held. */
+  #retry: Timer | undefined;
   #over = false;
 
   constructor(parts: FollowerParts) {
@@ -63,7 +67,7 @@ export class Follower {
     const first = this.#first;
     const isHeard = first !== undefined && isAt(top, first);
     this.#last = isHeard ? { epoch: first.epoch, offset: first.offset - 1 } : top;
-    if (this.#overflowed || !this.#deliverHeld()) this.#heal();
+    if (this.#overflowed || !this.#deliverHeld(true)) this.#heal();
   }
 
   /** Takes what was published just now. */
@@ -71,6 +75,8 @@ export class Follower {
     const { position } = delivery;
     const last = this.#last;
     if (this.#over || position === undefined || (last !== undefined && isAt(last, position))) return;
+    // It is kept, and read with all else when it can be.
+    if (this.#retry !== undefined) return;
     if (last !== undefined && !this.#reading && follows(last, position)) {
       this.#deliver(delivery, position);
     } else {
@@ -112,6 +118,7 @@ export class Follower {
   /** The room is not wanted any more. */
   end(): void {
     this.#over = true;
+    this.#retry?.cancel();
     this.#letGo();
     this.#stopWaiting((waiting) => waiting.resolve());
   }
@@ -141,10 +148,13 @@ export class Follower {
 
   #heal(): void {
     this.#reading = true;
+    this.#retry?.cancel();
+    this.#retry = undefined;
     this.#readOn().catch((error) => {
       this.#reading = false;
       this.#letGo();
       this.#act();
+      if (!this.#over) this.#retry = this.#parts.clock.setTimeout(() => this.#heal(), retryMs);
       this.#parts.failed(error);
       this.giveUp(error);
     });
@@ -156,10 +166,10 @@ export class Follower {
       const before = new Set(this.#held);
       const kept = await this.#parts.read(last);
       if (this.#over) return;
-      const isComplete = this.#catchUp(last, kept);
-      if (this.#deliverHeld()) {
-        if (isComplete && !this.#overflowed) break;
-      } else if (isComplete) {
+      const isComplete = this.#catchUp(last, kept) && !this.#overflowed;
+      const isEmpty = this.#deliverHeld(isComplete);
+      if (isEmpty && isComplete) break;
+      if (isComplete) {
         // Of another life of the room, or of none: nothing that is read will ever lead there.
         this.#held = this.#held.filter((held) => "act" in held || !before.has(held));
       }
@@ -182,7 +192,7 @@ export class Follower {
       this.#deliver(delivery, position);
     }
     if (fresh.length > 0) this.#parts.healed();
-    this.#skipTo(top.epoch, Math.max(base, readTo ?? (fresh.length > 0 ? 0 : top.offset)));
+    this.#skipTo(top.epoch, Math.max(base, readTo ?? (deliveries.length > 0 ? 0 : top.offset)));
     return this.#last !== undefined && isAt(this.#last, top);
   }
 
@@ -195,14 +205,22 @@ export class Follower {
     this.#parts.lagged({ position: this.#last, missed: isSame ? offset - last.offset : undefined });
   }
 
-  /** Delivers what waited, as far as it follows; whether that was all. */
-  #deliverHeld(): boolean {
+  /**
+   * Delivers what waited, as far as it follows; whether that was all.
+   *
+   * @param acts Whether nothing is missing any more of what was published before that which is to be done.
+   */
+  #deliverHeld(acts: boolean): boolean {
     const held = this.#held;
     this.#held = [];
     for (const [index, one] of held.entries()) {
       if ("act" in one) {
-        one.act();
-        continue;
+        if (acts) {
+          one.act();
+          continue;
+        }
+        this.#held = held.slice(index);
+        return false;
       }
       const last = this.#last;
       if (last === undefined || isAt(last, one.position)) continue;

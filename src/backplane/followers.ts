@@ -114,7 +114,7 @@ export class Followers {
         this.#healed += 1;
       },
       failed: (error) => {
-        if (link.isUp) receiver.report(asError(error));
+        if (link.isUp) this.#fail(room.path, asError(error));
       },
       ...{ messagesMax: limits.subscriberMessagesMax, bytesMax: limits.outboxBytesMax },
     });
@@ -128,7 +128,7 @@ export class Followers {
 
   /** A room that the engine says no of is no trouble for any other; it is told of once, until it is well again. */
   async #compareOne(room: Followed): Promise<void> {
-    const { engine, inTime, link, receiver, outgoing } = this.#parts;
+    const { engine, inTime, link, outgoing } = this.#parts;
     const { life } = link;
     try {
       const top = await inTime(engine.top(room));
@@ -136,10 +136,15 @@ export class Followers {
       if (room.follower.last === undefined) room.follower.begin(top);
       else room.follower.compare(top);
     } catch (error) {
-      if (!link.isUp || link.life !== life || this.#failing.has(room.path)) return;
-      this.#failing.add(room.path);
-      receiver.report(outgoing.fault(`what is kept of ${room.path} cannot be looked at`, asError(error)));
+      const fault = outgoing.fault(`what is kept of ${room.path} cannot be looked at`, asError(error));
+      if (link.isUp && link.life === life) this.#fail(room.path, fault);
     }
+  }
+
+  #fail(path: RoomPath, error: Error): void {
+    if (this.#failing.has(path)) return;
+    this.#failing.add(path);
+    this.#parts.receiver.report(error);
   }
 
   /** Quiet rooms too may have missed something. */

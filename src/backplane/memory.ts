@@ -10,6 +10,7 @@ import type {
   Counts,
   Delivery,
   HistoryTerms,
+  Holders,
   Kept,
   KeptQuery,
   Receiver,
@@ -88,6 +89,10 @@ export class MemoryBackplane implements Backplane {
   /** A single node knows who is there. */
   attend(): undefined {
     return undefined;
+  }
+
+  holders(): Holders {
+    return { self: "", others: [] };
   }
 
   roster(): Promise<readonly RosterChange[]> {

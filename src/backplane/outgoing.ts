@@ -31,6 +31,11 @@ interface Batch {
 }
 
 const unanswered = "no answer came, so nobody knows whether it was published";
+/** The kind of trouble that a lost connection is, for what was under way and for what comes then. */
+const lost = "lost";
+const overload = "it takes publications slower than they come; await publish() to go no faster";
+/** Troubles that are told apart. */
+const troublesMax = 1_000;
 /** Parcels, and bytes of them, that go in one message; what is larger goes alone. */
 const parcelsMax = 256;
 const joinedBytesMax = 64 * 1024;
@@ -48,8 +53,9 @@ export class Outgoing {
   #begun = 0;
   #answered = 0;
   #timer: Timer | undefined;
-  /** What the failures since the last success came of. */
-  #trouble: Error | undefined;
+  /** What failures came of, so that of one trouble only the first is told: by their kind, of one life of the connection. */
+  readonly #troubles = new Map<string, Error>();
+  #troubledLife = 0;
   #failures = 0;
   #whenIdle: (() => void) | undefined;
 
@@ -86,11 +92,13 @@ export class Outgoing {
   }
 
   /** What anybody is told who wanted something of the engine. */
-  fault(why: string, cause: Error): EnfiladeError {
-    // All that fails until something succeeds again is one trouble.
-    this.#trouble ??= cause;
-    const message = `${this.#parts.engine.name}: ${why} (${cause.message})`;
-    return new EnfiladeError("ERR_BACKPLANE", message, { cause: this.#trouble });
+  fault(why: string, cause: Error, kind = why): EnfiladeError {
+    const { link, engine } = this.#parts;
+    if (this.#troubledLife !== link.life || this.#troubles.size > troublesMax) this.#troubles.clear();
+    this.#troubledLife = link.life;
+    const trouble = this.#troubles.get(kind) ?? cause;
+    this.#troubles.set(kind, trouble);
+    return new EnfiladeError("ERR_BACKPLANE", `${engine.name}: ${why} (${cause.message})`, { cause: trouble });
   }
 
   /** Resolves when all is answered. */
@@ -116,7 +124,7 @@ export class Outgoing {
       const cause = new Error(
         `${this.#bytes} bytes wait for ${engine.name}, of ${backplaneBytesMax} (backplaneBytesMax)`,
       );
-      return this.#failure("it takes publications slower than they come; await publish() to go no faster", cause, 1);
+      return this.#failure(overload, cause, 1);
     }
     this.#bytes += length;
     const latest = this.#latest.get(channel);
@@ -161,15 +169,15 @@ export class Outgoing {
     give().then(
       (answer) => {
         this.#settle(batch);
-        this.#trouble = undefined;
         // What a publication without history is answered with is the engine's own affair.
         batch.resolve(room === undefined ? undefined : (answer as Position));
       },
       (thrown) => {
         this.#settle(batch);
         const error = asError(thrown);
-        const why = engine.refuses(error) ? "it refused a publication" : unanswered;
-        batch.reject(this.#failure(why, error, parcels.length));
+        const isRefused = engine.refuses(error);
+        const why = isRefused ? "it refused a publication" : unanswered;
+        batch.reject(this.#failure(why, error, parcels.length, isRefused ? `refused ${channel}` : lost));
       },
     );
   }
@@ -188,18 +196,20 @@ export class Outgoing {
 
   #away(count: number): EnfiladeError {
     const why = "it cannot be reached now, so nothing is published until it is back";
-    return this.#failure(why, this.#parts.link.outage, count);
+    return this.#failure(why, this.#parts.link.outage, count, lost);
   }
 
-  #failure(why: string, cause: Error, count: number): EnfiladeError {
+  #failure(why: string, cause: Error, count: number, kind = why): EnfiladeError {
     this.#failures += count;
-    return this.fault(why, cause);
+    return this.fault(why, cause, kind);
   }
 
   #settle({ bytes }: Batch): void {
     this.#answered += 1;
     this.#bytes -= bytes;
-    if (this.#answered === this.#begun) this.#whenIdle?.();
+    if (this.#answered !== this.#begun) return;
+    this.#troubles.delete(overload);
+    this.#whenIdle?.();
   }
 
   /** Looks after a while whether all that was begun before is answered: the engine answers in the order it was asked. */

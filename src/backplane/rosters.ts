@@ -74,7 +74,7 @@ export class Rosters {
   /** What other nodes were asked for, by node, and have not answered yet. */
   readonly #unanswered = new Map<string, Set<string>>();
   readonly #changed = new Set<RoomPath>();
-  readonly #marks = new Map<string, number | null>();
+  readonly #marked = new Set<string>();
   #marksLost = false;
   #lives = 0;
   #scheduled = false;
@@ -101,6 +101,11 @@ export class Rosters {
     return room.question?.answered;
   }
 
+  /** The other nodes that have somebody in a room that is open here. */
+  holders(path: RoomPath): readonly string[] {
+    return [...(this.#rooms.get(path)?.others.keys() ?? [])];
+  }
+
   /** What the other nodes have of a room in which nobody is on this one. */
   async look(path: RoomPath): Promise<readonly RosterChange[]> {
     const known = this.#looks.get(path);
@@ -124,7 +129,7 @@ export class Rosters {
   close(path: RoomPath): void {
     this.#rooms.get(path)?.question?.end();
     if (!this.#rooms.delete(path)) return;
-    this.#mark(path, null);
+    this.#mark(path);
     this.#parts.tellRoom(path, "left", { node: this.#parts.id });
   }
 
@@ -175,10 +180,16 @@ export class Rosters {
       this.#ask(node, missed.slice(index, index + pathsMax));
   }
 
+  /** Whether a sign of life has more to say. */
+  get isMarked(): boolean {
+    return this.#marked.size > 0 || this.#marksLost;
+  }
+
   /** Where rooms stand that changed, for a sign of life; and whether more changed than is known. */
   marks(): { readonly rosters: readonly RosterMark[]; readonly renew: boolean } {
-    const rosters = [...this.#marks].slice(0, pathsMax);
-    for (const [path] of rosters) this.#marks.delete(path);
+    const paths = [...this.#marked].slice(0, pathsMax);
+    for (const path of paths) this.#marked.delete(path);
+    const rosters = paths.map((path): RosterMark => [path, (isRoom(path) && this.#rooms.get(path)?.own.seq) || null]);
     const renew = this.#marksLost;
     this.#marksLost = false;
     return { rosters, renew };
@@ -186,14 +197,14 @@ export class Rosters {
 
   /** A sign of life was not sent: its marks are for the next. */
   unmark({ rosters, renew }: ReturnType<Rosters["marks"]>): void {
-    for (const [path, seq] of rosters) if (!this.#marks.has(path)) this.#mark(path, seq);
+    for (const [path] of rosters) this.#mark(path);
     this.#marksLost ||= renew;
   }
 
-  #mark(path: string, seq: number | null): void {
-    this.#marks.set(path, seq);
-    if (this.#marks.size <= marksMax) return;
-    this.#marks.clear();
+  #mark(path: string): void {
+    this.#marked.add(path);
+    if (this.#marked.size <= marksMax) return;
+    this.#marked.clear();
     this.#marksLost = true;
   }
 
@@ -234,7 +245,7 @@ export class Rosters {
     const room = this.#rooms.get(path);
     if (room === undefined || room.changes.size === 0) return;
     const entries = apply(room);
-    this.#mark(path, room.own.seq);
+    this.#mark(path);
     if (room.introduced) {
       this.#parts.tellRoom(path, "diff", { node: this.#parts.id, seq: room.own.seq, entries });
       return;

@@ -62,7 +62,7 @@ interface Stream {
   readonly epoch: string;
 }
 
-interface Look extends Stream, Pick<StreamInfo, "state"> {}
+interface Look extends Stream, Pick<StreamInfo, "state" | "config"> {}
 
 type Entries = KeptBytes["entries"];
 
@@ -79,8 +79,10 @@ const nanosPerMs = 1_000_000;
 const duplicateMs = 100;
 /** Longer than this, about a hundred years, is for ever. */
 const ageMsForever = 3e12;
-/** Milliseconds that a stream outlives what is kept in it. */
+/** Milliseconds that a stream outlives what is kept in it, and the last time that somebody had the room open. */
 const restMs = 3_600_000;
+/** Milliseconds after which it is noted again that somebody has. */
+const touchMs = 1_800_000;
 /** Milliseconds for what was let go of while it was read: it is asked for, and does not come. */
 const fetchMs = 1_000;
 /** Milliseconds for a server to take leave. */
@@ -172,23 +174,38 @@ export class NatsEngine implements Engine {
   }
 
   async top({ path, history }: KeptRoom): Promise<Position> {
-    return topOf(await this.#look(this.#connected, path, history));
+    const session = this.#connected;
+    const look = await this.#look(session, path, history);
+    const now = this.#now();
+    // So that others know that the room is open, however quiet it may be.
+    if (now - usedAt(look.config) > touchMs) {
+      await session.manager.streams.update(look.name, { description: descriptionOf(path, now) });
+    }
+    return topOf(look);
   }
 
   refuses(error: Error): boolean {
     return isUnheard(error) || refusals.some((kind) => error instanceof kind);
   }
 
-  /** Deletes streams of rooms that nobody published to for so long that nothing is kept, and for an hour more. */
+  /** Deletes streams of rooms that nobody has open and in which nothing is kept, when that is so for an hour. */
   async tidy(): Promise<void> {
     const { manager } = this.#connected;
-    const now = (this.#parts.now ?? Date.now)();
-    for await (const { config, state, created } of manager.streams.list(`${this.#parts.prefix}.kept.>`)) {
-      const idleMs = now - Math.max(Date.parse(created), Date.parse(state.last_ts));
-      const isForever = config.max_age === 0 && state.last_seq > 0;
-      const isUnused = state.messages === 0 && !isForever && idleMs > config.max_age / nanosPerMs + restMs;
-      if (isUnused) await manager.streams.delete(config.name);
+    for await (const info of manager.streams.list(`${this.#parts.prefix}.kept.>`)) {
+      if (!this.#isUnused(info)) continue;
+      // The list may be old by now.
+      if (this.#isUnused(await manager.streams.info(info.config.name))) await manager.streams.delete(info.config.name);
     }
+  }
+
+  #isUnused({ config, state, created }: StreamInfo): boolean {
+    const lastMs = Math.max(Date.parse(created), Date.parse(state.last_ts), usedAt(config));
+    const isForever = config.max_age === 0 && state.last_seq > 0;
+    return state.messages === 0 && !isForever && this.#now() - lastMs > config.max_age / nanosPerMs + restMs;
+  }
+
+  #now(): number {
+    return (this.#parts.now ?? Date.now)();
   }
 
   async stop(): Promise<void> {
@@ -199,6 +216,7 @@ export class NatsEngine implements Engine {
     if (session === undefined) return;
     // What was published has left when the server answers; one that does not is not waited for.
     await Promise.race([session.connection.flush(), session.lost, pause(closeMs)]).catch(() => undefined);
+    session.lose(new Error("the app was closed"));
     await Promise.race([session.connection.close(), pause(closeMs)]);
   }
 
@@ -321,7 +339,13 @@ export class NatsEngine implements Engine {
     };
     const info = await manager.streams
       .add({
-        ...{ name, subjects: [subject], description: `What is kept of ${path}`, num_replicas: replicas, ...terms },
+        ...{
+          name,
+          subjects: [subject],
+          description: descriptionOf(path, this.#now()),
+          num_replicas: replicas,
+          ...terms,
+        },
         ...{ storage: storage === "file" ? StorageType.File : StorageType.Memory, retention: RetentionPolicy.Limits },
         ...{ discard: DiscardPolicy.Old, republish: { src: subject, dest: this.#subject(path) } },
       })
@@ -349,7 +373,7 @@ export class NatsEngine implements Engine {
         const info = await session.manager.streams.info(name);
         const stream = streamOf(info);
         session.rooms.set(path, Promise.resolve(stream));
-        return { ...stream, state: info.state };
+        return { ...stream, state: info.state, config: info.config };
       } catch (error) {
         if (!isNotFound(error)) throw error;
         // Somebody deleted it.
@@ -406,6 +430,16 @@ async function readAll(messages: ConsumerMessages, stream: Stream, count: number
 
 function fetchOf(count: number): { readonly max_messages: number; readonly expires: number } {
   return { max_messages: count, expires: fetchMs };
+}
+
+/** Says for which room a stream is, and when somebody had it open. */
+function descriptionOf(path: RoomPath, now: number): string {
+  return `${new Date(now).toISOString()} in use: ${path}`;
+}
+
+function usedAt({ description = "" }: Pick<StreamConfig, "description">): number {
+  const [time = ""] = description.split(" ", 1);
+  return Date.parse(time) || 0;
 }
 
 function topOf({ epoch, state }: Look): Position {

@@ -1,6 +1,7 @@
 import { type ConnectionOptions, connect } from "@nats-io/transport-node";
 import type { Backplane } from "../backplane/backplane.js";
 import { ClusterBackplane } from "../backplane/cluster.js";
+import { checkNames } from "../backplane/options.js";
 import { EnfiladeError } from "../errors.js";
 import { NatsEngine } from "./engine.js";
 
@@ -28,15 +29,17 @@ export interface BackplaneOptions {
  */
 export function nats(
   source: string | readonly string[] | ConnectionOptions,
-  { prefix = "enfilade", storage = "file", replicas = 1 }: BackplaneOptions = {},
+  options: BackplaneOptions = {},
 ): Backplane {
+  checkNames("nats()", options, ["prefix", "storage", "replicas"]);
+  const { prefix = "enfilade", storage = "file", replicas = 1 } = options;
   if (typeof prefix !== "string" || !/^[\w-]{1,64}$/.test(prefix)) {
     throw wrong("prefix", "1 to 64 of A–Z a–z 0–9 - _", prefix);
   }
   if (storage !== "file" && storage !== "memory") throw wrong("storage", '"file" or "memory"', storage);
   if (!Number.isInteger(replicas) || replicas < 1 || replicas > 5) throw wrong("replicas", "1 to 5", replicas);
-  const options = { ...optionsOf(source), reconnect: false, noEcho: false, timeout: connectMs };
-  return new ClusterBackplane(new NatsEngine({ prefix, storage, replicas, connect: () => connect(options) }));
+  const connection = { ...optionsOf(source), reconnect: false, noEcho: false, timeout: connectMs };
+  return new ClusterBackplane(new NatsEngine({ prefix, storage, replicas, connect: () => connect(connection) }));
 }
 
 /** Milliseconds for a server to take a connection. */
@@ -44,12 +47,19 @@ const connectMs = 5_000;
 
 function optionsOf(source: string | readonly string[] | ConnectionOptions): ConnectionOptions {
   const servers: readonly unknown[] = typeof source === "string" ? [source] : Array.isArray(source) ? source : [];
-  if (servers.length > 0 && servers.every((one) => typeof one === "string" && one !== "")) {
+  if (servers.length > 0 && servers.every(isServer)) {
     return { servers: servers.map(String) };
   }
   if (typeof source === "object" && source !== null && !isList(source)) return source;
   const expected = 'a URL such as "nats://127.0.0.1:4222", a list of them, or options of @nats-io/transport-node';
   throw wrong("nats()", expected, source);
+}
+
+/** `nats://host:port`, `tls://…`, or without the first part. */
+function isServer(server: unknown): boolean {
+  if (typeof server !== "string") return false;
+  const url = server.includes("://") ? server : `nats://${server}`;
+  return /^(nats|tls):\/\/\S+$/.test(url) && URL.canParse(url);
 }
 
 /** What `Array.isArray` does not say of lists that are only read. */

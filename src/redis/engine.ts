@@ -137,6 +137,7 @@ export class RedisEngine implements Engine {
       });
       client.on("ready", () => {
         ready.add(client);
+        this.#lastError = undefined;
         if (this.#clients().every((one) => ready.has(one))) this.#begin(pair);
       });
       client.on("close", () => {
@@ -180,7 +181,6 @@ export class RedisEngine implements Engine {
   #lost(pair: RedisPair): void {
     if (this.#pair !== pair) return;
     this.#events?.down(this.#lastError ?? new Error("the connection was closed"));
-    this.#lastError = undefined;
   }
 
   async #run(script: string, keys: readonly string[], args: readonly (string | Buffer)[]): Promise<unknown> {

@@ -1,6 +1,7 @@
 import { Cluster, Redis, type RedisOptions } from "ioredis";
 import type { Backplane } from "../backplane/backplane.js";
 import { ClusterBackplane } from "../backplane/cluster.js";
+import { checkNames } from "../backplane/options.js";
 import { EnfiladeError } from "../errors.js";
 import { RedisEngine, type RedisPair } from "./engine.js";
 
@@ -23,10 +24,9 @@ export interface BackplaneOptions {
  * @param source A URL, options of ioredis, or a client of ioredis.
  * @throws EnfiladeError `ERR_OPTION`.
  */
-export function redis(
-  source: string | RedisOptions | Redis | Cluster,
-  { prefix = "enfilade:" }: BackplaneOptions = {},
-): Backplane {
+export function redis(source: string | RedisOptions | Redis | Cluster, options: BackplaneOptions = {}): Backplane {
+  checkNames("redis()", options, ["prefix"]);
+  const { prefix = "enfilade:" } = options;
   if (typeof prefix !== "string") throw new EnfiladeError("ERR_OPTION", `prefix takes a string, got ${typeof prefix}`);
   return new ClusterBackplane(new RedisEngine({ prefix, connect: connectorOf(source) }));
 }
@@ -53,6 +53,12 @@ function connectorOf(source: string | RedisOptions | Redis | Cluster): () => Red
       return { commands: cluster, hearing: cluster, database: 0 };
     };
   }
+  if (keyPrefixOf(source) !== "") {
+    throw new EnfiladeError(
+      "ERR_OPTION",
+      "redis() has a prefix of its own in place of keyPrefix: redis(client, { prefix })",
+    );
+  }
   if (source instanceof Redis) return () => pairOf(() => source.duplicate(manner));
   if (typeof source === "string") checkURL(source);
   else if (typeof source !== "object" || source === null || Array.isArray(source)) throw wrong(source);
@@ -61,6 +67,11 @@ function connectorOf(source: string | RedisOptions | Redis | Cluster): () => Red
     return new Redis({ ...source, ...manner });
   };
   return () => pairOf(connect);
+}
+
+function keyPrefixOf(source: unknown): unknown {
+  const options: unknown = source instanceof Redis ? source.options : source;
+  return typeof options === "object" && options !== null && "keyPrefix" in options ? (options.keyPrefix ?? "") : "";
 }
 
 function pairOf(connect: () => Redis): RedisPair {

@@ -73,21 +73,23 @@ local first, last, start = 7, #ARGV, offset
 local function addAll()
   for at = first, last do
     local added = redis.pcall('XADD', log, number(offset + 1) .. '-0', 'd', ARGV[at], 't', number(now))
-    if type(added) == 'table' and added.err then return false end
+    if type(added) == 'table' and added.err then return added end
     offset = offset + 1
     bytes = bytes + #ARGV[at] + 64
   end
-  return true
 end
-if not addAll() then
+local failed = addAll()
+if failed then
+  -- Such as a server without memory: nothing is written yet.
+  if not (string.find(failed.err, 'WRONGTYPE') or string.find(failed.err, 'equal or smaller')) then return failed end
   -- Somebody wrote into the log, where these belong: nothing in it can be relied upon.
   redis.call('DEL', log)
   offset, bytes = start, 0
   beginEpoch()
   addAll()
 end
-redis.call('HSET', meta, 'o', number(offset))
 trim(tonumber(ARGV[4]), tonumber(ARGV[5]))
+redis.call('HSET', meta, 'o', number(offset), 's', number(bytes))
 if age >= 0 then redis.call('PEXPIRE', log, number(age)) else redis.call('PERSIST', log) end
 keepMeta()
 local message = ARGV[first]

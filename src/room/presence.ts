@@ -1,4 +1,4 @@
-import type { RosterChange, RosterEntry } from "../backplane/backplane.js";
+import type { Holders, RosterChange, RosterEntry } from "../backplane/backplane.js";
 import type { Clock, Timer } from "../connection/clock.js";
 import type { Connection } from "../connection/connection.js";
 import { EnfiladeError } from "../errors.js";
@@ -17,8 +17,8 @@ export interface PresentUser {
   /** On all nodes; 0 for a user who has just left and may return. */
   readonly connections: number;
   /**
-   * Whether the user is on this node, or has left from it last: a change is told on every node that has the room open, and
-   * this says which of them came about it first. Of the users of a node that crashed, no other one says so.
+   * Whether the user is on this node. Of a change, which is told on every node that has the room open: whether this is the
+   * one to act on it, as it came about here, or where it came about nobody is left who could.
    */
   readonly here: boolean;
 }
@@ -51,8 +51,10 @@ interface Entry {
   /** What other nodes have, by node. */
   others: Map<string, RosterEntry> | undefined;
   leaving: Timer | undefined;
-  /** Whether its last connection was of this node. */
-  wasHere: boolean;
+  /** Whether it came to this node before it was known of any other. */
+  cameHere: boolean;
+  /** The node that its last connection was of; `undefined`: this one. */
+  lastNode: string | undefined;
 }
 
 export interface PresenceParts {
@@ -61,6 +63,8 @@ export interface PresenceParts {
   readonly clock: Clock;
   readonly isMember: (connection: Connection) => boolean;
   readonly changed: (change: PresenceChange) => void;
+  /** This node, and the others that have the room; see `Backplane.holders`. */
+  readonly holders: () => Holders;
   /** Tells the other nodes what this one has of a user; see `Backplane.attend`. */
   readonly attend: (key: string, entry: RosterEntry | undefined) => Promise<void> | undefined;
   /** Takes what goes wrong where nobody waits for the answer. */
@@ -101,10 +105,12 @@ export class Presence {
   enter(connection: Connection, userId: string | undefined): void {
     const key = keyOf(connection, userId);
     const { user } = connection;
-    const entry = this.#entries.get(key) ?? newEntry(userId ?? connection.id);
+    const known = this.#entries.get(key);
+    const entry = known ?? newEntry(userId ?? connection.id);
+    if (known === undefined) entry.cameHere = true;
     if (entry.local === 0 || entry.user !== user) Object.assign(entry, { user, shown: this.#show(user) });
     entry.local += 1;
-    entry.wasHere = true;
+    entry.lastNode = undefined;
     this.#attend(key, entry);
     this.#stay(key, entry);
   }
@@ -137,11 +143,15 @@ export class Presence {
     this.#watchers.members.add(connection);
   }
 
-  /** The room is gone from this node, and with it whoever was about to leave; of users on other nodes no more is known. */
-  end(): void {
-    for (const [key, { leaving, others }] of this.#entries) {
+  /**
+   * The room is gone from this node, and with it whoever was about to leave.
+   *
+   * @param goesOn Whether other nodes have it: they tell of those who leave, when their grace is over.
+   */
+  end(goesOn: boolean): void {
+    for (const [key, { leaving }] of this.#entries) {
       leaving?.cancel();
-      if (others === undefined || others.size === 0) this.#remove(key);
+      if (!goesOn) this.#remove(key);
     }
     this.#tell();
   }
@@ -179,6 +189,8 @@ export class Presence {
     const entry = this.#entries.get(key) ?? newEntry(theirs.id);
     entry.others ??= new Map();
     entry.others.set(node, theirs);
+    // Not told yet, and there already.
+    entry.cameHere = false;
     if (entry.local === 0) Object.assign(entry, { user: theirs.shown, shown: theirs.shown });
     this.#stay(key, entry);
   }
@@ -186,7 +198,7 @@ export class Presence {
   #forget(node: string, key: string): void {
     const entry = this.#entries.get(key);
     if (entry?.others?.delete(node) !== true) return;
-    entry.wasHere = entry.local > 0;
+    if (entry.local === 0) entry.lastNode = node;
     this.#leaveUnused(key, entry);
   }
 
@@ -222,14 +234,18 @@ export class Presence {
   #tellSoon(): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
-    setImmediate(() => {
-      this.#scheduled = false;
-      try {
-        this.#tell();
-      } catch (error) {
-        this.#parts.report(error);
-      }
-    });
+    // Who is new here may be no news, which the other nodes know.
+    if (this.#heard === undefined) setImmediate(() => this.#tellNow());
+    else this.#heard.then(() => this.#tellNow());
+  }
+
+  #tellNow(): void {
+    this.#scheduled = false;
+    try {
+      this.#tell();
+    } catch (error) {
+      this.#parts.report(error);
+    }
   }
 
   #tell(): void {
@@ -242,7 +258,18 @@ export class Presence {
     const change = { version: this.#version, count: this.#entries.size };
     // Before anybody whose listener may cause the next change.
     this.#sendToWatchers(joined, left);
-    this.#parts.changed({ ...change, joined: joined.map(presentUser), left: left.map(presentUser) });
+    this.#parts.changed({
+      ...change,
+      joined: joined.map((entry) => ({ ...presentUser(entry), here: entry.cameHere })),
+      left: left.map((entry) => ({ ...presentUser(entry), here: this.#tells(entry) })),
+    });
+  }
+
+  /** Whether this node is the one to act on a leave: the last that the user was on, or the first of those that are left. */
+  #tells({ lastNode }: Entry): boolean {
+    if (lastNode === undefined) return true;
+    const { self, others } = this.#parts.holders();
+    return !others.includes(lastNode) && others.every((node) => self < node);
   }
 
   #sendToWatchers(joined: readonly Entry[], left: readonly Entry[]): void {
@@ -308,7 +335,8 @@ function isUserKey(key: string): boolean {
 }
 
 function newEntry(id: string): Entry {
-  return { id, user: undefined, shown: undefined, local: 0, others: undefined, leaving: undefined, wasHere: false };
+  const nobody = { local: 0, others: undefined, leaving: undefined, lastNode: undefined, cameHere: false };
+  return { id, user: undefined, shown: undefined, ...nobody };
 }
 
 function connectionsOf({ local, others }: Entry): number {
@@ -317,7 +345,6 @@ function connectionsOf({ local, others }: Entry): number {
 }
 
 function presentUser(entry: Entry): PresentUser {
-  const { id, user, local, wasHere } = entry;
-  const connections = connectionsOf(entry);
-  return { id, user, connections, here: local > 0 || (connections === 0 && wasHere) };
+  const { id, user, local } = entry;
+  return { id, user, connections: connectionsOf(entry), here: local > 0 };
 }

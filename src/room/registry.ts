@@ -367,7 +367,15 @@ export class Registry {
   /** @internal Closes everyone in `topic`, on every node. */
   dismiss(topic: Topic, code: number, reason: string): void {
     const closing = { code, reason: checkedReason(code, reason) };
-    this.#parts.backplane.dismiss(topic, closing).catch(this.#unsent);
+    this.#parts.backplane.dismiss(topic, closing).catch((error) => {
+      // Those who can be reached are closed all the same; that others are not is worth a line each time.
+      this.#dismissHere(topic, closing);
+      this.#parts.report(
+        new EnfiladeError("ERR_BACKPLANE", `connections of other nodes may not be closed: ${asError(error).message}`, {
+          cause: error,
+        }),
+      );
+    });
   }
 
   /** @internal */
@@ -409,7 +417,8 @@ export class Registry {
   async presence(path: RoomPath): Promise<PresenceState> {
     const room = this.#rooms.get(path);
     const { mode } = this.#rooms.termsOf(path).presence;
-    if (room === undefined && mode !== "off") return stateElsewhere(await this.#parts.backplane.roster(path), mode);
+    const isElsewhere = room === undefined || (room.members.size === 0 && room.presence?.state.count === 0);
+    if (isElsewhere && mode !== "off") return stateElsewhere(await this.#parts.backplane.roster(path), mode);
     return room?.presence?.state ?? stateOf(room?.members ?? [], (id) => this.#memberships.get(id)?.userId);
   }
 

@@ -122,6 +122,7 @@ export class Rooms implements Iterable<OpenRoom> {
     const presence: Presence = new Presence({
       ...{ path, clock, report, terms: terms.presence },
       isMember: (connection) => room.members.has(connection),
+      holders: () => this.#parts.backplane.holders(path),
       attend: (key, entry) => this.#parts.backplane.attend(path, key, entry),
       changed: (change) => events.presence(room, change),
     });
@@ -133,7 +134,8 @@ export class Rooms implements Iterable<OpenRoom> {
     if (room.inUse) return;
     this.#rooms.delete(room.path);
     this.#tree.delete(room.path);
+    const goesOn = this.#parts.backplane.holders(room.path).others.length > 0;
     this.#parts.backplane.close(room.path);
-    this.#parts.events.freed(room, () => room.presence?.end());
+    this.#parts.events.freed(room, () => room.presence?.end(goesOn));
   }
 }

@@ -48,7 +48,8 @@ export class Subscription implements AsyncIterableIterator<Publication> {
       },
       turn: () => undefined,
       gap: (last, next) => {
-        this.#missed += next.epoch === last.epoch ? next.offset - last.offset - 1 : next.offset - 1;
+        // Of another epoch it is not known how many: at least one.
+        this.#missed += next.epoch === last.epoch ? next.offset - last.offset - 1 : 1;
       },
       skipped: (count) => {
         this.#missed += count;
