@@ -484,6 +484,44 @@ for (const name of ["redis", "nats"] as const) {
       expect(witnesses).toHaveLength(2);
     });
 
+    it("is told of a room by a node that only listens to it", async () => {
+      const cluster = await startCluster(name, 2);
+      await open(nodeOf(cluster, 0), "ann");
+      const listening = nodeOf(cluster, 1).app;
+      await until(() => listening.status().backplane.nodes === 2);
+      const subscription = listening.registry.room(path).subscribe();
+      expect(await presenceOf(nodeOf(cluster, 1))).toMatchObject({ count: 1, users: [{ id: "ann" }] });
+      await subscription.return();
+    });
+
+    it("has nobody come twice, who comes to a second node that had nobody in the room", async () => {
+      const cluster = await startCluster(name, 2, atOnce);
+      const [first, second] = await watchAll(cluster.nodes);
+      await open(nodeOf(cluster, 0), "ann");
+      await until(() => nodeOf(cluster, 1).app.status().backplane.nodes === 2);
+      await open(nodeOf(cluster, 1), "ann");
+      await agree(cluster.nodes, { ann: 2 });
+      await until(() => (second?.changes.length ?? 0) > 0);
+      const came = (one: typeof first) => one?.changes.flatMap(({ joined }) => joined.map(({ here }) => here));
+      expect([came(first), came(second)]).toEqual([[true], [false]]);
+    });
+
+    it("does not let somebody leave who returns to a node where nobody else was, while others are on other nodes", async () => {
+      const cluster = await startCluster(name, 2, { limits: { leaveGraceMs: 2_000 } });
+      await open(nodeOf(cluster, 1), "ann");
+      const bob = await open(nodeOf(cluster, 0), "bob");
+      await agree(cluster.nodes, { ann: 1, bob: 1 });
+      const [first, second] = await watchAll(cluster.nodes);
+      await leave(nodeOf(cluster, 0), bob);
+      const again = await open(nodeOf(cluster, 0), "bob");
+      await agree(cluster.nodes, { ann: 1, bob: 1 });
+      expect([first?.told.filter((one) => one.startsWith("-")), second?.told]).toEqual([[], []]);
+      await leave(nodeOf(cluster, 0), again);
+      await until(() => (second?.changes.length ?? 0) > 0);
+      // The first one has nobody there any more who could act on it.
+      expect(second?.changes.map(({ left }) => left)).toMatchObject([[{ id: "bob", here: true }]]);
+    });
+
     it("leaves no ghosts when rooms are closed by the application on all nodes, and members come at once again", async () => {
       const cluster = await startCluster(name, 3, atOnce);
       for (const round of numbers(8)) {

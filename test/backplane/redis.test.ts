@@ -5,6 +5,7 @@ import { redis } from "../../src/redis/index.js";
 import { connect } from "../../src/testing/index.js";
 import { startEngine } from "../support/engines.js";
 import { missing } from "../support/parts.js";
+import { startProxy } from "../support/proxy.js";
 import { nodeOf, startCluster, Talker, until } from "./cluster.js";
 
 /** What a channel, or the keys of a room, are called. */
@@ -42,6 +43,55 @@ describe.skipIf(missing("redis", "what is particular to Redis"))("the backplane 
     await room.history();
     expect((await nodeOf(cluster, 0).app.registry.room("/kept/never").history()).length).toBe(0);
     expect(await redis.pttl(`${named("/kept/never")}:meta`)).toBeGreaterThan(0);
+  });
+
+  it("keeps no more bytes than the terms say, however the publications come", async () => {
+    const engine = await startEngine("redis");
+    const app = new App({ backplane: redis(engine.url) });
+    app.route("/kept/:name", Talker, { history: { size: 100_000, bytesMax: 20_000 } });
+    onTestFinished(() => app.close());
+    const room = app.registry.room("/kept/a");
+    for (let n = 0; n < 100; n += 1) await room.publish("x".repeat(1_000));
+    const kept = await client(engine.port).xlen(`${named("/kept/a")}:log`);
+    expect(kept).toBeGreaterThan(10);
+    expect(kept).toBeLessThan(20);
+    expect((await room.history()).at(-1)?.position?.offset).toBe(100);
+  });
+
+  it("refuses what there is no memory for, and wipes nothing", async () => {
+    const cluster = await startCluster("redis", 1);
+    const { app } = nodeOf(cluster, 0);
+    const room = app.registry.room("/kept/a");
+    for (const n of [1, 2, 3]) await room.publish(n);
+    const redis = client(cluster.engine?.port ?? 0);
+    await redis.config("SET", "maxmemory", "1");
+    await expect(room.publish(4)).rejects.toMatchObject({ code: "ERR_BACKPLANE" });
+    await redis.config("SET", "maxmemory", "0");
+    expect(await room.publish(5)).toMatchObject({ offset: 4 });
+    expect((await room.history()).map(({ data }) => data)).toEqual([1, 2, 3, 5]);
+  });
+
+  it("brings what came after a restart to a node that is back later, however much was kept before", async () => {
+    const cluster = await startCluster("redis", 1, { engine: { durable: true } });
+    const engine = cluster.engine;
+    if (engine === undefined) throw new Error("there is an engine");
+    const proxy = await startProxy(engine.port);
+    const late = await cluster.add(`redis://127.0.0.1:${proxy.port}`);
+    const early = nodeOf(cluster, 0).app;
+    const room = early.registry.room("/kept/a");
+    await Promise.all(Array.from({ length: 2_500 }, (_, n) => room.publish(n)));
+    const one = await late.open("/kept/a");
+    const lost: unknown[] = [];
+    late.app.registry.on("lagged", (_room, missed) => lost.push(missed));
+    await engine.kill();
+    proxy.cut();
+    await until(() => !early.status().ready && !late.app.status().ready);
+    await engine.restart();
+    await until(() => early.status().ready);
+    for (const n of [1, 2, 3]) await room.publish(`after ${n}`);
+    proxy.open();
+    for (const n of [1, 2, 3]) expect(await one.readJSON()).toBe(`after ${n}`);
+    expect(lost).toEqual([undefined]);
   });
 
   it("numbers on when what is kept was evicted, and begins an epoch when the position was", async () => {
