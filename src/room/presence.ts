@@ -18,7 +18,8 @@ export interface PresentUser {
   readonly connections: number;
   /**
    * Whether the user is on this node. Of a change, which is told on every node that has the room open: whether this is the
-   * one to act on it, as it came about here, or where it came about nobody is left who could.
+   * one to act on it, as it came about here, or where it came about nobody is left who could. Of who comes to two nodes
+   * in the same moment, both may say so.
    */
   readonly here: boolean;
 }

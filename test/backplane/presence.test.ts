@@ -465,6 +465,7 @@ for (const name of ["redis", "nats"] as const) {
       const here = ({ changes }: ReturnType<typeof watch>) =>
         changes.flatMap(({ joined, left }) => [...joined, ...left].map((user) => user.here));
       const ann = await open(nodeOf(cluster, 0), "ann");
+      await agree(cluster.nodes, { witness: 2, ann: 1 });
       const tab = await open(nodeOf(cluster, 1), "ann");
       await agree(cluster.nodes, { witness: 2, ann: 2 });
       await leave(nodeOf(cluster, 0), ann);
