@@ -129,8 +129,8 @@ export class Outgoing {
     this.#bytes += length;
     const latest = this.#latest.get(channel);
     const most = room === undefined ? parcelsMax : engine.appendMax;
-    const isRoom = latest !== undefined && latest.room?.history === room?.history && latest.parcels.length < most;
-    const batch = isRoom && latest.bytes + length <= joinedBytesMax ? latest : this.#begin(channel, room);
+    const fits = latest !== undefined && latest.room?.history === room?.history && latest.parcels.length < most;
+    const batch = fits && latest.bytes + length <= joinedBytesMax ? latest : this.#begin(channel, room);
     batch.parcels.push(parcel);
     batch.bytes += length;
     return batch;
