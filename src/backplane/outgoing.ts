@@ -212,13 +212,14 @@ export class Outgoing {
     this.#whenIdle?.();
   }
 
-  /** Looks after a while whether all that was begun before is answered: the engine answers in the order it was asked. */
+  /** Looks after a while whether anything was answered, of all that was begun before. */
   #watch(): Timer {
     const { clock, backplaneMs, engine } = this.#parts;
-    const begun = this.#begun;
+    const [begun, answered] = [this.#begun, this.#answered];
     return clock.setTimeout(() => {
       this.#timer = undefined;
-      if (this.#answered < begun) engine.restart(new Error(`${engine.name} did not answer within ${backplaneMs} ms`));
+      const isSilent = this.#answered === answered && answered < begun;
+      if (isSilent) engine.restart(new Error(`${engine.name} did not answer within ${backplaneMs} ms`));
       if (this.#answered < this.#begun) this.#timer = this.#watch();
     }, backplaneMs);
   }

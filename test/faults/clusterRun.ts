@@ -183,8 +183,8 @@ export class Load {
   async conclude(): Promise<string[]> {
     await this.#rest();
     const members = [...this.clients, ...this.listening];
-    const finals = this.nodes.map((_, index) => `final ${index}`);
-    for (const [index, node] of this.nodes.entries()) await this.#publish(node, index, `final ${index}`);
+    const finals: string[] = [];
+    for (const [index, node] of this.nodes.entries()) finals.push(await this.#publishLast(node, index));
     const lacking = () => members.filter((member) => !finals.every((id) => member.has(id))).map(({ name }) => name);
     await settles("everybody has what was published last", () => lacking().length === 0).catch((error) => {
       this.book.faults.push(`${error}; these have not: ${lacking()}`);
@@ -254,6 +254,20 @@ export class Load {
       while (waiting >= windowMax);
     }
     await settles(`node ${index} is answered or refused`, () => waiting === 0);
+  }
+
+  /** Publishes until the engine takes it: it may only now be found out that a connection has broken. Returns what it was. */
+  async #publishLast(node: ClusterNode, index: number): Promise<string> {
+    for (let attempt = 0; ; attempt += 1) {
+      await settles(`node ${index} reaches the engine`, () => node.app.status().backplane.state === "up");
+      const id = `final ${index}.${attempt}`;
+      try {
+        await this.#publish(node, index, id);
+        return id;
+      } catch (error) {
+        this.#reject(error);
+      }
+    }
   }
 
   async #publish({ app }: ClusterNode, index: number, id: string): Promise<void> {
