@@ -43,11 +43,19 @@ async function listening(): Promise<Address> {
 /** A Redis of our own, on a free port of loopback, that keeps nothing on disk and ends with us. */
 async function startRedis(): Promise<string> {
   const port = await freePort();
-  ownRedis = spawn("redis-server", ["--port", String(port), "--bind", "127.0.0.1", "--save", ""], { stdio: "ignore" });
-  const failed = once(ownRedis, "error").then(([error]) => {
-    throw new Error(`There is no redis-server (${error}). Install it, or set REDIS_URL to a Redis that runs.`);
+  const server = spawn("redis-server", ["--port", String(port), "--bind", "127.0.0.1", "--save", ""], {
+    stdio: "ignore",
   });
-  await Promise.race([failed, reachable(port)]);
+  try {
+    await once(server, "spawn");
+  } catch (error) {
+    throw new Error(`There is no redis-server (${error}). Install it, or set REDIS_URL to a Redis that runs.`);
+  }
+  ownRedis = server;
+  while (!(await answers(port))) {
+    if (server.exitCode !== null) throw new Error(`redis-server ended with ${server.exitCode}.`);
+    await setTimeout(20);
+  }
   return `redis://127.0.0.1:${port}`;
 }
 
@@ -58,11 +66,6 @@ async function freePort(): Promise<number> {
   server.close();
   await once(server, "close");
   return typeof address === "object" && address !== null ? address.port : 0;
-}
-
-/** Resolves when somebody listens on the port. */
-async function reachable(port: number): Promise<void> {
-  while (!(await answers(port))) await setTimeout(20);
 }
 
 async function answers(port: number): Promise<boolean> {

@@ -4,7 +4,6 @@ export type {
   BackplaneSetting,
   BackplaneStatus,
   Closing,
-  Counts,
   Delivery,
   HistoryTerms,
   Holders,
@@ -17,6 +16,7 @@ export type {
   RosterChange,
   RosterEntry,
 } from "./backplane/backplane.js";
+export type { Counts } from "./backplane/counts.js";
 export { MemoryBackplane, type MemoryOptions } from "./backplane/memory.js";
 export type { Topic } from "./backplane/topic.js";
 export type { Clock, Timer } from "./connection/clock.js";

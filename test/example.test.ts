@@ -424,6 +424,16 @@ describe("npm start", () => {
     },
   );
 
+  it("says clearly that there is no Redis for many processes, and ends with 1", async () => {
+    const args = ["--import", "tsx", "example-app/cluster.ts"];
+    const env = { ...process.env, PATH: "/nowhere", PORT: "0", REDIS_URL: undefined };
+    const child = spawn(process.execPath, args, { cwd: root, env, stdio: ["ignore", "pipe", "pipe"] });
+    onTestFinished(() => void child.kill("SIGKILL"));
+    const exited = once(child, "exit");
+    expect(await linesOf(child.stderr)).toEqual([expect.stringMatching(/^There is no redis-server .*REDIS_URL/)]);
+    expect(await exited).toEqual([1, null]);
+  });
+
   it("says clearly that a port is taken", async () => {
     const { url } = await startChat();
     const { port } = new URL(url);

@@ -1,6 +1,6 @@
 import { asError } from "../errors.js";
 import type { RoomPath } from "../wire/path.js";
-import type { Position } from "../wire/position.js";
+import { isUpTo, type Position } from "../wire/position.js";
 import type { Delivery, Kept, KeptQuery } from "./backplane.js";
 import type { Engine, KeptBytes, KeptRoom } from "./engine.js";
 import type { Link } from "./link.js";
@@ -75,8 +75,4 @@ export class Archive {
     const readTo = deliveries.length < entries.length ? entries.at(-1)?.offset : undefined;
     return { top, base, readTo, deliveries };
   }
-}
-
-function isUpTo(top: Position, reached: Position): boolean {
-  return top.epoch === reached.epoch && top.offset >= reached.offset;
 }

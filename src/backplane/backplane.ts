@@ -4,6 +4,7 @@ import type { DeliveryPolicy } from "../connection/policy.js";
 import type { RoomPath } from "../wire/path.js";
 import type { Payload } from "../wire/payload.js";
 import type { Position } from "../wire/position.js";
+import type { Counts } from "./counts.js";
 import type { Topic } from "./topic.js";
 
 /** How much of a room is kept. */
@@ -83,12 +84,6 @@ export interface RosterChange {
   readonly node: string;
   readonly key: string;
   readonly entry: RosterEntry | undefined;
-}
-
-export interface Counts {
-  readonly connections: number;
-  readonly rooms: number;
-  readonly users: number;
 }
 
 /** What a backplane counts of its way between the nodes. */
@@ -185,7 +180,7 @@ export interface Backplane {
    * What this node has of a user in a room it opened; without `entry`, nothing any more. A promise to wait for until it is
    * known what the others have, which never rejects.
    */
-  attend(path: RoomPath, key: string, entry: RosterEntry | undefined): Promise<void> | undefined;
+  attend(path: RoomPath, key: string, entry: RosterEntry | undefined): Promise<unknown> | undefined;
   /** Which nodes have somebody in a room that this one opened, as far as it was told. */
   holders(path: RoomPath): Holders;
   /** What the other nodes have of a room that this one has not opened, as far as they answer. Rejects with `ERR_BACKPLANE`. */

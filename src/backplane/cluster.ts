@@ -9,7 +9,6 @@ import type {
   BackplaneSetting,
   BackplaneStatus,
   Closing,
-  Counts,
   Delivery,
   HistoryTerms,
   Holders,
@@ -20,6 +19,7 @@ import type {
   RosterEntry,
 } from "./backplane.js";
 import { splitParcels } from "./batch.js";
+import { type Counts, noCounts } from "./counts.js";
 import type { Engine } from "./engine.js";
 import { Followers } from "./followers.js";
 import { Link } from "./link.js";
@@ -128,7 +128,7 @@ export class ClusterBackplane implements Backplane {
     return this.#running.followers.since({ path, history }, query);
   }
 
-  attend(path: RoomPath, key: string, entry: RosterEntry | undefined): Promise<void> | undefined {
+  attend(path: RoomPath, key: string, entry: RosterEntry | undefined): Promise<unknown> | undefined {
     if (this.#run === undefined) return undefined;
     const { rosters, subscriptions } = this.#run;
     if (!rosters.has(path)) void subscriptions.add(rosterPrefix + path);
@@ -146,7 +146,7 @@ export class ClusterBackplane implements Backplane {
   }
 
   others(): Counts {
-    return this.#run?.nodes.sum ?? { connections: 0, rooms: 0, users: 0 };
+    return this.#run?.nodes.sum ?? noCounts;
   }
 
   status(): BackplaneStatus {

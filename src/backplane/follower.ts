@@ -1,5 +1,5 @@
 import { type Clock, deferred, type Timer } from "../connection/clock.js";
-import type { Position } from "../wire/position.js";
+import { isNext, isUpTo, type Position } from "../wire/position.js";
 import type { Delivery, Kept, Loss } from "./backplane.js";
 
 export interface FollowerParts {
@@ -65,7 +65,7 @@ export class Follower {
   begin(top: Position): void {
     if (this.#over || this.#last !== undefined) return;
     const first = this.#first;
-    const isHeard = first !== undefined && isAt(top, first);
+    const isHeard = first !== undefined && isUpTo(top, first);
     this.#last = isHeard ? { epoch: first.epoch, offset: first.offset - 1 } : top;
     if (this.#overflowed || !this.#deliverHeld(true)) this.#heal();
   }
@@ -74,10 +74,10 @@ export class Follower {
   take(delivery: Delivery): void {
     const { position } = delivery;
     const last = this.#last;
-    if (this.#over || position === undefined || (last !== undefined && isAt(last, position))) return;
+    if (this.#over || position === undefined || (last !== undefined && isUpTo(last, position))) return;
     // It is kept, and read with all else when it can be.
     if (this.#retry !== undefined) return;
-    if (last !== undefined && !this.#reading && follows(last, position)) {
+    if (last !== undefined && !this.#reading && isNext(last, position)) {
       this.#deliver(delivery, position);
     } else {
       this.#first ??= position;
@@ -94,12 +94,12 @@ export class Follower {
 
   /** Reads what this node has not, if the room is not where it is known to be. */
   compare(top: Position): void {
-    if (!this.#reading && this.#last !== undefined && !isAt(this.#last, top)) this.#heal();
+    if (!this.#reading && this.#last !== undefined && !isUpTo(this.#last, top)) this.#heal();
   }
 
   /** Resolves when everything up to `top` was delivered, or told as lost; `undefined` when it was. Rejects when it cannot be. */
   reached(top: Position): Promise<void> | undefined {
-    if (this.#over || this.#last === undefined || isAt(this.#last, top)) return undefined;
+    if (this.#over || this.#last === undefined || isUpTo(this.#last, top)) return undefined;
     const { promise, resolve, reject } = deferred<void>();
     this.#waiting.push({ top, resolve, reject });
     this.#patience ??= this.#parts.clock.setTimeout(() => {
@@ -193,7 +193,7 @@ export class Follower {
     }
     if (fresh.length > 0) this.#parts.healed();
     this.#skipTo(top.epoch, Math.max(base, readTo ?? (deliveries.length > 0 ? 0 : top.offset)));
-    return this.#last !== undefined && isAt(this.#last, top);
+    return this.#last !== undefined && isUpTo(this.#last, top);
   }
 
   /** What lies between the last one and this offset is not kept any more. */
@@ -223,8 +223,8 @@ export class Follower {
         return false;
       }
       const last = this.#last;
-      if (last === undefined || isAt(last, one.position)) continue;
-      if (!follows(last, one.position)) {
+      if (last === undefined || isUpTo(last, one.position)) continue;
+      if (!isNext(last, one.position)) {
         this.#held = held.slice(index);
         return false;
       }
@@ -244,17 +244,8 @@ export class Follower {
     this.#last = position;
     this.#parts.deliver(delivery);
     if (this.#waiting.length === 0) return;
-    const reached = this.#waiting.filter(({ top }) => isAt(position, top));
-    this.#waiting = this.#waiting.filter(({ top }) => !isAt(position, top));
+    const reached = this.#waiting.filter(({ top }) => isUpTo(position, top));
+    this.#waiting = this.#waiting.filter(({ top }) => !isUpTo(position, top));
     for (const { resolve } of reached) resolve();
   }
-}
-
-function follows(last: Position, next: Position): boolean {
-  return next.epoch === last.epoch && next.offset === last.offset + 1;
-}
-
-/** Whether `last` is `position`, or after it. */
-function isAt(last: Position, position: Position): boolean {
-  return last.epoch === position.epoch && last.offset >= position.offset;
 }

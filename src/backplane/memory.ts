@@ -7,7 +7,6 @@ import type {
   Backplane,
   BackplaneStatus,
   Closing,
-  Counts,
   Delivery,
   HistoryTerms,
   Holders,
@@ -16,6 +15,7 @@ import type {
   Receiver,
   RosterChange,
 } from "./backplane.js";
+import { type Counts, noCounts } from "./counts.js";
 import { InTurn } from "./inTurn.js";
 import { Stream } from "./stream.js";
 import { isRoom, isTree, type Topic } from "./topic.js";
@@ -100,7 +100,7 @@ export class MemoryBackplane implements Backplane {
   }
 
   others(): Counts {
-    return { connections: 0, rooms: 0, users: 0 };
+    return noCounts;
   }
 
   since(path: RoomPath, query: KeptQuery): Promise<Kept> {

@@ -1,5 +1,5 @@
 import type { Clock, Timer } from "../connection/clock.js";
-import type { Counts } from "./backplane.js";
+import { addCounts, type Counts, noCounts } from "./counts.js";
 import type { Fields } from "./parcel.js";
 import type { RosterMark } from "./rosters.js";
 
@@ -37,7 +37,6 @@ interface Neighbour {
 const missesMax = 3;
 /** Heartbeats after which a sign of life is late. */
 const overdue = 1.5;
-const nothing: Counts = { connections: 0, rooms: 0, users: 0 };
 
 /** The other nodes: who is there, by their signs of life, and what each of them has. */
 export class Nodes {
@@ -62,7 +61,7 @@ export class Nodes {
   }
 
   get sum(): Counts {
-    return [...this.#neighbours.values()].reduce((sum, { counts }) => add(sum, counts), nothing);
+    return [...this.#neighbours.values()].reduce((sum, { counts }) => addCounts(sum, counts), noCounts);
   }
 
   /** This node hears and is heard. What the others were silent before is not held against them. */
@@ -93,7 +92,7 @@ export class Nodes {
 
   /** A node that says anything at all is there, and goes when it says nothing more. */
   meet(node: string): void {
-    if (node !== this.#parts.id && !this.#neighbours.has(node)) this.#see(node, nothing);
+    if (node !== this.#parts.id && !this.#neighbours.has(node)) this.#see(node, noCounts);
   }
 
   #see(node: string, counts: Counts): void {
@@ -133,12 +132,4 @@ function isCounts(value: unknown): value is Counts {
   if (typeof value !== "object" || value === null) return false;
   const { connections, rooms, users } = value as Partial<Record<keyof Counts, unknown>>;
   return [connections, rooms, users].every((count) => Number.isSafeInteger(count) && Number(count) >= 0);
-}
-
-function add(one: Counts, other: Counts): Counts {
-  return {
-    connections: one.connections + other.connections,
-    rooms: one.rooms + other.rooms,
-    users: one.users + other.users,
-  };
 }

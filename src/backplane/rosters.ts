@@ -1,4 +1,4 @@
-import { type Clock, deferred } from "../connection/clock.js";
+import { type Clock, deferred, within } from "../connection/clock.js";
 import type { RoomPath } from "../wire/path.js";
 import type { RosterChange, RosterEntry } from "./backplane.js";
 import type { Fields } from "./parcel.js";
@@ -14,7 +14,7 @@ interface Roster {
 /** Nodes that were asked for what they have, until all have answered. */
 interface Question {
   readonly asked: Set<string>;
-  readonly answered: Promise<void>;
+  readonly answered: Promise<unknown>;
   readonly end: () => void;
 }
 
@@ -93,7 +93,7 @@ export class Rosters {
    *
    * Returns a promise that resolves when it is known what the others have; `undefined` when it is.
    */
-  attend(path: RoomPath, key: string, entry: RosterEntry | undefined): Promise<void> | undefined {
+  attend(path: RoomPath, key: string, entry: RosterEntry | undefined): Promise<unknown> | undefined {
     const room = this.#rooms.get(path) ?? this.#open(path);
     room.changes.set(key, entry);
     this.#changed.add(path);
@@ -211,23 +211,22 @@ export class Rosters {
   #open(path: RoomPath): Open {
     this.#lives += 1;
     const own = { seq: this.#lives * seqsOfLife, entries: new Map() };
-    const question = this.#question();
-    const isAsked = question.asked.size > 0;
     const room: Open = { own, changes: new Map(), others: new Map(), introduced: false, question: undefined };
-    if (isAsked) room.question = question;
-    question.answered.finally(() => {
+    this.#rooms.set(path, room);
+    const question = this.#question();
+    if (question.asked.size === 0) return room;
+    room.question = question;
+    question.answered.then(() => {
       room.question = undefined;
     });
-    this.#rooms.set(path, room);
     return room;
   }
 
   #question(): Question {
     const asked = new Set(this.#parts.neighbours());
-    const { promise: answered, resolve: end } = deferred<void>();
+    const { promise, resolve: end } = deferred<void>();
     if (asked.size === 0) end();
-    else this.#parts.clock.setTimeout(end, answersMs);
-    return { asked, answered, end };
+    return { asked, answered: within(this.#parts.clock, answersMs, promise), end };
   }
 
   #tellSoon(): void {

@@ -1,4 +1,4 @@
-import type { Position } from "../wire/position.js";
+import { isUpTo, type Position } from "../wire/position.js";
 import type { Delivery, HistoryTerms, Kept, KeptQuery } from "./backplane.js";
 
 /** What an entry takes beside its message, which is there as a string and as a frame: objects, and its place in lists. */
@@ -66,7 +66,7 @@ export class Stream {
     const { top } = this;
     const all = this.#entries.map(({ delivery }) => delivery);
     if (since === undefined) return { top, deliveries: limit === 0 ? [] : all.slice(-limit) };
-    const known = since.epoch === top.epoch && since.offset <= top.offset;
+    const known = isUpTo(top, since);
     // Entries are contiguous up to the top: how many are newer says where they begin.
     const newer = known ? Math.min(all.length, top.offset - since.offset) : all.length;
     return { top, deliveries: all.slice(all.length - newer).slice(0, limit) };

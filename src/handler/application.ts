@@ -1,4 +1,5 @@
-import type { BackplaneStatus, Counts } from "../backplane/backplane.js";
+import type { BackplaneStatus } from "../backplane/backplane.js";
+import type { Counts } from "../backplane/counts.js";
 import type { Totals } from "../metrics.js";
 import type { Channel } from "../room/address.js";
 import type { Registry } from "../room/registry.js";

@@ -1,6 +1,6 @@
 import type { Delivery, Kept, KeptQuery } from "../backplane/backplane.js";
 import { EnfiladeError } from "../errors.js";
-import type { Position } from "../wire/position.js";
+import { isNext, isUpTo, type Position } from "../wire/position.js";
 import type { Taker } from "./audience.js";
 
 export interface HandoverParts {
@@ -103,7 +103,7 @@ export class Handover implements Taker {
     while (this.#held.length > 0) {
       const since = last;
       const waiting = this.#held.filter(
-        ({ delivery: { position } }) => position === undefined || isAfter(position, since),
+        ({ delivery: { position } }) => position === undefined || !isUpTo(since, position),
       );
       if (this.#overflowed) return last;
       const next = following(last, waiting);
@@ -135,7 +135,7 @@ export class Handover implements Taker {
 
   #checkGap(since: Position, { top, deliveries }: Kept): void {
     const next = deliveries[0]?.position ?? { epoch: top.epoch, offset: top.offset + 1 };
-    if (next.epoch !== since.epoch || next.offset !== since.offset + 1) this.#parts.gap(since, next);
+    if (!isNext(since, next)) this.#parts.gap(since, next);
   }
 
   #tellSkipped(): void {
@@ -155,18 +155,13 @@ export class Handover implements Taker {
   }
 }
 
-/** Of another epoch is what came after the stream was begun anew. */
-function isAfter(position: Position, top: Position): boolean {
-  return position.epoch !== top.epoch || position.offset > top.offset;
-}
-
 /** What waits, as far as nothing is missing in it. */
 function following(top: Position, waiting: readonly Held[]): readonly Held[] {
   let last = top;
   for (const [index, { delivery }] of waiting.entries()) {
     const { position } = delivery;
     if (position === undefined) continue;
-    if (position.epoch !== last.epoch || position.offset !== last.offset + 1) return waiting.slice(0, index);
+    if (!isNext(last, position)) return waiting.slice(0, index);
     last = position;
   }
   return waiting;

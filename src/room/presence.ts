@@ -67,7 +67,7 @@ export interface PresenceParts {
   /** This node, and the others that have the room; see `Backplane.holders`. */
   readonly holders: () => Holders;
   /** Tells the other nodes what this one has of a user; see `Backplane.attend`. */
-  readonly attend: (key: string, entry: RosterEntry | undefined) => Promise<void> | undefined;
+  readonly attend: (key: string, entry: RosterEntry | undefined) => Promise<unknown> | undefined;
   /** Takes what goes wrong where nobody waits for the answer. */
   readonly report: (error: unknown) => void;
 }

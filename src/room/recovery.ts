@@ -1,5 +1,5 @@
 import type { Kept, KeptQuery } from "../backplane/backplane.js";
-import type { Position } from "../wire/position.js";
+import { isUpTo, type Position } from "../wire/position.js";
 
 /** Why a client does not get all that it missed: see `welcome` in PROTOCOL.md. */
 export type Shortfall = "epoch" | "trimmed" | "limit" | "invalid" | "off";
@@ -46,7 +46,7 @@ export async function recover(parts: RecoveryParts): Promise<{ readonly kept: Ke
 }
 
 function shortfall(since: Position, { top, deliveries }: Kept, recoverMax: number): Shortfall | undefined {
-  if (since.epoch !== top.epoch || since.offset > top.offset) return "epoch";
+  if (!isUpTo(top, since)) return "epoch";
   const first = deliveries[0]?.position?.offset ?? top.offset + 1;
   if (first !== since.offset + 1) return "trimmed";
   return deliveries.length > recoverMax ? "limit" : undefined;

@@ -2,12 +2,12 @@ import type {
   Backplane,
   BackplaneSetting,
   Closing,
-  Counts,
   HistoryTerms,
   Kept,
   KeptQuery,
   Receiver,
 } from "../backplane/backplane.js";
+import { addCounts, type Counts } from "../backplane/counts.js";
 import { baseOf, isRoom, isTree, patternOf, type Topic, userTopic } from "../backplane/topic.js";
 import type { Clock } from "../connection/clock.js";
 import type { Connection } from "../connection/connection.js";
@@ -156,13 +156,7 @@ export class Registry {
    */
   get counts(): { local: Counts; cluster: Counts } {
     const local = { connections: this.#memberships.size, rooms: this.#rooms.size, users: this.#userCount };
-    const { connections, rooms, users } = this.#parts.backplane.others();
-    const cluster = {
-      connections: local.connections + connections,
-      rooms: local.rooms + rooms,
-      users: local.users + users,
-    };
-    return { local, cluster };
+    return { local, cluster: addCounts(local, this.#parts.backplane.others()) };
   }
 
   on<Name extends keyof RegistryEvents>(event: Name, listener: (...args: RegistryEvents[Name]) => unknown): this {

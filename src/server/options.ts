@@ -1,4 +1,5 @@
 import type { Backplane, OnLoss } from "../backplane/backplane.js";
+import { checkNames } from "../backplane/options.js";
 import type { Clock } from "../connection/clock.js";
 import type { Limits } from "../connection/limits.js";
 import { policyOf } from "../connection/policy.js";
@@ -62,10 +63,7 @@ export function checkOptions(
   where: keyof typeof known,
   options: SharedOptions & Pick<RouteOptions, "eventPolicies">,
 ): void {
-  const unknown = Object.keys(options).find((name) => !known[where].includes(name));
-  if (unknown !== undefined) {
-    throw new EnfiladeError("ERR_OPTION", `${where} has no option "${unknown}"; it has: ${known[where].join(", ")}`);
-  }
+  checkNames(where, options, known[where]);
   const { badMessage = "call", compression = false, subprotocols = [], eventProtocol } = options;
   for (const policy of [options.policy, ...Object.values(options.eventPolicies ?? {})]) policyOf({ policy });
   if (eventProtocol !== undefined) checkProtocol(eventProtocol);

@@ -1,23 +1,10 @@
 import { onTestFinished } from "vitest";
-import { App, type AppOptions, type Limits, WebSocketHandler } from "../../src/index.js";
+import { App, type AppOptions, type Limits } from "../../src/index.js";
 import { type ConnectOptions, connectURL, type TestClient } from "../../src/testing/index.js";
 import { type EngineName, type EngineOptions, type EngineServer, startEngine } from "../support/engines.js";
+import { Talker } from "./talker.js";
 
 export const historySize = 20_000;
-
-/** Whoever comes in hears a greeting when its node hears the room; what a client sends goes to its room. */
-export class Talker extends WebSocketHandler {
-  override authorize() {
-    const id = this.query.get("user");
-    return id === null ? undefined : { id, name: `Name of ${id}` };
-  }
-  override onConnect() {
-    this.sendJSON("hello");
-  }
-  onJSON(value: unknown) {
-    this.sendJSONToThisRoom(value);
-  }
-}
 
 /** One app of several on one engine. */
 export interface ClusterNode {

@@ -7,7 +7,8 @@ import { connect } from "../../src/testing/index.js";
 import { defaultPathLimits, roomName as nameOf } from "../../src/wire/path.js";
 import { startEngine } from "../support/engines.js";
 import { missing } from "../support/parts.js";
-import { nodeOf, startCluster, Talker } from "./cluster.js";
+import { nodeOf, startCluster } from "./cluster.js";
+import { Talker } from "./talker.js";
 
 async function managerOf(url: string) {
   const connection = await connectNats({ servers: url });

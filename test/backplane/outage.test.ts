@@ -6,7 +6,8 @@ import { connect, connectURL, type TestClient } from "../../src/testing/index.js
 import type { EngineServer } from "../support/engines.js";
 import { missing } from "../support/parts.js";
 import { startProxy } from "../support/proxy.js";
-import { type ClusterNode, nodeOf, startCluster, Talker, type TestCluster, until } from "./cluster.js";
+import { type ClusterNode, nodeOf, startCluster, type TestCluster, until } from "./cluster.js";
+import { Talker } from "./talker.js";
 
 const v1 = { protocols: ["enfilade.v1"] };
 const refusal = { code: "ERR_BACKPLANE" };

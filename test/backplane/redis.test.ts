@@ -6,7 +6,8 @@ import { connect } from "../../src/testing/index.js";
 import { startEngine } from "../support/engines.js";
 import { missing } from "../support/parts.js";
 import { startProxy } from "../support/proxy.js";
-import { nodeOf, startCluster, Talker, until } from "./cluster.js";
+import { nodeOf, startCluster, until } from "./cluster.js";
+import { Talker } from "./talker.js";
 
 /** What a channel, or the keys of a room, are called. */
 const named = (channel: string) => `enfilade:{${channel}}`;

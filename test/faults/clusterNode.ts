@@ -3,25 +3,12 @@
  *
  * Its first line says at which port it is; from then on it publishes to the room as fast as it is answered.
  */
-import { App, type Limits, WebSocketHandler } from "../../src/index.js";
+import { App, type Limits } from "../../src/index.js";
 import { nats } from "../../src/nats/index.js";
 import { redis } from "../../src/redis/index.js";
+import { Talker } from "../backplane/talker.js";
 
 const [engine, url = "", limits = "{}", path = "", historySize = ""] = process.argv.slice(2);
-
-/** As `Talker` of the other nodes, which cannot be imported outside of a test. */
-class Talker extends WebSocketHandler {
-  override authorize() {
-    const id = this.query.get("user");
-    return id === null ? undefined : { id, name: `Name of ${id}` };
-  }
-  override onConnect() {
-    this.sendJSON("hello");
-  }
-  onJSON(value: unknown) {
-    this.sendJSONToThisRoom(value);
-  }
-}
 
 const backplane = engine === "redis" ? redis(url) : nats(url, { storage: "memory" });
 // What JSON.parse returns is what the test wrote.
