@@ -115,7 +115,7 @@ export class HttpError extends Error {
 }
 
 /** How a connection ended. */
-export interface Ending {
+export interface CloseInfo {
   /** The close code of RFC 6455 7.4: 1005 when the peer gave none, 1006 when the connection broke. */
   readonly code: number;
   readonly reason: string;
@@ -126,14 +126,14 @@ export interface Ending {
 }
 
 /** What a read rejects with when the connection has ended, and what a reading method gets when it failed. */
-export class ConnectionError extends Error implements Ending {
+export class ConnectionError extends Error implements CloseInfo {
   override readonly name = "ConnectionError";
   readonly code: number;
   readonly reason: string;
   readonly clean: boolean;
-  readonly by: Ending["by"];
+  readonly by: CloseInfo["by"];
 
-  constructor({ code, reason, clean, by }: Ending) {
+  constructor({ code, reason, clean, by }: CloseInfo) {
     super(`the connection ended: ${code}${reason === "" ? "" : ` (${reason})`}, ended by the ${by}`);
     this.code = code;
     this.reason = reason;

@@ -1,20 +1,20 @@
 /// <reference types="node" preserve="true" />
 export type {
   Backplane,
-  BackplaneSetting,
+  BackplaneContext,
+  BackplaneOutage,
   BackplaneStatus,
-  Closing,
+  CloseCommand,
   Delivery,
-  HistoryTerms,
-  Holders,
-  Kept,
-  KeptQuery,
+  Gap,
+  HistoryConfig,
+  HistoryPage,
+  HistoryQuery,
   LinkStatus,
-  Loss,
-  OnLoss,
+  PresenceEntry,
+  PresenceUpdate,
   Receiver,
-  RosterChange,
-  RosterEntry,
+  RoomNodes,
 } from "./backplane/backplane.js";
 export type { Counts } from "./backplane/counts.js";
 export { MemoryBackplane, type MemoryOptions } from "./backplane/memory.js";
@@ -25,8 +25,8 @@ export { type ConnectionLimits, defaultLimits, type Limits } from "./connection/
 export { type DeliveryOptions, type DeliveryPolicy, latest, reliable, skip } from "./connection/policy.js";
 export type { ConnectionRequest } from "./connection/request.js";
 export {
+  type CloseInfo,
   ConnectionError,
-  type Ending,
   EnfiladeError,
   type ErrorCode,
   HttpError,
@@ -49,24 +49,24 @@ export type {
 } from "./handler/route.js";
 export type { Totals } from "./metrics.js";
 export type { Address, Channel, Except, SendOptions, User } from "./room/address.js";
+export type { Publication } from "./room/history/publication.js";
+export type { Subscription } from "./room/history/subscription.js";
 export type { PresenceChange, PresenceState, PresentUser } from "./room/presence.js";
-export type { Publication } from "./room/publication.js";
 export type { Registry } from "./room/registry.js";
 export type { ReadOptions, Room, SubscribeOptions, WriterOptions } from "./room/room.js";
-export type { Subscription } from "./room/subscription.js";
-export type { PresenceMode } from "./room/terms.js";
+export type { PresenceMode } from "./room/roomConfig.js";
 export { App, type AppEvents, type Listening, type RouteInfo } from "./server/app.js";
 export type { AppOptions, Logger, ScopeOptions } from "./server/options.js";
 export type { Scope } from "./server/scope.js";
 export { CloseCode } from "./wire/closeCodes.js";
-export { commandEvents } from "./wire/commandEvents.js";
-export type { DecodedEvent, IncomingEvent } from "./wire/incomingEvent.js";
-export { jsonEvents } from "./wire/jsonEvents.js";
+export { commandEvents } from "./wire/events/commandEvents.js";
+export type { DecodedEvent, IncomingEvent } from "./wire/events/incomingEvent.js";
+export { jsonEvents } from "./wire/events/jsonEvents.js";
+export type { EventFailure, EventProtocol, OutgoingEvent } from "./wire/events/protocol.js";
+export { spacedEvents } from "./wire/events/spacedEvents.js";
 export type { Message } from "./wire/message.js";
 export type { RoomPath } from "./wire/path.js";
 export { type PathParams, type RouteParams, roomPath } from "./wire/pattern.js";
 export { type Bytes, Payload } from "./wire/payload.js";
 export type { Position } from "./wire/position.js";
-export type { EventFault, EventProtocol, OutgoingEvent } from "./wire/protocol.js";
 export type { Schema } from "./wire/schema.js";
-export { spacedEvents } from "./wire/spacedEvents.js";

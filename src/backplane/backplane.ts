@@ -8,7 +8,7 @@ import type { Counts } from "./counts.js";
 import type { Topic } from "./topic.js";
 
 /** How much of a room is kept. */
-export interface HistoryTerms {
+export interface HistoryConfig {
   /** Publications. */
   readonly size: number;
   /** Bytes, as they are accounted for. */
@@ -25,13 +25,13 @@ export interface Delivery {
   /** What becomes of it for a member that lags. */
   readonly policy?: DeliveryPolicy | undefined;
   /** How much of its room is to be kept; nothing if `undefined`. */
-  readonly history?: HistoryTerms | undefined;
+  readonly history?: HistoryConfig | undefined;
   /** Given by the backplane to what is kept. */
   readonly position?: Position | undefined;
 }
 
 /** What is kept of a room. */
-export interface Kept {
+export interface HistoryPage {
   /** The position of the last publication; offset 0 before the first. */
   readonly top: Position;
   /** The offset at which the epoch of `top` began, where that is not 0: what is before it was published in an older one. */
@@ -42,7 +42,7 @@ export interface Kept {
   readonly deliveries: readonly Delivery[];
 }
 
-export interface KeptQuery {
+export interface HistoryQuery {
   /** Only what came after this position. Of another epoch, or one that is not reached yet: everything. */
   readonly since?: Position | undefined;
   /** How many at most: the first ones after `since`, or else the last ones. */
@@ -50,7 +50,7 @@ export interface KeptQuery {
 }
 
 /** Publications of a room that this node never got, and that are not kept any more. */
-export interface Loss {
+export interface Gap {
   /** Everything of the room up to here is lost that was not delivered; the next one delivered is the next after it. */
   readonly position: Position;
   /** How many; `undefined` when that is not known. */
@@ -58,13 +58,13 @@ export interface Loss {
 }
 
 /** How everyone who is in a topic is closed. */
-export interface Closing {
+export interface CloseCommand {
   readonly code: number;
   readonly reason: string;
 }
 
 /** A user in a room, as another node has it. */
-export interface RosterEntry {
+export interface PresenceEntry {
   readonly id: string;
   /** What is shown of the user; JSON. */
   readonly shown?: unknown;
@@ -73,17 +73,17 @@ export interface RosterEntry {
 }
 
 /** The nodes that have somebody in a room, each named by one life of it. */
-export interface Holders {
+export interface RoomNodes {
   readonly self: string;
   readonly others: readonly string[];
 }
 
 /** What another node says of one user in a room; without `entry`, that it has none any more. */
-export interface RosterChange {
+export interface PresenceUpdate {
   /** Names one life of a node. */
   readonly node: string;
   readonly key: string;
-  readonly entry: RosterEntry | undefined;
+  readonly entry: PresenceEntry | undefined;
 }
 
 /** What a backplane counts of its way between the nodes. */
@@ -117,32 +117,32 @@ export interface BackplaneStatus {
 /** What a node takes from its backplane. Nothing of it throws. */
 export interface Receiver {
   /** Takes a delivery to the members that this node has in `topic`. */
-  deliver(topic: Topic, delivery: Delivery): void;
+  onDelivery(topic: Topic, delivery: Delivery): void;
   /** Closes the members that this node has in `topic`. */
-  dismiss(topic: Topic, closing: Closing): void;
+  onCloseAll(topic: Topic, closing: CloseCommand): void;
   /** Tells the members of a room of what they will never get. */
-  lagged(path: RoomPath, loss: Loss): void;
+  onGap(path: RoomPath, loss: Gap): void;
   /** Takes who is in a room on other nodes. */
-  present(path: RoomPath, changes: readonly RosterChange[]): void;
-  report(error: Error): void;
+  onPresence(path: RoomPath, changes: readonly PresenceUpdate[]): void;
+  onError(error: Error): void;
   /** What this node has now. */
   counts(): Counts;
 }
 
 /** What a backplane takes from its app. */
-export interface BackplaneSetting {
+export interface BackplaneContext {
   readonly clock: Clock;
   /** From 0 to 1, as `Math.random`. */
   readonly random: () => number;
   readonly limits: Limits;
-  readonly onLoss: OnLoss;
+  readonly outage: BackplaneOutage;
 }
 
 /**
  * What becomes of publications that need no history while other nodes cannot be reached: they are refused, or delivered
  * on this node alone.
  */
-export type OnLoss = "refuse" | "local";
+export type BackplaneOutage = "refuse" | "local";
 
 /**
  * The same topics on every node.
@@ -151,17 +151,17 @@ export type OnLoss = "refuse" | "local";
  * node. The publishing node hears its own publication through the same path, and no earlier than its publish call.
  * Publications of one node to one topic, and closings among them, arrive in the order of the calls; where history is kept,
  * those of all nodes arrive in the order of their offsets. What is lost on the way is got from what is kept, or told with
- * {@link Receiver.lagged}.
+ * {@link Receiver.onGap}.
  */
 export interface Backplane {
   /** Called once, before anything else. */
-  start(receiver: Receiver, setting: BackplaneSetting): void;
+  start(receiver: Receiver, config: BackplaneContext): void;
   /**
    * From now on this node wants what is published to `topic`; a promise to wait for until it hears, which never rejects.
    *
    * @param history How much of the room is kept; nothing if `undefined`.
    */
-  open(topic: Topic, history?: HistoryTerms): Promise<void> | undefined;
+  open(topic: Topic, history?: HistoryConfig): Promise<void> | undefined;
   /** No more: the last member of this node left. */
   close(topic: Topic): void;
   /**
@@ -170,23 +170,23 @@ export interface Backplane {
    */
   publish(topic: Topic, delivery: Delivery): Promise<Position | undefined>;
   /** Closes everyone in `topic`, on every node; resolves and rejects as `publish`. */
-  dismiss(topic: Topic, closing: Closing): Promise<void>;
+  closeAll(topic: Topic, closing: CloseCommand): Promise<void>;
   /**
    * What is kept of a room, as of some moment between the call and its answer. What this node was delivered by then, and
    * what it is delivered from then on, meet without a gap. Rejects with `ERR_BACKPLANE`.
    */
-  since(path: RoomPath, query: KeptQuery, history: HistoryTerms): Promise<Kept>;
+  readHistory(path: RoomPath, query: HistoryQuery, history: HistoryConfig): Promise<HistoryPage>;
   /**
    * What this node has of a user in a room it opened; without `entry`, nothing any more. A promise to wait for until it is
    * known what the others have, which never rejects.
    */
-  attend(path: RoomPath, key: string, entry: RosterEntry | undefined): Promise<unknown> | undefined;
+  announce(path: RoomPath, key: string, entry: PresenceEntry | undefined): Promise<unknown> | undefined;
   /** Which nodes have somebody in a room that this one opened, as far as it was told. */
-  holders(path: RoomPath): Holders;
+  nodesInRoom(path: RoomPath): RoomNodes;
   /** What the other nodes have of a room that this one has not opened, as far as they answer. Rejects with `ERR_BACKPLANE`. */
-  roster(path: RoomPath): Promise<readonly RosterChange[]>;
+  readPresence(path: RoomPath): Promise<readonly PresenceUpdate[]>;
   /** What the other nodes have, in sum. */
-  others(): Counts;
+  countsElsewhere(): Counts;
   status(): BackplaneStatus;
   /** Called last: nothing is delivered any more. It may be started again, with all that it kept. */
   stop(): Promise<void>;

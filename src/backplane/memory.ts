@@ -6,18 +6,18 @@ import type { Position } from "../wire/position.js";
 import type {
   Backplane,
   BackplaneStatus,
-  Closing,
+  CloseCommand,
   Delivery,
-  HistoryTerms,
-  Holders,
-  Kept,
-  KeptQuery,
+  HistoryConfig,
+  HistoryPage,
+  HistoryQuery,
+  PresenceUpdate,
   Receiver,
-  RosterChange,
+  RoomNodes,
 } from "./backplane.js";
 import { type Counts, noCounts } from "./counts.js";
-import { InTurn } from "./inTurn.js";
-import { Stream } from "./stream.js";
+import { MemoryHistory } from "./memoryHistory.js";
+import { SerialQueue } from "./serialQueue.js";
 import { isRoom, isTree, type Topic } from "./topic.js";
 
 export interface MemoryOptions {
@@ -28,9 +28,9 @@ export interface MemoryOptions {
 }
 
 /** A stream, and when something of it has to go. */
-interface Room {
-  readonly stream: Stream;
-  terms: HistoryTerms | undefined;
+interface KeptRoom {
+  readonly stream: MemoryHistory;
+  terms: HistoryConfig | undefined;
   /** Fires when its oldest entry is too old. */
   expiry: Timer | undefined;
   /** Fires when nobody came back for long enough. */
@@ -45,7 +45,7 @@ export class MemoryBackplane implements Backplane {
   readonly #limits: Pick<Limits, "historyBytesMax" | "roomsMax">;
   readonly #opened = new Set<Topic>();
   /** Whatever was published to last stands last. */
-  readonly #rooms = new Map<RoomPath, Room>();
+  readonly #rooms = new Map<RoomPath, KeptRoom>();
   /** Those in which nobody is and nothing is kept; the longest so first. */
   readonly #unused = new Set<RoomPath>();
   readonly #life = randomBytes(6).toString("base64url");
@@ -53,7 +53,7 @@ export class MemoryBackplane implements Backplane {
   #bytes = 0;
   #evictions = 0;
   #receiver: Receiver | undefined;
-  readonly #turn = new InTurn();
+  readonly #turn = new SerialQueue();
 
   constructor({ clock = systemClock, limits = defaultLimits }: MemoryOptions = {}) {
     this.#clock = clock;
@@ -77,33 +77,33 @@ export class MemoryBackplane implements Backplane {
   publish(topic: Topic, delivery: Delivery): Promise<Position | undefined> {
     const { history } = delivery;
     const kept = history !== undefined && isRoom(topic) ? this.#keep(topic, delivery, history) : delivery;
-    if (this.#opened.has(topic) || isTree(topic)) this.#turn.run(() => this.#receiver?.deliver(topic, kept));
+    if (this.#opened.has(topic) || isTree(topic)) this.#turn.run(() => this.#receiver?.onDelivery(topic, kept));
     return kept.position === undefined ? nothing : Promise.resolve(kept.position);
   }
 
-  dismiss(topic: Topic, closing: Closing): Promise<void> {
-    this.#turn.run(() => this.#receiver?.dismiss(topic, closing));
+  closeAll(topic: Topic, closing: CloseCommand): Promise<void> {
+    this.#turn.run(() => this.#receiver?.onCloseAll(topic, closing));
     return nothing;
   }
 
   /** A single node knows who is there. */
-  attend(): undefined {
+  announce(): undefined {
     return undefined;
   }
 
-  holders(): Holders {
+  nodesInRoom(): RoomNodes {
     return { self: "", others: [] };
   }
 
-  roster(): Promise<readonly RosterChange[]> {
+  readPresence(): Promise<readonly PresenceUpdate[]> {
     return Promise.resolve([]);
   }
 
-  others(): Counts {
+  countsElsewhere(): Counts {
     return noCounts;
   }
 
-  since(path: RoomPath, query: KeptQuery): Promise<Kept> {
+  readHistory(path: RoomPath, query: HistoryQuery): Promise<HistoryPage> {
     const { stream, terms } = this.#room(path);
     if (terms !== undefined) this.#expire(stream, terms);
     const kept = stream.read(query);
@@ -131,7 +131,7 @@ export class MemoryBackplane implements Backplane {
     };
   }
 
-  #keep(path: RoomPath, delivery: Delivery, terms: HistoryTerms): Delivery {
+  #keep(path: RoomPath, delivery: Delivery, terms: HistoryConfig): Delivery {
     const room = this.#room(path);
     const { stream } = room;
     this.#rooms.delete(path);
@@ -146,12 +146,12 @@ export class MemoryBackplane implements Backplane {
     return kept;
   }
 
-  #room(path: RoomPath): Room {
+  #room(path: RoomPath): KeptRoom {
     const known = this.#rooms.get(path);
     if (known !== undefined) return known;
     this.#streams += 1;
     const epoch = `${this.#life}-${this.#streams.toString(36)}`;
-    const room: Room = { stream: new Stream(epoch), terms: undefined, expiry: undefined, idle: undefined };
+    const room: KeptRoom = { stream: new MemoryHistory(epoch), terms: undefined, expiry: undefined, idle: undefined };
     this.#rooms.set(path, room);
     this.#makeSpace(path);
     return room;
@@ -179,7 +179,7 @@ export class MemoryBackplane implements Backplane {
     }
   }
 
-  #forget(path: RoomPath, { expiry, idle }: Room): void {
+  #forget(path: RoomPath, { expiry, idle }: KeptRoom): void {
     expiry?.cancel();
     idle?.cancel();
     this.#rooms.delete(path);
@@ -194,7 +194,7 @@ export class MemoryBackplane implements Backplane {
     if (room !== undefined) room.idle = undefined;
   }
 
-  #shrink(stream: Stream, bytes: number): void {
+  #shrink(stream: MemoryHistory, bytes: number): void {
     const before = stream.bytes;
     stream.shrink(bytes);
     if (stream.bytes === before) return;
@@ -202,13 +202,13 @@ export class MemoryBackplane implements Backplane {
     this.#evictions += 1;
   }
 
-  #expire(stream: Stream, { ageMsMax }: HistoryTerms): void {
+  #expire(stream: MemoryHistory, { ageMsMax }: HistoryConfig): void {
     const before = stream.bytes;
     stream.expire(this.#clock.now() - ageMsMax);
     this.#bytes += stream.bytes - before;
   }
 
-  #expireLater(path: RoomPath, room: Room, terms: HistoryTerms): Timer | undefined {
+  #expireLater(path: RoomPath, room: KeptRoom, terms: HistoryConfig): Timer | undefined {
     const { oldestAt } = room.stream;
     if (oldestAt === undefined || terms.ageMsMax === Number.POSITIVE_INFINITY) return undefined;
     const ms = Math.min(timerMsMax, oldestAt + terms.ageMsMax - this.#clock.now());
@@ -230,7 +230,7 @@ export class MemoryBackplane implements Backplane {
     }, numberingMs);
   }
 
-  #isUnused(path: RoomPath, { stream }: Room): boolean {
+  #isUnused(path: RoomPath, { stream }: KeptRoom): boolean {
     return stream.size === 0 && !this.#opened.has(path);
   }
 }

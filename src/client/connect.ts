@@ -1,9 +1,9 @@
 import type { Clock } from "../connection/clock.js";
-import { newClientId, subprotocols, webSocketURL } from "./address.js";
-import { clientClock } from "./clock.js";
-import type { LoadState } from "./inbox.js";
+import { newClientId, subprotocols, webSocketURL } from "./connection/address.js";
+import { clientClock } from "./connection/clock.js";
+import { defaultWebSocket, type WebSocketConstructor } from "./connection/socket.js";
+import type { LoadState } from "./messages/messageQueue.js";
 import { ClientRoom } from "./room.js";
-import { defaultWebSocket, type WebSocketConstructor } from "./socket.js";
 
 /** How a room is connected to. */
 export interface ConnectOptions {

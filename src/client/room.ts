@@ -1,20 +1,20 @@
 import type { Clock } from "../connection/clock.js";
-import { urlOf } from "./address.js";
-import { checkedReason } from "./closing.js";
+import { urlOf } from "./connection/address.js";
+import type { AttemptDeps } from "./connection/attempt.js";
+import { checkedReason } from "./connection/closing.js";
+import { watchPage } from "./connection/page.js";
+import { type ClientState, Reconnector, type StateDetail } from "./connection/reconnector.js";
 import { asError, RequestError } from "./errors.js";
 import type { EventArguments, EventName, EventReply } from "./events.js";
-import type { MessageFrame, Position, ServerFrame, Welcome } from "./frames.js";
-import { Inbox, type LoadState, type Lost } from "./inbox.js";
-import { Line, type RoomState, type StateDetail } from "./line.js";
-import type { LinkParts } from "./link.js";
 import { Listeners } from "./listeners.js";
-import { type Message, messageOf } from "./message.js";
-import { type Dropped, Outbox } from "./outbox.js";
-import { watchPage } from "./page.js";
-import { readFrom } from "./reader.js";
-import { type RequestOptions, request } from "./request.js";
-import { type Presence, Roster } from "./roster.js";
-import { type LogElement, logInto, printable, Trace } from "./trace.js";
+import { type LogElement, logInto, printable, Trace } from "./log.js";
+import type { MessageFrame, Position, ServerFrame, Welcome } from "./messages/frames.js";
+import { type ClientMessage, messageOf } from "./messages/message.js";
+import { type LoadState, type Lost, MessageQueue } from "./messages/messageQueue.js";
+import { readFrom } from "./messages/reader.js";
+import { type RequestOptions, request } from "./messages/request.js";
+import { type Dropped, SendQueue } from "./messages/sendQueue.js";
+import { type Presence, PresenceState } from "./presence.js";
 
 /** A new connection went on where the last one ended: nothing was missed. */
 export interface Recovered {
@@ -25,9 +25,9 @@ export interface Recovered {
 /** What a room tells, and with which arguments. */
 export interface RoomEvents {
   /** A message, in order. Held until the first listener or loop is there. */
-  message: [message: Message];
+  message: [message: ClientMessage];
   /** Another state, and what led to it. */
-  state: [state: RoomState, detail: StateDetail];
+  state: [state: ClientState, detail: StateDetail];
   /** In order with the messages. */
   recovered: [recovered: Recovered];
   /** Messages may be missing, at this place in their order. */
@@ -46,7 +46,7 @@ interface AllEvents extends RoomEvents {
 }
 
 /** @internal What a room is made of. */
-export interface RoomParts {
+export interface ClientRoomDeps {
   readonly url: URL;
   /** The id of the client. */
   readonly client: string;
@@ -59,11 +59,11 @@ export interface RoomParts {
   readonly onResync: LoadState | undefined;
   /** The credentials, as they are now. */
   readonly token: () => Promise<string | undefined>;
-  readonly link: Pick<LinkParts, "WebSocket" | "offer">;
+  readonly link: Pick<AttemptDeps, "WebSocket" | "offer">;
 }
 
 /** A room as a client has it, over however many connections that takes; made by {@link connect}. */
-export class ClientRoom<Handler = unknown> implements AsyncIterable<Message> {
+export class ClientRoom<Handler = unknown> implements AsyncIterable<ClientMessage> {
   readonly #clock: Clock;
   readonly #report = (error: unknown): void => {
     // What nobody listens for must not go unseen; what the server said is shown so that it can do nothing.
@@ -75,14 +75,14 @@ export class ClientRoom<Handler = unknown> implements AsyncIterable<Message> {
     else this.#report(error);
   });
   readonly #trace = new Trace(this.#report);
-  readonly #roster = new Roster(() => this.#line.send('{"type":"watch"}'));
-  readonly #inbox = new Inbox({
+  readonly #roster = new PresenceState(() => this.#line.send('{"type":"watch"}'));
+  readonly #inbox = new MessageQueue({
     onMessage: (message) => this.#listeners.tell("message", message),
     onLost: (lost) => this.#listeners.tell("lost", lost),
     report: this.#report,
   });
-  readonly #outbox: Outbox;
-  readonly #line: Line;
+  readonly #outbox: SendQueue;
+  readonly #line: Reconnector;
   readonly #token: () => Promise<string | undefined>;
   readonly #unwatchPage: () => void;
   #home = "";
@@ -91,20 +91,20 @@ export class ClientRoom<Handler = unknown> implements AsyncIterable<Message> {
   #hasEnded = false;
 
   /** @internal */
-  constructor(parts: RoomParts) {
-    this.#clock = parts.clock;
-    this.#token = parts.token;
-    if (parts.debug !== undefined) this.#trace.add(parts.debug);
-    if (parts.onResync !== undefined) this.#inbox.load(parts.onResync);
-    this.#outbox = new Outbox({
-      messagesMax: parts.queueMessagesMax,
-      bytesMax: parts.queueBytesMax,
+  constructor(deps: ClientRoomDeps) {
+    this.#clock = deps.clock;
+    this.#token = deps.token;
+    if (deps.debug !== undefined) this.#trace.add(deps.debug);
+    if (deps.onResync !== undefined) this.#inbox.load(deps.onResync);
+    this.#outbox = new SendQueue({
+      messagesMax: deps.queueMessagesMax,
+      bytesMax: deps.queueBytesMax,
       isOpen: () => this.#line.state === "open",
       send: (text) => this.#line.send(text),
       onDropped: (dropped) => this.#listeners.tell("dropped", dropped),
       onRefused: this.#report,
     });
-    this.#line = this.#newLine(parts);
+    this.#line = this.#newLine(deps);
     this.#unwatchPage = watchPage({
       online: () => this.#line.wake(),
       offline: () => this.#line.lose(),
@@ -119,7 +119,7 @@ export class ClientRoom<Handler = unknown> implements AsyncIterable<Message> {
   }
 
   /** Whether there is a connection, or will be. */
-  get state(): RoomState {
+  get state(): ClientState {
     return this.#line.state;
   }
 
@@ -159,7 +159,7 @@ export class ClientRoom<Handler = unknown> implements AsyncIterable<Message> {
   }
 
   /** Messages from now on, and what was held; ends when the room is closed. A slow loop loses the oldest past 1,000, told by `"lost"`. */
-  [Symbol.asyncIterator](): AsyncGenerator<Message, void, undefined> {
+  [Symbol.asyncIterator](): AsyncGenerator<ClientMessage, void, undefined> {
     return readFrom(
       (put, end) => this.#attach(put, end),
       () => this.#listeners.tell("lost", { reason: "overflow", missed: 1 }),
@@ -240,16 +240,16 @@ export class ClientRoom<Handler = unknown> implements AsyncIterable<Message> {
     return this.#trace.add(logInto(element, linesMax));
   }
 
-  #newLine({ url, client, clock, random, link }: RoomParts): Line {
+  #newLine({ url, client, clock, random, link }: ClientRoomDeps): Reconnector {
     const common = { ...link, clock, trace: this.#trace, report: this.#report };
-    return new Line({ ...common, url: () => urlOf(url, client, this.#position) }, random, {
+    return new Reconnector({ ...common, url: () => urlOf(url, client, this.#position) }, random, {
       onWelcome: (welcome, renewed) => this.#enter(welcome, renewed),
       onFrame: (frame, size) => this.#take(frame, size),
       onState: (state, detail) => this.#become(state, detail),
     });
   }
 
-  #attach(put: (message: Message) => void, end: () => void): () => void {
+  #attach(put: (message: ClientMessage) => void, end: () => void): () => void {
     const detach = [this.#listeners.on("message", put), this.#listeners.on("end", end)];
     if (this.#hasEnded) end();
     this.#inbox.read();
@@ -302,7 +302,7 @@ export class ClientRoom<Handler = unknown> implements AsyncIterable<Message> {
     if (message !== undefined) this.#inbox.push({ kind: "message", message, size });
   }
 
-  #become(state: RoomState, detail: StateDetail): void {
+  #become(state: ClientState, detail: StateDetail): void {
     this.#trace.line(`${state} ${JSON.stringify(detail)}`);
     if (state === "closed") {
       this.#unwatchPage();

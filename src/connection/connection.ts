@@ -1,26 +1,26 @@
-import { ConnectionError, type Ending } from "../errors.js";
+import { type CloseInfo, ConnectionError } from "../errors.js";
 import type { Metrics } from "../metrics.js";
 import { ABNORMAL, CloseCode, checkedReason } from "../wire/closeCodes.js";
+import type { OutgoingEvent } from "../wire/events/protocol.js";
 import type { Message } from "../wire/message.js";
 import { type Bytes, Payload } from "../wire/payload.js";
 import type { Position } from "../wire/position.js";
-import type { OutgoingEvent } from "../wire/protocol.js";
 import type { Schema } from "../wire/schema.js";
 import { messageFrame, v1 } from "../wire/v1.js";
 import type { Clock, Timer } from "./clock.js";
 import { deflatedFrame } from "./deflate.js";
 import type { Heartbeat, Heartbeats } from "./heartbeat.js";
 import { Inbox } from "./inbox.js";
-import { Ledger } from "./ledger.js";
 import type { Lifetime } from "./lifetime.js";
 import type { ConnectionLimits } from "./limits.js";
+import { LossTracker } from "./lossTracker.js";
 import { type Flusher, Outbox } from "./outbox.js";
 import { type DeliveryOptions, type DeliveryPolicy, policyOf } from "./policy.js";
 import type { ConnectionRequest } from "./request.js";
 import type { Transport } from "./transport.js";
 
 /** What the connections of one route have in common. */
-export interface ConnectionSetting {
+export interface ConnectionConfig {
   readonly limits: ConnectionLimits;
   readonly clock: Clock;
   readonly flusher: Flusher;
@@ -29,7 +29,7 @@ export interface ConnectionSetting {
   readonly heartbeats: Heartbeats | undefined;
 }
 
-export interface ConnectionParts {
+export interface ConnectionDeps {
   readonly id: string;
   readonly request: ConnectionRequest;
   /** What `authorize` returned. */
@@ -60,43 +60,43 @@ export class Connection implements AsyncIterable<Message> {
   #user: unknown;
   readonly #lifetime: Lifetime;
   readonly #transport: Transport;
-  readonly #setting: ConnectionSetting;
+  readonly #config: ConnectionConfig;
   readonly #outbox: Outbox;
   readonly #inbox: Inbox;
   readonly #heartbeat: Heartbeat | undefined;
-  #ending: Ending | undefined;
-  #ended: Promise<Ending> | undefined;
-  #resolveEnded: ((ending: Ending) => void) | undefined;
+  #ending: CloseInfo | undefined;
+  #ended: Promise<CloseInfo> | undefined;
+  #resolveEnded: ((ending: CloseInfo) => void) | undefined;
   #drained: (() => void) | undefined;
   #dialect: Dialect | undefined;
   /** What was sent before the welcome, which comes first. */
   #early: Sent[] | undefined;
   /** For a client that is told of what it lost. */
-  readonly #ledger: Ledger | undefined;
+  readonly #losses: LossTracker | undefined;
   #closing = false;
   #gone = false;
   #abandoned = false;
   #abandonment: Promise<void> | undefined;
   #resolveAbandonment: (() => void) | undefined;
-  #late: ((error: unknown) => void) | undefined;
+  #onLateError: ((error: unknown) => void) | undefined;
   #patienceTimer: Timer | undefined;
   #closeTimer: Timer | undefined;
 
-  constructor({ id, request, user, lifetime, transport }: ConnectionParts, setting: ConnectionSetting) {
-    const { inboxMessagesMax, messageBytesMax } = setting.limits;
+  constructor({ id, request, user, lifetime, transport }: ConnectionDeps, config: ConnectionConfig) {
+    const { inboxMessagesMax, messageBytesMax } = config.limits;
     this.id = id;
     this.request = request;
     this.#user = user;
     this.enveloped = transport.protocol === v1;
     this.client = this.enveloped ? clientOf(request.query.get("client")) : undefined;
     this.#early = this.enveloped ? [] : undefined;
-    this.#ledger = this.enveloped ? new Ledger() : undefined;
+    this.#losses = this.enveloped ? new LossTracker() : undefined;
     this.#lifetime = lifetime;
     this.#transport = transport;
-    this.#setting = setting;
+    this.#config = config;
     this.#inbox = new Inbox(this, inboxMessagesMax, inboxMessagesMax * messageBytesMax);
-    this.#outbox = new Outbox(this, transport, setting);
-    this.#heartbeat = setting.heartbeats?.watch(this);
+    this.#outbox = new Outbox(this, transport, config);
+    this.#heartbeat = config.heartbeats?.watch(this);
     transport.listen(this);
   }
 
@@ -106,7 +106,7 @@ export class Connection implements AsyncIterable<Message> {
   }
 
   /** Resolves when the socket is gone. Never rejects. */
-  get ended(): Promise<Ending> {
+  get ended(): Promise<CloseInfo> {
     // Made when it is first asked for: of most connections it never is, as long as they are open.
     this.#ended ??= new Promise((resolve) => {
       if (this.#gone && this.#ending !== undefined) resolve(this.#ending);
@@ -126,8 +126,8 @@ export class Connection implements AsyncIterable<Message> {
   }
 
   /** Whether messages can still be sent. */
-  get open(): boolean {
-    return !this.#closing && this.#transport.open;
+  get isOpen(): boolean {
+    return !this.#closing && this.#transport.isOpen;
   }
 
   /** Bytes sent and not yet taken by the network. */
@@ -164,15 +164,15 @@ export class Connection implements AsyncIterable<Message> {
       this.#wait(this.#early, { payload, policy, position });
       return;
     }
-    this.#setting.metrics.totals.delivered += 1;
+    this.#config.metrics.totals.delivered += 1;
     const sent = this.enveloped && payload.kind !== "frame" ? enveloped(payload) : payload;
     const frame = this.#transport.deflates ? deflatedFrame(sent) : sent.frame;
     if (policy !== undefined && this.#outbox.offer(frame, policy)) {
-      this.#setting.metrics.totals.dropped += 1;
-      this.#ledger?.dropped(position, policy);
+      this.#config.metrics.totals.dropped += 1;
+      this.#losses?.dropped(position, policy);
     } else {
       if (policy === undefined) this.#outbox.push(frame);
-      this.#ledger?.sent(position);
+      this.#losses?.sent(position);
     }
   }
 
@@ -184,14 +184,14 @@ export class Connection implements AsyncIterable<Message> {
   welcome(payload: Payload, offset = 0): void {
     const early = this.#early ?? [];
     this.#early = undefined;
-    this.#ledger?.begin(offset);
+    this.#losses?.begin(offset);
     this.send(payload);
     for (const { payload: waiting, policy, position } of early) this.send(waiting, policy, position);
   }
 
   /** @internal Counts messages that the client will not get, and tells it of them when it can. */
-  lose(count: number): void {
-    this.#ledger?.lose(count);
+  recordLoss(count: number): void {
+    this.#losses?.recordLoss(count);
     this.#tellLost();
   }
 
@@ -267,7 +267,7 @@ export class Connection implements AsyncIterable<Message> {
 
   /** @internal Those of its route. */
   get limits(): ConnectionLimits {
-    return this.#setting.limits;
+    return this.#config.limits;
   }
 
   /** @internal From now on messages go through `dialect`. */
@@ -303,20 +303,20 @@ export class Connection implements AsyncIterable<Message> {
 
   /** @internal Closes with any code; `clean: false` when it is for a failure. */
   end(code: number, reason: string, clean = true): void {
-    if (this.#closing || this.#lifetime.over) return;
+    if (this.#closing || this.#lifetime.isOver) return;
     this.#ending = { code, reason, clean, by: "server" };
     this.#inbox.discard();
     this.#close(code, reason);
   }
 
   /** @internal How the connection ended, as far as is known; `undefined` while it goes on. */
-  get ending(): Ending | undefined {
+  get ending(): CloseInfo | undefined {
     return this.#ending;
   }
 
   /** @internal The handler is over: nothing more is read for it. What it throws all the same goes to `late`. */
-  abandon(late?: (error: unknown) => void): void {
-    this.#late = late ?? this.#late;
+  detachHandler(late?: (error: unknown) => void): void {
+    this.#onLateError = late ?? this.#onLateError;
     if (this.#abandoned) return;
     this.#abandoned = true;
     this.#patienceTimer?.cancel();
@@ -325,7 +325,7 @@ export class Connection implements AsyncIterable<Message> {
   }
 
   /** @internal Resolves when the handler is not waited for any more. */
-  get abandonment(): Promise<void> {
+  get untilDetached(): Promise<void> {
     this.#abandonment ??= new Promise((resolve) => {
       if (this.#abandoned) resolve();
       else this.#resolveAbandonment = resolve;
@@ -334,18 +334,18 @@ export class Connection implements AsyncIterable<Message> {
   }
 
   /** @internal Reports what a handler threw, if nobody waits for it any more. */
-  late(error: unknown): void {
-    if (this.#abandoned) this.#late?.(error);
+  onLateError(error: unknown): void {
+    if (this.#abandoned) this.#onLateError?.(error);
   }
 
   /** @internal */
-  get abandoned(): boolean {
+  get isDetached(): boolean {
     return this.#abandoned;
   }
 
   /** @internal */
   onMessage(message: Message): void {
-    this.#setting.metrics.totals.received += 1;
+    this.#config.metrics.totals.received += 1;
     this.#heartbeat?.heard();
     if (this.#dialect === undefined) {
       this.#inbox.push(message);
@@ -372,7 +372,7 @@ export class Connection implements AsyncIterable<Message> {
 
   /** @internal The end of every connection, however it came to it. */
   onGone(code: number, reason: string): void {
-    if (this.#heartbeat !== undefined) this.#setting.heartbeats?.unwatch(this.#heartbeat);
+    if (this.#heartbeat !== undefined) this.#config.heartbeats?.unwatch(this.#heartbeat);
     this.#closeTimer?.cancel();
     this.#closing = true;
     this.#gone = true;
@@ -383,8 +383,8 @@ export class Connection implements AsyncIterable<Message> {
     this.#lifetime.end();
     this.#resolveEnded?.(ending);
     // A handler that is still busy has closeMs to finish: it must not keep its rooms for ever.
-    const { clock, limits } = this.#setting;
-    if (!this.#abandoned) this.#patienceTimer = clock.setTimeout(() => this.abandon(), limits.closeMs);
+    const { clock, limits } = this.#config;
+    if (!this.#abandoned) this.#patienceTimer = clock.setTimeout(() => this.detachHandler(), limits.closeMs);
   }
 
   /** @internal */
@@ -404,7 +404,7 @@ export class Connection implements AsyncIterable<Message> {
   /** @internal */
   onOverflow(): void {
     if (this.#closing) return;
-    this.#setting.metrics.totals.slow += 1;
+    this.#config.metrics.totals.slow += 1;
     this.#fail({ code: CloseCode.slow, reason: "slow", clean: false, by: "server" });
     this.#transport.close(CloseCode.slow, "slow");
   }
@@ -428,7 +428,7 @@ export class Connection implements AsyncIterable<Message> {
   /** @internal */
   onLost(): void {
     this.#fail({ code: ABNORMAL, reason: "", clean: false, by: "network" });
-    this.#transport.terminate();
+    this.#transport.destroy();
   }
 
   async #read(): Promise<Message> {
@@ -450,7 +450,7 @@ export class Connection implements AsyncIterable<Message> {
   }
 
   #tellLost(): void {
-    for (const frame of this.#ledger?.settle() ?? []) this.send(frame);
+    for (const frame of this.#losses?.settle() ?? []) this.send(frame);
   }
 
   #wait(early: Sent[], sent: Sent): void {
@@ -467,12 +467,12 @@ export class Connection implements AsyncIterable<Message> {
   }
 
   #terminateLater(): Timer {
-    const { clock, limits } = this.#setting;
-    return clock.setTimeout(() => this.#transport.terminate(), limits.closeMs);
+    const { clock, limits } = this.#config;
+    return clock.setTimeout(() => this.#transport.destroy(), limits.closeMs);
   }
 
   /** What came before the failure is still read. */
-  #fail(ending: Ending): void {
+  #fail(ending: CloseInfo): void {
     if (this.#closing) return;
     this.#closing = true;
     this.#ending = ending;
@@ -482,7 +482,7 @@ export class Connection implements AsyncIterable<Message> {
     this.#lifetime.end();
   }
 
-  #endingBy(code: number, reason: string): Ending {
+  #endingBy(code: number, reason: string): CloseInfo {
     const abnormal = code === ABNORMAL;
     if (this.#ending !== undefined) return abnormal ? { ...this.#ending, clean: false } : this.#ending;
     return { code, reason, clean: !abnormal, by: abnormal ? "network" : "client" };

@@ -8,7 +8,7 @@ export interface InboxOwner {
   /** Called when more bytes wait than may: the sender is a flood. */
   onFlooded(): void;
   /** Takes what a call was rejected with after nobody waited for it any more. */
-  late(error: unknown): void;
+  onLateError(error: unknown): void;
 }
 
 interface Reader {
@@ -131,7 +131,7 @@ export class Inbox {
         this.#drain(reader);
       },
       (error) => {
-        this.#owner.late(error);
+        this.#owner.onLateError(error);
         reader.failed(error);
       },
     );

@@ -3,7 +3,7 @@ export class Lifetime {
   #controller: AbortController | undefined;
   #over = false;
 
-  get over(): boolean {
+  get isOver(): boolean {
     return this.#over;
   }
 

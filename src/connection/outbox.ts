@@ -47,7 +47,7 @@ class Sequence {
   }
 }
 
-export interface FlusherParts {
+export interface FlusherDeps {
   readonly clock: Clock;
   readonly metrics: Metrics;
   /** Outboxes that are flushed before the loop is let free for others. */
@@ -58,12 +58,12 @@ export interface FlusherParts {
 export class Flusher {
   /** The empty sequence, where every outbox stands that has nothing to send. */
   readonly root = new Sequence(undefined, new Uint8Array(0), 0);
-  readonly #parts: FlusherParts;
+  readonly #deps: FlusherDeps;
   #waiting: Outbox[] = [];
   #scheduled = false;
 
-  constructor(parts: FlusherParts) {
-    this.#parts = parts;
+  constructor(deps: FlusherDeps) {
+    this.#deps = deps;
   }
 
   add(outbox: Outbox): void {
@@ -80,7 +80,7 @@ export class Flusher {
 
   /** A very large room goes in slices; what is sent in between comes behind, since an outbox keeps its own order. */
   #flush(): void {
-    const { clock, metrics, flushConnectionsMax } = this.#parts;
+    const { clock, metrics, flushConnectionsMax } = this.#deps;
     const begun = clock.now();
     this.#scheduled = false;
     const slice =
@@ -103,7 +103,7 @@ export interface OutboxOwner {
 }
 
 /** What the outboxes of one route have in common. */
-export interface OutboxSetting {
+export interface OutboxConfig {
   readonly flusher: Flusher;
   readonly clock: Clock;
   readonly limits: Pick<ConnectionLimits, "highWaterBytes" | "outboxBytesMax" | "outboxAgeMsMax">;
@@ -120,7 +120,7 @@ interface Waiting {
 export class Outbox {
   readonly #owner: OutboxOwner;
   readonly #transport: Transport;
-  readonly #setting: OutboxSetting;
+  readonly #config: OutboxConfig;
   #pending: Sequence;
   /** In the order of sending; a number for what may not be replaced, else the key. Empty for a client that keeps up. */
   #backlog: Map<number | string, Waiting> | undefined;
@@ -131,11 +131,11 @@ export class Outbox {
   #finished: (() => void) | undefined;
   #shut = false;
 
-  constructor(owner: OutboxOwner, transport: Transport, setting: OutboxSetting) {
+  constructor(owner: OutboxOwner, transport: Transport, config: OutboxConfig) {
     this.#owner = owner;
     this.#transport = transport;
-    this.#setting = setting;
-    this.#pending = setting.flusher.root;
+    this.#config = config;
+    this.#pending = config.flusher.root;
   }
 
   get bytes(): number {
@@ -144,7 +144,7 @@ export class Outbox {
 
   push(frame: Uint8Array): void {
     if (this.#shut) return;
-    const { flusher, limits } = this.#setting;
+    const { flusher, limits } = this.#config;
     if (this.#pending === flusher.root) flusher.add(this);
     this.#pending = this.#pending.child(frame);
     if (this.#pending.size >= limits.highWaterBytes) this.flush();
@@ -173,10 +173,10 @@ export class Outbox {
 
   flush(): void {
     const pending = this.#pending;
-    const { root } = this.#setting.flusher;
+    const { root } = this.#config.flusher;
     if (pending === root) return;
     this.#pending = root;
-    if (!this.#transport.open) return;
+    if (!this.#transport.isOpen) return;
     if (this.#lags()) {
       this.#wait(this.#nextNumber, pending.bytes());
       this.#nextNumber += 1;
@@ -197,7 +197,7 @@ export class Outbox {
   /** Takes no more, and lets go of what waits. */
   drop(): void {
     this.#shut = true;
-    this.#pending = this.#setting.flusher.root;
+    this.#pending = this.#config.flusher.root;
     this.#empty();
   }
 
@@ -206,15 +206,15 @@ export class Outbox {
     this.flush();
     do {
       await new Promise<void>((resolve) => this.#transport.whenWritten(resolve));
-    } while (this.#backlog !== undefined && this.#transport.open);
+    } while (this.#backlog !== undefined && this.#transport.isOpen);
   }
 
   #lags(): boolean {
-    return this.#backlog !== undefined || this.#transport.bufferedBytes >= this.#setting.limits.highWaterBytes;
+    return this.#backlog !== undefined || this.#transport.bufferedBytes >= this.#config.limits.highWaterBytes;
   }
 
-  #wait(key: number | string, bytes: Uint8Array, since = this.#setting.clock.now()): void {
-    const { limits } = this.#setting;
+  #wait(key: number | string, bytes: Uint8Array, since = this.#config.clock.now()): void {
+    const { limits } = this.#config;
     this.#backlog ??= new Map();
     this.#backlog.set(key, { bytes, since });
     this.#backlogBytes += bytes.length;
@@ -240,11 +240,11 @@ export class Outbox {
   }
 
   #checkAgeIn(ms: number): Timer {
-    return this.#setting.clock.setTimeout(() => this.#checkAge(), ms);
+    return this.#config.clock.setTimeout(() => this.#checkAge(), ms);
   }
 
   #checkAge(): void {
-    const { clock, limits } = this.#setting;
+    const { clock, limits } = this.#config;
     const [first] = this.#backlog?.values() ?? [];
     if (first === undefined) return;
     const left = first.since + limits.outboxAgeMsMax - clock.now();
@@ -266,8 +266,8 @@ export class Outbox {
   }
 
   #pump(): void {
-    const { highWaterBytes } = this.#setting.limits;
-    if (!this.#transport.open) this.drop();
+    const { highWaterBytes } = this.#config.limits;
+    if (!this.#transport.isOpen) this.drop();
     if (this.#backlog === undefined) return;
     for (const [key, { bytes }] of this.#backlog) {
       if (this.#transport.bufferedBytes >= highWaterBytes) break;

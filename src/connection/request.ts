@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from "node:http";
 import type { RoomPath } from "../wire/path.js";
 import { tokenPrefix } from "../wire/v1.js";
 
-export interface RequestParts {
+export interface RequestDeps {
   /** The request target as it came, such as `/chat/general?as=ann`. */
   readonly url: string;
   /** The canonical path of it: the room that the connection comes home to. */
@@ -37,7 +37,7 @@ function shared(names: string): string {
 }
 
 /** The HTTP request that asked for the connection. */
-export class ConnectionRequest implements RequestParts {
+export class ConnectionRequest implements RequestDeps {
   readonly url: string;
   readonly path: RoomPath;
   readonly remoteAddress: string;
@@ -47,7 +47,7 @@ export class ConnectionRequest implements RequestParts {
   #web: Request | undefined;
   #token: string | undefined;
 
-  constructor({ url, path, headers, remoteAddress, secure }: RequestParts) {
+  constructor({ url, path, headers, remoteAddress, secure }: RequestDeps) {
     this.url = url;
     this.path = path;
     this.#headers = headers;

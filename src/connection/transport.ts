@@ -9,7 +9,7 @@ export interface Transport {
   /** Whether permessage-deflate was agreed on, without context takeover by the server. */
   readonly deflates: boolean;
   /** Whether frames may still be written: neither side has begun to close. */
-  readonly open: boolean;
+  readonly isOpen: boolean;
   /** Bytes handed over and not yet taken by the network. */
   readonly bufferedBytes: number;
   /** Bytes received so far; grows with every byte of any frame. */
@@ -25,7 +25,7 @@ export interface Transport {
   /** Sends the close frame; the end is told by `ended`. */
   close(code: number, reason: string): void;
   /** Ends the connection at once, without a close frame. */
-  terminate(): void;
+  destroy(): void;
 }
 
 /** What a transport tells its connection. */

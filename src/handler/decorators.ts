@@ -1,6 +1,6 @@
 import "reflect-metadata";
 import { EnfiladeError } from "../errors.js";
-import type { IncomingEvent } from "../wire/incomingEvent.js";
+import type { IncomingEvent } from "../wire/events/incomingEvent.js";
 import type { RouteParams } from "../wire/pattern.js";
 import type { EventMethod, EventOptions } from "./event.js";
 import type { HandlerClass, RouteDeclaration, RouteOptions } from "./route.js";

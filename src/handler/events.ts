@@ -2,14 +2,14 @@ import { isThenable } from "../connection/inbox.js";
 import { type DeliveryOptions, policyOf } from "../connection/policy.js";
 import { ConnectionError, EnfiladeError, MessageError } from "../errors.js";
 import type { SendOptions } from "../room/address.js";
-import type { DecodedEvent, IncomingEvent } from "../wire/incomingEvent.js";
+import type { DecodedEvent, IncomingEvent } from "../wire/events/incomingEvent.js";
+import { type EventFailure, type EventProtocol, internalFault, type OutgoingEvent } from "../wire/events/protocol.js";
 import { Payload } from "../wire/payload.js";
-import { type EventFault, type EventProtocol, internalFault, type OutgoingEvent } from "../wire/protocol.js";
 import { checkSchema, validate } from "../wire/schema.js";
 import type { FrameId } from "../wire/v1.js";
 import { decoratedEvents } from "./decorators.js";
 import type { EventDeclaration, EventMethod } from "./event.js";
-import { type AnyHandler, settingOf, WebSocketHandler } from "./handler.js";
+import { type AnyHandler, configOf, WebSocketHandler } from "./handler.js";
 
 /** Thrown by an event's method to refuse: a request is answered with `code` and `message`, and goes on. */
 export class EventError extends Error {
@@ -52,7 +52,7 @@ export abstract class EventHandler<
     // What comes without an error was decoded by the protocol, which may be JavaScript and return nothing.
     if (error === undefined) return this.#answer((message as DecodedEvent | null | undefined) ?? {});
     if (error instanceof ConnectionError) return undefined;
-    return this.#refuse({}, unreadable(error, settingOf(this).eventProtocol));
+    return this.#refuse({}, unreadable(error, configOf(this).eventProtocol));
   }
 
   /** Sends an event to this client. */
@@ -87,7 +87,7 @@ export abstract class EventHandler<
   /** Returns a promise only where there is something to wait for: most methods are done when they return. */
   #answer(incoming: DecodedEvent): unknown {
     const { event, data, id, channel } = incoming;
-    if (typeof event !== "string") return this.#refuse({ id }, malformed(settingOf(this).eventProtocol));
+    if (typeof event !== "string") return this.#refuse({ id }, malformed(configOf(this).eventProtocol));
     const method = eventsOf(this.constructor).get(event);
     if (method === undefined) return this.#refuse(incoming, unknownEvent);
     const room = channel === undefined ? undefined : this.app.registry.roomOf(this.connection, channel);
@@ -129,7 +129,7 @@ export abstract class EventHandler<
     if (!isRefusal(error)) throw error;
   }
 
-  #refuse({ id, event }: DecodedEvent, error: EventFault): void {
+  #refuse({ id, event }: DecodedEvent, error: EventFailure): void {
     this.#send({ kind: "error", id, event, error });
   }
 
@@ -138,7 +138,7 @@ export abstract class EventHandler<
   }
 
   #encode(outgoing: OutgoingEvent): Payload {
-    const { eventProtocol } = settingOf(this);
+    const { eventProtocol } = configOf(this);
     const encoded = eventProtocol.encode(outgoing);
     if (typeof encoded !== "string") return Payload.binary(encoded);
     return eventProtocol.format === "json" ? Payload.encodedJSON(encoded) : Payload.text(encoded);
@@ -146,7 +146,7 @@ export abstract class EventHandler<
 
   /** `options` with the policy of the event, or else of the route, where they name none. */
   #policed(event: string, options: SendOptions | undefined): SendOptions | undefined {
-    const { policy: ofRoute, eventPolicies } = settingOf(this);
+    const { policy: ofRoute, eventPolicies } = configOf(this);
     const policy = options?.policy ?? eventPolicies.get(event) ?? ofRoute;
     return policy === options?.policy ? options : { ...options, policy };
   }
@@ -206,20 +206,20 @@ function isRefusal(error: unknown): error is EventError | MessageError {
   return error instanceof EventError || (error instanceof MessageError && error.code === "ERR_SCHEMA");
 }
 
-function faultOf(error: unknown): EventFault {
+function faultOf(error: unknown): EventFailure {
   if (!isRefusal(error)) return internalFault;
   if (error instanceof EventError) return { code: error.code, message: error.message };
   return { code: "bad_data", message: error.message, issues: error.issues };
 }
 
-const unknownEvent: EventFault = { code: "unknown_event", message: "there is no such event" };
-const notMember: EventFault = { code: "not_member", message: "you are not in this channel" };
+const unknownEvent: EventFailure = { code: "unknown_event", message: "there is no such event" };
+const notMember: EventFailure = { code: "not_member", message: "you are not in this channel" };
 
-function unreadable(error: Error, protocol: EventProtocol): EventFault {
+function unreadable(error: Error, protocol: EventProtocol): EventFailure {
   const isText = error instanceof MessageError && error.code === "ERR_BAD_JSON";
   return isText ? { code: "bad_json", message: "the message is not JSON" } : malformed(protocol);
 }
 
-function malformed({ example }: EventProtocol): EventFault {
+function malformed({ example }: EventProtocol): EventFailure {
   return { code: "bad_message", message: `expected ${example}` };
 }

@@ -5,13 +5,13 @@ import type { ConnectionRequest } from "../connection/request.js";
 import { EnfiladeError } from "../errors.js";
 import type { SendOptions } from "../room/address.js";
 import type { Room } from "../room/room.js";
+import type { EventProtocol } from "../wire/events/protocol.js";
 import type { RoomPath } from "../wire/path.js";
 import { type Bytes, Payload } from "../wire/payload.js";
-import type { EventProtocol } from "../wire/protocol.js";
 import type { Application } from "./application.js";
 
 /** What the handlers of one route have in common. */
-export interface HandlerSetting {
+export interface HandlerConfig {
   readonly app: Application;
   readonly eventProtocol: EventProtocol;
   /** What becomes of what they send to a client that lags, where a call does not say. */
@@ -23,7 +23,7 @@ export interface HandlerSetting {
 /** What a handler is given when it is made. */
 export interface HandlerContext {
   readonly id: string;
-  readonly setting: HandlerSetting;
+  readonly config: HandlerConfig;
   readonly request: ConnectionRequest;
   readonly lifetime: Lifetime;
   params: unknown;
@@ -113,7 +113,7 @@ export abstract class WebSocketHandler<
   }
 
   get app(): Application {
-    return this.#given().setting.app;
+    return this.#given().config.app;
   }
 
   /** The HTTP request that asked for this connection. */
@@ -264,7 +264,7 @@ export abstract class WebSocketHandler<
 
   /** `options` with the policy of the route where they name none. */
   #settled(options: SendOptions | undefined): SendOptions | undefined {
-    const { policy } = this.#given().setting;
+    const { policy } = this.#given().config;
     return policy === undefined || options?.policy !== undefined ? options : { ...options, policy };
   }
 
@@ -288,8 +288,8 @@ export function bind(handler: AnyHandler, context: HandlerContext): void {
 }
 
 /** @internal What a handler has in common with those of its route. */
-export function settingOf(handler: AnyHandler): HandlerSetting {
-  return given(handler).setting;
+export function configOf(handler: AnyHandler): HandlerConfig {
+  return given(handler).config;
 }
 
 /**

@@ -1,7 +1,7 @@
 import type { Clock, Timer } from "../connection/clock.js";
+import { type EventFailure, internalFault } from "../wire/events/protocol.js";
 import type { Receipt } from "../wire/message.js";
 import { Payload } from "../wire/payload.js";
-import { type EventFault, internalFault } from "../wire/protocol.js";
 import { type FrameId, replyFrame } from "../wire/v1.js";
 
 /** To whom a reply goes; a connection. */
@@ -10,7 +10,7 @@ export interface Answered {
   send(payload: Payload): void;
 }
 
-export type Outcome = { readonly data: unknown } | { readonly error: EventFault };
+export type Outcome = { readonly data: unknown } | { readonly error: EventFailure };
 
 /** Answered ids that are remembered of one client, and for how long after its last connection (PROTOCOL.md). */
 const idsMax = 128;
@@ -22,7 +22,7 @@ const replyLengthMax = 8 * 1024;
 const clientLengthMax = 16 * 1024;
 const allLengthMax = 32 * 1024 * 1024;
 
-const lost: EventFault = { code: "duplicate", message: "this was run already, and its reply is not kept" };
+const lost: EventFailure = { code: "duplicate", message: "this was run already, and its reply is not kept" };
 
 /** What became of one frame with an id, however often it was sent. */
 export class FrameRecord {

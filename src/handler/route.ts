@@ -1,7 +1,7 @@
 import type { ConnectionLimits } from "../connection/limits.js";
 import type { DeliveryPolicy } from "../connection/policy.js";
-import type { PresenceMode } from "../room/terms.js";
-import type { EventProtocol } from "../wire/protocol.js";
+import type { PresenceMode } from "../room/roomConfig.js";
+import type { EventProtocol } from "../wire/events/protocol.js";
 import type { Schema } from "../wire/schema.js";
 import type { WebSocketHandler } from "./handler.js";
 import type { BadMessage } from "./reader.js";

@@ -1,25 +1,25 @@
 import type { Connection } from "../connection/connection.js";
-import { asError, ConnectionError, type Ending, MessageError } from "../errors.js";
-import type { EntryTerms } from "../room/registry.js";
+import { asError, type CloseInfo, ConnectionError, MessageError } from "../errors.js";
+import type { MemberConfig } from "../room/registry.js";
 import { CloseCode } from "../wire/closeCodes.js";
 import type { Message, Receipt } from "../wire/message.js";
 import { type AnyHandler, type HandlerContext, userId } from "./handler.js";
 import type { Reader } from "./reader.js";
-import { V1, type V1Setting } from "./v1.js";
+import { V1, type V1Config } from "./v1.js";
 
 /** What the sessions of one route have in common. */
-export interface SessionSetting extends V1Setting {
+export interface SessionConfig extends V1Config {
   readonly reader: Reader;
-  readonly terms: EntryTerms;
+  readonly terms: MemberConfig;
   /** Called when a connection is in its rooms, before any hook. */
   readonly entered: (connection: Connection) => void;
   /** Called when a connection has ended, and its last hook is done. */
-  readonly left: (connection: Connection, ending: Ending) => void;
+  readonly left: (connection: Connection, ending: CloseInfo) => void;
   /** Takes what a hook threw. */
   readonly report: (error: Error, connection: Connection) => void;
 }
 
-interface Session extends SessionSetting {
+interface Session extends SessionConfig {
   readonly handler: AnyHandler;
   readonly connection: Connection;
 }
@@ -29,33 +29,33 @@ export async function runSession(
   handler: AnyHandler,
   context: HandlerContext,
   connection: Connection,
-  setting: SessionSetting,
+  config: SessionConfig,
 ): Promise<void> {
-  const { registry, reader, entered, terms } = setting;
-  const v1 = connection.enveloped ? new V1({ ...setting, handler, context, connection }) : undefined;
+  const { registry, reader, entered, terms } = config;
+  const v1 = connection.enveloped ? new V1({ ...config, handler, context, connection }) : undefined;
   if (v1 !== undefined) connection.speak(v1);
   const archive = registry.enter(connection, userId(context.user), terms, v1);
   entered(connection);
   try {
     if (archive !== undefined) await patience(connection, archive);
     v1?.watch();
-    if (handler.onDrain !== undefined) connection.whenDrained(() => drained(handler, connection, setting));
+    if (handler.onDrain !== undefined) connection.whenDrained(() => drained(handler, connection, config));
     const greeted = handler.onConnect?.();
     if (greeted instanceof Object) await patience(connection, greeted);
     if (reader.method !== "serve") await connection.each((message) => read(handler, connection, message, reader));
-    else if (!connection.abandoned) await patience(connection, reader.serve(handler, connection));
+    else if (!connection.isDetached) await patience(connection, reader.serve(handler, connection));
     await patience(connection, endOf(handler, connection, reader));
     connection.finish();
   } catch (error) {
-    await patience(connection, fail({ ...setting, handler, connection }, error));
+    await patience(connection, fail({ ...config, handler, connection }, error));
   } finally {
-    connection.abandon((error) => void tell({ ...setting, handler, connection }, error));
+    connection.detachHandler((error) => void tell({ ...config, handler, connection }, error));
     context.leftRooms = registry.exit(connection);
     v1?.end();
   }
   const ending = await connection.ended;
-  await guarded({ ...setting, handler, connection }, () => handler.onClose?.(ending.code, ending.reason));
-  setting.left(connection, ending);
+  await guarded({ ...config, handler, connection }, () => handler.onClose?.(ending.code, ending.reason));
+  config.left(connection, ending);
 }
 
 /** Has the handler read a message; one that may come more than once is run once, and answered. */
@@ -82,18 +82,18 @@ async function settled(receipt: Receipt, run: () => unknown): Promise<void> {
  */
 async function patience(connection: Connection, work: unknown): Promise<void> {
   const working = Promise.resolve(work);
-  working.catch((error) => connection.late(error));
-  await Promise.race([working, connection.abandonment]);
+  working.catch((error) => connection.onLateError(error));
+  await Promise.race([working, connection.untilDetached]);
 }
 
 /** A connection that failed is told to the method that reads, while it is still in its rooms. */
 async function endOf(handler: AnyHandler, connection: Connection, reader: Reader): Promise<void> {
-  const { ending, abandoned } = connection;
-  if (ending !== undefined && !ending.clean && !abandoned) await reader.failed(handler, new ConnectionError(ending));
+  const { ending, isDetached } = connection;
+  if (ending !== undefined && !ending.clean && !isDetached) await reader.failed(handler, new ConnectionError(ending));
 }
 
-function drained(handler: AnyHandler, connection: Connection, setting: SessionSetting): void {
-  const session = { ...setting, handler, connection };
+function drained(handler: AnyHandler, connection: Connection, config: SessionConfig): void {
+  const session = { ...config, handler, connection };
   void guarded(session, () => handler.onDrain?.());
 }
 

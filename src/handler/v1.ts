@@ -1,39 +1,39 @@
 import type { Connection, Dialect } from "../connection/connection.js";
 import type { ConnectionRequest } from "../connection/request.js";
 import { asError } from "../errors.js";
-import type { Newcomer } from "../room/arrivals.js";
-import type { Resumption } from "../room/recovery.js";
+import type { JoiningClient } from "../room/history/catchUps.js";
+import type { Resumption } from "../room/history/recovery.js";
 import type { Registry } from "../room/registry.js";
 import { CloseCode } from "../wire/closeCodes.js";
+import { internalFault, type OutgoingEvent } from "../wire/events/protocol.js";
 import { Message } from "../wire/message.js";
 import type { Position } from "../wire/position.js";
-import { internalFault, type OutgoingEvent } from "../wire/protocol.js";
 import { BadFrame, type ClientFrame, controlFrame, type FrameId, readFrame, replyFrame } from "../wire/v1.js";
 import { type AnyHandler, type HandlerContext, userId } from "./handler.js";
 import { type ClientReceipts, FrameReceipt, type FrameRecord, type Receipts } from "./receipts.js";
 
 /** What the clients of one route that speak `enfilade.v1` have in common. */
-export interface V1Setting {
+export interface V1Config {
   readonly registry: Registry;
   readonly receipts: Receipts;
   /** Asks scopes and handler again. */
-  readonly authorize: (handler: AnyHandler, request: ConnectionRequest) => Promise<Admission>;
+  readonly authorize: (handler: AnyHandler, request: ConnectionRequest) => Promise<Reauthorization>;
   readonly report: (error: Error, connection: Connection) => void;
 }
 
 /** What scopes and handler say: a user, `refused`, or `busy` when they cannot say it now. */
-export type Admission = { readonly user: unknown } | "refused" | "busy";
+export type Reauthorization = { readonly user: unknown } | "refused" | "busy";
 
-export interface V1Parts extends V1Setting {
+export interface V1Deps extends V1Config {
   readonly handler: AnyHandler;
   readonly context: HandlerContext;
   readonly connection: Connection;
 }
 
 /** One client that speaks `enfilade.v1` (PROTOCOL.md): its frames become messages for the handler, or are answered here. */
-export class V1 implements Dialect, Newcomer {
+export class V1 implements Dialect, JoiningClient {
   readonly since: Position | "invalid" | undefined;
-  readonly #parts: V1Parts;
+  readonly #deps: V1Deps;
   /** Who sends, over however many connections: the same client, of the same user, in the same room. */
   readonly #name: string | undefined;
   readonly #client: ClientReceipts;
@@ -46,16 +46,16 @@ export class V1 implements Dialect, Newcomer {
     this.#current = record;
   };
 
-  constructor(parts: V1Parts) {
-    const { request, client } = parts.connection;
-    this.#parts = parts;
+  constructor(deps: V1Deps) {
+    const { request, client } = deps.connection;
+    this.#deps = deps;
     this.since = positionOf(request.query.get("since"));
-    this.#name = client && JSON.stringify([request.path, userId(parts.context.user) ?? null, client]);
-    this.#client = parts.receipts.enter(this.#name);
+    this.#name = client && JSON.stringify([request.path, userId(deps.context.user) ?? null, client]);
+    this.#client = deps.receipts.enter(this.#name);
   }
 
   welcome(resumption: Resumption): void {
-    const { connection } = this.#parts;
+    const { connection } = this.#deps;
     const { id, request, limits } = connection;
     const heartbeatMs = limits.heartbeatMs === false ? 0 : limits.heartbeatMs;
     const welcome = controlFrame("welcome", { id, room: request.path, ...resumption, heartbeatMs });
@@ -64,7 +64,7 @@ export class V1 implements Dialect, Newcomer {
 
   /** The connection is over, and its handler is not waited for any more. */
   end(): void {
-    const { receipts, connection } = this.#parts;
+    const { receipts, connection } = this.#deps;
     // Whoever waits for it on another connection still gets what the handler returns.
     if (this.#current?.isAwaitedElsewhere(connection) === false) this.#current.answer({ error: internalFault });
     this.#client.left(connection);
@@ -83,7 +83,7 @@ export class V1 implements Dialect, Newcomer {
 
   /** Sends the roster of the home, where presence is kept. */
   watch(): void {
-    const { registry, connection } = this.#parts;
+    const { registry, connection } = this.#deps;
     const room = registry.openRoom(connection.request.path);
     if (room?.members.has(connection)) room.presence?.watch(connection);
   }
@@ -106,7 +106,7 @@ export class V1 implements Dialect, Newcomer {
   reply(outgoing: OutgoingEvent): boolean {
     if (outgoing.kind === "event") return false;
     const { kind, id } = outgoing;
-    const { connection } = this.#parts;
+    const { connection } = this.#deps;
     const outcome = kind === "reply" ? { data: outgoing.data ?? null } : { error: outgoing.error };
     // What the handler is busy with is what it answers, whatever id its data may bear.
     if (this.#current !== undefined) this.#current.answer(outcome);
@@ -116,7 +116,7 @@ export class V1 implements Dialect, Newcomer {
   }
 
   #take(frame: ClientFrame): Message | undefined {
-    const { connection } = this.#parts;
+    const { connection } = this.#deps;
     if (frame.type === "message" || frame.type === "event") return this.#messageOf(frame);
     if (frame.type === "ping") connection.send(controlFrame("pong", {}));
     else if (frame.type === "watch") this.watchSoon();
@@ -128,14 +128,14 @@ export class V1 implements Dialect, Newcomer {
   #messageOf(frame: ClientFrame & { readonly type: "message" | "event" }): Message | undefined {
     const event = frame.type === "event" ? frame.event : undefined;
     if (frame.id === undefined) return Message.within(frame.text, { event });
-    const { connection } = this.#parts;
+    const { connection } = this.#deps;
     const record = this.#client.came(frame.id, connection);
     if (record.begun) return undefined;
     return Message.within(frame.text, { event, receipt: new FrameReceipt(record, this.#busyWith) });
   }
 
   #refuse(id: FrameId | undefined): void {
-    const { connection } = this.#parts;
+    const { connection } = this.#deps;
     if (id === undefined) connection.end(CloseCode.badFrame, "bad frame", false);
     else connection.send(replyFrame(id, { error: badFrame }));
   }
@@ -153,15 +153,15 @@ export class V1 implements Dialect, Newcomer {
   }
 
   async #refresh(): Promise<void> {
-    const { handler, connection, authorize } = this.#parts;
-    for (let token = this.#nextToken; token !== undefined && connection.open; token = this.#nextToken) {
+    const { handler, connection, authorize } = this.#deps;
+    for (let token = this.#nextToken; token !== undefined && connection.isOpen; token = this.#nextToken) {
       this.#nextToken = undefined;
       this.#admit(await authorize(handler, connection.request.with(token)), token);
     }
   }
 
-  #admit(admission: Admission, token: string): void {
-    const { context, connection } = this.#parts;
+  #admit(admission: Reauthorization, token: string): void {
+    const { context, connection } = this.#deps;
     if (admission === "busy") {
       connection.end(CloseCode.tryAgainLater, "try again later", false);
     } else if (admission === "refused" || userId(admission.user) !== userId(context.user)) {
@@ -175,7 +175,7 @@ export class V1 implements Dialect, Newcomer {
   }
 
   #fail(error: unknown): void {
-    const { connection, report } = this.#parts;
+    const { connection, report } = this.#deps;
     connection.end(CloseCode.internalError, "internal error", false);
     report(asError(error), connection);
   }

@@ -1,16 +1,16 @@
 import { JetStreamApiError, JetStreamError, jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { InvalidArgumentError, type Msg, type NatsConnection, type Subscription } from "@nats-io/transport-node";
-import type { HistoryTerms, KeptQuery } from "../backplane/backplane.js";
-import type { Engine, EngineEvents, KeptBytes, KeptRoom } from "../backplane/engine.js";
+import type { HistoryConfig, HistoryQuery } from "../backplane/backplane.js";
+import type { Engine, EngineEvents, EngineHistoryPage, EngineRoom } from "../cluster/engine.js";
 import { deferred } from "../connection/clock.js";
 import { asError } from "../errors.js";
 import type { RoomPath } from "../wire/path.js";
 import type { Position } from "../wire/position.js";
-import { Lanes } from "./lanes.js";
-import { epochOf, isUnheard, RoomStreams, type RoomStreamsParts } from "./streams.js";
+import { OrderedLanes } from "./orderedLanes.js";
+import { epochOf, isUnheard, RoomStreams, type RoomStreamsDeps } from "./streams.js";
 import { Subjects } from "./subjects.js";
 
-export interface NatsEngineParts extends Pick<RoomStreamsParts, "prefix" | "storage" | "replicas" | "now"> {
+export interface NatsEngineDeps extends Pick<RoomStreamsDeps, "prefix" | "storage" | "replicas" | "now"> {
   /** Makes one connection, which does not come back by itself. */
   readonly connect: () => Promise<NatsConnection>;
 }
@@ -21,7 +21,7 @@ interface Session {
   readonly streams: RoomStreams;
   readonly subscriptions: Map<string, Subscription>;
   /** What is under way to rooms with history. */
-  readonly lanes: Lanes;
+  readonly lanes: OrderedLanes;
   /** Whatever was published before it resolves has reached the server. */
   flushing: Promise<void> | undefined;
   /** Rejected when the connection is lost, or let go of. */
@@ -42,16 +42,16 @@ export class NatsEngine implements Engine {
   readonly name = "nats";
   /** Each is a message of its own in its stream. */
   readonly appendMax = 1;
-  readonly #parts: NatsEngineParts;
+  readonly #deps: NatsEngineDeps;
   #events: EngineEvents | undefined;
   #session: Session | undefined;
   #retry: NodeJS.Timeout | undefined;
   #attempts = 0;
   readonly #subjects: Subjects;
 
-  constructor(parts: NatsEngineParts) {
-    this.#parts = parts;
-    this.#subjects = new Subjects(parts.prefix);
+  constructor(deps: NatsEngineDeps) {
+    this.#deps = deps;
+    this.#subjects = new Subjects(deps.prefix);
   }
 
   start(events: EngineEvents): void {
@@ -64,7 +64,7 @@ export class NatsEngine implements Engine {
     const session = this.#session;
     if (session === undefined) return;
     this.#lose(session, reason);
-    session.connection.close().catch((error) => this.#events?.down(asError(error)));
+    session.connection.close().catch((error) => this.#events?.onDown(asError(error)));
   }
 
   async subscribe(channels: readonly string[]): Promise<unknown> {
@@ -73,7 +73,7 @@ export class NatsEngine implements Engine {
       if (session.subscriptions.has(channel)) continue;
       const callback = (error: Error | null, message: Msg) => {
         if (error === null) this.#hear(session, channel, message);
-        else if (this.#session === session) this.#events?.failed(error);
+        else if (this.#session === session) this.#events?.onError(error);
       };
       session.subscriptions.set(channel, session.connection.subscribe(this.#subjects.of(channel), { callback }));
     }
@@ -99,18 +99,18 @@ export class NatsEngine implements Engine {
     return session.lanes.isBusy(channel) ? session.lanes.alone(channel, publish) : publish();
   }
 
-  async append({ path, history }: KeptRoom, publications: readonly Uint8Array[]): Promise<Position> {
+  async append({ path, history }: EngineRoom, publications: readonly Uint8Array[]): Promise<Position> {
     const session = this.#connected;
     const [bytes] = publications;
     if (bytes === undefined) throw new Error("there is nothing to append");
     return session.lanes.beside(path, () => session.streams.append(path, bytes, history));
   }
 
-  read(path: RoomPath, query: KeptQuery, history: HistoryTerms): Promise<KeptBytes> {
+  read(path: RoomPath, query: HistoryQuery, history: HistoryConfig): Promise<EngineHistoryPage> {
     return this.#connected.streams.read(path, query, history);
   }
 
-  top(room: KeptRoom): Promise<Position> {
+  top(room: EngineRoom): Promise<Position> {
     return this.#connected.streams.top(room);
   }
 
@@ -141,7 +141,7 @@ export class NatsEngine implements Engine {
 
   #connect(): void {
     this.#open().catch((error) => {
-      this.#events?.down(asError(error));
+      this.#events?.onDown(asError(error));
       this.#connectLater();
     });
   }
@@ -155,7 +155,7 @@ export class NatsEngine implements Engine {
   }
 
   async #open(): Promise<void> {
-    const connection = await this.#parts.connect();
+    const connection = await this.#deps.connect();
     if (this.#events === undefined) return connection.close();
     // Without a look whether the server has JetStream: rooms without history need none.
     const manager = await jetstreamManager(connection, { checkAPI: false });
@@ -164,10 +164,10 @@ export class NatsEngine implements Engine {
     // Whoever waits for something else is told by that.
     lost.catch(() => undefined);
     const streams = new RoomStreams({
-      ...{ ...this.#parts, client: jetstream(connection), manager, lost },
+      ...{ ...this.#deps, client: jetstream(connection), manager, lost },
       subjectOf: (path) => this.#subjects.of(path),
     });
-    const own = { subscriptions: new Map(), lanes: new Lanes(), flushing: undefined };
+    const own = { subscriptions: new Map(), lanes: new OrderedLanes(), flushing: undefined };
     const session: Session = { connection, streams, ...own, lost, lose };
     this.#session = session;
     connection.closed().then(
@@ -175,14 +175,14 @@ export class NatsEngine implements Engine {
       (error) => this.#lose(session, asError(error)),
     );
     this.#attempts = 0;
-    this.#events.up();
+    this.#events.onUp();
   }
 
   #lose(session: Session, reason: Error): void {
     if (this.#session !== session) return;
     this.#session = undefined;
     session.lose(reason);
-    this.#events?.down(reason);
+    this.#events?.onDown(reason);
     this.#connectLater();
   }
 
@@ -190,13 +190,13 @@ export class NatsEngine implements Engine {
     if (this.#session !== session) return;
     const sequence = message.headers?.get(sequenceHeader) ?? "";
     if (sequence === "") {
-      this.#events?.message(channel, message.data, undefined);
+      this.#events?.onMessage(channel, message.data, undefined);
       return;
     }
     const epoch = epochOf(message.headers?.get(subjectHeader) ?? "");
     const isPosition = /^[\w-]{1,64}$/.test(epoch) && /^\d{1,16}$/.test(sequence);
-    if (isPosition) this.#events?.message(channel, message.data, { epoch, offset: Number(sequence) });
-    else this.#events?.malformed(channel);
+    if (isPosition) this.#events?.onMessage(channel, message.data, { epoch, offset: Number(sequence) });
+    else this.#events?.onMalformed(channel);
   }
 
   /** One round trip for all that is published in the same turn of the loop. */

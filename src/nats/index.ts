@@ -1,8 +1,8 @@
 import { type ConnectionOptions, connect } from "@nats-io/transport-node";
 import type { Backplane } from "../backplane/backplane.js";
-import { ClusterBackplane } from "../backplane/cluster.js";
-import { checkNames } from "../backplane/options.js";
+import { ClusterBackplane } from "../cluster/clusterBackplane.js";
 import { EnfiladeError } from "../errors.js";
+import { checkNames } from "../wire/options.js";
 import { NatsEngine } from "./engine.js";
 
 /** Options beside those of `@nats-io/transport-node`. */

@@ -11,13 +11,13 @@ import {
   type StreamInfo,
 } from "@nats-io/jetstream";
 import { NoRespondersError } from "@nats-io/transport-node";
-import type { HistoryTerms, KeptQuery } from "../backplane/backplane.js";
-import type { KeptBytes, KeptRoom } from "../backplane/engine.js";
+import type { HistoryConfig, HistoryQuery } from "../backplane/backplane.js";
+import type { EngineHistoryPage, EngineRoom } from "../cluster/engine.js";
 import type { RoomPath } from "../wire/path.js";
 import type { Position } from "../wire/position.js";
 import { tokenOf } from "./subjects.js";
 
-export interface RoomStreamsParts {
+export interface RoomStreamsDeps {
   /** Before every subject, and every name of a stream. */
   readonly prefix: string;
   readonly storage: "file" | "memory";
@@ -40,7 +40,7 @@ interface Stream {
 
 interface Look extends Stream, Pick<StreamInfo, "state" | "config"> {}
 
-type Entries = KeptBytes["entries"];
+type Entries = EngineHistoryPage["entries"];
 
 /** Times that a stream may be another one by the time it is looked at. */
 const attemptsMax = 5;
@@ -63,15 +63,15 @@ const fetchMs = 1_000;
 
 /** The streams of JetStream in which rooms are kept, one for each, as one connection knows them. */
 export class RoomStreams {
-  readonly #parts: RoomStreamsParts;
+  readonly #deps: RoomStreamsDeps;
   /** Once they are known to be there. */
   readonly #rooms = new Map<RoomPath, Promise<Stream>>();
 
-  constructor(parts: RoomStreamsParts) {
-    this.#parts = parts;
+  constructor(deps: RoomStreamsDeps) {
+    this.#deps = deps;
   }
 
-  async append(path: RoomPath, bytes: Uint8Array, history: HistoryTerms): Promise<Position> {
+  async append(path: RoomPath, bytes: Uint8Array, history: HistoryConfig): Promise<Position> {
     const known = this.#rooms.get(path);
     try {
       return await this.#appendTo(await this.#stream(path, history), bytes);
@@ -83,7 +83,7 @@ export class RoomStreams {
     }
   }
 
-  async read(path: RoomPath, query: KeptQuery, history: HistoryTerms): Promise<KeptBytes> {
+  async read(path: RoomPath, query: HistoryQuery, history: HistoryConfig): Promise<EngineHistoryPage> {
     for (let attempts = 0; attempts < attemptsMax; attempts += 1) {
       const stream = await this.#look(path, history);
       const [start, count] = rangeOf(stream, query);
@@ -93,20 +93,20 @@ export class RoomStreams {
     throw new Error(`the stream of ${path} was made anew ${attemptsMax} times while it was read`);
   }
 
-  async top({ path, history }: KeptRoom): Promise<Position> {
+  async top({ path, history }: EngineRoom): Promise<Position> {
     const look = await this.#look(path, history);
     const now = this.#now();
     // So that others know that the room is open, however quiet it may be.
     if (now - usedAt(look.config) > touchMs) {
-      await this.#parts.manager.streams.update(look.name, { description: descriptionOf(path, now) });
+      await this.#deps.manager.streams.update(look.name, { description: descriptionOf(path, now) });
     }
     return topOf(look);
   }
 
   /** Deletes streams of rooms that nobody has open and in which nothing is kept, when that is so for an hour. */
   async tidy(): Promise<void> {
-    const { manager } = this.#parts;
-    for await (const info of manager.streams.list(`${this.#parts.prefix}.kept.>`)) {
+    const { manager } = this.#deps;
+    for await (const info of manager.streams.list(`${this.#deps.prefix}.kept.>`)) {
       if (!this.#isUnused(info)) continue;
       // The list may be old by now.
       if (this.#isUnused(await manager.streams.info(info.config.name))) await manager.streams.delete(info.config.name);
@@ -114,13 +114,13 @@ export class RoomStreams {
   }
 
   async #appendTo({ subject, epoch }: Stream, bytes: Uint8Array): Promise<Position> {
-    const publishing = this.#parts.client.publish(subject, bytes, { retries: 0 });
-    const { seq } = await Promise.race([publishing, this.#parts.lost]);
+    const publishing = this.#deps.client.publish(subject, bytes, { retries: 0 });
+    const { seq } = await Promise.race([publishing, this.#deps.lost]);
     return { epoch, offset: seq };
   }
 
   /** The stream of a room, made if need be. */
-  #stream(path: RoomPath, history: HistoryTerms): Promise<Stream> {
+  #stream(path: RoomPath, history: HistoryConfig): Promise<Stream> {
     const known = this.#rooms.get(path);
     if (known !== undefined) return known;
     const making = this.#make(path, history);
@@ -133,8 +133,8 @@ export class RoomStreams {
     return making;
   }
 
-  async #make(path: RoomPath, history: HistoryTerms): Promise<Stream> {
-    const { prefix, storage, replicas, manager, subjectOf } = this.#parts;
+  async #make(path: RoomPath, history: HistoryConfig): Promise<Stream> {
+    const { prefix, storage, replicas, manager, subjectOf } = this.#deps;
     const token = tokenOf(path);
     const name = `${prefix}-${token}`;
     // A stream that is made anew has another subject: who publishes to the old one is told, and numbers begin anew for all.
@@ -167,7 +167,7 @@ export class RoomStreams {
 
   /** The stream that is there already, with these terms: the newest word counts. */
   async #adopt(name: string, terms: Partial<StreamConfig>): Promise<StreamInfo> {
-    const { manager } = this.#parts;
+    const { manager } = this.#deps;
     const info = await manager.streams.info(name);
     const isSame = Object.entries(terms).every(([term, value]) =>
       Object.entries(info.config).some(([key, has]) => key === term && has === value),
@@ -176,11 +176,11 @@ export class RoomStreams {
   }
 
   /** The stream of a room as it is now. */
-  async #look(path: RoomPath, history: HistoryTerms): Promise<Look> {
+  async #look(path: RoomPath, history: HistoryConfig): Promise<Look> {
     for (let attempts = 0; attempts < attemptsMax; attempts += 1) {
       const { name } = await this.#stream(path, history);
       try {
-        const info = await this.#parts.manager.streams.info(name);
+        const info = await this.#deps.manager.streams.info(name);
         const stream = streamOf(info);
         this.#rooms.set(path, Promise.resolve(stream));
         return { ...stream, state: info.state, config: info.config };
@@ -196,9 +196,9 @@ export class RoomStreams {
   /** `undefined` when it is another stream by now. */
   async #fetch(stream: Stream, start: number, count: number): Promise<Entries | undefined> {
     try {
-      const consumer = await this.#parts.client.consumers.get(stream.name, { opt_start_seq: start });
+      const consumer = await this.#deps.client.consumers.get(stream.name, { opt_start_seq: start });
       try {
-        return await Promise.race([readAll(await consumer.fetch(fetchOf(count)), stream, count), this.#parts.lost]);
+        return await Promise.race([readAll(await consumer.fetch(fetchOf(count)), stream, count), this.#deps.lost]);
       } finally {
         // It would go by itself, but only after a while.
         consumer.delete().catch(() => undefined);
@@ -216,7 +216,7 @@ export class RoomStreams {
   }
 
   #now(): number {
-    return (this.#parts.now ?? Date.now)();
+    return (this.#deps.now ?? Date.now)();
   }
 }
 
@@ -250,7 +250,7 @@ function topOf({ epoch, state }: Look): Position {
 }
 
 /** Where what is asked for begins in a stream, and how many there are. */
-function rangeOf({ epoch, state }: Look, { since, limit }: KeptQuery): readonly [start: number, count: number] {
+function rangeOf({ epoch, state }: Look, { since, limit }: HistoryQuery): readonly [start: number, count: number] {
   const { first_seq: first, last_seq: last, messages } = state;
   const isKnown = since !== undefined && since.epoch === epoch && since.offset <= last;
   const from = since === undefined ? last - limit + 1 : isKnown ? since.offset + 1 : first;

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
-import type { HistoryTerms, KeptQuery } from "../backplane/backplane.js";
-import type { Engine, EngineEvents, KeptBytes, KeptRoom } from "../backplane/engine.js";
+import type { HistoryConfig, HistoryQuery } from "../backplane/backplane.js";
+import type { Engine, EngineEvents, EngineHistoryPage, EngineRoom } from "../cluster/engine.js";
 import type { RoomPath } from "../wire/path.js";
 import type { Position } from "../wire/position.js";
 import type { RedisClient } from "./client.js";
@@ -14,7 +14,7 @@ export interface RedisPair {
   readonly database: number;
 }
 
-export interface RedisEngineParts {
+export interface RedisEngineDeps {
   /** Before every key and channel. */
   readonly prefix: string;
   /** Makes connections that queue nothing, and come back by themselves. */
@@ -33,15 +33,15 @@ const lineEnd = 10;
 export class RedisEngine implements Engine {
   readonly name = "redis";
   readonly appendMax = 128;
-  readonly #parts: RedisEngineParts;
+  readonly #deps: RedisEngineDeps;
   #events: EngineEvents | undefined;
   #pair: RedisPair | undefined;
   /** By their text; known when they are loaded. */
   readonly #shas = new Map<string, string>();
   #lastError: Error | undefined;
 
-  constructor(parts: RedisEngineParts) {
-    this.#parts = parts;
+  constructor(deps: RedisEngineDeps) {
+    this.#deps = deps;
   }
 
   start(events: EngineEvents): void {
@@ -51,7 +51,7 @@ export class RedisEngine implements Engine {
 
   restart(reason: Error): void {
     if (this.#pair === undefined) return;
-    this.#events?.down(reason);
+    this.#events?.onDown(reason);
     this.#drop();
     this.#open();
   }
@@ -77,7 +77,7 @@ export class RedisEngine implements Engine {
     return commands.isCluster ? commands.spublish(name, asBuffer(bytes)) : commands.publish(name, asBuffer(bytes));
   }
 
-  async append({ path, history }: KeptRoom, publications: readonly Uint8Array[]): Promise<Position> {
+  async append({ path, history }: EngineRoom, publications: readonly Uint8Array[]): Promise<Position> {
     const { size, bytesMax } = history;
     const publish = this.#connected.commands.isCluster ? "SPUBLISH" : "PUBLISH";
     const keys = [...this.#keys(path), this.#channel(path)];
@@ -85,7 +85,7 @@ export class RedisEngine implements Engine {
     return positionOf(await this.#run(appendScript, keys, [...terms, ...publications.map(asBuffer)]));
   }
 
-  async read(path: RoomPath, { since, limit }: KeptQuery, history: HistoryTerms): Promise<KeptBytes> {
+  async read(path: RoomPath, { since, limit }: HistoryQuery, history: HistoryConfig): Promise<EngineHistoryPage> {
     const mode = since === undefined ? "last" : "after";
     const most = Number.isFinite(limit) ? String(limit) : "-1";
     const query = [mode, since?.epoch ?? "", String(since?.offset ?? 0), most];
@@ -99,7 +99,7 @@ export class RedisEngine implements Engine {
     return { top: positionOf(answer), base: Number(base), entries: mode === "last" ? entries.reverse() : entries };
   }
 
-  async top({ path, history }: KeptRoom): Promise<Position> {
+  async top({ path, history }: EngineRoom): Promise<Position> {
     return positionOf(await this.#run(topScript, this.#keys(path), ground(history)));
   }
 
@@ -128,7 +128,7 @@ export class RedisEngine implements Engine {
   }
 
   #open(): void {
-    const pair = this.#parts.connect();
+    const pair = this.#deps.connect();
     this.#pair = pair;
     const ready = new Set<RedisClient>();
     for (const client of this.#clients()) {
@@ -164,7 +164,7 @@ export class RedisEngine implements Engine {
       // Whoever may not load them may still send them each time.
       .catch(() => this.#shas.clear())
       .finally(() => {
-        if (this.#pair === pair && this.#clients().every(({ status }) => status === "ready")) this.#events?.up();
+        if (this.#pair === pair && this.#clients().every(({ status }) => status === "ready")) this.#events?.onUp();
       });
   }
 
@@ -180,7 +180,7 @@ export class RedisEngine implements Engine {
 
   #lost(pair: RedisPair): void {
     if (this.#pair !== pair) return;
-    this.#events?.down(this.#lastError ?? new Error("the connection was closed"));
+    this.#events?.onDown(this.#lastError ?? new Error("the connection was closed"));
   }
 
   async #run(script: string, keys: readonly string[], args: readonly (string | Buffer)[]): Promise<unknown> {
@@ -201,13 +201,13 @@ export class RedisEngine implements Engine {
     if (this.#pair !== pair) return;
     const channel = name.toString().slice(this.#channel("").length - 1, -1);
     if (message[0] !== positionMark) {
-      this.#events?.message(channel, message, undefined);
+      this.#events?.onMessage(channel, message, undefined);
       return;
     }
     const end = message.indexOf(lineEnd);
     const [, epoch, digits] = /^p([\w-]{1,64}):(\d{1,16})$/.exec(message.toString("latin1", 0, Math.max(0, end))) ?? [];
-    if (epoch === undefined) this.#events?.malformed(channel);
-    else this.#events?.message(channel, message.subarray(end + 1), { epoch, offset: Number(digits) });
+    if (epoch === undefined) this.#events?.onMalformed(channel);
+    else this.#events?.onMessage(channel, message.subarray(end + 1), { epoch, offset: Number(digits) });
   }
 
   /** Pub/sub knows nothing of numbered databases, so that the name has to. */
@@ -218,7 +218,7 @@ export class RedisEngine implements Engine {
 
   /** In braces, so that in a cluster all that belongs to a room is in one slot. */
   #key(name: string, database = ""): string {
-    return `${this.#parts.prefix}${database}{${name}}`;
+    return `${this.#deps.prefix}${database}{${name}}`;
   }
 
   #keys(path: RoomPath): string[] {
@@ -227,7 +227,7 @@ export class RedisEngine implements Engine {
 }
 
 /** A new epoch, in case there is none, and how long things are kept. */
-function ground({ ageMsMax }: HistoryTerms): string[] {
+function ground({ ageMsMax }: HistoryConfig): string[] {
   const age = ageMsMax > ageMsForever ? "-1" : String(Math.ceil(ageMsMax));
   return [randomBytes(9).toString("base64url"), age, String(restMs)];
 }

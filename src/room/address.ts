@@ -20,7 +20,7 @@ export interface Post {
   /** The same without an answer: a failure is reported to the app. */
   send(topic: Topic, payload: Payload, options: SendOptions | undefined): void;
   /** Closes everyone in `topic`, on every node; a failure is reported to the app. */
-  dismiss(topic: Topic, code: number, reason: string): void;
+  closeAll(topic: Topic, code: number, reason: string): void;
   membersOf(topic: Topic): ReadonlySet<Connection> | undefined;
 }
 
@@ -81,7 +81,7 @@ export abstract class Address {
    * @throws EnfiladeError `ERR_CLOSE_CODE` for another code.
    */
   close(code: number = CloseCode.normal, reason = ""): void {
-    this.#post.dismiss(this.#topic, code, reason);
+    this.#post.closeAll(this.#topic, code, reason);
   }
 }
 

@@ -1,10 +1,10 @@
-import type { Delivery, Loss } from "../backplane/backplane.js";
+import type { Delivery, Gap } from "../backplane/backplane.js";
 import type { Connection } from "../connection/connection.js";
 import { controlFrame } from "../wire/v1.js";
 import { Envelope } from "./envelope.js";
 
 /** Takes what is sent to a member that is not ready yet. Never throws. */
-export interface Taker {
+export interface DeliverySink {
   /** @param address The path of the audience that it was sent to, if that has one. */
   take(delivery: Delivery, address: string | undefined): void;
   /** Publications of its home were lost between nodes. */
@@ -14,7 +14,7 @@ export interface Taker {
 }
 
 /** Code that hears what an audience is sent. Never throws. */
-export interface Listener {
+export interface DeliveryListener {
   take(delivery: Delivery): void;
   /** So many are lost, if that is known. */
   lose(count: number | undefined): void;
@@ -25,8 +25,8 @@ export interface Listener {
 /** A set of connections addressed as one: those in a room, in a channel, of a user, or all. */
 export class Audience {
   readonly members = new Set<Connection>();
-  #listeners: Set<Listener> | undefined;
-  #standIns: Map<Connection, Taker> | undefined;
+  #listeners: Set<DeliveryListener> | undefined;
+  #catchUpBuffers: Map<Connection, DeliverySink> | undefined;
   #heard: Promise<void> | undefined;
 
   /** @param address The path it is known by to its members; `undefined` where it has none. */
@@ -40,11 +40,11 @@ export class Audience {
   /** The one send loop: nothing in it encodes, and nothing a member does can stop it. */
   send(delivery: Delivery): void {
     const envelope = new Envelope(delivery, this.address);
-    if (this.#standIns === undefined) {
+    if (this.#catchUpBuffers === undefined) {
       for (const member of this.members) envelope.sendTo(member);
     } else {
       for (const member of this.members) {
-        const standIn = this.#standIns?.get(member);
+        const standIn = this.#catchUpBuffers?.get(member);
         if (standIn === undefined) envelope.sendTo(member);
         else standIn.take(delivery, this.address);
       }
@@ -65,11 +65,11 @@ export class Audience {
   }
 
   /** Tells everyone who is told of such things that publications were lost. */
-  lag({ position, missed }: Loss): void {
+  lag({ position, missed }: Gap): void {
     const atHome = controlFrame("lagged", { missed, position });
     const elsewhere = controlFrame("lagged", { missed, room: this.address });
     for (const member of this.members) {
-      const standIn = this.#standIns?.get(member);
+      const standIn = this.#catchUpBuffers?.get(member);
       // Whoever reads what is kept finds out by that.
       if (standIn !== undefined) standIn.lag();
       else if (!member.enveloped) continue;
@@ -79,29 +79,29 @@ export class Audience {
     for (const listener of this.#listeners ?? []) listener.lose(missed);
   }
 
-  listen(listener: Listener): void {
+  listen(listener: DeliveryListener): void {
     this.#listeners ??= new Set();
     this.#listeners.add(listener);
   }
 
-  unlisten(listener: Listener): void {
+  unlisten(listener: DeliveryListener): void {
     this.#listeners?.delete(listener);
   }
 
   /** Has every listener end. */
-  silence(): void {
+  endSubscriptions(): void {
     for (const listener of [...(this.#listeners ?? [])]) listener.end();
   }
 
   /** Has `standIn` take what `member` would be sent; `undefined`: it is ready. */
-  replace(member: Connection, standIn: Taker | undefined): void {
+  replace(member: Connection, standIn: DeliverySink | undefined): void {
     if (standIn !== undefined) {
-      this.#standIns ??= new Map();
-      this.#standIns.set(member, standIn);
+      this.#catchUpBuffers ??= new Map();
+      this.#catchUpBuffers.set(member, standIn);
     } else {
-      this.#standIns?.get(member)?.cancel();
-      this.#standIns?.delete(member);
-      if (this.#standIns?.size === 0) this.#standIns = undefined;
+      this.#catchUpBuffers?.get(member)?.cancel();
+      this.#catchUpBuffers?.delete(member);
+      if (this.#catchUpBuffers?.size === 0) this.#catchUpBuffers = undefined;
     }
   }
 
@@ -111,7 +111,7 @@ export class Audience {
     for (const audience of audiences) {
       for (const member of audience.members) all.members.add(member);
       for (const listener of audience.#listeners ?? []) all.listen(listener);
-      for (const [member, standIn] of audience.#standIns ?? []) all.replace(member, standIn);
+      for (const [member, standIn] of audience.#catchUpBuffers ?? []) all.replace(member, standIn);
     }
     return all;
   }

@@ -1,4 +1,4 @@
-import type { Holders, RosterChange, RosterEntry } from "../backplane/backplane.js";
+import type { PresenceEntry, PresenceUpdate, RoomNodes } from "../backplane/backplane.js";
 import type { Clock, Timer } from "../connection/clock.js";
 import type { Connection } from "../connection/connection.js";
 import { EnfiladeError } from "../errors.js";
@@ -6,7 +6,7 @@ import type { RoomPath } from "../wire/path.js";
 import { encodeJSON, type Payload } from "../wire/payload.js";
 import { controlFrame } from "../wire/v1.js";
 import { Audience } from "./audience.js";
-import type { PresenceMode, PresenceTerms } from "./terms.js";
+import type { PresenceConfig, PresenceMode } from "./roomConfig.js";
 
 /** A user in a room, however many connections that takes; an anonymous connection counts as one. */
 export interface PresentUser {
@@ -50,7 +50,7 @@ interface Entry {
   /** Connections of this node. */
   local: number;
   /** What other nodes have, by node. */
-  others: Map<string, RosterEntry> | undefined;
+  others: Map<string, PresenceEntry> | undefined;
   leaving: Timer | undefined;
   /** Whether it came to this node before it was known of any other. */
   cameHere: boolean;
@@ -58,16 +58,16 @@ interface Entry {
   lastNode: string | undefined;
 }
 
-export interface PresenceParts {
+export interface PresenceDeps {
   readonly path: RoomPath;
-  readonly terms: PresenceTerms;
+  readonly terms: PresenceConfig;
   readonly clock: Clock;
   readonly isMember: (connection: Connection) => boolean;
   readonly changed: (change: PresenceChange) => void;
   /** This node, and the others that have the room; see `Backplane.holders`. */
-  readonly holders: () => Holders;
+  readonly holders: () => RoomNodes;
   /** Tells the other nodes what this one has of a user; see `Backplane.attend`. */
-  readonly attend: (key: string, entry: RosterEntry | undefined) => Promise<unknown> | undefined;
+  readonly attend: (key: string, entry: PresenceEntry | undefined) => Promise<unknown> | undefined;
   /** Takes what goes wrong where nobody waits for the answer. */
   readonly report: (error: unknown) => void;
 }
@@ -76,7 +76,7 @@ const nobody: readonly string[] = [];
 
 /** Who is in one room: changes of a tick are told together, and a leave only when its grace is over. */
 export class Presence {
-  readonly #parts: PresenceParts;
+  readonly #deps: PresenceDeps;
   readonly #entries = new Map<string, Entry>();
   readonly #watchers = new Audience();
   /** Not told yet. */
@@ -88,12 +88,12 @@ export class Presence {
   #scheduled = false;
   #heard: Promise<void> | undefined;
 
-  constructor(parts: PresenceParts) {
-    this.#parts = parts;
+  constructor(deps: PresenceDeps) {
+    this.#deps = deps;
   }
 
   get state(): PresenceState {
-    const isFull = this.#parts.terms.mode === "full";
+    const isFull = this.#deps.terms.mode === "full";
     const users = isFull ? [...this.#entries.values()].map(presentUser) : [];
     return { count: this.#entries.size, version: this.#version, users };
   }
@@ -127,7 +127,7 @@ export class Presence {
   }
 
   /** Takes what other nodes have. */
-  hear(changes: readonly RosterChange[]): void {
+  hear(changes: readonly PresenceUpdate[]): void {
     for (const { node, key, entry } of changes) {
       if (entry === undefined) this.#forget(node, key);
       else this.#learn(node, key, entry);
@@ -139,7 +139,7 @@ export class Presence {
     // What has not been told yet is in no version: others are told first, so that the roster is of one.
     this.#tell();
     // A listener may have taken it out of the room.
-    if (!this.#parts.isMember(connection)) return;
+    if (!this.#deps.isMember(connection)) return;
     connection.send(this.#rosterFrame());
     this.#watchers.members.add(connection);
   }
@@ -159,7 +159,7 @@ export class Presence {
 
   /** The application's code, which may throw, or return what JSON has no form for: then nothing is shown. */
   #show(user: unknown): unknown {
-    const { mode, show } = this.#parts.terms;
+    const { mode, show } = this.#deps.terms;
     if (mode !== "full" || show === undefined) return undefined;
     try {
       const shown = show(user);
@@ -167,26 +167,26 @@ export class Presence {
       // A copy, which nothing can change into what JSON has no form for.
       return shown === undefined ? undefined : JSON.parse(encodeJSON(shown));
     } catch (error) {
-      this.#parts.report(error);
+      this.#deps.report(error);
       return undefined;
     }
   }
 
   #refuseLater(shown: Promise<unknown>): undefined {
-    const { report, path } = this.#parts;
+    const { report, path } = this.#deps;
     const error = new EnfiladeError("ERR_OPTION", `showUser of ${path} is async: what it shows must be there at once`);
     shown.then(() => report(error), report);
   }
 
   #attend(key: string, { id, shown, local }: Entry): void {
-    const heard = this.#parts.attend(key, local === 0 ? undefined : { id, shown, connections: local });
+    const heard = this.#deps.attend(key, local === 0 ? undefined : { id, shown, connections: local });
     if (heard === undefined || this.#heard !== undefined) return;
     this.#heard = heard.then(() => {
       this.#heard = undefined;
     });
   }
 
-  #learn(node: string, key: string, theirs: RosterEntry): void {
+  #learn(node: string, key: string, theirs: PresenceEntry): void {
     const entry = this.#entries.get(key) ?? newEntry(theirs.id);
     entry.others ??= new Map();
     entry.others.set(node, theirs);
@@ -218,10 +218,10 @@ export class Presence {
   #leaveUnused(key: string, entry: Entry): void {
     this.#roster = undefined;
     if (connectionsOf(entry) > 0) return;
-    const { leaveGraceMs } = this.#parts.terms;
+    const { leaveGraceMs } = this.#deps.terms;
     // An anonymous connection never returns.
     if (leaveGraceMs === 0 || !isUserKey(key)) this.#remove(key);
-    else entry.leaving = this.#parts.clock.setTimeout(() => this.#remove(key), leaveGraceMs);
+    else entry.leaving = this.#deps.clock.setTimeout(() => this.#remove(key), leaveGraceMs);
   }
 
   #remove(key: string): void {
@@ -245,7 +245,7 @@ export class Presence {
     try {
       this.#tell();
     } catch (error) {
-      this.#parts.report(error);
+      this.#deps.report(error);
     }
   }
 
@@ -259,7 +259,7 @@ export class Presence {
     const change = { version: this.#version, count: this.#entries.size };
     // Before anybody whose listener may cause the next change.
     this.#sendToWatchers(joined, left);
-    this.#parts.changed({
+    this.#deps.changed({
       ...change,
       joined: joined.map((entry) => ({ ...presentUser(entry), here: entry.cameHere })),
       left: left.map((entry) => ({ ...presentUser(entry), here: this.#tells(entry) })),
@@ -269,20 +269,20 @@ export class Presence {
   /** Whether this node is the one to act on a leave: the last that the user was on, or the first of those that are left. */
   #tells({ lastNode }: Entry): boolean {
     if (lastNode === undefined) return true;
-    const { self, others } = this.#parts.holders();
+    const { self, others } = this.#deps.holders();
     return !others.includes(lastNode) && others.every((node) => self < node);
   }
 
   #sendToWatchers(joined: readonly Entry[], left: readonly Entry[]): void {
     if (!this.#watchers.inUse) return;
-    const ids = this.#parts.terms.mode === "full" ? { left: left.map(({ id }) => id) } : {};
+    const ids = this.#deps.terms.mode === "full" ? { left: left.map(({ id }) => id) } : {};
     const payload = this.#frame({ ...this.#shown(joined, "joined"), ...ids });
     this.#watchers.send({ payload, except: nobody });
   }
 
   /** What clients are told of users: ids, connections, and what the route shows of each. */
   #shown(entries: readonly Entry[], name: "users" | "joined"): object {
-    if (this.#parts.terms.mode !== "full") return {};
+    if (this.#deps.terms.mode !== "full") return {};
     const shownUser = (entry: Entry) => ({ id: entry.id, user: entry.shown, connections: connectionsOf(entry) });
     return { [name]: entries.map(shownUser) };
   }
@@ -294,7 +294,7 @@ export class Presence {
   }
 
   #frame(content: object): Payload {
-    const about = { room: this.#parts.path, version: this.#version, count: this.#entries.size };
+    const about = { room: this.#deps.path, version: this.#version, count: this.#entries.size };
     return controlFrame("presence", { ...about, ...content });
   }
 }
@@ -312,7 +312,7 @@ export function stateOf(members: Iterable<Connection>, userIdOf: (id: string) =>
 }
 
 /** Who is in a room, as other nodes have it; without a version, since nobody follows it here. */
-export function stateElsewhere(changes: readonly RosterChange[], mode: PresenceMode): PresenceState {
+export function stateElsewhere(changes: readonly PresenceUpdate[], mode: PresenceMode): PresenceState {
   const entries = new Map<string, Entry>();
   for (const { node, key, entry: theirs } of changes) {
     if (theirs === undefined) continue;

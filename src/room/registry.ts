@@ -1,10 +1,10 @@
 import type {
   Backplane,
-  BackplaneSetting,
-  Closing,
-  HistoryTerms,
-  Kept,
-  KeptQuery,
+  BackplaneContext,
+  CloseCommand,
+  HistoryConfig,
+  HistoryPage,
+  HistoryQuery,
   Receiver,
 } from "../backplane/backplane.js";
 import { addCounts, type Counts } from "../backplane/counts.js";
@@ -18,28 +18,28 @@ import { type RoomPath, roomName } from "../wire/path.js";
 import { type Bytes, Payload } from "../wire/payload.js";
 import type { Position } from "../wire/position.js";
 import { Channel, type Except, type SendOptions, User } from "./address.js";
-import { Arrivals, type Newcomer } from "./arrivals.js";
 import { Audience } from "./audience.js";
 import { clientKey } from "./envelope.js";
+import { CatchUps, type JoiningClient } from "./history/catchUps.js";
+import { type Publication, publicationOf } from "./history/publication.js";
+import { Subscription } from "./history/subscription.js";
 import { Notifier } from "./notifier.js";
-import type { OpenRoom } from "./openRoom.js";
 import { type PresenceChange, type PresenceState, stateElsewhere, stateOf } from "./presence.js";
-import { type Publication, publicationOf } from "./publication.js";
 import { Room } from "./room.js";
-import { Rooms } from "./rooms.js";
-import { Subscription } from "./subscription.js";
-import type { RoomTerms } from "./terms.js";
+import type { RoomConfig } from "./roomConfig.js";
+import type { RoomState } from "./roomState.js";
+import { RoomTable } from "./roomTable.js";
 
-export interface RegistryParts extends BackplaneSetting {
+export interface RegistryDeps extends BackplaneContext {
   readonly backplane: Backplane;
   /** What holds for the room of a path. */
-  readonly termsOf: (path: RoomPath) => RoomTerms;
+  readonly termsOf: (path: RoomPath) => RoomConfig;
   /** Takes what goes wrong where nobody waits for the answer. */
   readonly report: (error: unknown) => void;
 }
 
 /** What holds for the connections of one route. */
-export interface EntryTerms {
+export interface MemberConfig {
   readonly channel: string | undefined;
   readonly joinsMax: number;
   /** Whether leaving its last room closes a connection. */
@@ -51,7 +51,7 @@ export interface EntryTerms {
 interface Membership {
   readonly connection: Connection;
   readonly userId: string | undefined;
-  readonly terms: EntryTerms;
+  readonly terms: MemberConfig;
   /** A list, since it mostly has one entry and never more than `joinsMax`. */
   readonly rooms: RoomPath[];
 }
@@ -74,25 +74,25 @@ const nobody: readonly string[] = [];
 
 /** All connections of this node, grouped by path: the way to send from code outside handlers. */
 export class Registry {
-  readonly #parts: RegistryParts;
+  readonly #deps: RegistryDeps;
   /** By the id of the connection. */
   readonly #memberships = new Map<string, Membership>();
-  readonly #rooms: Rooms;
+  readonly #rooms: RoomTable;
   /** Everyone, channels and users. */
   readonly #groups = new Map<Topic, Audience>();
   readonly #events: Notifier<RegistryEvents>;
   #userCount = 0;
   #isSilent = false;
   /** What the last refusal of the backplane came of. */
-  #trouble: unknown;
-  readonly #arrivals: Arrivals;
+  #outage: unknown;
+  readonly #arrivals: CatchUps;
 
-  constructor(parts: RegistryParts) {
-    this.#parts = parts;
-    this.#events = new Notifier(parts.report);
-    const { backplane, clock, termsOf, report, limits } = parts;
-    const handle = ({ path }: OpenRoom) => new Room(path, this);
-    this.#rooms = new Rooms({
+  constructor(deps: RegistryDeps) {
+    this.#deps = deps;
+    this.#events = new Notifier(deps.report);
+    const { backplane, clock, termsOf, report, limits } = deps;
+    const handle = ({ path }: RoomState) => new Room(path, this);
+    this.#rooms = new RoomTable({
       ...{ backplane, clock, termsOf, report, roomsMax: limits.roomsMax },
       events: {
         opened: (open) => this.#events.tell("room", handle(open)),
@@ -104,12 +104,12 @@ export class Registry {
         presence: (open, change) => this.#events.tell("presence", handle(open), change),
       },
     });
-    this.#arrivals = new Arrivals({
+    this.#arrivals = new CatchUps({
       ...{ clock, limits },
       read: (path, query) => this.#read(path, query),
       live: (connection) => this.#rooms.get(connection.request.path)?.replace(connection, undefined),
     });
-    backplane.start(this.#receiver, parts);
+    backplane.start(this.#receiver, deps);
   }
 
   /**
@@ -156,7 +156,7 @@ export class Registry {
    */
   get counts(): { local: Counts; cluster: Counts } {
     const local = { connections: this.#memberships.size, rooms: this.#rooms.size, users: this.#userCount };
-    return { local, cluster: addCounts(local, this.#parts.backplane.others()) };
+    return { local, cluster: addCounts(local, this.#deps.backplane.countsElsewhere()) };
   }
 
   on<Name extends keyof RegistryEvents>(event: Name, listener: (...args: RegistryEvents[Name]) => unknown): this {
@@ -313,8 +313,8 @@ export class Registry {
   enter(
     connection: Connection,
     userId: string | undefined,
-    terms: EntryTerms,
-    newcomer?: Newcomer,
+    terms: MemberConfig,
+    newcomer?: JoiningClient,
   ): Promise<void> | undefined {
     const home = connection.request.path;
     const membership = { connection, userId, terms, rooms: [home] };
@@ -323,7 +323,7 @@ export class Registry {
     const remembers = this.historyTerms(home) !== undefined;
     const arrives = remembers && (newcomer !== undefined || terms.replay > 0);
     const arrival = arrives ? this.#arrivals.begin(connection, terms.replay, newcomer) : undefined;
-    this.#rooms.enter(home, connection, userId, arrival?.standIn);
+    this.#rooms.enter(home, connection, userId, arrival?.buffer);
     const begin = () => {
       if (arrival !== undefined) return arrival.run();
       newcomer?.welcome(newcomer.since === undefined ? {} : { recovered: false, reason: "off" });
@@ -345,7 +345,7 @@ export class Registry {
 
   /** @internal */
   publish(topic: Topic, payload: Payload, options: SendOptions | undefined): Promise<Position | undefined> {
-    return this.#parts.backplane.publish(topic, {
+    return this.#deps.backplane.publish(topic, {
       payload,
       except: this.#excepted(options?.except),
       policy: policyOf(options),
@@ -359,12 +359,12 @@ export class Registry {
   }
 
   /** @internal Closes everyone in `topic`, on every node. */
-  dismiss(topic: Topic, code: number, reason: string): void {
+  closeAll(topic: Topic, code: number, reason: string): void {
     const closing = { code, reason: checkedReason(code, reason) };
-    this.#parts.backplane.dismiss(topic, closing).catch((error) => {
+    this.#deps.backplane.closeAll(topic, closing).catch((error) => {
       // Those who can be reached are closed all the same; that others are not is worth a line each time.
       this.#dismissHere(topic, closing);
-      this.#parts.report(
+      this.#deps.report(
         new EnfiladeError("ERR_BACKPLANE", `connections of other nodes may not be closed: ${asError(error).message}`, {
           cause: error,
         }),
@@ -378,23 +378,23 @@ export class Registry {
   }
 
   /** @internal */
-  historyTerms(path: RoomPath): HistoryTerms | undefined {
+  historyTerms(path: RoomPath): HistoryConfig | undefined {
     return this.#rooms.termsOf(path).history;
   }
 
   /** @internal */
-  async history(path: RoomPath, query: KeptQuery): Promise<readonly Publication[]> {
+  async history(path: RoomPath, query: HistoryQuery): Promise<readonly Publication[]> {
     const { deliveries } = await this.#read(path, query);
     return deliveries.map((delivery) => publicationOf(delivery));
   }
 
   /** @internal */
-  subscribe(path: RoomPath, archive: KeptQuery | undefined, signal: AbortSignal | undefined): Subscription {
+  subscribe(path: RoomPath, archive: HistoryQuery | undefined, signal: AbortSignal | undefined): Subscription {
     const end = () => subscription.end();
     const subscription: Subscription = new Subscription({
       archive,
       read: (query) => this.#read(path, query),
-      messagesMax: this.#parts.limits.subscriberMessagesMax,
+      messagesMax: this.#deps.limits.subscriberMessagesMax,
       ended: () => {
         signal?.removeEventListener("abort", end);
         this.#rooms.unlisten(path, subscription);
@@ -412,24 +412,24 @@ export class Registry {
     const room = this.#rooms.get(path);
     const { mode } = this.#rooms.termsOf(path).presence;
     const isElsewhere = room === undefined || (room.members.size === 0 && room.presence?.state.count === 0);
-    if (isElsewhere && mode !== "off") return stateElsewhere(await this.#parts.backplane.roster(path), mode);
+    if (isElsewhere && mode !== "off") return stateElsewhere(await this.#deps.backplane.readPresence(path), mode);
     return room?.presence?.state ?? stateOf(room?.members ?? [], (id) => this.#memberships.get(id)?.userId);
   }
 
   /** @internal */
   get clock(): Clock {
-    return this.#parts.clock;
+    return this.#deps.clock;
   }
 
   /** @internal */
-  openRoom(path: RoomPath): OpenRoom | undefined {
+  openRoom(path: RoomPath): RoomState | undefined {
     return this.#rooms.get(path);
   }
 
   /** @internal Ends whatever code of this node is subscribed to. */
-  silence(): void {
+  endSubscriptions(): void {
     this.#isSilent = true;
-    for (const room of [...this.#rooms]) room.silence();
+    for (const room of [...this.#rooms]) room.endSubscriptions();
   }
 
   /** What comes from the backplane. */
@@ -439,36 +439,36 @@ export class Registry {
         work();
       } catch (error) {
         // One message must not cost the others theirs.
-        this.#parts.report(error);
+        this.#deps.report(error);
       }
     };
     return {
-      deliver: (topic, delivery) => guarded(() => this.#audience(topic)?.send(delivery)),
-      dismiss: (topic, closing) => guarded(() => this.#dismissHere(topic, closing)),
-      lagged: (path, loss) =>
+      onDelivery: (topic, delivery) => guarded(() => this.#audience(topic)?.send(delivery)),
+      onCloseAll: (topic, closing) => guarded(() => this.#dismissHere(topic, closing)),
+      onGap: (path, loss) =>
         guarded(() => {
           this.#rooms.get(path)?.lag(loss);
           this.#events.tell("lagged", new Room(path, this), loss.missed);
         }),
-      present: (path, changes) => guarded(() => this.#rooms.get(path)?.presence?.hear(changes)),
-      report: (error) => this.#parts.report(error),
+      onPresence: (path, changes) => guarded(() => this.#rooms.get(path)?.presence?.hear(changes)),
+      onError: (error) => this.#deps.report(error),
       counts: () => this.counts.local,
     };
   }
 
-  #dismissHere(topic: Topic, { code, reason }: Closing): void {
+  #dismissHere(topic: Topic, { code, reason }: CloseCommand): void {
     const audience = this.#audience(topic);
     for (const member of [...(audience?.members ?? [])]) member.close(code, reason);
-    audience?.silence();
+    audience?.endSubscriptions();
   }
 
   /** Reports what nobody waits for; of one trouble with the backplane only the first that it costs. */
   readonly #unsent = (thrown: unknown): void => {
     const error = asError(thrown);
     const isTrouble = error instanceof EnfiladeError && error.code === "ERR_BACKPLANE";
-    if (isTrouble && error.cause === this.#trouble) return;
-    if (isTrouble) this.#trouble = error.cause;
-    this.#parts.report(error);
+    if (isTrouble && error.cause === this.#outage) return;
+    if (isTrouble) this.#outage = error.cause;
+    this.#deps.report(error);
   };
 
   /** `undefined` when this node hears already all that a connection is addressed by. */
@@ -480,9 +480,9 @@ export class Registry {
     return waiting.length === 0 ? undefined : Promise.all(waiting);
   }
 
-  #read(path: RoomPath, query: KeptQuery): Promise<Kept> {
+  #read(path: RoomPath, query: HistoryQuery): Promise<HistoryPage> {
     const history = this.historyTerms(path);
-    if (history !== undefined) return this.#parts.backplane.since(path, query, history);
+    if (history !== undefined) return this.#deps.backplane.readHistory(path, query, history);
     return Promise.reject(new EnfiladeError("ERR_HISTORY", `no history is kept of ${path}`));
   }
 
@@ -510,7 +510,7 @@ export class Registry {
   #path(path: string): RoomPath {
     // The key of a room is canonical: a path found here needs no second check.
     if (typeof path === "string" && isRoom(path) && this.#rooms.get(path) !== undefined) return path;
-    return roomName(path, this.#parts.limits);
+    return roomName(path, this.#deps.limits);
   }
 
   /** What a path addresses as its caller writes it: a room, or with `/**` behind it that room and all below. */
@@ -525,7 +525,7 @@ export class Registry {
     audience.members.add(connection);
     if (known !== undefined) return;
     this.#groups.set(topic, audience);
-    audience.hear(this.#parts.backplane.open(topic));
+    audience.hear(this.#deps.backplane.open(topic));
     if (topic.startsWith("user:")) this.#userCount += 1;
   }
 
@@ -535,7 +535,7 @@ export class Registry {
     audience.members.delete(connection);
     if (audience.inUse) return;
     this.#groups.delete(topic);
-    this.#parts.backplane.close(topic);
+    this.#deps.backplane.close(topic);
     if (topic.startsWith("user:")) this.#userCount -= 1;
   }
 }

@@ -1,14 +1,14 @@
-import type { HistoryTerms, KeptQuery } from "../backplane/backplane.js";
+import type { HistoryConfig, HistoryQuery } from "../backplane/backplane.js";
 import type { Clock } from "../connection/clock.js";
 import { EnfiladeError } from "../errors.js";
 import type { RoomPath } from "../wire/path.js";
 import type { Payload } from "../wire/payload.js";
 import type { Position } from "../wire/position.js";
 import { Address, type Post, type SendOptions } from "./address.js";
-import type { OpenRoom } from "./openRoom.js";
+import type { Publication } from "./history/publication.js";
+import type { Subscription } from "./history/subscription.js";
 import type { PresenceState } from "./presence.js";
-import type { Publication } from "./publication.js";
-import type { Subscription } from "./subscription.js";
+import type { RoomState } from "./roomState.js";
 import { roomWriter } from "./writer.js";
 
 export interface ReadOptions {
@@ -36,11 +36,11 @@ export interface WriterOptions extends SendOptions {
 
 /** What a room needs beyond what every address does; the registry. */
 export interface RoomPost extends Post {
-  history(path: RoomPath, query: KeptQuery): Promise<readonly Publication[]>;
-  historyTerms(path: RoomPath): HistoryTerms | undefined;
-  subscribe(path: RoomPath, archive: KeptQuery | undefined, signal: AbortSignal | undefined): Subscription;
+  history(path: RoomPath, query: HistoryQuery): Promise<readonly Publication[]>;
+  historyTerms(path: RoomPath): HistoryConfig | undefined;
+  subscribe(path: RoomPath, archive: HistoryQuery | undefined, signal: AbortSignal | undefined): Subscription;
   presence(path: RoomPath): Promise<PresenceState>;
-  openRoom(path: RoomPath): OpenRoom | undefined;
+  openRoom(path: RoomPath): RoomState | undefined;
   readonly clock: Clock;
 }
 
@@ -51,12 +51,12 @@ export interface RoomPost extends Post {
  */
 export class Room extends Address {
   readonly #post: RoomPost;
-  readonly #opened: OpenRoom | undefined;
+  readonly #opened: RoomState | undefined;
 
   constructor(
     readonly path: RoomPath,
     post: RoomPost,
-    opened?: OpenRoom,
+    opened?: RoomState,
   ) {
     super(path, post);
     this.#post = post;

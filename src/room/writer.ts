@@ -3,7 +3,7 @@ import type { Connection } from "../connection/connection.js";
 import { Payload } from "../wire/payload.js";
 
 /** What a writer needs of its room. */
-export interface WriterParts {
+export interface WriterDeps {
   readonly clock: Clock;
   readonly publish: (payload: Payload) => Promise<unknown>;
   readonly members: () => readonly Connection[];
@@ -18,11 +18,11 @@ const patienceMs = 1_000;
  * A stream into a room: each string becomes a text message, each chunk of bytes a binary one, or with `text` a piece of
  * one UTF-8 text.
  */
-export function roomWriter(parts: WriterParts, text: boolean): WritableStream<string | Uint8Array> {
+export function roomWriter(deps: WriterDeps, text: boolean): WritableStream<string | Uint8Array> {
   const decoder = new TextDecoder();
-  const pace = new Pace(parts);
+  const pace = new Pace(deps);
   const write = async (payload: Payload) => {
-    await parts.publish(payload);
+    await deps.publish(payload);
     await pace.keep();
   };
   return new WritableStream({
@@ -43,19 +43,19 @@ export function roomWriter(parts: WriterParts, text: boolean): WritableStream<st
 
 /** No faster than those who read: a source that outruns them would have them closed for being slow. */
 class Pace {
-  readonly #parts: WriterParts;
+  readonly #deps: WriterDeps;
   /** Who held up the others for too long, and is not waited for until he has caught up. */
   readonly #stalled = new WeakSet<Connection>();
   #chunks = 0;
 
-  constructor(parts: WriterParts) {
-    this.#parts = parts;
+  constructor(deps: WriterDeps) {
+    this.#deps = deps;
   }
 
   async keep(): Promise<void> {
     this.#chunks += 1;
     if (this.#chunks % turnChunks === 0) await new Promise((resolve) => setImmediate(resolve));
-    const members = this.#parts.members();
+    const members = this.#deps.members();
     for (const member of members) if (!lags(member)) this.#stalled.delete(member);
     const lagging = members.filter(lags);
     const awaited = lagging.filter((member) => !this.#stalled.has(member));
@@ -65,7 +65,7 @@ class Pace {
 
   async #waitFor(members: readonly Connection[]): Promise<void> {
     const all = Promise.all(members.map(flushed));
-    if ((await within(this.#parts.clock, patienceMs, all)) !== timeIsUp) return;
+    if ((await within(this.#deps.clock, patienceMs, all)) !== timeIsUp) return;
     for (const member of members) if (lags(member)) this.#stalled.add(member);
   }
 }

@@ -16,10 +16,10 @@ import type { Channel } from "../room/address.js";
 import { Notifier } from "../room/notifier.js";
 import { Registry } from "../room/registry.js";
 import { CloseCode } from "../wire/closeCodes.js";
-import { jsonEvents } from "../wire/jsonEvents.js";
+import { jsonEvents } from "../wire/events/jsonEvents.js";
 import { controlFrame } from "../wire/v1.js";
+import { Acceptor } from "./acceptor.js";
 import { attach } from "./attachment.js";
-import { Door } from "./door.js";
 import { type AppOptions, checkBackplane, checkOptions, type Logger, type ScopeOptions } from "./options.js";
 import { refusal, upgradeHeaders } from "./refusal.js";
 import { type Route, Router, unknownRoute } from "./router.js";
@@ -73,7 +73,7 @@ export class App implements Application {
   readonly #metrics = new Metrics();
   readonly #router = new Router();
   readonly #scope: Scope;
-  readonly #door: Door;
+  readonly #door: Acceptor;
   readonly #detach: (() => void)[] = [];
   readonly #warned = new WeakSet<HandlerClass>();
   #server: HttpServer | undefined;
@@ -92,7 +92,7 @@ export class App implements Application {
     const [clock, limits] = [this.#clock, this.#limits];
     this.#memory = new MemoryBackplane({ clock, limits });
     this.#backplane = options.backplane ?? this.#memory;
-    this.#door = new Door({
+    this.#door = new Acceptor({
       ...{ app: this, router: this.#router, limits: this.#limits, clock: this.#clock, metrics: this.#metrics, report },
       warn: (message) => this.#logger.warn(message),
       opened: (connection) => this.#events.tell("open", connection),
@@ -104,10 +104,10 @@ export class App implements Application {
     }
     for (const handlerClass of options.handlers ?? []) this.#addDeclared(handlerClass);
     // Last, since it begins to connect: an app that is refused must leave nothing behind.
-    const { random = Math.random, onBackplaneLoss: onLoss = "refuse" } = options;
+    const { random = Math.random, onBackplaneLoss: outage = "refuse" } = options;
     this.registry = new Registry({
-      ...{ limits, clock, random, onLoss, report, backplane: this.#backplane },
-      termsOf: (path) => this.#router.termsOf(path),
+      ...{ limits, clock, random, outage, report, backplane: this.#backplane },
+      termsOf: (path) => this.#router.configOf(path),
     });
   }
 
@@ -215,7 +215,7 @@ export class App implements Application {
    */
   attach(server: HttpServer | HttpsServer): this {
     this.#assertOpen("be attached");
-    this.#detach.push(attach(server, this.#door, (request, response) => this.handler(request, response)));
+    this.#detach.push(attach(server, this.#door, (request, response) => this.requestListener(request, response)));
     return this;
   }
 
@@ -224,7 +224,7 @@ export class App implements Application {
    *
    * The app's own server uses it; in another it is mounted as middleware.
    */
-  readonly handler = (request: IncomingMessage, response: ServerResponse, next?: () => void): void => {
+  readonly requestListener = (request: IncomingMessage, response: ServerResponse, next?: () => void): void => {
     const found = this.#door.find(request.url ?? "/");
     if ("status" in found && next !== undefined) {
       next();
@@ -269,13 +269,13 @@ export class App implements Application {
 
   async #close(timeoutMs: number): Promise<void> {
     this.#state = "closing";
-    this.#door.shut();
+    this.#door.stopAccepting();
     const stopped = this.#server && stop(this.#server);
-    this.registry.silence();
+    this.registry.endSubscriptions();
     for (const connection of this.registry.connections) connection.end(CloseCode.goingAway, "server shutting down");
-    const left = await within(this.#clock, timeoutMs, this.#door.emptied());
+    const left = await within(this.#clock, timeoutMs, this.#door.whenIdle());
     if (left === timeIsUp) this.#logger.warn(`enfilade: not all connections were over after ${timeoutMs} ms; cut off`);
-    this.#door.cut();
+    this.#door.destroyAll();
     this.#server?.closeAllConnections();
     await stopped;
     for (const detach of this.#detach) detach();
@@ -288,7 +288,7 @@ export class App implements Application {
     const limits = connectionLimitsOf(this.#limits);
     const ground = {
       prefix: "",
-      gates: [],
+      checks: [],
       limits,
       origins: options.origins ?? "same-host",
       subprotocols: options.subprotocols ?? [],

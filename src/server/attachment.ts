@@ -2,7 +2,7 @@ import { Server as HttpServer, type IncomingMessage, type ServerResponse } from 
 import { Server as HttpsServer } from "node:https";
 import type { Duplex } from "node:stream";
 import { EnfiladeError } from "../errors.js";
-import type { Door } from "./door.js";
+import type { Acceptor } from "./acceptor.js";
 import { refusal, upgradeHeaders } from "./refusal.js";
 
 type RequestListener = (request: IncomingMessage, response: ServerResponse) => void;
@@ -21,7 +21,7 @@ const answering = new WeakMap<Duplex, number>();
  * @returns what detaches them again.
  * @throws EnfiladeError `ERR_OPTION` when `server` is no HTTP server.
  */
-export function attach(server: HttpServer | HttpsServer, door: Door, plain: RequestListener): () => void {
+export function attach(server: HttpServer | HttpsServer, door: Acceptor, plain: RequestListener): () => void {
   const given: unknown = server;
   if (!(given instanceof HttpServer || given instanceof HttpsServer)) {
     throw new EnfiladeError(

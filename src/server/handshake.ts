@@ -4,8 +4,8 @@ import { type Clock, timeIsUp, within } from "../connection/clock.js";
 import type { Lifetime } from "../connection/lifetime.js";
 import { ConnectionRequest } from "../connection/request.js";
 import { EnfiladeError, HttpError, MessageError } from "../errors.js";
-import { type AnyHandler, bind, type HandlerContext, type HandlerSetting, userId } from "../handler/handler.js";
-import type { Admission } from "../handler/v1.js";
+import { type AnyHandler, bind, type HandlerConfig, type HandlerContext, userId } from "../handler/handler.js";
+import type { Reauthorization } from "../handler/v1.js";
 import type { RoomPath } from "../wire/path.js";
 import { validate } from "../wire/schema.js";
 import { newId } from "./identity.js";
@@ -15,7 +15,7 @@ import type { Match, Route } from "./router.js";
 const noRooms: readonly RoomPath[] = [];
 
 /** An upgrade request that a route was found for. */
-export interface Arrival {
+export interface Upgrade {
   readonly incoming: IncomingMessage;
   readonly socket: Duplex;
   readonly head: Buffer;
@@ -25,7 +25,7 @@ export interface Arrival {
 }
 
 /** A handler and the context it is bound to. */
-export interface Bound {
+export interface PreparedHandler {
   readonly handler: AnyHandler;
   readonly context: HandlerContext;
 }
@@ -49,7 +49,7 @@ export class ForeignOrigin extends Refused {
  *
  * @throws Refused, or whatever the constructor threw.
  */
-export function prepare({ incoming, match, request, lifetime }: Arrival, setting: HandlerSetting): Bound {
+export function prepare({ incoming, match, request, lifetime }: Upgrade, config: HandlerConfig): PreparedHandler {
   const { headers } = incoming;
   const { route, params } = match;
   const fault = handshakeFault(incoming);
@@ -58,7 +58,7 @@ export function prepare({ incoming, match, request, lifetime }: Arrival, setting
   const handler = new route.handlerClass();
   const context: HandlerContext = {
     id: newId(),
-    setting,
+    config,
     request,
     lifetime,
     params,
@@ -71,8 +71,8 @@ export function prepare({ incoming, match, request, lifetime }: Arrival, setting
 }
 
 /** Whether anybody is to be asked before this handler's connection is opened. */
-export function asks({ params, gates }: Route, handler: AnyHandler): boolean {
-  return params !== undefined || gates.length > 0 || handler.authorize !== undefined;
+export function asks({ params, checks }: Route, handler: AnyHandler): boolean {
+  return params !== undefined || checks.length > 0 || handler.authorize !== undefined;
 }
 
 /**
@@ -80,7 +80,7 @@ export function asks({ params, gates }: Route, handler: AnyHandler): boolean {
  *
  * @throws Refused, HttpError, or whatever the application threw (as a rejection).
  */
-export async function authorize(route: Route, { handler, context }: Bound, clock: Clock): Promise<void> {
+export async function authorize(route: Route, { handler, context }: PreparedHandler, clock: Clock): Promise<void> {
   if ((await within(clock, route.limits.authorizeMs, ask(route, handler, context))) === timeIsUp) {
     throw new Refused(busy("Authorization took too long"));
   }
@@ -96,7 +96,7 @@ export async function reauthorize(
   handler: AnyHandler,
   request: ConnectionRequest,
   clock: Clock,
-): Promise<Admission> {
+): Promise<Reauthorization> {
   const guest = { request, user: undefined };
   try {
     const answer = await within(clock, route.limits.authorizeMs, admitThrough(route, handler, guest));
@@ -135,13 +135,13 @@ async function ask(route: Route, handler: AnyHandler, context: HandlerContext): 
 }
 
 /** Whom the scopes and the handler are asked for. */
-interface Visitor {
+interface Credentials {
   readonly request: ConnectionRequest;
   user: unknown;
 }
 
-async function admitThrough(route: Route, handler: AnyHandler, visitor: Visitor): Promise<void> {
-  for (const gate of route.gates) await admit(visitor, "a scope", gate(visitor.request));
+async function admitThrough(route: Route, handler: AnyHandler, visitor: Credentials): Promise<void> {
+  for (const gate of route.checks) await admit(visitor, "a scope", gate(visitor.request));
   const { name } = route.handlerClass;
   if (handler.authorize !== undefined) await admit(visitor, name, handler.authorize(visitor.request));
 }
@@ -161,7 +161,7 @@ function isResponse(value: unknown): value is Response {
 }
 
 /** Takes what an `authorize` returned: a refusal, a user, or nothing, which changes nothing. */
-async function admit(visitor: Visitor, whose: string, answer: unknown): Promise<void> {
+async function admit(visitor: Credentials, whose: string, answer: unknown): Promise<void> {
   const user = await answer;
   if (isResponse(user)) throw new Refused(await refusalOfResponse(user));
   if (user === undefined) return;

@@ -1,12 +1,12 @@
-import type { Backplane, OnLoss } from "../backplane/backplane.js";
-import { checkNames } from "../backplane/options.js";
+import type { Backplane, BackplaneOutage } from "../backplane/backplane.js";
 import type { Clock } from "../connection/clock.js";
 import type { Limits } from "../connection/limits.js";
 import { policyOf } from "../connection/policy.js";
 import { EnfiladeError } from "../errors.js";
 import type { HandlerClass, RouteOptions, SharedOptions } from "../handler/route.js";
-import type { EventProtocol } from "../wire/protocol.js";
-import type { Gate } from "./router.js";
+import type { EventProtocol } from "../wire/events/protocol.js";
+import { checkNames } from "../wire/options.js";
+import type { AuthorizeCheck } from "./router.js";
 
 /** Where the app writes what nobody listens for; `console` is one. */
 export interface Logger {
@@ -20,7 +20,7 @@ export interface ScopeOptions extends SharedOptions {
    * Demanded before what the handlers of the scope demand, outer scopes first; refuses as a handler's `authorize` does.
    * What it returns is `this.user` unless the handler's own `authorize` returns something.
    */
-  readonly authorize?: Gate | undefined;
+  readonly authorize?: AuthorizeCheck | undefined;
 }
 
 export interface AppOptions extends Omit<SharedOptions, "limits"> {
@@ -34,7 +34,7 @@ export interface AppOptions extends Omit<SharedOptions, "limits"> {
    * What becomes of publications to rooms without history, users, channels and all while the backplane cannot be reached:
    * refused (`publish` rejects with `ERR_BACKPLANE`, `send` reports once), or delivered on this node alone. Default: `"refuse"`.
    */
-  readonly onBackplaneLoss?: OnLoss | undefined;
+  readonly onBackplaneLoss?: BackplaneOutage | undefined;
   /** Default: `console`. */
   readonly logger?: Logger | undefined;
   /** Default: the system's time. */

@@ -5,15 +5,15 @@ import type { ConnectionRequest } from "../connection/request.js";
 import { EnfiladeError } from "../errors.js";
 import type { Reader } from "../handler/reader.js";
 import type { HandlerClass } from "../handler/route.js";
-import { plainTerms, type RoomTerms } from "../room/terms.js";
+import { defaultRoomConfig, type RoomConfig } from "../room/roomConfig.js";
+import type { EventProtocol } from "../wire/events/protocol.js";
 import { encodePath, type RoomPath } from "../wire/path.js";
 import { fillPattern, namedParams, readPattern, type Values } from "../wire/pattern.js";
-import type { EventProtocol } from "../wire/protocol.js";
 import type { Schema } from "../wire/schema.js";
 import type { OriginCheck } from "./origin.js";
 
 /** What a scope demands before the handler does. */
-export type Gate = (request: ConnectionRequest) => unknown;
+export type AuthorizeCheck = (request: ConnectionRequest) => unknown;
 
 /** One pattern and all that holds for it, as it was settled at registration. */
 export interface Route {
@@ -21,7 +21,7 @@ export interface Route {
   readonly name: string | undefined;
   readonly handlerClass: HandlerClass;
   readonly reader: Reader;
-  readonly gates: readonly Gate[];
+  readonly checks: readonly AuthorizeCheck[];
   readonly limits: ConnectionLimits;
   readonly allowsOrigin: OriginCheck;
   readonly subprotocols: readonly string[];
@@ -29,7 +29,7 @@ export interface Route {
   readonly params: Schema | undefined;
   readonly closeOnLastRoomLeft: boolean;
   /** What holds for the rooms whose paths fit. */
-  readonly room: RoomTerms;
+  readonly room: RoomConfig;
   readonly replay: number;
   readonly eventProtocol: EventProtocol;
   readonly policy: DeliveryPolicy | undefined;
@@ -63,7 +63,7 @@ export class Router {
     for (const other of this.#routes) checkConflict(route, other);
     readPattern(route.pattern, (decoded) => addRoute(this.#tree, "", decoded, route));
     this.#routes.push(route);
-    this.#hasTerms ||= route.room !== plainTerms;
+    this.#hasTerms ||= route.room !== defaultRoomConfig;
   }
 
   match(path: RoomPath): Match | undefined {
@@ -72,8 +72,8 @@ export class Router {
   }
 
   /** What holds for the room of a path, which need not have a route. */
-  termsOf(path: RoomPath): RoomTerms {
-    return this.#hasTerms ? (this.match(path)?.route.room ?? plainTerms) : plainTerms;
+  configOf(path: RoomPath): RoomConfig {
+    return this.#hasTerms ? (this.match(path)?.route.room ?? defaultRoomConfig) : defaultRoomConfig;
   }
 
   /** Whether a route bears this name. */

@@ -6,17 +6,17 @@ import { EventHandler, eventsOf } from "../handler/events.js";
 import { type AnyHandler, WebSocketHandler } from "../handler/handler.js";
 import { type BadMessage, type Reader, readerOf } from "../handler/reader.js";
 import type { HandlerClass, Origins, RouteOptions, SharedOptions } from "../handler/route.js";
-import type { EventProtocol } from "../wire/protocol.js";
+import type { EventProtocol } from "../wire/events/protocol.js";
 import { checkSchema } from "../wire/schema.js";
 import { checkOptions, type ScopeOptions } from "./options.js";
 import { originCheck } from "./origin.js";
-import { checkRoomOptions, roomTermsOf } from "./roomTerms.js";
-import type { Gate, Route } from "./router.js";
+import { checkRoomOptions, roomConfigOf } from "./roomConfig.js";
+import type { AuthorizeCheck, Route } from "./router.js";
 
 /** What holds in a scope, with all defaults filled in. */
-export interface Ground {
+export interface ScopeConfig {
   readonly prefix: string;
-  readonly gates: readonly Gate[];
+  readonly checks: readonly AuthorizeCheck[];
   readonly limits: ConnectionLimits;
   readonly origins: Origins;
   readonly subprotocols: readonly string[];
@@ -28,10 +28,10 @@ export interface Ground {
 
 /** Routes under a common prefix, with common demands; the app itself is the outermost. */
 export class Scope<Prefix extends string = ""> {
-  readonly #ground: Ground;
+  readonly #ground: ScopeConfig;
   readonly #register: (route: Route) => void;
 
-  constructor(ground: Ground, register: (route: Route) => void) {
+  constructor(ground: ScopeConfig, register: (route: Route) => void) {
     this.#ground = ground;
     this.#register = register;
   }
@@ -66,8 +66,8 @@ export class Scope<Prefix extends string = ""> {
     if (authorize !== undefined && typeof authorize !== "function") {
       throw new EnfiladeError("ERR_OPTION", `authorize of a scope takes a function, got ${typeof authorize}`);
     }
-    const gates = authorize === undefined ? this.#ground.gates : [...this.#ground.gates, authorize];
-    const ground = { ...settle(this.#ground, options), prefix: this.#below(prefix), gates };
+    const checks = authorize === undefined ? this.#ground.checks : [...this.#ground.checks, authorize];
+    const ground = { ...settle(this.#ground, options), prefix: this.#below(prefix), checks };
     if (typeof build !== "function") {
       throw new EnfiladeError("ERR_OPTION", `a scope takes a function that adds its routes, got ${typeof build}`);
     }
@@ -81,14 +81,14 @@ export class Scope<Prefix extends string = ""> {
     checkOptions("a route", options);
     checkRoomOptions(options);
     if (options.params !== undefined) checkSchema(options.params, `params of "${pattern}"`);
-    const { limits, origins, subprotocols, compression, badMessage, gates, ...ground } = settle(this.#ground, options);
+    const { limits, origins, subprotocols, compression, badMessage, checks, ...ground } = settle(this.#ground, options);
     const { eventProtocol, policy } = ground;
     this.#register({
-      ...{ handlerClass, gates, limits, subprotocols, compression, eventProtocol, policy },
+      ...{ handlerClass, checks, limits, subprotocols, compression, eventProtocol, policy },
       pattern: this.#below(pattern),
       reader: readerFor(handlerClass, badMessage, eventProtocol),
       allowsOrigin: originCheck(origins),
-      room: roomTermsOf(options, limits.leaveGraceMs),
+      room: roomConfigOf(options, limits.leaveGraceMs),
       replay: options.replay ?? 0,
       eventPolicies: new Map(Object.entries(options.eventPolicies ?? {})),
       name: options.name,
@@ -121,7 +121,7 @@ function readerFor(handlerClass: HandlerClass, badMessage: BadMessage, protocol:
 }
 
 /** `options` laid over what holds in the scope. */
-function settle(ground: Ground, options: SharedOptions): Ground {
+function settle(ground: ScopeConfig, options: SharedOptions): ScopeConfig {
   return {
     ...ground,
     limits: mergeLimits(ground.limits, options.limits),

@@ -62,7 +62,7 @@ export class SocketTransport implements Transport {
     return this.#ws.protocol;
   }
 
-  get open(): boolean {
+  get isOpen(): boolean {
     return this.#ws.readyState === this.#ws.OPEN;
   }
 
@@ -84,7 +84,7 @@ export class SocketTransport implements Transport {
   }
 
   ping(): void {
-    if (this.open) this.#ws.ping();
+    if (this.isOpen) this.#ws.ping();
   }
 
   pause(): void {
@@ -101,7 +101,7 @@ export class SocketTransport implements Transport {
     this.#ws.close(code, reason);
   }
 
-  terminate(): void {
+  destroy(): void {
     this.#ws.terminate();
   }
 }

@@ -3,7 +3,7 @@ import type { Duplex } from "node:stream";
 import { type ClientOptions, WebSocket } from "ws";
 import { deferred } from "../connection/clock.js";
 import { Inbox } from "../connection/inbox.js";
-import { ConnectionError, type Ending, HttpError } from "../errors.js";
+import { type CloseInfo, ConnectionError, HttpError } from "../errors.js";
 import { ABNORMAL } from "../wire/closeCodes.js";
 import { Message } from "../wire/message.js";
 import { type Bytes, Payload } from "../wire/payload.js";
@@ -19,18 +19,18 @@ export interface ConnectOptions {
 /** A client for tests: what it is sent waits until it is read. */
 export class TestClient implements AsyncIterable<Message> {
   /** Resolves when the connection has ended. Never rejects. */
-  readonly closed: Promise<Ending>;
+  readonly closed: Promise<CloseInfo>;
   readonly #socket: WebSocket;
   readonly #inbox: Inbox;
-  #ending: Ending | undefined;
+  #ending: CloseInfo | undefined;
   /** Whether the close began here. */
   #closes = false;
 
   private constructor(socket: WebSocket) {
     this.#socket = socket;
-    const owner = { onHold: () => undefined, onFlooded: () => undefined, late: () => undefined };
+    const owner = { onHold: () => undefined, onFlooded: () => undefined, onLateError: () => undefined };
     this.#inbox = new Inbox(owner, Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY);
-    const { promise, resolve } = deferred<Ending>();
+    const { promise, resolve } = deferred<CloseInfo>();
     this.closed = promise;
     socket.on("message", (data: Buffer, isBinary) => this.#inbox.push(new Message(data, !isBinary)));
     socket.on("close", (code, reason) => {
@@ -113,7 +113,7 @@ export class TestClient implements AsyncIterable<Message> {
   }
 
   /** Starts the closing handshake, as a browser does without a code by default; resolves when the connection has ended. */
-  close(code?: number, reason?: string): Promise<Ending> {
+  close(code?: number, reason?: string): Promise<CloseInfo> {
     this.#closes ||= this.#socket.readyState === this.#socket.OPEN;
     this.#socket.close(code, reason);
     return this.closed;

@@ -1,5 +1,5 @@
 import { asError, MessageError } from "../errors.js";
-import type { DecodedEvent } from "./incomingEvent.js";
+import type { DecodedEvent } from "./events/incomingEvent.js";
 import { type Schema, validate } from "./schema.js";
 
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });

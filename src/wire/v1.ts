@@ -1,8 +1,8 @@
 import { MessageError } from "../errors.js";
-import type { DecodedEvent } from "./incomingEvent.js";
+import type { DecodedEvent } from "./events/incomingEvent.js";
+import { type EventFailure, fieldsOf } from "./events/protocol.js";
 import type { Message } from "./message.js";
 import { type Bytes, encodeJSON, Payload } from "./payload.js";
-import { type EventFault, fieldsOf } from "./protocol.js";
 
 /** The subprotocol that PROTOCOL.md is about. */
 export const v1 = "enfilade.v1";
@@ -59,7 +59,10 @@ export function controlFrame(type: string, fields: object): Payload {
   return Payload.frame(encodeJSON({ type, ...fields }));
 }
 
-export function replyFrame(id: FrameId, outcome: { readonly data: unknown } | { readonly error: EventFault }): Payload {
+export function replyFrame(
+  id: FrameId,
+  outcome: { readonly data: unknown } | { readonly error: EventFailure },
+): Payload {
   return controlFrame("reply", { id, ...outcome });
 }
 

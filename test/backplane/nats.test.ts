@@ -67,9 +67,9 @@ describe.skipIf(missing("nats", "what is particular to NATS"))("the backplane ov
     const terms = { prefix: "enfilade", storage: "memory", replicas: 1 } as const;
     const nats = new NatsEngine({ ...terms, connect: () => connectNats({ servers: engine.url }), now: () => later });
     let later = Date.now();
-    await new Promise<void>((up) => {
+    await new Promise<void>((onUp) => {
       const ignore = () => undefined;
-      nats.start({ up, down: ignore, message: ignore, malformed: ignore, failed: ignore });
+      nats.start({ onUp, onDown: ignore, onMessage: ignore, onMalformed: ignore, onError: ignore });
     });
     onTestFinished(() => nats.stop());
     const history = { size: 5, bytesMax: 1_000, ageMsMax: 100 };

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type ClientRoom, connect, type Message } from "../../src/client/index.js";
+import { type ClientMessage, type ClientRoom, connect } from "../../src/client/index.js";
 import { ManualClock } from "../../src/testing/clock.js";
 import { fakeSockets } from "./fakeSocket.js";
 import { Mailbox, reached, scene, watch } from "./scripted.js";
@@ -456,7 +456,7 @@ describe("a state", () => {
     peer.welcomeAt(0);
     peer.publish(1);
     peer.close(1000);
-    const seen: Message[] = [];
+    const seen: ClientMessage[] = [];
     for await (const message of room) seen.push(message);
     expect(seen).toMatchObject([{ data: 1 }]);
   });

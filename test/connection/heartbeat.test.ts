@@ -55,7 +55,7 @@ describe("the heartbeat", () => {
       await received(port, told);
     }
     clock.advance(heartbeatMs);
-    expect(alive?.open).toBe(true);
+    expect(alive?.isOpen).toBe(true);
   });
 
   it("pings a client that is silent, and its pong keeps it", async () => {

@@ -86,7 +86,7 @@ describe("a client that stops reading", () => {
     const padding = "x".repeat(20_000);
     let sent = 0;
     let mostBytes = 0;
-    while (slow?.open === true) {
+    while (slow?.isOpen === true) {
       app.registry.room("/quiet").sendJSON({ sent, padding });
       expect(await reading.readJSON()).toEqual({ sent, padding });
       sent += 1;
@@ -217,9 +217,9 @@ describe("a delivery policy", () => {
       clock.advance(1_000);
       connection.sendText(`key a ${second}`, { policy: latest("a") });
     }
-    expect(connection.open).toBe(true);
+    expect(connection.isOpen).toBe(true);
     clock.advance(1_000);
-    expect(connection.open).toBe(false);
+    expect(connection.isOpen).toBe(false);
     expect(connection.ending).toMatchObject({ code: 4008, reason: "slow" });
     expect(app.status().totals.slow).toBe(1);
     clock.advance(5_000);

@@ -1,4 +1,4 @@
-import { ConnectionError, type Ending } from "../../src/errors.js";
+import { type CloseInfo, ConnectionError } from "../../src/errors.js";
 
 /** A kind of WebSocket client, not of this library. */
 export interface ForeignClient {
@@ -26,7 +26,7 @@ export class Refusal extends Error {
   }
 }
 
-export type Closing = Pick<Ending, "code" | "reason">;
+export type Closing = Pick<CloseInfo, "code" | "reason">;
 
 /** What a client received, in order; waits for what is yet to come. */
 export class Inbox {

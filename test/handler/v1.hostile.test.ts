@@ -4,9 +4,9 @@ import {
   type AppOptions,
   EventError,
   EventHandler,
+  type HistoryPage,
+  type HistoryQuery,
   HttpError,
-  type Kept,
-  type KeptQuery,
   MemoryBackplane,
   On,
   type RoomPath,
@@ -40,7 +40,7 @@ async function welcomed(app: App, path: string): Promise<TestClient> {
 
 /** A history that is read when it is let to. */
 class Gate extends MemoryBackplane {
-  readonly asked = new Mailbox<KeptQuery>();
+  readonly asked = new Mailbox<HistoryQuery>();
   #open: () => void = () => undefined;
   #opened = new Promise<void>((resolve) => {
     this.#open = resolve;
@@ -50,10 +50,10 @@ class Gate extends MemoryBackplane {
     this.#open();
   }
 
-  override async since(path: RoomPath, query: KeptQuery): Promise<Kept> {
+  override async readHistory(path: RoomPath, query: HistoryQuery): Promise<HistoryPage> {
     this.asked.put(query);
     await this.#opened;
-    return super.since(path, query);
+    return super.readHistory(path, query);
   }
 }
 
@@ -284,8 +284,8 @@ describe("while history is read", () => {
     await using app = appWith({ history: { size: 10 }, replay: 5 }, options);
     for (let n = 1; n <= 5; n += 1) app.registry.sendJSONToRoom("/chat/a", n);
     let reads = 0;
-    const read = gate.since.bind(gate);
-    gate.since = async (path, query) => {
+    const read = gate.readHistory.bind(gate);
+    gate.readHistory = async (path, query) => {
       const kept = await read(path, query);
       reads += 1;
       // Between the reading and its answer more is published than is kept.

@@ -3,8 +3,8 @@ import { describe, expect, it } from "vitest";
 import {
   App,
   type AppOptions,
-  type Kept,
-  type KeptQuery,
+  type HistoryPage,
+  type HistoryQuery,
   MemoryBackplane,
   type Publication,
   type RoomPath,
@@ -216,7 +216,7 @@ describe("a plain client of a route with replay", () => {
 
   it("is closed with 1011 when its history cannot be read, and nobody else is", async () => {
     class Broken extends MemoryBackplane {
-      override since(): Promise<Kept> {
+      override readHistory(): Promise<HistoryPage> {
         return Promise.reject(new Error("history is away"));
       }
     }
@@ -230,16 +230,16 @@ describe("a plain client of a route with replay", () => {
 
 /** Reads history when it is let to. */
 class SlowBackplane extends MemoryBackplane {
-  readonly #delay: (name: string, read: () => Promise<Kept>) => Promise<Kept>;
+  readonly #delay: (name: string, read: () => Promise<HistoryPage>) => Promise<HistoryPage>;
 
-  constructor(delay: (name: string, read: () => Promise<Kept>) => Promise<Kept>) {
+  constructor(delay: (name: string, read: () => Promise<HistoryPage>) => Promise<HistoryPage>) {
     super();
     this.#delay = delay;
   }
 
-  override async since(path: RoomPath, query: KeptQuery): Promise<Kept> {
+  override async readHistory(path: RoomPath, query: HistoryQuery): Promise<HistoryPage> {
     // Read at one moment, answered at another: as over a network.
-    const kept = await this.#delay("read", () => super.since(path, query));
+    const kept = await this.#delay("read", () => super.readHistory(path, query));
     return this.#delay("answer", () => Promise.resolve(kept));
   }
 }

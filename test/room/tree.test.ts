@@ -8,8 +8,8 @@ import {
   type Delivery,
   EventHandler,
   type Except,
-  type Kept,
-  type KeptQuery,
+  type HistoryPage,
+  type HistoryQuery,
   MemoryBackplane,
   On,
   type RoomPath,
@@ -280,11 +280,11 @@ describe("a tree and what its rooms keep", () => {
   it("comes to a newcomer behind what is replayed, once", async () => {
     let read = () => undefined as unknown;
     class Held extends MemoryBackplane {
-      override async since(path: RoomPath, query: KeptQuery): Promise<Kept> {
+      override async readHistory(path: RoomPath, query: HistoryQuery): Promise<HistoryPage> {
         await new Promise((resolve) => {
           read = () => resolve(undefined);
         });
-        return super.since(path, query);
+        return super.readHistory(path, query);
       }
     }
     const running = await open({ history: { size: 10 }, replay: 5 }, { backplane: new Held() });

@@ -87,7 +87,7 @@ describe("attach()", () => {
     const app = new App().route("/echo", Echo);
     const server = createServer(
       express()
-        .use(app.handler)
+        .use(app.requestListener)
         .get("/hello", (_request, response) => {
           response.send("hello");
         }),

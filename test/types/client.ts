@@ -1,6 +1,12 @@
 import * as undici from "undici";
 import { WebSocket } from "ws";
-import { type ClientRoom, connect, type EventName, type Message, type RequestError } from "../../src/client/index.js";
+import {
+  type ClientMessage,
+  type ClientRoom,
+  connect,
+  type EventName,
+  type RequestError,
+} from "../../src/client/index.js";
 import { EventHandler, On, WebSocketHandler } from "../../src/index.js";
 
 interface Join {
@@ -160,7 +166,7 @@ room.state = "open";
 room.position = { epoch: "e", offset: 1 };
 
 export async function loop(): Promise<void> {
-  for await (const message of room) is<Message>(message);
+  for await (const message of room) is<ClientMessage>(message);
 }
 export function codeOf(error: RequestError): string {
   return error.code + error.issues.map(({ path }) => path).join();

@@ -5,7 +5,7 @@ import { App, WebSocketHandler } from "../../src/index.js";
 import { type Match, type Route, Router } from "../../src/server/router.js";
 import { Scope } from "../../src/server/scope.js";
 import { connect } from "../../src/testing/index.js";
-import { jsonEvents } from "../../src/wire/jsonEvents.js";
+import { jsonEvents } from "../../src/wire/events/jsonEvents.js";
 import { pathOfTarget, roomName } from "../../src/wire/path.js";
 import { fillPattern, roomPath } from "../../src/wire/pattern.js";
 
@@ -29,7 +29,7 @@ function matchOf(pattern: string, path: string): Match | undefined {
   const router = new Router();
   const ground = {
     prefix: "",
-    gates: [],
+    checks: [],
     limits: defaultConnectionLimits,
     origins: "*",
     subprotocols: [],

@@ -1,0 +1,43 @@
+import type { Position } from "../messages/frames.js";
+
+/** The subprotocol of PROTOCOL.md, and what stands before a token among the offered ones. */
+const subprotocol = "enfilade.v1";
+const tokenPrefix = "enfilade.token.";
+
+/**
+ * `url` for a WebSocket: `http` becomes `ws`, and what is relative begins at the page.
+ *
+ * @throws TypeError when it is no URL, or one of another scheme.
+ */
+export function webSocketURL(url: string | URL): URL {
+  // There is a location where there is a page.
+  const { location } = globalThis as { readonly location?: { readonly href: string } };
+  const absolute = new URL(url, location?.href);
+  absolute.protocol = absolute.protocol.replace("http", "ws");
+  absolute.hash = "";
+  if (/^wss?:$/.test(absolute.protocol)) return absolute;
+  throw new TypeError(`connect takes ws, wss, http or https, got ${absolute.protocol}`);
+}
+
+/** `url` with what the server has to know of a connection. */
+export function urlOf(url: URL, client: string, since: Position | undefined): string {
+  const complete = new URL(url);
+  complete.searchParams.set("client", client);
+  if (since !== undefined) complete.searchParams.set("since", `${since.epoch}:${since.offset}`);
+  return complete.href;
+}
+
+/** What a handshake offers. A token goes here since a URL ends up in logs. */
+export function subprotocols(token: string | undefined): string[] {
+  return token ? [subprotocol, tokenPrefix + base64url(new TextEncoder().encode(token))] : [subprotocol];
+}
+
+/** 128 random bits that nobody guesses: whoever knows the id of a client could have its frames taken for duplicates. */
+export function newClientId(): string {
+  return base64url(crypto.getRandomValues(new Uint8Array(16)));
+}
+
+function base64url(bytes: Uint8Array): string {
+  const text = Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
+  return btoa(text).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+}

@@ -1,0 +1,136 @@
+import type { Clock, Timer } from "../../connection/clock.js";
+import type { Trace } from "../log.js";
+import { readFrame, type ServerFrame } from "../messages/frames.js";
+import { abnormal } from "./closing.js";
+import type { WebSocketConstructor, WebSocketLike } from "./socket.js";
+
+/** Whose link it is. Is told of it until it has ended, and nothing any more of one that was dropped. */
+export interface AttemptOwner {
+  /**
+   * The first is the welcome.
+   *
+   * @param size Characters of it.
+   */
+  onFrame(link: Attempt, frame: ServerFrame, size: number): void;
+  onEnd(link: Attempt, code: number, reason: string): void;
+}
+
+/** What the links of one room have in common. */
+export interface AttemptDeps {
+  readonly WebSocket: WebSocketConstructor;
+  /** Asked when there is a token: until then the position may have moved on. */
+  readonly url: () => string;
+  /** The subprotocols to offer. */
+  readonly offer: () => Promise<string[]>;
+  readonly clock: Clock;
+  readonly trace: Trace;
+  readonly report: (error: unknown) => void;
+}
+
+/** For a welcome to come, and for a pong. */
+const patienceMs = 10_000;
+
+/** One attempt, and if it succeeds, one connection. What its socket tells after its end reaches nobody. */
+export class Attempt {
+  readonly #deps: AttemptDeps;
+  readonly #owner: AttemptOwner;
+  #socket: WebSocketLike | undefined;
+  #timer: Timer | undefined;
+  #heartbeatMs: number | undefined;
+  #heardAt = 0;
+  #pinged = false;
+  #over = false;
+
+  constructor(deps: AttemptDeps, owner: AttemptOwner) {
+    this.#deps = deps;
+    this.#owner = owner;
+    this.#checkIn(patienceMs);
+    this.#open().catch((error: unknown) => {
+      if (!this.#over) deps.report(error);
+      this.fail("no connection");
+    });
+  }
+
+  send(text: string, shown = text): void {
+    this.#socket?.send(text);
+    this.#deps.trace.line(`→ ${shown}`);
+  }
+
+  /** Ends it; its owner hears no more of it. */
+  drop(code?: number, reason?: string): void {
+    this.#over = true;
+    this.#timer?.cancel();
+    this.#socket?.close(code, reason);
+  }
+
+  /** Ends it, and tells its owner. */
+  fail(reason: string): void {
+    this.#end(abnormal, reason);
+    this.#socket?.close();
+  }
+
+  async #open(): Promise<void> {
+    const { WebSocket, offer, url } = this.#deps;
+    const subprotocols = await offer();
+    if (this.#over) return;
+    const socket = new WebSocket(url(), subprotocols);
+    this.#socket = socket;
+    socket.addEventListener("message", ({ data }) => this.#hear(data));
+    socket.addEventListener("close", ({ code = abnormal, reason = "" }) => this.#end(code, reason));
+    // A close follows, but not from each implementation where there was no connection yet.
+    socket.addEventListener(
+      "error",
+      // Only outside of a page is there a word of why.
+      ({ message = "no connection" }) => this.#heartbeatMs === undefined && this.#end(abnormal, message),
+    );
+  }
+
+  #hear(data: unknown): void {
+    if (this.#over) return;
+    const { trace, report } = this.#deps;
+    trace.line(`← ${data}`);
+    this.#heardAt = this.#deps.clock.now();
+    this.#pinged = false;
+    try {
+      const text = String(data);
+      this.#take(readFrame(text), text.length);
+    } catch (error) {
+      report(error);
+    }
+  }
+
+  #take(frame: ServerFrame, size: number): void {
+    const isWelcome = frame.type === "welcome";
+    // First and once.
+    if (isWelcome !== (this.#heartbeatMs === undefined)) return;
+    if (isWelcome) {
+      this.#heartbeatMs = frame.heartbeatMs;
+      this.#checkIn(frame.heartbeatMs);
+    }
+    this.#owner.onFrame(this, frame, size);
+  }
+
+  #checkIn(ms: number): void {
+    this.#timer?.cancel();
+    if (ms > 0) this.#timer = this.#deps.clock.setTimeout(() => this.#check(), ms);
+  }
+
+  /** A page sees no control frames: whether the other side is there it finds out by asking. */
+  #check(): void {
+    if (this.#heartbeatMs === undefined || this.#pinged) {
+      this.fail("silent");
+      return;
+    }
+    const left = this.#heardAt + this.#heartbeatMs - this.#deps.clock.now();
+    this.#pinged = left <= 0;
+    if (this.#pinged) this.send('{"type":"ping"}');
+    this.#checkIn(this.#pinged ? patienceMs : left);
+  }
+
+  #end(code: number, reason: string): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#timer?.cancel();
+    this.#owner.onEnd(this, code, reason);
+  }
+}

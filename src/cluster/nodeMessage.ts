@@ -1,0 +1,121 @@
+import type { CloseCommand, Delivery } from "../backplane/backplane.js";
+import { isRoom } from "../backplane/topic.js";
+import type { DeliveryPolicy } from "../connection/policy.js";
+import type { RoomPath } from "../wire/path.js";
+import { Payload } from "../wire/payload.js";
+
+/** What nodes send each other for the members of a topic. */
+export type NodeMessage = { readonly delivery: Delivery } | { readonly closing: CloseCommand };
+
+export interface AddressedNodeMessage {
+  readonly message: NodeMessage;
+  /** Where it is for a room and all below; `undefined` where the channel says all. */
+  readonly below: RoomPath | undefined;
+}
+
+/** Nodes of another version are not understood; they ignore ours. */
+const version = 1;
+
+/** What most parcels begin with, so that it is neither made nor read anew for each. */
+const plainHeaders = new Map(
+  ["json", "text", "binary"].map((kind) => [kind, JSON.stringify({ v: version, k: kind })] as const),
+);
+const plainFields = new Map([...plainHeaders].map(([kind, header]) => [header, { v: version, k: kind }] as const));
+
+/** A line of JSON, and behind it the message as it is. */
+export function encodeNodeMessage({ message, below }: AddressedNodeMessage): Uint8Array {
+  if ("closing" in message)
+    return Buffer.from(`${JSON.stringify({ v: version, t: below, k: "close", ...message.closing })}\n`);
+  const { payload, except, policy } = message.delivery;
+  const x = except.length === 0 ? undefined : except;
+  const isPlain = x === undefined && below === undefined && policy === undefined;
+  const plain = isPlain ? plainHeaders.get(payload.kind) : undefined;
+  const header = `${plain ?? JSON.stringify({ v: version, t: below, k: payload.kind, x, p: policy })}\n`;
+  if (typeof payload.data === "string") return Buffer.from(header + payload.data);
+  return Buffer.concat([Buffer.from(header), payload.data]);
+}
+
+/** `undefined` for what is no message of this version. */
+export function decodeNodeMessage(bytes: Uint8Array): AddressedNodeMessage | undefined {
+  const whole = bufferOf(bytes);
+  const end = whole.indexOf(lineEnd);
+  if (end === -1) return undefined;
+  const line = whole.toString("utf8", 0, end);
+  const header: Fields | undefined = plainFields.get(line) ?? parse(line);
+  if (header === undefined || header.v !== version) return undefined;
+  const below = header.t;
+  if (below !== undefined && !(typeof below === "string" && isRoom(below))) return undefined;
+  const message = header.k === "close" ? closingOf(header) : deliveryOf(header, whole, end + 1);
+  return message && { message, below };
+}
+
+const lineEnd = 10;
+const nobody: readonly string[] = [];
+
+function bufferOf(bytes: Uint8Array): Buffer {
+  return bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+function closingOf({ code, reason }: Fields): NodeMessage | undefined {
+  const isCode =
+    Number.isInteger(code) && typeof code === "number" && (code === 1000 || (code >= 3000 && code <= 4999));
+  return isCode && typeof reason === "string" ? { closing: { code, reason } } : undefined;
+}
+
+function deliveryOf({ k, x = nobody, p }: Fields, whole: Buffer, start: number): NodeMessage | undefined {
+  const payload = payloadOf(k, whole, start);
+  if (payload === undefined || !isStrings(x) || !isPolicy(p)) return undefined;
+  return { delivery: { payload, except: x, policy: p } };
+}
+
+function payloadOf(kind: unknown, whole: Buffer, start: number): Payload | undefined {
+  if (kind === "binary") return Payload.binary(whole.subarray(start));
+  const text = whole.toString("utf8", start);
+  if (kind === "text") return Payload.text(text);
+  // What is no JSON would break the frame that it is put into.
+  return kind === "json" && isJSON(text) ? Payload.encodedJSON(text) : undefined;
+}
+
+function isStrings(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((one) => typeof one === "string");
+}
+
+function isPolicy(value: unknown): value is DeliveryPolicy | undefined {
+  if (value === undefined) return true;
+  if (typeof value !== "object" || value === null || !("kind" in value)) return false;
+  if (value.kind === "latest") return "key" in value && typeof value.key === "string";
+  return value.kind === "reliable" || value.kind === "skip";
+}
+
+/** Fields of a JSON object that anybody may have sent. */
+export type Fields = Readonly<Record<string, unknown>>;
+
+function parse(text: string): Fields | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    // Every field is `unknown`, which is all that is known of an object's.
+    return typeof value === "object" && value !== null ? (value as Fields) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function isJSON(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** What nodes tell each other about themselves: JSON under a `t` that names its kind. */
+export function encodeSignal(kind: string, fields: object): Uint8Array {
+  return Buffer.from(JSON.stringify({ v: version, t: kind, ...fields }));
+}
+
+/** `undefined` for what is no signal of this version. */
+export function decodeSignal(bytes: Uint8Array): Fields | undefined {
+  const fields = parse(bufferOf(bytes).toString());
+  return fields?.v === version ? fields : undefined;
+}

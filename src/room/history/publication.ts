@@ -1,0 +1,24 @@
+import type { Delivery } from "../../backplane/backplane.js";
+import type { Position } from "../../wire/position.js";
+
+/** What was published to a room, as code of the server reads it: one of `data`, `text` and `bytes`. */
+export interface Publication {
+  /** Where it stands in the room's history; `undefined` where none is kept, and for what was sent to a whole tree. */
+  readonly position?: Position;
+  /** What was sent as JSON, parsed. */
+  readonly data?: unknown;
+  readonly text?: string;
+  readonly bytes?: Uint8Array;
+  /** How many publications before this one were dropped, since the loop over a subscription was too slow. */
+  readonly missed?: number;
+}
+
+export function publicationOf({ payload: { kind, data }, position }: Delivery, missed = 0): Publication {
+  return {
+    ...(position !== undefined && { position }),
+    ...(kind === "json" && { data: JSON.parse(data.toString()) }),
+    ...(kind === "text" && { text: data.toString() }),
+    ...(typeof data !== "string" && { bytes: data }),
+    ...(missed > 0 && { missed }),
+  };
+}

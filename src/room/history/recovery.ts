@@ -1,0 +1,61 @@
+import type { HistoryPage, HistoryQuery } from "../../backplane/backplane.js";
+import { isUpTo, type Position } from "../../wire/position.js";
+
+/** Why a client does not get all that it missed: see `welcome` in PROTOCOL.md. */
+export type LossReason = "epoch" | "trimmed" | "limit" | "invalid" | "off";
+
+/** Where a client begins, and whether that is where it left off. */
+export interface Resumption {
+  /** Where its publications begin; `undefined` where no history is kept. */
+  readonly position?: Position | undefined;
+  /** `undefined` for a client that does not resume. */
+  readonly recovered?: boolean | undefined;
+  readonly reason?: LossReason | undefined;
+  /** How many publications it will never get; `undefined` when that is not known. */
+  readonly missed?: number | undefined;
+}
+
+export interface RecoveryDeps {
+  readonly read: (query: HistoryQuery) => Promise<HistoryPage>;
+  /** What the client had last. */
+  readonly since: Position | "invalid" | undefined;
+  /** How many publications a client gets that begins anew. */
+  readonly replay: number;
+  /** How many a client gets at most that resumes. */
+  readonly recoverMax: number;
+}
+
+/** What a client gets first: all that it missed, or why not, and then the last few. */
+export async function recover(
+  deps: RecoveryDeps,
+): Promise<{ readonly kept: HistoryPage; readonly resumption: Resumption }> {
+  const { read, since, replay } = deps;
+  // Whoever resumes gets no less than one who begins.
+  const recoverMax = Math.max(deps.recoverMax, replay);
+  if (since === undefined || since === "invalid") {
+    const kept = await read({ limit: replay });
+    const fault = since === undefined ? {} : { recovered: false, reason: since };
+    return { kept, resumption: { position: beginningOf(kept), ...fault } };
+  }
+  const missed = await read({ since, limit: recoverMax + 1 });
+  const reason = shortfall(since, missed, recoverMax);
+  if (reason === undefined) return { kept: missed, resumption: { position: since, recovered: true } };
+  const kept = await read({ limit: replay });
+  const position = beginningOf(kept);
+  const isSame = reason !== "epoch" && position.epoch === since.epoch;
+  const lost = isSame ? { missed: position.offset - since.offset } : {};
+  return { kept, resumption: { position, recovered: false, reason, ...lost } };
+}
+
+function shortfall(since: Position, { top, deliveries }: HistoryPage, recoverMax: number): LossReason | undefined {
+  if (!isUpTo(top, since)) return "epoch";
+  const first = deliveries[0]?.position?.offset ?? top.offset + 1;
+  if (first !== since.offset + 1) return "trimmed";
+  return deliveries.length > recoverMax ? "limit" : undefined;
+}
+
+/** The position before the first of what is kept. */
+function beginningOf({ top, deliveries }: HistoryPage): Position {
+  const first = deliveries[0]?.position;
+  return first === undefined ? top : { epoch: first.epoch, offset: first.offset - 1 };
+}

@@ -1,0 +1,141 @@
+import type { Backplane } from "../backplane/backplane.js";
+import type { Clock } from "../connection/clock.js";
+import type { Connection } from "../connection/connection.js";
+import { EnfiladeError } from "../errors.js";
+import type { RoomPath } from "../wire/path.js";
+import type { DeliveryListener, DeliverySink } from "./audience.js";
+import { Presence, type PresenceChange } from "./presence.js";
+import type { RoomConfig } from "./roomConfig.js";
+import { RoomState } from "./roomState.js";
+import { PathTree } from "./tree.js";
+
+/** What happens to rooms. */
+export interface RoomEvents {
+  opened(room: RoomState): void;
+  /** Calls `end`, which may still tell who left, before it tells that the room is freed. */
+  freed(room: RoomState, end: () => void): void;
+  presence(room: RoomState, change: PresenceChange): void;
+}
+
+export interface RoomTableDeps {
+  readonly backplane: Backplane;
+  readonly clock: Clock;
+  readonly roomsMax: number;
+  /** What holds for the room of a path. */
+  readonly termsOf: (path: RoomPath) => RoomConfig;
+  readonly events: RoomEvents;
+  readonly report: (error: unknown) => void;
+}
+
+/** The rooms that exist on this node: each from its first member or listener to its last. */
+export class RoomTable implements Iterable<RoomState> {
+  readonly #deps: RoomTableDeps;
+  readonly #rooms = new Map<RoomPath, RoomState>();
+  readonly #tree = new PathTree<RoomState>();
+
+  constructor(deps: RoomTableDeps) {
+    this.#deps = deps;
+  }
+
+  get size(): number {
+    return this.#rooms.size;
+  }
+
+  [Symbol.iterator](): Iterator<RoomState> {
+    return this.#rooms.values();
+  }
+
+  get(path: RoomPath): RoomState | undefined {
+    return this.#rooms.get(path);
+  }
+
+  /** The room of `path` and those below it. */
+  below(path: RoomPath): RoomState[] {
+    return this.#tree.below(path);
+  }
+
+  /** What holds for the room of `path`, whether it exists or not. */
+  termsOf(path: RoomPath): RoomConfig {
+    return this.#rooms.get(path)?.terms ?? this.#deps.termsOf(path);
+  }
+
+  /** Whether the room of `path` exists or may still be added. */
+  hasSpace(path: RoomPath): boolean {
+    return this.#rooms.size < this.#deps.roomsMax || this.#rooms.has(path);
+  }
+
+  /** @throws EnfiladeError `ERR_ROOMS_MAX`. */
+  checkSpace(path: RoomPath): void {
+    if (this.hasSpace(path)) return;
+    throw new EnfiladeError("ERR_ROOMS_MAX", `this node has its ${this.#deps.roomsMax} rooms; none can be added`);
+  }
+
+  /** @param standIn Takes what is published as long as the connection is not ready for it. */
+  enter(path: RoomPath, connection: Connection, userId: string | undefined, standIn?: DeliverySink): void {
+    this.#open(path, (opening) => {
+      opening.members.add(connection);
+      if (standIn !== undefined) opening.replace(connection, standIn);
+      opening.presence?.enter(connection, userId);
+    });
+  }
+
+  leave(path: RoomPath, connection: Connection, userId: string | undefined): void {
+    const room = this.#rooms.get(path);
+    if (room === undefined) return;
+    room.members.delete(connection);
+    room.replace(connection, undefined);
+    room.presence?.exit(connection, userId);
+    this.#freeUnused(room);
+  }
+
+  /** @throws EnfiladeError `ERR_ROOMS_MAX`. */
+  listen(path: RoomPath, listener: DeliveryListener): void {
+    this.checkSpace(path);
+    this.#open(path, (room) => room.listen(listener));
+  }
+
+  unlisten(path: RoomPath, listener: DeliveryListener): void {
+    const room = this.#rooms.get(path);
+    if (room === undefined) return;
+    room.unlisten(listener);
+    this.#freeUnused(room);
+  }
+
+  /** The room of a path, opened if need be, with whom it is opened for in it before anybody is told. */
+  #open(path: RoomPath, enter: (room: RoomState) => void): void {
+    const known = this.#rooms.get(path);
+    const room = known ?? this.#make(path);
+    if (known === undefined) {
+      // There before anybody enters, which may call code of the application.
+      this.#rooms.set(path, room);
+      this.#tree.set(path, room);
+      room.hear(this.#deps.backplane.open(path, room.terms.history));
+    }
+    enter(room);
+    if (known === undefined) this.#deps.events.opened(room);
+  }
+
+  #make(path: RoomPath): RoomState {
+    const { clock, events, report } = this.#deps;
+    const terms = this.#deps.termsOf(path);
+    if (terms.presence.mode === "off") return new RoomState(path, terms, undefined);
+    const presence: Presence = new Presence({
+      ...{ path, clock, report, terms: terms.presence },
+      isMember: (connection) => room.members.has(connection),
+      holders: () => this.#deps.backplane.nodesInRoom(path),
+      attend: (key, entry) => this.#deps.backplane.announce(path, key, entry),
+      changed: (change) => events.presence(room, change),
+    });
+    const room = new RoomState(path, terms, presence);
+    return room;
+  }
+
+  #freeUnused(room: RoomState): void {
+    if (room.inUse) return;
+    this.#rooms.delete(room.path);
+    this.#tree.delete(room.path);
+    const goesOn = this.#deps.backplane.nodesInRoom(room.path).others.length > 0;
+    this.#deps.backplane.close(room.path);
+    this.#deps.events.freed(room, () => room.presence?.end(goesOn));
+  }
+}

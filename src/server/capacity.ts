@@ -1,0 +1,32 @@
+import type { Limits } from "../connection/limits.js";
+import { type Refusal, refusal } from "./refusal.js";
+
+/** Counts who is here or on the way in, and says whether one more may come. */
+export class Capacity {
+  readonly #limits: Limits;
+  readonly #perAddress = new Map<string, number>();
+  #count = 0;
+
+  constructor(limits: Limits) {
+    this.#limits = limits;
+  }
+
+  /** A refusal, or nothing: then the place is taken until it is {@link release}d. */
+  admit(address: string): Refusal | undefined {
+    const fromAddress = this.#perAddress.get(address) ?? 0;
+    const { connectionsMax, connectionsPerAddressMax } = this.#limits;
+    if (this.#count >= connectionsMax) return refusal(503, "Too many connections", { "retry-after": "5" });
+    if (fromAddress >= connectionsPerAddressMax) return refusal(429, "Too many connections from this address");
+    this.#count += 1;
+    this.#perAddress.set(address, fromAddress + 1);
+    return undefined;
+  }
+
+  /** To be called once when the connection is over. */
+  release(address: string): void {
+    this.#count -= 1;
+    const left = (this.#perAddress.get(address) ?? 1) - 1;
+    if (left === 0) this.#perAddress.delete(address);
+    else this.#perAddress.set(address, left);
+  }
+}

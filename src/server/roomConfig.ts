@@ -1,0 +1,49 @@
+import type { HistoryConfig } from "../backplane/backplane.js";
+import { EnfiladeError } from "../errors.js";
+import type { HistoryOptions, RouteOptions } from "../handler/route.js";
+import { defaultRoomConfig, type RoomConfig } from "../room/roomConfig.js";
+
+const defaultSeconds = 3_600;
+const defaultBytesMax = 1024 * 1024;
+
+/** What a route's options say of its rooms. */
+export function roomConfigOf(options: RouteOptions, leaveGraceMs: number): RoomConfig {
+  const { history, presence = "off", showUser: show } = options;
+  if (history === undefined && presence === "off") return defaultRoomConfig;
+  return { history: history && historyTerms(history), presence: { mode: presence, leaveGraceMs, show } };
+}
+
+/** @throws EnfiladeError `ERR_OPTION`. */
+export function checkRoomOptions(options: RouteOptions): void {
+  const { history, replay = 0, presence = "off", showUser } = options;
+  if (history !== undefined) checkHistory(history);
+  if (replay > 0 && history === undefined) {
+    throw new EnfiladeError("ERR_OPTION", "replay needs history, such as history: { size: 100, seconds: 3600 }");
+  }
+  if (!Number.isSafeInteger(replay) || replay < 0 || (replay > 0 && replay > (history?.size ?? 0))) {
+    throw wrong("replay", "a whole number up to the size of history", replay);
+  }
+  if (!["full", "count", "off"].includes(presence)) throw wrong("presence", '"full", "count" or "off"', presence);
+  if (showUser !== undefined && typeof showUser !== "function") throw wrong("showUser", "a function", showUser);
+}
+
+const historyNames = ["size", "seconds", "bytesMax"];
+
+function checkHistory(history: HistoryOptions): void {
+  const isObject = typeof history === "object" && history !== null;
+  if (!isObject || Object.keys(history).some((name) => !historyNames.includes(name))) {
+    throw wrong("history", "{ size, seconds?, bytesMax? }", history);
+  }
+  const { size, seconds = defaultSeconds, bytesMax = defaultBytesMax } = history;
+  if (!Number.isSafeInteger(size) || size < 1) throw wrong("history.size", "a positive whole number", size);
+  if (!(seconds > 0)) throw wrong("history.seconds", "a positive number", seconds);
+  if (!(bytesMax > 0)) throw wrong("history.bytesMax", "a positive number", bytesMax);
+}
+
+function historyTerms({ size, seconds = defaultSeconds, bytesMax = defaultBytesMax }: HistoryOptions): HistoryConfig {
+  return { size, bytesMax, ageMsMax: 1_000 * seconds };
+}
+
+function wrong(option: string, expected: string, came: unknown): EnfiladeError {
+  return new EnfiladeError("ERR_OPTION", `${option} takes ${expected}, got ${JSON.stringify(came) ?? String(came)}`);
+}

@@ -1,0 +1,23 @@
+import { encodeJSON } from "../payload.js";
+import { type EventProtocol, fieldsOf, idOf, textOf } from "./protocol.js";
+
+/**
+ * Events as `{"event": "join", "data": …, "id"?: 7}`; the default.
+ *
+ * A reply is `{"id": 7, "data": …}`, an error `{"id": 7, "error": {"code", "message"}}`, with `event` where there was no id.
+ */
+export const jsonEvents: EventProtocol = {
+  example: '{"event": "name", "data"?: …, "id"?: …}',
+  format: "json",
+  decode(message) {
+    const { event, data, id } = fieldsOf(message);
+    return { event: textOf(event), data, id: idOf(id) };
+  },
+  encode(outgoing) {
+    if (outgoing.kind === "event") return encodeJSON({ event: outgoing.event, data: outgoing.data });
+    const { id } = outgoing;
+    if (outgoing.kind === "reply") return encodeJSON({ id, data: outgoing.data ?? null });
+    const { event, error } = outgoing;
+    return encodeJSON(id === undefined ? { event, error } : { id, error });
+  },
+};
