@@ -51,9 +51,15 @@ export type ErrorCode =
   /** `authorize` returned what is no user, or one whose `id` is no string; or a message is for such a one. */
   | "ERR_USER"
   /** The app is closed, or listens already. */
-  | "ERR_APP_STATE";
+  | "ERR_APP_STATE"
+  /** The connection has ended; see `ConnectionError`. */
+  | "ERR_CONNECTION"
+  /** A request is refused with an HTTP status; see `HttpError`. */
+  | "ERR_HTTP"
+  /** An event is refused; see `EventError`. */
+  | "ERR_EVENT";
 
-/** An error of this library, told apart by its `code`. */
+/** An error of this library; its `code` says which. All others extend it. */
 export class EnfiladeError extends Error {
   override readonly name: string = "EnfiladeError";
 
@@ -97,7 +103,7 @@ export class MessageError extends EnfiladeError {
  *
  * @throws RangeError when `status` is not between 300 and 599.
  */
-export class HttpError extends Error {
+export class HttpError extends EnfiladeError {
   override readonly name = "HttpError";
   readonly headers: Readonly<Record<string, string>>;
 
@@ -109,7 +115,7 @@ export class HttpError extends Error {
     if (!Number.isInteger(status) || status < 300 || status > 599) {
       throw new RangeError(`HttpError takes a status from 300 to 599, got ${String(status)}`);
     }
-    super(message, options);
+    super("ERR_HTTP", message, options);
     this.headers = options.headers ?? {};
   }
 }
@@ -119,26 +125,45 @@ export interface CloseInfo {
   /** The close code of RFC 6455 7.4: 1005 when the peer gave none, 1006 when the connection broke. */
   readonly code: number;
   readonly reason: string;
-  /** Whether the connection was closed in agreement: no failure, and the closing handshake done. */
-  readonly clean: boolean;
-  /** Who ended it; `network` when nobody said good-bye. */
+  /** Whether both sides agreed on the close: no failure, and the closing handshake done. */
+  readonly isClean: boolean;
+  /** Who ended it; `network` when neither side closed it. */
   readonly by: "client" | "server" | "network";
 }
 
-/** What a read rejects with when the connection has ended, and what a reading method gets when it failed. */
-export class ConnectionError extends Error implements CloseInfo {
+/** The connection has ended: what a read rejects with, and what a reading method gets when the connection failed. */
+export class ConnectionError extends EnfiladeError {
   override readonly name = "ConnectionError";
-  readonly code: number;
-  readonly reason: string;
-  readonly clean: boolean;
+  /** See {@link CloseInfo.code}. */
+  readonly closeCode: number;
+  readonly closeReason: string;
+  readonly isClean: boolean;
   readonly by: CloseInfo["by"];
 
-  constructor({ code, reason, clean, by }: CloseInfo) {
-    super(`the connection ended: ${code}${reason === "" ? "" : ` (${reason})`}, ended by the ${by}`);
-    this.code = code;
-    this.reason = reason;
-    this.clean = clean;
+  constructor({ code, reason, isClean, by }: CloseInfo) {
+    super("ERR_CONNECTION", `the connection ended: ${code}${reason === "" ? "" : ` (${reason})`}, ended by the ${by}`);
+    this.closeCode = code;
+    this.closeReason = reason;
+    this.isClean = isClean;
     this.by = by;
+  }
+}
+
+/**
+ * Thrown by an event's method to refuse: the client is answered with `eventCode` and `message`, and nothing else happens.
+ *
+ * `code` is `ERR_EVENT`, as that of every error of this library is a constant.
+ */
+export class EventError extends EnfiladeError {
+  override readonly name = "EventError";
+
+  /** @param eventCode The `code` of the error that the client gets, such as `name_taken`. */
+  constructor(
+    readonly eventCode: string,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super("ERR_EVENT", message, options);
   }
 }
 

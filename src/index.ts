@@ -5,7 +5,6 @@ export type {
   BackplaneOutage,
   BackplaneStatus,
   CloseCommand,
-  Delivery,
   Gap,
   HistoryConfig,
   HistoryPage,
@@ -17,11 +16,11 @@ export type {
   RoomNodes,
 } from "./backplane/backplane.js";
 export type { Counts } from "./backplane/counts.js";
+export type { Delivery } from "./backplane/delivery.js";
 export { MemoryBackplane, type MemoryOptions } from "./backplane/memory.js";
 export type { Topic } from "./backplane/topic.js";
 export type { Clock, Timer } from "./connection/clock.js";
 export type { Connection } from "./connection/connection.js";
-export { type ConnectionLimits, defaultLimits, type Limits } from "./connection/limits.js";
 export { type DeliveryOptions, type DeliveryPolicy, latest, reliable, skip } from "./connection/policy.js";
 export type { ConnectionRequest } from "./connection/request.js";
 export {
@@ -29,6 +28,7 @@ export {
   ConnectionError,
   EnfiladeError,
   type ErrorCode,
+  EventError,
   HttpError,
   MessageError,
   type MessageIssue,
@@ -36,8 +36,9 @@ export {
 export type { Application, Status } from "./handler/application.js";
 export { On, Route } from "./handler/decorators.js";
 export type { EventDeclaration, EventOptions } from "./handler/event.js";
-export { EventError, EventHandler } from "./handler/events.js";
+export { EventHandler } from "./handler/events.js";
 export { type Authorized, WebSocketHandler } from "./handler/handler.js";
+export type { ConnectionLimits } from "./handler/limits.js";
 export type { BadMessage } from "./handler/reader.js";
 export type {
   HandlerClass,
@@ -55,7 +56,9 @@ export type { PresenceChange, PresenceState, PresentUser } from "./room/presence
 export type { Registry } from "./room/registry.js";
 export type { ReadOptions, Room, SubscribeOptions, WriterOptions } from "./room/room.js";
 export type { PresenceMode } from "./room/roomConfig.js";
-export { App, type AppEvents, type Listening, type RouteInfo } from "./server/app.js";
+export { App, type AppEvents, type RouteInfo } from "./server/app.js";
+export { defaultLimits, type Limits } from "./server/limits.js";
+export type { Listening } from "./server/listening.js";
 export type { AppOptions, Logger, ScopeOptions } from "./server/options.js";
 export type { Scope } from "./server/scope.js";
 export { CloseCode } from "./wire/closeCodes.js";
@@ -65,6 +68,7 @@ export { jsonEvents } from "./wire/events/jsonEvents.js";
 export type { EventFailure, EventProtocol, OutgoingEvent } from "./wire/events/protocol.js";
 export { spacedEvents } from "./wire/events/spacedEvents.js";
 export type { Message } from "./wire/message.js";
+export type { ListenOptions } from "./wire/notifier.js";
 export type { RoomPath } from "./wire/path.js";
 export { type PathParams, type RouteParams, roomPath } from "./wire/pattern.js";
 export { type Bytes, Payload } from "./wire/payload.js";

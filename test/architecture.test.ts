@@ -3,7 +3,7 @@ import { dirname, join, relative, resolve } from "node:path";
 import { describe, expect, it } from "vitest";
 
 const src = resolve(import.meta.dirname, "../src");
-const layers = ["wire", "connection", "backplane", "room", "handler", "server"];
+const layers = ["wire", "connection", "backplane", "protocol", "room", "handler", "server"];
 /** Files at the top that every layer may use, and that use none. */
 const leaves = ["errors.ts", "metrics.ts"];
 /** Many nodes: imports from the layers, and only edges import it. */
@@ -89,14 +89,9 @@ describe("the architecture", () => {
     expect(cycles).toEqual([]);
   });
 
-  it("keeps ws to the server and the test client, engines to their folders, reflect-metadata to the decorators", () => {
+  it("keeps ws to its transport and the test client, engines to their folders, reflect-metadata to the decorators", () => {
     const usersOf = (name: string) => sources.filter(({ packages }) => packages.includes(name)).map(({ path }) => path);
-    expect(
-      usersOf("ws")
-        .map(folderOf)
-        .every((folder) => folder === "server" || folder === "testing"),
-    ).toBe(true);
-    expect(usersOf("ws").length).toBeGreaterThan(0);
+    expect(usersOf("ws").sort()).toEqual(["server/websocket/transport.ts", "testing/client.ts"]);
     const enginesOf = (folder: string) => (name: string) => usersOf(name).every((path) => folderOf(path) === folder);
     expect(["ioredis"].every(enginesOf("redis"))).toBe(true);
     expect(["@nats-io/transport-node", "@nats-io/jetstream"].every(enginesOf("nats"))).toBe(true);
@@ -106,7 +101,15 @@ describe("the architecture", () => {
   it("keeps Node's modules out of what is shared with the browser", () => {
     const wire = sources.filter(({ path }) => folderOf(path) === "wire");
     expect(wire.flatMap(({ packages }) => packages.filter((name) => name.startsWith("node:")))).toEqual([]);
+    const globals = /\b(?:Buffer|process|setImmediate|__dirname|require)\b(?=[.(\s])/;
+    const code = (text: string) => text.replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, "");
+    expect(wire.filter(({ text }) => globals.test(code(text))).map(({ path }) => path)).toEqual([]);
     expect(wire.length).toBeGreaterThan(0);
+  });
+
+  it("keeps what is internal of the public connection small", () => {
+    const { text = "" } = sources.find(({ path }) => path === "connection/connection.ts") ?? {};
+    expect(text.match(/@internal/g)?.length).toBeLessThanOrEqual(8);
   });
 
   it("has no folder with more files than a reader can hold in mind", () => {

@@ -83,6 +83,7 @@ it("exports exactly the public types", () => {
     "IncomingEvent",
     "Limits",
     "LinkStatus",
+    "ListenOptions",
     "Listening",
     "Logger",
     "MemoryOptions",

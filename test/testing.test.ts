@@ -34,7 +34,7 @@ describe("connect()", () => {
     expect([await ann.readJSON(), await bob.readJSON()]).toEqual([said, said]);
     ann.sendBinary(new Uint8Array([1, 2]));
     expect([...(await ann.readBinary())]).toEqual([1, 2]);
-    expect(await ann.close(4000, "bye")).toEqual({ code: 4000, reason: "bye", clean: true, by: "client" });
+    expect(await ann.close(4000, "bye")).toEqual({ code: 4000, reason: "bye", isClean: true, by: "client" });
     await expect(ann.read()).rejects.toThrow(ConnectionError);
   });
 

@@ -1,34 +1,13 @@
 import type { Clock } from "../connection/clock.js";
-import type { Limits } from "../connection/limits.js";
-import type { DeliveryPolicy } from "../connection/policy.js";
+import type { PeerLimits } from "../connection/limits.js";
 import type { RoomPath } from "../wire/path.js";
-import type { Payload } from "../wire/payload.js";
 import type { Position } from "../wire/position.js";
 import type { Counts } from "./counts.js";
+import type { Delivery, HistoryConfig } from "./delivery.js";
+import type { BackplaneLimits } from "./limits.js";
 import type { Topic } from "./topic.js";
 
-/** How much of a room is kept. */
-export interface HistoryConfig {
-  /** Publications. */
-  readonly size: number;
-  /** Bytes, as they are accounted for. */
-  readonly bytesMax: number;
-  /** Milliseconds since its publication. */
-  readonly ageMsMax: number;
-}
-
-/** One message on its way to everyone who is in a topic. */
-export interface Delivery {
-  readonly payload: Payload;
-  /** Ids of the connections that do not get it, and names of their clients. */
-  readonly except: readonly string[];
-  /** What becomes of it for a member that lags. */
-  readonly policy?: DeliveryPolicy | undefined;
-  /** How much of its room is to be kept; nothing if `undefined`. */
-  readonly history?: HistoryConfig | undefined;
-  /** Given by the backplane to what is kept. */
-  readonly position?: Position | undefined;
-}
+export type { HistoryConfig } from "./delivery.js";
 
 /** What is kept of a room. */
 export interface HistoryPage {
@@ -134,7 +113,7 @@ export interface BackplaneContext {
   readonly clock: Clock;
   /** From 0 to 1, as `Math.random`. */
   readonly random: () => number;
-  readonly limits: Limits;
+  readonly limits: BackplaneLimits & Pick<PeerLimits, "outboxBytesMax">;
   readonly outage: BackplaneOutage;
 }
 

@@ -1,13 +1,12 @@
 import { randomBytes } from "node:crypto";
 import { type Clock, systemClock, type Timer, timerMsMax } from "../connection/clock.js";
-import { defaultLimits, type Limits } from "../connection/limits.js";
+
 import type { RoomPath } from "../wire/path.js";
 import type { Position } from "../wire/position.js";
 import type {
   Backplane,
   BackplaneStatus,
   CloseCommand,
-  Delivery,
   HistoryConfig,
   HistoryPage,
   HistoryQuery,
@@ -16,6 +15,8 @@ import type {
   RoomNodes,
 } from "./backplane.js";
 import { type Counts, noCounts } from "./counts.js";
+import type { Delivery } from "./delivery.js";
+import { type BackplaneLimits, defaultBackplaneLimits } from "./limits.js";
 import { MemoryHistory } from "./memoryHistory.js";
 import { SerialQueue } from "./serialQueue.js";
 import { isRoom, isTree, type Topic } from "./topic.js";
@@ -24,7 +25,7 @@ export interface MemoryOptions {
   /** Default: the system's time. */
   readonly clock?: Clock | undefined;
   /** Its `historyBytesMax` and `roomsMax` bound what is kept. Default: the app's defaults. */
-  readonly limits?: Pick<Limits, "historyBytesMax" | "roomsMax"> | undefined;
+  readonly limits?: Pick<BackplaneLimits, "historyBytesMax" | "roomsMax"> | undefined;
 }
 
 /** A stream, and when something of it has to go. */
@@ -42,7 +43,7 @@ const nothing = Promise.resolve(undefined);
 /** The backplane of a single node: what is published is delivered within the call, so the order of calls is kept. */
 export class MemoryBackplane implements Backplane {
   readonly #clock: Clock;
-  readonly #limits: Pick<Limits, "historyBytesMax" | "roomsMax">;
+  readonly #limits: Pick<BackplaneLimits, "historyBytesMax" | "roomsMax">;
   readonly #opened = new Set<Topic>();
   /** Whatever was published to last stands last. */
   readonly #rooms = new Map<RoomPath, KeptRoom>();
@@ -55,7 +56,7 @@ export class MemoryBackplane implements Backplane {
   #receiver: Receiver | undefined;
   readonly #turn = new SerialQueue();
 
-  constructor({ clock = systemClock, limits = defaultLimits }: MemoryOptions = {}) {
+  constructor({ clock = systemClock, limits = defaultBackplaneLimits }: MemoryOptions = {}) {
     this.#clock = clock;
     this.#limits = limits;
   }

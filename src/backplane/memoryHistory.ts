@@ -1,8 +1,9 @@
 import { isUpTo, type Position } from "../wire/position.js";
-import type { Delivery, HistoryConfig, HistoryPage, HistoryQuery } from "./backplane.js";
+import type { HistoryConfig, HistoryPage, HistoryQuery } from "./backplane.js";
+import type { Delivery } from "./delivery.js";
 
-/** What an entry takes beside its message, which is there as a string and as a frame: objects, and its place in lists. */
-const entryBytes = 256;
+/** What an entry takes in addition to its message, of which a character may take two bytes: objects, and its place in lists. */
+const entryBytes = 260;
 
 interface Entry {
   readonly delivery: Delivery;
@@ -42,14 +43,15 @@ export class MemoryHistory {
   /** Numbers a delivery and keeps it; lets go of what the terms do not keep. */
   append(delivery: Delivery, terms: HistoryConfig, now: number): Delivery {
     this.#offset += 1;
-    const numbered = { ...delivery, position: this.top };
-    const bytes = entryBytes + 2 * delivery.payload.frame.length;
-    this.#entries.push({ delivery: numbered, at: now, bytes });
+    const { top } = this;
+    const bytes = entryBytes + 2 * delivery.payload.data.length;
+    // Another object than the one that is delivered, whose encoded bytes need not be kept.
+    this.#entries.push({ delivery: delivery.at(top), at: now, bytes });
     this.#bytes += bytes;
     while (this.size > terms.size) this.#shift();
     this.shrink(terms.bytesMax);
     this.expire(now - terms.ageMsMax);
-    return numbered;
+    return delivery.at(top);
   }
 
   /** Lets go of what was added at `time` or before. */

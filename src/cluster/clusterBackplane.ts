@@ -4,7 +4,6 @@ import type {
   BackplaneContext,
   BackplaneStatus,
   CloseCommand,
-  Delivery,
   HistoryConfig,
   HistoryPage,
   HistoryQuery,
@@ -14,6 +13,7 @@ import type {
   RoomNodes,
 } from "../backplane/backplane.js";
 import { type Counts, noCounts } from "../backplane/counts.js";
+import type { Delivery } from "../backplane/delivery.js";
 import { baseOf, isRoom, isTree, type Topic } from "../backplane/topic.js";
 import { type Timer, timeIsUp, within } from "../connection/clock.js";
 import { asError, EnfiladeError } from "../errors.js";
@@ -332,7 +332,7 @@ export class ClusterBackplane implements Backplane {
       return;
     }
     const { delivery } = message;
-    const isFollowed = position !== undefined && isRoom(topic) && cursors.take(topic, { ...delivery, position });
+    const isFollowed = position !== undefined && isRoom(topic) && cursors.take(topic, delivery.at(position));
     if (!isFollowed) receiver.onDelivery(topic, delivery);
   }
 

@@ -1,4 +1,5 @@
-import type { Delivery, HistoryPage, HistoryQuery } from "../backplane/backplane.js";
+import type { HistoryPage, HistoryQuery } from "../backplane/backplane.js";
+import type { Delivery } from "../backplane/delivery.js";
 import { asError } from "../errors.js";
 import type { RoomPath } from "../wire/path.js";
 import { isUpTo, type Position } from "../wire/position.js";
@@ -67,7 +68,7 @@ export class HistoryReader {
     const deliveries = entries.flatMap(({ offset, bytes }): Delivery[] => {
       const parcel = decodeNodeMessage(bytes)?.message;
       if (parcel !== undefined && "delivery" in parcel) {
-        return [{ ...parcel.delivery, position: { epoch: top.epoch, offset } }];
+        return [parcel.delivery.at({ epoch: top.epoch, offset })];
       }
       this.#deps.malformed(path);
       return [];

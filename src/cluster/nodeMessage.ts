@@ -1,4 +1,5 @@
-import type { CloseCommand, Delivery } from "../backplane/backplane.js";
+import type { CloseCommand } from "../backplane/backplane.js";
+import { Delivery } from "../backplane/delivery.js";
 import { isRoom } from "../backplane/topic.js";
 import type { DeliveryPolicy } from "../connection/policy.js";
 import type { RoomPath } from "../wire/path.js";
@@ -65,7 +66,7 @@ function closingOf({ code, reason }: Fields): NodeMessage | undefined {
 function deliveryOf({ k, x = nobody, p }: Fields, whole: Buffer, start: number): NodeMessage | undefined {
   const payload = payloadOf(k, whole, start);
   if (payload === undefined || !isStrings(x) || !isPolicy(p)) return undefined;
-  return { delivery: { payload, except: x, policy: p } };
+  return { delivery: new Delivery({ payload, except: x, policy: p }) };
 }
 
 function payloadOf(kind: unknown, whole: Buffer, start: number): Payload | undefined {

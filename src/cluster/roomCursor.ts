@@ -1,4 +1,5 @@
-import type { Delivery, Gap, HistoryPage } from "../backplane/backplane.js";
+import type { Gap, HistoryPage } from "../backplane/backplane.js";
+import type { Delivery } from "../backplane/delivery.js";
 import { type Clock, deferred, type Timer } from "../connection/clock.js";
 import { isNext, isUpTo, type Position } from "../wire/position.js";
 

@@ -1,11 +1,5 @@
-import type {
-  BackplaneContext,
-  Delivery,
-  HistoryConfig,
-  HistoryPage,
-  HistoryQuery,
-  Receiver,
-} from "../backplane/backplane.js";
+import type { BackplaneContext, HistoryConfig, HistoryPage, HistoryQuery, Receiver } from "../backplane/backplane.js";
+import type { Delivery } from "../backplane/delivery.js";
 import type { Timer } from "../connection/clock.js";
 import { asError } from "../errors.js";
 import type { RoomPath } from "../wire/path.js";

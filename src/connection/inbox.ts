@@ -12,7 +12,9 @@ export interface InboxOwner {
 }
 
 interface Reader {
-  readonly read: (message: Message) => unknown;
+  /** Called with the subject, so that no function is made for each connection, and no call stands between. */
+  readonly read: (subject: unknown, message: Message) => unknown;
+  readonly subject: unknown;
   readonly done: () => void;
   readonly failed: (error: unknown) => void;
 }
@@ -60,7 +62,7 @@ export class Inbox {
     if (this.#reader !== undefined) this.#drain(this.#reader);
   }
 
-  /** Nobody reads any more: what waits is let go, and who waits for a message or a call is told that there is no more. */
+  /** Nothing reads any more: what waits is discarded, and pending reads learn that there is no more. */
   abandon(): void {
     this.discard();
     this.#reader?.done();
@@ -95,13 +97,14 @@ export class Inbox {
   }
 
   /**
-   * Calls `read` with each message, the next when the promise of the last has settled.
+   * Calls `read` with `subject` and each message, the next when the promise of the last has settled.
    *
    * Resolves when no more will come and all were read; rejects with what `read` throws, and reads no further.
    */
-  each(read: (message: Message) => unknown): Promise<void> {
+  each<Subject>(read: (subject: Subject, message: Message) => unknown, subject: Subject): Promise<void> {
     return new Promise((done, failed) => {
-      this.#reader = { read, done, failed };
+      // The two belong together: `read` is only ever called with this subject.
+      this.#reader = { read: read as Reader["read"], subject, done, failed };
       this.#drain(this.#reader);
     });
   }
@@ -112,7 +115,7 @@ export class Inbox {
       if (message === undefined) break;
       this.#busy = true;
       try {
-        const result = reader.read(message);
+        const result = reader.read(reader.subject, message);
         if (isThenable(result)) this.#continueAfter(result, reader);
         else this.#busy = false;
       } catch (error) {

@@ -1,6 +1,6 @@
 import type { Metrics } from "../metrics.js";
 import type { Clock, Timer } from "./clock.js";
-import type { ConnectionLimits } from "./limits.js";
+import type { PeerLimits } from "./limits.js";
 import type { DeliveryPolicy } from "./policy.js";
 import type { Transport } from "./transport.js";
 
@@ -106,7 +106,7 @@ export interface OutboxOwner {
 export interface OutboxConfig {
   readonly flusher: Flusher;
   readonly clock: Clock;
-  readonly limits: Pick<ConnectionLimits, "highWaterBytes" | "outboxBytesMax" | "outboxAgeMsMax">;
+  readonly limits: Pick<PeerLimits, "highWaterBytes" | "outboxBytesMax" | "outboxAgeMsMax">;
 }
 
 /** Frames that wait for a socket with `highWaterBytes` in it. */

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from "node:http";
+import { tokenPrefix } from "../wire/frames.js";
 import type { RoomPath } from "../wire/path.js";
-import { tokenPrefix } from "../wire/v1.js";
 
 export interface RequestDeps {
   /** The request target as it came, such as `/chat/general?as=ann`. */

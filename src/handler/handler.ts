@@ -1,9 +1,12 @@
-import type { Connection } from "../connection/connection.js";
+import { userTopic } from "../backplane/topic.js";
+import { type Connection, connectionOf } from "../connection/connection.js";
 import type { Lifetime } from "../connection/lifetime.js";
-import type { DeliveryOptions, DeliveryPolicy } from "../connection/policy.js";
+import { type DeliveryOptions, type DeliveryPolicy, policyOf } from "../connection/policy.js";
 import type { ConnectionRequest } from "../connection/request.js";
 import { EnfiladeError } from "../errors.js";
+import type { Member } from "../protocol/dialect.js";
 import type { SendOptions } from "../room/address.js";
+import type { Publisher } from "../room/publisher.js";
 import type { Room } from "../room/room.js";
 import type { EventProtocol } from "../wire/events/protocol.js";
 import type { RoomPath } from "../wire/path.js";
@@ -13,6 +16,7 @@ import type { Application } from "./application.js";
 /** What the handlers of one route have in common. */
 export interface HandlerConfig {
   readonly app: Application;
+  readonly publisher: Publisher;
   readonly eventProtocol: EventProtocol;
   /** What becomes of what they send to a client that lags, where a call does not say. */
   readonly policy: DeliveryPolicy | undefined;
@@ -28,8 +32,8 @@ export interface HandlerContext {
   readonly lifetime: Lifetime;
   params: unknown;
   user: unknown;
-  /** Since the 101. */
-  connection: Connection | undefined;
+  /** Once it is connected. */
+  member: Member | undefined;
   /** Since the connection ended. */
   leftRooms: readonly RoomPath[];
 }
@@ -145,11 +149,7 @@ export abstract class WebSocketHandler<
 
   /** @throws EnfiladeError `ERR_NOT_CONNECTED` during the handshake. */
   get connection(): Connection {
-    const { connection } = this.#given();
-    if (connection === undefined) {
-      throw new EnfiladeError("ERR_NOT_CONNECTED", "there is no connection before the upgrade; use onConnect");
-    }
-    return connection;
+    return connectionOf(memberOf(this));
   }
 
   /** The room of this connection's path, its home. */
@@ -169,67 +169,67 @@ export abstract class WebSocketHandler<
 
   /** Sends to this client. */
   sendJSON(value: unknown, options?: DeliveryOptions): void {
-    this.connection.sendJSON(value, this.#settled(options));
+    this.#sendHere(Payload.json(value), options);
   }
 
   sendText(text: string, options?: DeliveryOptions): void {
-    this.connection.sendText(text, this.#settled(options));
+    this.#sendHere(Payload.text(text), options);
   }
 
   sendBinary(bytes: Bytes, options?: DeliveryOptions): void {
-    this.connection.sendBinary(bytes, this.#settled(options));
+    this.#sendHere(Payload.binary(bytes), options);
   }
 
   /** Sends to everyone at this connection's path, this client included unless excepted. */
   sendJSONToThisRoom(value: unknown, options?: SendOptions): void {
-    this.app.registry.send(this.request.path, Payload.json(value), this.#settled(options));
+    this.#publisher.send(this.request.path, Payload.json(value), options);
   }
 
   sendTextToThisRoom(text: string, options?: SendOptions): void {
-    this.app.registry.send(this.request.path, Payload.text(text), this.#settled(options));
+    this.#publisher.send(this.request.path, Payload.text(text), options);
   }
 
   sendBinaryToThisRoom(bytes: Bytes, options?: SendOptions): void {
-    this.app.registry.send(this.request.path, Payload.binary(bytes), this.#settled(options));
+    this.#publisher.send(this.request.path, Payload.binary(bytes), options);
   }
 
   /** Sends to everyone in the room of `path`, or in all rooms of a tree; see {@link Registry.sendJSONToRoom}. */
   sendJSONToRoom(path: string, value: unknown, options?: SendOptions): void {
-    this.app.registry.sendJSONToRoom(path, value, this.#settled(options));
+    this.#publisher.send(this.app.registry.topicOf(path), Payload.json(value), options);
   }
 
   sendTextToRoom(path: string, text: string, options?: SendOptions): void {
-    this.app.registry.sendTextToRoom(path, text, this.#settled(options));
+    this.#publisher.send(this.app.registry.topicOf(path), Payload.text(text), options);
   }
 
   sendBinaryToRoom(path: string, bytes: Bytes, options?: SendOptions): void {
-    this.app.registry.sendBinaryToRoom(path, bytes, this.#settled(options));
+    this.#publisher.send(this.app.registry.topicOf(path), Payload.binary(bytes), options);
   }
 
   /** Sends to every connection of the app. */
   sendJSONToAll(value: unknown, options?: SendOptions): void {
-    this.app.registry.sendJSONToAll(value, this.#settled(options));
+    this.#publisher.send("all", Payload.json(value), options);
   }
 
   sendTextToAll(text: string, options?: SendOptions): void {
-    this.app.registry.sendTextToAll(text, this.#settled(options));
+    this.#publisher.send("all", Payload.text(text), options);
   }
 
   sendBinaryToAll(bytes: Bytes, options?: SendOptions): void {
-    this.app.registry.sendBinaryToAll(bytes, this.#settled(options));
+    this.#publisher.send("all", Payload.binary(bytes), options);
   }
 
   /** Sends to every connection of one user, named by id or as `authorize` returned it. */
   sendJSONToUser(user: string | { readonly id: string }, value: unknown, options?: SendOptions): void {
-    this.app.registry.sendJSONToUser(user, value, this.#settled(options));
+    this.#publisher.send(userTopic(user), Payload.json(value), options);
   }
 
   sendTextToUser(user: string | { readonly id: string }, text: string, options?: SendOptions): void {
-    this.app.registry.sendTextToUser(user, text, this.#settled(options));
+    this.#publisher.send(userTopic(user), Payload.text(text), options);
   }
 
   sendBinaryToUser(user: string | { readonly id: string }, bytes: Bytes, options?: SendOptions): void {
-    this.app.registry.sendBinaryToUser(user, bytes, this.#settled(options));
+    this.#publisher.send(userTopic(user), Payload.binary(bytes), options);
   }
 
   /** Puts this connection in one more room, which needs no route; see {@link Registry.join}. */
@@ -262,10 +262,13 @@ export abstract class WebSocketHandler<
     this.connection.close(code, reason);
   }
 
-  /** `options` with the policy of the route where they name none. */
-  #settled(options: SendOptions | undefined): SendOptions | undefined {
-    const { policy } = this.#given().config;
-    return policy === undefined || options?.policy !== undefined ? options : { ...options, policy };
+  /** To this client; where the call names no policy, that of its route counts. */
+  #sendHere(payload: Payload, options: DeliveryOptions | undefined): void {
+    memberOf(this).send(payload, policyOf(options) ?? this.#given().config.policy);
+  }
+
+  get #publisher(): Publisher {
+    return this.#given().config.publisher;
   }
 
   #given(): HandlerContext {
@@ -290,6 +293,13 @@ export function bind(handler: AnyHandler, context: HandlerContext): void {
 /** @internal What a handler has in common with those of its route. */
 export function configOf(handler: AnyHandler): HandlerConfig {
   return given(handler).config;
+}
+
+/** @internal Throws `ERR_NOT_CONNECTED` during the handshake. */
+export function memberOf(handler: AnyHandler): Member {
+  const { member } = given(handler);
+  if (member !== undefined) return member;
+  throw new EnfiladeError("ERR_NOT_CONNECTED", "there is no connection before the upgrade; use onConnect");
 }
 
 /**

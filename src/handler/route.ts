@@ -1,9 +1,9 @@
-import type { ConnectionLimits } from "../connection/limits.js";
 import type { DeliveryPolicy } from "../connection/policy.js";
 import type { PresenceMode } from "../room/roomConfig.js";
 import type { EventProtocol } from "../wire/events/protocol.js";
 import type { Schema } from "../wire/schema.js";
 import type { WebSocketHandler } from "./handler.js";
+import type { ConnectionLimits } from "./limits.js";
 import type { BadMessage } from "./reader.js";
 
 /** Which pages may connect: `"same-host"`, `"*"`, a list of origins such as `https://example.com`, or a decision. */
@@ -33,7 +33,7 @@ export interface HistoryOptions {
   readonly size: number;
   /** How old they get, in seconds. Default: 3,600. */
   readonly seconds?: number | undefined;
-  /** Bytes of each room, as accounted for: twice the message and 256. Default: 1 MiB. */
+  /** Bytes of each room, as accounted for: twice the message and 260. Default: 1 MiB. */
   readonly bytesMax?: number | undefined;
 }
 

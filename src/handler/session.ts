@@ -1,113 +1,142 @@
-import type { Connection } from "../connection/connection.js";
 import { asError, type CloseInfo, ConnectionError, MessageError } from "../errors.js";
-import type { MemberConfig } from "../room/registry.js";
+import type { Member } from "../protocol/dialect.js";
+import { V1Dialect } from "../protocol/v1/dialect.js";
+import type { Receipts } from "../protocol/v1/receipts.js";
+import type { MemberConfig } from "../room/memberships.js";
+import type { Registry } from "../room/registry.js";
 import { CloseCode } from "../wire/closeCodes.js";
-import type { Message, Receipt } from "../wire/message.js";
+import { CredentialRefresh, type Reauthorize } from "./credentialRefresh.js";
 import { type AnyHandler, type HandlerContext, userId } from "./handler.js";
-import type { Reader } from "./reader.js";
-import { V1, type V1Config } from "./v1.js";
+import type { Reader, ReadSession } from "./reader.js";
 
 /** What the sessions of one route have in common. */
-export interface SessionConfig extends V1Config {
+export interface SessionConfig {
+  readonly registry: Registry;
+  readonly receipts: Receipts;
   readonly reader: Reader;
-  readonly terms: MemberConfig;
+  readonly member: MemberConfig;
+  /** Asks scopes and handler again. */
+  readonly reauthorize: Reauthorize;
   /** Called when a connection is in its rooms, before any hook. */
-  readonly entered: (connection: Connection) => void;
-  /** Called when a connection has ended, and its last hook is done. */
-  readonly left: (connection: Connection, ending: CloseInfo) => void;
+  readonly onEntered: (member: Member) => void;
+  /** Called when a connection has ended, and its last hook has finished. */
+  readonly onLeft: (member: Member, info: CloseInfo) => void;
   /** Takes what a hook threw. */
-  readonly report: (error: Error, connection: Connection) => void;
+  readonly report: (error: unknown, member: Member) => void;
 }
 
-interface Session extends SessionConfig {
-  readonly handler: AnyHandler;
-  readonly connection: Connection;
+/** One connection and the handler that the user wrote for it. */
+export class Session implements ReadSession {
+  constructor(
+    readonly handler: AnyHandler,
+    readonly context: HandlerContext,
+    readonly member: Member,
+    readonly config: SessionConfig,
+  ) {}
+
+  async report(thrown: unknown): Promise<void> {
+    this.config.report(thrown, this.member);
+    await this.callOnError(asError(thrown));
+  }
+
+  /** Never rejects. */
+  async callOnError(error: Error): Promise<void> {
+    try {
+      await this.handler.onError?.(error);
+    } catch (second) {
+      this.config.report(second, this.member);
+    }
+  }
 }
 
-/** The life of one connection, from the 101 to the last hook. Resolves when all of it is over; never rejects. */
-export async function runSession(
-  handler: AnyHandler,
-  context: HandlerContext,
-  connection: Connection,
-  config: SessionConfig,
-): Promise<void> {
-  const { registry, reader, entered, terms } = config;
-  const v1 = connection.enveloped ? new V1({ ...config, handler, context, connection }) : undefined;
-  if (v1 !== undefined) connection.speak(v1);
-  const archive = registry.enter(connection, userId(context.user), terms, v1);
-  entered(connection);
+/** The life of one connection, from its opening to its last hook. Resolves when all of it is over; never rejects. */
+export async function runSession(session: Session): Promise<void> {
+  const { handler, context, member, config } = session;
+  const { registry, reader } = config;
+  const { dialect } = member;
+  if (dialect instanceof V1Dialect) startV1(dialect, session);
+  const past = registry.enter(member, userId(context.user), config.member, dialect.joining);
+  config.onEntered(member);
   try {
-    if (archive !== undefined) await patience(connection, archive);
-    v1?.watch();
-    if (handler.onDrain !== undefined) connection.whenDrained(() => drained(handler, connection, config));
+    if (past !== undefined) await untilDetached(member, past);
+    if (dialect.joining !== undefined) watchPresence(session);
+    if (handler.onDrain !== undefined) member.whenDrained(() => void guarded(session, () => handler.onDrain?.()));
     const greeted = handler.onConnect?.();
-    if (greeted instanceof Object) await patience(connection, greeted);
-    if (reader.method !== "serve") await connection.each((message) => read(handler, connection, message, reader));
-    else if (!connection.isDetached) await patience(connection, reader.serve(handler, connection));
-    await patience(connection, endOf(handler, connection, reader));
-    connection.finish();
+    if (greeted instanceof Object) await untilDetached(member, greeted);
+    if (reader.method !== "serve") await member.each(reader.read, session);
+    else if (!member.isDetached) await untilDetached(member, serve(session));
+    await untilDetached(member, reportFailure(session));
+    member.finish();
   } catch (error) {
-    await patience(connection, fail({ ...config, handler, connection }, error));
+    await untilDetached(member, fail(session, error));
   } finally {
-    connection.detachHandler((error) => void tell({ ...config, handler, connection }, error));
-    context.leftRooms = registry.exit(connection);
-    v1?.end();
+    member.detachHandler((error) => void session.report(error));
+    context.leftRooms = registry.exit(member);
+    if (dialect instanceof V1Dialect) dialect.end();
   }
-  const ending = await connection.ended;
-  await guarded({ ...config, handler, connection }, () => handler.onClose?.(ending.code, ending.reason));
-  config.left(connection, ending);
+  const info = await member.ended;
+  await guarded(session, () => handler.onClose?.(info.code, info.reason));
+  config.onLeft(member, info);
 }
 
-/** Has the handler read a message; one that may come more than once is run once, and answered. */
-function read(handler: AnyHandler, connection: Connection, message: Message, reader: Reader): unknown {
-  const receipt = message.origin?.receipt;
-  if (receipt === undefined) return reader.read(handler, connection, message);
-  return receipt.begin() ? settled(receipt, () => reader.read(handler, connection, message)) : undefined;
+function startV1(dialect: V1Dialect, session: Session): void {
+  const { context, member, config } = session;
+  const onError = (error: unknown) => {
+    member.close(CloseCode.internalError, "internal error", false);
+    config.report(error, member);
+  };
+  const refresh = new CredentialRefresh({ session, reauthorize: config.reauthorize, onError });
+  dialect.start({
+    ...{ member, onError, userId: userId(context.user), receipts: config.receipts },
+    onWatch: () => watchPresence(session),
+    onRefresh: (token) => refresh.refreshWith(token),
+  });
 }
 
-async function settled(receipt: Receipt, run: () => unknown): Promise<void> {
+/** Sends the presence of the home, where it is kept. */
+function watchPresence({ member, config }: Session): void {
+  const room = config.registry.roomState(member.home);
+  if (room?.members.has(member)) room.presence?.watch(member);
+}
+
+async function serve({ handler, member }: Session): Promise<void> {
   try {
-    await run();
+    await handler.serve?.();
   } catch (error) {
-    receipt.settle(true);
-    throw error;
+    // Reading on after the end is how a loop learns of it, not a failure.
+    if (!(error instanceof ConnectionError && member.closeInfo !== undefined)) throw error;
   }
-  receipt.settle();
 }
 
 /**
- * Waits for what a handler does, as long as the connection has patience: until closeMs after its end.
+ * Waits for what a handler does, until closeMs after the end of its connection.
  *
- * A handler that hangs must not keep its rooms; what it throws later is reported all the same.
+ * A handler that hangs must not keep its rooms; what it throws later is reported anyway.
  */
-async function patience(connection: Connection, work: unknown): Promise<void> {
+async function untilDetached(member: Member, work: unknown): Promise<void> {
   const working = Promise.resolve(work);
-  working.catch((error) => connection.onLateError(error));
-  await Promise.race([working, connection.untilDetached]);
+  working.catch((error) => member.onLateError(error));
+  await Promise.race([working, member.untilDetached]);
 }
 
-/** A connection that failed is told to the method that reads, while it is still in its rooms. */
-async function endOf(handler: AnyHandler, connection: Connection, reader: Reader): Promise<void> {
-  const { ending, isDetached } = connection;
-  if (ending !== undefined && !ending.clean && !isDetached) await reader.failed(handler, new ConnectionError(ending));
+/** A connection that failed is reported to the method that reads, while it is still in its rooms. */
+async function reportFailure({ handler, member, config }: Session): Promise<void> {
+  const { closeInfo, isDetached } = member;
+  if (closeInfo === undefined || closeInfo.isClean || isDetached) return;
+  await config.reader.failed(handler, new ConnectionError(closeInfo));
 }
 
-function drained(handler: AnyHandler, connection: Connection, config: SessionConfig): void {
-  const session = { ...config, handler, connection };
-  void guarded(session, () => handler.onDrain?.());
-}
-
-/** Ends the connection for what a hook threw; nobody else notices. Never rejects. */
+/** Ends the connection for what a hook threw; no other connection notices. Never rejects. */
 async function fail(session: Session, error: unknown): Promise<void> {
-  const { connection } = session;
+  const { member } = session;
   if (error instanceof MessageError) {
-    // A read that nobody caught: the client's fault, for the client to know, and not worth a line in our log.
-    connection.end(CloseCode.invalidPayload, "the message is not valid", false);
-    await callOnError(session, error);
+    // A read whose error was not caught: the client's mistake, for the client to know, and not worth a line in our log.
+    member.close(CloseCode.invalidPayload, "the message is not valid", false);
+    await session.callOnError(error);
   } else {
     // The client learns that it was our fault, and nothing more.
-    connection.end(CloseCode.internalError, "internal error", false);
-    await tell(session, error);
+    member.close(CloseCode.internalError, "internal error", false);
+    await session.report(error);
   }
 }
 
@@ -116,19 +145,5 @@ async function guarded(session: Session, hook: () => unknown): Promise<void> {
     await hook();
   } catch (error) {
     await fail(session, error);
-  }
-}
-
-async function tell(session: Session, thrown: unknown): Promise<void> {
-  const error = asError(thrown);
-  session.report(error, session.connection);
-  await callOnError(session, error);
-}
-
-async function callOnError({ handler, connection, report }: Session, error: Error): Promise<void> {
-  try {
-    await handler.onError?.(error);
-  } catch (second) {
-    report(asError(second), connection);
   }
 }

@@ -1,6 +1,7 @@
 import type { Topic } from "../backplane/topic.js";
-import type { Connection } from "../connection/connection.js";
+import { type Connection, connectionOf } from "../connection/connection.js";
 import type { DeliveryOptions } from "../connection/policy.js";
+import type { Member } from "../protocol/dialect.js";
 import { CloseCode } from "../wire/closeCodes.js";
 import { type Bytes, Payload } from "../wire/payload.js";
 import type { Position } from "../wire/position.js";
@@ -11,6 +12,11 @@ export type Except = string | { readonly id: string } | readonly (string | { rea
 export interface SendOptions extends DeliveryOptions {
   /** Who does not get the message. Default: nobody, the sender gets it too. */
   readonly except?: Except | undefined;
+  /**
+   * Whether the history of the room keeps it, where there is one. Default: `true` with the policy `reliable`, `false` with
+   * `latest` and `skip`.
+   */
+  readonly keep?: boolean | undefined;
 }
 
 /** What an address needs to reach its members; the registry. */
@@ -21,7 +27,7 @@ export interface Post {
   send(topic: Topic, payload: Payload, options: SendOptions | undefined): void;
   /** Closes everyone in `topic`, on every node; a failure is reported to the app. */
   closeAll(topic: Topic, code: number, reason: string): void;
-  membersOf(topic: Topic): ReadonlySet<Connection> | undefined;
+  membersOf(topic: Topic): ReadonlySet<Member> | undefined;
 }
 
 /**
@@ -45,7 +51,7 @@ export abstract class Address {
 
   /** The connections of this node that are there now; a copy. */
   members(): Connection[] {
-    return [...(this.#post.membersOf(this.#topic) ?? [])];
+    return [...(this.#post.membersOf(this.#topic) ?? [])].map(connectionOf);
   }
 
   /** @throws EnfiladeError `ERR_VALUE` when JSON has no form for `value`. */
@@ -66,12 +72,18 @@ export abstract class Address {
    *
    * Rejects when it is not on its way, or cannot be encoded.
    */
-  publish(value: unknown, options?: SendOptions): Promise<Position | undefined> {
-    try {
-      return this.#post.publish(this.#topic, Payload.json(value), options);
-    } catch (error) {
-      return Promise.reject(error);
-    }
+  async publish(value: unknown, options?: SendOptions): Promise<Position | undefined> {
+    return this.#post.publish(this.#topic, Payload.json(value), options);
+  }
+
+  /** As {@link publish}, but a text as it is. */
+  async publishText(text: string, options?: SendOptions): Promise<Position | undefined> {
+    return this.#post.publish(this.#topic, Payload.text(text), options);
+  }
+
+  /** As {@link publish}, but bytes. */
+  async publishBinary(bytes: Bytes, options?: SendOptions): Promise<Position | undefined> {
+    return this.#post.publish(this.#topic, Payload.binary(bytes), options);
   }
 
   /**

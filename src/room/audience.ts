@@ -1,12 +1,10 @@
-import type { Delivery, Gap } from "../backplane/backplane.js";
-import type { Connection } from "../connection/connection.js";
-import { controlFrame } from "../wire/v1.js";
-import { Envelope } from "./envelope.js";
+import type { Gap } from "../backplane/backplane.js";
+import type { Delivery } from "../backplane/delivery.js";
+import type { Member } from "../protocol/dialect.js";
 
 /** Takes what is sent to a member that is not ready yet. Never throws. */
 export interface DeliverySink {
-  /** @param address The path of the audience that it was sent to, if that has one. */
-  take(delivery: Delivery, address: string | undefined): void;
+  take(delivery: Delivery): void;
   /** Publications of its home were lost between nodes. */
   lag(): void;
   /** The member is not there any more. */
@@ -24,10 +22,10 @@ export interface DeliveryListener {
 
 /** A set of connections addressed as one: those in a room, in a channel, of a user, or all. */
 export class Audience {
-  readonly members = new Set<Connection>();
+  readonly members = new Set<Member>();
   #listeners: Set<DeliveryListener> | undefined;
-  #catchUpBuffers: Map<Connection, DeliverySink> | undefined;
-  #heard: Promise<void> | undefined;
+  #catchUpBuffers: Map<Member, DeliverySink> | undefined;
+  #subscribed: Promise<void> | undefined;
 
   /** @param address The path it is known by to its members; `undefined` where it has none. */
   constructor(readonly address?: string) {}
@@ -37,46 +35,43 @@ export class Audience {
     return this.members.size > 0 || (this.#listeners !== undefined && this.#listeners.size > 0);
   }
 
-  /** The one send loop: nothing in it encodes, and nothing a member does can stop it. */
-  send(delivery: Delivery): void {
-    const envelope = new Envelope(delivery, this.address);
+  /** The one send loop: bytes are made once for all who get the same, and nothing that a member does can stop it. */
+  deliver(delivery: Delivery): void {
+    delivery.address = this.address;
     if (this.#catchUpBuffers === undefined) {
-      for (const member of this.members) envelope.sendTo(member);
+      for (const member of this.members) deliverTo(member, delivery);
     } else {
       for (const member of this.members) {
-        const standIn = this.#catchUpBuffers?.get(member);
-        if (standIn === undefined) envelope.sendTo(member);
-        else standIn.take(delivery, this.address);
+        const buffer = this.#catchUpBuffers?.get(member);
+        if (buffer === undefined) deliverTo(member, delivery);
+        else buffer.take(delivery);
       }
     }
     if (this.#listeners !== undefined) for (const listener of this.#listeners) listener.take(delivery);
   }
 
-  /** Resolves when this node hears what is sent to the audience; `undefined` when it does. */
-  get heard(): Promise<void> | undefined {
-    return this.#heard;
+  /** Resolves when this node receives what is sent to the audience; `undefined` when it does. */
+  get subscribed(): Promise<void> | undefined {
+    return this.#subscribed;
   }
 
-  /** @param heard Resolves when this node hears; never rejects. */
-  hear(heard: Promise<void> | undefined): void {
-    this.#heard = heard?.then(() => {
-      this.#heard = undefined;
+  /** @param subscribed Resolves when this node receives; never rejects. */
+  whenSubscribed(subscribed: Promise<void> | undefined): void {
+    this.#subscribed = subscribed?.then(() => {
+      this.#subscribed = undefined;
     });
   }
 
-  /** Tells everyone who is told of such things that publications were lost. */
-  lag({ position, missed }: Gap): void {
-    const atHome = controlFrame("lagged", { missed, position });
-    const elsewhere = controlFrame("lagged", { missed, room: this.address });
+  /** Reports to everyone who can take it that publications were lost. */
+  reportGap(gap: Gap): void {
+    const { address } = this;
     for (const member of this.members) {
-      const standIn = this.#catchUpBuffers?.get(member);
-      // Whoever reads what is kept finds out by that.
-      if (standIn !== undefined) standIn.lag();
-      else if (!member.enveloped) continue;
-      else if (member.request.path === this.address) member.send(atHome, undefined, position);
-      else member.send(elsewhere);
+      const buffer = this.#catchUpBuffers?.get(member);
+      // One that reads what is kept finds out by that.
+      if (buffer !== undefined) buffer.lag();
+      else if (address !== undefined) reportGapTo(member, gap, address);
     }
-    for (const listener of this.#listeners ?? []) listener.lose(missed);
+    for (const listener of this.#listeners ?? []) listener.lose(gap.missed);
   }
 
   listen(listener: DeliveryListener): void {
@@ -93,11 +88,11 @@ export class Audience {
     for (const listener of [...(this.#listeners ?? [])]) listener.end();
   }
 
-  /** Has `standIn` take what `member` would be sent; `undefined`: it is ready. */
-  replace(member: Connection, standIn: DeliverySink | undefined): void {
-    if (standIn !== undefined) {
+  /** Has `buffer` take what `member` would be sent; `undefined`: it is ready. */
+  replace(member: Member, buffer: DeliverySink | undefined): void {
+    if (buffer !== undefined) {
       this.#catchUpBuffers ??= new Map();
-      this.#catchUpBuffers.set(member, standIn);
+      this.#catchUpBuffers.set(member, buffer);
     } else {
       this.#catchUpBuffers?.get(member)?.cancel();
       this.#catchUpBuffers?.delete(member);
@@ -111,8 +106,20 @@ export class Audience {
     for (const audience of audiences) {
       for (const member of audience.members) all.members.add(member);
       for (const listener of audience.#listeners ?? []) all.listen(listener);
-      for (const [member, standIn] of audience.#catchUpBuffers ?? []) all.replace(member, standIn);
+      for (const [member, buffer] of audience.#catchUpBuffers ?? []) all.replace(member, buffer);
     }
     return all;
   }
+}
+
+/** Delivers to one member; only what is numbered in its home has a position for it. */
+export function deliverTo(member: Member, delivery: Delivery): void {
+  const bytes = member.dialect.encode(delivery, member);
+  if (bytes === undefined) return;
+  member.push(bytes, delivery.policy, delivery.address === member.home ? delivery.position : undefined);
+}
+
+function reportGapTo(member: Member, gap: Gap, address: string): void {
+  const bytes = member.dialect.encodeGap(gap, address, member);
+  if (bytes !== undefined) member.push(bytes, undefined, address === member.home ? gap.position : undefined);
 }

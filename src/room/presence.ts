@@ -1,10 +1,10 @@
 import type { PresenceEntry, PresenceUpdate, RoomNodes } from "../backplane/backplane.js";
+import { Delivery } from "../backplane/delivery.js";
 import type { Clock, Timer } from "../connection/clock.js";
-import type { Connection } from "../connection/connection.js";
 import { EnfiladeError } from "../errors.js";
+import type { Member } from "../protocol/dialect.js";
 import type { RoomPath } from "../wire/path.js";
-import { encodeJSON, type Payload } from "../wire/payload.js";
-import { controlFrame } from "../wire/v1.js";
+import { encodeJSON, Payload } from "../wire/payload.js";
 import { Audience } from "./audience.js";
 import type { PresenceConfig, PresenceMode } from "./roomConfig.js";
 
@@ -62,7 +62,7 @@ export interface PresenceDeps {
   readonly path: RoomPath;
   readonly terms: PresenceConfig;
   readonly clock: Clock;
-  readonly isMember: (connection: Connection) => boolean;
+  readonly isMember: (member: Member) => boolean;
   readonly changed: (change: PresenceChange) => void;
   /** This node, and the others that have the room; see `Backplane.holders`. */
   readonly holders: () => RoomNodes;
@@ -103,11 +103,11 @@ export class Presence {
     return this.#heard;
   }
 
-  enter(connection: Connection, userId: string | undefined): void {
-    const key = keyOf(connection, userId);
-    const { user } = connection;
+  enter(member: Member, userId: string | undefined): void {
+    const key = keyOf(member, userId);
+    const { user } = member;
     const known = this.#entries.get(key);
-    const entry = known ?? newEntry(userId ?? connection.id);
+    const entry = known ?? newEntry(userId ?? member.id);
     if (known === undefined) entry.cameHere = true;
     if (entry.local === 0 || entry.user !== user) Object.assign(entry, { user, shown: this.#show(user) });
     entry.local += 1;
@@ -116,9 +116,9 @@ export class Presence {
     this.#stay(key, entry);
   }
 
-  exit(connection: Connection, userId: string | undefined): void {
-    this.#watchers.members.delete(connection);
-    const key = keyOf(connection, userId);
+  exit(member: Member, userId: string | undefined): void {
+    this.#watchers.members.delete(member);
+    const key = keyOf(member, userId);
     const entry = this.#entries.get(key);
     if (entry === undefined) return;
     entry.local -= 1;
@@ -135,13 +135,13 @@ export class Presence {
   }
 
   /** Sends the roster to a member, and from then on what changes. */
-  watch(connection: Connection): void {
+  watch(member: Member): void {
     // What has not been told yet is in no version: others are told first, so that the roster is of one.
     this.#tell();
     // A listener may have taken it out of the room.
-    if (!this.#deps.isMember(connection)) return;
-    connection.send(this.#rosterFrame());
-    this.#watchers.members.add(connection);
+    if (!this.#deps.isMember(member)) return;
+    member.send(this.#rosterFrame());
+    this.#watchers.members.add(member);
   }
 
   /**
@@ -277,7 +277,7 @@ export class Presence {
     if (!this.#watchers.inUse) return;
     const ids = this.#deps.terms.mode === "full" ? { left: left.map(({ id }) => id) } : {};
     const payload = this.#frame({ ...this.#shown(joined, "joined"), ...ids });
-    this.#watchers.send({ payload, except: nobody });
+    this.#watchers.deliver(new Delivery({ payload, except: nobody }));
   }
 
   /** What clients are told of users: ids, connections, and what the route shows of each. */
@@ -295,17 +295,17 @@ export class Presence {
 
   #frame(content: object): Payload {
     const about = { room: this.#deps.path, version: this.#version, count: this.#entries.size };
-    return controlFrame("presence", { ...about, ...content });
+    return Payload.notice({ type: "presence", ...about, ...content });
   }
 }
 
 /** Who is among `members`, where nobody keeps count: without a version, and without those about to return. */
-export function stateOf(members: Iterable<Connection>, userIdOf: (id: string) => string | undefined): PresenceState {
+export function stateOf(members: Iterable<Member>, userIdOf: (id: string) => string | undefined): PresenceState {
   const entries = new Map<string, PresentUser>();
-  for (const connection of members) {
-    const userId = userIdOf(connection.id);
-    const key = keyOf(connection, userId);
-    const { id = userId ?? connection.id, user = connection.user, connections = 0 } = entries.get(key) ?? {};
+  for (const member of members) {
+    const userId = userIdOf(member.id);
+    const key = keyOf(member, userId);
+    const { id = userId ?? member.id, user = member.user, connections = 0 } = entries.get(key) ?? {};
     entries.set(key, { id, user, connections: connections + 1, here: true });
   }
   return { count: entries.size, version: 0, users: [...entries.values()] };
@@ -327,8 +327,8 @@ export function stateElsewhere(changes: readonly PresenceUpdate[], mode: Presenc
 
 const userPrefix = "user:";
 
-function keyOf(connection: Connection, userId: string | undefined): string {
-  return userId === undefined ? `connection:${connection.id}` : userPrefix + userId;
+function keyOf(member: Member, userId: string | undefined): string {
+  return userId === undefined ? `connection:${member.id}` : userPrefix + userId;
 }
 
 function isUserKey(key: string): boolean {

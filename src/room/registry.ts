@@ -1,59 +1,37 @@
-import type {
-  Backplane,
-  BackplaneContext,
-  CloseCommand,
-  HistoryConfig,
-  HistoryPage,
-  HistoryQuery,
-  Receiver,
-} from "../backplane/backplane.js";
+import type { Backplane, BackplaneContext, HistoryConfig, HistoryQuery } from "../backplane/backplane.js";
 import { addCounts, type Counts } from "../backplane/counts.js";
-import { baseOf, isRoom, isTree, patternOf, type Topic, userTopic } from "../backplane/topic.js";
+import { isRoom, type Topic } from "../backplane/topic.js";
 import type { Clock } from "../connection/clock.js";
-import type { Connection } from "../connection/connection.js";
-import { policyOf } from "../connection/policy.js";
-import { asError, EnfiladeError } from "../errors.js";
-import { checkedReason } from "../wire/closeCodes.js";
-import { type RoomPath, roomName } from "../wire/path.js";
-import { type Bytes, Payload } from "../wire/payload.js";
+import { type Connection, connectionOf } from "../connection/connection.js";
+import { EnfiladeError } from "../errors.js";
+import type { JoiningClient, Member } from "../protocol/dialect.js";
+import { type ListenOptions, Notifier } from "../wire/notifier.js";
+import { type PathLimits, type RoomPath, roomName } from "../wire/path.js";
+import type { Payload } from "../wire/payload.js";
 import type { Position } from "../wire/position.js";
-import { Channel, type Except, type SendOptions, User } from "./address.js";
-import { Audience } from "./audience.js";
-import { clientKey } from "./envelope.js";
-import { CatchUps, type JoiningClient } from "./history/catchUps.js";
-import { type Publication, publicationOf } from "./history/publication.js";
-import { Subscription } from "./history/subscription.js";
-import { Notifier } from "./notifier.js";
+import { Channel, type SendOptions, User } from "./address.js";
+import { Audiences } from "./audiences.js";
+import { CatchUps } from "./history/catchUps.js";
+import type { Publication } from "./history/publication.js";
+import { RoomHistory } from "./history/roomHistory.js";
+import type { Subscription } from "./history/subscription.js";
+import type { RecoveryLimits } from "./limits.js";
+import { type MemberConfig, Memberships } from "./memberships.js";
 import { type PresenceChange, type PresenceState, stateElsewhere, stateOf } from "./presence.js";
+import { Publisher } from "./publisher.js";
 import { Room } from "./room.js";
 import type { RoomConfig } from "./roomConfig.js";
 import type { RoomState } from "./roomState.js";
-import { RoomTable } from "./roomTable.js";
+import { type RoomEvents, RoomTable } from "./roomTable.js";
+import { Sender } from "./sender.js";
 
 export interface RegistryDeps extends BackplaneContext {
   readonly backplane: Backplane;
+  readonly limits: BackplaneContext["limits"] & RecoveryLimits & PathLimits;
   /** What holds for the room of a path. */
-  readonly termsOf: (path: RoomPath) => RoomConfig;
-  /** Takes what goes wrong where nobody waits for the answer. */
+  readonly configOf: (path: RoomPath) => RoomConfig;
+  /** Takes errors of calls that nothing awaits. */
   readonly report: (error: unknown) => void;
-}
-
-/** What holds for the connections of one route. */
-export interface MemberConfig {
-  readonly channel: string | undefined;
-  readonly joinsMax: number;
-  /** Whether leaving its last room closes a connection. */
-  readonly closeOnLastRoomLeft: boolean;
-  /** How many of the last publications of its home a connection gets first. */
-  readonly replay: number;
-}
-
-interface Membership {
-  readonly connection: Connection;
-  readonly userId: string | undefined;
-  readonly terms: MemberConfig;
-  /** A list, since it mostly has one entry and never more than `joinsMax`. */
-  readonly rooms: RoomPath[];
 }
 
 interface RegistryEvents {
@@ -70,46 +48,40 @@ interface RegistryEvents {
   lagged: [room: Room, missed: number | undefined];
 }
 
-const nobody: readonly string[] = [];
-
 /** All connections of this node, grouped by path: the way to send from code outside handlers. */
-export class Registry {
+export class Registry extends Sender {
   readonly #deps: RegistryDeps;
-  /** By the id of the connection. */
-  readonly #memberships = new Map<string, Membership>();
   readonly #rooms: RoomTable;
-  /** Everyone, channels and users. */
-  readonly #groups = new Map<Topic, Audience>();
+  readonly #audiences: Audiences;
+  readonly #memberships: Memberships;
+  readonly #history: RoomHistory;
   readonly #events: Notifier<RegistryEvents>;
-  #userCount = 0;
-  #isSilent = false;
-  /** What the last refusal of the backplane came of. */
-  #outage: unknown;
-  readonly #arrivals: CatchUps;
+  /** @internal The way of every publication. */
+  readonly publisher: Publisher;
 
   constructor(deps: RegistryDeps) {
+    super();
+    const { backplane, clock, configOf, report, limits } = deps;
     this.#deps = deps;
-    this.#events = new Notifier(deps.report);
-    const { backplane, clock, termsOf, report, limits } = deps;
-    const handle = ({ path }: RoomState) => new Room(path, this);
-    this.#rooms = new RoomTable({
-      ...{ backplane, clock, termsOf, report, roomsMax: limits.roomsMax },
-      events: {
-        opened: (open) => this.#events.tell("room", handle(open)),
-        freed: (open, end) =>
-          this.#events.together(() => {
-            end();
-            this.#events.tell("room-empty", new Room(open.path, this, open));
-          }),
-        presence: (open, change) => this.#events.tell("presence", handle(open), change),
-      },
-    });
-    this.#arrivals = new CatchUps({
+    this.#events = new Notifier(report);
+    const roomsMax = limits.roomsMax;
+    this.#rooms = new RoomTable({ backplane, clock, configOf, report, roomsMax, events: this.#roomEvents });
+    const rooms = this.#rooms;
+    this.#audiences = new Audiences(backplane, rooms);
+    this.#history = new RoomHistory({ backplane, rooms, subscriberMessagesMax: limits.subscriberMessagesMax });
+    const catchUps = new CatchUps({
       ...{ clock, limits },
-      read: (path, query) => this.#read(path, query),
-      live: (connection) => this.#rooms.get(connection.request.path)?.replace(connection, undefined),
+      read: (path, query) => this.#history.readPage(path, query),
+      live: (member) => rooms.get(member.home)?.replace(member, undefined),
     });
-    backplane.start(this.#receiver, deps);
+    this.#memberships = new Memberships({ audiences: this.#audiences, rooms, catchUps });
+    this.publisher = new Publisher({
+      ...{ backplane, rooms, audiences: this.#audiences, onError: report },
+      clientNameOf: (id) => this.#memberships.get(id)?.dialect.clientName,
+      counts: () => this.counts.local,
+      onGap: (path, { missed }) => this.#events.tell("lagged", new Room(path, this), missed),
+    });
+    backplane.start(this.publisher, deps);
   }
 
   /**
@@ -118,7 +90,7 @@ export class Registry {
    * @throws EnfiladeError `ERR_PATH` when `path` is no room path.
    */
   room(path: string): Room {
-    return new Room(this.#path(path), this);
+    return new Room(this.pathOf(path), this);
   }
 
   user(id: string): User {
@@ -130,12 +102,13 @@ export class Registry {
   }
 
   connection(id: string): Connection | undefined {
-    return this.#memberships.get(id)?.connection;
+    const member = this.#memberships.get(id);
+    return member && connectionOf(member);
   }
 
   /** The connections of this node; a copy. */
   get connections(): Connection[] {
-    return [...this.#memberships.values()].map(({ connection }) => connection);
+    return [...this.#memberships].map(connectionOf);
   }
 
   /** The rooms of this node in which somebody is, or listens; a copy. */
@@ -145,8 +118,7 @@ export class Registry {
 
   /** The users who are connected to this node; a copy. */
   get users(): User[] {
-    const ids = [...this.#groups.keys()].flatMap((topic) => (topic.startsWith("user:") ? topic.slice(5) : []));
-    return ids.map((id) => new User(id, this));
+    return this.#audiences.userIds.map((id) => new User(id, this));
   }
 
   /**
@@ -155,62 +127,17 @@ export class Registry {
    * A room or a user that is on several nodes counts once for each.
    */
   get counts(): { local: Counts; cluster: Counts } {
-    const local = { connections: this.#memberships.size, rooms: this.#rooms.size, users: this.#userCount };
+    const local = { connections: this.#memberships.size, rooms: this.#rooms.size, users: this.#audiences.userCount };
     return { local, cluster: addCounts(local, this.#deps.backplane.countsElsewhere()) };
   }
 
-  on<Name extends keyof RegistryEvents>(event: Name, listener: (...args: RegistryEvents[Name]) => unknown): this {
-    this.#events.on(event, listener);
-    return this;
-  }
-
-  off<Name extends keyof RegistryEvents>(event: Name, listener: (...args: RegistryEvents[Name]) => unknown): this {
-    this.#events.off(event, listener);
-    return this;
-  }
-
-  /**
-   * Sends to everyone in the room of `path`; to an empty room it is a delivery to nobody.
-   *
-   * `/org/7/**` addresses the room `/org/7` and all below it, each connection once; in the history of a room such a
-   * message is not kept.
-   *
-   * @throws EnfiladeError `ERR_PATH` when `path` is no room path, `ERR_VALUE` when JSON has no form for `value`.
-   */
-  sendJSONToRoom(path: string, value: unknown, options?: SendOptions): void {
-    this.sendToRoom(path, Payload.json(value), options);
-  }
-
-  sendTextToRoom(path: string, text: string, options?: SendOptions): void {
-    this.sendToRoom(path, Payload.text(text), options);
-  }
-
-  sendBinaryToRoom(path: string, bytes: Bytes, options?: SendOptions): void {
-    this.sendToRoom(path, Payload.binary(bytes), options);
-  }
-
-  sendJSONToAll(value: unknown, options?: SendOptions): void {
-    this.send("all", Payload.json(value), options);
-  }
-
-  sendTextToAll(text: string, options?: SendOptions): void {
-    this.send("all", Payload.text(text), options);
-  }
-
-  sendBinaryToAll(bytes: Bytes, options?: SendOptions): void {
-    this.send("all", Payload.binary(bytes), options);
-  }
-
-  sendJSONToUser(user: string | { readonly id: string }, value: unknown, options?: SendOptions): void {
-    this.sendToUser(user, Payload.json(value), options);
-  }
-
-  sendTextToUser(user: string | { readonly id: string }, text: string, options?: SendOptions): void {
-    this.sendToUser(user, Payload.text(text), options);
-  }
-
-  sendBinaryToUser(user: string | { readonly id: string }, bytes: Bytes, options?: SendOptions): void {
-    this.sendToUser(user, Payload.binary(bytes), options);
+  /** Calls `listener` at each event of this name. Returns a function that removes it. */
+  on<Name extends keyof RegistryEvents>(
+    event: Name,
+    listener: (...args: RegistryEvents[Name]) => unknown,
+    options?: ListenOptions,
+  ): () => void {
+    return this.#events.on(event, listener, options);
   }
 
   /**
@@ -219,64 +146,22 @@ export class Registry {
    * @throws EnfiladeError `ERR_PATH`, `ERR_JOINS_MAX` or `ERR_ROOMS_MAX`.
    */
   join(connection: Connection, path: string): void {
-    const room = this.#path(path);
-    const membership = this.#memberships.get(connection.id);
-    if (membership === undefined || membership.rooms.includes(room)) return;
-    const { joinsMax } = membership.terms;
-    if (membership.rooms.length >= joinsMax) {
-      throw new EnfiladeError("ERR_JOINS_MAX", `a connection is in at most ${joinsMax} rooms; leave one first`);
-    }
-    this.#rooms.checkSpace(room);
-    membership.rooms.push(room);
-    this.#rooms.enter(room, connection, membership.userId);
+    this.#memberships.join(connection.id, this.pathOf(path));
   }
 
   /** Takes a connection out of a room; where it is not, nothing changes. */
   leave(connection: Connection, path: string): void {
-    const room = this.#path(path);
-    const membership = this.#memberships.get(connection.id);
-    const index = membership?.rooms.indexOf(room) ?? -1;
-    if (membership === undefined || index === -1) return;
-    membership.rooms.splice(index, 1);
-    this.#rooms.leave(room, connection, membership.userId);
-    if (membership.terms.closeOnLastRoomLeft && membership.rooms.length === 0) connection.close();
+    this.#memberships.leave(connection.id, this.pathOf(path));
   }
 
   /** Takes a connection out of all its rooms, its home included. */
   leaveAll(connection: Connection): void {
-    for (const { path } of this.roomsOf(connection)) this.leave(connection, path);
+    for (const path of [...this.#memberships.roomsOf(connection.id)]) this.#memberships.leave(connection.id, path);
   }
 
   /** The rooms that a connection is in, its home first as long as it is there. */
   roomsOf(connection: Connection): Room[] {
-    return [...(this.#memberships.get(connection.id)?.rooms ?? [])].map((path) => new Room(path, this));
-  }
-
-  /** @internal The room of `path` if the connection is in it; what is no room path is a room it is not in. */
-  roomOf(connection: Connection, path: string): RoomPath | undefined {
-    try {
-      const room = this.#path(path);
-      return this.#memberships.get(connection.id)?.rooms.includes(room) === true ? room : undefined;
-    } catch (error) {
-      if (error instanceof EnfiladeError) return undefined;
-      throw error;
-    }
-  }
-
-  /** @internal The canonical form of what {@link sendJSONToRoom} takes. */
-  addressOf(path: string): string {
-    const topic = this.#topic(path);
-    return isTree(topic) ? patternOf(topic) : topic;
-  }
-
-  /** @internal */
-  sendToRoom(path: string, payload: Payload, options: SendOptions | undefined): void {
-    this.send(this.#topic(path), payload, options);
-  }
-
-  /** @internal */
-  sendToUser(user: string | { readonly id: string }, payload: Payload, options: SendOptions | undefined): void {
-    this.send(userTopic(user), payload, options);
+    return this.#memberships.roomsOf(connection.id).map((path) => new Room(path, this));
   }
 
   /**
@@ -285,8 +170,9 @@ export class Registry {
    * @throws EnfiladeError `ERR_PRESENCE` when it is not in that room, or the room's route has no `presence`; `ERR_PATH`.
    */
   watchPresence(connection: Connection, path: string): void {
-    const room = this.#rooms.get(this.#path(path));
-    if (room?.members.has(connection) !== true) {
+    const room = this.#rooms.get(this.pathOf(path));
+    const member = this.#memberships.get(connection.id);
+    if (room === undefined || member === undefined || !room.members.has(member)) {
       throw new EnfiladeError(
         "ERR_PRESENCE",
         `a connection watches the presence of rooms it is in; join ${path} first`,
@@ -295,7 +181,35 @@ export class Registry {
     if (room.presence === undefined) {
       throw new EnfiladeError("ERR_PRESENCE", `presence is off in ${path}: give its route presence: "full"`);
     }
-    room.presence.watch(connection);
+    room.presence.watch(member);
+  }
+
+  /** @internal The room of `path` if the connection is in it; what is no room path is a room it is not in. */
+  roomOf(connectionId: string, path: string): RoomPath | undefined {
+    try {
+      const room = this.pathOf(path);
+      return this.#memberships.roomsOf(connectionId).includes(room) ? room : undefined;
+    } catch (error) {
+      if (error instanceof EnfiladeError) return undefined;
+      throw error;
+    }
+  }
+
+  /** @internal The canonical path of a room. */
+  pathOf(path: string): RoomPath {
+    // The key of a room is canonical: a path found here needs no second check.
+    if (typeof path === "string" && isRoom(path) && this.#rooms.get(path) !== undefined) return path;
+    return roomName(path, this.#deps.limits);
+  }
+
+  /** @internal */
+  configOf(path: RoomPath): RoomConfig {
+    return this.#rooms.configOf(path);
+  }
+
+  /** @internal Members of this node. */
+  get members(): Iterable<Member> {
+    return this.#memberships;
   }
 
   /** @internal Whether a connection with this home may come in. */
@@ -303,117 +217,58 @@ export class Registry {
     return this.#rooms.hasSpace(home);
   }
 
-  /**
-   * @internal Enters a connection into its home, the room of its path, and all that addresses it.
-   *
-   * Where it gets past publications first, it returns a promise that resolves when it has them.
-   *
-   * @param newcomer How a client that knows of positions begins; `undefined` for any other.
-   */
+  /** @internal See {@link Memberships.enter}. */
   enter(
-    connection: Connection,
+    member: Member,
     userId: string | undefined,
-    terms: MemberConfig,
-    newcomer?: JoiningClient,
+    config: MemberConfig,
+    client: JoiningClient | undefined,
   ): Promise<void> | undefined {
-    const home = connection.request.path;
-    const membership = { connection, userId, terms, rooms: [home] };
-    this.#memberships.set(connection.id, membership);
-    this.#changeTopics(membership, (topic) => this.#add(topic, connection));
-    const remembers = this.historyTerms(home) !== undefined;
-    const arrives = remembers && (newcomer !== undefined || terms.replay > 0);
-    const arrival = arrives ? this.#arrivals.begin(connection, terms.replay, newcomer) : undefined;
-    this.#rooms.enter(home, connection, userId, arrival?.buffer);
-    const begin = () => {
-      if (arrival !== undefined) return arrival.run();
-      newcomer?.welcome(newcomer.since === undefined ? {} : { recovered: false, reason: "off" });
-      return undefined;
-    };
-    const heard = this.#whenHeard(membership);
-    return heard === undefined ? begin() : heard.then(begin);
+    return this.#memberships.enter(member, userId, config, client);
   }
 
-  /** @internal Takes a connection out of everything, and tells the rooms it was in. */
-  exit(connection: Connection): RoomPath[] {
-    const membership = this.#memberships.get(connection.id);
-    if (membership === undefined) return [];
-    this.#memberships.delete(connection.id);
-    for (const room of membership.rooms) this.#rooms.leave(room, connection, membership.userId);
-    this.#changeTopics(membership, (topic) => this.#remove(topic, connection));
-    return membership.rooms;
+  /** @internal Takes a connection out of everything; returns the rooms it was in. */
+  exit(member: Member): readonly RoomPath[] {
+    return this.#memberships.exit(member);
   }
 
   /** @internal */
   publish(topic: Topic, payload: Payload, options: SendOptions | undefined): Promise<Position | undefined> {
-    return this.#deps.backplane.publish(topic, {
-      payload,
-      except: this.#excepted(options?.except),
-      policy: policyOf(options),
-      history: isRoom(topic) ? this.historyTerms(topic) : undefined,
-    });
-  }
-
-  /** @internal */
-  send(topic: Topic, payload: Payload, options: SendOptions | undefined): void {
-    this.publish(topic, payload, options).catch(this.#unsent);
+    return this.publisher.publish(topic, payload, options);
   }
 
   /** @internal Closes everyone in `topic`, on every node. */
   closeAll(topic: Topic, code: number, reason: string): void {
-    const closing = { code, reason: checkedReason(code, reason) };
-    this.#deps.backplane.closeAll(topic, closing).catch((error) => {
-      // Those who can be reached are closed all the same; that others are not is worth a line each time.
-      this.#dismissHere(topic, closing);
-      this.#deps.report(
-        new EnfiladeError("ERR_BACKPLANE", `connections of other nodes may not be closed: ${asError(error).message}`, {
-          cause: error,
-        }),
-      );
-    });
+    this.publisher.closeAll(topic, code, reason);
   }
 
   /** @internal */
-  membersOf(topic: Topic): ReadonlySet<Connection> | undefined {
-    return this.#audience(topic)?.members;
+  membersOf(topic: Topic): ReadonlySet<Member> | undefined {
+    return this.#audiences.find(topic)?.members;
   }
 
   /** @internal */
-  historyTerms(path: RoomPath): HistoryConfig | undefined {
-    return this.#rooms.termsOf(path).history;
+  historyConfig(path: RoomPath): HistoryConfig | undefined {
+    return this.configOf(path).history;
   }
 
   /** @internal */
-  async history(path: RoomPath, query: HistoryQuery): Promise<readonly Publication[]> {
-    const { deliveries } = await this.#read(path, query);
-    return deliveries.map((delivery) => publicationOf(delivery));
+  history(path: RoomPath, query: HistoryQuery): Promise<readonly Publication[]> {
+    return this.#history.read(path, query);
   }
 
   /** @internal */
-  subscribe(path: RoomPath, archive: HistoryQuery | undefined, signal: AbortSignal | undefined): Subscription {
-    const end = () => subscription.end();
-    const subscription: Subscription = new Subscription({
-      archive,
-      read: (query) => this.#read(path, query),
-      messagesMax: this.#deps.limits.subscriberMessagesMax,
-      ended: () => {
-        signal?.removeEventListener("abort", end);
-        this.#rooms.unlisten(path, subscription);
-      },
-    });
-    this.#rooms.listen(path, subscription);
-    if (this.#isSilent || signal?.aborted === true) end();
-    else signal?.addEventListener("abort", end);
-    subscription.start(this.#rooms.get(path)?.heard);
-    return subscription;
+  subscribe(path: RoomPath, past: HistoryQuery | undefined, signal: AbortSignal | undefined): Subscription {
+    return this.#history.subscribe(path, past, signal);
   }
 
   /** @internal */
   async presence(path: RoomPath): Promise<PresenceState> {
     const room = this.#rooms.get(path);
-    const { mode } = this.#rooms.termsOf(path).presence;
+    const { mode } = this.#rooms.configOf(path).presence;
     const isElsewhere = room === undefined || (room.members.size === 0 && room.presence?.state.count === 0);
     if (isElsewhere && mode !== "off") return stateElsewhere(await this.#deps.backplane.readPresence(path), mode);
-    return room?.presence?.state ?? stateOf(room?.members ?? [], (id) => this.#memberships.get(id)?.userId);
+    return room?.presence?.state ?? stateOf(room?.members ?? [], (id) => this.#memberships.userIdOf(id));
   }
 
   /** @internal */
@@ -422,129 +277,25 @@ export class Registry {
   }
 
   /** @internal */
-  openRoom(path: RoomPath): RoomState | undefined {
+  roomState(path: RoomPath): RoomState | undefined {
     return this.#rooms.get(path);
   }
 
   /** @internal Ends whatever code of this node is subscribed to. */
   endSubscriptions(): void {
-    this.#isSilent = true;
-    for (const room of [...this.#rooms]) room.endSubscriptions();
+    this.#history.endSubscriptions();
   }
 
-  /** What comes from the backplane. */
-  get #receiver(): Receiver {
-    const guarded = (work: () => void) => {
-      try {
-        work();
-      } catch (error) {
-        // One message must not cost the others theirs.
-        this.#deps.report(error);
-      }
-    };
+  get #roomEvents(): RoomEvents {
+    const handle = ({ path }: RoomState) => new Room(path, this);
     return {
-      onDelivery: (topic, delivery) => guarded(() => this.#audience(topic)?.send(delivery)),
-      onCloseAll: (topic, closing) => guarded(() => this.#dismissHere(topic, closing)),
-      onGap: (path, loss) =>
-        guarded(() => {
-          this.#rooms.get(path)?.lag(loss);
-          this.#events.tell("lagged", new Room(path, this), loss.missed);
+      opened: (room) => this.#events.tell("room", handle(room)),
+      freed: (room, end) =>
+        this.#events.together(() => {
+          end();
+          this.#events.tell("room-empty", new Room(room.path, this, room));
         }),
-      onPresence: (path, changes) => guarded(() => this.#rooms.get(path)?.presence?.hear(changes)),
-      onError: (error) => this.#deps.report(error),
-      counts: () => this.counts.local,
+      presence: (room, change) => this.#events.tell("presence", handle(room), change),
     };
   }
-
-  #dismissHere(topic: Topic, { code, reason }: CloseCommand): void {
-    const audience = this.#audience(topic);
-    for (const member of [...(audience?.members ?? [])]) member.close(code, reason);
-    audience?.endSubscriptions();
-  }
-
-  /** Reports what nobody waits for; of one trouble with the backplane only the first that it costs. */
-  readonly #unsent = (thrown: unknown): void => {
-    const error = asError(thrown);
-    const isTrouble = error instanceof EnfiladeError && error.code === "ERR_BACKPLANE";
-    if (isTrouble && error.cause === this.#outage) return;
-    if (isTrouble) this.#outage = error.cause;
-    this.#deps.report(error);
-  };
-
-  /** `undefined` when this node hears already all that a connection is addressed by. */
-  #whenHeard({ connection, userId, terms }: Membership): Promise<unknown> | undefined {
-    const home = this.#rooms.get(connection.request.path);
-    const pending = [home?.heard, home?.presence?.heard];
-    this.#changeTopics({ userId, terms }, (topic) => pending.push(this.#groups.get(topic)?.heard));
-    const waiting = pending.filter((heard) => heard !== undefined);
-    return waiting.length === 0 ? undefined : Promise.all(waiting);
-  }
-
-  #read(path: RoomPath, query: HistoryQuery): Promise<HistoryPage> {
-    const history = this.historyTerms(path);
-    if (history !== undefined) return this.#deps.backplane.readHistory(path, query, history);
-    return Promise.reject(new EnfiladeError("ERR_HISTORY", `no history is kept of ${path}`));
-  }
-
-  /** Ids of those who are left out, and names of their clients: who resumes is not to get what was not for him. */
-  #excepted(except: Except | undefined): readonly string[] {
-    if (except === undefined) return nobody;
-    const ids = exceptedIds(except);
-    const clients = ids.flatMap((id) => this.#memberships.get(id)?.connection.client ?? []);
-    return clients.length === 0 ? ids : [...ids, ...clients.map(clientKey)];
-  }
-
-  /** Who is addressed by a topic on this node. */
-  #audience(topic: Topic): Audience | undefined {
-    if (isRoom(topic)) return this.#rooms.get(topic);
-    return isTree(topic) ? Audience.union(this.#rooms.below(baseOf(topic)), patternOf(topic)) : this.#groups.get(topic);
-  }
-
-  /** The topics that address a connection beside its rooms. */
-  #changeTopics({ userId, terms }: Pick<Membership, "userId" | "terms">, change: (topic: Topic) => void): void {
-    change("all");
-    if (terms.channel !== undefined) change(`channel:${terms.channel}`);
-    if (userId !== undefined) change(`user:${userId}`);
-  }
-
-  #path(path: string): RoomPath {
-    // The key of a room is canonical: a path found here needs no second check.
-    if (typeof path === "string" && isRoom(path) && this.#rooms.get(path) !== undefined) return path;
-    return roomName(path, this.#deps.limits);
-  }
-
-  /** What a path addresses as its caller writes it: a room, or with `/**` behind it that room and all below. */
-  #topic(path: string): Topic {
-    if (typeof path !== "string" || !path.endsWith("/**") || path.endsWith("//**")) return this.#path(path);
-    return `below:${this.#path(path.slice(0, -3) || "/")}`;
-  }
-
-  #add(topic: Topic, connection: Connection): void {
-    const known = this.#groups.get(topic);
-    const audience = known ?? new Audience();
-    audience.members.add(connection);
-    if (known !== undefined) return;
-    this.#groups.set(topic, audience);
-    audience.hear(this.#deps.backplane.open(topic));
-    if (topic.startsWith("user:")) this.#userCount += 1;
-  }
-
-  #remove(topic: Topic, connection: Connection): void {
-    const audience = this.#groups.get(topic);
-    if (audience === undefined) return;
-    audience.members.delete(connection);
-    if (audience.inUse) return;
-    this.#groups.delete(topic);
-    this.#deps.backplane.close(topic);
-    if (topic.startsWith("user:")) this.#userCount -= 1;
-  }
-}
-
-function exceptedIds(except: Except): readonly string[] {
-  const list: readonly (string | { readonly id: string })[] = Array.isArray(except) ? except : [except];
-  return list.map((one) => {
-    const id: unknown = typeof one === "string" ? one : one?.id;
-    if (typeof id === "string") return id;
-    throw new EnfiladeError("ERR_OPTION", `except takes a handler, a connection, an id or a list, got ${typeof one}`);
-  });
 }

@@ -1,6 +1,7 @@
 import type { HistoryConfig, HistoryQuery } from "../backplane/backplane.js";
 import type { Clock } from "../connection/clock.js";
 import { EnfiladeError } from "../errors.js";
+import type { Member } from "../protocol/dialect.js";
 import type { RoomPath } from "../wire/path.js";
 import type { Payload } from "../wire/payload.js";
 import type { Position } from "../wire/position.js";
@@ -37,10 +38,10 @@ export interface WriterOptions extends SendOptions {
 /** What a room needs beyond what every address does; the registry. */
 export interface RoomPost extends Post {
   history(path: RoomPath, query: HistoryQuery): Promise<readonly Publication[]>;
-  historyTerms(path: RoomPath): HistoryConfig | undefined;
+  historyConfig(path: RoomPath): HistoryConfig | undefined;
   subscribe(path: RoomPath, archive: HistoryQuery | undefined, signal: AbortSignal | undefined): Subscription;
   presence(path: RoomPath): Promise<PresenceState>;
-  openRoom(path: RoomPath): RoomState | undefined;
+  roomState(path: RoomPath): RoomState | undefined;
   readonly clock: Clock;
 }
 
@@ -70,7 +71,7 @@ export class Room extends Address {
    * @throws EnfiladeError `ERR_NO_ROOM` when nobody is here.
    */
   get state(): Map<string, unknown> {
-    const room = this.#opened ?? this.#post.openRoom(this.path);
+    const room = this.#opened ?? this.#post.roomState(this.path);
     if (room !== undefined) return room.state;
     throw new EnfiladeError("ERR_NO_ROOM", `nobody is in ${this.path}: its state lives as long as somebody is`);
   }
@@ -123,11 +124,15 @@ export class Room extends Address {
    */
   writer({ text = false, ...options }: WriterOptions = {}): WritableStream<string | Uint8Array> {
     const publish = (payload: Payload) => this.#post.publish(this.path, payload, options);
-    return roomWriter({ publish, clock: this.#post.clock, members: () => this.members() }, text);
+    return roomWriter({ publish, clock: this.#post.clock, members: () => this.#members() }, text);
+  }
+
+  #members(): Member[] {
+    return [...(this.#post.membersOf(this.path) ?? [])];
   }
 
   #needHistory(what: string): void {
-    if (this.#post.historyTerms(this.path) !== undefined) return;
+    if (this.#post.historyConfig(this.path) !== undefined) return;
     throw new EnfiladeError(
       "ERR_HISTORY",
       `${what} of ${this.path} needs history: give its route history: { size: 100, seconds: 3600 }`,

@@ -10,7 +10,7 @@ export class RoomState extends Audience {
   /** @param presence `undefined` where presence is off. */
   constructor(
     readonly path: RoomPath,
-    readonly terms: RoomConfig,
+    readonly config: RoomConfig,
     readonly presence: Presence | undefined,
   ) {
     super(path);

@@ -1,13 +1,13 @@
 import type { Backplane } from "../backplane/backplane.js";
 import type { Clock } from "../connection/clock.js";
-import type { Connection } from "../connection/connection.js";
 import { EnfiladeError } from "../errors.js";
+import type { Member } from "../protocol/dialect.js";
 import type { RoomPath } from "../wire/path.js";
+import { PathTree } from "../wire/pathTree.js";
 import type { DeliveryListener, DeliverySink } from "./audience.js";
 import { Presence, type PresenceChange } from "./presence.js";
 import type { RoomConfig } from "./roomConfig.js";
 import { RoomState } from "./roomState.js";
-import { PathTree } from "./tree.js";
 
 /** What happens to rooms. */
 export interface RoomEvents {
@@ -22,7 +22,7 @@ export interface RoomTableDeps {
   readonly clock: Clock;
   readonly roomsMax: number;
   /** What holds for the room of a path. */
-  readonly termsOf: (path: RoomPath) => RoomConfig;
+  readonly configOf: (path: RoomPath) => RoomConfig;
   readonly events: RoomEvents;
   readonly report: (error: unknown) => void;
 }
@@ -55,8 +55,8 @@ export class RoomTable implements Iterable<RoomState> {
   }
 
   /** What holds for the room of `path`, whether it exists or not. */
-  termsOf(path: RoomPath): RoomConfig {
-    return this.#rooms.get(path)?.terms ?? this.#deps.termsOf(path);
+  configOf(path: RoomPath): RoomConfig {
+    return this.#rooms.get(path)?.config ?? this.#deps.configOf(path);
   }
 
   /** Whether the room of `path` exists or may still be added. */
@@ -70,21 +70,21 @@ export class RoomTable implements Iterable<RoomState> {
     throw new EnfiladeError("ERR_ROOMS_MAX", `this node has its ${this.#deps.roomsMax} rooms; none can be added`);
   }
 
-  /** @param standIn Takes what is published as long as the connection is not ready for it. */
-  enter(path: RoomPath, connection: Connection, userId: string | undefined, standIn?: DeliverySink): void {
+  /** @param buffer Takes what is published as long as the member is not ready for it. */
+  enter(path: RoomPath, member: Member, userId: string | undefined, buffer?: DeliverySink): void {
     this.#open(path, (opening) => {
-      opening.members.add(connection);
-      if (standIn !== undefined) opening.replace(connection, standIn);
-      opening.presence?.enter(connection, userId);
+      opening.members.add(member);
+      if (buffer !== undefined) opening.replace(member, buffer);
+      opening.presence?.enter(member, userId);
     });
   }
 
-  leave(path: RoomPath, connection: Connection, userId: string | undefined): void {
+  leave(path: RoomPath, member: Member, userId: string | undefined): void {
     const room = this.#rooms.get(path);
     if (room === undefined) return;
-    room.members.delete(connection);
-    room.replace(connection, undefined);
-    room.presence?.exit(connection, userId);
+    room.members.delete(member);
+    room.replace(member, undefined);
+    room.presence?.exit(member, userId);
     this.#freeUnused(room);
   }
 
@@ -109,7 +109,7 @@ export class RoomTable implements Iterable<RoomState> {
       // There before anybody enters, which may call code of the application.
       this.#rooms.set(path, room);
       this.#tree.set(path, room);
-      room.hear(this.#deps.backplane.open(path, room.terms.history));
+      room.whenSubscribed(this.#deps.backplane.open(path, room.config.history));
     }
     enter(room);
     if (known === undefined) this.#deps.events.opened(room);
@@ -117,16 +117,16 @@ export class RoomTable implements Iterable<RoomState> {
 
   #make(path: RoomPath): RoomState {
     const { clock, events, report } = this.#deps;
-    const terms = this.#deps.termsOf(path);
-    if (terms.presence.mode === "off") return new RoomState(path, terms, undefined);
+    const config = this.#deps.configOf(path);
+    if (config.presence.mode === "off") return new RoomState(path, config, undefined);
     const presence: Presence = new Presence({
-      ...{ path, clock, report, terms: terms.presence },
-      isMember: (connection) => room.members.has(connection),
+      ...{ path, clock, report, terms: config.presence },
+      isMember: (member) => room.members.has(member),
       holders: () => this.#deps.backplane.nodesInRoom(path),
       attend: (key, entry) => this.#deps.backplane.announce(path, key, entry),
       changed: (change) => events.presence(room, change),
     });
-    const room = new RoomState(path, terms, presence);
+    const room = new RoomState(path, config, presence);
     return room;
   }
 

@@ -1,12 +1,12 @@
 import { type Clock, timeIsUp, within } from "../connection/clock.js";
-import type { Connection } from "../connection/connection.js";
+import type { Member } from "../protocol/dialect.js";
 import { Payload } from "../wire/payload.js";
 
 /** What a writer needs of its room. */
 export interface WriterDeps {
   readonly clock: Clock;
   readonly publish: (payload: Payload) => Promise<unknown>;
-  readonly members: () => readonly Connection[];
+  readonly members: () => readonly Member[];
 }
 
 /** Chunks after which the loop is let free for others. */
@@ -45,7 +45,7 @@ export function roomWriter(deps: WriterDeps, text: boolean): WritableStream<stri
 class Pace {
   readonly #deps: WriterDeps;
   /** Who held up the others for too long, and is not waited for until he has caught up. */
-  readonly #stalled = new WeakSet<Connection>();
+  readonly #stalled = new WeakSet<Member>();
   #chunks = 0;
 
   constructor(deps: WriterDeps) {
@@ -63,17 +63,17 @@ class Pace {
     else if (lagging.length > 0 && lagging.length === members.length) await Promise.race(lagging.map(flushed));
   }
 
-  async #waitFor(members: readonly Connection[]): Promise<void> {
+  async #waitFor(members: readonly Member[]): Promise<void> {
     const all = Promise.all(members.map(flushed));
     if ((await within(this.#deps.clock, patienceMs, all)) !== timeIsUp) return;
     for (const member of members) if (lags(member)) this.#stalled.add(member);
   }
 }
 
-function lags({ bufferedBytes, limits }: Connection): boolean {
+function lags({ bufferedBytes, limits }: Member): boolean {
   return bufferedBytes >= limits.highWaterBytes;
 }
 
-function flushed(member: Connection): Promise<void> {
+function flushed(member: Member): Promise<void> {
   return member.flushed();
 }

@@ -1,37 +1,28 @@
-import type { IncomingMessage } from "node:http";
-import type { Duplex } from "node:stream";
-import { type Server, type ServerOptions, WebSocketServer } from "ws";
 import type { Clock } from "../connection/clock.js";
-import { Connection, type ConnectionConfig } from "../connection/connection.js";
-import { sharedOffers } from "../connection/deflate.js";
 import { Heartbeats } from "../connection/heartbeat.js";
 import { Lifetime } from "../connection/lifetime.js";
-import type { Limits } from "../connection/limits.js";
 import { Flusher } from "../connection/outbox.js";
+import { Peer, type PeerConfig } from "../connection/peer.js";
+import type { ConnectionRequest } from "../connection/request.js";
+import type { GoneListener, Refusal, Transport, TransportOptions } from "../connection/transport.js";
 import { asError, type CloseInfo, EnfiladeError } from "../errors.js";
 import type { Application } from "../handler/application.js";
-import type { HandlerConfig } from "../handler/handler.js";
-import { Receipts } from "../handler/receipts.js";
-import { runSession, type SessionConfig } from "../handler/session.js";
+import { type AnyHandler, bind, type HandlerConfig, type HandlerContext } from "../handler/handler.js";
+import { runSession, Session, type SessionConfig } from "../handler/session.js";
 import type { Metrics } from "../metrics.js";
+import type { Dialect, Member } from "../protocol/dialect.js";
+import { plainDialect } from "../protocol/plain.js";
+import { V1Dialect } from "../protocol/v1/dialect.js";
+import { v1Encoder } from "../protocol/v1/encoder.js";
+import { Receipts } from "../protocol/v1/receipts.js";
+import { v1 } from "../wire/frames.js";
 import { pathOfTarget, type RoomPath } from "../wire/path.js";
-import { v1 } from "../wire/v1.js";
+import { asks, authorize, ForeignOrigin, Refused, reauthorize } from "./authorization.js";
 import { Capacity } from "./capacity.js";
-import {
-  asks,
-  authorize,
-  busy,
-  ForeignOrigin,
-  type PreparedHandler,
-  prepare,
-  Refused,
-  reauthorize,
-  requestOf,
-  type Upgrade,
-} from "./handshake.js";
-import { type Refusal, refusal, refusalOfError, refuse } from "./refusal.js";
+import { newId } from "./identity.js";
+import type { Limits } from "./limits.js";
+import { busy, refusal, refusalOfError } from "./refusal.js";
 import type { Match, Route, Router } from "./router.js";
-import { ServerSocket, SocketTransport } from "./socket.js";
 
 export interface AcceptorDeps {
   readonly app: Application;
@@ -39,10 +30,10 @@ export interface AcceptorDeps {
   readonly limits: Limits;
   readonly clock: Clock;
   readonly metrics: Metrics;
-  readonly report: (error: Error, connection?: Connection) => void;
+  readonly report: (error: Error, member?: Member) => void;
   readonly warn: (message: string) => void;
-  readonly opened: (connection: Connection) => void;
-  readonly closed: (connection: Connection, code: number, reason: string) => void;
+  readonly onOpened: (member: Member) => void;
+  readonly onClosed: (member: Member, info: CloseInfo) => void;
 }
 
 /** Where a path leads. */
@@ -52,45 +43,62 @@ export interface Destination {
 }
 
 /** What the connections of one route have in common. */
-interface RouteRuntime {
-  readonly server: Server<typeof ServerSocket>;
+interface RouteConfig {
+  readonly transport: TransportOptions;
   readonly handler: HandlerConfig;
-  readonly connection: ConnectionConfig;
+  readonly peer: PeerConfig;
   readonly session: SessionConfig;
 }
 
-/** Origins that are warned of: an attacker who changes his must not fill the log. */
-const warnedOriginsMax = 100;
+/** A client that asked to connect, until its transport has ended. */
+class Client extends Lifetime implements GoneListener {
+  /** The address that its place is counted for; `undefined` if it was given none. */
+  address: string | undefined;
 
-/** What ends with a socket. */
-class SocketLifetime extends Lifetime {
-  /** @param address The address that its place is counted for; `undefined` if it was given none. */
-  constructor(readonly address: string | undefined) {
+  constructor(
+    readonly transport: Transport,
+    readonly onEnd: (client: Client) => void,
+  ) {
     super();
+  }
+
+  onGone(): void {
+    this.end();
+    this.onEnd(this);
   }
 }
 
-/** Where requests become connections. */
+/** A client that a route was found for. */
+interface Candidate {
+  readonly client: Client;
+  readonly request: ConnectionRequest;
+  readonly match: Match;
+}
+
+const noRooms: readonly RoomPath[] = [];
+/** Origins that are warned of: an attacker who changes his must not fill the log. */
+const warnedOriginsMax = 100;
+
+/** Where clients become connections, whatever their transport: capacity, authorization, sessions. */
 export class Acceptor {
   readonly #deps: AcceptorDeps;
-  readonly #admission: Capacity;
+  readonly #capacity: Capacity;
   readonly #flusher: Flusher;
   readonly #receipts: Receipts;
-  readonly #settings = new Map<Route, RouteRuntime>();
-  /** Every socket that came through and is there. */
-  readonly #guests = new Map<Duplex, SocketLifetime>();
+  readonly #configs = new Map<Route, RouteConfig>();
+  readonly #clients = new Set<Client>();
   /** Handshakes and sessions that are not over. */
-  #underWay = 0;
-  #whenEmptied: (() => void) | undefined;
+  #pending = 0;
+  #resolveIdle: (() => void) | undefined;
   readonly #warnedOrigins = new Set<string>();
   #handshakes = 0;
-  #shut = false;
+  #isAccepting = true;
 
   constructor(deps: AcceptorDeps) {
     this.#deps = deps;
-    this.#admission = new Capacity(deps.limits);
     const { clock, metrics, limits } = deps;
-    this.#receipts = new Receipts(clock);
+    this.#capacity = new Capacity(limits);
+    this.#receipts = new Receipts(clock, limits);
     this.#flusher = new Flusher({ clock, metrics, flushConnectionsMax: limits.flushConnectionsMax });
   }
 
@@ -98,22 +106,22 @@ export class Acceptor {
     return this.#handshakes;
   }
 
-  /** From now on every request is refused with 503. */
+  /** From now on every client is refused with 503. */
   stopAccepting(): void {
-    this.#shut = true;
+    this.#isAccepting = false;
   }
 
   /** Resolves when every session is over, its last hook included. */
   async whenIdle(): Promise<void> {
-    if (this.#underWay === 0) return;
+    if (this.#pending === 0) return;
     await new Promise<void>((resolve) => {
-      this.#whenEmptied = resolve;
+      this.#resolveIdle = resolve;
     });
   }
 
-  /** Ends whatever socket came through and is still there. */
+  /** Ends every transport that is still there. */
   destroyAll(): void {
-    for (const socket of this.#guests.keys()) socket.destroy();
+    for (const { transport } of [...this.#clients]) transport.destroy();
   }
 
   /** Where a request target leads; a bad one is a 400, one without a route a 404. */
@@ -128,100 +136,118 @@ export class Acceptor {
     }
   }
 
-  /** Answers an upgrade request that leads nowhere. */
-  refuse(incoming: IncomingMessage, socket: Duplex, why: Refusal): void {
-    this.#hold(socket, new SocketLifetime(undefined));
-    this.#answer(incoming, socket, why);
+  /** Answers a client that leads nowhere. */
+  refuse(transport: Transport, why: Refusal): void {
+    this.#refuse(this.#hold(transport), why);
   }
 
-  /** Takes an upgrade request all the way: to a connection, or to a refusal. */
-  receive(incoming: IncomingMessage, socket: Duplex, head: Buffer, { path, match }: Destination): void {
-    const request = requestOf(incoming, path);
-    const { remoteAddress } = request;
-    const refused = this.#shut ? busy("The server is shutting down") : this.#admission.admit(remoteAddress);
-    // The place is free again when the socket is gone, however long the last hook may take.
-    const lifetime = new SocketLifetime(refused === undefined ? remoteAddress : undefined);
-    this.#hold(socket, lifetime);
-    if (refused !== undefined) this.#answer(incoming, socket, refused);
-    else this.#begin({ incoming, socket, head, match, request, lifetime });
+  /** Takes a client all the way: to a connection, or to a refusal. */
+  accept(transport: Transport, request: ConnectionRequest, match: Match): void {
+    const client = this.#hold(transport);
+    const refused = this.#isAccepting
+      ? this.#capacity.admit(request.remoteAddress)
+      : busy("The server is shutting down");
+    if (refused !== undefined) {
+      this.#refuse(client, refused);
+      return;
+    }
+    // The place is free again when the transport has ended, however long the last hook may take.
+    client.address = request.remoteAddress;
+    this.#begin({ client, request, match });
   }
 
-  #hold(socket: Duplex, guest: SocketLifetime): void {
-    this.#guests.set(socket, guest);
-    socket.on("close", this.#gone);
+  #hold(transport: Transport): Client {
+    const client = new Client(transport, this.#onEnd);
+    this.#clients.add(client);
+    transport.whenGone(client);
+    return client;
   }
 
-  /** The close listener of every socket, which is its `this`. */
-  readonly #gone = listener((socket) => {
-    const guest = this.#guests.get(socket);
-    this.#guests.delete(socket);
-    guest?.end();
-    if (guest?.address !== undefined) this.#admission.release(guest.address);
-  });
+  readonly #onEnd = (client: Client): void => {
+    this.#clients.delete(client);
+    if (client.address !== undefined) this.#capacity.release(client.address);
+  };
 
-  /** Counts what must be over before the door is. */
+  /** Counts what must be over before the acceptor is idle. */
   #follow(work: Promise<void>): void {
-    this.#underWay += 1;
-    work.then(this.#done, this.#failed);
+    this.#pending += 1;
+    work.then(this.#onDone, this.#onFailed);
   }
 
-  readonly #done = (): void => {
-    this.#underWay -= 1;
-    if (this.#underWay === 0) this.#whenEmptied?.();
+  readonly #onDone = (): void => {
+    this.#pending -= 1;
+    if (this.#pending === 0) this.#resolveIdle?.();
   };
 
-  readonly #left = (connection: Connection, { code, reason }: CloseInfo): void => {
-    this.#deps.metrics.totals.closed += 1;
-    this.#deps.closed(connection, code, reason);
-  };
-
-  readonly #failed = (error: unknown): void => {
+  readonly #onFailed = (error: unknown): void => {
     this.#deps.report(asError(error));
-    this.#done();
+    this.#onDone();
   };
 
-  #answer(incoming: IncomingMessage, socket: Duplex, why: Refusal): void {
-    const { clock, limits, metrics, report } = this.#deps;
-    metrics.totals.refused += 1;
+  readonly #onLeft = (member: Member, info: CloseInfo): void => {
+    this.#deps.metrics.totals.closed += 1;
+    this.#deps.onClosed(member, info);
+  };
+
+  #refuse({ transport }: Client, why: Refusal): void {
+    this.#deps.metrics.totals.refused += 1;
     try {
-      refuse(incoming, socket, why, clock, limits.closeMs);
+      transport.refuse(why);
     } catch (error) {
       // The application gave a header that HTTP does not allow.
-      report(asError(error));
-      refuse(incoming, socket, refusal(500), clock, limits.closeMs);
+      this.#deps.report(asError(error));
+      transport.refuse(refusal(500));
     }
   }
 
-  #begin(arrival: Upgrade): void {
+  #begin(candidate: Candidate): void {
     try {
-      const bound = prepare(arrival, this.#settingOf(arrival.match.route).handler);
-      if (asks(arrival.match.route, bound.handler)) this.#follow(this.#ask(arrival, bound));
-      else this.#upgrade(arrival, bound);
+      const { match, request } = candidate;
+      const { origin, host } = request.headers;
+      if (!match.route.allowsOrigin(origin, host)) throw new ForeignOrigin(origin ?? "");
+      const handler = new match.route.handlerClass();
+      const context = this.#contextOf(candidate);
+      bind(handler, context);
+      if (asks(match.route, handler)) this.#follow(this.#ask(candidate, handler, context));
+      else this.#open(candidate, handler, context);
     } catch (error) {
-      this.#turnAway(arrival, error);
+      this.#turnAway(candidate, error);
     }
+  }
+
+  #contextOf({ client, request, match }: Candidate): HandlerContext {
+    return {
+      id: newId(),
+      config: this.#configOf(match.route).handler,
+      request,
+      lifetime: client,
+      params: match.params,
+      user: undefined,
+      member: undefined,
+      leftRooms: noRooms,
+    };
   }
 
   /** The part of a handshake that takes time. The session goes on by itself, so that nothing of the request is kept. */
-  async #ask(arrival: Upgrade, bound: PreparedHandler): Promise<void> {
+  async #ask(candidate: Candidate, handler: AnyHandler, context: HandlerContext): Promise<void> {
     this.#handshakes += 1;
     try {
-      await authorize(arrival.match.route, bound, this.#deps.clock);
-      if (!arrival.lifetime.isOver) this.#upgrade(arrival, bound);
+      await authorize(candidate.match.route, handler, context, this.#deps.clock);
+      if (!candidate.client.isOver) this.#open(candidate, handler, context);
     } catch (error) {
-      this.#turnAway(arrival, error);
+      this.#turnAway(candidate, error);
     } finally {
       this.#handshakes -= 1;
     }
   }
 
-  #turnAway({ incoming, socket, lifetime }: Upgrade, error: unknown): void {
-    lifetime.end();
+  #turnAway({ client }: Candidate, error: unknown): void {
+    client.end();
     if (error instanceof ForeignOrigin) this.#warnOf(error.origin);
-    this.#answer(incoming, socket, this.#refusalOf(error));
+    this.#refuse(client, this.#refusalOf(error));
   }
 
-  /** A page is told nothing of why it was refused, so that its developer has to find it in the log; once for each origin. */
+  /** A page learns nothing of why it was refused, so its developer has to find it in the log; once for each origin. */
   #warnOf(origin: string): void {
     if (this.#warnedOrigins.has(origin) || this.#warnedOrigins.size >= warnedOriginsMax) return;
     this.#warnedOrigins.add(origin);
@@ -230,81 +256,65 @@ export class Acceptor {
 
   #refusalOf(error: unknown): Refusal {
     if (error instanceof Refused) return error.refusal;
-    const told = refusalOfError(error);
-    if (told !== undefined) return told;
+    const known = refusalOfError(error);
+    if (known !== undefined) return known;
     this.#deps.report(asError(error));
     return refusal(500);
   }
 
-  /** Opens the connection, or lets ws answer for itself when it is no handshake of RFC 6455. */
-  #upgrade(arrival: Upgrade, { handler, context }: PreparedHandler): void {
-    if (this.#shut) throw new Refused(busy("The server is shutting down"));
-    const { incoming, socket, head, request, match, lifetime } = arrival;
+  /** Opens the connection, unless the transport answers for itself. */
+  #open({ client, request, match }: Candidate, handler: AnyHandler, context: HandlerContext): void {
+    if (!this.#isAccepting) throw new Refused(busy("The server is shutting down"));
     const { app, metrics } = this.#deps;
     // Here and not earlier: from here on to its room the connection goes without a pause.
     if (!app.registry.hasSpace(request.path)) throw new Refused(busy("Too many rooms"));
-    const offers = incoming.headers["sec-websocket-extensions"];
-    if (offers !== undefined) incoming.headers["sec-websocket-extensions"] = sharedOffers(offers);
-    const { server, connection, session } = this.#settingOf(match.route);
-    // The callback is called before handleUpgrade returns, or never.
-    server.handleUpgrade(incoming, socket, head, (ws) => {
-      const { id, user } = context;
-      const transport = new SocketTransport(ws, socket);
-      context.connection = new Connection({ id, request, user, lifetime, transport }, connection);
-    });
-    if (context.connection === undefined) {
+    const { transport } = client;
+    const config = this.#configOf(match.route);
+    if (!transport.open(config.transport)) {
       metrics.totals.refused += 1;
       return;
     }
+    const { id, user } = context;
+    const dialect = dialectOf(transport, request, match.route);
+    const member = new Peer({ id, request, user, lifetime: client, transport, dialect }, config.peer);
+    context.member = member;
     metrics.totals.opened += 1;
     request.pack();
-    this.#follow(runSession(handler, context, context.connection, session));
+    this.#follow(runSession(new Session(handler, context, member, config.session)));
   }
 
-  #settingOf(route: Route): RouteRuntime {
-    const known = this.#settings.get(route);
+  #configOf(route: Route): RouteConfig {
+    const known = this.#configs.get(route);
     if (known !== undefined) return known;
-    const { app, clock, metrics, report, opened } = this.#deps;
-    const { limits, reader, name: channel, closeOnLastRoomLeft, replay, ...others } = route;
-    const { eventProtocol, policy, eventPolicies } = others;
-    const { heartbeatMs, joinsMax } = limits;
-    const terms = { channel, joinsMax, closeOnLastRoomLeft, replay };
-    const heartbeats = heartbeatMs === false ? undefined : new Heartbeats(clock, heartbeatMs);
-    const config: RouteRuntime = {
-      server: serverOf(route),
-      handler: { app, eventProtocol, policy, eventPolicies },
-      connection: { limits, clock, metrics, flusher: this.#flusher, heartbeats },
+    const { app, clock, metrics, report, onOpened } = this.#deps;
+    const { limits, reader, name: channel, closeOnLastRoomLeft, replay, room, policy } = route;
+    const { heartbeatMs, joinsMax, messageBytesMax, fragmentsMax, closeMs } = limits;
+    const { eventProtocol, eventPolicies } = room;
+    const { registry } = app;
+    const config: RouteConfig = {
+      transport: {
+        ...{ messageBytesMax, fragmentsMax, closeMs, compression: route.compression },
+        subprotocols: [v1, ...route.subprotocols],
+      },
+      handler: { app, publisher: registry.publisher, eventProtocol, policy, eventPolicies },
+      peer: {
+        ...{ limits, clock, metrics, flusher: this.#flusher },
+        heartbeats: heartbeatMs === false ? undefined : new Heartbeats(clock, heartbeatMs),
+      },
       session: {
-        ...{ reader, registry: app.registry, terms, entered: opened, left: this.#left, report },
-        receipts: this.#receipts,
-        authorize: (handler, request) => reauthorize(route, handler, request, clock),
+        ...{ registry, receipts: this.#receipts, reader, onEntered: onOpened, onLeft: this.#onLeft },
+        member: { channel, joinsMax, closeOnLastRoomLeft, replay },
+        reauthorize: (handler, request) => reauthorize(route, handler, request, clock),
+        report: (error, member) => report(asError(error), member),
       },
     };
-    this.#settings.set(route, config);
+    this.#configs.set(route, config);
     return config;
   }
 }
 
-/** A listener that is called with its `this`, so that one function serves all sockets. */
-function listener(heard: (socket: Duplex) => void): (this: Duplex) => void {
-  return function (this: Duplex) {
-    heard(this);
-  };
-}
-
-/** Each route has its own: they differ in their limits. */
-function serverOf({ limits, compression, subprotocols }: Route): Server<typeof ServerSocket> {
-  // The types of ws do not know closeTimeout yet.
-  const options: ServerOptions<typeof ServerSocket> & { readonly closeTimeout: number } = {
-    noServer: true,
-    clientTracking: false,
-    maxPayload: limits.messageBytesMax,
-    maxFragments: limits.fragmentsMax,
-    closeTimeout: limits.closeMs,
-    WebSocket: ServerSocket,
-    perMessageDeflate: compression && { serverNoContextTakeover: true },
-    // Of what the client offers only what is known here is agreed on; what is none of ours may be a token.
-    handleProtocols: (offered) => [v1, ...subprotocols].find((name) => offered.has(name)) ?? false,
-  };
-  return new WebSocketServer(options);
+/** How a client is spoken to: by the subprotocol that was agreed on. */
+function dialectOf({ framing, protocol }: Transport, request: ConnectionRequest, { room }: Route): Dialect {
+  if (protocol !== v1) return plainDialect(framing, room.eventProtocol);
+  return new V1Dialect(v1Encoder(framing, room.eventProtocol), request);
 }

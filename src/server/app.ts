@@ -1,25 +1,25 @@
-import { once } from "node:events";
-import { createServer, type Server as HttpServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { Server as HttpServer, IncomingMessage, ServerResponse } from "node:http";
 import type { Server as HttpsServer } from "node:https";
 import type { Backplane } from "../backplane/backplane.js";
 import { MemoryBackplane } from "../backplane/memory.js";
 import { type Clock, systemClock, timeIsUp, within } from "../connection/clock.js";
-import type { Connection } from "../connection/connection.js";
-import { connectionLimitsOf, defaultLimits, type Limits, mergeLimits } from "../connection/limits.js";
+import { type Connection, connectionOf } from "../connection/connection.js";
 import { asError, EnfiladeError } from "../errors.js";
 import type { Application, Status } from "../handler/application.js";
 import { decoratedRoutes, type Fitting } from "../handler/decorators.js";
-import { misspelledHooks } from "../handler/reader.js";
+import { misspelledHooks } from "../handler/hooks.js";
 import type { HandlerClass, RouteDeclaration, RouteOptions } from "../handler/route.js";
 import { Metrics } from "../metrics.js";
+import type { Member } from "../protocol/dialect.js";
 import type { Channel } from "../room/address.js";
-import { Notifier } from "../room/notifier.js";
 import { Registry } from "../room/registry.js";
 import { CloseCode } from "../wire/closeCodes.js";
 import { jsonEvents } from "../wire/events/jsonEvents.js";
-import { controlFrame } from "../wire/v1.js";
+import { type ListenOptions, Notifier } from "../wire/notifier.js";
 import { Acceptor } from "./acceptor.js";
 import { attach } from "./attachment.js";
+import { connectionLimitsOf, defaultLimits, type Limits, mergeLimits } from "./limits.js";
+import { type Listening, listen, listeningAt, serverFor, stop } from "./listening.js";
 import { type AppOptions, checkBackplane, checkOptions, type Logger, type ScopeOptions } from "./options.js";
 import { refusal, upgradeHeaders } from "./refusal.js";
 import { type Route, Router, unknownRoute } from "./router.js";
@@ -33,14 +33,6 @@ export interface AppEvents {
   close: [connection: Connection, code: number, reason: string];
   /** Something that nobody else was told of. Without a listener it is logged. */
   error: [error: Error, connection: Connection | undefined];
-}
-
-/** Where an app listens. */
-export interface Listening {
-  readonly host: string;
-  readonly port: number;
-  /** For clients on this machine, such as `ws://localhost:8000`. */
-  readonly url: string;
 }
 
 /** A route as `app.routes` tells of it. */
@@ -73,7 +65,7 @@ export class App implements Application {
   readonly #metrics = new Metrics();
   readonly #router = new Router();
   readonly #scope: Scope;
-  readonly #door: Acceptor;
+  readonly #acceptor: Acceptor;
   readonly #detach: (() => void)[] = [];
   readonly #warned = new WeakSet<HandlerClass>();
   #server: HttpServer | undefined;
@@ -88,15 +80,16 @@ export class App implements Application {
     this.#limits = mergeLimits(defaultLimits, changes);
     this.#logger = options.logger ?? console;
     this.#clock = options.clock ?? systemClock;
-    const report = (error: unknown, connection?: Connection) => this.#report(asError(error), connection);
+    const report = (error: unknown, member?: Member) => this.#report(asError(error), member && connectionOf(member));
     const [clock, limits] = [this.#clock, this.#limits];
     this.#memory = new MemoryBackplane({ clock, limits });
     this.#backplane = options.backplane ?? this.#memory;
-    this.#door = new Acceptor({
+    this.#acceptor = new Acceptor({
       ...{ app: this, router: this.#router, limits: this.#limits, clock: this.#clock, metrics: this.#metrics, report },
       warn: (message) => this.#logger.warn(message),
-      opened: (connection) => this.#events.tell("open", connection),
-      closed: (connection, code, reason) => this.#events.tell("close", connection, code, reason),
+      onOpened: (member) => this.#events.has("open") && this.#events.tell("open", connectionOf(member)),
+      onClosed: (member, { code, reason }) =>
+        this.#events.has("close") && this.#events.tell("close", connectionOf(member), code, reason),
     });
     this.#scope = this.#rootScope(options);
     if (!Array.isArray(options.handlers ?? [])) {
@@ -107,7 +100,7 @@ export class App implements Application {
     const { random = Math.random, onBackplaneLoss: outage = "refuse" } = options;
     this.registry = new Registry({
       ...{ limits, clock, random, outage, report, backplane: this.#backplane },
-      termsOf: (path) => this.#router.configOf(path),
+      configOf: (path) => this.#router.configOf(path),
     });
   }
 
@@ -155,21 +148,20 @@ export class App implements Application {
       ready: this.#state === "open" && !this.#draining && link.backplane.state === "up",
       ...local,
       cluster,
-      handshakes: this.#door.handshakes,
+      handshakes: this.#acceptor.handshakes,
       totals: { ...this.#metrics.totals },
       flush: { ...this.#metrics.flush },
       ...link,
     };
   }
 
-  on<Name extends keyof AppEvents>(event: Name, listener: (...args: AppEvents[Name]) => unknown): this {
-    this.#events.on(event, listener);
-    return this;
-  }
-
-  off<Name extends keyof AppEvents>(event: Name, listener: (...args: AppEvents[Name]) => unknown): this {
-    this.#events.off(event, listener);
-    return this;
+  /** Calls `listener` at each event of this name. Returns a function that removes it. */
+  on<Name extends keyof AppEvents>(
+    event: Name,
+    listener: (...args: AppEvents[Name]) => unknown,
+    options?: ListenOptions,
+  ): () => void {
+    return this.#events.on(event, listener, options);
   }
 
   /**
@@ -182,24 +174,14 @@ export class App implements Application {
   async listen(port = 0, host?: string): Promise<Listening> {
     this.#assertOpen("listen");
     if (this.#server !== undefined) throw new EnfiladeError("ERR_APP_STATE", "the app listens already");
-    const { handshakeMs } = this.#limits;
-    const server = createServer({
-      headersTimeout: handshakeMs,
-      requestTimeout: handshakeMs,
-      connectionsCheckingInterval: Math.max(1, handshakeMs / 10),
-    });
+    const server = serverFor(this.#limits.handshakeMs);
     this.#server = server;
-    const waiting = new AbortController();
-    const { signal } = waiting;
     try {
-      server.listen(port, host);
-      const closed = once(server, "close", { signal }).then(() => this.#assertOpen("listen"));
-      await Promise.race([once(server, "listening", { signal }), closed]);
+      await listen(server, port, host);
+      this.#assertOpen("listen");
     } catch (error) {
       this.#server = undefined;
       throw error;
-    } finally {
-      waiting.abort();
     }
     this.attach(server);
     return listeningAt(server);
@@ -215,7 +197,10 @@ export class App implements Application {
    */
   attach(server: HttpServer | HttpsServer): this {
     this.#assertOpen("be attached");
-    this.#detach.push(attach(server, this.#door, (request, response) => this.requestListener(request, response)));
+    const refusalTime = { clock: this.#clock, closeMs: this.#limits.closeMs };
+    this.#detach.push(
+      attach(server, this.#acceptor, (request, response) => this.requestListener(request, response), refusalTime),
+    );
     return this;
   }
 
@@ -225,7 +210,7 @@ export class App implements Application {
    * The app's own server uses it; in another it is mounted as middleware.
    */
   readonly requestListener = (request: IncomingMessage, response: ServerResponse, next?: () => void): void => {
-    const found = this.#door.find(request.url ?? "/");
+    const found = this.#acceptor.find(request.url ?? "/");
     if ("status" in found && next !== undefined) {
       next();
     } else {
@@ -257,9 +242,11 @@ export class App implements Application {
    */
   async drain({ withinMs = 10_000 }: { readonly withinMs?: number } = {}): Promise<void> {
     this.#draining = true;
-    const leaving = this.registry.connections.filter(({ enveloped }) => enveloped);
-    const frame = controlFrame("drain", { withinMs });
-    for (const connection of leaving) connection.send(frame);
+    const leaving = [...this.registry.members].filter((member) => {
+      const bytes = member.dialect.encodeDrain(withinMs);
+      if (bytes !== undefined) member.push(bytes, undefined);
+      return bytes !== undefined;
+    });
     await within(this.#clock, withinMs, Promise.all(leaving.map(({ ended }) => ended)));
   }
 
@@ -269,13 +256,13 @@ export class App implements Application {
 
   async #close(timeoutMs: number): Promise<void> {
     this.#state = "closing";
-    this.#door.stopAccepting();
+    this.#acceptor.stopAccepting();
     const stopped = this.#server && stop(this.#server);
     this.registry.endSubscriptions();
-    for (const connection of this.registry.connections) connection.end(CloseCode.goingAway, "server shutting down");
-    const left = await within(this.#clock, timeoutMs, this.#door.whenIdle());
+    for (const member of [...this.registry.members]) member.close(CloseCode.goingAway, "server shutting down");
+    const left = await within(this.#clock, timeoutMs, this.#acceptor.whenIdle());
     if (left === timeIsUp) this.#logger.warn(`enfilade: not all connections were over after ${timeoutMs} ms; cut off`);
-    this.#door.destroyAll();
+    this.#acceptor.destroyAll();
     this.#server?.closeAllConnections();
     await stopped;
     for (const detach of this.#detach) detach();
@@ -286,18 +273,18 @@ export class App implements Application {
 
   #rootScope(options: AppOptions): Scope {
     const limits = connectionLimitsOf(this.#limits);
-    const ground = {
+    const config = {
       prefix: "",
       checks: [],
       limits,
       origins: options.origins ?? "same-host",
       subprotocols: options.subprotocols ?? [],
       compression: options.compression ?? false,
-      badMessage: options.badMessage ?? "call",
+      badMessage: options.badMessage ?? "error",
       eventProtocol: options.eventProtocol ?? jsonEvents,
       policy: options.policy,
     } as const;
-    return new Scope(ground, (route) => this.#add(route));
+    return new Scope(config, (route) => this.#add(route));
   }
 
   #add(route: Route): void {
@@ -343,22 +330,4 @@ function declaredRoutes(handlerClass: HandlerClass & { readonly route?: StaticRo
   const list: readonly (string | RouteDeclaration)[] = Array.isArray(declared) ? declared : [declared];
   const fromStatic = list.map((one) => (typeof one === "string" ? { pattern: one } : one));
   return [...decoratedRoutes(handlerClass), ...fromStatic];
-}
-
-function listeningAt(server: HttpServer): Listening {
-  const address = server.address();
-  // A string would be the path of a pipe, and null a server that does not listen; this one listens on a port.
-  if (address === null || typeof address === "string")
-    throw new EnfiladeError("ERR_APP_STATE", "the server has no port");
-  const { address: host, port } = address;
-  const name = host === "::" || host === "0.0.0.0" ? "localhost" : host.includes(":") ? `[${host}]` : host;
-  return { host, port, url: `ws://${name}:${port}` };
-}
-
-/** Resolves when the server has closed every connection; it takes no new one from now on. */
-async function stop(server: HttpServer): Promise<void> {
-  const closed = once(server, "close");
-  server.close();
-  server.closeIdleConnections();
-  await closed;
 }

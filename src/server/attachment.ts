@@ -1,9 +1,14 @@
 import { Server as HttpServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { Server as HttpsServer } from "node:https";
 import type { Duplex } from "node:stream";
+import { ConnectionRequest } from "../connection/request.js";
+import type { Refusal } from "../connection/transport.js";
 import { EnfiladeError } from "../errors.js";
-import type { Acceptor } from "./acceptor.js";
+import type { RoomPath } from "../wire/path.js";
+import type { Acceptor, Destination } from "./acceptor.js";
 import { refusal, upgradeHeaders } from "./refusal.js";
+import { WebSocketTransport } from "./websocket/transport.js";
+import { handshakeFault, type RefusalTime } from "./websocket/upgrade.js";
 
 type RequestListener = (request: IncomingMessage, response: ServerResponse) => void;
 type UpgradeListener = (incoming: IncomingMessage, socket: Duplex, head: Buffer) => void;
@@ -16,12 +21,17 @@ const taken = new WeakSet<Duplex>();
 const answering = new WeakMap<Duplex, number>();
 
 /**
- * Has `door` receive the upgrade requests of `server`, and `plain` its other requests if nobody else answers them.
+ * Has `acceptor` receive the upgrade requests of `server`, and `plain` its other requests if no other listener answers them.
  *
  * @returns what detaches them again.
  * @throws EnfiladeError `ERR_OPTION` when `server` is no HTTP server.
  */
-export function attach(server: HttpServer | HttpsServer, door: Acceptor, plain: RequestListener): () => void {
+export function attach(
+  server: HttpServer | HttpsServer,
+  acceptor: Acceptor,
+  plain: RequestListener,
+  refusalTime: RefusalTime,
+): () => void {
   const given: unknown = server;
   if (!(given instanceof HttpServer || given instanceof HttpsServer)) {
     throw new EnfiladeError(
@@ -34,21 +44,20 @@ export function attach(server: HttpServer | HttpsServer, door: Acceptor, plain: 
     socket.on("error", ignoreError);
     const alone = server.listenerCount("upgrade") === 1;
     if (!alone && taken.has(socket)) return;
-    const found = isWebSocket(incoming) ? door.find(incoming.url ?? "/") : refusal(426, "", upgradeHeaders);
+    const found = isWebSocket(incoming) ? acceptor.find(incoming.url ?? "/") : refusal(426, "", upgradeHeaders);
     const refused = "status" in found;
     if (refused && answersElsewhere(server.listeners("upgrade"), onUpgrade)) return;
     if (!alone) taken.add(socket);
     // An earlier request on this socket is not answered yet: whatever is written now would come before its answer.
     if (answering.has(socket)) socket.destroy();
-    else if (refused) door.refuse(incoming, socket, found);
-    else door.receive(incoming, socket, head, found);
+    else receive(acceptor, new WebSocketTransport({ incoming, socket, head }, refusalTime), incoming, found);
   };
   const onRequest: RequestListener = (request, response) => {
     const { socket } = request;
     answering.set(socket, (answering.get(socket) ?? 0) + 1);
     response.once("close", () => answered(socket));
     if (response.headersSent) return;
-    const refused = "status" in door.find(request.url ?? "/");
+    const refused = "status" in acceptor.find(request.url ?? "/");
     const listeners = server.listeners("request");
     if (refused ? !answersElsewhere(listeners, onRequest) : onlyOurs(listeners)) plain(request, response);
   };
@@ -59,6 +68,23 @@ export function attach(server: HttpServer | HttpsServer, door: Acceptor, plain: 
     server.off("upgrade", onUpgrade);
     server.off("request", onRequest);
   };
+}
+
+function receive(
+  acceptor: Acceptor,
+  transport: WebSocketTransport,
+  incoming: IncomingMessage,
+  found: Destination | Refusal,
+): void {
+  const refusal = "status" in found ? found : handshakeFault(incoming);
+  if (refusal !== undefined) acceptor.refuse(transport, refusal);
+  else if ("match" in found) acceptor.accept(transport, requestOf(incoming, found.path), found.match);
+}
+
+/** The request of an upgrade; only what is needed of it, so that Node may free the rest. */
+function requestOf({ url = "/", headers, socket }: IncomingMessage, path: RoomPath): ConnectionRequest {
+  const remoteAddress = socket.remoteAddress ?? "";
+  return new ConnectionRequest({ url, path, headers, remoteAddress, secure: "encrypted" in socket });
 }
 
 /** RFC 6455 4.2.1: the value is compared without regard to case. */

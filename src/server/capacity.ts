@@ -1,5 +1,6 @@
-import type { Limits } from "../connection/limits.js";
-import { type Refusal, refusal } from "./refusal.js";
+import type { Refusal } from "../connection/transport.js";
+import type { Limits } from "./limits.js";
+import { refusal } from "./refusal.js";
 
 /** Counts who is here or on the way in, and says whether one more may come. */
 export class Capacity {

@@ -1,11 +1,11 @@
 import type { Backplane, BackplaneOutage } from "../backplane/backplane.js";
 import type { Clock } from "../connection/clock.js";
-import type { Limits } from "../connection/limits.js";
 import { policyOf } from "../connection/policy.js";
 import { EnfiladeError } from "../errors.js";
 import type { HandlerClass, RouteOptions, SharedOptions } from "../handler/route.js";
 import type { EventProtocol } from "../wire/events/protocol.js";
 import { checkNames } from "../wire/options.js";
+import type { Limits } from "./limits.js";
 import type { AuthorizeCheck } from "./router.js";
 
 /** Where the app writes what nobody listens for; `console` is one. */
@@ -64,11 +64,11 @@ export function checkOptions(
   options: SharedOptions & Pick<RouteOptions, "eventPolicies">,
 ): void {
   checkNames(where, options, known[where]);
-  const { badMessage = "call", compression = false, subprotocols = [], eventProtocol } = options;
+  const { badMessage = "error", compression = false, subprotocols = [], eventProtocol } = options;
   for (const policy of [options.policy, ...Object.values(options.eventPolicies ?? {})]) policyOf({ policy });
   if (eventProtocol !== undefined) checkProtocol(eventProtocol);
-  if (badMessage !== "call" && badMessage !== "close") {
-    throw new EnfiladeError("ERR_OPTION", `badMessage takes "call" or "close", got ${JSON.stringify(badMessage)}`);
+  if (badMessage !== "error" && badMessage !== "close") {
+    throw new EnfiladeError("ERR_OPTION", `badMessage takes "error" or "close", got ${JSON.stringify(badMessage)}`);
   }
   if (typeof compression !== "boolean") {
     throw new EnfiladeError("ERR_OPTION", `compression takes a boolean, got ${typeof compression}`);

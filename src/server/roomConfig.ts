@@ -1,16 +1,28 @@
 import type { HistoryConfig } from "../backplane/backplane.js";
+import type { DeliveryPolicy } from "../connection/policy.js";
 import { EnfiladeError } from "../errors.js";
 import type { HistoryOptions, RouteOptions } from "../handler/route.js";
 import { defaultRoomConfig, type RoomConfig } from "../room/roomConfig.js";
+import type { EventProtocol } from "../wire/events/protocol.js";
 
 const defaultSeconds = 3_600;
 const defaultBytesMax = 1024 * 1024;
 
+/** What holds in the scope of a route, for its rooms too. */
+export interface InheritedConfig {
+  readonly policy: DeliveryPolicy | undefined;
+  readonly eventProtocol: EventProtocol;
+}
+
 /** What a route's options say of its rooms. */
-export function roomConfigOf(options: RouteOptions, leaveGraceMs: number): RoomConfig {
+export function roomConfigOf(options: RouteOptions, leaveGraceMs: number, inherited: InheritedConfig): RoomConfig {
   const { history, presence = "off", showUser: show } = options;
-  if (history === undefined && presence === "off") return defaultRoomConfig;
-  return { history: history && historyTerms(history), presence: { mode: presence, leaveGraceMs, show } };
+  const eventPolicies = new Map(Object.entries(options.eventPolicies ?? {}));
+  const isDefault = history === undefined && presence === "off" && eventPolicies.size === 0;
+  const { policy, eventProtocol } = inherited;
+  if (isDefault && policy === undefined && eventProtocol === defaultRoomConfig.eventProtocol) return defaultRoomConfig;
+  const presenceConfig = { mode: presence, leaveGraceMs, show };
+  return { history: history && historyConfig(history), presence: presenceConfig, policy, eventProtocol, eventPolicies };
 }
 
 /** @throws EnfiladeError `ERR_OPTION`. */
@@ -40,7 +52,7 @@ function checkHistory(history: HistoryOptions): void {
   if (!(bytesMax > 0)) throw wrong("history.bytesMax", "a positive number", bytesMax);
 }
 
-function historyTerms({ size, seconds = defaultSeconds, bytesMax = defaultBytesMax }: HistoryOptions): HistoryConfig {
+function historyConfig({ size, seconds = defaultSeconds, bytesMax = defaultBytesMax }: HistoryOptions): HistoryConfig {
   return { size, bytesMax, ageMsMax: 1_000 * seconds };
 }
 

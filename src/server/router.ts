@@ -1,12 +1,11 @@
 import { addRoute, compareRoutes, createRouter, findRoute } from "rou3";
-import type { ConnectionLimits } from "../connection/limits.js";
 import type { DeliveryPolicy } from "../connection/policy.js";
 import type { ConnectionRequest } from "../connection/request.js";
 import { EnfiladeError } from "../errors.js";
+import type { ConnectionLimits } from "../handler/limits.js";
 import type { Reader } from "../handler/reader.js";
 import type { HandlerClass } from "../handler/route.js";
 import { defaultRoomConfig, type RoomConfig } from "../room/roomConfig.js";
-import type { EventProtocol } from "../wire/events/protocol.js";
 import { encodePath, type RoomPath } from "../wire/path.js";
 import { fillPattern, namedParams, readPattern, type Values } from "../wire/pattern.js";
 import type { Schema } from "../wire/schema.js";
@@ -31,9 +30,8 @@ export interface Route {
   /** What holds for the rooms whose paths fit. */
   readonly room: RoomConfig;
   readonly replay: number;
-  readonly eventProtocol: EventProtocol;
+  /** Of what its handlers send to their own client. */
   readonly policy: DeliveryPolicy | undefined;
-  readonly eventPolicies: ReadonlyMap<string, DeliveryPolicy>;
 }
 
 export interface Match {
@@ -52,7 +50,7 @@ export class Router {
   readonly #tree = createRouter<Route>();
   readonly #routes: Route[] = [];
   /** Most apps keep nothing of any room, and then no path is looked up for it. */
-  #hasTerms = false;
+  #hasRoomConfig = false;
 
   get routes(): readonly Route[] {
     return this.#routes;
@@ -63,7 +61,7 @@ export class Router {
     for (const other of this.#routes) checkConflict(route, other);
     readPattern(route.pattern, (decoded) => addRoute(this.#tree, "", decoded, route));
     this.#routes.push(route);
-    this.#hasTerms ||= route.room !== defaultRoomConfig;
+    this.#hasRoomConfig ||= route.room !== defaultRoomConfig;
   }
 
   match(path: RoomPath): Match | undefined {
@@ -73,7 +71,7 @@ export class Router {
 
   /** What holds for the room of a path, which need not have a route. */
   configOf(path: RoomPath): RoomConfig {
-    return this.#hasTerms ? (this.match(path)?.route.room ?? defaultRoomConfig) : defaultRoomConfig;
+    return this.#hasRoomConfig ? (this.match(path)?.route.room ?? defaultRoomConfig) : defaultRoomConfig;
   }
 
   /** Whether a route bears this name. */

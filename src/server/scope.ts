@@ -1,13 +1,15 @@
-import { type ConnectionLimits, mergeLimits } from "../connection/limits.js";
 import type { DeliveryPolicy } from "../connection/policy.js";
 import { EnfiladeError } from "../errors.js";
 import type { Fitting } from "../handler/decorators.js";
-import { EventHandler, eventsOf } from "../handler/events.js";
+import { eventReaderOf } from "../handler/eventReader.js";
+import { EventHandler } from "../handler/events.js";
 import { type AnyHandler, WebSocketHandler } from "../handler/handler.js";
+import type { ConnectionLimits } from "../handler/limits.js";
 import { type BadMessage, type Reader, readerOf } from "../handler/reader.js";
 import type { HandlerClass, Origins, RouteOptions, SharedOptions } from "../handler/route.js";
 import type { EventProtocol } from "../wire/events/protocol.js";
 import { checkSchema } from "../wire/schema.js";
+import { mergeLimits } from "./limits.js";
 import { checkOptions, type ScopeOptions } from "./options.js";
 import { originCheck } from "./origin.js";
 import { checkRoomOptions, roomConfigOf } from "./roomConfig.js";
@@ -28,11 +30,11 @@ export interface ScopeConfig {
 
 /** Routes under a common prefix, with common demands; the app itself is the outermost. */
 export class Scope<Prefix extends string = ""> {
-  readonly #ground: ScopeConfig;
+  readonly #config: ScopeConfig;
   readonly #register: (route: Route) => void;
 
-  constructor(ground: ScopeConfig, register: (route: Route) => void) {
-    this.#ground = ground;
+  constructor(config: ScopeConfig, register: (route: Route) => void) {
+    this.#config = config;
     this.#register = register;
   }
 
@@ -66,12 +68,12 @@ export class Scope<Prefix extends string = ""> {
     if (authorize !== undefined && typeof authorize !== "function") {
       throw new EnfiladeError("ERR_OPTION", `authorize of a scope takes a function, got ${typeof authorize}`);
     }
-    const checks = authorize === undefined ? this.#ground.checks : [...this.#ground.checks, authorize];
-    const ground = { ...settle(this.#ground, options), prefix: this.#below(prefix), checks };
+    const checks = authorize === undefined ? this.#config.checks : [...this.#config.checks, authorize];
+    const config = { ...settle(this.#config, options), prefix: this.#below(prefix), checks };
     if (typeof build !== "function") {
       throw new EnfiladeError("ERR_OPTION", `a scope takes a function that adds its routes, got ${typeof build}`);
     }
-    build(new Scope(ground, this.#register));
+    build(new Scope(config, this.#register));
     return this;
   }
 
@@ -81,16 +83,18 @@ export class Scope<Prefix extends string = ""> {
     checkOptions("a route", options);
     checkRoomOptions(options);
     if (options.params !== undefined) checkSchema(options.params, `params of "${pattern}"`);
-    const { limits, origins, subprotocols, compression, badMessage, checks, ...ground } = settle(this.#ground, options);
-    const { eventProtocol, policy } = ground;
+    const { limits, origins, subprotocols, compression, badMessage, checks, ...inherited } = settle(
+      this.#config,
+      options,
+    );
+    const { eventProtocol, policy } = inherited;
     this.#register({
-      ...{ handlerClass, checks, limits, subprotocols, compression, eventProtocol, policy },
+      ...{ handlerClass, checks, limits, subprotocols, compression, policy },
       pattern: this.#below(pattern),
       reader: readerFor(handlerClass, badMessage, eventProtocol),
       allowsOrigin: originCheck(origins),
-      room: roomConfigOf(options, limits.leaveGraceMs),
+      room: roomConfigOf(options, limits.leaveGraceMs, { policy, eventProtocol }),
       replay: options.replay ?? 0,
-      eventPolicies: new Map(Object.entries(options.eventPolicies ?? {})),
       name: options.name,
       params: options.params,
       closeOnLastRoomLeft: options.closeOnLastRoomLeft ?? false,
@@ -107,7 +111,7 @@ export class Scope<Prefix extends string = ""> {
         `the pattern "${pattern}" has an empty segment, which no room path has`,
       );
     }
-    const { prefix } = this.#ground;
+    const { prefix } = this.#config;
     return pattern === "/" && prefix !== "" ? prefix : prefix + pattern.replace(/(?<=.)\/$/, "");
   }
 }
@@ -116,21 +120,20 @@ export class Scope<Prefix extends string = ""> {
 function readerFor(handlerClass: HandlerClass, badMessage: BadMessage, protocol: EventProtocol): Reader {
   const readingClass = handlerClass as HandlerClass & { readonly prototype: AnyHandler };
   if (!(handlerClass.prototype instanceof EventHandler)) return readerOf(readingClass, badMessage);
-  eventsOf(handlerClass);
-  return readerOf(readingClass, badMessage, protocol);
+  return eventReaderOf(readingClass, protocol, badMessage);
 }
 
 /** `options` laid over what holds in the scope. */
-function settle(ground: ScopeConfig, options: SharedOptions): ScopeConfig {
+function settle(config: ScopeConfig, options: SharedOptions): ScopeConfig {
   return {
-    ...ground,
-    limits: mergeLimits(ground.limits, options.limits),
-    origins: options.origins ?? ground.origins,
-    subprotocols: options.subprotocols ?? ground.subprotocols,
-    compression: options.compression ?? ground.compression,
-    badMessage: options.badMessage ?? ground.badMessage,
-    eventProtocol: options.eventProtocol ?? ground.eventProtocol,
-    policy: options.policy ?? ground.policy,
+    ...config,
+    limits: mergeLimits(config.limits, options.limits),
+    origins: options.origins ?? config.origins,
+    subprotocols: options.subprotocols ?? config.subprotocols,
+    compression: options.compression ?? config.compression,
+    badMessage: options.badMessage ?? config.badMessage,
+    eventProtocol: options.eventProtocol ?? config.eventProtocol,
+    policy: options.policy ?? config.policy,
   };
 }
 

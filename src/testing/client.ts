@@ -34,11 +34,12 @@ export class TestClient implements AsyncIterable<Message> {
     this.closed = promise;
     socket.on("message", (data: Buffer, isBinary) => this.#inbox.push(new Message(data, !isBinary)));
     socket.on("close", (code, reason) => {
-      const clean = code !== ABNORMAL;
-      const by = clean ? (this.#closes ? "client" : "server") : "network";
-      this.#ending = { code, reason: reason.toString(), clean, by };
+      const isClean = code !== ABNORMAL;
+      const by = isClean ? (this.#closes ? "client" : "server") : "network";
+      const info: CloseInfo = { code, reason: reason.toString(), isClean, by };
+      this.#ending = info;
       this.#inbox.end();
-      resolve(this.#ending);
+      resolve(info);
     });
   }
 
@@ -90,7 +91,7 @@ export class TestClient implements AsyncIterable<Message> {
   async read(): Promise<Message> {
     const message = await this.#inbox.take();
     if (message !== undefined) return message;
-    throw new ConnectionError(this.#ending ?? { code: ABNORMAL, reason: "", clean: false, by: "network" });
+    throw new ConnectionError(this.#ending ?? { code: ABNORMAL, reason: "", isClean: false, by: "network" });
   }
 
   async readText(): Promise<string> {

@@ -1,20 +1,20 @@
 import { EnfiladeError } from "../errors.js";
-import { encodeFrame, Opcode } from "./frame.js";
+import type { EventProtocol, OutgoingEvent } from "./events/protocol.js";
 
 /** Bytes as users hold them. */
 export type Bytes = Uint8Array | ArrayBuffer | ArrayBufferView;
 
-/** One outgoing message, encoded once for however many receive it. */
+/** An event on its way to clients, whatever event protocol each of them speaks. */
+export type EmittedEvent = OutgoingEvent & { readonly kind: "event" };
+
+/** One outgoing message, its content encoded once for all who receive it. */
 export class Payload {
-  /** @internal The same as a frame of `enfilade.v1`, sent to one connection; once somebody needed it. */
-  enveloped: Payload | undefined;
-  /** The compressed frame, once somebody needed it. */
-  deflated: Uint8Array | undefined;
-  #frame: Uint8Array | undefined;
+  #event: EmittedEvent | undefined;
+  #encodings: Map<EventProtocol, Payload> | undefined;
 
   private constructor(
-    /** A `frame` is the library's own: it goes out as it is, whatever the subprotocol. */
-    readonly kind: "json" | "text" | "binary" | "frame",
+    /** A `notice` is the library's own, JSON with a `type`: it is sent as it is, in every dialect. */
+    readonly kind: "json" | "text" | "binary" | "notice",
     readonly data: string | Uint8Array,
   ) {}
 
@@ -31,11 +31,6 @@ export class Payload {
     return new Payload("json", encodeJSON(value));
   }
 
-  /** @internal A text that is a frame of a subprotocol. */
-  static frame(text: string): Payload {
-    return new Payload("frame", text);
-  }
-
   /** What is JSON already. */
   static encodedJSON(json: string): Payload {
     return new Payload("json", json);
@@ -43,15 +38,48 @@ export class Payload {
 
   /** @throws EnfiladeError `ERR_VALUE` when `bytes` are none. */
   static binary(bytes: Bytes): Payload {
-    // Copied, whoever holds it for later: the caller may go on using his buffer.
+    // Copied, since it may be kept: the caller may go on using the buffer.
     return new Payload("binary", new Uint8Array(asBytes(bytes)));
   }
 
-  /** The whole frame; made at the first call, and the same object ever after. */
-  get frame(): Uint8Array {
-    this.#frame ??= encodeFrame(this.data, typeof this.data === "string" ? Opcode.text : Opcode.binary);
-    return this.#frame;
+  /**
+   * An event, which each client gets in the event protocol of its own route; `kind` and `data` are those of `protocol`.
+   *
+   * @throws EnfiladeError `ERR_VALUE` when the protocol has no form for it.
+   */
+  static event(event: EmittedEvent, protocol: EventProtocol): Payload {
+    const payload = encodeEvent(event, protocol);
+    payload.#event = event;
+    payload.#encodings = new Map([[protocol, payload]]);
+    return payload;
   }
+
+  /** What this is if it is an event. */
+  get event(): EmittedEvent | undefined {
+    return this.#event;
+  }
+
+  /** The same in the form of a protocol; only an event is another one in each. */
+  in(protocol: EventProtocol): Payload {
+    if (this.#event === undefined) return this;
+    const known = this.#encodings?.get(protocol);
+    if (known !== undefined) return known;
+    const encoded = encodeEvent(this.#event, protocol);
+    this.#encodings?.set(protocol, encoded);
+    return encoded;
+  }
+
+  /** A message of the library itself, such as the presence of a room. */
+  static notice(fields: { readonly type: string }): Payload {
+    return new Payload("notice", encodeJSON(fields));
+  }
+}
+
+/** Events and replies as a protocol writes them. */
+export function encodeEvent(outgoing: OutgoingEvent, protocol: EventProtocol): Payload {
+  const encoded = protocol.encode(outgoing);
+  if (typeof encoded !== "string") return Payload.binary(encoded);
+  return protocol.format === "json" ? Payload.encodedJSON(encoded) : Payload.text(encoded);
 }
 
 /** @throws EnfiladeError `ERR_VALUE` when JSON has no form for `value`. */

@@ -50,8 +50,8 @@ describe("the custom loop", () => {
     raw.socket.write(Buffer.concat([clientFrame(0x81, "last words"), clientFrame(0x83, "")]));
     await closed;
     expect(told.all.filter((one) => one instanceof ConnectionError)).toMatchObject([
-      { code: 1006, clean: false, by: "network" },
-      { code: 1002, clean: false, by: "server", reason: "protocol error" },
+      { closeCode: 1006, isClean: false, by: "network" },
+      { closeCode: 1002, isClean: false, by: "server", closeReason: "protocol error" },
     ]);
     expect(told.all).toContain("last words");
     expect(errors).toEqual([]);
@@ -93,8 +93,8 @@ describe("the custom loop", () => {
       { code: "ERR_NOT_TEXT" },
       "plain",
       [1],
-      { code: 4010, reason: "sated", clean: true, by: "client" },
-      { code: 4010, reason: "sated", clean: true, by: "client" },
+      { closeCode: 4010, closeReason: "sated", isClean: true, by: "client" },
+      { closeCode: 4010, closeReason: "sated", isClean: true, by: "client" },
     ]);
   });
 
@@ -113,7 +113,7 @@ describe("the custom loop", () => {
     const client = await open("/ahead");
     await told.have(1);
     await client.close();
-    expect(await told.have(2)).toMatchObject(["reading", { code: 1005, clean: true }]);
+    expect(await told.have(2)).toMatchObject(["reading", { closeCode: 1005, isClean: true }]);
     expect(errors).toEqual([]);
   });
 
@@ -278,7 +278,7 @@ describe("closing a connection", () => {
     const [connection] = app.registry.connections;
     client.socket.write(clientFrame(0x81, "x"));
     expect(await told.have(1)).toEqual([[4000, "answer me"]]);
-    expect(await connection?.ended).toEqual({ code: 4000, reason: "answer me", clean: false, by: "server" });
+    expect(await connection?.ended).toEqual({ code: 4000, reason: "answer me", isClean: false, by: "server" });
   });
 
   it("on request lets the handler finish with what has come, reply, and then closes", async () => {

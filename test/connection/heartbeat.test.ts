@@ -34,7 +34,7 @@ describe("the heartbeat", () => {
     clock.advance(2 * heartbeatMs - 1);
     expect(app.status().connections).toBe(1);
     clock.advance(1);
-    expect(await told.have(3)).toMatchObject(["hello", { code: 1006, clean: false, by: "network" }, 1006]);
+    expect(await told.have(3)).toMatchObject(["hello", { closeCode: 1006, isClean: false, by: "network" }, 1006]);
     const received = await client.ended;
     expect(received.subarray(-2)).toEqual(Buffer.from([0x89, 0]));
     expect(app.status().connections).toBe(0);

@@ -93,7 +93,10 @@ describe("a client that stops reading", () => {
       mostBytes = Math.max(mostBytes, slow.bufferedBytes);
     }
     expect(mostBytes).toBeLessThanOrEqual(outboxBytesMax + 2 * 64 * 1024 + padding.length);
-    expect(await Quiet.told.have(2)).toMatchObject([{ code: 4008, reason: "slow", clean: false }, [4008, "slow"]]);
+    expect(await Quiet.told.have(2)).toMatchObject([
+      { closeCode: 4008, closeReason: "slow", isClean: false },
+      [4008, "slow"],
+    ]);
     expect(app.status()).toMatchObject({ connections: 1, totals: { slow: 1 } });
     app.registry.room("/quiet").sendJSON("after");
     expect(await reading.readJSON()).toBe("after");
@@ -220,10 +223,10 @@ describe("a delivery policy", () => {
     expect(connection.isOpen).toBe(true);
     clock.advance(1_000);
     expect(connection.isOpen).toBe(false);
-    expect(connection.ending).toMatchObject({ code: 4008, reason: "slow" });
+
     expect(app.status().totals.slow).toBe(1);
     clock.advance(5_000);
-    await connection.ended;
+    expect(await connection.ended).toMatchObject({ code: 4008, reason: "slow" });
   });
 });
 

@@ -57,7 +57,7 @@ export class Inbox {
     for (;;) {
       const message = this.#messages.shift();
       if (message !== undefined) return message;
-      if (this.#ending !== undefined) throw new ConnectionError({ ...this.#ending, clean: false, by: "server" });
+      if (this.#ending !== undefined) throw new ConnectionError({ ...this.#ending, isClean: false, by: "server" });
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
       });

@@ -456,7 +456,7 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       const count = 400;
       // More than the buffers of the system hold.
       for (let sent = 0; sent < count; sent += 1) {
-        await here.room.publish({ text }, { policy: skip });
+        await here.room.publish({ text }, { policy: skip, keep: true });
         here.app.registry.sendJSONToAll({ text }, { policy: skip });
         await turn();
       }
@@ -904,25 +904,32 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       ]);
     });
 
-    it.each([
-      ["event", Counter, { type: "event", event: "fail", data: "fail" }],
-      ["message", Talk, { type: "message", data: "fail" }],
-    ])(
-      "is told once of an %s that the server fails at, and is not in its way when it comes back",
-      async (_, handler, frame) => {
-        const here = await scene(handler);
-        const client = here.foreign();
-        await client.welcome();
-        client.ask(frame);
-        expect(await client.next("closed")).toMatchObject({ code: 1011 });
-        await client.welcome();
-        await here.room.publish("on it goes");
-        await client.messages(1);
-        expect(client.all("reply")).toMatchObject([{ id: 1, error: { code: "internal" } }]);
-        expect(JSON.stringify(client.told.all)).not.toContain("secret");
-        expect(here.desk.ran.all).toHaveLength(1);
-      },
-    );
+    it("is told once of a message that the server fails at, and is not in its way when it comes back", async () => {
+      const here = await scene(Talk);
+      const client = here.foreign();
+      await client.welcome();
+      client.ask({ type: "message", data: "fail" });
+      expect(await client.next("closed")).toMatchObject({ code: 1011 });
+      await client.welcome();
+      await here.room.publish("on it goes");
+      await client.messages(1);
+      expect(client.all("reply")).toMatchObject([{ id: 1, error: { code: "internal" } }]);
+      expect(JSON.stringify(client.told.all)).not.toContain("secret");
+      expect(here.desk.ran.all).toHaveLength(1);
+    });
+
+    it("stays connected when the server fails at an event, and learns nothing of why", async () => {
+      const here = await scene(Counter);
+      const client = here.foreign();
+      await client.welcome();
+      client.ask({ type: "event", event: "fail", data: "fail" });
+      expect(await client.next("reply")).toMatchObject({ id: 1, error: { code: "internal" } });
+      await here.room.publish("on it goes");
+      await client.messages(1);
+      expect(client.all("closed")).toEqual([]);
+      expect(JSON.stringify(client.told.all)).not.toContain("secret");
+      expect(here.desk.ran.all).toHaveLength(1);
+    });
 
     it("keeps what it asks apart from what another client asks with the same ids", async () => {
       const here = await scene(Counter);

@@ -213,6 +213,6 @@ describe("a binary message", () => {
     client.sendText("after");
     expect(await client.closed).toMatchObject({ code: 1003, reason: "binary messages are not read here" });
     expect(await told.have(2)).toEqual(["before", expect.any(ConnectionError)]);
-    expect(told.all[1]).toMatchObject({ code: 1003, clean: false, by: "server" });
+    expect(told.all[1]).toMatchObject({ closeCode: 1003, isClean: false, by: "server" });
   });
 });

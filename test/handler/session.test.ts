@@ -197,7 +197,7 @@ describe("a failed connection", () => {
     const [call, code] = await told.have(2);
     expect(call).toMatchObject({ message: undefined, size: 1 });
     expect(call).toHaveProperty("error", expect.any(ConnectionError));
-    expect(call).toMatchObject({ error: { code: 1006, clean: false, by: "network" } });
+    expect(call).toMatchObject({ error: { closeCode: 1006, isClean: false, by: "network" } });
     expect(code).toBe(1006);
   });
 
@@ -245,7 +245,7 @@ describe("a failed connection", () => {
     const { port, app } = await startWith("/chat", Chat, { limits: { messageBytesMax: 1000 } });
     const client = await rawConnection(port, "/chat");
     client.socket.write(Buffer.concat([clientFrame(0x81, "first"), bytes]));
-    expect(await told.have(3)).toMatchObject(["first", { code, clean: false, by: "server" }, code]);
+    expect(await told.have(3)).toMatchObject(["first", { closeCode: code, isClean: false, by: "server" }, code]);
     const received = await client.ended;
     const closeFrame = received.subarray(received.indexOf("\r\n\r\n") + 4);
     expect([closeFrame[0], closeFrame.readUInt16BE(2)]).toEqual([0x88, code]);

@@ -353,7 +353,7 @@ describe("numbers", () => {
     const route: RouteOptions = { ...history, policy: { kind: "skip" } };
     class Skipping extends WebSocketHandler {
       onMessage() {
-        for (let n = 0; n < 90; n += 1) this.sendTextToThisRoom("x".repeat(60_000));
+        for (let n = 0; n < 90; n += 1) this.sendTextToThisRoom("x".repeat(60_000), { keep: true });
       }
     }
     const { app, open } = await start(new App().route("/x", Skipping, route));

@@ -653,7 +653,7 @@ describe('registry.on("presence")', () => {
     const told = new Mailbox<unknown>();
     const listener = (room: { path: string; size: number }, change: PresenceChange) =>
       told.put({ ...change, path: room.path, size: room.size });
-    registry.on("presence", listener);
+    const remove = registry.on("presence", listener);
     const waiting = await lobby(running, ["ann", "bob"]);
     for (const connection of waiting) registry.join(connection, "/rooms/a");
     const [ann, bob] = waiting;
@@ -667,7 +667,7 @@ describe('registry.on("presence")', () => {
     expect((await told.have(2)).slice(1)).toEqual([
       { path: "/rooms/a", size: 1, version: 2, count: 1, joined: [], left: [whole("ann", 0)] },
     ]);
-    registry.off("presence", listener);
+    remove();
     registry.leave(bob, "/rooms/a");
     await tick();
     expect(told.all).toHaveLength(2);

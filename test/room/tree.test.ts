@@ -18,9 +18,9 @@ import {
   type Topic,
   WebSocketHandler,
 } from "../../src/index.js";
-import { PathTree } from "../../src/room/tree.js";
 import { connect, type TestClient } from "../../src/testing/index.js";
 import { roomName } from "../../src/wire/path.js";
+import { PathTree } from "../../src/wire/pathTree.js";
 import { closes, type Running, start } from "../support/app.js";
 import { answerTo, upgradeRequest } from "../support/raw.js";
 
@@ -339,7 +339,7 @@ describe("the name of a tree", () => {
     expect(() => registry.join(connection, "/a/**")).toThrow(noPath);
     expect(() => registry.leave(connection, "/a/**")).toThrow(noPath);
     expect(() => registry.room("/a/**")).toThrow(noPath);
-    expect(registry.roomOf(connection, "/org/7/**")).toBeUndefined();
+    expect(registry.roomOf(connection.id, "/org/7/**")).toBeUndefined();
     expect(registry.roomsOf(connection).map(({ path }) => path)).toEqual(["/org/7"]);
     const refused = expect.objectContaining({ code: expect.stringMatching(/^ERR_(PATH|PARAMS)$/) });
     for (const value of ["*", "**"]) expect(() => roomPath("/org/:id", { id: value })).toThrow(refused);

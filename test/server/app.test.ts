@@ -304,9 +304,9 @@ describe("the events and the status of an app", () => {
     const told: string[] = [];
     const listener = () => told.push("open");
     const { app, open } = await startWith("/echo", Echo);
-    app.on("open", listener);
+    const remove = app.on("open", listener);
     await open("/echo");
-    app.off("open", listener);
+    remove();
     await open("/echo");
     expect(told).toEqual(["open"]);
   });
@@ -344,7 +344,7 @@ describe("an App", () => {
     expect(message(() => new App().scope("/x", () => undefined, { auth: 1 } as object))).toMatch(
       /a scope has no option/,
     );
-    expect(message(() => new App({ badMessage: "ignore" as "call" }))).toMatch(/"call" or "close", got "ignore"/);
+    expect(message(() => new App({ badMessage: "ignore" as "error" }))).toMatch(/"error" or "close", got "ignore"/);
     expect(message(() => new App({ compression: {} as boolean }))).toMatch(/compression takes a boolean/);
     expect(message(() => new App({ handlers: Echo as unknown as [] }))).toMatch(/handlers takes a list of classes/);
     expect(message(() => new App().scope("/x", undefined as unknown as () => void))).toMatch(/a function that adds/);

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { defaultConnectionLimits } from "../../src/connection/limits.js";
+import { defaultConnectionLimits } from "../../src/handler/limits.js";
 import { App, WebSocketHandler } from "../../src/index.js";
 import { type Match, type Route, Router } from "../../src/server/router.js";
 import { Scope } from "../../src/server/scope.js";
@@ -34,7 +34,7 @@ function matchOf(pattern: string, path: string): Match | undefined {
     origins: "*",
     subprotocols: [],
     compression: false,
-    badMessage: "call",
+    badMessage: "error",
     eventProtocol: jsonEvents,
     policy: undefined,
   } as const;

@@ -1,32 +1,22 @@
-import type { Delivery, HistoryPage, HistoryQuery } from "../../backplane/backplane.js";
+import type { HistoryPage, HistoryQuery } from "../../backplane/backplane.js";
+import type { Delivery } from "../../backplane/delivery.js";
 import { type Clock, timeIsUp, within } from "../../connection/clock.js";
-import type { Connection } from "../../connection/connection.js";
 import { EnfiladeError } from "../../errors.js";
+import type { JoiningClient, Member } from "../../protocol/dialect.js";
 import { CloseCode } from "../../wire/closeCodes.js";
 import type { RoomPath } from "../../wire/path.js";
-import type { Position } from "../../wire/position.js";
-import { controlFrame } from "../../wire/v1.js";
-import type { DeliverySink } from "../audience.js";
-import { Envelope } from "../envelope.js";
+import { type DeliverySink, deliverTo } from "../audience.js";
 import { Handover, type HandoverDeps } from "./handover.js";
-import { type Resumption, recover } from "./recovery.js";
+import { recover } from "./recovery.js";
 import { TurnScheduler } from "./turnScheduler.js";
 
-/** A client that is told where it begins. */
-export interface JoiningClient {
-  /** What it had last. */
-  readonly since: Position | "invalid" | undefined;
-  /** Called once, before anything else of its home is sent. */
-  welcome(resumption: Resumption): void;
-}
-
-export interface ArrivalsDeps {
+export interface CatchUpsDeps {
   /** Reads what is kept of a room. */
   readonly read: (path: RoomPath, query: HistoryQuery) => Promise<HistoryPage>;
   readonly clock: Clock;
   readonly limits: { readonly subscriberMessagesMax: number; readonly recoverMessagesMax: number };
   /** Called when a connection has what its home kept: it takes for itself what is published. */
-  readonly live: (connection: Connection) => void;
+  readonly live: (member: Member) => void;
 }
 
 /** One connection on its way. */
@@ -37,87 +27,89 @@ export interface CatchUp {
   run(): Promise<void>;
 }
 
-/** How long frames that were made of what is kept are held for the next reader, in milliseconds. */
-const envelopesMs = 1_000;
+/** Milliseconds that bytes made of what is kept are held for the next reader. */
+const encodedMs = 1_000;
 
 /** How connections come to a home that remembers: with what is kept first, and then what is live. */
 export class CatchUps {
-  readonly #deps: ArrivalsDeps;
+  readonly #deps: CatchUpsDeps;
   readonly #turns = new TurnScheduler();
-  #envelopes: WeakMap<Delivery, Envelope> | undefined;
+  /** What was encoded lately, to be freed together. */
+  #encoded: Set<Delivery> | undefined;
 
-  constructor(deps: ArrivalsDeps) {
+  constructor(deps: CatchUpsDeps) {
     this.#deps = deps;
   }
 
   /** @param replay How many publications one gets that begins anew. */
-  begin(connection: Connection, replay: number, newcomer: JoiningClient | undefined): CatchUp {
-    const handover = this.#handover(connection, newcomer);
-    const read = () => this.#first(connection, replay, newcomer);
-    const run = () => handover.run(read).catch((error) => turnAway(connection, error, newcomer !== undefined));
+  begin(member: Member, replay: number, client: JoiningClient | undefined): CatchUp {
+    const handover = this.#handover(member, client);
+    const read = () => this.#first(member, replay, client);
+    const run = () => handover.run(read).catch((error) => turnAway(member, error, client !== undefined));
     return { buffer: handover, run };
   }
 
-  #handover(connection: Connection, newcomer: JoiningClient | undefined): Handover {
+  #handover(member: Member, client: JoiningClient | undefined): Handover {
     const { limits, live } = this.#deps;
-    const { outboxBytesMax: bytesMax, highWaterBytes } = connection.limits;
-    const losses = newcomer === undefined ? { gap: outrun, skipped: outrun } : lossesOf(connection);
+    const { outboxBytesMax: bytesMax, highWaterBytes } = member.limits;
+    const losses = client === undefined ? { gap: outrun, skipped: outrun } : lossesOf(member, client);
     const handover: Handover = new Handover({
       ...{ ...losses, messagesMax: limits.subscriberMessagesMax, bytesMax },
       turn: () => this.#turns.next(),
-      read: (query) => this.#read(connection, query),
-      deliver: (delivery, address = connection.request.path) => {
-        this.#envelopeOf(delivery, address).sendTo(connection);
+      read: (query) => this.#read(member, query),
+      deliver: (delivery) => {
+        this.#shareEncoded(delivery);
+        delivery.address ??= member.home;
+        deliverTo(member, delivery);
         // A long past must not make a client slow that is not.
-        return connection.bufferedBytes < highWaterBytes ? undefined : this.#pace(connection, handover);
+        return member.bufferedBytes < highWaterBytes ? undefined : this.#pace(member, handover);
       },
-      live: () => live(connection),
+      live: () => live(member),
     });
     return handover;
   }
 
   /** The first that a connection gets of its home. */
-  async #first(connection: Connection, replay: number, newcomer: JoiningClient | undefined): Promise<HistoryPage> {
-    const read = (query: HistoryQuery) => this.#read(connection, query);
-    if (newcomer === undefined) return read({ limit: replay });
+  async #first(member: Member, replay: number, client: JoiningClient | undefined): Promise<HistoryPage> {
+    const read = (query: HistoryQuery) => this.#read(member, query);
+    if (client === undefined) return read({ limit: replay });
     const { recoverMessagesMax: recoverMax } = this.#deps.limits;
-    const { kept, resumption } = await recover({ read, replay, recoverMax, since: newcomer.since });
-    newcomer.welcome(resumption);
+    const { kept, resumption } = await recover({ read, replay, recoverMax, since: client.since });
+    client.welcome(resumption);
     return kept;
   }
 
-  #read(connection: Connection, query: HistoryQuery): Promise<HistoryPage> {
-    return this.#deps.read(connection.request.path, query);
+  #read(member: Member, query: HistoryQuery): Promise<HistoryPage> {
+    return this.#deps.read(member.home, query);
   }
 
-  /** Frames of what is kept are made once for all who read it at the same time. */
-  #envelopeOf(delivery: Delivery, address: string): Envelope {
-    if (this.#envelopes === undefined) {
-      this.#envelopes = new WeakMap();
+  /** Bytes of what is kept are made once for all who read it at the same time. */
+  #shareEncoded(delivery: Delivery): void {
+    if (this.#encoded === undefined) {
+      const encoded = new Set<Delivery>();
+      this.#encoded = encoded;
       this.#deps.clock.setTimeout(() => {
-        this.#envelopes = undefined;
-      }, envelopesMs);
+        this.#encoded = undefined;
+        for (const one of encoded) one.dropEncoded();
+      }, encodedMs);
     }
-    const known = this.#envelopes.get(delivery);
-    const envelope = known ?? new Envelope(delivery, address);
-    if (known === undefined) this.#envelopes.set(delivery, envelope);
-    return envelope;
+    this.#encoded.add(delivery);
   }
 
   /** Waits for a client that reads, as long as a message may wait for it. */
-  async #pace(connection: Connection, handover: Handover): Promise<void> {
-    const { outboxAgeMsMax } = connection.limits;
-    if ((await within(this.#deps.clock, outboxAgeMsMax, connection.flushed())) === timeIsUp) connection.onOverflow();
-    if (!connection.isOpen) handover.cancel();
+  async #pace(member: Member, handover: Handover): Promise<void> {
+    const { outboxAgeMsMax } = member.limits;
+    if ((await within(this.#deps.clock, outboxAgeMsMax, member.flushed())) === timeIsUp) member.onOverflow();
+    if (!member.isOpen) handover.cancel();
   }
 }
 
 /** Ends a connection that cannot have what is kept; it may come back, and try again. */
-function turnAway(connection: Connection, error: unknown, isNewcomer: boolean): void {
+function turnAway(member: Member, error: unknown, isJoiningClient: boolean): void {
   const code = error instanceof EnfiladeError ? error.code : undefined;
-  if (code === "ERR_BACKPLANE") connection.end(CloseCode.tryAgainLater, "try again later", false);
+  if (code === "ERR_BACKPLANE") member.close(CloseCode.tryAgainLater, "try again later", false);
   // A client that never catches up with its room is slow.
-  else if (code === "ERR_HISTORY" && isNewcomer) connection.onOverflow();
+  else if (code === "ERR_HISTORY" && isJoiningClient) member.onOverflow();
   else throw error;
 }
 
@@ -126,13 +118,15 @@ function outrun(): never {
   throw new EnfiladeError("ERR_HISTORY", "more was published than is kept, while a client read what is kept");
 }
 
-/** How a client is told that knows of positions: by a jump in its offsets, or in words. */
-function lossesOf(connection: Connection): Pick<HandoverDeps, "gap" | "skipped"> {
+/** How a client that knows of positions learns of losses: by a jump in its offsets, or by a frame. */
+function lossesOf(member: Member, client: JoiningClient): Pick<HandoverDeps, "gap" | "skipped"> {
   return {
     gap: (last, { epoch, offset }) => {
-      const position = { epoch, offset: offset - 1 };
-      if (epoch !== last.epoch) connection.send(controlFrame("lagged", { position }));
+      if (epoch === last.epoch) return;
+      const gap = { position: { epoch, offset: offset - 1 }, missed: undefined };
+      const bytes = member.dialect.encodeGap(gap, member.home, member);
+      if (bytes !== undefined) member.push(bytes, undefined);
     },
-    skipped: (count) => connection.recordLoss(count),
+    skipped: (count) => client.onSkipped(count),
   };
 }

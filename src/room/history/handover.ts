@@ -1,4 +1,5 @@
-import type { Delivery, HistoryPage, HistoryQuery } from "../../backplane/backplane.js";
+import type { HistoryPage, HistoryQuery } from "../../backplane/backplane.js";
+import type { Delivery } from "../../backplane/delivery.js";
 import { EnfiladeError } from "../../errors.js";
 import { isNext, isUpTo, type Position } from "../../wire/position.js";
 import type { DeliverySink } from "../audience.js";
@@ -6,12 +7,8 @@ import type { DeliverySink } from "../audience.js";
 export interface HandoverDeps {
   /** Reads what is kept of the room. */
   readonly read: (query: HistoryQuery) => Promise<HistoryPage>;
-  /**
-   * Takes what is kept, then what was published meanwhile; a promise to wait for before the next.
-   *
-   * @param address What it was published to, where that is known; of what is kept, its room.
-   */
-  readonly deliver: (delivery: Delivery, address?: string) => Promise<void> | undefined;
+  /** Takes what is kept, then what was published meanwhile; a promise to wait for before the next. */
+  readonly deliver: (delivery: Delivery) => Promise<void> | undefined;
   /** A promise to wait for before the next part of them. */
   readonly turn: () => Promise<void> | undefined;
   /** Called right after the last of them: from now on the owner takes for itself what is published. */
@@ -23,11 +20,6 @@ export interface HandoverDeps {
   /** Publications that may wait while history is read, and their bytes. */
   readonly messagesMax: number;
   readonly bytesMax: number;
-}
-
-interface Held {
-  readonly delivery: Delivery;
-  readonly address: string | undefined;
 }
 
 /** Deliveries that are one part of the work. */
@@ -43,7 +35,7 @@ const readsMax = 8;
  */
 export class Handover implements DeliverySink {
   readonly #deps: HandoverDeps;
-  #held: Held[] = [];
+  #held: Delivery[] = [];
   #bytes = 0;
   #overflowed = false;
   #skipped = 0;
@@ -54,14 +46,14 @@ export class Handover implements DeliverySink {
     this.#deps = deps;
   }
 
-  take(delivery: Delivery, address?: string): void {
+  take(delivery: Delivery): void {
     if (this.#over) return;
-    this.#held.push({ delivery, address });
+    this.#held.push(delivery);
     this.#bytes += delivery.payload.data.length;
     if (!this.#isFull()) return;
     this.#overflowed = true;
     this.#dropKept();
-    for (; this.#isFull(); this.#skipped += 1) this.#bytes -= this.#held.shift()?.delivery.payload.data.length ?? 0;
+    for (; this.#isFull(); this.#skipped += 1) this.#bytes -= this.#held.shift()?.payload.data.length ?? 0;
   }
 
   /** Publications were lost between nodes: what is kept is to be read again, so that it is seen which. */
@@ -69,7 +61,7 @@ export class Handover implements DeliverySink {
     this.#overflowed = true;
   }
 
-  /** Nobody is waiting for it any more. */
+  /** It is not needed any more. */
   cancel(): void {
     this.#over = true;
     this.#held = [];
@@ -88,7 +80,7 @@ export class Handover implements DeliverySink {
       const kept = await reading();
       const fresh = since === undefined ? kept : freshOf(since, kept);
       if (since !== undefined) this.#checkGap(since, fresh);
-      await this.#deliver(fresh.deliveries.map((delivery) => ({ delivery, address: undefined })));
+      await this.#deliver(fresh.deliveries);
       since = await this.#catchUp(kept.top);
       if (since === undefined) return;
       const last = since;
@@ -102,15 +94,13 @@ export class Handover implements DeliverySink {
     let last = top;
     while (this.#held.length > 0) {
       const since = last;
-      const waiting = this.#held.filter(
-        ({ delivery: { position } }) => position === undefined || !isUpTo(since, position),
-      );
+      const waiting = this.#held.filter(({ position }) => position === undefined || !isUpTo(since, position));
       if (this.#overflowed) return last;
       const next = following(last, waiting);
       this.#held = [];
       this.#bytes = 0;
       await this.#deliver(next);
-      last = next.findLast(({ delivery }) => delivery.position !== undefined)?.delivery.position ?? last;
+      last = next.findLast(({ position }) => position !== undefined)?.position ?? last;
       if (next.length === waiting.length) continue;
       this.#held.unshift(...waiting.slice(next.length));
       return last;
@@ -122,13 +112,13 @@ export class Handover implements DeliverySink {
     return undefined;
   }
 
-  async #deliver(held: readonly Held[]): Promise<void> {
+  async #deliver(deliveries: readonly Delivery[]): Promise<void> {
     this.#tellSkipped();
-    for (const { delivery, address } of held) {
+    for (const delivery of deliveries) {
       if (this.#over) return;
       if (this.#delivered % partDeliveries === 0) await this.#deps.turn();
       this.#delivered += 1;
-      const waiting = this.#deps.deliver(delivery, address);
+      const waiting = this.#deps.deliver(delivery);
       if (waiting !== undefined) await waiting;
     }
   }
@@ -150,16 +140,15 @@ export class Handover implements DeliverySink {
 
   /** What has a position is in what is read next. */
   #dropKept(): void {
-    this.#held = this.#held.filter(({ delivery }) => delivery.position === undefined);
-    this.#bytes = this.#held.reduce((sum, { delivery }) => sum + delivery.payload.data.length, 0);
+    this.#held = this.#held.filter(({ position }) => position === undefined);
+    this.#bytes = this.#held.reduce((sum, { payload }) => sum + payload.data.length, 0);
   }
 }
 
 /** What waits, as far as nothing is missing in it. */
-function following(top: Position, waiting: readonly Held[]): readonly Held[] {
+function following(top: Position, waiting: readonly Delivery[]): readonly Delivery[] {
   let last = top;
-  for (const [index, { delivery }] of waiting.entries()) {
-    const { position } = delivery;
+  for (const [index, { position }] of waiting.entries()) {
     if (position === undefined) continue;
     if (!isNext(last, position)) return waiting.slice(0, index);
     last = position;

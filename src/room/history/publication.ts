@@ -1,4 +1,5 @@
-import type { Delivery } from "../../backplane/backplane.js";
+import type { Delivery } from "../../backplane/delivery.js";
+import type { EventProtocol } from "../../wire/events/protocol.js";
 import type { Position } from "../../wire/position.js";
 
 /** What was published to a room, as code of the server reads it: one of `data`, `text` and `bytes`. */
@@ -13,7 +14,9 @@ export interface Publication {
   readonly missed?: number;
 }
 
-export function publicationOf({ payload: { kind, data }, position }: Delivery, missed = 0): Publication {
+/** @param protocol How an event is read, as that of the room's route. */
+export function publicationOf({ payload, position }: Delivery, protocol: EventProtocol, missed = 0): Publication {
+  const { kind, data } = payload.in(protocol);
   return {
     ...(position !== undefined && { position }),
     ...(kind === "json" && { data: JSON.parse(data.toString()) }),

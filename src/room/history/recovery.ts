@@ -1,19 +1,6 @@
 import type { HistoryPage, HistoryQuery } from "../../backplane/backplane.js";
+import type { LossReason, Resumption } from "../../protocol/dialect.js";
 import { isUpTo, type Position } from "../../wire/position.js";
-
-/** Why a client does not get all that it missed: see `welcome` in PROTOCOL.md. */
-export type LossReason = "epoch" | "trimmed" | "limit" | "invalid" | "off";
-
-/** Where a client begins, and whether that is where it left off. */
-export interface Resumption {
-  /** Where its publications begin; `undefined` where no history is kept. */
-  readonly position?: Position | undefined;
-  /** `undefined` for a client that does not resume. */
-  readonly recovered?: boolean | undefined;
-  readonly reason?: LossReason | undefined;
-  /** How many publications it will never get; `undefined` when that is not known. */
-  readonly missed?: number | undefined;
-}
 
 export interface RecoveryDeps {
   readonly read: (query: HistoryQuery) => Promise<HistoryPage>;

@@ -1,15 +1,19 @@
-import type { Delivery, HistoryPage, HistoryQuery } from "../../backplane/backplane.js";
+import type { HistoryPage, HistoryQuery } from "../../backplane/backplane.js";
+import type { Delivery } from "../../backplane/delivery.js";
+import type { EventProtocol } from "../../wire/events/protocol.js";
 import { Handover } from "./handover.js";
 import { type Publication, publicationOf } from "./publication.js";
 
 export interface SubscriptionDeps {
   /** What is read of history before the first live publication; nothing if `undefined`. */
-  readonly archive: HistoryQuery | undefined;
+  readonly past: HistoryQuery | undefined;
+  /** How events are read. */
+  readonly eventProtocol: EventProtocol;
   readonly read: (query: HistoryQuery) => Promise<HistoryPage>;
   /** Publications that may wait for the loop. */
   readonly messagesMax: number;
   /** Called once, when it is over. */
-  readonly ended: () => void;
+  readonly onEnd: () => void;
 }
 
 interface PendingRead {
@@ -35,9 +39,9 @@ export class Subscription implements AsyncIterableIterator<Publication> {
 
   constructor(deps: SubscriptionDeps) {
     this.#deps = deps;
-    const { archive, read, messagesMax } = deps;
+    const { past, read, messagesMax } = deps;
     this.#waitingMax = messagesMax;
-    if (archive === undefined) return;
+    if (past === undefined) return;
     // As much of the past may wait as was asked for.
     this.#waitingMax = Number.POSITIVE_INFINITY;
     this.#handover = new Handover({
@@ -62,14 +66,14 @@ export class Subscription implements AsyncIterableIterator<Publication> {
   }
 
   /**
-   * @internal Reads the archive; to be called when what is published is taken already.
+   * @internal Reads the past; to be called when what is published is taken already.
    *
-   * @param heard Resolves when it is heard as well.
+   * @param subscribed Resolves when it is received from other nodes as well.
    */
-  start(heard: Promise<void> | undefined): void {
-    const { archive, read } = this.#deps;
-    if (archive === undefined) return;
-    const first = () => (heard === undefined ? read(archive) : heard.then(() => read(archive)));
+  start(subscribed: Promise<void> | undefined): void {
+    const { past, read } = this.#deps;
+    if (past === undefined) return;
+    const first = () => (subscribed === undefined ? read(past) : subscribed.then(() => read(past)));
     this.#handover?.run(first).catch((error) => this.#fail(error));
   }
 
@@ -115,7 +119,7 @@ export class Subscription implements AsyncIterableIterator<Publication> {
   end(): void {
     if (this.#over) return;
     this.#over = true;
-    this.#deps.ended();
+    this.#deps.onEnd();
     for (const { resolve } of this.#takers.splice(0)) resolve({ done: true, value: undefined });
   }
 
@@ -135,7 +139,7 @@ export class Subscription implements AsyncIterableIterator<Publication> {
   #told(delivery: Delivery): Publication {
     const missed = this.#missed;
     this.#missed = 0;
-    return publicationOf(delivery, missed);
+    return publicationOf(delivery, this.#deps.eventProtocol, missed);
   }
 
   #fail(error: unknown): void {

@@ -1,7 +1,6 @@
-import type { Payload } from "../wire/payload.js";
-import type { Position } from "../wire/position.js";
-import { controlFrame } from "../wire/v1.js";
-import type { DeliveryPolicy } from "./policy.js";
+import type { DeliveryPolicy } from "../../connection/policy.js";
+import type { Position } from "../../wire/position.js";
+import { frameText } from "./frames.js";
 
 /** What a client of `enfilade.v1` was sent and what was dropped for it, so that it can be told of what it lost. */
 export class LossTracker {
@@ -22,25 +21,26 @@ export class LossTracker {
     this.#lostPosition = undefined;
   }
 
-  /** Something was dropped as this was sent: by `skip` itself, by any other policy an earlier one. */
+  /** A message was dropped as this was sent: by `skip` itself, by any other policy an earlier one. */
   dropped(position: Position | undefined, policy: DeliveryPolicy): void {
     if (position === undefined) this.#lost += 1;
     else if (policy.kind === "skip") this.#lostPosition = position;
     else this.sent(position);
   }
 
+  /** Counts messages that the client will not get. */
   recordLoss(count: number): void {
     this.#lost += count;
   }
 
-  /** What the client is to be told now; nothing of what the next number tells by itself. */
-  settle(): Payload[] {
+  /** The frames that the client gets now; none for what the next number tells by itself. */
+  settle(): string[] {
     const [missed, position] = [this.#lost, this.#lostPosition];
     this.#lost = 0;
-    const inWords = missed > 0 ? [controlFrame("lagged", { missed })] : [];
-    if (position === undefined) return inWords;
-    const last = controlFrame("lagged", { missed: position.offset - this.#sentOffset, position });
+    const counted = missed > 0 ? [frameText("lagged", { missed })] : [];
+    if (position === undefined) return counted;
+    const last = frameText("lagged", { missed: position.offset - this.#sentOffset, position });
     this.sent(position);
-    return [...inWords, last];
+    return [...counted, last];
   }
 }

@@ -1,16 +1,9 @@
-import { MessageError } from "../errors.js";
-import type { DecodedEvent } from "./events/incomingEvent.js";
-import { type EventFailure, fieldsOf } from "./events/protocol.js";
-import type { Message } from "./message.js";
-import { type Bytes, encodeJSON, Payload } from "./payload.js";
-
-/** The subprotocol that PROTOCOL.md is about. */
-export const v1 = "enfilade.v1";
-/** Stands before a token among the subprotocols that a client offers. */
-export const tokenPrefix = "enfilade.token.";
-
-/** What a frame may be answered under. */
-export type FrameId = string | number;
+import { MessageError } from "../../errors.js";
+import type { DecodedEvent } from "../../wire/events/incomingEvent.js";
+import { type EventFailure, fieldsOf } from "../../wire/events/protocol.js";
+import type { FrameId } from "../../wire/frames.js";
+import type { Message } from "../../wire/message.js";
+import { encodeJSON, type Payload } from "../../wire/payload.js";
 
 /** A frame of a client. */
 export type ClientFrame =
@@ -54,30 +47,24 @@ function frameOf({ type, id: given, data, text, event, token }: Readonly<Record<
   throw new BadFrame(id);
 }
 
-/** A frame of the server's own; it goes out as it is. */
-export function controlFrame(type: string, fields: object): Payload {
-  return Payload.frame(encodeJSON({ type, ...fields }));
+/** The text of a frame of the server. */
+export function frameText(type: string, fields: object): string {
+  return encodeJSON({ type, ...fields });
 }
 
-export function replyFrame(
-  id: FrameId,
-  outcome: { readonly data: unknown } | { readonly error: EventFailure },
-): Payload {
-  return controlFrame("reply", { id, ...outcome });
+export function replyText(id: FrameId, outcome: { readonly data: unknown } | { readonly error: EventFailure }): string {
+  return frameText("reply", { id, ...outcome });
 }
 
 /** A message with its content, already encoded, behind what is said of it. */
-export function messageFrame(
+export function messageText(
   payload: Payload,
   about: { readonly room?: string; readonly offset?: number } = {},
-): Payload {
+): string {
   const { room, offset } = about;
-  const fields = [
-    ...(room === undefined ? [] : [`"room":${JSON.stringify(room)}`]),
-    ...(offset === undefined ? [] : [`"offset":${offset}`]),
-    contentOf(payload),
-  ];
-  return Payload.frame(`{"type":"message",${fields.join(",")}}`);
+  const roomField = room === undefined ? "" : `"room":${JSON.stringify(room)},`;
+  const offsetField = offset === undefined ? "" : `"offset":${offset},`;
+  return `{"type":"message",${roomField}${offsetField}${contentOf(payload)}}`;
 }
 
 function contentOf({ kind, data }: Payload): string {
@@ -85,8 +72,8 @@ function contentOf({ kind, data }: Payload): string {
   return kind === "json" ? `"data":${data}` : `"text":${JSON.stringify(data)}`;
 }
 
-function base64(bytes: Bytes & Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64");
+function base64({ buffer, byteOffset, byteLength }: Uint8Array): string {
+  return Buffer.from(buffer, byteOffset, byteLength).toString("base64");
 }
 
 const idLengthMax = 64;

@@ -1,4 +1,4 @@
-import type { RoomPath } from "../wire/path.js";
+import type { RoomPath } from "./path.js";
 
 class Node<T> {
   value: T | undefined;

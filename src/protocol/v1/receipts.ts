@@ -1,26 +1,42 @@
-import type { Clock, Timer } from "../connection/clock.js";
-import { type EventFailure, internalFault } from "../wire/events/protocol.js";
-import type { Receipt } from "../wire/message.js";
-import { Payload } from "../wire/payload.js";
-import { type FrameId, replyFrame } from "../wire/v1.js";
+import type { Clock, Timer } from "../../connection/clock.js";
+import { type EventFailure, internalFault } from "../../wire/events/protocol.js";
+import type { FrameId } from "../../wire/frames.js";
+import type { Receipt } from "../../wire/message.js";
+import { replyText } from "./frames.js";
 
-/** To whom a reply goes; a connection. */
+/** To whom a reply goes: a client on one connection. */
 export interface Answered {
+  /** Of the connection. */
   readonly id: string;
-  send(payload: Payload): void;
+  sendFrame(text: string): void;
 }
 
-export type Outcome = { readonly data: unknown } | { readonly error: EventFailure };
+/** Bounds of what is remembered of the frames that clients sent. */
+export interface ReceiptLimits {
+  /** Answered ids of one client. Past it the oldest is forgotten. Default: 128. */
+  readonly receiptsMax: number;
+  /** Milliseconds that they are remembered after the last connection of a client. Default: 300,000. */
+  readonly receiptsMs: number;
+  /** Clients without a connection that are remembered. Default: 10,000. */
+  readonly receiptClientsMax: number;
+  /** Characters of one kept reply. A longer one is answered with `duplicate` the second time. Default: 8 KiB. */
+  readonly replyBytesMax: number;
+  /** Characters of the replies that are kept of one client. Default: 16 KiB. */
+  readonly clientReceiptsBytesMax: number;
+  /** Characters of the replies that are kept of all clients without a connection. Default: 32 MiB. */
+  readonly receiptsBytesMax: number;
+}
 
-/** Answered ids that are remembered of one client, and for how long after its last connection (PROTOCOL.md). */
-const idsMax = 128;
-const memoryMs = 5 * 60_000;
-/** Clients without a connection that are remembered. */
-const absentMax = 10_000;
-/** Characters of one reply that is kept, of all that are of one client, and of all there are. */
-const replyLengthMax = 8 * 1024;
-const clientLengthMax = 16 * 1024;
-const allLengthMax = 32 * 1024 * 1024;
+export const defaultReceiptLimits: ReceiptLimits = {
+  receiptsMax: 128,
+  receiptsMs: 5 * 60_000,
+  receiptClientsMax: 10_000,
+  replyBytesMax: 8 * 1024,
+  clientReceiptsBytesMax: 16 * 1024,
+  receiptsBytesMax: 32 * 1024 * 1024,
+};
+
+export type Outcome = { readonly data: unknown } | { readonly error: EventFailure };
 
 const lost: EventFailure = { code: "duplicate", message: "this was run already, and its reply is not kept" };
 
@@ -33,11 +49,13 @@ export class FrameRecord {
   /** The connection that had the answer last. */
   #told = "";
   #reply: string | undefined;
-  readonly #answered: (record: FrameRecord) => void;
+  readonly #replyBytesMax: number;
+  readonly #onAnswered: (record: FrameRecord) => void;
 
-  constructor(id: FrameId, answered: (record: FrameRecord) => void) {
+  constructor(id: FrameId, replyBytesMax: number, onAnswered: (record: FrameRecord) => void) {
     this.id = id;
-    this.#answered = answered;
+    this.#replyBytesMax = replyBytesMax;
+    this.#onAnswered = onAnswered;
   }
 
   /** Characters of the reply that is kept. */
@@ -66,23 +84,23 @@ export class FrameRecord {
   /** Only the first answer counts. */
   answer(outcome: Outcome): void {
     if (this.#reply !== undefined) return;
-    const reply = String(replyFrame(this.id, outcome).data);
+    const reply = replyText(this.id, outcome);
     const to = this.#to;
     this.#to = undefined;
     this.#reply = reply;
     if (to !== undefined) this.#tell(to, reply);
-    if (reply.length > replyLengthMax) this.forget();
-    this.#answered(this);
+    if (reply.length > this.#replyBytesMax) this.forget();
+    this.#onAnswered(this);
   }
 
   /** Keeps only that it was run. */
   forget(): void {
-    this.#reply = String(replyFrame(this.id, { error: lost }).data);
+    this.#reply = replyText(this.id, { error: lost });
   }
 
   #tell(to: Answered, reply: string): void {
     this.#told = to.id;
-    to.send(Payload.frame(reply));
+    to.sendFrame(reply);
   }
 }
 
@@ -116,8 +134,13 @@ export class ClientReceipts {
   /** The oldest first. */
   readonly #answered: FrameRecord[] = [];
   #length = 0;
+  readonly #limits: ReceiptLimits;
   connections = 0;
   timer: Timer | undefined;
+
+  constructor(limits: ReceiptLimits) {
+    this.#limits = limits;
+  }
 
   /** Characters of the replies that are kept. */
   get length(): number {
@@ -126,7 +149,8 @@ export class ClientReceipts {
 
   /** The record of an id that came over `connection`, if need be a new one. */
   came(id: FrameId, connection: Answered): FrameRecord {
-    const record = this.#records.get(id) ?? new FrameRecord(id, (answered) => this.#keep(answered));
+    const record =
+      this.#records.get(id) ?? new FrameRecord(id, this.#limits.replyBytesMax, (answered) => this.#keep(answered));
     this.#records.set(id, record);
     record.cameOver(connection);
     return record;
@@ -141,9 +165,9 @@ export class ClientReceipts {
   #keep(answered: FrameRecord): void {
     this.#answered.push(answered);
     this.#length += answered.length;
-    if (this.#answered.length > idsMax) this.#forgetOldest();
+    if (this.#answered.length > this.#limits.receiptsMax) this.#forgetOldest();
     for (const record of this.#answered) {
-      if (this.#length <= clientLengthMax) return;
+      if (this.#length <= this.#limits.clientReceiptsBytesMax) return;
       this.#length -= record.length;
       record.forget();
       this.#length += record.length;
@@ -161,19 +185,21 @@ export class ClientReceipts {
 /** What every client sent lately that bore an id, so that nothing is run twice that is sent twice. */
 export class Receipts {
   readonly #clock: Clock;
+  readonly #limits: ReceiptLimits;
   readonly #clients = new Map<string, ClientReceipts>();
   /** Those without a connection, and what is kept of them; the longest absent first. */
   readonly #absent = new Map<string, number>();
   #absentLength = 0;
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, limits: ReceiptLimits) {
     this.#clock = clock;
+    this.#limits = limits;
   }
 
   /** @param name Whoever it is; without it, nothing is known of it beyond its connection. */
   enter(name: string | undefined): ClientReceipts {
     const known = name === undefined ? undefined : this.#clients.get(name);
-    const receipts = known ?? new ClientReceipts();
+    const receipts = known ?? new ClientReceipts(this.#limits);
     receipts.connections += 1;
     receipts.timer?.cancel();
     receipts.timer = undefined;
@@ -188,9 +214,10 @@ export class Receipts {
     if (name === undefined || receipts.connections > 0) return;
     this.#absent.set(name, receipts.length);
     this.#absentLength += receipts.length;
-    receipts.timer = this.#clock.setTimeout(() => this.#forget(name), memoryMs);
+    receipts.timer = this.#clock.setTimeout(() => this.#forget(name), this.#limits.receiptsMs);
+    const { receiptClientsMax, receiptsBytesMax } = this.#limits;
     for (const oldest of this.#absent.keys()) {
-      if (this.#absent.size <= absentMax && this.#absentLength <= allLengthMax) return;
+      if (this.#absent.size <= receiptClientsMax && this.#absentLength <= receiptsBytesMax) return;
       this.#forget(oldest);
     }
   }

@@ -1,6 +1,5 @@
 import { constants, deflateRawSync } from "node:zlib";
-import { encodeFrame, Opcode } from "../wire/frame.js";
-import type { Payload } from "../wire/payload.js";
+import { encodeFrame, Opcode } from "./frame.js";
 
 /** RFC 7692 6: the first reserved bit marks a compressed message. */
 const RSV1 = 0x40;
@@ -24,16 +23,13 @@ export function sharedOffers(offers: string): string | undefined {
 }
 
 /**
- * The frame of `payload` for a connection with permessage-deflate, made once and shared by all of them.
+ * The frame of a message for a connection with permessage-deflate, which all of them may share.
  *
  * That is possible since the server agrees on `server_no_context_takeover` only: no frame depends on another.
  */
-export function deflatedFrame(payload: Payload): Uint8Array {
-  const { data } = payload;
-  if (data.length < deflateBytesMin) return payload.frame;
-  if (payload.deflated !== undefined) return payload.deflated;
-  const bytes = deflateRawSync(data, { finishFlush: constants.Z_SYNC_FLUSH });
+export function deflatedFrame(data: string | Uint8Array): Uint8Array {
   const opcode = typeof data === "string" ? Opcode.text : Opcode.binary;
-  payload.deflated = encodeFrame(bytes.subarray(0, -tailBytes), RSV1 | opcode);
-  return payload.deflated;
+  if (data.length < deflateBytesMin) return encodeFrame(data, opcode);
+  const bytes = deflateRawSync(data, { finishFlush: constants.Z_SYNC_FLUSH });
+  return encodeFrame(bytes.subarray(0, -tailBytes), RSV1 | opcode);
 }

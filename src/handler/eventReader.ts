@@ -1,0 +1,159 @@
+import { isThenable } from "../connection/inbox.js";
+import { ConnectionError, EventError, MessageError } from "../errors.js";
+import { CloseCode } from "../wire/closeCodes.js";
+import type { DecodedEvent, IncomingEvent } from "../wire/events/incomingEvent.js";
+import { type EventFailure, type EventProtocol, internalFault, type OutgoingEvent } from "../wire/events/protocol.js";
+import type { Message } from "../wire/message.js";
+import { encodeEvent } from "../wire/payload.js";
+import { validate } from "../wire/schema.js";
+import type { EventMethod } from "./event.js";
+import { eventsOf } from "./eventTable.js";
+import type { AnyHandler } from "./handler.js";
+import { type BadMessage, binaryReader, dispatch, type Read, type Reader, type ReadSession } from "./reader.js";
+
+/** The part of a class of events that is looked at. */
+export interface EventClass {
+  readonly name: string;
+  readonly prototype: AnyHandler;
+}
+
+/** How a class of events reads: each message is decoded by the protocol of its route and answered by a method. */
+export function eventReaderOf(eventClass: EventClass, protocol: EventProtocol, badMessage: BadMessage): Reader {
+  const events = eventsOf(eventClass);
+  const reader = new EventReader(events, protocol, badMessage);
+  const readBinary = protocol.format === "binary" ? reader.read : binaryReader(eventClass.prototype);
+  return { method: "onJSON", ignored: [], read: dispatch(reader.read, readBinary), failed: () => undefined };
+}
+
+/** A call that a message asks for. */
+interface Call {
+  readonly event: EventMethod;
+  readonly incoming: IncomingEvent;
+}
+
+/** Answers the events of one route. */
+class EventReader {
+  readonly #events: ReadonlyMap<string, EventMethod>;
+  readonly #protocol: EventProtocol;
+  readonly #badMessage: BadMessage;
+
+  constructor(events: ReadonlyMap<string, EventMethod>, protocol: EventProtocol, badMessage: BadMessage) {
+    this.#events = events;
+    this.#protocol = protocol;
+    this.#badMessage = badMessage;
+  }
+
+  /** Returns a promise only where there is something to wait for: most methods have finished when they return. */
+  readonly read: Read = (session, message) => {
+    const call = this.#callOf(session, message);
+    if (call === undefined) return undefined;
+    const { event, incoming } = call;
+    try {
+      const data = readData(event, incoming.data);
+      if (data instanceof Promise) return this.#callLater(session, call, data);
+      // Registration made sure that every event names a method of its class.
+      const method: (data: unknown, incoming: IncomingEvent) => unknown = Reflect.get(session.handler, event.method);
+      const reply = method.call(session.handler, data, incoming);
+      return isThenable(reply) ? this.#replyLater(session, incoming, reply) : this.#reply(session, incoming, reply);
+    } catch (error) {
+      return this.#fail(session, incoming, error);
+    }
+  };
+
+  /** What a message asks for; `undefined` when it was refused. */
+  #callOf(session: ReadSession, message: Message): Call | undefined {
+    const decoded = this.#decode(session, message);
+    if (decoded === undefined) return undefined;
+    const { event: name, data, id, channel } = decoded;
+    if (typeof name !== "string") return this.#refuse(session, { id }, malformed(this.#protocol));
+    const event = this.#events.get(name);
+    if (event === undefined) return this.#refuse(session, decoded, unknownEvent);
+    const { app } = session.handler;
+    const room = channel === undefined ? undefined : app.registry.roomOf(session.member.id, channel);
+    if (room === undefined && channel !== undefined) return this.#refuse(session, decoded, notMember);
+    return { event, incoming: { event: name, data, id, channel: room } };
+  }
+
+  #decode(session: ReadSession, message: Message): DecodedEvent | undefined {
+    try {
+      // A protocol may be JavaScript, and return nothing.
+      const decoded: DecodedEvent | null | undefined = message.origin?.event ?? this.#protocol.decode(message);
+      return decoded ?? {};
+    } catch (error) {
+      if (this.#badMessage === "error") return this.#refuse(session, {}, unreadable(error, this.#protocol));
+      const phrase = this.#protocol.format === "json" ? "the message is not JSON" : "the message is not valid";
+      session.member.close(CloseCode.invalidPayload, phrase, false);
+      return undefined;
+    }
+  }
+
+  async #callLater(session: ReadSession, { event, incoming }: Call, reading: Promise<unknown>): Promise<void> {
+    try {
+      const data = await reading;
+      const method: (data: unknown, incoming: IncomingEvent) => unknown = Reflect.get(session.handler, event.method);
+      this.#reply(session, incoming, await method.call(session.handler, data, incoming));
+    } catch (error) {
+      await this.#fail(session, incoming, error);
+    }
+  }
+
+  async #replyLater(session: ReadSession, incoming: IncomingEvent, reply: PromiseLike<unknown>): Promise<void> {
+    try {
+      this.#reply(session, incoming, await reply);
+    } catch (error) {
+      await this.#fail(session, incoming, error);
+    }
+  }
+
+  #reply(session: ReadSession, { id }: IncomingEvent, data: unknown): void {
+    const isAwaited = session.member.dialect.replies?.isAwaited ?? false;
+    if (id !== undefined || isAwaited) this.#send(session, { kind: "reply", id: id ?? "", data });
+  }
+
+  /** The client learns what it may know; what is no refusal is reported as our own error. The connection stays open. */
+  #fail(session: ReadSession, incoming: DecodedEvent, error: unknown): Promise<void> | undefined {
+    this.#refuse(session, incoming, failureOf(error));
+    return isRefusal(error) || isOver(session, error) ? undefined : session.report(error);
+  }
+
+  #refuse(session: ReadSession, { id, event }: DecodedEvent, error: EventFailure): undefined {
+    this.#send(session, { kind: "error", id, event, error });
+  }
+
+  #send({ member }: ReadSession, outgoing: OutgoingEvent): void {
+    if (member.dialect.replies?.reply(outgoing) !== true) member.send(encodeEvent(outgoing, this.#protocol));
+  }
+}
+
+/** Reading on after the end is how a method learns of it, not an error of its own. */
+function isOver({ member }: ReadSession, error: unknown): boolean {
+  return error instanceof ConnectionError && member.closeInfo !== undefined;
+}
+
+function readData({ schema, raw }: EventMethod, data: unknown): unknown {
+  if (raw === true) return JSON.stringify(data) ?? "null";
+  return schema === undefined ? data : validate(schema, data);
+}
+
+/** Whether it is for the client to know, and no fault of the handler. */
+function isRefusal(error: unknown): error is EventError | MessageError {
+  return error instanceof EventError || (error instanceof MessageError && error.code === "ERR_SCHEMA");
+}
+
+function failureOf(error: unknown): EventFailure {
+  if (!isRefusal(error)) return internalFault;
+  if (error instanceof EventError) return { code: error.eventCode, message: error.message };
+  return { code: "bad_data", message: error.message, issues: error.issues };
+}
+
+const unknownEvent: EventFailure = { code: "unknown_event", message: "there is no such event" };
+const notMember: EventFailure = { code: "not_member", message: "you are not in this channel" };
+
+function unreadable(error: unknown, protocol: EventProtocol): EventFailure {
+  const isText = error instanceof MessageError && error.code === "ERR_BAD_JSON";
+  return isText ? { code: "bad_json", message: "the message is not JSON" } : malformed(protocol);
+}
+
+function malformed({ example }: EventProtocol): EventFailure {
+  return { code: "bad_message", message: `expected ${example}` };
+}

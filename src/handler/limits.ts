@@ -1,0 +1,17 @@
+import { defaultPeerLimits, type PeerLimits } from "../connection/limits.js";
+import { defaultMemberLimits, type MemberLimits } from "../room/limits.js";
+
+/** Limits of one connection; the app sets them, a scope and a route may set their own. */
+export interface ConnectionLimits extends PeerLimits, MemberLimits {
+  /** Milliseconds for `authorize` and the checks of its parameters. Past it: 503. Default: 5,000. */
+  readonly authorizeMs: number;
+  /** Milliseconds that a user who left a room counts as present, in case of a return. 0: none. Default: 5,000. */
+  readonly leaveGraceMs: number;
+}
+
+export const defaultConnectionLimits: ConnectionLimits = {
+  ...defaultPeerLimits,
+  ...defaultMemberLimits,
+  authorizeMs: 5_000,
+  leaveGraceMs: 5_000,
+};

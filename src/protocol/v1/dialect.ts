@@ -1,0 +1,202 @@
+import type { Gap } from "../../backplane/backplane.js";
+import type { Delivery } from "../../backplane/delivery.js";
+import type { DeliveryPolicy } from "../../connection/policy.js";
+import type { ConnectionRequest } from "../../connection/request.js";
+import { CloseCode } from "../../wire/closeCodes.js";
+import { internalFault, type OutgoingEvent } from "../../wire/events/protocol.js";
+import type { FrameId } from "../../wire/frames.js";
+import { Message } from "../../wire/message.js";
+import type { Payload } from "../../wire/payload.js";
+import type { Position } from "../../wire/position.js";
+import type { Dialect, JoiningClient, Member, Replies, Resumption } from "../dialect.js";
+import type { V1Encoder } from "./encoder.js";
+import { BadFrame, type ClientFrame, frameText, readFrame, replyText } from "./frames.js";
+import { LossTracker } from "./lossTracker.js";
+import { type Answered, type ClientReceipts, FrameReceipt, type FrameRecord, type Receipts } from "./receipts.js";
+
+/** What a client of `enfilade.v1` needs of the session that it belongs to. */
+export interface V1Session {
+  readonly member: Member;
+  /** By which the user is addressed. */
+  readonly userId: string | undefined;
+  readonly receipts: Receipts;
+  /** The client asks for the presence of its home. */
+  readonly onWatch: () => void;
+  /** The client renews its credentials. */
+  readonly onRefresh: (token: string) => void;
+  /** Takes what went wrong on this side. */
+  readonly onError: (error: unknown) => void;
+}
+
+/** One client that speaks `enfilade.v1` (PROTOCOL.md): its frames become messages for the handler, or are answered here. */
+export class V1Dialect implements Dialect, JoiningClient, Replies, Answered {
+  readonly clientName: string | undefined;
+  readonly since: Position | "invalid" | undefined;
+  readonly reportsLosses = true;
+  readonly #encoder: V1Encoder;
+  readonly #losses = new LossTracker();
+  #session: V1Session | undefined;
+  /** Who sends, over however many connections: the same client, of the same user, in the same room. */
+  #name: string | undefined;
+  #receipts: ClientReceipts | undefined;
+  /** What the handler is busy with. */
+  #current: FrameRecord | undefined;
+  #isWatching = false;
+
+  constructor(encoder: V1Encoder, { query }: ConnectionRequest) {
+    this.#encoder = encoder;
+    this.clientName = clientNameOf(query.get("client"));
+    this.since = positionOf(query.get("since"));
+  }
+
+  /** To be called once, before anything is sent or received. */
+  start(session: V1Session): void {
+    const { member, userId, receipts } = session;
+    this.#session = session;
+    this.#name = this.clientName && JSON.stringify([member.home, userId ?? null, this.clientName]);
+    this.#receipts = receipts.enter(this.#name);
+    member.holdBack();
+  }
+
+  /** The connection has ended, and its handler is not waited for any more. */
+  end(): void {
+    // A client that waits for it on another connection still gets what the handler returns.
+    if (this.#current?.isAwaitedElsewhere(this) === false) this.#current.answer({ error: internalFault });
+    this.#receipts?.left(this);
+    if (this.#receipts !== undefined) this.#session?.receipts.leave(this.#name, this.#receipts);
+  }
+
+  get id(): string {
+    return this.#session?.member.id ?? "";
+  }
+
+  get joining(): JoiningClient {
+    return this;
+  }
+
+  get replies(): Replies {
+    return this;
+  }
+
+  welcome(resumption: Resumption): void {
+    const member = this.#session?.member;
+    if (member === undefined) return;
+    const { heartbeatMs } = member.limits;
+    const fields = { id: member.id, room: member.home, ...resumption, heartbeatMs: heartbeatMs || 0 };
+    this.#losses.begin(resumption.position?.offset ?? 0);
+    member.release(this.#encoder.encodeText(frameText("welcome", fields)));
+  }
+
+  onSkipped(count: number): void {
+    this.#losses.recordLoss(count);
+    this.#session?.member.reportLosses();
+  }
+
+  encode(delivery: Delivery, member: Member): Uint8Array | undefined {
+    return this.#encoder.encode(delivery, member);
+  }
+
+  encodePayload(payload: Payload): Uint8Array {
+    return this.#encoder.encodePayload(payload);
+  }
+
+  encodeGap(gap: Gap, address: string, member: Member): Uint8Array {
+    return this.#encoder.encodeGap(gap, address, member);
+  }
+
+  encodeDrain(withinMs: number): Uint8Array {
+    return this.#encoder.encodeText(frameText("drain", { withinMs }));
+  }
+
+  onSent(position: Position | undefined): void {
+    this.#losses.sent(position);
+  }
+
+  onDropped(position: Position | undefined, policy: DeliveryPolicy): void {
+    this.#losses.dropped(position, policy);
+  }
+
+  reportLosses(): Uint8Array[] {
+    return this.#losses.settle().map((text) => this.#encoder.encodeText(text));
+  }
+
+  receive(message: Message): Message | undefined {
+    if (!message.isText) return message;
+    try {
+      return this.#take(readFrame(message));
+    } catch (error) {
+      if (error instanceof BadFrame) this.#refuse(error.id);
+      else this.#session?.onError(error);
+      return undefined;
+    }
+  }
+
+  get isAwaited(): boolean {
+    return this.#current !== undefined;
+  }
+
+  reply(outgoing: OutgoingEvent): boolean {
+    if (outgoing.kind === "event") return false;
+    const { kind, id } = outgoing;
+    const outcome = kind === "reply" ? { data: outgoing.data ?? null } : { error: outgoing.error };
+    // What the handler is busy with is what it answers, whatever id its data has.
+    if (this.#current !== undefined) this.#current.answer(outcome);
+    else if (id !== undefined) this.sendFrame(replyText(id, outcome));
+    else if (kind === "error") this.sendFrame(frameText("error", { event: outgoing.event, ...outcome }));
+    return true;
+  }
+
+  sendFrame(text: string): void {
+    this.#session?.member.push(this.#encoder.encodeText(text), undefined);
+  }
+
+  #take(frame: ClientFrame): Message | undefined {
+    if (frame.type === "message" || frame.type === "event") return this.#messageOf(frame);
+    if (frame.type === "ping") this.sendFrame(frameText("pong", {}));
+    else if (frame.type === "watch") this.#watchSoon();
+    else this.#session?.onRefresh(frame.token);
+    return undefined;
+  }
+
+  /** The message for the handler, unless it was begun already. */
+  #messageOf(frame: ClientFrame & { readonly type: "message" | "event" }): Message | undefined {
+    const event = frame.type === "event" ? frame.event : undefined;
+    const record = frame.id === undefined ? undefined : this.#receipts?.came(frame.id, this);
+    if (record === undefined) return Message.within(frame.text, { event });
+    if (record.begun) return undefined;
+    return Message.within(frame.text, { event, receipt: new FrameReceipt(record, this.#busyWith) });
+  }
+
+  readonly #busyWith = (record: FrameRecord | undefined): void => {
+    this.#current = record;
+  };
+
+  /** Once a tick, however often it is asked for. */
+  #watchSoon(): void {
+    if (this.#isWatching) return;
+    this.#isWatching = true;
+    setImmediate(() => {
+      this.#isWatching = false;
+      this.#session?.onWatch();
+    });
+  }
+
+  #refuse(id: FrameId | undefined): void {
+    if (id === undefined) this.#session?.member.close(CloseCode.badFrame, "bad frame", false);
+    else this.sendFrame(replyText(id, { error: badFrame }));
+  }
+}
+
+const badFrame = { code: "bad_frame", message: "this is no frame of enfilade.v1" };
+
+function clientNameOf(client: string | null): string | undefined {
+  return client !== null && /^[\w-]{16,64}$/.test(client) ? client : undefined;
+}
+
+/** `epoch:offset` of the query; of no more than a position may be. */
+function positionOf(since: string | null): Position | "invalid" | undefined {
+  if (since === null) return undefined;
+  const [, epoch, digits] = /^([\w-]{1,64}):(\d{1,16})$/.exec(since) ?? [];
+  const offset = Number(digits);
+  return epoch !== undefined && Number.isSafeInteger(offset) ? { epoch, offset } : "invalid";
+}

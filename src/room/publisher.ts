@@ -1,0 +1,150 @@
+import type { Backplane, CloseCommand, Gap, PresenceUpdate, Receiver } from "../backplane/backplane.js";
+import type { Counts } from "../backplane/counts.js";
+import { Delivery } from "../backplane/delivery.js";
+import { isRoom, type Topic } from "../backplane/topic.js";
+import { type DeliveryPolicy, policyOf } from "../connection/policy.js";
+import { asError, EnfiladeError } from "../errors.js";
+import { clientKey } from "../protocol/excepted.js";
+import { checkedReason } from "../wire/closeCodes.js";
+import type { RoomPath } from "../wire/path.js";
+import type { Payload } from "../wire/payload.js";
+import type { Position } from "../wire/position.js";
+import type { Except, SendOptions } from "./address.js";
+import type { Audiences } from "./audiences.js";
+import type { RoomTable } from "./roomTable.js";
+
+export interface PublisherDeps {
+  readonly backplane: Backplane;
+  readonly audiences: Audiences;
+  readonly rooms: RoomTable;
+  /** What the client of a connection calls itself over all its connections. */
+  readonly clientNameOf: (id: string) => string | undefined;
+  readonly counts: () => Counts;
+  readonly onGap: (path: RoomPath, gap: Gap) => void;
+  /** Takes errors of calls that nothing awaits. */
+  readonly onError: (error: unknown) => void;
+}
+
+const nobody: readonly string[] = [];
+
+/** The one way of every publication: out to the backplane, and in from it to the members of this node. */
+export class Publisher implements Receiver {
+  readonly #deps: PublisherDeps;
+  /** What the last refusal of the backplane came of. */
+  #outage: unknown;
+
+  constructor(deps: PublisherDeps) {
+    this.#deps = deps;
+  }
+
+  /** Resolves when the publication is on its way, with its position where it is kept. */
+  publish(topic: Topic, payload: Payload, options: SendOptions | undefined): Promise<Position | undefined> {
+    return this.#deps.backplane.publish(topic, this.#deliveryOf(topic, payload, options));
+  }
+
+  /** The same without an answer: a failure is reported. */
+  send(topic: Topic, payload: Payload, options: SendOptions | undefined): void {
+    this.#deps.backplane.publish(topic, this.#deliveryOf(topic, payload, options)).catch(this.#onUnsent);
+  }
+
+  /** Closes everyone in `topic`, on every node. */
+  closeAll(topic: Topic, code: number, reason: string): void {
+    const command = { code, reason: checkedReason(code, reason) };
+    const { backplane, onError } = this.#deps;
+    backplane.closeAll(topic, command).catch((error) => {
+      // Those who can be reached are closed anyway; that others are not is worth a line each time.
+      this.#closeHere(topic, command);
+      const what = `connections of other nodes may not be closed: ${asError(error).message}`;
+      onError(new EnfiladeError("ERR_BACKPLANE", what, { cause: error }));
+    });
+  }
+
+  onDelivery(topic: Topic, delivery: Delivery): void {
+    try {
+      this.#deps.audiences.find(topic)?.deliver(delivery);
+    } catch (error) {
+      // One message must not cost the others theirs.
+      this.#deps.onError(error);
+    }
+  }
+
+  onCloseAll(topic: Topic, command: CloseCommand): void {
+    this.#guard(() => this.#closeHere(topic, command));
+  }
+
+  onGap(path: RoomPath, gap: Gap): void {
+    this.#guard(() => {
+      this.#deps.rooms.get(path)?.reportGap(gap);
+      this.#deps.onGap(path, gap);
+    });
+  }
+
+  onPresence(path: RoomPath, updates: readonly PresenceUpdate[]): void {
+    this.#guard(() => this.#deps.rooms.get(path)?.presence?.hear(updates));
+  }
+
+  onError(error: Error): void {
+    this.#deps.onError(error);
+  }
+
+  counts(): Counts {
+    return this.#deps.counts();
+  }
+
+  #deliveryOf(topic: Topic, payload: Payload, options: SendOptions | undefined): Delivery {
+    const asked = policyOf(options);
+    const except = options?.except === undefined ? nobody : this.#exceptedBy(options.except);
+    if (!isRoom(topic)) return new Delivery({ payload, except, policy: asked });
+    const config = this.#deps.rooms.configOf(topic);
+    const policy = asked ?? config.policy;
+    const history = isKept(options, policy) ? config.history : undefined;
+    return new Delivery({ payload, except, policy, history });
+  }
+
+  /** Ids of those who are left out, and names of their clients: one that resumes must not get what was not for it. */
+  #exceptedBy(except: Except): readonly string[] {
+    const ids = exceptedIds(except);
+    const names = ids.flatMap((id) => this.#deps.clientNameOf(id) ?? []);
+    return names.length === 0 ? ids : [...ids, ...names.map(clientKey)];
+  }
+
+  #closeHere(topic: Topic, { code, reason }: CloseCommand): void {
+    const audience = this.#deps.audiences.find(topic);
+    for (const member of [...(audience?.members ?? [])]) member.close(code, reason);
+    audience?.endSubscriptions();
+  }
+
+  #guard(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.#deps.onError(error);
+    }
+  }
+
+  /** Reports what nothing waits for; of one outage of the backplane only the first publication that it costs. */
+  readonly #onUnsent = (thrown: unknown): void => {
+    const error = asError(thrown);
+    const isOutage = error instanceof EnfiladeError && error.code === "ERR_BACKPLANE";
+    if (isOutage && error.cause === this.#outage) return;
+    if (isOutage) this.#outage = error.cause;
+    this.#deps.onError(error);
+  };
+}
+
+/** What the next message replaces, or what is worthless when it is late, would push out of history what is not. */
+function isKept(options: SendOptions | undefined, policy: DeliveryPolicy | undefined): boolean {
+  const keep: unknown = options?.keep;
+  if (keep === undefined) return policy === undefined || policy.kind === "reliable";
+  if (typeof keep === "boolean") return keep;
+  throw new EnfiladeError("ERR_OPTION", `keep takes a boolean, got ${typeof keep}`);
+}
+
+function exceptedIds(except: Except): readonly string[] {
+  const list: readonly (string | { readonly id: string })[] = Array.isArray(except) ? except : [except];
+  return list.map((one) => {
+    const id: unknown = typeof one === "string" ? one : one?.id;
+    if (typeof id === "string") return id;
+    throw new EnfiladeError("ERR_OPTION", `except takes a handler, a connection, an id or a list, got ${typeof one}`);
+  });
+}

@@ -1,0 +1,87 @@
+import { expect, it, onTestFinished } from "vitest";
+import { Outbox } from "../src/connection/outbox.js";
+import { EventHandler, latest, On, Route, WebSocketHandler } from "../src/index.js";
+import { Mailbox, startWith } from "./support/app.js";
+
+/** Calls of the library that are under way, the innermost first: the function and its file. */
+function callsOfLibrary(): { readonly name: string; readonly file: string }[] {
+  const before = Error.stackTraceLimit;
+  Error.stackTraceLimit = 100;
+  const { stack = "" } = new Error("where am I");
+  Error.stackTraceLimit = before;
+  return stack.split("\n").flatMap((line) => {
+    const [, name = "anonymous", file] = /at (?:(.+?) \()?\S*\/src\/([\w/]+\.ts):/.exec(line) ?? [];
+    return file === undefined ? [] : [{ name, file }];
+  });
+}
+
+const callsInMax = 6;
+const callsOutMax = 10;
+const filesOutMax = 7;
+
+class Text extends WebSocketHandler {
+  static readonly seen = new Mailbox<ReturnType<typeof callsOfLibrary>>();
+  onMessage() {
+    Text.seen.put(callsOfLibrary());
+  }
+}
+
+class JSONReader extends WebSocketHandler {
+  static readonly seen = new Mailbox<ReturnType<typeof callsOfLibrary>>();
+  onJSON() {
+    JSONReader.seen.put(callsOfLibrary());
+  }
+}
+
+class Events extends EventHandler {
+  static readonly seen = new Mailbox<ReturnType<typeof callsOfLibrary>>();
+  @On()
+  onLook() {
+    Events.seen.put(callsOfLibrary());
+  }
+}
+
+it.each([
+  ["onMessage", Text, "look"],
+  ["onJSON", JSONReader, "{}"],
+  ["an event", Events, '{"event":"look"}'],
+] as const)("takes at most six calls from the socket to %s", async (_name, handlerClass, text) => {
+  const { open } = await startWith("/x", handlerClass);
+  (await open("/x")).sendText(text);
+  const [calls = []] = await handlerClass.seen.have(1);
+  expect(calls.length).toBeGreaterThan(2);
+  expect(calls.map(({ name, file }) => `${name} ${file}`).slice(callsInMax)).toEqual([]);
+});
+
+@Route("/x")
+class Speaker extends WebSocketHandler {
+  onMessage(kind: string) {
+    if (kind === "text") this.sendTextToThisRoom("hello");
+    else if (kind === "latest") this.sendJSONToRoom("/x", 1, { policy: latest("a") });
+    else this.sendJSONToAll(1);
+  }
+}
+
+it.each(["text", "latest", "all"])("takes at most ten calls and seven files to the outbox: %s", async (kind) => {
+  const { open } = await startWith("/x", Speaker);
+  const client = await open("/x");
+  const seen: ReturnType<typeof callsOfLibrary>[] = [];
+  const { push } = Outbox.prototype;
+  // The end of the way, seen from inside: it calls itself once more where a policy is given.
+  Outbox.prototype.push = function (this: Outbox, ...args) {
+    seen.push(callsOfLibrary());
+    return push.apply(this, args);
+  };
+  onTestFinished(() => {
+    Outbox.prototype.push = push;
+  });
+  client.sendText(kind);
+  await client.read();
+  const [calls = []] = seen;
+  const own = calls.slice(0, calls.findIndex(({ file }) => file === "handler/handler.ts") + 1);
+  const outside = own.filter(({ file }) => file !== "connection/outbox.ts");
+  expect(outside.length).toBeGreaterThan(4);
+  // The outbox itself is the last call and the last file.
+  expect(outside.map(({ name, file }) => `${name} ${file}`).slice(callsOutMax - 1)).toEqual([]);
+  expect(new Set(outside.map(({ file }) => file)).size).toBeLessThanOrEqual(filesOutMax - 1);
+});
