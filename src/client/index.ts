@@ -1,10 +1,12 @@
+export { EnfiladeError } from "../errors.js";
+export type { PresentUser } from "../wire/frames.js";
+export type { Position } from "../wire/position.js";
 export { type ConnectOptions, connect } from "./connect.js";
 export type { ClientState, StateDetail } from "./connection/reconnector.js";
 export type { SocketEvent, WebSocketConstructor, WebSocketLike } from "./connection/socket.js";
 export { RequestError } from "./errors.js";
 export type { EventArguments, EventData, EventName, EventReply } from "./events.js";
 export type { LogElement } from "./log.js";
-export type { Position, PresentUser } from "./messages/frames.js";
 export type { ClientMessage } from "./messages/message.js";
 export type { LoadState, Lost } from "./messages/messageQueue.js";
 export type { RequestOptions } from "./messages/request.js";

@@ -1,17 +1,19 @@
 import type { Clock } from "../connection/clock.js";
+import { checkedReason } from "../wire/closeCodes.js";
+import type { MessageFrame, WelcomeFrame } from "../wire/frames.js";
+import { isBefore, isUpTo, missedBetween, type Position } from "../wire/position.js";
 import { urlOf } from "./connection/address.js";
 import type { AttemptDeps } from "./connection/attempt.js";
-import { checkedReason } from "./connection/closing.js";
 import { watchPage } from "./connection/page.js";
 import { type ClientState, Reconnector, type StateDetail } from "./connection/reconnector.js";
 import { asError, RequestError } from "./errors.js";
 import type { EventArguments, EventName, EventReply } from "./events.js";
 import { Listeners } from "./listeners.js";
 import { type LogElement, logInto, printable, Trace } from "./log.js";
-import type { MessageFrame, Position, ServerFrame, Welcome } from "./messages/frames.js";
 import { type ClientMessage, messageOf } from "./messages/message.js";
 import { type LoadState, type Lost, MessageQueue } from "./messages/messageQueue.js";
 import { readFrom } from "./messages/reader.js";
+import type { ReceivedFrame } from "./messages/readFrame.js";
 import { type RequestOptions, request } from "./messages/request.js";
 import { type Dropped, SendQueue } from "./messages/sendQueue.js";
 import { type Presence, PresenceState } from "./presence.js";
@@ -223,7 +225,7 @@ export class ClientRoom<Handler = unknown> implements AsyncIterable<ClientMessag
    *
    * @param code Default: 1000. Else from 3000 to 4999.
    * @param reason Cut to 123 bytes. Default: none.
-   * @throws RangeError for another code.
+   * @throws EnfiladeError `ERR_CLOSE_CODE` for another code.
    */
   close(code = 1000, reason = ""): void {
     const checked = checkedReason(code, reason);
@@ -258,12 +260,11 @@ export class ClientRoom<Handler = unknown> implements AsyncIterable<ClientMessag
     };
   }
 
-  #enter({ id, room, position, recovered, reason = "off", missed }: Welcome, renewed: boolean): void {
+  #enter({ id, room, position, recovered, reason = "off", missed }: WelcomeFrame, renewed: boolean): void {
     const isFirst = this.#id === undefined;
     const ours = this.#position;
     // The connection before may have brought more than it begins with: then what it brings again is passed over.
-    const isBehind =
-      ours !== undefined && reason !== "epoch" && position?.epoch === ours.epoch && position.offset < ours.offset;
+    const isBehind = ours !== undefined && position !== undefined && reason !== "epoch" && isBefore(position, ours);
     this.#id = id;
     this.#home = room;
     // Behind its own `since` a connection begins with what the one before may have brought since then.
@@ -277,7 +278,7 @@ export class ClientRoom<Handler = unknown> implements AsyncIterable<ClientMessag
     }
   }
 
-  #take(frame: ServerFrame, size: number): void {
+  #take(frame: ReceivedFrame, size: number): void {
     if (frame.type === "message") this.#receive(frame, size);
     else if (frame.type === "reply") this.#outbox.settle(frame);
     else if (frame.type === "error") this.#report(new RequestError(frame.error));
@@ -292,11 +293,13 @@ export class ClientRoom<Handler = unknown> implements AsyncIterable<ClientMessag
   #receive(frame: MessageFrame, size: number): void {
     const { offset } = frame;
     if (offset !== undefined && this.#position !== undefined) {
-      const { epoch, offset: last } = this.#position;
-      // Seen on the connection that this one took the place of.
-      if (offset <= last) return;
-      this.#position = { epoch, offset };
-      if (offset > last + 1) this.#lose({ reason: "jump", missed: offset - last - 1 });
+      const last = this.#position;
+      const position = { epoch: last.epoch, offset };
+      // Seen on the connection that this one replaced.
+      if (isUpTo(last, position)) return;
+      this.#position = position;
+      const missed = missedBetween(last, position);
+      if (missed) this.#lose({ reason: "jump", missed });
     }
     const message = messageOf(frame);
     if (message !== undefined) this.#inbox.push({ kind: "message", message, size });

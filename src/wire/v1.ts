@@ -1,18 +1,13 @@
 import { MessageError } from "../errors.js";
 import type { DecodedEvent } from "./events/incomingEvent.js";
 import { type EventFailure, fieldsOf } from "./events/protocol.js";
+import type { FrameId } from "./frames.js";
 import type { Message } from "./message.js";
 import { type Bytes, encodeJSON, Payload } from "./payload.js";
 
-/** The subprotocol that PROTOCOL.md is about. */
-export const v1 = "enfilade.v1";
-/** Stands before a token among the subprotocols that a client offers. */
-export const tokenPrefix = "enfilade.token.";
+export { type FrameId, tokenPrefix, v1 } from "./frames.js";
 
-/** What a frame may be answered under. */
-export type FrameId = string | number;
-
-/** A frame of a client. */
+/** A frame of a client, as it was read. */
 export type ClientFrame =
   | { readonly type: "message"; readonly id: FrameId | undefined; readonly text: string }
   | { readonly type: "event"; readonly id: FrameId | undefined; readonly text: string; readonly event: DecodedEvent }

@@ -345,7 +345,7 @@ describe("close", () => {
 
   it.each([1001, 1006, 999, 2999, 5000, Number.NaN])("refuses the code %d, and stays as it was", async (code) => {
     const { room } = await scene();
-    expect(() => room.close(code)).toThrow(RangeError);
+    expect(() => room.close(code)).toThrow(expect.objectContaining({ code: "ERR_CLOSE_CODE" }));
     expect(room.state).toBe("connecting");
   });
 

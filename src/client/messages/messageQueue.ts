@@ -1,3 +1,4 @@
+import type { ResumeFailure } from "../../wire/frames.js";
 import type { ClientMessage } from "./message.js";
 
 /** Messages that may be missing. */
@@ -7,7 +8,7 @@ export interface Lost {
    * missed than is replayed), `invalid`, `off` (there is none). On one connection: `jump` (the offsets had a gap) and `lagged`, both
    * since this client was slow, or publications were lost between nodes. On this side: `overflow`, more waited for a reader than is kept.
    */
-  readonly reason: "epoch" | "trimmed" | "limit" | "invalid" | "off" | "jump" | "lagged" | "overflow";
+  readonly reason: ResumeFailure | "jump" | "lagged" | "overflow";
   /** How many; `undefined` where the server does not know. With `off` there may have been none. */
   readonly missed: number | undefined;
 }
