@@ -1,4 +1,5 @@
 import type { Clock } from "../connection/clock.js";
+import { checkNames } from "../wire/options.js";
 import { newClientId, subprotocols, webSocketURL } from "./connection/address.js";
 import { clientClock } from "./connection/clock.js";
 import { defaultWebSocket, type WebSocketConstructor } from "./connection/socket.js";
@@ -25,6 +26,17 @@ export interface ConnectOptions {
   readonly random?: (() => number) | undefined;
 }
 
+const optionNames: Readonly<Record<keyof ConnectOptions, true>> = {
+  token: true,
+  WebSocket: true,
+  queueMessagesMax: true,
+  queueBytesMax: true,
+  onResync: true,
+  debug: true,
+  clock: true,
+  random: true,
+};
+
 /**
  * Connects to a room, and keeps to it until it is closed.
  *
@@ -38,8 +50,10 @@ export interface ConnectOptions {
  *
  * @param url Of `ws`, `wss`, `http` or `https`; in a page it may be relative.
  * @throws TypeError when it is no such URL, or there is no WebSocket.
+ * @throws EnfiladeError `ERR_OPTION` when there is no such option.
  */
 export function connect<Handler = unknown>(url: string | URL, options: ConnectOptions = {}): ClientRoom<Handler> {
+  checkNames("connect()", options, Object.keys(optionNames));
   const { WebSocket = defaultWebSocket(), debug, onResync } = options;
   const token = async () => (typeof options.token === "function" ? options.token() : options.token);
   return new ClientRoom<Handler>({

@@ -173,6 +173,7 @@ export class ClientRoom<Handler = unknown> implements AsyncIterable<ClientMessag
    *
    * @throws RequestError (as a rejection) with the server's refusal, or with `timeout`, `queue_full` or `closed`.
    * @throws TypeError (as a rejection) when JSON has no form for the data.
+   * @throws EnfiladeError (as a rejection) `ERR_OPTION` when there is no such option.
    */
   request<Event extends EventName<Handler>>(
     event: Event,
