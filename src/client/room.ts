@@ -1,6 +1,7 @@
 import type { Clock } from "../connection/clock.js";
 import { checkedReason } from "../wire/closeCodes.js";
 import type { MessageFrame, WelcomeFrame } from "../wire/frames.js";
+import { checkName } from "../wire/options.js";
 import { isBefore, isUpTo, missedBetween, type Position } from "../wire/position.js";
 import { urlOf } from "./connection/address.js";
 import type { AttemptDeps } from "./connection/attempt.js";
@@ -8,39 +9,16 @@ import { watchPage } from "./connection/page.js";
 import { type ClientState, Reconnector, type StateDetail } from "./connection/reconnector.js";
 import { asError, RequestError } from "./errors.js";
 import type { EventArguments, EventName, EventReply } from "./events.js";
-import { Listeners } from "./listeners.js";
+import { Listeners, type ListenOptions } from "./listeners.js";
 import { type LogElement, logInto, printable, Trace } from "./log.js";
 import { type ClientMessage, messageOf } from "./messages/message.js";
 import { type LoadState, type Lost, MessageQueue } from "./messages/messageQueue.js";
 import { readFrom } from "./messages/reader.js";
 import type { ReceivedFrame } from "./messages/readFrame.js";
 import { type RequestOptions, request } from "./messages/request.js";
-import { type Dropped, SendQueue } from "./messages/sendQueue.js";
+import { SendQueue } from "./messages/sendQueue.js";
 import { type Presence, PresenceState } from "./presence.js";
-
-/** A new connection went on where the last one ended: nothing was missed. */
-export interface Recovered {
-  /** What had been received last; what was missed comes behind it. */
-  readonly position: Position;
-}
-
-/** What a room tells, and with which arguments. */
-export interface RoomEvents {
-  /** A message, in order. Held until the first listener or loop is there. */
-  message: [message: ClientMessage];
-  /** Another state, and what led to it. */
-  state: [state: ClientState, detail: StateDetail];
-  /** In order with the messages. */
-  recovered: [recovered: Recovered];
-  /** Messages may be missing, at this place in their order. */
-  lost: [lost: Lost];
-  /** Another roster; see {@link ClientRoom.presence}. */
-  presence: [presence: Presence];
-  /** Frames of this side were given up. */
-  dropped: [dropped: Dropped];
-  /** What the server refused and nobody waited for, what a listener threw, and a failure to get a token. */
-  error: [error: Error];
-}
+import { type Recovered, type RoomEvents, roomEventNames } from "./roomEvents.js";
 
 /** What is told inside as well: that no more messages come. */
 interface AllEvents extends RoomEvents {
@@ -76,10 +54,12 @@ export class ClientRoom<Handler = unknown> implements AsyncIterable<ClientMessag
     if (event === "error") console.error(error);
     else this.#report(error);
   });
+  /** Listeners of named events that handlers emit. */
+  readonly #events = new Listeners<Record<string, [data: unknown]>>(this.#report);
   readonly #trace = new Trace(this.#report);
   readonly #roster = new PresenceState(() => this.#line.send('{"type":"watch"}'));
   readonly #inbox = new MessageQueue({
-    onMessage: (message) => this.#listeners.tell("message", message),
+    onMessage: (message) => this.#deliver(message),
     onLost: (lost) => this.#listeners.tell("lost", lost),
     report: this.#report,
   });
@@ -135,29 +115,41 @@ export class ClientRoom<Handler = unknown> implements AsyncIterable<ClientMessag
     return this.#roster.presence;
   }
 
-  /** Calls `listener` with each event of that name; what it throws is told to `"error"`. Returns what takes it away. */
-  on<Name extends keyof RoomEvents>(event: Name, listener: (...args: RoomEvents[Name]) => unknown): () => void {
-    const off = this.#listeners.on<Name>(event, listener);
-    if (event === "message") this.#inbox.read();
-    return off;
+  /**
+   * Calls `listener` with each event of that name; an error that it throws is reported to `"error"`.
+   *
+   * Returns a function that removes the listener.
+   *
+   * @throws EnfiladeError `ERR_OPTION` when there is no such event or option.
+   */
+  on<Name extends keyof RoomEvents>(
+    event: Name,
+    listener: (...args: RoomEvents[Name]) => unknown,
+    options: ListenOptions = {},
+  ): () => void {
+    checkName("a room has no event", event, roomEventNames());
+    const remove = this.#listeners.on<Name>(event, listener, options);
+    if (event === "message") this.#read(options);
+    return remove;
   }
 
-  /** Calls `listener` with the data of each event of this name that a handler emits, in the shape of `jsonEvents`. */
-  onEvent(name: string, listener: (data: unknown) => unknown): () => void {
-    return this.on("message", ({ data }) => {
-      const { event, data: content } = Object(data);
-      return event === name ? listener(content) : undefined;
-    });
+  /** As {@link on}, but with the data of each event of this name that a handler emits, in the form of `jsonEvents`. */
+  onEvent(event: string, listener: (data: unknown) => unknown, options: ListenOptions = {}): () => void {
+    const remove = this.#events.on(event, listener, options);
+    this.#read(options);
+    return remove;
   }
 
   /**
-   * Has `loadState` called after the first welcome, and after each one that may have left something out. Messages are held
-   * until it settles; what it throws is told to `"error"`. Returns what takes it away.
+   * Calls `loadState` after the first welcome, and after each one with which messages may be missing. Messages are held
+   * until it settles; an error that it throws is reported to `"error"`. Returns a function that removes it.
    *
    * It is called at once if the room was welcomed before.
+   *
+   * @throws EnfiladeError `ERR_OPTION` when there is no such option.
    */
-  onResync(loadState: LoadState): () => void {
-    return this.#inbox.load(loadState);
+  onResync(loadState: LoadState, options?: ListenOptions): () => void {
+    return this.#inbox.load(loadState, options);
   }
 
   /** Messages from now on, and what was held; ends when the room is closed. A slow loop loses the oldest past 1,000, told by `"lost"`. */
@@ -250,6 +242,17 @@ export class ClientRoom<Handler = unknown> implements AsyncIterable<ClientMessag
       onFrame: (frame, size) => this.#take(frame, size),
       onState: (state, detail) => this.#become(state, detail),
     });
+  }
+
+  /** A listener that is there hears what was held. */
+  #read({ signal }: ListenOptions): void {
+    if (!signal?.aborted) this.#inbox.read();
+  }
+
+  #deliver(message: ClientMessage): void {
+    this.#listeners.tell("message", message);
+    const { event, data } = Object(message.data);
+    if (typeof event === "string") this.#events.tell(event, data);
   }
 
   #attach(put: (message: ClientMessage) => void, end: () => void): () => void {

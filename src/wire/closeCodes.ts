@@ -53,12 +53,11 @@ const reasonBytesMax = 123;
  * @throws EnfiladeError `ERR_CLOSE_CODE` unless the code is 1000 or from 3000 to 4999 (RFC 6455 7.4.2), and the reason is a string.
  */
 export function checkedReason(code: number, reason: string): string {
-  if (!Number.isInteger(code) || (code !== 1000 && (code < 3000 || code > 4999))) {
-    throw new EnfiladeError("ERR_CLOSE_CODE", `close takes 1000 or a code from 3000 to 4999, got ${String(code)}`);
-  }
-  if (typeof reason !== "string") {
-    throw new EnfiladeError("ERR_CLOSE_CODE", `close takes a string as its reason, got ${typeof reason}`);
-  }
+  const isCode = code === 1000 || (Number.isInteger(code) && code >= 3000 && code <= 4999);
+  const wrong = isCode
+    ? typeof reason !== "string" && `a string as its reason, got ${typeof reason}`
+    : `1000 or a code from 3000 to 4999, got ${String(code)}`;
+  if (wrong) throw new EnfiladeError("ERR_CLOSE_CODE", `close takes ${wrong}`);
   // Made here, not once for the module: a bundle that does not call this contains none of it.
   const { read } = new TextEncoder().encodeInto(reason, new Uint8Array(reasonBytesMax));
   return reason.slice(0, read);

@@ -1,11 +1,9 @@
 import { EnfiladeError } from "../errors.js";
 
-/** @throws EnfiladeError `ERR_OPTION` when `options` is not an object, or has a name that is not among `names`. */
+/** @throws EnfiladeError `ERR_OPTION` when `options` has a name that is not among `names`, or is not an object. */
 export function checkNames(what: string, options: object, names: readonly string[]): void {
-  if (typeof options !== "object" || options === null) {
-    throw new EnfiladeError("ERR_OPTION", `${what} takes an object of options, got ${String(options)}`);
-  }
-  for (const name of Object.keys(options)) checkName(`${what} has no option`, name, names);
+  const given = Object(options) === options ? Object.keys(options) : [String(options)];
+  for (const name of given) checkName(`${what} has no option`, name, names);
 }
 
 /**
@@ -23,36 +21,30 @@ export function checkName(complaint: string, name: string, names: readonly strin
 
 /** The name that takes the fewest edits to reach, ignoring case; `undefined` when that is more than a third of the letters. */
 function nearest(name: string, names: readonly string[]): string | undefined {
-  // Three edits at most: the search is exponential in them.
-  let max = Math.min(3, Math.round(name.length / 3));
-  let found: string | undefined;
-  for (const candidate of names) {
-    const edits = editsBetween(name.toLowerCase(), candidate.toLowerCase(), max);
-    if (edits > max) continue;
-    found = candidate;
-    max = edits - 1;
+  // Three at most: the search is exponential in them.
+  const editsMax = Math.min(3, Math.round(name.length / 3));
+  for (let edits = 0; edits <= editsMax; edits += 1) {
+    const found = names.find((candidate) => isWithin(edits, name.toLowerCase(), candidate.toLowerCase()));
+    if (found !== undefined) return found;
   }
-  return found;
+  return undefined;
 }
 
 /**
- * Counts the letters to insert, remove, replace, or swap with their neighbour; `Infinity` past `max`.
+ * Whether so many edits make one text of the other: a letter inserted, removed, replaced, or swapped with its neighbour.
  *
- * This is the optimal string alignment distance: a common prefix is never edited.
+ * This is the optimal string alignment distance, in which a common prefix needs no edit.
  */
-function editsBetween(one: string, other: string, max: number): number {
-  if (Math.abs(one.length - other.length) > max) return Number.POSITIVE_INFINITY;
-  if (one === other) return 0;
+function isWithin(edits: number, one: string, other: string): boolean {
+  if (Math.abs(one.length - other.length) > edits) return false;
+  if (one === other) return true;
   const [rest, otherRest] = [one.slice(1), other.slice(1)];
-  if (one[0] === other[0]) return editsBetween(rest, otherRest, max);
-  const isSwap = one[0] === other[1] && one[1] === other[0];
+  if (one[0] === other[0]) return isWithin(edits, rest, otherRest);
+  const isSwapped = one[0] === other[1] && one[1] === other[0];
   return (
-    1 +
-    Math.min(
-      editsBetween(rest, otherRest, max - 1),
-      editsBetween(rest, other, max - 1),
-      editsBetween(one, otherRest, max - 1),
-      isSwap ? editsBetween(one.slice(2), other.slice(2), max - 1) : Number.POSITIVE_INFINITY,
-    )
+    isWithin(edits - 1, rest, otherRest) ||
+    isWithin(edits - 1, rest, other) ||
+    isWithin(edits - 1, one, otherRest) ||
+    (isSwapped && isWithin(edits - 1, rest.slice(1), otherRest.slice(1)))
   );
 }

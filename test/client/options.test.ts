@@ -21,7 +21,7 @@ describe("connect", () => {
   it("refuses options that are no object", () => {
     // What JavaScript may pass.
     const options = "secret" as unknown as object;
-    expect(() => connect("ws://localhost/x", options)).toThrow(/takes an object of options, got secret/);
+    expect(() => connect("ws://localhost/x", options)).toThrow(/connect\(\) has no option "secret"/);
   });
 });
 
