@@ -1,9 +1,10 @@
 export { EnfiladeError } from "../errors.js";
 export type { PresentUser } from "../wire/frames.js";
 export type { Position } from "../wire/position.js";
-export { type ConnectOptions, connect } from "./connect.js";
+export { connect } from "./connect.js";
 export type { ClientState, StateDetail } from "./connection/reconnector.js";
 export type { SocketEvent, WebSocketConstructor, WebSocketLike } from "./connection/socket.js";
+export type { ConnectOptions } from "./connectOptions.js";
 export { RequestError } from "./errors.js";
 export type { EventArguments, EventData, EventName, EventReply } from "./events.js";
 export type { ListenOptions } from "./listeners.js";

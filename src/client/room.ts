@@ -1,45 +1,32 @@
 import type { Clock } from "../connection/clock.js";
 import { checkedReason } from "../wire/closeCodes.js";
-import type { MessageFrame, WelcomeFrame } from "../wire/frames.js";
+import type { WelcomeFrame } from "../wire/frames.js";
 import { checkName } from "../wire/options.js";
-import { isBefore, isUpTo, missedBetween, type Position } from "../wire/position.js";
-import { urlOf } from "./connection/address.js";
+import type { Position } from "../wire/position.js";
+import { newClientId, subprotocols, urlOf } from "./connection/address.js";
 import type { AttemptDeps } from "./connection/attempt.js";
+import { clientClock } from "./connection/clock.js";
 import { watchPage } from "./connection/page.js";
 import { type ClientState, Reconnector, type StateDetail } from "./connection/reconnector.js";
+import { defaultWebSocket } from "./connection/socket.js";
+import type { ConnectOptions } from "./connectOptions.js";
 import { asError, RequestError } from "./errors.js";
 import type { EventArguments, EventName, EventReply } from "./events.js";
 import { Listeners, type ListenOptions } from "./listeners.js";
 import { type LogElement, logInto, printable, Trace } from "./log.js";
-import { type ClientMessage, messageOf } from "./messages/message.js";
-import { type LoadState, type Lost, MessageQueue } from "./messages/messageQueue.js";
+import type { ClientMessage } from "./messages/message.js";
+import { type LoadState, MessageQueue } from "./messages/messageQueue.js";
+import { Progress } from "./messages/progress.js";
 import { readFrom } from "./messages/reader.js";
 import type { ReceivedFrame } from "./messages/readFrame.js";
 import { type RequestOptions, request } from "./messages/request.js";
 import { SendQueue } from "./messages/sendQueue.js";
 import { type Presence, PresenceState } from "./presence.js";
-import { type Recovered, type RoomEvents, roomEventNames } from "./roomEvents.js";
+import { type RoomEvents, roomEventNames } from "./roomEvents.js";
 
 /** What is told inside as well: that no more messages come. */
 interface AllEvents extends RoomEvents {
   end: [];
-}
-
-/** @internal What a room is made of. */
-export interface ClientRoomDeps {
-  readonly url: URL;
-  /** The id of the client. */
-  readonly client: string;
-  readonly queueMessagesMax: number;
-  readonly queueBytesMax: number;
-  readonly clock: Clock;
-  readonly random: () => number;
-  /** Takes a line for each frame and each state. */
-  readonly debug: ((line: string) => void) | undefined;
-  readonly onResync: LoadState | undefined;
-  /** The credentials, as they are now. */
-  readonly token: () => Promise<string | undefined>;
-  readonly link: Pick<AttemptDeps, "WebSocket" | "offer">;
 }
 
 /** A room as a client has it, over however many connections that takes; made by {@link connect}. */
@@ -63,30 +50,49 @@ export class ClientRoom<Handler = unknown> implements AsyncIterable<ClientMessag
     onLost: (lost) => this.#listeners.tell("lost", lost),
     report: this.#report,
   });
+  readonly #progress = new Progress({
+    queue: this.#inbox,
+    onRecovered: (recovered) => this.#listeners.tell("recovered", recovered),
+    onLost: (lost) => this.#listeners.tell("lost", lost),
+  });
   readonly #outbox: SendQueue;
   readonly #line: Reconnector;
   readonly #token: () => Promise<string | undefined>;
   readonly #unwatchPage: () => void;
   #home = "";
   #id: string | undefined;
-  #position: Position | undefined;
   #hasEnded = false;
 
   /** @internal */
-  constructor(deps: ClientRoomDeps) {
-    this.#clock = deps.clock;
-    this.#token = deps.token;
-    if (deps.debug !== undefined) this.#trace.add(deps.debug);
-    if (deps.onResync !== undefined) this.#inbox.load(deps.onResync);
+  constructor(url: URL, options: ConnectOptions) {
+    const { token, debug, onResync, queueMessagesMax = 100, queueBytesMax = 2 ** 20, clock = clientClock } = options;
+    const { WebSocket = defaultWebSocket(), random = Math.random } = options;
+    const client = newClientId();
+    this.#clock = clock;
+    this.#token = async () => (typeof token === "function" ? token() : token);
+    if (debug) this.#trace.add(debug === true ? (line) => console.debug(line) : debug);
+    if (onResync !== undefined) this.#inbox.load(onResync);
     this.#outbox = new SendQueue({
-      messagesMax: deps.queueMessagesMax,
-      bytesMax: deps.queueBytesMax,
+      messagesMax: queueMessagesMax,
+      bytesMax: queueBytesMax,
       isOpen: () => this.#line.state === "open",
       send: (text) => this.#line.send(text),
       onDropped: (dropped) => this.#listeners.tell("dropped", dropped),
       onRefused: this.#report,
     });
-    this.#line = this.#newLine(deps);
+    const attempts: AttemptDeps = {
+      WebSocket,
+      url: () => urlOf(url, client, this.position),
+      offer: async () => subprotocols(await this.#token()),
+      clock,
+      trace: this.#trace,
+      report: this.#report,
+    };
+    this.#line = new Reconnector(attempts, random, {
+      onWelcome: (welcome, isRenewed) => this.#enter(welcome, isRenewed),
+      onFrame: (frame, size) => this.#take(frame, size),
+      onState: (state, detail) => this.#become(state, detail),
+    });
     this.#unwatchPage = watchPage({
       online: () => this.#line.wake(),
       offline: () => this.#line.lose(),
@@ -107,7 +113,7 @@ export class ClientRoom<Handler = unknown> implements AsyncIterable<ClientMessag
 
   /** What was received last; `undefined` where the server keeps no history, and before the first connection. */
   get position(): Position | undefined {
-    return this.#position;
+    return this.#progress.position;
   }
 
   /** Who is in the room, where its route keeps presence; of the last connection while there is none. */
@@ -235,15 +241,6 @@ export class ClientRoom<Handler = unknown> implements AsyncIterable<ClientMessag
     return this.#trace.add(logInto(element, linesMax));
   }
 
-  #newLine({ url, client, clock, random, link }: ClientRoomDeps): Reconnector {
-    const common = { ...link, clock, trace: this.#trace, report: this.#report };
-    return new Reconnector({ ...common, url: () => urlOf(url, client, this.#position) }, random, {
-      onWelcome: (welcome, renewed) => this.#enter(welcome, renewed),
-      onFrame: (frame, size) => this.#take(frame, size),
-      onState: (state, detail) => this.#become(state, detail),
-    });
-  }
-
   /** A listener that is there hears what was held. */
   #read({ signal }: ListenOptions): void {
     if (!signal?.aborted) this.#inbox.read();
@@ -264,49 +261,23 @@ export class ClientRoom<Handler = unknown> implements AsyncIterable<ClientMessag
     };
   }
 
-  #enter({ id, room, position, recovered, reason = "off", missed }: WelcomeFrame, renewed: boolean): void {
-    const isFirst = this.#id === undefined;
-    const ours = this.#position;
-    // The connection before may have brought more than it begins with: then what it brings again is passed over.
-    const isBehind = ours !== undefined && position !== undefined && reason !== "epoch" && isBefore(position, ours);
-    this.#id = id;
-    this.#home = room;
-    // Behind its own `since` a connection begins with what the one before may have brought since then.
-    if (recovered !== true && !isBehind) this.#position = position;
+  #enter(welcome: WelcomeFrame, isRenewed: boolean): void {
+    this.#id = welcome.id;
+    this.#home = welcome.room;
+    const report = this.#progress.begin(welcome, isRenewed);
     this.#outbox.restart();
-    if (!renewed) this.#become("open", {});
-    if ((recovered === true || isBehind) && position !== undefined) this.#recover({ position });
-    else if (!renewed) {
-      if (!isFirst) this.#lose({ reason, missed });
-      this.#inbox.push({ kind: "resync" });
-    }
+    if (!isRenewed) this.#become("open", {});
+    report();
   }
 
   #take(frame: ReceivedFrame, size: number): void {
-    if (frame.type === "message") this.#receive(frame, size);
+    if (frame.type === "message") this.#progress.receive(frame, size);
     else if (frame.type === "reply") this.#outbox.settle(frame);
     else if (frame.type === "error") this.#report(new RequestError(frame.error));
-    else if (frame.type === "lagged") {
-      this.#position = frame.position ?? this.#position;
-      this.#lose({ reason: "lagged", missed: frame.missed });
-    } else if (frame.type === "presence" && frame.room === this.#home && this.#roster.take(frame)) {
+    else if (frame.type === "lagged") this.#progress.lag(frame);
+    else if (frame.type === "presence" && frame.room === this.#home && this.#roster.take(frame)) {
       this.#listeners.tell("presence", this.presence);
     }
-  }
-
-  #receive(frame: MessageFrame, size: number): void {
-    const { offset } = frame;
-    if (offset !== undefined && this.#position !== undefined) {
-      const last = this.#position;
-      const position = { epoch: last.epoch, offset };
-      // Seen on the connection that this one replaced.
-      if (isUpTo(last, position)) return;
-      this.#position = position;
-      const missed = missedBetween(last, position);
-      if (missed) this.#lose({ reason: "jump", missed });
-    }
-    const message = messageOf(frame);
-    if (message !== undefined) this.#inbox.push({ kind: "message", message, size });
   }
 
   #become(state: ClientState, detail: StateDetail): void {
@@ -320,14 +291,5 @@ export class ClientRoom<Handler = unknown> implements AsyncIterable<ClientMessag
       });
     }
     this.#listeners.tell("state", state, detail);
-  }
-
-  #recover(recovered: Recovered): void {
-    this.#inbox.push({ kind: "news", tell: () => this.#listeners.tell("recovered", recovered) });
-  }
-
-  /** Behind the messages that came before. */
-  #lose(lost: Lost): void {
-    this.#inbox.push({ kind: "news", missed: lost.missed, tell: () => this.#listeners.tell("lost", lost) });
   }
 }
