@@ -1,11 +1,5 @@
 import type { MessageIssue } from "../errors.js";
-
-/** What the server says of a frame that it refused. */
-export interface Fault {
-  readonly code: string;
-  readonly message: string;
-  readonly issues?: readonly MessageIssue[];
-}
+import type { EventFailure } from "../wire/events/protocol.js";
 
 /**
  * Why a request, an event or a message was not done.
@@ -19,7 +13,7 @@ export class RequestError extends Error {
   /** Where the data does not fit its schema, with `bad_data`; else empty. */
   readonly issues: readonly MessageIssue[];
 
-  constructor({ code, message, issues = [] }: Fault) {
+  constructor({ code, message, issues = [] }: EventFailure) {
     super(message);
     this.code = code;
     this.issues = issues;

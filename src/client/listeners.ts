@@ -1,39 +1,85 @@
-/** What events are told with, by their names. */
+import { checkNames } from "../wire/options.js";
+
+/** When a listener is removed by itself. */
+export interface ListenOptions {
+  /** Removes the listener when it is aborted; nothing is added when it already is. */
+  readonly signal?: AbortSignal | undefined;
+  /** Removes the listener before its first call. */
+  readonly once?: boolean | undefined;
+}
+
+/** What is used of the set or map that keeps listeners. */
+interface Keeper<Listener> {
+  add(listener: Listener): unknown;
+  delete(listener: Listener): unknown;
+}
+
+/**
+ * Adds a listener and returns a function that removes it. A listener added twice is called twice.
+ *
+ * @throws EnfiladeError `ERR_OPTION` when there is no such option.
+ */
+export function listen<Args extends readonly unknown[]>(
+  keeper: Keeper<(...args: Args) => unknown>,
+  listener: (...args: Args) => unknown,
+  options: ListenOptions = {},
+): () => void {
+  checkNames("a listener", options, ["signal", "once"]);
+  const { signal, once } = options;
+  const added = (...args: Args): unknown => {
+    if (once) remove();
+    return listener(...args);
+  };
+  const remove = () => {
+    keeper.delete(added);
+    signal?.removeEventListener("abort", remove);
+  };
+  if (!signal?.aborted) {
+    keeper.add(added);
+    signal?.addEventListener("abort", remove);
+  }
+  return remove;
+}
+
+/** The arguments of each event, by its name. */
 type Tuples<Events> = Record<keyof Events, readonly unknown[]>;
 
-/** Listeners of which none can harm another, or whoever tells them. */
+/** Listeners that cannot harm each other, nor their caller. */
 export class Listeners<Events extends Tuples<Events>> {
-  readonly #sets: { [Name in keyof Events]?: Set<(...args: Events[Name]) => unknown> } = {};
-  readonly #failed: (error: unknown, event: keyof Events) => void;
+  // Without a prototype, since names may come from a server.
+  readonly #sets: { [Name in keyof Events]?: Set<(...args: Events[Name]) => unknown> } = Object.create(null);
+  readonly #onFailure: (error: unknown, event: keyof Events) => void;
 
-  /** @param failed Takes what a listener throws, or what the promise it returns is rejected with. */
-  constructor(failed: (error: unknown, event: keyof Events) => void) {
-    this.#failed = failed;
+  /** @param onFailure Receives what a listener throws, or what the promise it returns is rejected with. */
+  constructor(onFailure: (error: unknown, event: keyof Events) => void) {
+    this.#onFailure = onFailure;
   }
 
-  /** Returns what takes the listener away. */
-  on<Name extends keyof Events>(event: Name, listener: (...args: Events[Name]) => unknown): () => void {
+  /** See {@link listen}. */
+  on<Name extends keyof Events>(
+    event: Name,
+    listener: (...args: Events[Name]) => unknown,
+    options?: ListenOptions,
+  ): () => void {
     const set = this.#sets[event] ?? new Set();
-    this.#sets[event] = set.add(listener);
-    return () => {
-      set.delete(listener);
-    };
+    this.#sets[event] = set;
+    return listen(set, listener, options);
   }
 
-  /** Whether anybody was told. */
+  /** Returns whether there was a listener. */
   tell<Name extends keyof Events>(event: Name, ...args: Events[Name]): boolean {
-    const told = [...(this.#sets[event] ?? [])];
-    for (const listener of told) this.#call(event, () => listener(...args));
-    return told.length > 0;
+    const called = [...(this.#sets[event] ?? [])];
+    for (const listener of called) this.#call(event, () => listener(...args));
+    return called.length > 0;
   }
 
   #call(event: keyof Events, listener: () => unknown): void {
-    const failed = (error: unknown) => this.#failed(error, event);
+    const onFailure = (error: unknown) => this.#onFailure(error, event);
     try {
       // An async listener rejects later than this returns.
-      Promise.resolve(listener()).catch(failed);
+      Promise.resolve(listener()).catch(onFailure);
     } catch (error) {
-      failed(error);
+      onFailure(error);
     }
   }
 }

@@ -1,3 +1,5 @@
+import { listen } from "./listeners.js";
+
 /** What is taken from a line; the rest is left out. */
 const lineLengthMax = 300;
 
@@ -9,7 +11,7 @@ export interface LogElement {
 
 /** What happens on the wire, as lines for whoever asks for them. */
 export class Trace {
-  readonly #sinks = new Set<(line: string) => void>();
+  readonly #sinks = new Set<(line: string) => unknown>();
   readonly #failed: (error: unknown) => void;
 
   /** @param failed Takes what a sink throws. */
@@ -17,12 +19,9 @@ export class Trace {
     this.#failed = failed;
   }
 
-  /** Returns what takes the sink away. */
+  /** Returns a function that removes the sink. */
   add(sink: (line: string) => void): () => void {
-    this.#sinks.add(sink);
-    return () => {
-      this.#sinks.delete(sink);
-    };
+    return listen(this.#sinks, sink);
   }
 
   /** What nobody asks for costs next to nothing. */

@@ -1,4 +1,4 @@
-import type { PresenceFrame, PresentUser } from "./messages/frames.js";
+import type { PresenceFrame, PresentUser } from "../wire/frames.js";
 
 /** Who is in the room. */
 export interface Presence {

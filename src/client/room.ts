@@ -1,65 +1,32 @@
 import type { Clock } from "../connection/clock.js";
-import { urlOf } from "./connection/address.js";
+import { checkedReason } from "../wire/closeCodes.js";
+import type { WelcomeFrame } from "../wire/frames.js";
+import { checkName } from "../wire/options.js";
+import type { Position } from "../wire/position.js";
+import { newClientId, subprotocols, urlOf } from "./connection/address.js";
 import type { AttemptDeps } from "./connection/attempt.js";
-import { checkedReason } from "./connection/closing.js";
+import { clientClock } from "./connection/clock.js";
 import { watchPage } from "./connection/page.js";
 import { type ClientState, Reconnector, type StateDetail } from "./connection/reconnector.js";
+import { defaultWebSocket } from "./connection/socket.js";
+import type { ConnectOptions } from "./connectOptions.js";
 import { asError, RequestError } from "./errors.js";
 import type { EventArguments, EventName, EventReply } from "./events.js";
-import { Listeners } from "./listeners.js";
+import { Listeners, type ListenOptions } from "./listeners.js";
 import { type LogElement, logInto, printable, Trace } from "./log.js";
-import type { MessageFrame, Position, ServerFrame, Welcome } from "./messages/frames.js";
-import { type ClientMessage, messageOf } from "./messages/message.js";
-import { type LoadState, type Lost, MessageQueue } from "./messages/messageQueue.js";
+import type { ClientMessage } from "./messages/message.js";
+import { type LoadState, MessageQueue } from "./messages/messageQueue.js";
+import { Progress } from "./messages/progress.js";
 import { readFrom } from "./messages/reader.js";
+import type { ReceivedFrame } from "./messages/readFrame.js";
 import { type RequestOptions, request } from "./messages/request.js";
-import { type Dropped, SendQueue } from "./messages/sendQueue.js";
+import { SendQueue } from "./messages/sendQueue.js";
 import { type Presence, PresenceState } from "./presence.js";
-
-/** A new connection went on where the last one ended: nothing was missed. */
-export interface Recovered {
-  /** What had been received last; what was missed comes behind it. */
-  readonly position: Position;
-}
-
-/** What a room tells, and with which arguments. */
-export interface RoomEvents {
-  /** A message, in order. Held until the first listener or loop is there. */
-  message: [message: ClientMessage];
-  /** Another state, and what led to it. */
-  state: [state: ClientState, detail: StateDetail];
-  /** In order with the messages. */
-  recovered: [recovered: Recovered];
-  /** Messages may be missing, at this place in their order. */
-  lost: [lost: Lost];
-  /** Another roster; see {@link ClientRoom.presence}. */
-  presence: [presence: Presence];
-  /** Frames of this side were given up. */
-  dropped: [dropped: Dropped];
-  /** What the server refused and nobody waited for, what a listener threw, and a failure to get a token. */
-  error: [error: Error];
-}
+import { type RoomEvents, roomEventNames } from "./roomEvents.js";
 
 /** What is told inside as well: that no more messages come. */
 interface AllEvents extends RoomEvents {
   end: [];
-}
-
-/** @internal What a room is made of. */
-export interface ClientRoomDeps {
-  readonly url: URL;
-  /** The id of the client. */
-  readonly client: string;
-  readonly queueMessagesMax: number;
-  readonly queueBytesMax: number;
-  readonly clock: Clock;
-  readonly random: () => number;
-  /** Takes a line for each frame and each state. */
-  readonly debug: ((line: string) => void) | undefined;
-  readonly onResync: LoadState | undefined;
-  /** The credentials, as they are now. */
-  readonly token: () => Promise<string | undefined>;
-  readonly link: Pick<AttemptDeps, "WebSocket" | "offer">;
 }
 
 /** A room as a client has it, over however many connections that takes; made by {@link connect}. */
@@ -74,12 +41,19 @@ export class ClientRoom<Handler = unknown> implements AsyncIterable<ClientMessag
     if (event === "error") console.error(error);
     else this.#report(error);
   });
+  /** Listeners of named events that handlers emit. */
+  readonly #events = new Listeners<Record<string, [data: unknown]>>(this.#report);
   readonly #trace = new Trace(this.#report);
   readonly #roster = new PresenceState(() => this.#line.send('{"type":"watch"}'));
   readonly #inbox = new MessageQueue({
-    onMessage: (message) => this.#listeners.tell("message", message),
+    onMessage: (message) => this.#deliver(message),
     onLost: (lost) => this.#listeners.tell("lost", lost),
     report: this.#report,
+  });
+  readonly #progress = new Progress({
+    queue: this.#inbox,
+    onRecovered: (recovered) => this.#listeners.tell("recovered", recovered),
+    onLost: (lost) => this.#listeners.tell("lost", lost),
   });
   readonly #outbox: SendQueue;
   readonly #line: Reconnector;
@@ -87,24 +61,38 @@ export class ClientRoom<Handler = unknown> implements AsyncIterable<ClientMessag
   readonly #unwatchPage: () => void;
   #home = "";
   #id: string | undefined;
-  #position: Position | undefined;
   #hasEnded = false;
 
   /** @internal */
-  constructor(deps: ClientRoomDeps) {
-    this.#clock = deps.clock;
-    this.#token = deps.token;
-    if (deps.debug !== undefined) this.#trace.add(deps.debug);
-    if (deps.onResync !== undefined) this.#inbox.load(deps.onResync);
+  constructor(url: URL, options: ConnectOptions) {
+    const { token, debug, onResync, queueMessagesMax = 100, queueBytesMax = 2 ** 20, clock = clientClock } = options;
+    const { WebSocket = defaultWebSocket(), random = Math.random } = options;
+    const client = newClientId();
+    this.#clock = clock;
+    this.#token = async () => (typeof token === "function" ? token() : token);
+    if (debug) this.#trace.add(debug === true ? (line) => console.debug(line) : debug);
+    if (onResync !== undefined) this.#inbox.load(onResync);
     this.#outbox = new SendQueue({
-      messagesMax: deps.queueMessagesMax,
-      bytesMax: deps.queueBytesMax,
+      messagesMax: queueMessagesMax,
+      bytesMax: queueBytesMax,
       isOpen: () => this.#line.state === "open",
       send: (text) => this.#line.send(text),
       onDropped: (dropped) => this.#listeners.tell("dropped", dropped),
       onRefused: this.#report,
     });
-    this.#line = this.#newLine(deps);
+    const attempts: AttemptDeps = {
+      WebSocket,
+      url: () => urlOf(url, client, this.position),
+      offer: async () => subprotocols(await this.#token()),
+      clock,
+      trace: this.#trace,
+      report: this.#report,
+    };
+    this.#line = new Reconnector(attempts, random, {
+      onWelcome: (welcome, isRenewed) => this.#enter(welcome, isRenewed),
+      onFrame: (frame, size) => this.#take(frame, size),
+      onState: (state, detail) => this.#become(state, detail),
+    });
     this.#unwatchPage = watchPage({
       online: () => this.#line.wake(),
       offline: () => this.#line.lose(),
@@ -125,7 +113,7 @@ export class ClientRoom<Handler = unknown> implements AsyncIterable<ClientMessag
 
   /** What was received last; `undefined` where the server keeps no history, and before the first connection. */
   get position(): Position | undefined {
-    return this.#position;
+    return this.#progress.position;
   }
 
   /** Who is in the room, where its route keeps presence; of the last connection while there is none. */
@@ -133,29 +121,41 @@ export class ClientRoom<Handler = unknown> implements AsyncIterable<ClientMessag
     return this.#roster.presence;
   }
 
-  /** Calls `listener` with each event of that name; what it throws is told to `"error"`. Returns what takes it away. */
-  on<Name extends keyof RoomEvents>(event: Name, listener: (...args: RoomEvents[Name]) => unknown): () => void {
-    const off = this.#listeners.on<Name>(event, listener);
-    if (event === "message") this.#inbox.read();
-    return off;
+  /**
+   * Calls `listener` with each event of that name; an error that it throws is reported to `"error"`.
+   *
+   * Returns a function that removes the listener.
+   *
+   * @throws EnfiladeError `ERR_OPTION` when there is no such event or option.
+   */
+  on<Name extends keyof RoomEvents>(
+    event: Name,
+    listener: (...args: RoomEvents[Name]) => unknown,
+    options: ListenOptions = {},
+  ): () => void {
+    checkName("a room has no event", event, roomEventNames());
+    const remove = this.#listeners.on<Name>(event, listener, options);
+    if (event === "message") this.#read(options);
+    return remove;
   }
 
-  /** Calls `listener` with the data of each event of this name that a handler emits, in the shape of `jsonEvents`. */
-  onEvent(name: string, listener: (data: unknown) => unknown): () => void {
-    return this.on("message", ({ data }) => {
-      const { event, data: content } = Object(data);
-      return event === name ? listener(content) : undefined;
-    });
+  /** As {@link on}, but with the data of each event of this name that a handler emits, in the form of `jsonEvents`. */
+  onEvent(event: string, listener: (data: unknown) => unknown, options: ListenOptions = {}): () => void {
+    const remove = this.#events.on(event, listener, options);
+    this.#read(options);
+    return remove;
   }
 
   /**
-   * Has `loadState` called after the first welcome, and after each one that may have left something out. Messages are held
-   * until it settles; what it throws is told to `"error"`. Returns what takes it away.
+   * Calls `loadState` after the first welcome, and after each one with which messages may be missing. Messages are held
+   * until it settles; an error that it throws is reported to `"error"`. Returns a function that removes it.
    *
    * It is called at once if the room was welcomed before.
+   *
+   * @throws EnfiladeError `ERR_OPTION` when there is no such option.
    */
-  onResync(loadState: LoadState): () => void {
-    return this.#inbox.load(loadState);
+  onResync(loadState: LoadState, options?: ListenOptions): () => void {
+    return this.#inbox.load(loadState, options);
   }
 
   /** Messages from now on, and what was held; ends when the room is closed. A slow loop loses the oldest past 1,000, told by `"lost"`. */
@@ -171,6 +171,7 @@ export class ClientRoom<Handler = unknown> implements AsyncIterable<ClientMessag
    *
    * @throws RequestError (as a rejection) with the server's refusal, or with `timeout`, `queue_full` or `closed`.
    * @throws TypeError (as a rejection) when JSON has no form for the data.
+   * @throws EnfiladeError (as a rejection) `ERR_OPTION` when there is no such option.
    */
   request<Event extends EventName<Handler>>(
     event: Event,
@@ -223,7 +224,7 @@ export class ClientRoom<Handler = unknown> implements AsyncIterable<ClientMessag
    *
    * @param code Default: 1000. Else from 3000 to 4999.
    * @param reason Cut to 123 bytes. Default: none.
-   * @throws RangeError for another code.
+   * @throws EnfiladeError `ERR_CLOSE_CODE` for another code.
    */
   close(code = 1000, reason = ""): void {
     const checked = checkedReason(code, reason);
@@ -240,13 +241,15 @@ export class ClientRoom<Handler = unknown> implements AsyncIterable<ClientMessag
     return this.#trace.add(logInto(element, linesMax));
   }
 
-  #newLine({ url, client, clock, random, link }: ClientRoomDeps): Reconnector {
-    const common = { ...link, clock, trace: this.#trace, report: this.#report };
-    return new Reconnector({ ...common, url: () => urlOf(url, client, this.#position) }, random, {
-      onWelcome: (welcome, renewed) => this.#enter(welcome, renewed),
-      onFrame: (frame, size) => this.#take(frame, size),
-      onState: (state, detail) => this.#become(state, detail),
-    });
+  /** A listener that is there hears what was held. */
+  #read({ signal }: ListenOptions): void {
+    if (!signal?.aborted) this.#inbox.read();
+  }
+
+  #deliver(message: ClientMessage): void {
+    this.#listeners.tell("message", message);
+    const { event, data } = Object(message.data);
+    if (typeof event === "string") this.#events.tell(event, data);
   }
 
   #attach(put: (message: ClientMessage) => void, end: () => void): () => void {
@@ -258,48 +261,23 @@ export class ClientRoom<Handler = unknown> implements AsyncIterable<ClientMessag
     };
   }
 
-  #enter({ id, room, position, recovered, reason = "off", missed }: Welcome, renewed: boolean): void {
-    const isFirst = this.#id === undefined;
-    const ours = this.#position;
-    // The connection before may have brought more than it begins with: then what it brings again is passed over.
-    const isBehind =
-      ours !== undefined && reason !== "epoch" && position?.epoch === ours.epoch && position.offset < ours.offset;
-    this.#id = id;
-    this.#home = room;
-    // Behind its own `since` a connection begins with what the one before may have brought since then.
-    if (recovered !== true && !isBehind) this.#position = position;
+  #enter(welcome: WelcomeFrame, isRenewed: boolean): void {
+    this.#id = welcome.id;
+    this.#home = welcome.room;
+    const report = this.#progress.begin(welcome, isRenewed);
     this.#outbox.restart();
-    if (!renewed) this.#become("open", {});
-    if ((recovered === true || isBehind) && position !== undefined) this.#recover({ position });
-    else if (!renewed) {
-      if (!isFirst) this.#lose({ reason, missed });
-      this.#inbox.push({ kind: "resync" });
-    }
+    if (!isRenewed) this.#become("open", {});
+    report();
   }
 
-  #take(frame: ServerFrame, size: number): void {
-    if (frame.type === "message") this.#receive(frame, size);
+  #take(frame: ReceivedFrame, size: number): void {
+    if (frame.type === "message") this.#progress.receive(frame, size);
     else if (frame.type === "reply") this.#outbox.settle(frame);
     else if (frame.type === "error") this.#report(new RequestError(frame.error));
-    else if (frame.type === "lagged") {
-      this.#position = frame.position ?? this.#position;
-      this.#lose({ reason: "lagged", missed: frame.missed });
-    } else if (frame.type === "presence" && frame.room === this.#home && this.#roster.take(frame)) {
+    else if (frame.type === "lagged") this.#progress.lag(frame);
+    else if (frame.type === "presence" && frame.room === this.#home && this.#roster.take(frame)) {
       this.#listeners.tell("presence", this.presence);
     }
-  }
-
-  #receive(frame: MessageFrame, size: number): void {
-    const { offset } = frame;
-    if (offset !== undefined && this.#position !== undefined) {
-      const { epoch, offset: last } = this.#position;
-      // Seen on the connection that this one took the place of.
-      if (offset <= last) return;
-      this.#position = { epoch, offset };
-      if (offset > last + 1) this.#lose({ reason: "jump", missed: offset - last - 1 });
-    }
-    const message = messageOf(frame);
-    if (message !== undefined) this.#inbox.push({ kind: "message", message, size });
   }
 
   #become(state: ClientState, detail: StateDetail): void {
@@ -313,14 +291,5 @@ export class ClientRoom<Handler = unknown> implements AsyncIterable<ClientMessag
       });
     }
     this.#listeners.tell("state", state, detail);
-  }
-
-  #recover(recovered: Recovered): void {
-    this.#inbox.push({ kind: "news", tell: () => this.#listeners.tell("recovered", recovered) });
-  }
-
-  /** Behind the messages that came before. */
-  #lose(lost: Lost): void {
-    this.#inbox.push({ kind: "news", missed: lost.missed, tell: () => this.#listeners.tell("lost", lost) });
   }
 }

@@ -35,22 +35,30 @@ export const NO_CODE = 1005;
 /** Never sent (RFC 6455 7.4.1): the connection broke without a close frame. */
 export const ABNORMAL = 1006;
 
-/** What a control frame may carry, less the two bytes of the code (RFC 6455 5.5). */
+/**
+ * Whether a client that is closed with `code` must not connect again (PROTOCOL.md). After an unknown code it may.
+ */
+export function isFinal(code: number): boolean {
+  return (
+    code === 1000 || code === 1003 || (code >= 1007 && code <= 1009) || (code >= 3000 && code < 4000) || code >= 4500
+  );
+}
+
+/** The size of a control frame's payload, less the two bytes of the code (RFC 6455 5.5). */
 const reasonBytesMax = 123;
-const encoder = new TextEncoder();
 
 /**
- * Checks what an application wants to close with; the reason comes back cut to 123 bytes on a character boundary.
+ * Checks a close code and a reason of the application, and returns the reason, cut to 123 bytes on a character boundary.
  *
- * @throws EnfiladeError `ERR_CLOSE_CODE` unless the code is 1000 or from 3000 to 4999 (RFC 6455 7.4.2).
+ * @throws EnfiladeError `ERR_CLOSE_CODE` unless the code is 1000 or from 3000 to 4999 (RFC 6455 7.4.2), and the reason is a string.
  */
 export function checkedReason(code: number, reason: string): string {
-  if (!Number.isInteger(code) || (code !== 1000 && (code < 3000 || code > 4999))) {
-    throw new EnfiladeError("ERR_CLOSE_CODE", `close takes 1000 or a code from 3000 to 4999, got ${String(code)}`);
-  }
-  if (typeof reason !== "string") {
-    throw new EnfiladeError("ERR_CLOSE_CODE", `close takes a string as its reason, got ${typeof reason}`);
-  }
-  const { read } = encoder.encodeInto(reason, new Uint8Array(reasonBytesMax));
+  const isCode = code === 1000 || (Number.isInteger(code) && code >= 3000 && code <= 4999);
+  const wrong = isCode
+    ? typeof reason !== "string" && `a string as its reason, got ${typeof reason}`
+    : `1000 or a code from 3000 to 4999, got ${String(code)}`;
+  if (wrong) throw new EnfiladeError("ERR_CLOSE_CODE", `close takes ${wrong}`);
+  // Made here, not once for the module: a bundle that does not call this contains none of it.
+  const { read } = new TextEncoder().encodeInto(reason, new Uint8Array(reasonBytesMax));
   return reason.slice(0, read);
 }

@@ -1,17 +1,27 @@
-/** Where a publication stands in the stream of its room. */
+/** Identifies a publication in the numbered stream of its room. */
 export interface Position {
-  /** Names the life of the stream: another epoch, another numbering. Letters, digits, `-` and `_`. */
+  /** Names one numbering of the stream; when the numbering restarts, the epoch changes. Letters, digits, `-` and `_`. */
   readonly epoch: string;
-  /** Counts up by one with each publication, from 1; 0 is before the first. */
+  /** Increases by one with each publication, from 1; 0 precedes the first. */
   readonly offset: number;
 }
 
-/** Whether nothing lies between `position` and `next`. */
+/** Whether `next` directly follows `position`. */
 export function isNext(position: Position, next: Position): boolean {
   return next.epoch === position.epoch && next.offset === position.offset + 1;
 }
 
-/** Whether who has come to `reached` has come to `position` as well; of another epoch, nobody knows. */
+/** Whether a reader at `reached` has already seen `position`; `false` for positions of different epochs, which have no order. */
 export function isUpTo(reached: Position, position: Position): boolean {
   return reached.epoch === position.epoch && reached.offset >= position.offset;
+}
+
+/** Whether `position` is older than `other`; `false` for positions of different epochs, which have no order. */
+export function isBefore(position: Position, other: Position): boolean {
+  return isUpTo(other, position) && other.offset !== position.offset;
+}
+
+/** How many publications lie between `last` and `next`; `undefined` for positions of different epochs. */
+export function missedBetween(last: Position, next: Position): number | undefined {
+  return last.epoch === next.epoch ? Math.max(0, next.offset - last.offset - 1) : undefined;
 }

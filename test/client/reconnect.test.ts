@@ -35,6 +35,21 @@ describe("a room that lost its connection", () => {
     expect((await peers.take()).since).toBe("e:0");
   });
 
+  it("has the position of the welcome when it is reported open, and only then is reported as recovered", async () => {
+    const running = await scene();
+    const { room } = running;
+    const story: unknown[] = [];
+    room.on("state", (state) => state === "open" && story.push(room.position));
+    room.on("recovered", () => story.push("recovered"));
+    (await running.peers.take()).welcomeAt(3);
+    await reached(room, "open");
+    const second = await running.again();
+    second.welcomeAt(3, { recovered: true });
+    await second.roundtrip();
+    const position = { epoch: "e", offset: 3 };
+    expect(story).toEqual([position, position, "recovered"]);
+  });
+
   it("gives the offset that it received last, content or not, and the same client id", async () => {
     const { room, peers, clock } = await scene();
     const messages = watch(room, "message");
@@ -345,7 +360,7 @@ describe("close", () => {
 
   it.each([1001, 1006, 999, 2999, 5000, Number.NaN])("refuses the code %d, and stays as it was", async (code) => {
     const { room } = await scene();
-    expect(() => room.close(code)).toThrow(RangeError);
+    expect(() => room.close(code)).toThrow(expect.objectContaining({ code: "ERR_CLOSE_CODE" }));
     expect(room.state).toBe("connecting");
   });
 

@@ -338,7 +338,7 @@ describe("an App", () => {
       }
     };
     expect(message(() => new App({ hanlders: [] } as object))).toMatch(
-      /the app has no option "hanlders"; it has: .*handlers/,
+      /the app has no option "hanlders"; did you mean "handlers"\? It has: .*handlers/,
     );
     expect(message(() => new App().route("/x", Echo, { nmae: "x" } as object))).toMatch(/a route has no option "nmae"/);
     expect(message(() => new App().scope("/x", () => undefined, { auth: 1 } as object))).toMatch(

@@ -1,8 +1,5 @@
-import type { Position } from "../messages/frames.js";
-
-/** The subprotocol of PROTOCOL.md, and what stands before a token among the offered ones. */
-const subprotocol = "enfilade.v1";
-const tokenPrefix = "enfilade.token.";
+import { tokenPrefix, v1 } from "../../wire/frames.js";
+import type { Position } from "../../wire/position.js";
 
 /**
  * `url` for a WebSocket: `http` becomes `ws`, and what is relative begins at the page.
@@ -29,7 +26,7 @@ export function urlOf(url: URL, client: string, since: Position | undefined): st
 
 /** What a handshake offers. A token goes here since a URL ends up in logs. */
 export function subprotocols(token: string | undefined): string[] {
-  return token ? [subprotocol, tokenPrefix + base64url(new TextEncoder().encode(token))] : [subprotocol];
+  return token ? [v1, tokenPrefix + base64url(new TextEncoder().encode(token))] : [v1];
 }
 
 /** 128 random bits that nobody guesses: whoever knows the id of a client could have its frames taken for duplicates. */

@@ -1,7 +1,7 @@
 import type { Clock, Timer } from "../../connection/clock.js";
+import { ABNORMAL } from "../../wire/closeCodes.js";
 import type { Trace } from "../log.js";
-import { readFrame, type ServerFrame } from "../messages/frames.js";
-import { abnormal } from "./closing.js";
+import { type ReceivedFrame, readFrame } from "../messages/readFrame.js";
 import type { WebSocketConstructor, WebSocketLike } from "./socket.js";
 
 /** Whose link it is. Is told of it until it has ended, and nothing any more of one that was dropped. */
@@ -11,7 +11,7 @@ export interface AttemptOwner {
    *
    * @param size Characters of it.
    */
-  onFrame(link: Attempt, frame: ServerFrame, size: number): void;
+  onFrame(link: Attempt, frame: ReceivedFrame, size: number): void;
   onEnd(link: Attempt, code: number, reason: string): void;
 }
 
@@ -65,7 +65,7 @@ export class Attempt {
 
   /** Ends it, and tells its owner. */
   fail(reason: string): void {
-    this.#end(abnormal, reason);
+    this.#end(ABNORMAL, reason);
     this.#socket?.close();
   }
 
@@ -76,12 +76,12 @@ export class Attempt {
     const socket = new WebSocket(url(), subprotocols);
     this.#socket = socket;
     socket.addEventListener("message", ({ data }) => this.#hear(data));
-    socket.addEventListener("close", ({ code = abnormal, reason = "" }) => this.#end(code, reason));
+    socket.addEventListener("close", ({ code = ABNORMAL, reason = "" }) => this.#end(code, reason));
     // A close follows, but not from each implementation where there was no connection yet.
     socket.addEventListener(
       "error",
       // Only outside of a page is there a word of why.
-      ({ message = "no connection" }) => this.#heartbeatMs === undefined && this.#end(abnormal, message),
+      ({ message = "no connection" }) => this.#heartbeatMs === undefined && this.#end(ABNORMAL, message),
     );
   }
 
@@ -99,7 +99,7 @@ export class Attempt {
     }
   }
 
-  #take(frame: ServerFrame, size: number): void {
+  #take(frame: ReceivedFrame, size: number): void {
     const isWelcome = frame.type === "welcome";
     // First and once.
     if (isWelcome !== (this.#heartbeatMs === undefined)) return;

@@ -1,7 +1,8 @@
 import type { Timer } from "../../connection/clock.js";
-import type { ServerFrame, Welcome } from "../messages/frames.js";
+import { ABNORMAL, isFinal } from "../../wire/closeCodes.js";
+import type { WelcomeFrame } from "../../wire/frames.js";
+import type { ReceivedFrame } from "../messages/readFrame.js";
 import { Attempt, type AttemptDeps, type AttemptOwner } from "./attempt.js";
-import { abnormal, isFinal } from "./closing.js";
 
 /** `open` is between a welcome and the end of its connection, `waiting` before another attempt. */
 export type ClientState = "connecting" | "open" | "waiting" | "closed";
@@ -22,9 +23,9 @@ export interface ReconnectorOwner {
    *
    * @param renewed Whether it was before: the connection is another one, and the one before lasted until now.
    */
-  onWelcome(welcome: Welcome, renewed: boolean): void;
+  onWelcome(welcome: WelcomeFrame, renewed: boolean): void;
   /** @param size Characters of it. */
-  onFrame(frame: ServerFrame, size: number): void;
+  onFrame(frame: ReceivedFrame, size: number): void;
   onState(state: ClientState, detail: StateDetail): void;
 }
 
@@ -79,7 +80,7 @@ export class Reconnector implements AttemptOwner {
   lose(): void {
     if (this.#link === undefined) return;
     this.#drop();
-    this.#wait(abnormal, "offline");
+    this.#wait(ABNORMAL, "offline");
   }
 
   /** The page may lie in the back-forward cache now, where an open connection would not let it. */
@@ -96,7 +97,7 @@ export class Reconnector implements AttemptOwner {
     this.wake();
   }
 
-  onFrame(link: Attempt, frame: ServerFrame, size: number): void {
+  onFrame(link: Attempt, frame: ReceivedFrame, size: number): void {
     if (link === this.#successor && frame.type === "welcome") this.#switchTo(link, frame);
     else if (link !== this.#link) return;
     else if (frame.type === "welcome") this.#welcome(frame, false);
@@ -114,7 +115,7 @@ export class Reconnector implements AttemptOwner {
     else this.#promote({ code, reason });
   }
 
-  #switchTo(link: Attempt, welcome: Welcome): void {
+  #switchTo(link: Attempt, welcome: WelcomeFrame): void {
     this.#successor = undefined;
     // It would lose what the one that is drained still brings.
     const isWorse = welcome.recovered === false;
@@ -132,7 +133,7 @@ export class Reconnector implements AttemptOwner {
     this.#become("connecting", detail);
   }
 
-  #welcome(welcome: Welcome, renewed: boolean): void {
+  #welcome(welcome: WelcomeFrame, renewed: boolean): void {
     this.#openedAt = this.#deps.clock.now();
     this.#state = "open";
     this.#owner.onWelcome(welcome, renewed);

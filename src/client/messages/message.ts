@@ -1,4 +1,4 @@
-import type { MessageFrame } from "./frames.js";
+import type { MessageFrame } from "../../wire/frames.js";
 
 /** A message as it came: of `data`, `text` and `bytes` one is there. */
 export interface ClientMessage {

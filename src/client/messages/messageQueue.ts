@@ -1,3 +1,5 @@
+import type { ResumeFailure } from "../../wire/frames.js";
+import { type ListenOptions, listen } from "../listeners.js";
 import type { ClientMessage } from "./message.js";
 
 /** Messages that may be missing. */
@@ -7,7 +9,7 @@ export interface Lost {
    * missed than is replayed), `invalid`, `off` (there is none). On one connection: `jump` (the offsets had a gap) and `lagged`, both
    * since this client was slow, or publications were lost between nodes. On this side: `overflow`, more waited for a reader than is kept.
    */
-  readonly reason: "epoch" | "trimmed" | "limit" | "invalid" | "off" | "jump" | "lagged" | "overflow";
+  readonly reason: ResumeFailure | "jump" | "lagged" | "overflow";
   /** How many; `undefined` where the server does not know. With `off` there may have been none. */
   readonly missed: number | undefined;
 }
@@ -63,15 +65,13 @@ export class MessageQueue {
     queueMicrotask(() => this.#pump());
   }
 
-  /** Returns what takes the loader away. */
-  load(loader: LoadState): () => void {
-    this.#loaders.add(loader);
-    // Too late for the last time: what is held is held for this one as well.
+  /** Returns a function that removes the loader. */
+  load(loader: LoadState, options?: ListenOptions): () => void {
+    const remove = listen(this.#loaders, loader, options);
+    // It missed the last time: messages that are held are held for this one as well.
     if (this.#wasResynced && !this.#isClosed) this.#arrivals.unshift({ kind: "resync" });
     this.#pump();
-    return () => {
-      this.#loaders.delete(loader);
-    };
+    return remove;
   }
 
   /** Lets go of what is held. */

@@ -1,4 +1,5 @@
 import type { Clock, Timer } from "../../connection/clock.js";
+import { checkNames } from "../../wire/options.js";
 import { RequestError } from "../errors.js";
 import type { SendQueue } from "./sendQueue.js";
 
@@ -30,7 +31,8 @@ export function request(outbox: SendQueue, clock: Clock, frame: object, options:
     };
     const abort = () => giveUp(signal?.reason);
     const expire = () => giveUp(new RequestError({ code: "timeout", message: `no reply within ${timeoutMs} ms` }));
-    // What these two throw is what the promise is rejected with; nothing has been armed then.
+    // What these three throw is what the promise is rejected with; nothing has been armed then.
+    checkNames("request()", options, ["signal", "timeoutMs"]);
     signal?.throwIfAborted();
     const id = outbox.push(frame, settle);
     if (timeoutMs < foreverMs) timer = clock.setTimeout(expire, timeoutMs);

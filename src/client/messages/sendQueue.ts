@@ -1,5 +1,6 @@
-import { type Fault, RequestError } from "../errors.js";
-import type { ReplyFrame } from "./frames.js";
+import type { EventFailure } from "../../wire/events/protocol.js";
+import type { ReplyFrame } from "../../wire/frames.js";
+import { RequestError } from "../errors.js";
 
 /** Takes what became of a request: an error, or else the reply. */
 export type Waiter = (error: RequestError | undefined, reply?: unknown) => void;
@@ -34,8 +35,8 @@ interface Entry {
 /** So many ids of a client the server remembers (PROTOCOL.md): an older one that is sent again would run twice. */
 const window = 128;
 
-const full: Fault = { code: "queue_full", message: "too much waits for a connection" };
-const closed: Fault = { code: "closed", message: "the room is closed" };
+const full: EventFailure = { code: "queue_full", message: "too much waits for a connection" };
+const closed: EventFailure = { code: "closed", message: "the room is closed" };
 
 /** What this side sends, in order, each frame until it is answered: on the next connection what is left is sent again. */
 export class SendQueue {
@@ -74,7 +75,7 @@ export class SendQueue {
     this.#flush();
   }
 
-  settle({ id, data, error }: ReplyFrame): void {
+  settle({ id, data, error }: ReplyFrame<number>): void {
     const entry = this.#entries.get(id);
     // Nobody waits any more.
     if (entry === undefined) return;

@@ -10,7 +10,7 @@ import type { Payload } from "../../wire/payload.js";
 import type { Position } from "../../wire/position.js";
 import type { Dialect, JoiningClient, Member, Replies, Resumption } from "../dialect.js";
 import type { V1Encoder } from "./encoder.js";
-import { BadFrame, type ClientFrame, frameText, readFrame, replyText } from "./frames.js";
+import { BadFrame, frameText, type IncomingFrame, readFrame, replyText } from "./frames.js";
 import { LossTracker } from "./lossTracker.js";
 import { type Answered, type ClientReceipts, FrameReceipt, type FrameRecord, type Receipts } from "./receipts.js";
 
@@ -150,7 +150,7 @@ export class V1Dialect implements Dialect, JoiningClient, Replies, Answered {
     this.#session?.member.push(this.#encoder.encodeText(text), undefined);
   }
 
-  #take(frame: ClientFrame): Message | undefined {
+  #take(frame: IncomingFrame): Message | undefined {
     if (frame.type === "message" || frame.type === "event") return this.#messageOf(frame);
     if (frame.type === "ping") this.sendFrame(frameText("pong", {}));
     else if (frame.type === "watch") this.#watchSoon();
@@ -159,7 +159,7 @@ export class V1Dialect implements Dialect, JoiningClient, Replies, Answered {
   }
 
   /** The message for the handler, unless it was begun already. */
-  #messageOf(frame: ClientFrame & { readonly type: "message" | "event" }): Message | undefined {
+  #messageOf(frame: IncomingFrame & { readonly type: "message" | "event" }): Message | undefined {
     const event = frame.type === "event" ? frame.event : undefined;
     const record = frame.id === undefined ? undefined : this.#receipts?.came(frame.id, this);
     if (record === undefined) return Message.within(frame.text, { event });

@@ -6,7 +6,7 @@ import type { Message } from "../../wire/message.js";
 import { encodeJSON, type Payload } from "../../wire/payload.js";
 
 /** A frame of a client. */
-export type ClientFrame =
+export type IncomingFrame =
   | { readonly type: "message"; readonly id: FrameId | undefined; readonly text: string }
   | { readonly type: "event"; readonly id: FrameId | undefined; readonly text: string; readonly event: DecodedEvent }
   | { readonly type: "refresh"; readonly id: FrameId | undefined; readonly token: string }
@@ -21,7 +21,7 @@ export class BadFrame extends Error {
 }
 
 /** @throws BadFrame */
-export function readFrame(message: Message): ClientFrame {
+export function readFrame(message: Message): IncomingFrame {
   let frame: Readonly<Record<string, unknown>> = {};
   try {
     frame = fieldsOf(message);
@@ -32,7 +32,7 @@ export function readFrame(message: Message): ClientFrame {
   }
 }
 
-function frameOf({ type, id: given, data, text, event, token }: Readonly<Record<string, unknown>>): ClientFrame {
+function frameOf({ type, id: given, data, text, event, token }: Readonly<Record<string, unknown>>): IncomingFrame {
   const id = frameId(given);
   const isBadId = given !== undefined && id === undefined;
   if (!isBadId && type === "message") {

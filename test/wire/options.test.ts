@@ -1,0 +1,86 @@
+import { describe, expect, it } from "vitest";
+import { EnfiladeError } from "../../src/errors.js";
+import { checkName, checkNames } from "../../src/wire/options.js";
+
+const names = ["token", "schema", "join", "heartbeatMs", "queueBytesMax", "queueMessagesMax", "a"];
+
+/** The message of the error that `check` throws. */
+function messageOf(check: () => void): string {
+  try {
+    check();
+  } catch (error) {
+    expect(error).toBeInstanceOf(EnfiladeError);
+    expect(error).toMatchObject({ code: "ERR_OPTION" });
+    return error instanceof EnfiladeError ? error.message : "";
+  }
+  return expect.fail("nothing was thrown");
+}
+
+function suggestionFor(name: string): string | undefined {
+  return /did you mean "(.*?)"/.exec(messageOf(() => checkName("no option", name, names)))?.[1];
+}
+
+describe("checkNames", () => {
+  it("accepts every known name, whatever its value, and no name at all", () => {
+    expect(() => checkNames("connect()", { token: undefined, join: 1 }, names)).not.toThrow();
+    expect(() => checkNames("connect()", {}, names)).not.toThrow();
+  });
+
+  it("refuses an unknown name with the nearest one and with all that there are", () => {
+    expect(messageOf(() => checkNames("connect()", { token: "x", tokn: "x" }, ["token", "debug"]))).toBe(
+      'connect() has no option "tokn"; did you mean "token"? It has: token, debug',
+    );
+  });
+
+  it("suggests nothing when nothing is near", () => {
+    expect(messageOf(() => checkNames("connect()", { colour: "red" }, ["token", "debug"]))).toBe(
+      'connect() has no option "colour"; it has: token, debug',
+    );
+  });
+
+  it.each([
+    [null, "null"],
+    ["fast", "fast"],
+    [7, "7"],
+  ])("refuses options that are no object: %j", (options, shown) => {
+    // What JavaScript may pass.
+    const given = options as unknown as object;
+    expect(messageOf(() => checkNames("connect()", given, names))).toContain(`connect() has no option "${shown}"; `);
+  });
+
+  it.each(["constructor", "toString", "__proto__"])("refuses %s, which every object inherits", (name) => {
+    expect(messageOf(() => checkNames("connect()", JSON.parse(`{"${name}":1}`), names))).toContain(`"${name}"`);
+  });
+});
+
+describe("the nearest name", () => {
+  it.each([
+    ["tokn", "token"],
+    ["tokens", "token"],
+    ["tokem", "token"],
+    ["shema", "schema"],
+    ["jion", "join"],
+    ["ojin", "join"],
+    ["heartBeatMS", "heartbeatMs"],
+    ["heartbeat", "heartbeatMs"],
+    ["queueByteMax", "queueBytesMax"],
+    ["queueMessageMax", "queueMessagesMax"],
+  ])("of %s is %s", (name, nearest) => {
+    expect(suggestionFor(name)).toBe(nearest);
+  });
+
+  it.each(["", "reconnect", "tkne!", "nioj", "heart", "b"])("of %s is none: it would take too many edits", (name) => {
+    expect(suggestionFor(name)).toBeUndefined();
+  });
+
+  it("is the one with the fewest edits, and of equals the first", () => {
+    const suggested = (name: string, among: string[]) => messageOf(() => checkName("no option", name, among));
+    expect(suggested("message", ["massages", "messages", "massage"])).toContain('did you mean "messages"');
+    expect(suggested("cat", ["car", "bat"])).toContain('did you mean "car"');
+    expect(suggested("TOKEN", ["taken", "token"])).toContain('did you mean "token"');
+  });
+
+  it("of a name without end is none, and is looked for without recursing that far", () => {
+    expect(suggestionFor("x".repeat(1_000_000))).toBeUndefined();
+  });
+});
