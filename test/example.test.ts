@@ -272,6 +272,15 @@ describe.skipIf(missing("chromium", "the example app in a browser"))("the exampl
     expect(await bob.locator(".notice .text").allTextContents()).toEqual(["Ann joined", "Bob joined"]);
   });
 
+  it("writes who joined from left to right, whatever the direction of the name", async () => {
+    const { url } = await startChat();
+    const page = await enter(url, "general", "عبد الله");
+    const joined = line(page, "عبد الله joined");
+    await joined.waitFor();
+    const { direction } = await joined.evaluate((text) => text.ownerDocument.defaultView.getComputedStyle(text));
+    expect(direction).toBe("ltr");
+  });
+
   it("lists the channels and opens them", async () => {
     const { url } = await startChat();
     await enter(url, "grüne-wiese", "Ann");
