@@ -12,6 +12,7 @@ import { createChat } from "../example-app/server.js";
 import { HttpError } from "../src/index.js";
 import { connectURL } from "../src/testing/index.js";
 import { launchBrowser } from "./support/browser.js";
+import { cutOff } from "./support/layout.js";
 import { missing } from "./support/parts.js";
 
 interface Chat {
@@ -279,6 +280,76 @@ describe.skipIf(missing("chromium", "the example app in a browser"))("the exampl
     await joined.waitFor();
     const { direction } = await joined.evaluate((text) => text.ownerDocument.defaultView.getComputedStyle(text));
     expect(direction).toBe("ltr");
+  });
+
+  const longWord = "w".repeat(400);
+  const longName = "W".repeat(32);
+
+  it.each([
+    [320, 568],
+    [375, 667],
+    [568, 320],
+    [1280, 800],
+  ])("cuts nothing off on %i by %i pixels", async (width, height) => {
+    const { url } = await startChat();
+    const eve = await enter(url, "general", longName);
+    await say(eve, longWord);
+    await enter(url, "w".repeat(32), "Bob");
+    const page = await openTab(url);
+    await page.setViewportSize({ width, height });
+
+    await page.getByRole("link", { name: longName.toLowerCase() }).waitFor();
+    expect(await cutOff(page)).toEqual([]);
+    await page.goto(`${url}/c/${longWord}`);
+    const problem = page.getByText("A channel's name has 1 to 32 characters.");
+    await problem.waitFor();
+    await page.getByRole("link", { name: longName.toLowerCase() }).waitFor();
+    const { y = height, height: problemHeight = 0 } = (await problem.boundingBox()) ?? {};
+    expect(y + problemHeight).toBeLessThanOrEqual(height);
+    expect(await cutOff(page)).toEqual([]);
+
+    await page.goto(`${url}/c/general`);
+    await page.getByLabel("Name", { exact: true }).waitFor();
+    expect(await cutOff(page)).toEqual([]);
+    await introduce(page, longWord);
+    await page.getByText("A name has 1 to 32 characters.").waitFor();
+    expect(await cutOff(page)).toEqual([]);
+
+    await introduce(page, "Ann");
+    await here(page, longName).waitFor();
+    await say(page, `https://example.com/${longWord}`);
+    await announce(url, { channel: "general", text: longWord });
+    await page.locator(".announcement").waitFor();
+    await say(page, "y".repeat(2001));
+    await page.getByText("A message has at most 2000 characters.").waitFor();
+    expect(await page.locator(".line .text").allTextContents()).toEqual([longWord, `https://example.com/${longWord}`]);
+    expect(await cutOff(page)).toEqual([]);
+    const size = "[document.documentElement.scrollWidth, document.documentElement.scrollHeight]";
+    expect(await page.evaluate(size)).toEqual([width, height]);
+
+    await rename(page).click();
+    await page.getByRole("button", { name: "Cancel" }).waitFor();
+    expect(await cutOff(page)).toEqual([]);
+    await page.keyboard.press("Escape");
+    await page.context().setOffline(true);
+    await page.getByRole("alert").filter({ hasText: "The connection was lost" }).waitFor();
+    expect(await cutOff(page)).toEqual([]);
+    expect(await page.evaluate(size)).toEqual([width, height]);
+  });
+
+  it.each([320, 375, 1280])("ends a long name with an ellipsis and shows the title, %i pixels wide", async (width) => {
+    const { url } = await startChat();
+    const page = await enter(url, "general", longName);
+    await page.setViewportSize({ width, height: 568 });
+    await here(page, longName).waitFor();
+    // The name alone is shortened: the title, the state and the list are whole.
+    expect(await cutOff(page)).toEqual(["rename"]);
+    const { textOverflow } = await rename(page).evaluate((button) => {
+      return button.ownerDocument.defaultView.getComputedStyle(button);
+    });
+    expect(textOverflow).toBe("ellipsis");
+    expect(await page.getByRole("heading", { level: 1 }).textContent()).toBe("# general");
+    expect(await page.evaluate("document.documentElement.scrollWidth")).toBe(width);
   });
 
   it("lists the channels and opens them", async () => {
