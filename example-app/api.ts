@@ -30,11 +30,14 @@ async function channels({ registry }: App): Promise<{ channel: string; people: n
   return Promise.all([...names].map(people));
 }
 
-/** Why the door would stay shut: a browser does not tell its page what a WebSocket was refused with. */
+/**
+ * Answers whether a WebSocket would be accepted, and why not: a browser does not tell its page. A refusal is 200 too:
+ * a browser reports each 400 as an error in its console, and to ask is no error.
+ */
 function checkEntry(request: Request, response: Response): void {
   const entry = Entry.safeParse(request.query);
   if (entry.success) response.sendStatus(204);
-  else response.status(400).json({ error: problem(entry.error), field: entry.error.issues[0]?.path[0] });
+  else response.json({ error: problem(entry.error), field: entry.error.issues[0]?.path[0] });
 }
 
 function announce(app: App, request: Request, response: Response): void {

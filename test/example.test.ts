@@ -6,12 +6,13 @@ import { delimiter } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { MemoryBackplane } from "enfilade";
-import type { Browser, Page } from "playwright-core";
+import type { Browser, Page, Route } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { createChat } from "../example-app/server.js";
 import { HttpError } from "../src/index.js";
 import { connectURL } from "../src/testing/index.js";
 import { launchBrowser } from "./support/browser.js";
+import { cutOff } from "./support/layout.js";
 import { missing } from "./support/parts.js";
 
 interface Chat {
@@ -46,17 +47,18 @@ describe.skipIf(missing("chromium", "the example app in a browser"))("the exampl
   });
   afterAll(() => browser?.close());
 
-  /** A tab of somebody else: with a localStorage of its own. */
-  async function openTab(url: string): Promise<Page> {
+  /** A tab of another user: with a localStorage of its own. `watch` is called before it loads anything. */
+  async function openTab(url: string, watch?: (page: Page) => void): Promise<Page> {
     const context = await browser.newContext();
     onTestFinished(() => context.close());
     const page = await context.newPage();
+    watch?.(page);
     await page.goto(url);
     return page;
   }
 
-  async function enter(url: string, channel: string, name: string): Promise<Page> {
-    const page = await openTab(`${url}/c/${channel}`);
+  async function enter(url: string, channel: string, name: string, watch?: (page: Page) => void): Promise<Page> {
+    const page = await openTab(`${url}/c/${channel}`, watch);
     await introduce(page, name);
     await page.getByText("connected", { exact: true }).waitFor();
     return page;
@@ -72,6 +74,13 @@ describe.skipIf(missing("chromium", "the example app in a browser"))("the exampl
     await page.getByRole("button", { name: "Send" }).click();
   }
 
+  /** Collects the errors of a page, and those that the browser reports of it. */
+  function collectErrors(page: Page, errors: string[]): void {
+    page.on("console", (message) => message.type() === "error" && errors.push(message.text()));
+    page.on("pageerror", (error) => errors.push(error.message));
+  }
+
+  const rename = (page: Page) => page.getByRole("button", { name: "Change your name" });
   const line = (page: Page, text: string) => page.getByRole("log").getByText(text, { exact: true });
   const here = (page: Page, name: string) => page.getByRole("complementary").getByText(name, { exact: true });
 
@@ -160,11 +169,187 @@ describe.skipIf(missing("chromium", "the example app in a browser"))("the exampl
     expect(await page.getByLabel("Message", { exact: true }).inputValue()).toBe("y".repeat(2001));
   });
 
-  it("says so when a channel's name is none", async () => {
+  it("refuses a bad name of a channel before it asks for the user's name", async () => {
     const { url } = await startChat();
-    const page = await openTab(`${url}/c/no%20good`);
-    await introduce(page, "Ann");
+    const errors: string[] = [];
+    const page = await openTab(`${url}/c/no%20good`, (page) => collectErrors(page, errors));
+    const name = page.getByLabel("Name", { exact: true });
+    const problem = page.getByText("A channel's name is made of letters, digits, - and _.");
+    await problem.or(name).filter({ visible: true }).waitFor();
+    expect(await name.isVisible()).toBe(false);
+    expect(await page.getByLabel("Open another channel").inputValue()).toBe("no good");
+    expect(errors).toEqual([]);
+  });
+
+  it("refuses a bad name of a channel in the list of channels, and stays there", async () => {
+    const { url } = await startChat();
+    const errors: string[] = [];
+    const page = await openTab(url, (page) => collectErrors(page, errors));
+    await page.getByLabel("Open another channel").fill("no/good");
+    await page.getByRole("button", { name: "Open" }).click();
     await page.getByText("A channel's name is made of letters, digits, - and _.").waitFor();
+    expect(page.url()).toBe(`${url}/`);
+    expect(errors).toEqual([]);
+  });
+
+  it.each([
+    ["an empty name", ""],
+    ["a blank name", "  "],
+    ["a name that is too long", "x".repeat(33)],
+  ])("refuses %s with a visible message and no error in the console", async (_what, name) => {
+    const { url } = await startChat();
+    const errors: string[] = [];
+    const page = await openTab(`${url}/c/general`, (page) => collectErrors(page, errors));
+    await introduce(page, name);
+    await page.getByRole("alert").getByText("A name has 1 to 32 characters.", { exact: true }).waitFor();
+    expect(await page.getByLabel("Name", { exact: true }).inputValue()).toBe(name);
+    await introduce(page, "Ann");
+    await here(page, "Ann").waitFor();
+    expect(errors).toEqual([]);
+  });
+
+  it("cancels a rename on Escape: the old name comes back and nothing is sent", async () => {
+    const { url } = await startChat();
+    const sent: unknown[] = [];
+    const ann = await enter(url, "general", "Ann", (page) =>
+      page.on("websocket", (socket) => {
+        sent.push(`open ${new URL(socket.url()).pathname}`);
+        socket.on("framesent", ({ payload }) => sent.push(JSON.parse(String(payload))));
+        socket.on("close", () => sent.push("close"));
+      }),
+    );
+    const bob = await enter(url, "general", "Bob");
+    await here(ann, "Bob").waitFor();
+    const before = [...sent];
+    await rename(ann).click();
+    await ann.getByLabel("Name", { exact: true }).fill("Zoe");
+    await ann.keyboard.press("Escape");
+    await rename(ann).waitFor();
+    expect(await rename(ann).textContent()).toBe("Ann");
+    expect(await ann.evaluate("localStorage.getItem('name')")).toBe("Ann");
+    await rename(ann).click();
+    expect(await ann.getByLabel("Name", { exact: true }).inputValue()).toBe("Ann");
+    await ann.getByRole("button", { name: "Cancel" }).click();
+    await say(ann, "still Ann");
+    for (const page of [ann, bob]) await line(page, "still Ann").waitFor();
+    expect(sent).toEqual([...before, { type: "message", id: 1, data: { text: "still Ann" } }]);
+    expect(await bob.locator(".notice .text").allTextContents()).toEqual(["Ann joined", "Bob joined"]);
+    expect(await bob.locator(".line .name").allTextContents()).toEqual(["Ann"]);
+  });
+
+  it("renames, and keeps the old name while the new one is refused", async () => {
+    const { url } = await startChat();
+    const ann = await enter(url, "general", "Ann");
+    const bob = await enter(url, "general", "Bob");
+    await here(ann, "Bob").waitFor();
+    await rename(ann).click();
+    await introduce(ann, "");
+    await ann.getByText("A name has 1 to 32 characters.").waitFor();
+    await ann.keyboard.press("Escape");
+    expect(await rename(ann).textContent()).toBe("Ann");
+    await rename(ann).click();
+    await introduce(ann, " Zoe ");
+    await here(bob, "Zoe").waitFor();
+    await here(bob, "Ann").waitFor({ state: "detached" });
+    await rename(ann).filter({ hasText: "Zoe" }).waitFor();
+  });
+
+  it("ignores the answer about a new name once the rename is cancelled", async () => {
+    const { url } = await startChat();
+    const ann = await enter(url, "general", "Ann");
+    const bob = await enter(url, "general", "Bob");
+    await here(ann, "Bob").waitFor();
+    const held = new Promise<Route>((resolve, reject) => ann.route(/entry/, resolve).catch(reject));
+    await rename(ann).click();
+    await introduce(ann, "Zoe");
+    const question = await held;
+    await ann.keyboard.press("Escape");
+    const answered = ann.waitForResponse(/entry/);
+    await question.continue();
+    await (await answered).finished();
+    await say(ann, "still Ann");
+    await line(bob, "still Ann").waitFor();
+    expect(await bob.locator(".line .name").allTextContents()).toEqual(["Ann"]);
+    expect(await bob.locator(".notice .text").allTextContents()).toEqual(["Ann joined", "Bob joined"]);
+  });
+
+  it("writes who joined from left to right, whatever the direction of the name", async () => {
+    const { url } = await startChat();
+    const page = await enter(url, "general", "عبد الله");
+    const joined = line(page, "عبد الله joined");
+    await joined.waitFor();
+    const { direction } = await joined.evaluate((text) => text.ownerDocument.defaultView.getComputedStyle(text));
+    expect(direction).toBe("ltr");
+  });
+
+  const longWord = "w".repeat(400);
+  const longName = "W".repeat(32);
+
+  it.each([
+    [320, 568],
+    [375, 667],
+    [568, 320],
+    [1280, 800],
+  ])("cuts nothing off on %i by %i pixels", async (width, height) => {
+    const { url } = await startChat();
+    const eve = await enter(url, "general", longName);
+    await say(eve, longWord);
+    await enter(url, "w".repeat(32), "Bob");
+    const page = await openTab(url);
+    await page.setViewportSize({ width, height });
+
+    await page.getByRole("link", { name: longName.toLowerCase() }).waitFor();
+    expect(await cutOff(page)).toEqual([]);
+    await page.goto(`${url}/c/${longWord}`);
+    const problem = page.getByText("A channel's name has 1 to 32 characters.");
+    await problem.waitFor();
+    await page.getByRole("link", { name: longName.toLowerCase() }).waitFor();
+    const { y = height, height: problemHeight = 0 } = (await problem.boundingBox()) ?? {};
+    expect(y + problemHeight).toBeLessThanOrEqual(height);
+    expect(await cutOff(page)).toEqual([]);
+
+    await page.goto(`${url}/c/general`);
+    await page.getByLabel("Name", { exact: true }).waitFor();
+    expect(await cutOff(page)).toEqual([]);
+    await introduce(page, longWord);
+    await page.getByText("A name has 1 to 32 characters.").waitFor();
+    expect(await cutOff(page)).toEqual([]);
+
+    await introduce(page, "Ann");
+    await here(page, longName).waitFor();
+    await say(page, `https://example.com/${longWord}`);
+    await announce(url, { channel: "general", text: longWord });
+    await page.locator(".announcement").waitFor();
+    await say(page, "y".repeat(2001));
+    await page.getByText("A message has at most 2000 characters.").waitFor();
+    expect(await page.locator(".line .text").allTextContents()).toEqual([longWord, `https://example.com/${longWord}`]);
+    expect(await cutOff(page)).toEqual([]);
+    const size = "[document.documentElement.scrollWidth, document.documentElement.scrollHeight]";
+    expect(await page.evaluate(size)).toEqual([width, height]);
+
+    await rename(page).click();
+    await page.getByRole("button", { name: "Cancel" }).waitFor();
+    expect(await cutOff(page)).toEqual([]);
+    await page.keyboard.press("Escape");
+    await page.context().setOffline(true);
+    await page.getByRole("alert").filter({ hasText: "The connection was lost" }).waitFor();
+    expect(await cutOff(page)).toEqual([]);
+    expect(await page.evaluate(size)).toEqual([width, height]);
+  });
+
+  it.each([320, 375, 1280])("ends a long name with an ellipsis and shows the title, %i pixels wide", async (width) => {
+    const { url } = await startChat();
+    const page = await enter(url, "general", longName);
+    await page.setViewportSize({ width, height: 568 });
+    await here(page, longName).waitFor();
+    // The name alone is shortened: the title, the state and the list are whole.
+    expect(await cutOff(page)).toEqual(["rename"]);
+    const { textOverflow } = await rename(page).evaluate((button) => {
+      return button.ownerDocument.defaultView.getComputedStyle(button);
+    });
+    expect(textOverflow).toBe("ellipsis");
+    expect(await page.getByRole("heading", { level: 1 }).textContent()).toBe("# general");
+    expect(await page.evaluate("document.documentElement.scrollWidth")).toBe(width);
   });
 
   it("lists the channels and opens them", async () => {
@@ -311,6 +496,23 @@ describe("the example app over HTTP", () => {
     const response = await fetch(`${url}/api/announce`, { method: "POST", headers, body: "{" });
     expect(response.status).toBe(400);
     expect(await response.text()).toBe('{"error":"The request cannot be read."}');
+  });
+
+  it.each([
+    ["accepts", { channel: "general", name: "Ann" }, 204, ""],
+    [
+      "refuses",
+      { channel: "a b", name: "" },
+      200,
+      { field: "channel", error: expect.stringMatching(/made of letters/) },
+    ],
+    ["refuses", { channel: "general", name: "" }, 200, { field: "name", error: "A name has 1 to 32 characters." }],
+  ])("%s %o when a page asks about it", async (_what, query, status, answer) => {
+    const { url } = await startChat();
+    const response = await fetch(`${url}/api/entry?${new URLSearchParams(query)}`);
+    expect(response.status).toBe(status);
+    const text = await response.text();
+    expect(text === "" ? text : JSON.parse(text)).toEqual(answer);
   });
 
   it("tells how the app is, and that a WebSocket is none of a page's", async () => {

@@ -1,3 +1,4 @@
+import { entryProblem } from "./connection.js";
 import { element, make, show } from "./element.js";
 
 /** The page at `/`: which channels there are, and a way to open one more. */
@@ -14,14 +15,26 @@ export function showLobby() {
 export function showNoChannel(channel, problem) {
   showLobby();
   element("channel").value = channel;
-  element("channel").focus();
+  showProblem(problem);
+}
+
+function showProblem(problem) {
   element("channel-problem").textContent = problem;
+  element("channel").setAttribute("aria-invalid", "true");
+  element("channel").focus();
+  revealProblem();
+}
+
+function revealProblem() {
+  element("channel-problem").scrollIntoView({ block: "nearest" });
 }
 
 async function list() {
   try {
     const response = await fetch("/api/channels");
     element("channels").replaceChildren(...(await response.json()).map(entry));
+    // The list moves down what is below it.
+    if (element("channel-problem").textContent !== "") revealProblem();
   } catch {
     element("channel-problem").textContent = "The server cannot be reached. Reload the page to try again.";
   }
@@ -31,7 +44,7 @@ function entry({ channel, people }) {
   const item = make("li", "");
   const link = make("a", "channel");
   link.href = `/c/${encodeURIComponent(channel)}`;
-  link.append(make("span", "channel-name", `# ${channel}`), make("span", "count", count(people)));
+  link.append(make("span", "channel-name", `#\u00a0${channel}`), make("span", "count", count(people)));
   item.append(link);
   return item;
 }
@@ -41,10 +54,12 @@ function count(people) {
   return people === 1 ? "1 person" : `${people} people`;
 }
 
-function open(event) {
+async function open(event) {
   event.preventDefault();
-  // The server says whether it is a name for a channel; a capital letter is no reason to bother anybody.
+  // The server decides which names are valid; a capital letter is no reason to ask the user again.
   const channel = element("channel").value.trim().toLowerCase();
-  if (channel === "") element("channel-problem").textContent = "Write the name of a channel first.";
+  if (channel === "") return showProblem("Write the name of a channel first.");
+  const problem = await entryProblem(channel, "");
+  if (problem?.field === "channel") showProblem(problem.error);
   else location.assign(`/c/${encodeURIComponent(channel)}`);
 }

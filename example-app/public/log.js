@@ -42,9 +42,9 @@ function lineOf(message, ownName) {
       return said(message, message.name === ownName);
     case "joined":
     case "left":
-      return notice("notice", `${message.name} ${message.type}`, message.at);
+      return notice("notice", message.at, nameOf(message.name), ` ${message.type}`);
     case "announced":
-      return notice("announcement", message.text, message.at);
+      return notice("announcement", message.at, message.text);
   }
 }
 
@@ -60,18 +60,24 @@ function said({ name, text, at }, own) {
   return line;
 }
 
-function notice(className, text, at) {
+function notice(className, at, ...content) {
   const line = make("p", className);
-  const body = make("span", "text", text);
+  const body = make("span", "text");
   body.dir = "auto";
+  body.append(...content);
   line.append(body, timeOf(at));
   return line;
 }
 
 function person(name) {
-  const item = make("li", "person", name);
-  item.dir = "auto";
+  const item = make("li", "person");
+  item.append(nameOf(name));
   return colored(item, name);
+}
+
+/** A name in a text of ours, which keeps its direction whatever the name is written in. */
+function nameOf(name) {
+  return make("bdi", "", name);
 }
 
 function timeOf(at) {

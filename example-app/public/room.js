@@ -3,10 +3,11 @@ import { element, show, stored } from "./element.js";
 import { showNoChannel } from "./lobby.js";
 import { clearLines, showHere, showLine } from "./log.js";
 
-/** The page at `/c/:channel`: asks for a name once, then talks. */
+/** The page at `/c/:channel`: asks for a name once, then shows the conversation. */
 export function openRoom(channel) {
   document.title = `#${channel} – Enfilade chat`;
   element("title").textContent = `# ${channel}`;
+  element("title").title = channel;
   new Room(channel).start();
 }
 
@@ -18,6 +19,10 @@ class Room {
   #wasOpen = false;
   /** What was sent last, to be given back if the server refuses it. */
   #draft = "";
+  /** Whether the name form is shown for another name: the connection stays until the server accepts that name. */
+  #isRenaming = false;
+  /** Counts the names that were submitted and the renames that were cancelled: an answer may come too late. */
+  #submissions = 0;
 
   constructor(channel) {
     this.#channel = channel;
@@ -27,18 +32,34 @@ class Room {
     element("introduce").addEventListener("submit", (event) => this.#introduce(event));
     element("say").addEventListener("submit", (event) => this.#say(event));
     element("text").addEventListener("keydown", sendOnEnter);
-    element("rename").addEventListener("click", () => this.#askName(""));
-    if (this.#name === "") this.#askName("");
-    else this.#connect();
+    element("rename").addEventListener("click", () => this.#rename());
+    element("cancel").addEventListener("click", () => this.#cancelRename());
+    document.addEventListener("keydown", (event) => {
+      // Escape that ends the choice of a character (IME) is not for us.
+      if (event.key === "Escape" && !event.isComposing) this.#cancelRename();
+    });
+    this.#become("connecting");
+    this.#enter();
   }
 
-  #connect() {
+  /** Asks the server first, so that a bad channel is reported before the user is asked for a name. */
+  async #enter() {
+    const problem = await entryProblem(this.#channel, this.#name);
+    if (problem === undefined) this.#connect(this.#name);
+    else if (problem.field === "name" && this.#name === "") this.#askName("");
+    else this.#refuseEntry(problem);
+  }
+
+  #connect(name) {
+    this.#name = name;
+    this.#isRenaming = false;
     show("room");
+    element("text").focus();
     clearLines();
     this.#wasOpen = false;
     this.#connection?.close();
     const connection = join(this.#channel, this.#name);
-    connection.on("state", (state) => this.#become(state));
+    connection.on("state", (state) => connection === this.#connection && this.#become(state));
     connection.on("presence", ({ users }) => showHere(users.map(({ id }) => id)));
     // What comes next is what is still kept, so what stands there would come twice.
     connection.on("lost", () => clearLines("Some messages may be missing: the connection was lost for too long."));
@@ -61,26 +82,54 @@ class Room {
   #welcome({ name }) {
     this.#name = name;
     stored.name = name;
-    element("rename").hidden = false;
+    element("rename").hidden = this.#isRenaming;
     element("rename").textContent = name;
-    element("rename").title = "Change your name";
-    element("rename").setAttribute("aria-label", `You are ${name}. Change your name`);
-    element("text").focus();
+    element("rename").title = `You are ${name}. Change your name`;
+    element("rename").setAttribute("aria-label", element("rename").title);
   }
 
-  #introduce(event) {
+  async #introduce(event) {
     event.preventDefault();
-    this.#name = element("name").value;
-    this.#connect();
+    const name = element("name").value.trim();
+    if (this.#isRenaming && name === this.#name) return this.#cancelRename();
+    this.#submissions += 1;
+    const submission = this.#submissions;
+    const problem = await entryProblem(this.#channel, name);
+    if (submission !== this.#submissions) return;
+    if (problem === undefined) this.#connect(name);
+    else if (problem.field === "name") this.#showNameProblem(problem.error);
+    else this.#refuseEntry(problem);
+  }
+
+  #rename() {
+    this.#isRenaming = true;
+    this.#showNameForm("Change your name");
+  }
+
+  #cancelRename() {
+    if (!this.#isRenaming) return;
+    this.#isRenaming = false;
+    this.#submissions += 1;
+    show("room");
+    element("rename").hidden = false;
+    element("rename").focus();
   }
 
   #askName(problem) {
-    this.#connection?.close();
+    this.#leave();
+    this.#showNameForm("What is your name?", problem);
+  }
+
+  #showNameForm(title, problem = "") {
     show("entry");
-    element("banner").hidden = true;
-    element("state").hidden = true;
+    element("name-title").textContent = title;
+    element("cancel").hidden = !this.#isRenaming;
     element("rename").hidden = true;
     element("name").value = this.#name;
+    this.#showNameProblem(problem);
+  }
+
+  #showNameProblem(problem) {
     element("name-problem").textContent = problem;
     element("name").setAttribute("aria-invalid", String(problem !== ""));
     element("name").focus();
@@ -102,19 +151,24 @@ class Room {
     if (element("text").value === "") element("text").value = this.#draft;
   }
 
-  /** A browser does not say why the server let us not in, so the server is asked again. */
+  /** A browser does not say why the server refused a connection, so the server is asked again. */
   async #explain() {
+    const connection = this.#connection;
     const problem = await entryProblem(this.#channel, this.#name);
-    if (problem === undefined || this.#wasOpen) return;
-    this.#connection.close();
-    if (problem.field === "name") this.#askName(problem.error);
-    else this.#leaveFor(problem.error);
+    if (problem === undefined || this.#wasOpen || connection !== this.#connection) return;
+    this.#refuseEntry(problem);
   }
 
-  #leaveFor(problem) {
-    element("state").hidden = true;
-    element("banner").hidden = true;
-    showNoChannel(this.#channel, problem);
+  #refuseEntry({ field, error }) {
+    if (field === "name") return this.#askName(error);
+    this.#leave();
+    showNoChannel(this.#channel, error);
+  }
+
+  #leave() {
+    this.#isRenaming = false;
+    this.#connection?.close();
+    this.#become("closed");
   }
 
   #become(state) {
