@@ -33,7 +33,7 @@ export function createSite(app: App): Express {
   site.use("/enfilade", express.static(libraryFolder, { index: false }));
   site.use("/api", createAPI(app));
   // Tells whoever opens a WebSocket's path with HTTP what it is.
-  site.use(app.handler);
+  site.use(app.requestListener);
   site.use((_request, response) => response.status(404).type("text").send("There is no such page."));
   site.use(answerError);
   return site;

@@ -1,7 +1,7 @@
 import { isUpTo, type Position } from "../wire/position.js";
 import type { Delivery, HistoryConfig, HistoryPage, HistoryQuery } from "./backplane.js";
 
-/** What an entry takes beside its message, which is there as a string and as a frame: objects, and its place in lists. */
+/** Bytes of an entry in addition to its message, which is held as a string and as a frame: objects, and its place in lists. */
 const entryBytes = 256;
 
 interface Entry {
@@ -10,7 +10,7 @@ interface Entry {
   readonly bytes: number;
 }
 
-/** The publications of one room that are kept in memory, numbered without a gap. */
+/** The history of one room in memory, numbered without a gap. */
 export class MemoryHistory {
   readonly #epoch: string;
   readonly #entries: Entry[] = [];
@@ -21,7 +21,7 @@ export class MemoryHistory {
     this.#epoch = epoch;
   }
 
-  /** As they are accounted for. */
+  /** Accounted for as the message twice and {@link entryBytes}. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -39,25 +39,25 @@ export class MemoryHistory {
     return { epoch: this.#epoch, offset: this.#offset };
   }
 
-  /** Numbers a delivery and keeps it; lets go of what the terms do not keep. */
-  append(delivery: Delivery, terms: HistoryConfig, now: number): Delivery {
+  /** Numbers a delivery and keeps it; removes what the configuration does not keep. */
+  append(delivery: Delivery, config: HistoryConfig, now: number): Delivery {
     this.#offset += 1;
     const numbered = { ...delivery, position: this.top };
     const bytes = entryBytes + 2 * delivery.payload.frame.length;
     this.#entries.push({ delivery: numbered, at: now, bytes });
     this.#bytes += bytes;
-    while (this.size > terms.size) this.#shift();
-    this.shrink(terms.bytesMax);
-    this.expire(now - terms.ageMsMax);
+    while (this.size > config.size) this.#shift();
+    this.shrink(config.bytesMax);
+    this.expire(now - config.ageMsMax);
     return numbered;
   }
 
-  /** Lets go of what was added at `time` or before. */
+  /** Removes what was added at `time` or before. */
   expire(time: number): void {
     while (this.oldestAt !== undefined && this.oldestAt <= time) this.#shift();
   }
 
-  /** Lets go of the oldest until no more than `bytes` are left. */
+  /** Removes the oldest entries until no more than `bytes` are left. */
   shrink(bytes: number): void {
     while (this.#bytes > bytes) this.#shift();
   }
@@ -67,7 +67,7 @@ export class MemoryHistory {
     const all = this.#entries.map(({ delivery }) => delivery);
     if (since === undefined) return { top, deliveries: limit === 0 ? [] : all.slice(-limit) };
     const known = isUpTo(top, since);
-    // Entries are contiguous up to the top: how many are newer says where they begin.
+    // Entries are contiguous up to the top, so their number gives the start.
     const newer = known ? Math.min(all.length, top.offset - since.offset) : all.length;
     return { top, deliveries: all.slice(all.length - newer).slice(0, limit) };
   }

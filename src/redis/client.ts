@@ -1,4 +1,4 @@
-/** What is used of a client of ioredis: one server (or Sentinel's), or a cluster. */
+/** What is used of an ioredis client, for one server (or Sentinel) or a cluster. */
 export interface RedisClient {
   readonly isCluster: boolean;
   readonly status: string;

@@ -5,7 +5,7 @@ import { EnfiladeError } from "../errors.js";
 import { checkNames } from "../wire/options.js";
 import { RedisEngine, type RedisPair } from "./engine.js";
 
-/** Options beside those of ioredis. */
+/** Options in addition to those of ioredis. */
 export interface BackplaneOptions {
   /** Before every key and channel, so that several applications may share one Redis. Default: `"enfilade:"`. */
   readonly prefix?: string | undefined;
@@ -18,8 +18,8 @@ export interface BackplaneOptions {
  * const app = new App({ handlers: [Chat], backplane: redis("redis://127.0.0.1:6379") });
  * ```
  *
- * Each app needs its own. It makes connections of its own, two to a server; a client that is given is only copied, and
- * stays its owner's to close.
+ * Each app needs its own. It opens connections of its own, two to a server. A client that is passed in is only copied;
+ * its owner closes it.
  *
  * @param source A URL, options of ioredis, or a client of ioredis.
  * @throws EnfiladeError `ERR_OPTION`.
@@ -31,8 +31,8 @@ export function redis(source: string | RedisOptions | Redis | Cluster, options: 
   return new ClusterBackplane(new RedisEngine({ prefix, connect: connectorOf(source) }));
 }
 
-/** Nothing is queued for a connection that is not there, and nothing is sent twice; see `maxRetriesPerRequest` of ioredis. */
-const manner = {
+/** Nothing is queued while there is no connection, and nothing is sent twice; see `maxRetriesPerRequest` of ioredis. */
+const connectionOptions = {
   enableOfflineQueue: false,
   autoResendUnfulfilledCommands: false,
   autoResubscribe: false,
@@ -47,10 +47,10 @@ const manner = {
 function connectorOf(source: string | RedisOptions | Redis | Cluster): () => RedisPair {
   if (source instanceof Cluster) {
     return () => {
-      const { enableOfflineQueue, lazyConnect, ...ofNodes } = manner;
+      const { enableOfflineQueue, lazyConnect, ...ofNodes } = connectionOptions;
       const options = { enableOfflineQueue, lazyConnect, clusterRetryStrategy: retryMs, shardedSubscribers: true };
       const cluster = source.duplicate([], { ...options, keyPrefix: "", redisOptions: ofNodes });
-      return { commands: cluster, hearing: cluster, database: 0 };
+      return { commands: cluster, subscriber: cluster, database: 0 };
     };
   }
   if (keyPrefixOf(source) !== "") {
@@ -59,12 +59,12 @@ function connectorOf(source: string | RedisOptions | Redis | Cluster): () => Red
       "redis() has a prefix of its own in place of keyPrefix: redis(client, { prefix })",
     );
   }
-  if (source instanceof Redis) return () => pairOf(() => source.duplicate(manner));
+  if (source instanceof Redis) return () => pairOf(() => source.duplicate(connectionOptions));
   if (typeof source === "string") checkURL(source);
   else if (typeof source !== "object" || source === null || Array.isArray(source)) throw wrong(source);
   const connect = (): Redis => {
-    if (typeof source === "string") return new Redis(source, manner);
-    return new Redis({ ...source, ...manner });
+    if (typeof source === "string") return new Redis(source, connectionOptions);
+    return new Redis({ ...source, ...connectionOptions });
   };
   return () => pairOf(connect);
 }
@@ -76,7 +76,7 @@ function keyPrefixOf(source: unknown): unknown {
 
 function pairOf(connect: () => Redis): RedisPair {
   const commands = connect();
-  return { commands, hearing: connect(), database: commands.options.db ?? 0 };
+  return { commands, subscriber: connect(), database: commands.options.db ?? 0 };
 }
 
 function retryMs(attempts: number): number {
