@@ -1,24 +1,6 @@
 /// <reference types="node" preserve="true" />
-export type {
-  Backplane,
-  BackplaneContext,
-  BackplaneOutage,
-  BackplaneStatus,
-  CloseCommand,
-  Delivery,
-  Gap,
-  HistoryConfig,
-  HistoryPage,
-  HistoryQuery,
-  LinkStatus,
-  PresenceEntry,
-  PresenceUpdate,
-  Receiver,
-  RoomNodes,
-} from "./backplane/backplane.js";
+export type { BackplaneOutage, BackplaneStatus } from "./backplane/backplane.js";
 export type { Counts } from "./backplane/counts.js";
-export { MemoryBackplane, type MemoryOptions } from "./backplane/memory.js";
-export type { Topic } from "./backplane/topic.js";
 export type { Clock, Timer } from "./connection/clock.js";
 export type { Connection } from "./connection/connection.js";
 export { type ConnectionLimits, defaultLimits, type Limits } from "./connection/limits.js";

@@ -1,11 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { type HistoryPage, type HistoryQuery, MemoryBackplane } from "../../src/backplane/index.js";
 import {
   App,
   type AppOptions,
-  type HistoryPage,
-  type HistoryQuery,
-  MemoryBackplane,
   type Publication,
   type RoomPath,
   type RouteOptions,

@@ -1,11 +1,11 @@
 import { spawn } from "node:child_process";
 import { Readable } from "node:stream";
 import { describe, expect, it } from "vitest";
+import { MemoryBackplane } from "../../src/backplane/index.js";
 import {
   App,
   type AppOptions,
   type Connection,
-  MemoryBackplane,
   type Room,
   type RouteOptions,
   WebSocketHandler,

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { onTestFinished } from "vitest";
-import type { Backplane } from "../../src/index.js";
+import type { Backplane } from "../../src/backplane/index.js";
 import { type BackplaneOptions as NatsOptions, nats } from "../../src/nats/index.js";
 import { redis } from "../../src/redis/index.js";
 import { command } from "./parts.js";
