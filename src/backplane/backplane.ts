@@ -142,7 +142,7 @@ export interface BackplaneContext {
  * What happens to publications without history while the other nodes cannot be reached: they are rejected, or delivered on
  * this node alone.
  */
-export type BackplaneOutage = "refuse" | "local";
+export type BackplaneOutage = "reject" | "local";
 
 /**
  * Connects the topics of all nodes.

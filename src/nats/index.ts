@@ -24,7 +24,7 @@ export interface BackplaneOptions {
  *
  * Each app needs its own. It opens one connection.
  *
- * @param source A URL, several of them, or options of `@nats-io/transport-node`.
+ * @param source A URL, several of them, or options of `@nats-io/transport-node` with `servers` or a `port`.
  * @throws EnfiladeError `ERR_OPTION`.
  */
 export function nats(
@@ -50,9 +50,16 @@ function optionsOf(source: string | readonly string[] | ConnectionOptions): Conn
   if (servers.length > 0 && servers.every(isServer)) {
     return { servers: servers.map(String) };
   }
-  if (typeof source === "object" && source !== null && !isList(source)) return source;
-  const expected = 'a URL such as "nats://127.0.0.1:4222", a list of them, or options of @nats-io/transport-node';
+  if (typeof source === "object" && source !== null && !isList(source) && isAddress(source)) return source;
+  const expected =
+    'a URL such as "nats://127.0.0.1:4222", a list of them, or options of @nats-io/transport-node with servers or port';
   throw wrong("nats()", expected, source);
+}
+
+/** Without servers or a port the client would connect to localhost. */
+function isAddress({ servers, port }: ConnectionOptions): boolean {
+  const list: readonly unknown[] = Array.isArray(servers) ? servers : servers === undefined ? [] : [servers];
+  return list.length > 0 ? list.every(isServer) : servers === undefined && typeof port === "number";
 }
 
 /** `nats://host:port`, `tls://…`, or `host:port`. */
