@@ -25,6 +25,7 @@ export type {
   HandlerClass,
   HistoryOptions,
   Origins,
+  PresenceOptions,
   RouteDeclaration,
   RouteOptions,
   SharedOptions,

@@ -117,6 +117,7 @@ it("exports exactly the public types", () => {
     "Position",
     "PresenceChange",
     "PresenceMode",
+    "PresenceOptions",
     "PresenceState",
     "PresentUser",
     "Publication",

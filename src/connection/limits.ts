@@ -20,8 +20,6 @@ export interface ConnectionLimits {
   readonly joinsMax: number;
   /** Milliseconds for `authorize` and the checks of its parameters. Past it: 503. Default: 5,000. */
   readonly authorizeMs: number;
-  /** Milliseconds that a user who left a room counts as present, in case of a return. 0: none. Default: 5,000. */
-  readonly leaveGraceMs: number;
   /** Milliseconds of silence before a ping; after two of them the connection is ended. `false`: never. Default: 25,000. */
   readonly heartbeatMs: number | false;
   /** Milliseconds to wait for the peer's part of a close. Past it: terminated. Default: 5,000. */
@@ -65,7 +63,6 @@ export const defaultConnectionLimits: ConnectionLimits = {
   outboxAgeMsMax: 30_000,
   joinsMax: 128,
   authorizeMs: 5_000,
-  leaveGraceMs: 5_000,
   heartbeatMs: 25_000,
   closeMs: 5_000,
 };
@@ -116,7 +113,7 @@ function checkLimit(name: string, value: unknown, base: object): void {
     const where = Object.hasOwn(defaultLimits, name) ? "is set for the whole app" : "is not known";
     throw new EnfiladeError("ERR_OPTION", `the limit "${name}" ${where}; here are: ${Object.keys(base).join(", ")}`);
   }
-  if ((name === "heartbeatMs" && value === false) || (name === "leaveGraceMs" && value === 0)) return;
+  if (name === "heartbeatMs" && value === false) return;
   const isTime = /Ms(Max)?$/.test(name);
   const fits = isTime
     ? typeof value === "number" && value > 0 && value <= timerMsMax

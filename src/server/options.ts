@@ -44,7 +44,7 @@ export interface AppOptions extends Omit<SharedOptions, "limits"> {
 }
 
 const shared = ["limits", "origins", "subprotocols", "compression", "badMessage", "eventProtocol", "policy"];
-const ofRooms = ["history", "replay", "presence", "showUser"];
+const ofRooms = ["history", "replay", "presence"];
 const known = {
   "the app": [...shared, "handlers", "backplane", "backplaneOutage", "logger", "clock", "random"],
   "a scope": [...shared, "authorize"],

@@ -88,7 +88,7 @@ export class Scope<Prefix extends string = ""> {
       pattern: this.#below(pattern),
       reader: readerFor(handlerClass, badMessage, eventProtocol),
       allowsOrigin: originCheck(origins),
-      room: roomConfigOf(options, limits.leaveGraceMs),
+      room: roomConfigOf(options),
       replay: options.replay ?? 0,
       eventPolicies: new Map(Object.entries(options.eventPolicies ?? {})),
       name: options.name,

@@ -135,6 +135,11 @@ describe("history", () => {
     const wrong: object[] = [
       ...[{ history: { size: 0 } }, { history: { size: 1, seconds: 0 } }, { history: 5 }, { history: { count: 5 } }],
       ...[{ replay: 1 }, { replay: 11, history: { size: 10 } }, { replay: -1 }, { presence: "all" }, { showUser: 1 }],
+      ...[{}, [], null, { mode: "all" }, { leaveGraceMs: 5 }, { mode: "full", grace: 1 }].map((presence) => ({
+        presence,
+      })),
+      ...[-1, Number.NaN, "5", null, 2 ** 31].map((leaveGraceMs) => ({ presence: { mode: "full", leaveGraceMs } })),
+      ...[1, null, "name"].map((show) => ({ presence: { mode: "full", show } })),
       { history: { size: 1, bytesMax: Number.NaN } },
     ];
     for (const options of wrong) {
