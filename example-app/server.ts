@@ -1,5 +1,6 @@
 import { createServer, type Server } from "node:http";
-import { App, type Backplane } from "enfilade";
+import { App } from "enfilade";
+import type { Backplane } from "enfilade/backplane";
 import { Chat, tellOfPeople } from "./chat.js";
 import { createSite } from "./site.js";
 

@@ -1,24 +1,6 @@
 /// <reference types="node" preserve="true" />
-export type {
-  Backplane,
-  BackplaneContext,
-  BackplaneOutage,
-  BackplaneStatus,
-  CloseCommand,
-  Gap,
-  HistoryConfig,
-  HistoryPage,
-  HistoryQuery,
-  LinkStatus,
-  PresenceEntry,
-  PresenceUpdate,
-  Receiver,
-  RoomNodes,
-} from "./backplane/backplane.js";
+export type { BackplaneOutage, BackplaneStatus } from "./backplane/backplane.js";
 export type { Counts } from "./backplane/counts.js";
-export type { Delivery } from "./backplane/delivery.js";
-export { MemoryBackplane, type MemoryOptions } from "./backplane/memory.js";
-export type { Topic } from "./backplane/topic.js";
 export type { Clock, Timer } from "./connection/clock.js";
 export type { Connection } from "./connection/connection.js";
 export { type DeliveryOptions, type DeliveryPolicy, latest, reliable, skip } from "./connection/policy.js";
@@ -44,6 +26,7 @@ export type {
   HandlerClass,
   HistoryOptions,
   Origins,
+  PresenceOptions,
   RouteDeclaration,
   RouteOptions,
   SharedOptions,
@@ -71,6 +54,6 @@ export type { Message } from "./wire/message.js";
 export type { ListenOptions } from "./wire/notifier.js";
 export type { RoomPath } from "./wire/path.js";
 export { type PathParams, type RouteParams, roomPath } from "./wire/pattern.js";
-export { type Bytes, Payload } from "./wire/payload.js";
+export type { Bytes } from "./wire/payload.js";
 export type { Position } from "./wire/position.js";
 export type { Schema } from "./wire/schema.js";

@@ -9,6 +9,8 @@ const leaves = ["errors.ts", "metrics.ts"];
 /** Many nodes: imports from the layers, and only edges import it. */
 const clusterFolder = "cluster";
 const edges = ["client", "testing", "redis", "nats"];
+/** What users import: from anywhere in the project, and nothing imports it. */
+const entries = ["index.ts", "backplane/index.ts"];
 const filesMax = 14;
 
 interface SourceFile {
@@ -43,12 +45,13 @@ function folderOf(path: string): string {
 }
 
 function isUpward(from: string, to: string): boolean {
-  if (leaves.includes(to)) return false;
+  if (entries.includes(to)) return true;
+  if (leaves.includes(to) || entries.includes(from)) return false;
   if (leaves.includes(from)) return true;
   const [own, other] = [folderOf(from), folderOf(to)];
   if (own === other) return false;
   if (edges.includes(other)) return true;
-  if (from === "index.ts" || edges.includes(own)) return false;
+  if (edges.includes(own)) return false;
   if (own === clusterFolder) return !layers.includes(other);
   return layers.indexOf(other) > layers.indexOf(own) || !layers.includes(other);
 }

@@ -5,7 +5,7 @@ import type { AddressInfo } from "node:net";
 import { delimiter } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { MemoryBackplane } from "enfilade";
+import { MemoryBackplane } from "enfilade/backplane";
 import type { Browser, Page, Route } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { createChat } from "../example-app/server.js";

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
+import * as backplane from "../src/backplane/index.js";
 import * as enfilade from "../src/index.js";
 import * as nats from "../src/nats/index.js";
 import * as redis from "../src/redis/index.js";
@@ -15,10 +16,8 @@ it("exports exactly the public values", () => {
     "EventError",
     "EventHandler",
     "HttpError",
-    "MemoryBackplane",
     "MessageError",
     "On",
-    "Payload",
     "Route",
     "WebSocketHandler",
     "commandEvents",
@@ -30,42 +29,77 @@ it("exports exactly the public values", () => {
     "skip",
     "spacedEvents",
   ]);
+  expect(Object.keys(backplane).sort()).toEqual([
+    "ClusterBackplane",
+    "Delivery",
+    "MemoryBackplane",
+    "Payload",
+    "joinNodeMessages",
+  ]);
   expect(Object.keys(redis)).toEqual(["redis"]);
   expect(Object.keys(nats)).toEqual(["nats"]);
   expect(Object.keys(testing).sort()).toEqual(["ManualClock", "TestClient", "connect", "connectURL"]);
 });
 
-it("exports exactly the public types", () => {
-  const index = readFileSync(join(import.meta.dirname, "../src/index.ts"), "utf8");
-  const types = [...index.matchAll(/export (type )?\{([^}]*)\}/g)].flatMap(([, allTypes, names]) =>
+/** The types that an index exports. */
+function typesOf(index: string): string[] {
+  const source = readFileSync(join(import.meta.dirname, "../src", index), "utf8");
+  const types = [...source.matchAll(/export (type )?\{([^}]*)\}/g)].flatMap(([, allTypes, names]) =>
     (names ?? "")
       .split(",")
       .map((name) => name.trim())
       .filter((name) => name !== "" && (allTypes !== undefined || name.startsWith("type ")))
       .map((name) => name.replace(/^type /, "")),
   );
-  expect(types.sort()).toEqual([
+  return types.sort();
+}
+
+it("exports what a backplane and an engine are written with from a subpath of its own", () => {
+  expect(typesOf("backplane/index.ts")).toEqual([
+    "Backplane",
+    "BackplaneContext",
+    "BackplaneOutage",
+    "BackplaneStatus",
+    "CloseCommand",
+    "Counts",
+    "DeliveryFields",
+    "Engine",
+    "EngineEvents",
+    "EngineHistoryPage",
+    "EngineRoom",
+    "Gap",
+    "HistoryConfig",
+    "HistoryPage",
+    "HistoryQuery",
+    "LinkStatus",
+    "MemoryOptions",
+    "PresenceEntry",
+    "PresenceUpdate",
+    "Receiver",
+    "RoomNodes",
+    "Topic",
+  ]);
+});
+
+it("exports exactly the public types", () => {
+  expect(typesOf("index.ts")).toEqual([
     "Address",
     "AppEvents",
     "AppOptions",
     "Application",
     "Authorized",
-    "Backplane",
-    "BackplaneContext",
     "BackplaneOutage",
     "BackplaneStatus",
     "BadMessage",
     "Bytes",
     "Channel",
     "Clock",
-    "CloseCommand",
     "CloseInfo",
     "Connection",
     "ConnectionLimits",
     "ConnectionRequest",
     "Counts",
     "DecodedEvent",
-    "Delivery",
     "DeliveryOptions",
     "DeliveryPolicy",
     "ErrorCode",
@@ -74,19 +108,13 @@ it("exports exactly the public types", () => {
     "EventOptions",
     "EventProtocol",
     "Except",
-    "Gap",
     "HandlerClass",
-    "HistoryConfig",
     "HistoryOptions",
-    "HistoryPage",
-    "HistoryQuery",
     "IncomingEvent",
     "Limits",
-    "LinkStatus",
     "ListenOptions",
     "Listening",
     "Logger",
-    "MemoryOptions",
     "Message",
     "MessageIssue",
     "Origins",
@@ -94,17 +122,14 @@ it("exports exactly the public types", () => {
     "PathParams",
     "Position",
     "PresenceChange",
-    "PresenceEntry",
     "PresenceMode",
+    "PresenceOptions",
     "PresenceState",
-    "PresenceUpdate",
     "PresentUser",
     "Publication",
     "ReadOptions",
-    "Receiver",
     "Registry",
     "Room",
-    "RoomNodes",
     "RoomPath",
     "RouteDeclaration",
     "RouteInfo",
@@ -119,7 +144,6 @@ it("exports exactly the public types", () => {
     "SubscribeOptions",
     "Subscription",
     "Timer",
-    "Topic",
     "Totals",
     "User",
     "WriterOptions",
@@ -128,7 +152,10 @@ it("exports exactly the public types", () => {
 
 it("offers each entry of the package with its types first", () => {
   const { exports } = JSON.parse(readFileSync(join(import.meta.dirname, "../package.json"), "utf8"));
-  expect(Object.keys(exports)).toEqual([".", "./client", "./redis", "./nats", "./testing", "./package.json"]);
-  for (const entry of [exports["."], exports["./client"], exports["./redis"], exports["./nats"], exports["./testing"]])
-    expect(Object.keys(entry)[0]).toBe("types");
+  expect(Object.keys(exports)).toEqual([
+    ...[".", "./client", "./backplane", "./redis", "./nats", "./testing"],
+    "./package.json",
+  ]);
+  const { "./package.json": _file, ...entries } = exports;
+  for (const entry of Object.values<object>(entries)) expect(Object.keys(entry)[0]).toBe("types");
 });

@@ -49,7 +49,6 @@ describe("limits", () => {
       authorizeMs: 5_000,
       heartbeatMs: 25_000,
       closeMs: 5_000,
-      leaveGraceMs: 5_000,
       historyBytesMax: 67_108_864,
       subscriberMessagesMax: 1_000,
       recoverMessagesMax: 1_000,
@@ -64,10 +63,9 @@ describe("limits", () => {
 
   it.each(
     names.flatMap((name) =>
-      [0, -1, -0, Number.NaN, Number.NEGATIVE_INFINITY, "100", "", null, true, 10n, {}, [1], () => 1]
-        // No grace is a grace that one may want.
-        .filter((value) => name !== "leaveGraceMs" || value !== 0)
-        .map((value) => [name, value] as const),
+      [0, -1, -0, Number.NaN, Number.NEGATIVE_INFINITY, "100", "", null, true, 10n, {}, [1], () => 1].map(
+        (value) => [name, value] as const,
+      ),
     ),
   )("refuse for %s the value %o", (name, value) => {
     expect(() => appWith(name, value)).toThrow(EnfiladeError);
@@ -87,10 +85,6 @@ describe("limits", () => {
 
   it.each(counts)("take Infinity for %s", (name) => {
     expect(appWith(name, Number.POSITIVE_INFINITY)).toBeInstanceOf(App);
-  });
-
-  it("take 0 for the grace of a leave", () => {
-    expect(appWith("leaveGraceMs", 0)).toBeInstanceOf(App);
   });
 
   it("take false for the heartbeat, and for nothing else", () => {

@@ -9,106 +9,106 @@ import type { Topic } from "./topic.js";
 
 export type { HistoryConfig } from "./delivery.js";
 
-/** What is kept of a room. */
+/** A part of a room's history. */
 export interface HistoryPage {
   /** The position of the last publication; offset 0 before the first. */
   readonly top: Position;
-  /** The offset at which the epoch of `top` began, where that is not 0: what is before it was published in an older one. */
+  /** The offset at which the epoch of `top` began, if not 0: what is before it was published in an older epoch. */
   readonly base?: number | undefined;
-  /** The last offset that was read, where something behind the last delivery could not be understood. */
+  /** The last offset that was read, if entries after the last delivery could not be decoded. */
   readonly readTo?: number | undefined;
   /** In the order of their offsets, without a gap between them. */
   readonly deliveries: readonly Delivery[];
 }
 
 export interface HistoryQuery {
-  /** Only what came after this position. Of another epoch, or one that is not reached yet: everything. */
+  /** Only what came after this position. For a position of another epoch, or one that is not reached yet: everything. */
   readonly since?: Position | undefined;
-  /** How many at most: the first ones after `since`, or else the last ones. */
+  /** The maximum: of the first ones after `since`, or else of the last ones. */
   readonly limit: number;
 }
 
-/** Publications of a room that this node never got, and that are not kept any more. */
+/** Publications to a room that this node has missed and that are no longer kept. */
 export interface Gap {
-  /** Everything of the room up to here is lost that was not delivered; the next one delivered is the next after it. */
+  /** The last of them: delivery continues with the publication after it. */
   readonly position: Position;
-  /** How many; `undefined` when that is not known. */
+  /** How many; `undefined` if not known. */
   readonly missed: number | undefined;
 }
 
-/** How everyone who is in a topic is closed. */
+/** Closes all members of a topic. */
 export interface CloseCommand {
   readonly code: number;
   readonly reason: string;
 }
 
-/** A user in a room, as another node has it. */
+/** A user in a room, as one node has it. */
 export interface PresenceEntry {
   readonly id: string;
   /** What is shown of the user; JSON. */
   readonly shown?: unknown;
-  /** How many connections of that node; never 0. */
+  /** Connections of that node; never 0. */
   readonly connections: number;
 }
 
-/** The nodes that have somebody in a room, each named by one life of it. */
+/** The nodes that have a room with presence open. A node has another id after each start. */
 export interface RoomNodes {
   readonly self: string;
   readonly others: readonly string[];
 }
 
-/** What another node says of one user in a room; without `entry`, that it has none any more. */
+/** What another node has of one user in a room; without `entry`: no longer anything. */
 export interface PresenceUpdate {
-  /** Names one life of a node. */
+  /** The id of the node. */
   readonly node: string;
   readonly key: string;
   readonly entry: PresenceEntry | undefined;
 }
 
-/** What a backplane counts of its way between the nodes. */
+/** The state of the connection between nodes. */
 export interface LinkStatus {
-  /** `memory` for a single node, or what carries publications to the others. */
+  /** `memory` for a single node, else the name of the engine. */
   readonly engine: string;
-  /** `away` while the engine cannot be reached, and before it was for the first time. */
+  /** `away` while the engine cannot be reached, and before the first connection. */
   readonly state: "up" | "away";
-  /** Nodes that are there, this one included. */
+  /** Nodes of the cluster, this one included. */
   readonly nodes: number;
-  /** Messages of the engine that are none of ours, or none that this version understands; they were ignored. */
+  /** Messages that this version does not understand; they were ignored. */
   readonly malformed: number;
-  /** Times that a room had missed publications on this node and got them. */
+  /** How often a room missed publications on this node and got them later. */
   readonly healed: number;
-  /** Times that some were lost for good, and its members told. */
+  /** How often publications were lost for good, and the members of the room notified. */
   readonly lagged: number;
-  /** Publications that were refused, or whose answer never came. */
+  /** Publications that were rejected. */
   readonly unpublished: number;
 }
 
-/** What a backplane tells of itself. */
+/** The status of a backplane. */
 export interface BackplaneStatus {
-  /** Rooms of which something is kept in this process, and how many bytes that is accounted with. */
+  /** Rooms with history in this process, and the bytes accounted for it. */
   readonly historyRooms: number;
   readonly historyBytes: number;
-  /** How often the history of a room was let go for the space of others. */
+  /** How often the history of a room was dropped to make space for others. */
   readonly historyEvictions: number;
   readonly backplane: LinkStatus;
 }
 
-/** What a node takes from its backplane. Nothing of it throws. */
+/** How a node receives from its backplane. No method throws. */
 export interface Receiver {
-  /** Takes a delivery to the members that this node has in `topic`. */
+  /** Delivers to the members of `topic` on this node. */
   onDelivery(topic: Topic, delivery: Delivery): void;
-  /** Closes the members that this node has in `topic`. */
+  /** Closes the members of `topic` on this node. */
   onCloseAll(topic: Topic, closing: CloseCommand): void;
-  /** Tells the members of a room of what they will never get. */
-  onGap(path: RoomPath, loss: Gap): void;
-  /** Takes who is in a room on other nodes. */
+  /** Notifies the members of a room about lost publications. */
+  onGap(path: RoomPath, gap: Gap): void;
+  /** Takes changes of what other nodes have in a room. */
   onPresence(path: RoomPath, changes: readonly PresenceUpdate[]): void;
   onError(error: Error): void;
-  /** What this node has now. */
+  /** The counts of this node. */
   counts(): Counts;
 }
 
-/** What a backplane takes from its app. */
+/** What a backplane gets from its app. */
 export interface BackplaneContext {
   readonly clock: Clock;
   /** From 0 to 1, as `Math.random`. */
@@ -118,55 +118,57 @@ export interface BackplaneContext {
 }
 
 /**
- * What becomes of publications that need no history while other nodes cannot be reached: they are refused, or delivered
- * on this node alone.
+ * What happens to publications without history while the other nodes cannot be reached: they are rejected, or delivered on
+ * this node alone.
  */
-export type BackplaneOutage = "refuse" | "local";
+export type BackplaneOutage = "reject" | "local";
 
 /**
- * The same topics on every node.
+ * Connects the topics of all nodes.
  *
- * The contract: a publication is delivered exactly once to every node that opened its topic, and one to `below:` to every
- * node. The publishing node hears its own publication through the same path, and no earlier than its publish call.
- * Publications of one node to one topic, and closings among them, arrive in the order of the calls; where history is kept,
- * those of all nodes arrive in the order of their offsets. What is lost on the way is got from what is kept, or told with
- * {@link Receiver.onGap}.
+ * The contract:
+ * - A publication is delivered exactly once to every node that has its topic open, and one to `below:` to every node. The
+ *   publishing node receives its own publication the same way, and not before its call.
+ * - Publications and close commands of one node to one topic arrive in the order of the calls. In rooms with history, those
+ *   of all nodes arrive in the order of their offsets.
+ * - What is lost between nodes is read from history, or reported with {@link Receiver.onGap}.
  */
 export interface Backplane {
-  /** Called once, before anything else. */
+  /** Called once, before any other method. */
   start(receiver: Receiver, config: BackplaneContext): void;
   /**
-   * From now on this node wants what is published to `topic`; a promise to wait for until it hears, which never rejects.
+   * Subscribes this node to `topic`. Returns a promise that resolves when it is subscribed and never rejects; `undefined`
+   * when it is.
    *
-   * @param history How much of the room is kept; nothing if `undefined`.
+   * @param history How much history the room keeps; `undefined`: none.
    */
   open(topic: Topic, history?: HistoryConfig): Promise<void> | undefined;
-  /** No more: the last member of this node left. */
+  /** Ends the subscription: the last member of this node left. */
   close(topic: Topic): void;
   /**
-   * Resolves when the publication is on its way to every node that opened `topic`, with its position where history is
-   * kept; rejects with `ERR_BACKPLANE` when it is not, or when that is not known.
+   * Resolves when the publication has been sent to every node that has `topic` open, with its position in a room with
+   * history. Rejects with `ERR_BACKPLANE` when it was not sent, or when that is not known.
    */
   publish(topic: Topic, delivery: Delivery): Promise<Position | undefined>;
-  /** Closes everyone in `topic`, on every node; resolves and rejects as `publish`. */
+  /** Closes all members of `topic` on every node; resolves and rejects as {@link publish}. */
   closeAll(topic: Topic, closing: CloseCommand): Promise<void>;
   /**
-   * What is kept of a room, as of some moment between the call and its answer. What this node was delivered by then, and
-   * what it is delivered from then on, meet without a gap. Rejects with `ERR_BACKPLANE`.
+   * Reads the history of a room, as it is at some moment between the call and its answer. What is delivered to this node
+   * after that moment follows without a gap. Rejects with `ERR_BACKPLANE`.
    */
   readHistory(path: RoomPath, query: HistoryQuery, history: HistoryConfig): Promise<HistoryPage>;
   /**
-   * What this node has of a user in a room it opened; without `entry`, nothing any more. A promise to wait for until it is
-   * known what the others have, which never rejects.
+   * Tells the other nodes what this one has of a user in a room that is open here; without `entry`: no longer anything.
+   * Returns a promise that resolves when it is known what the others have and never rejects; `undefined` when it is known.
    */
   announce(path: RoomPath, key: string, entry: PresenceEntry | undefined): Promise<unknown> | undefined;
-  /** Which nodes have somebody in a room that this one opened, as far as it was told. */
+  /** The nodes that have a room open that is open here, as far as this one knows. */
   nodesInRoom(path: RoomPath): RoomNodes;
-  /** What the other nodes have of a room that this one has not opened, as far as they answer. Rejects with `ERR_BACKPLANE`. */
+  /** What the other nodes have in a room that is not open here, as far as they answer. Rejects with `ERR_BACKPLANE`. */
   readPresence(path: RoomPath): Promise<readonly PresenceUpdate[]>;
-  /** What the other nodes have, in sum. */
+  /** The counts of all other nodes in total. */
   countsElsewhere(): Counts;
   status(): BackplaneStatus;
-  /** Called last: nothing is delivered any more. It may be started again, with all that it kept. */
+  /** Called last: nothing is delivered after it. The backplane can be started again, with its history. */
   stop(): Promise<void>;
 }

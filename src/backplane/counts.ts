@@ -1,4 +1,4 @@
-/** What a node has, or several in sum. */
+/** How much there is on one node, or on several in total. */
 export interface Counts {
   readonly connections: number;
   readonly rooms: number;

@@ -28,33 +28,33 @@ export interface MemoryOptions {
   readonly limits?: Pick<BackplaneLimits, "historyBytesMax" | "roomsMax"> | undefined;
 }
 
-/** A stream, and when something of it has to go. */
+/** The history of one room, with its timers. */
 interface KeptRoom {
-  readonly stream: MemoryHistory;
-  terms: HistoryConfig | undefined;
+  readonly history: MemoryHistory;
+  config: HistoryConfig | undefined;
   /** Fires when its oldest entry is too old. */
   expiry: Timer | undefined;
-  /** Fires when nobody came back for long enough. */
+  /** Fires when the room has been unused for long enough. */
   idle: Timer | undefined;
 }
 
 const nothing = Promise.resolve(undefined);
 
-/** The backplane of a single node: what is published is delivered within the call, so the order of calls is kept. */
+/** The backplane of a single node. Publications are delivered within the call, so the order of calls is kept. */
 export class MemoryBackplane implements Backplane {
   readonly #clock: Clock;
   readonly #limits: Pick<BackplaneLimits, "historyBytesMax" | "roomsMax">;
   readonly #opened = new Set<Topic>();
-  /** Whatever was published to last stands last. */
+  /** In the order of their last publications. */
   readonly #rooms = new Map<RoomPath, KeptRoom>();
-  /** Those in which nobody is and nothing is kept; the longest so first. */
+  /** Rooms that are closed and empty; the one that has been so for longest first. */
   readonly #unused = new Set<RoomPath>();
-  readonly #life = randomBytes(6).toString("base64url");
-  #streams = 0;
+  readonly #epochPrefix = randomBytes(6).toString("base64url");
+  #epochs = 0;
   #bytes = 0;
   #evictions = 0;
   #receiver: Receiver | undefined;
-  readonly #turn = new SerialQueue();
+  readonly #deliveries = new SerialQueue();
 
   constructor({ clock = systemClock, limits = defaultBackplaneLimits }: MemoryOptions = {}) {
     this.#clock = clock;
@@ -78,16 +78,16 @@ export class MemoryBackplane implements Backplane {
   publish(topic: Topic, delivery: Delivery): Promise<Position | undefined> {
     const { history } = delivery;
     const kept = history !== undefined && isRoom(topic) ? this.#keep(topic, delivery, history) : delivery;
-    if (this.#opened.has(topic) || isTree(topic)) this.#turn.run(() => this.#receiver?.onDelivery(topic, kept));
+    if (this.#opened.has(topic) || isTree(topic)) this.#deliveries.run(() => this.#receiver?.onDelivery(topic, kept));
     return kept.position === undefined ? nothing : Promise.resolve(kept.position);
   }
 
   closeAll(topic: Topic, closing: CloseCommand): Promise<void> {
-    this.#turn.run(() => this.#receiver?.onCloseAll(topic, closing));
+    this.#deliveries.run(() => this.#receiver?.onCloseAll(topic, closing));
     return nothing;
   }
 
-  /** A single node knows who is there. */
+  /** There are no other nodes to tell. */
   announce(): undefined {
     return undefined;
   }
@@ -105,11 +105,11 @@ export class MemoryBackplane implements Backplane {
   }
 
   readHistory(path: RoomPath, query: HistoryQuery): Promise<HistoryPage> {
-    const { stream, terms } = this.#room(path);
-    if (terms !== undefined) this.#expire(stream, terms);
-    const kept = stream.read(query);
+    const { history, config } = this.#room(path);
+    if (config !== undefined) this.#expire(history, config);
+    const page = history.read(query);
     this.#freeUnused(path);
-    return Promise.resolve(kept);
+    return Promise.resolve(page);
   }
 
   async stop(): Promise<void> {
@@ -118,31 +118,31 @@ export class MemoryBackplane implements Backplane {
     for (const path of [...this.#rooms.keys()]) this.#freeUnused(path);
   }
 
-  /** Forgets all that is kept. */
+  /** Deletes all history. */
   clear(): void {
     for (const [path, room] of this.#rooms) this.#forget(path, room);
     this.#bytes = 0;
   }
 
   status(): BackplaneStatus {
-    const filled = [...this.#rooms.values()].filter(({ stream }) => stream.size > 0);
+    const filled = [...this.#rooms.values()].filter(({ history }) => history.size > 0);
     return {
       ...{ historyRooms: filled.length, historyBytes: this.#bytes, historyEvictions: this.#evictions },
       backplane: { engine: "memory", state: "up", nodes: 1, malformed: 0, healed: 0, lagged: 0, unpublished: 0 },
     };
   }
 
-  #keep(path: RoomPath, delivery: Delivery, terms: HistoryConfig): Delivery {
+  #keep(path: RoomPath, delivery: Delivery, config: HistoryConfig): Delivery {
     const room = this.#room(path);
-    const { stream } = room;
+    const { history } = room;
     this.#rooms.delete(path);
     this.#rooms.set(path, room);
     this.#use(path);
-    const before = stream.bytes;
-    const kept = stream.append(delivery, terms, this.#clock.now());
-    this.#bytes += stream.bytes - before;
-    room.terms = terms;
-    room.expiry ??= this.#expireLater(path, room, terms);
+    const before = history.bytes;
+    const kept = history.append(delivery, config, this.#clock.now());
+    this.#bytes += history.bytes - before;
+    room.config = config;
+    room.expiry ??= this.#expireLater(path, room, config);
     this.#makeSpace(path);
     return kept;
   }
@@ -150,31 +150,31 @@ export class MemoryBackplane implements Backplane {
   #room(path: RoomPath): KeptRoom {
     const known = this.#rooms.get(path);
     if (known !== undefined) return known;
-    this.#streams += 1;
-    const epoch = `${this.#life}-${this.#streams.toString(36)}`;
-    const room: KeptRoom = { stream: new MemoryHistory(epoch), terms: undefined, expiry: undefined, idle: undefined };
+    this.#epochs += 1;
+    const epoch = `${this.#epochPrefix}-${this.#epochs.toString(36)}`;
+    const room: KeptRoom = { history: new MemoryHistory(epoch), config: undefined, expiry: undefined, idle: undefined };
     this.#rooms.set(path, room);
     this.#makeSpace(path);
     return room;
   }
 
-  /** The rooms that were quiet for longest lose their history first, whole: a gap in the offsets, or a new epoch, tells. */
+  /** The rooms without a publication for longest lose their whole history first; a gap in the offsets or a new epoch shows it. */
   #makeSpace(newest: RoomPath): void {
     const { historyBytesMax, roomsMax } = this.#limits;
-    // Streams of which nothing is kept go before any history does.
+    // Rooms without history are removed before any history is.
     for (const path of this.#unused) {
       const room = this.#rooms.get(path);
       if (this.#rooms.size <= roomsMax || room === undefined) break;
       this.#forget(path, room);
     }
-    const last = this.#rooms.get(newest)?.stream;
-    // One room that alone is too much must not cost the others theirs.
+    const last = this.#rooms.get(newest)?.history;
+    // A room that exceeds the limit by itself must not cost the others their history.
     if (last !== undefined) this.#shrink(last, historyBytesMax);
     for (const [path, room] of this.#rooms) {
       const excess = this.#bytes - historyBytesMax;
       if (excess <= 0 && this.#rooms.size <= roomsMax) return;
       if (path === newest || (excess <= 0 && this.#opened.has(path))) continue;
-      this.#shrink(room.stream, 0);
+      this.#shrink(room.history, 0);
       if (this.#rooms.size > roomsMax && !this.#opened.has(path)) this.#forget(path, room);
       else this.#freeUnused(path);
     }
@@ -187,7 +187,7 @@ export class MemoryBackplane implements Backplane {
     this.#unused.delete(path);
   }
 
-  /** Somebody is there, or something is kept again. */
+  /** The room is open or has history again. */
   #use(path: RoomPath): void {
     if (!this.#unused.delete(path)) return;
     const room = this.#rooms.get(path);
@@ -195,32 +195,32 @@ export class MemoryBackplane implements Backplane {
     if (room !== undefined) room.idle = undefined;
   }
 
-  #shrink(stream: MemoryHistory, bytes: number): void {
-    const before = stream.bytes;
-    stream.shrink(bytes);
-    if (stream.bytes === before) return;
-    this.#bytes += stream.bytes - before;
+  #shrink(history: MemoryHistory, bytes: number): void {
+    const before = history.bytes;
+    history.shrink(bytes);
+    if (history.bytes === before) return;
+    this.#bytes += history.bytes - before;
     this.#evictions += 1;
   }
 
-  #expire(stream: MemoryHistory, { ageMsMax }: HistoryConfig): void {
-    const before = stream.bytes;
-    stream.expire(this.#clock.now() - ageMsMax);
-    this.#bytes += stream.bytes - before;
+  #expire(history: MemoryHistory, { ageMsMax }: HistoryConfig): void {
+    const before = history.bytes;
+    history.expire(this.#clock.now() - ageMsMax);
+    this.#bytes += history.bytes - before;
   }
 
-  #expireLater(path: RoomPath, room: KeptRoom, terms: HistoryConfig): Timer | undefined {
-    const { oldestAt } = room.stream;
-    if (oldestAt === undefined || terms.ageMsMax === Number.POSITIVE_INFINITY) return undefined;
-    const ms = Math.min(timerMsMax, oldestAt + terms.ageMsMax - this.#clock.now());
+  #expireLater(path: RoomPath, room: KeptRoom, config: HistoryConfig): Timer | undefined {
+    const { oldestAt } = room.history;
+    if (oldestAt === undefined || config.ageMsMax === Number.POSITIVE_INFINITY) return undefined;
+    const ms = Math.min(timerMsMax, oldestAt + config.ageMsMax - this.#clock.now());
     return this.#clock.setTimeout(() => {
-      this.#expire(room.stream, room.terms ?? terms);
-      room.expiry = this.#expireLater(path, room, room.terms ?? terms);
+      this.#expire(room.history, room.config ?? config);
+      room.expiry = this.#expireLater(path, room, room.config ?? config);
       this.#freeUnused(path);
     }, ms);
   }
 
-  /** Lets go of a stream in which nobody is and nothing is kept, when it was that way for a while. */
+  /** Removes a room that has been closed and empty for a while. */
   #freeUnused(path: RoomPath): void {
     const room = this.#rooms.get(path);
     if (room === undefined || !this.#isUnused(path, room)) return;
@@ -231,10 +231,10 @@ export class MemoryBackplane implements Backplane {
     }, numberingMs);
   }
 
-  #isUnused(path: RoomPath, { stream }: KeptRoom): boolean {
-    return stream.size === 0 && !this.#opened.has(path);
+  #isUnused(path: RoomPath, { history }: KeptRoom): boolean {
+    return history.size === 0 && !this.#opened.has(path);
   }
 }
 
-/** How long a stream outlives its room and all that was kept: who comes back meanwhile finds the numbering it knows. */
+/** Milliseconds that the numbering of a closed and empty room is kept: clients that return find the epoch they know. */
 const numberingMs = 10 * 60_000;

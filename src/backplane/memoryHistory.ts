@@ -11,7 +11,7 @@ interface Entry {
   readonly bytes: number;
 }
 
-/** The publications of one room that are kept in memory, numbered without a gap. */
+/** The history of one room in memory, numbered without a gap. */
 export class MemoryHistory {
   readonly #epoch: string;
   readonly #entries: Entry[] = [];
@@ -22,7 +22,7 @@ export class MemoryHistory {
     this.#epoch = epoch;
   }
 
-  /** As they are accounted for. */
+  /** Accounted for as the message twice and {@link entryBytes}. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -40,26 +40,26 @@ export class MemoryHistory {
     return { epoch: this.#epoch, offset: this.#offset };
   }
 
-  /** Numbers a delivery and keeps it; lets go of what the terms do not keep. */
-  append(delivery: Delivery, terms: HistoryConfig, now: number): Delivery {
+  /** Numbers a delivery and keeps it; removes what the configuration does not keep. */
+  append(delivery: Delivery, config: HistoryConfig, now: number): Delivery {
     this.#offset += 1;
     const { top } = this;
     const bytes = entryBytes + 2 * delivery.payload.data.length;
     // Another object than the one that is delivered, whose encoded bytes need not be kept.
     this.#entries.push({ delivery: delivery.at(top), at: now, bytes });
     this.#bytes += bytes;
-    while (this.size > terms.size) this.#shift();
-    this.shrink(terms.bytesMax);
-    this.expire(now - terms.ageMsMax);
+    while (this.size > config.size) this.#shift();
+    this.shrink(config.bytesMax);
+    this.expire(now - config.ageMsMax);
     return delivery.at(top);
   }
 
-  /** Lets go of what was added at `time` or before. */
+  /** Removes what was added at `time` or before. */
   expire(time: number): void {
     while (this.oldestAt !== undefined && this.oldestAt <= time) this.#shift();
   }
 
-  /** Lets go of the oldest until no more than `bytes` are left. */
+  /** Removes the oldest entries until no more than `bytes` are left. */
   shrink(bytes: number): void {
     while (this.#bytes > bytes) this.#shift();
   }
@@ -69,7 +69,7 @@ export class MemoryHistory {
     const all = this.#entries.map(({ delivery }) => delivery);
     if (since === undefined) return { top, deliveries: limit === 0 ? [] : all.slice(-limit) };
     const known = isUpTo(top, since);
-    // Entries are contiguous up to the top: how many are newer says where they begin.
+    // Entries are contiguous up to the top, so their number gives the start.
     const newer = known ? Math.min(all.length, top.offset - since.offset) : all.length;
     return { top, deliveries: all.slice(all.length - newer).slice(0, limit) };
   }

@@ -1,4 +1,4 @@
-/** Runs one after another what would otherwise run inside one another: what a delivery causes comes after it, to all. */
+/** Runs callbacks one after another, never inside one another: what a delivery causes is delivered after it. */
 export class SerialQueue {
   readonly #waiting: (() => void)[] = [];
   #running = false;

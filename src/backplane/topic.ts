@@ -2,28 +2,28 @@ import { EnfiladeError } from "../errors.js";
 import type { RoomPath } from "../wire/path.js";
 
 /**
- * What is published to: a room by its path, or one of the audiences that no path names.
+ * The address of a publication: a room by its path, everyone, a user, a channel, or a room and all rooms below it.
  *
- * Room paths begin with a slash, so the kinds cannot be taken for one another. `below:/org/7` is the room `/org/7` and
- * every room below it.
+ * Room paths begin with a slash, so the kinds cannot be confused. `below:/org/7` is the room `/org/7` and every room below
+ * it.
  */
 export type Topic = RoomPath | "all" | `user:${string}` | `channel:${string}` | `below:${RoomPath}`;
 
-/** A path as a caller writes it begins like a room's name; as a topic it then is one. */
+/** Every topic that begins with a slash is a room path. */
 export function isRoom(topic: string): topic is RoomPath {
   return topic.startsWith("/");
 }
 
-/** A room and all below it. */
+/** A room and all rooms below it. */
 export type TreeTopic = `below:${RoomPath}`;
 
 export function isTree(topic: Topic): topic is TreeTopic {
   return topic.startsWith("below:");
 }
 
-/** The room that a tree begins with. */
+/** The topmost room of a tree. */
 export function baseOf(topic: TreeTopic): RoomPath {
-  // What follows the prefix is a room path by its type, which slice() forgets.
+  // By its type a room path follows the prefix; slice() returns any string.
   return topic.slice("below:".length) as RoomPath;
 }
 
@@ -33,7 +33,7 @@ export function patternOf(topic: TreeTopic): string {
   return base === "/" ? "/**" : `${base}/**`;
 }
 
-/** @throws EnfiladeError `ERR_USER` for what names no user. */
+/** @throws EnfiladeError `ERR_USER` when `user` is neither an id nor an object with one. */
 export function userTopic(user: string | { readonly id: string }): Topic {
   const id: unknown = typeof user === "string" ? user : user?.id;
   if (typeof id === "string") return `user:${id}`;

@@ -4,7 +4,7 @@ import type { Engine } from "./engine.js";
 /** Channels that one command may name. */
 const channelsMax = 500;
 
-/** A channel that is wanted and not heard yet. */
+/** A channel that is wanted and not subscribed yet. */
 interface Pending {
   readonly promise: Promise<void>;
   readonly resolve: () => void;
@@ -12,30 +12,30 @@ interface Pending {
 
 export interface SubscriptionsDeps {
   readonly engine: Pick<Engine, "subscribe" | "unsubscribe">;
-  /** Takes why a channel could not be subscribed, or left. */
-  readonly failed: (error: unknown) => void;
+  /** Takes why a channel could not be subscribed or unsubscribed. */
+  readonly onError: (error: unknown) => void;
 }
 
-/** The channels that this node wants to hear, whatever becomes of its connections to the engine. */
+/** The channels that this node wants to be subscribed to, over all its connections to the engine. */
 export class ChannelSubscriptions {
   readonly #deps: SubscriptionsDeps;
   readonly #wanted = new Map<string, Pending | undefined>();
-  /** Not told to the engine yet. */
+  /** Not sent to the engine yet. */
   readonly #adding = new Set<string>();
   readonly #removing = new Set<string>();
-  #scheduled = false;
-  #connected = false;
-  #tried = false;
+  #isScheduled = false;
+  #isConnected = false;
+  #hasTried = false;
 
-  constructor(parts: SubscriptionsDeps) {
-    this.#deps = parts;
+  constructor(deps: SubscriptionsDeps) {
+    this.#deps = deps;
   }
 
-  /** Wants `channel`; what {@link heard} returns. */
+  /** Subscribes to `channel` from now on; returns what {@link subscribed} returns. */
   add(channel: string): Promise<void> | undefined {
-    if (this.#wanted.has(channel)) return this.heard(channel);
-    // Before the first attempt to connect is decided, whoever comes waits for it.
-    const pending = this.#connected || !this.#tried ? deferred<void>() : undefined;
+    if (this.#wanted.has(channel)) return this.subscribed(channel);
+    // Before the first attempt to connect has succeeded or failed, callers wait for it.
+    const pending = this.#isConnected || !this.#hasTried ? deferred<void>() : undefined;
     this.#wanted.set(channel, pending);
     this.#removing.delete(channel);
     this.#adding.add(channel);
@@ -50,27 +50,30 @@ export class ChannelSubscriptions {
     this.#flushSoon();
   }
 
-  /** Resolves when `channel` is heard, or cannot be now; `undefined` when it is, cannot be, or is not wanted. */
-  heard(channel: string): Promise<void> | undefined {
+  /**
+   * Resolves when `channel` is subscribed, or cannot be now. `undefined` when that is so already, or when the channel is
+   * not wanted.
+   */
+  subscribed(channel: string): Promise<void> | undefined {
     return this.#wanted.get(channel)?.promise;
   }
 
-  /** The engine is connected anew and knows of no channel. Resolves when all that are wanted are heard. */
+  /** The engine has a new connection without subscriptions. Resolves when all wanted channels are subscribed. */
   async renew(): Promise<void> {
-    this.#connected = true;
-    this.#tried = true;
+    this.#isConnected = true;
+    this.#hasTried = true;
     this.#adding.clear();
     const channels = [...this.#wanted.keys()];
     for (const channel of channels) this.#wanted.set(channel, this.#wanted.get(channel) ?? deferred<void>());
     await this.#subscribe(channels);
-    // Where only a part of the connections was lost, the other one still hears what is not wanted any more.
+    // Where only one of two connections was lost, the other may have subscriptions that are no longer wanted.
     this.#flushSoon();
   }
 
-  /** Nothing is heard until the engine is back; nobody waits for that. */
-  lose(): void {
-    this.#connected = false;
-    this.#tried = true;
+  /** The connection is lost. Nothing waits for the next one. */
+  disconnect(): void {
+    this.#isConnected = false;
+    this.#hasTried = true;
     for (const [channel, pending] of this.#wanted) {
       this.#wanted.set(channel, undefined);
       pending?.resolve();
@@ -78,11 +81,11 @@ export class ChannelSubscriptions {
   }
 
   #flushSoon(): void {
-    if (this.#scheduled) return;
-    this.#scheduled = true;
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
     queueMicrotask(() => {
-      this.#scheduled = false;
-      if (this.#connected) this.#flush();
+      this.#isScheduled = false;
+      if (this.#isConnected) this.#flush();
     });
   }
 
@@ -90,8 +93,8 @@ export class ChannelSubscriptions {
     const [adding, removing] = [[...this.#adding], [...this.#removing]];
     this.#adding.clear();
     this.#removing.clear();
-    for (const channels of parts(removing)) this.#deps.engine.unsubscribe(channels).catch(this.#deps.failed);
-    this.#subscribe(adding).catch(this.#deps.failed);
+    for (const channels of parts(removing)) this.#deps.engine.unsubscribe(channels).catch(this.#deps.onError);
+    this.#subscribe(adding).catch(this.#deps.onError);
   }
 
   async #subscribe(all: readonly string[]): Promise<void> {
@@ -103,7 +106,7 @@ export class ChannelSubscriptions {
     try {
       await this.#deps.engine.subscribe(channels);
     } catch (error) {
-      this.#deps.failed(error);
+      this.#deps.onError(error);
     }
     for (const [index, channel] of channels.entries()) {
       const subscribed = pending[index];

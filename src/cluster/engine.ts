@@ -2,45 +2,49 @@ import type { HistoryConfig, HistoryQuery } from "../backplane/backplane.js";
 import type { RoomPath } from "../wire/path.js";
 import type { Position } from "../wire/position.js";
 
-/** What an engine tells; none of it throws. */
+/** What an engine reports. None of it throws. */
 export interface EngineEvents {
-  /** Connected, anew or for the first time: it answers, and nothing is subscribed. */
+  /** Connected or reconnected: the engine answers, and nothing is subscribed yet. */
   onUp(): void;
-  /** Not connected any more, or an attempt failed; it goes on trying. */
+  /** The connection was lost, or an attempt to connect failed. The engine keeps trying. */
   onDown(error: Error): void;
-  /** @param position Of what was appended to the history of a room; of several, the first. */
+  /** @param position Given for what was appended to the history of a room; for a batch, that of the first message. */
   onMessage(channel: string, bytes: Uint8Array, position: Position | undefined): void;
-  /** Something came on a channel of ours that is no message of this engine. */
+  /** A message arrived on one of our channels that this engine did not write. */
   onMalformed(channel: string): void;
-  /** A channel cannot be heard, for a reason that lasts. */
+  /** A channel cannot be subscribed, for a reason that lasts. */
   onError(error: Error): void;
 }
 
-/** What is kept of a room, as the engine has it; see `Kept`. */
+/** A page of history as the engine stores it; see `HistoryPage`. */
 export interface EngineHistoryPage {
   readonly top: Position;
   readonly base: number;
   readonly entries: readonly { readonly offset: number; readonly bytes: Uint8Array }[];
 }
 
+/** A room and how much of it is kept. */
 export interface EngineRoom {
   readonly path: RoomPath;
   readonly history: HistoryConfig;
 }
 
 /**
- * What carries bytes between nodes, and keeps them: Redis, NATS.
+ * Carries bytes between nodes and keeps them: Redis, NATS.
  *
- * The name of a channel is any text; that of a room's is its path. Every promise may be rejected at any time, and is
- * rejected soon after the connection is lost; nothing is queued for one that is not there. What one node publishes to one channel, or appends to one room, arrives in the
- * order of the calls, the two among each other as well, at every node that subscribed, at most once; the publisher too is told of it that way.
+ * The contract:
+ * - The name of a channel is any text. The channel of a room is its path.
+ * - Every promise may reject at any time, and rejects soon after the connection is lost. Nothing is queued while there is
+ *   no connection.
+ * - What one node publishes to one channel, or appends to one room, arrives in the order of the calls, both kinds in one
+ *   order. It arrives at most once at every node that has subscribed, the publisher included.
  */
 export interface Engine {
-  /** As errors and the status name it. */
+  /** For errors and the status, such as `redis`. */
   readonly name: string;
-  /** Connects, and goes on connecting until `stop`. */
+  /** Connects, and keeps reconnecting until {@link stop}. */
   start(events: EngineEvents): void;
-  /** Lets go of a connection that does not answer, and connects anew. Tells `down`. */
+  /** Drops a connection that does not answer, calls `onDown`, and connects again. */
   restart(reason: Error): void;
   subscribe(channels: readonly string[]): Promise<unknown>;
   unsubscribe(channels: readonly string[]): Promise<unknown>;
@@ -48,17 +52,17 @@ export interface Engine {
   /** How many publications {@link append} takes at once. */
   readonly appendMax: number;
   /**
-   * Numbers and keeps publications to a room, and publishes them to the room's channel, joined as `joinParcels` does where
-   * they are several. Resolves with the position of the first; the others are numbered behind it.
+   * Numbers publications to a room, keeps them, and publishes them to the room's channel; several as one batch, joined by
+   * `joinNodeMessages`. Resolves with the position of the first; the others follow it.
    */
   append(room: EngineRoom, publications: readonly Uint8Array[]): Promise<Position>;
   read(path: RoomPath, query: HistoryQuery, history: HistoryConfig): Promise<EngineHistoryPage>;
-  /** The position of the last publication, and holds on to it: whoever asks is there. */
+  /** Resolves with the position of the last publication, and marks the room as in use. */
   top(room: EngineRoom): Promise<Position>;
-  /** Whether an error is an answer: the engine is there, and said no. */
+  /** Whether an error is an answer: the engine can be reached, and refused. */
   refuses(error: Error): boolean;
-  /** Lets go of what is left of rooms that nobody needs any more; called now and then. */
+  /** Removes what is left of rooms that are no longer used. Called now and then. */
   tidy?(): Promise<void>;
-  /** Ends every connection, after what was published has left. */
+  /** Ends every connection, after what was published has been sent. */
   stop(): Promise<void>;
 }

@@ -1,10 +1,10 @@
-/** Whether the engine is in reach. */
+/** Whether the engine can be reached. */
 export class EngineState {
   #state: "connecting" | "up" | "away" = "connecting";
   #outage = new Error("not connected yet");
-  #life = 0;
+  #connectionNumber = 0;
 
-  /** `connecting` until the first attempt is decided. */
+  /** `connecting` until the first attempt has succeeded or failed. */
   get state(): "connecting" | "up" | "away" {
     return this.#state;
   }
@@ -13,26 +13,26 @@ export class EngineState {
     return this.#state === "up";
   }
 
-  /** Another number for each connection: what belongs to an older one says nothing of this one. */
+  /** Changes with each connection: an answer that belongs to an older one says nothing about this one. */
   get connectionNumber(): number {
-    return this.#life;
+    return this.#connectionNumber;
   }
 
-  /** Why it is away. */
+  /** Why the engine is away. */
   get outage(): Error {
     return this.#outage;
   }
 
   markUp(): void {
     this.#state = "up";
-    this.#life += 1;
+    this.#connectionNumber += 1;
   }
 
-  /** Returns whether that is news. */
+  /** Returns whether this is a change. */
   markAway(outage: Error): boolean {
-    const isNews = this.#state !== "away";
+    const isChange = this.#state !== "away";
     this.#state = "away";
     this.#outage = outage;
-    return isNews;
+    return isChange;
   }
 }

@@ -8,45 +8,45 @@ import type { EngineState } from "./engineState.js";
 import { decodeNodeMessage } from "./nodeMessage.js";
 import type { OutgoingQueue } from "./outgoingQueue.js";
 
-export interface ArchiveDeps {
+export interface HistoryReaderDeps {
   readonly engine: Pick<Engine, "read">;
-  readonly link: EngineState;
+  readonly engineState: EngineState;
   readonly outgoing: OutgoingQueue;
-  /** Resolves when the first attempt to connect is decided; `undefined` when it is. */
-  readonly decided: () => Promise<void> | undefined;
-  /** An answer of the engine, which has to come in time. */
+  /** Resolves when the first attempt to connect has succeeded or failed; `undefined` when that is so already. */
+  readonly whenConnected: () => Promise<void> | undefined;
+  /** Rejects when an answer of the engine does not come in time. */
   readonly inTime: <T>(answer: Promise<T>) => Promise<T>;
-  readonly malformed: (path: RoomPath) => void;
+  readonly onMalformed: (path: RoomPath) => void;
 }
 
-/** What the engine keeps of rooms, as deliveries. */
+/** Reads the history that the engine keeps, as deliveries. */
 export class HistoryReader {
-  readonly #deps: ArchiveDeps;
+  readonly #deps: HistoryReaderDeps;
   readonly #reads = new Map<string, Promise<HistoryPage>>();
 
-  constructor(deps: ArchiveDeps) {
+  constructor(deps: HistoryReaderDeps) {
     this.#deps = deps;
   }
 
   /**
-   * Reads what is kept; those who ask for the same at the same time share an answer.
+   * Reads what is kept; the same queries at the same time share an answer.
    *
-   * @param reached What the answer has to reach: what this node was delivered before it was asked for.
+   * @param reached The last position that was delivered to this node before the call: the answer must reach it.
    * @throws EnfiladeError (as a rejection) `ERR_BACKPLANE`.
    */
   async read(room: EngineRoom, query: HistoryQuery, reached: Position | undefined): Promise<HistoryPage> {
-    const { link, outgoing, decided } = this.#deps;
-    await decided();
-    if (!link.isUp) throw outgoing.errorOf("history cannot be read until it is back", link.outage);
+    const { engineState, outgoing, whenConnected } = this.#deps;
+    await whenConnected();
+    if (!engineState.isUp) throw outgoing.errorOf("history cannot be read until it is back", engineState.outage);
     const { since, limit } = query;
     const key = JSON.stringify([room.path, since?.epoch, since?.offset, limit]);
     let before: Promise<HistoryPage> | undefined;
     for (let begun = this.#reads.get(key); begun !== undefined && begun !== before; begun = this.#reads.get(key)) {
-      const kept = await begun;
-      if (reached === undefined || isUpTo(kept.top, reached)) return kept;
+      const page = await begun;
+      if (reached === undefined || isUpTo(page.top, reached)) return page;
       before = begun;
     }
-    const reading = this.#readAnew(room, query);
+    const reading = this.#readNow(room, query);
     this.#reads.set(key, reading);
     try {
       return await reading;
@@ -55,7 +55,7 @@ export class HistoryReader {
     }
   }
 
-  async #readAnew({ path, history }: EngineRoom, query: HistoryQuery): Promise<HistoryPage> {
+  async #readNow({ path, history }: EngineRoom, query: HistoryQuery): Promise<HistoryPage> {
     const { engine, outgoing, inTime } = this.#deps;
     try {
       return this.#decode(path, await inTime(engine.read(path, query, history)));
@@ -66,11 +66,11 @@ export class HistoryReader {
 
   #decode(path: RoomPath, { top, base, entries }: EngineHistoryPage): HistoryPage {
     const deliveries = entries.flatMap(({ offset, bytes }): Delivery[] => {
-      const parcel = decodeNodeMessage(bytes)?.message;
-      if (parcel !== undefined && "delivery" in parcel) {
-        return [parcel.delivery.at({ epoch: top.epoch, offset })];
+      const message = decodeNodeMessage(bytes)?.message;
+      if (message !== undefined && "delivery" in message) {
+        return [message.delivery.at({ epoch: top.epoch, offset })];
       }
-      this.#deps.malformed(path);
+      this.#deps.onMalformed(path);
       return [];
     });
     const readTo = deliveries.length < entries.length ? entries.at(-1)?.offset : undefined;

@@ -5,25 +5,27 @@ import type { DeliveryPolicy } from "../connection/policy.js";
 import type { RoomPath } from "../wire/path.js";
 import { Payload } from "../wire/payload.js";
 
-/** What nodes send each other for the members of a topic. */
+/** What nodes send each other for the members of a topic: a message, or the command to close them. */
 export type NodeMessage = { readonly delivery: Delivery } | { readonly closing: CloseCommand };
 
 export interface AddressedNodeMessage {
   readonly message: NodeMessage;
-  /** Where it is for a room and all below; `undefined` where the channel says all. */
+  /** Set for a message to a room and all rooms below it; otherwise the channel is the address. */
   readonly below: RoomPath | undefined;
 }
 
-/** Nodes of another version are not understood; they ignore ours. */
+/** Of messages, which are also what history is made of. Nodes ignore messages and signals of another version. */
 const version = 1;
+/** Of signals, which are never kept. */
+const signalVersion = 2;
 
-/** What most parcels begin with, so that it is neither made nor read anew for each. */
+/** The headers of most messages, encoded and parsed once. */
 const plainHeaders = new Map(
   ["json", "text", "binary"].map((kind) => [kind, JSON.stringify({ v: version, k: kind })] as const),
 );
 const plainFields = new Map([...plainHeaders].map(([kind, header]) => [header, { v: version, k: kind }] as const));
 
-/** A line of JSON, and behind it the message as it is. */
+/** A header line of JSON, followed by the message itself. */
 export function encodeNodeMessage({ message, below }: AddressedNodeMessage): Uint8Array {
   if ("closing" in message)
     return Buffer.from(`${JSON.stringify({ v: version, t: below, k: "close", ...message.closing })}\n`);
@@ -36,7 +38,7 @@ export function encodeNodeMessage({ message, below }: AddressedNodeMessage): Uin
   return Buffer.concat([Buffer.from(header), payload.data]);
 }
 
-/** `undefined` for what is no message of this version. */
+/** `undefined` for what is not a message of this version. */
 export function decodeNodeMessage(bytes: Uint8Array): AddressedNodeMessage | undefined {
   const whole = bufferOf(bytes);
   const end = whole.indexOf(lineEnd);
@@ -51,7 +53,7 @@ export function decodeNodeMessage(bytes: Uint8Array): AddressedNodeMessage | und
 }
 
 const lineEnd = 10;
-const nobody: readonly string[] = [];
+const noOne: readonly string[] = [];
 
 function bufferOf(bytes: Uint8Array): Buffer {
   return bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -63,7 +65,7 @@ function closingOf({ code, reason }: Fields): NodeMessage | undefined {
   return isCode && typeof reason === "string" ? { closing: { code, reason } } : undefined;
 }
 
-function deliveryOf({ k, x = nobody, p }: Fields, whole: Buffer, start: number): NodeMessage | undefined {
+function deliveryOf({ k, x = noOne, p }: Fields, whole: Buffer, start: number): NodeMessage | undefined {
   const payload = payloadOf(k, whole, start);
   if (payload === undefined || !isStrings(x) || !isPolicy(p)) return undefined;
   return { delivery: new Delivery({ payload, except: x, policy: p }) };
@@ -73,7 +75,7 @@ function payloadOf(kind: unknown, whole: Buffer, start: number): Payload | undef
   if (kind === "binary") return Payload.binary(whole.subarray(start));
   const text = whole.toString("utf8", start);
   if (kind === "text") return Payload.text(text);
-  // What is no JSON would break the frame that it is put into.
+  // Invalid JSON would break the frame that it is put into.
   return kind === "json" && isJSON(text) ? Payload.encodedJSON(text) : undefined;
 }
 
@@ -88,13 +90,13 @@ function isPolicy(value: unknown): value is DeliveryPolicy | undefined {
   return value.kind === "reliable" || value.kind === "skip";
 }
 
-/** Fields of a JSON object that anybody may have sent. */
+/** Fields of a JSON object from an unknown sender. */
 export type Fields = Readonly<Record<string, unknown>>;
 
 function parse(text: string): Fields | undefined {
   try {
     const value: unknown = JSON.parse(text);
-    // Every field is `unknown`, which is all that is known of an object's.
+    // Nothing is claimed about the fields: each is `unknown`.
     return typeof value === "object" && value !== null ? (value as Fields) : undefined;
   } catch {
     return undefined;
@@ -110,13 +112,13 @@ function isJSON(text: string): boolean {
   }
 }
 
-/** What nodes tell each other about themselves: JSON under a `t` that names its kind. */
+/** A signal: what nodes tell each other about themselves, as JSON whose `t` names the kind. */
 export function encodeSignal(kind: string, fields: object): Uint8Array {
-  return Buffer.from(JSON.stringify({ v: version, t: kind, ...fields }));
+  return Buffer.from(JSON.stringify({ v: signalVersion, t: kind, ...fields }));
 }
 
-/** `undefined` for what is no signal of this version. */
+/** `undefined` for what is not a signal of this version. */
 export function decodeSignal(bytes: Uint8Array): Fields | undefined {
   const fields = parse(bufferOf(bytes).toString());
-  return fields?.v === version ? fields : undefined;
+  return fields?.v === signalVersion ? fields : undefined;
 }

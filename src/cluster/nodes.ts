@@ -1,135 +1,137 @@
 import { addCounts, type Counts, noCounts } from "../backplane/counts.js";
 import type { Clock, Timer } from "../connection/clock.js";
-import type { PresenceMark } from "./clusterPresence.js";
 import type { Fields } from "./nodeMessage.js";
+import type { PresenceMark } from "./presence/presenceMarks.js";
 
-/** A sign of life, as it travels. */
-export interface Beat {
+/** What a node tells all others, at an interval. */
+export interface Heartbeat {
   readonly node: string;
   readonly counts: Counts;
-  /** What changed since the last one: rooms, and where their rosters stand; `null` where nobody is left. */
-  readonly rosters: readonly PresenceMark[];
-  /** Whether more changed than that: all of its rooms are to be asked for anew. */
+  /** The rooms whose presence changed since the last heartbeat, with its sequence number; `null` for a closed room. */
+  readonly presence: readonly PresenceMark[];
+  /** Whether more rooms changed than are listed: the others ask for all of them again. */
   readonly renew: boolean;
 }
 
 export interface NodesDeps {
-  /** Names this life of this node. */
+  /** The id of this node; another one after each start. */
   readonly id: string;
   readonly clock: Clock;
   readonly heartbeatMs: number;
-  /** Sends a sign of life to all nodes, this one included. */
-  readonly beat: () => void;
-  readonly bye: () => void;
-  /** Another one is there that was not. */
-  readonly met: (node: string) => void;
-  readonly gone: (node: string) => void;
-  /** This node does not hear itself any more. */
-  readonly deaf: () => void;
+  /** Sends a heartbeat to all nodes, this one included. */
+  readonly sendHeartbeat: () => void;
+  readonly sendLeave: () => void;
+  /** A node was found that was not known. */
+  readonly onFound: (node: string) => void;
+  readonly onLost: (node: string) => void;
+  /** This node no longer receives its own heartbeats. */
+  readonly onDeaf: () => void;
 }
 
 interface OtherNode {
-  heardAt: number;
+  /** When its last heartbeat came. */
+  seenAt: number;
   counts: Counts;
 }
 
-/** Heartbeats without a sign of life after which a node is gone. */
+/** Heartbeats that a node may miss before it is lost. */
 const missesMax = 3;
-/** Heartbeats after which a sign of life is late. */
+/** Heartbeat intervals after which a heartbeat is overdue. */
 const overdue = 1.5;
 
-/** The other nodes: who is there, by their signs of life, and what each of them has. */
+/** The other nodes of the cluster, known by their heartbeats, and the counts of each. */
 export class Nodes {
   readonly #deps: NodesDeps;
-  readonly #neighbours = new Map<string, OtherNode>();
+  readonly #others = new Map<string, OtherNode>();
   #timer: Timer | undefined;
-  #heardMyselfAt = 0;
+  #ownSeenAt = 0;
 
   constructor(deps: NodesDeps) {
     this.#deps = deps;
   }
 
   get count(): number {
-    return this.#neighbours.size;
+    return this.#others.size;
   }
 
-  /** Those that gave a sign of life when they should have. */
+  /** The nodes whose last heartbeat came in time. */
   get answering(): readonly string[] {
     const { clock, heartbeatMs } = this.#deps;
     const due = clock.now() - overdue * heartbeatMs;
-    return [...this.#neighbours].filter(([, { heardAt }]) => heardAt > due).map(([node]) => node);
+    return [...this.#others].filter(([, { seenAt }]) => seenAt > due).map(([node]) => node);
   }
 
   get sum(): Counts {
-    return [...this.#neighbours.values()].reduce((sum, { counts }) => addCounts(sum, counts), noCounts);
+    return [...this.#others.values()].reduce((sum, { counts }) => addCounts(sum, counts), noCounts);
   }
 
-  /** This node hears and is heard. What the others were silent before is not held against them. */
+  /** This node is connected. Heartbeats that it missed before do not count against the others. */
   begin(): void {
     const now = this.#deps.clock.now();
-    this.#heardMyselfAt = now;
-    for (const neighbour of this.#neighbours.values()) neighbour.heardAt = now;
+    this.#ownSeenAt = now;
+    for (const other of this.#others.values()) other.seenAt = now;
     this.#timer?.cancel();
-    this.#beatAndLook();
+    this.#beat();
   }
 
-  /** Nobody hears this node, and it hears nobody: no time passes. */
+  /** This node is not connected: no node is lost until it is again. */
   pause(): void {
     this.#timer?.cancel();
     this.#timer = undefined;
   }
 
   end(): void {
-    if (this.#timer !== undefined) this.#deps.bye();
+    if (this.#timer !== undefined) this.#deps.sendLeave();
     this.pause();
-    this.#neighbours.clear();
+    this.#others.clear();
   }
 
-  receive({ node, counts }: Beat): void {
-    if (node === this.#deps.id) this.#heardMyselfAt = this.#deps.clock.now();
-    else this.#see(node, counts);
+  receive({ node, counts }: Heartbeat): void {
+    if (node === this.#deps.id) this.#ownSeenAt = this.#deps.clock.now();
+    else this.#update(node, counts);
   }
 
-  /** A node that says anything at all is there, and goes when it says nothing more. */
-  meet(node: string): void {
-    if (node !== this.#deps.id && !this.#neighbours.has(node)) this.#see(node, noCounts);
+  /** Any signal of a node shows that it exists. Without heartbeats it is lost again. */
+  notice(node: string): void {
+    if (node !== this.#deps.id && !this.#others.has(node)) this.#update(node, noCounts);
   }
 
-  #see(node: string, counts: Counts): void {
-    const isNew = !this.#neighbours.has(node);
-    this.#neighbours.set(node, { heardAt: this.#deps.clock.now(), counts });
-    if (isNew) this.#deps.met(node);
+  #update(node: string, counts: Counts): void {
+    const isNew = !this.#others.has(node);
+    this.#others.set(node, { seenAt: this.#deps.clock.now(), counts });
+    if (isNew) this.#deps.onFound(node);
   }
 
-  /** It said that it goes. */
-  leave(node: string): void {
-    if (this.#neighbours.delete(node)) this.#deps.gone(node);
+  /** The node left, or its heartbeats stopped. */
+  remove(node: string): void {
+    if (this.#others.delete(node)) this.#deps.onLost(node);
   }
 
-  #beatAndLook(): void {
+  #beat(): void {
     const { clock, heartbeatMs } = this.#deps;
-    const silence = clock.now() - missesMax * heartbeatMs;
-    this.#timer = clock.setTimeout(() => this.#beatAndLook(), heartbeatMs);
-    if (this.#heardMyselfAt <= silence) {
-      // Whoever hears nothing knows nothing of others.
-      this.#deps.deaf();
+    const oldest = clock.now() - missesMax * heartbeatMs;
+    this.#timer = clock.setTimeout(() => this.#beat(), heartbeatMs);
+    if (this.#ownSeenAt <= oldest) {
+      // A node that does not receive its own heartbeats cannot judge others by theirs.
+      this.#deps.onDeaf();
       return;
     }
-    this.#deps.beat();
-    for (const [node, { heardAt }] of this.#neighbours) if (heardAt <= silence) this.leave(node);
+    this.#deps.sendHeartbeat();
+    for (const [node, { seenAt }] of this.#others) if (seenAt <= oldest) this.remove(node);
   }
 }
 
-/** `undefined` for what is no sign of life. */
-export function beatOf({ node, counts, rosters, renew }: Fields): Beat | undefined {
-  if (typeof node !== "string" || !isCounts(counts) || !Array.isArray(rosters)) return undefined;
-  const isRoster = (one: unknown) =>
+/** `undefined` for what is not a heartbeat. */
+export function heartbeatOf({ node, counts, presence, renew }: Fields): Heartbeat | undefined {
+  if (typeof node !== "string" || !isCounts(counts) || !Array.isArray(presence)) return undefined;
+  const isMark = (one: unknown) =>
     Array.isArray(one) && typeof one[0] === "string" && (one[1] === null || typeof one[1] === "number");
-  return rosters.every(isRoster) ? { node, counts, rosters, renew: renew === true } : undefined;
+  return presence.every(isMark) ? { node, counts, presence, renew: renew === true } : undefined;
 }
 
 function isCounts(value: unknown): value is Counts {
   if (typeof value !== "object" || value === null) return false;
+  // Each field is checked below.
   const { connections, rooms, users } = value as Partial<Record<keyof Counts, unknown>>;
   return [connections, rooms, users].every((count) => Number.isSafeInteger(count) && Number(count) >= 0);
 }

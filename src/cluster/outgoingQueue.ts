@@ -8,41 +8,41 @@ import { joinNodeMessages } from "./nodeMessageBatch.js";
 export interface OutgoingDeps {
   readonly engine: Pick<Engine, "name" | "publish" | "append" | "appendMax" | "refuses" | "restart">;
   readonly clock: Clock;
-  readonly link: EngineState;
+  readonly engineState: EngineState;
   readonly backplaneMs: number;
   readonly backplaneBytesMax: number;
-  /** Resolves when this node hears what it publishes to a channel, or cannot; `undefined` when it does. */
-  readonly heard: (channel: string) => Promise<void> | undefined;
+  /** Resolves when a channel is subscribed, or cannot be now; `undefined` when that is so already. */
+  readonly subscribed: (channel: string) => Promise<void> | undefined;
 }
 
-/** What was published to one channel in one turn of the loop. */
+/** What was published to one channel in one event-loop tick. */
 interface NodeMessageBatch {
   readonly channel: string;
-  /** Where it is kept, and numbered. */
+  /** Set for a room with history. */
   readonly room: EngineRoom | undefined;
   readonly messages: Uint8Array[];
   bytes: number;
-  /** The position of the first, where it is kept. */
+  /** Resolves with the position of the first message, for a room with history. */
   readonly promise: Promise<Position | undefined>;
   readonly resolve: (first: Position | undefined) => void;
   readonly reject: (error: unknown) => void;
-  /** What becomes of it while the other nodes cannot be reached; refused if nothing. */
+  /** Called instead while the other nodes cannot be reached; without them the messages are rejected. */
   readonly deliverHere: (() => void)[];
 }
 
-const unanswered = "no answer came, so nobody knows whether it was published";
-/** The kind of trouble that a lost connection is, for what was under way and for what comes then. */
-const lost = "lost";
-const overload = "it takes publications slower than they come; await publish() to go no faster";
-/** Troubles that are told apart. */
-const troublesMax = 1_000;
-/** Parcels, and bytes of them, that go in one message; what is larger goes alone. */
-const parcelsMax = 256;
-const joinedBytesMax = 64 * 1024;
+const unanswered = "no answer came, so it is not known whether it was published";
+/** The kind of outage of a lost connection, for publications in flight and for those that follow. */
+const connectionLost = "connection lost";
+const overload = "it takes publications slower than they come; await publish() to slow down";
+/** Outages that are told apart. */
+const outagesMax = 1_000;
+/** Node messages in one batch, and their bytes; a larger message is sent by itself. */
+const batchMessagesMax = 256;
+const batchBytesMax = 64 * 1024;
 
 /**
- * What is published, on its way to the engine: what goes to one channel in one turn of the loop goes together, and all of
- * it is bounded in bytes and in time until it is answered.
+ * Publications on their way to the engine. Those to one channel in one event-loop tick are sent as one batch. Until they
+ * are answered, all of them are bounded in bytes and in time.
  */
 export class OutgoingQueue {
   readonly #deps: OutgoingDeps;
@@ -53,9 +53,9 @@ export class OutgoingQueue {
   #begun = 0;
   #answered = 0;
   #timer: Timer | undefined;
-  /** What failures came of, so that of one trouble only the first is told: by their kind, of one life of the connection. */
+  /** The first error of each kind of outage, so that the others can name it as their cause; of one connection. */
   readonly #outages = new Map<string, Error>();
-  #troubledLife = 0;
+  #outagesOf = 0;
   #failures = 0;
   #whenIdle: (() => void) | undefined;
 
@@ -63,45 +63,46 @@ export class OutgoingQueue {
     this.#deps = deps;
   }
 
-  /** How many publications were refused, or never answered. */
+  /** How many publications were rejected. */
   get failures(): number {
     return this.#failures;
   }
 
   /**
-   * Publishes a parcel.
+   * Publishes a node message.
    *
-   * @param here Called in its place while the other nodes cannot be reached; without it, it is refused then.
+   * @param deliverHere Called instead while the other nodes cannot be reached; without it, the message is rejected then.
    * @throws EnfiladeError (as a rejection) `ERR_BACKPLANE`.
    */
-  post(channel: string, parcel: Uint8Array, here: (() => void) | undefined): Promise<undefined> {
-    const batch = this.#add(channel, parcel, undefined);
+  post(channel: string, message: Uint8Array, deliverHere: (() => void) | undefined): Promise<undefined> {
+    const batch = this.#add(channel, message, undefined);
     if (batch instanceof EnfiladeError) return Promise.reject(batch);
-    if (here !== undefined) batch.deliverHere.push(here);
-    // Without a room nothing is numbered.
+    if (deliverHere !== undefined) batch.deliverHere.push(deliverHere);
+    // A batch without a room resolves with `undefined`.
     return batch.promise as Promise<undefined>;
   }
 
-  /** Publishes a parcel and keeps it; resolves with its position. */
-  append(room: EngineRoom, parcel: Uint8Array): Promise<Position | undefined> {
-    const batch = this.#add(room.path, parcel, room);
+  /** Publishes a node message and keeps it; resolves with its position. */
+  append(room: EngineRoom, message: Uint8Array): Promise<Position | undefined> {
+    const batch = this.#add(room.path, message, room);
     if (batch instanceof EnfiladeError) return Promise.reject(batch);
     const index = batch.messages.length - 1;
     if (index === 0) return batch.promise;
     return batch.promise.then((first) => first && { epoch: first.epoch, offset: first.offset + index });
   }
 
-  /** What anybody is told who wanted something of the engine. */
+  /** The error for a call that the engine failed. */
   errorOf(why: string, cause: Error, kind = why): EnfiladeError {
-    const { link, engine } = this.#deps;
-    if (this.#troubledLife !== link.connectionNumber || this.#outages.size > troublesMax) this.#outages.clear();
-    this.#troubledLife = link.connectionNumber;
-    const trouble = this.#outages.get(kind) ?? cause;
-    this.#outages.set(kind, trouble);
-    return new EnfiladeError("ERR_BACKPLANE", `${engine.name}: ${why} (${cause.message})`, { cause: trouble });
+    const { engineState, engine } = this.#deps;
+    const { connectionNumber } = engineState;
+    if (this.#outagesOf !== connectionNumber || this.#outages.size > outagesMax) this.#outages.clear();
+    this.#outagesOf = connectionNumber;
+    const outage = this.#outages.get(kind) ?? cause;
+    this.#outages.set(kind, outage);
+    return new EnfiladeError("ERR_BACKPLANE", `${engine.name}: ${why} (${cause.message})`, { cause: outage });
   }
 
-  /** Resolves when all is answered. */
+  /** Resolves when all publications are answered. */
   async idle(): Promise<void> {
     if (this.#answered === this.#begun) return;
     await new Promise<void>((resolve) => {
@@ -109,17 +110,17 @@ export class OutgoingQueue {
     });
   }
 
-  /** The connection that was to answer is gone. */
+  /** The connection is lost: no answer is waited for. */
   stopWatching(): void {
     this.#timer?.cancel();
     this.#timer = undefined;
   }
 
-  /** The batch that a parcel now belongs to; or why it is refused. */
-  #add(channel: string, parcel: Uint8Array, room: EngineRoom | undefined): NodeMessageBatch | EnfiladeError {
-    const { link, engine, backplaneBytesMax } = this.#deps;
-    const { length } = parcel;
-    if (link.state === "away" && room !== undefined) return this.#away(1);
+  /** Adds a message to a batch and returns that, or why it is rejected. */
+  #add(channel: string, message: Uint8Array, room: EngineRoom | undefined): NodeMessageBatch | EnfiladeError {
+    const { engineState, engine, backplaneBytesMax } = this.#deps;
+    const { length } = message;
+    if (engineState.state === "away" && room !== undefined) return this.#away(1);
     if (this.#bytes + length > backplaneBytesMax && this.#bytes > 0) {
       const cause = new Error(
         `${this.#bytes} bytes wait for ${engine.name}, of ${backplaneBytesMax} (backplaneBytesMax)`,
@@ -128,10 +129,10 @@ export class OutgoingQueue {
     }
     this.#bytes += length;
     const latest = this.#latest.get(channel);
-    const most = room === undefined ? parcelsMax : engine.appendMax;
-    const fits = latest !== undefined && latest.room?.history === room?.history && latest.messages.length < most;
-    const batch = fits && latest.bytes + length <= joinedBytesMax ? latest : this.#begin(channel, room);
-    batch.messages.push(parcel);
+    const messagesMax = room === undefined ? batchMessagesMax : engine.appendMax;
+    const fits = latest !== undefined && latest.room?.history === room?.history && latest.messages.length < messagesMax;
+    const batch = fits && latest.bytes + length <= batchBytesMax ? latest : this.#begin(channel, room);
+    batch.messages.push(message);
     batch.bytes += length;
     return batch;
   }
@@ -156,27 +157,27 @@ export class OutgoingQueue {
     this.#queue = [];
     this.#latest.clear();
     for (const batch of queue) {
-      const heard = this.#deps.heard(batch.channel);
-      // A node must not miss its own.
-      if (heard === undefined) this.#give(batch);
-      else heard.then(() => this.#give(batch));
+      const subscribed = this.#deps.subscribed(batch.channel);
+      // A node must receive its own publications.
+      if (subscribed === undefined) this.#send(batch);
+      else subscribed.then(() => this.#send(batch));
     }
   }
 
-  #give(batch: NodeMessageBatch): void {
-    const { link, engine } = this.#deps;
-    if (!link.isUp) {
-      this.#giveHere(batch);
+  #send(batch: NodeMessageBatch): void {
+    const { engineState, engine } = this.#deps;
+    if (!engineState.isUp) {
+      this.#deliverHere(batch);
       return;
     }
     this.#timer ??= this.#watch();
     const { channel, room, messages } = batch;
-    const give = async () =>
+    const send = async () =>
       room === undefined ? engine.publish(channel, joinNodeMessages(messages)) : engine.append(room, messages);
-    give().then(
+    send().then(
       (answer) => {
         this.#settle(batch);
-        // What a publication without history is answered with is the engine's own affair.
+        // An engine answers `append` with a position; the answer to `publish` has no meaning.
         batch.resolve(room === undefined ? undefined : (answer as Position));
       },
       (thrown) => {
@@ -184,13 +185,13 @@ export class OutgoingQueue {
         const error = asError(thrown);
         const isRefused = engine.refuses(error);
         const why = isRefused ? "it refused a publication" : unanswered;
-        batch.reject(this.#failure(why, error, messages.length, isRefused ? `refused ${channel}` : lost));
+        batch.reject(this.#failure(why, error, messages.length, isRefused ? `refused ${channel}` : connectionLost));
       },
     );
   }
 
   /** The other nodes cannot be reached. */
-  #giveHere(batch: NodeMessageBatch): void {
+  #deliverHere(batch: NodeMessageBatch): void {
     const { deliverHere, messages } = batch;
     this.#settle(batch);
     if (deliverHere.length < messages.length) {
@@ -203,7 +204,7 @@ export class OutgoingQueue {
 
   #away(count: number): EnfiladeError {
     const why = "it cannot be reached now, so nothing is published until it is back";
-    return this.#failure(why, this.#deps.link.outage, count, lost);
+    return this.#failure(why, this.#deps.engineState.outage, count, connectionLost);
   }
 
   #failure(why: string, cause: Error, count: number, kind = why): EnfiladeError {
@@ -219,7 +220,7 @@ export class OutgoingQueue {
     this.#whenIdle?.();
   }
 
-  /** Looks after a while whether anything was answered, of all that was begun before. */
+  /** Checks after a while whether the engine has answered anything that was sent before. */
   #watch(): Timer {
     const { clock, backplaneMs, engine } = this.#deps;
     const [begun, answered] = [this.#begun, this.#answered];

@@ -8,18 +8,18 @@ export interface RoomCursorDeps {
   /** Reads the first ones that are kept after a position. */
   readonly read: (since: Position) => Promise<HistoryPage>;
   readonly deliver: (delivery: Delivery) => void;
-  readonly lagged: (loss: Gap) => void;
-  /** Told when something that was missed has been delivered. */
-  readonly healed: () => void;
-  /** Told when it could not be read; the next look tries again. */
-  readonly failed: (error: unknown) => void;
-  /** Deliveries, and bytes of them, that may wait while it is read; what does not fit is read again. */
+  readonly onGap: (gap: Gap) => void;
+  /** Called when missed publications have been delivered. */
+  readonly onHealed: () => void;
+  /** Called when they could not be read; it is tried again later. */
+  readonly onError: (error: unknown) => void;
+  /** Deliveries, and bytes of them, that may be held during a read; past it they are dropped and read as well. */
   readonly messagesMax: number;
   readonly bytesMax: number;
 }
 
-/** What waits: a publication with its place, or what comes behind whatever was published before it. */
-type Held = { readonly delivery: Delivery; readonly position: Position } | { readonly act: () => void };
+/** What is held during a read: a publication, or a callback that runs after the publications before it. */
+type Held = { readonly delivery: Delivery; readonly position: Position } | { readonly callback: () => void };
 
 interface Waiting {
   readonly top: Position;
@@ -27,32 +27,33 @@ interface Waiting {
   readonly reject: (error: unknown) => void;
 }
 
-/** Milliseconds that a publication may be on its way to this node, before it is taken for lost. */
-const underWayMs = 100;
-/** Milliseconds until what could not be read is tried again. */
+/** Milliseconds for a publication to arrive at this node before it counts as lost. */
+const arrivalMs = 100;
+/** Milliseconds until a failed read is tried again. */
 const retryMs = 1_000;
 
 /**
- * How far one room has come on this node: what is missing between two publications is read before the second is
- * delivered, nothing is delivered twice, and what is not kept any more is told as lost.
+ * The position of one room on this node. Publications that are missing before a newer one are read and delivered first,
+ * none is delivered twice, and those that are no longer kept are reported as a gap.
  */
 export class RoomCursor {
   readonly #deps: RoomCursorDeps;
-  /** Of what was delivered last; `undefined` before it is known where to begin. */
+  /** Of the last delivery; `undefined` until the start is known. */
   #last: Position | undefined;
-  /** Of what was heard first, before that was known. */
+  /** Of the first publication that arrived before the start was known. */
   #first: Position | undefined;
-  #reading = false;
-  /** What was published while something was read; no longer all of it when `#overflowed`. */
+  #isReading = false;
+  /** What arrived during a read; incomplete when `#hasOverflowed`. */
   #held: Held[] = [];
   #heldCount = 0;
   #heldBytes = 0;
-  #overflowed = false;
+  #hasOverflowed = false;
   #waiting: Waiting[] = [];
-  #patience: Timer | undefined;
-  /** Until then nothing is tried, and nothing held. */
+  /** Fires when what {@link reached} waits for is late. */
+  #arrivalTimer: Timer | undefined;
+  /** Set after a failed read: until it fires nothing is read or held. */
   #retry: Timer | undefined;
-  #over = false;
+  #isEnded = false;
 
   constructor(deps: RoomCursorDeps) {
     this.#deps = deps;
@@ -62,72 +63,75 @@ export class RoomCursor {
     return this.#last;
   }
 
-  /** Where the room stands now that this node hears it: what is before was never for this node, unless it heard it. */
+  /** Sets the start: the last publication when the channel was subscribed, or the first that arrived if that is older. */
   begin(top: Position): void {
-    if (this.#over || this.#last !== undefined) return;
+    if (this.#isEnded || this.#last !== undefined) return;
     const first = this.#first;
-    const isHeard = first !== undefined && isUpTo(top, first);
-    this.#last = isHeard ? { epoch: first.epoch, offset: first.offset - 1 } : top;
-    if (this.#overflowed || !this.#deliverHeld(true)) this.#heal();
+    const hasArrived = first !== undefined && isUpTo(top, first);
+    this.#last = hasArrived ? { epoch: first.epoch, offset: first.offset - 1 } : top;
+    if (this.#hasOverflowed || !this.#deliverHeld(true)) this.#heal();
   }
 
-  /** Takes what was published just now. */
+  /** Takes a publication that has just arrived. */
   take(delivery: Delivery): void {
     const { position } = delivery;
     const last = this.#last;
-    if (this.#over || position === undefined || (last !== undefined && isUpTo(last, position))) return;
-    // It is kept, and read with all else when it can be.
+    if (this.#isEnded || position === undefined || (last !== undefined && isUpTo(last, position))) return;
+    // It is kept by the engine, and read with the others later.
     if (this.#retry !== undefined) return;
-    if (last !== undefined && !this.#reading && isNext(last, position)) {
+    if (last !== undefined && !this.#isReading && isNext(last, position)) {
       this.#deliver(delivery, position);
     } else {
       this.#first ??= position;
       this.#hold(delivery, position);
-      if (last !== undefined && !this.#reading) this.#heal();
+      if (last !== undefined && !this.#isReading) this.#heal();
     }
   }
 
-  /** Does what comes behind all that was published before. */
-  afterPending(act: () => void): void {
-    if (this.#last === undefined || this.#reading) this.#held.push({ act });
-    else act();
+  /** Calls back after all publications that came before. */
+  afterPending(callback: () => void): void {
+    if (this.#last === undefined || this.#isReading) this.#held.push({ callback });
+    else callback();
   }
 
-  /** Reads what this node has not, if the room is not where it is known to be. */
+  /** Reads what this node has missed, given the position of the last publication. */
   compare(top: Position): void {
-    if (!this.#reading && this.#last !== undefined && !isUpTo(this.#last, top)) this.#heal();
+    if (!this.#isReading && this.#last !== undefined && !isUpTo(this.#last, top)) this.#heal();
   }
 
-  /** Resolves when everything up to `top` was delivered, or told as lost; `undefined` when it was. Rejects when it cannot be. */
+  /**
+   * Resolves when everything up to `top` was delivered or reported as a gap; `undefined` when that is so already. Rejects
+   * when it cannot be read.
+   */
   reached(top: Position): Promise<void> | undefined {
-    if (this.#over || this.#last === undefined || isUpTo(this.#last, top)) return undefined;
+    if (this.#isEnded || this.#last === undefined || isUpTo(this.#last, top)) return undefined;
     const { promise, resolve, reject } = deferred<void>();
     this.#waiting.push({ top, resolve, reject });
-    this.#patience ??= this.#deps.clock.setTimeout(() => {
-      this.#patience = undefined;
+    this.#arrivalTimer ??= this.#deps.clock.setTimeout(() => {
+      this.#arrivalTimer = undefined;
       const [waiting] = this.#waiting;
       if (waiting !== undefined) this.compare(waiting.top);
-    }, underWayMs);
+    }, arrivalMs);
     return promise;
   }
 
-  /** What anybody waits for cannot be had now. */
+  /** Rejects what waits in {@link reached}: publications cannot be read now. */
   rejectWaiting(error: unknown): void {
     this.#stopWaiting((waiting) => waiting.reject(error));
   }
 
-  /** The room is not wanted any more. */
+  /** The room is closed on this node. */
   end(): void {
-    this.#over = true;
+    this.#isEnded = true;
     this.#retry?.cancel();
-    this.#letGo();
+    this.#dropHeld();
     this.#stopWaiting((waiting) => waiting.resolve());
   }
 
-  #stopWaiting(tell: (waiting: Waiting) => void): void {
-    this.#patience?.cancel();
-    this.#patience = undefined;
-    for (const waiting of this.#waiting.splice(0)) tell(waiting);
+  #stopWaiting(settle: (waiting: Waiting) => void): void {
+    this.#arrivalTimer?.cancel();
+    this.#arrivalTimer = undefined;
+    for (const waiting of this.#waiting.splice(0)) settle(waiting);
   }
 
   #hold(delivery: Delivery, position: Position): void {
@@ -136,55 +140,55 @@ export class RoomCursor {
     this.#heldBytes += delivery.payload.data.length;
     const { messagesMax, bytesMax } = this.#deps;
     if (this.#heldCount <= messagesMax && this.#heldBytes <= bytesMax) return;
-    // All of it is kept, and will be read.
-    this.#overflowed = true;
-    this.#letGo();
+    // All of it is kept by the engine, and will be read.
+    this.#hasOverflowed = true;
+    this.#dropHeld();
   }
 
-  #letGo(): void {
-    this.#held = this.#held.filter((held) => "act" in held);
+  #dropHeld(): void {
+    this.#held = this.#held.filter((held) => "callback" in held);
     this.#heldCount = 0;
     this.#heldBytes = 0;
   }
 
   #heal(): void {
-    this.#reading = true;
+    this.#isReading = true;
     this.#retry?.cancel();
     this.#retry = undefined;
-    this.#readOn().catch((error) => {
-      this.#reading = false;
-      this.#letGo();
-      this.#act();
-      if (!this.#over) this.#retry = this.#deps.clock.setTimeout(() => this.#heal(), retryMs);
-      this.#deps.failed(error);
+    this.#readMissing().catch((error) => {
+      this.#isReading = false;
+      this.#dropHeld();
+      this.#runCallbacks();
+      if (!this.#isEnded) this.#retry = this.#deps.clock.setTimeout(() => this.#heal(), retryMs);
+      this.#deps.onError(error);
       this.rejectWaiting(error);
     });
   }
 
-  async #readOn(): Promise<void> {
-    for (let last = this.#last; last !== undefined && !this.#over; last = this.#last) {
-      this.#overflowed = false;
+  async #readMissing(): Promise<void> {
+    for (let last = this.#last; last !== undefined && !this.#isEnded; last = this.#last) {
+      this.#hasOverflowed = false;
       const before = new Set(this.#held);
-      const kept = await this.#deps.read(last);
-      if (this.#over) return;
-      const isComplete = this.#catchUp(last, kept) && !this.#overflowed;
+      const page = await this.#deps.read(last);
+      if (this.#isEnded) return;
+      const isComplete = this.#catchUp(last, page) && !this.#hasOverflowed;
       const isEmpty = this.#deliverHeld(isComplete);
       if (isEmpty && isComplete) break;
       if (isComplete) {
-        // Of another life of the room, or of none: nothing that is read will ever lead there.
-        this.#held = this.#held.filter((held) => "act" in held || !before.has(held));
+        // Of another epoch, or malformed: no read will ever reach them.
+        this.#held = this.#held.filter((held) => "callback" in held || !before.has(held));
       }
     }
-    // In the same breath as the look at what is held: nothing comes between.
-    this.#reading = false;
-    this.#act();
+    // No await since the last check of what is held: nothing can have arrived in between.
+    this.#isReading = false;
+    this.#runCallbacks();
     this.#stopWaiting((waiting) => waiting.resolve());
   }
 
-  /** Delivers what was read; whether that was all there is. */
+  /** Delivers what was read. Returns whether this was the last page. */
   #catchUp(last: Position, { top, base = 0, readTo, deliveries }: HistoryPage): boolean {
     const isSame = last.epoch === top.epoch && last.offset <= top.offset;
-    // What is older than the epoch was numbered anew with it, and is not new.
+    // Publications that are older than the epoch were renumbered when it began; they were delivered before.
     const fresh = isSame ? deliveries : deliveries.filter(({ position }) => (position?.offset ?? 0) > base);
     for (const delivery of fresh) {
       const { position } = delivery;
@@ -192,32 +196,32 @@ export class RoomCursor {
       this.#skipTo(position.epoch, position.offset - 1);
       this.#deliver(delivery, position);
     }
-    if (fresh.length > 0) this.#deps.healed();
+    if (fresh.length > 0) this.#deps.onHealed();
     this.#skipTo(top.epoch, Math.max(base, readTo ?? (deliveries.length > 0 ? 0 : top.offset)));
     return this.#last !== undefined && isUpTo(this.#last, top);
   }
 
-  /** What lies between the last one and this offset is not kept any more. */
+  /** Reports a gap: publications between the last one and this offset are no longer kept. */
   #skipTo(epoch: string, offset: number): void {
     const last = this.#last;
     const isSame = last?.epoch === epoch;
     if (last === undefined || (isSame && last.offset >= offset)) return;
     this.#last = { epoch, offset };
-    this.#deps.lagged({ position: this.#last, missed: isSame ? offset - last.offset : undefined });
+    this.#deps.onGap({ position: this.#last, missed: isSame ? offset - last.offset : undefined });
   }
 
   /**
-   * Delivers what waited, as far as it follows; whether that was all.
+   * Delivers what is held, up to the first gap. Returns whether that was all.
    *
-   * @param acts Whether nothing is missing any more of what was published before that which is to be done.
+   * @param isComplete Whether no earlier publication is missing, so that callbacks may run.
    */
-  #deliverHeld(acts: boolean): boolean {
+  #deliverHeld(isComplete: boolean): boolean {
     const held = this.#held;
     this.#held = [];
     for (const [index, one] of held.entries()) {
-      if ("act" in one) {
-        if (acts) {
-          one.act();
+      if ("callback" in one) {
+        if (isComplete) {
+          one.callback();
           continue;
         }
         this.#held = held.slice(index);
@@ -231,14 +235,14 @@ export class RoomCursor {
       }
       this.#deliver(one.delivery, one.position);
     }
-    this.#letGo();
+    this.#dropHeld();
     return true;
   }
 
-  /** Does what waited for publications that do not come. */
-  #act(): void {
+  /** Runs the callbacks that are held: the publications before them do not come. */
+  #runCallbacks(): void {
     const held = this.#held.splice(0);
-    for (const one of held) if ("act" in one) one.act();
+    for (const one of held) if ("callback" in one) one.callback();
   }
 
   #deliver(delivery: Delivery, position: Position): void {

@@ -20,15 +20,15 @@ interface CursorRoom extends EngineRoom {
 
 export interface RoomCursorsDeps {
   readonly engine: Pick<Engine, "top">;
-  readonly link: EngineState;
-  readonly archive: HistoryReader;
+  readonly engineState: EngineState;
+  readonly history: HistoryReader;
   readonly outgoing: OutgoingQueue;
   readonly receiver: Receiver;
   readonly context: BackplaneContext;
   readonly inTime: <T>(answer: Promise<T>) => Promise<T>;
 }
 
-/** The rooms with history that this node has opened, each followed from publication to publication. */
+/** The cursors of all rooms with history that this node has open. */
 export class RoomCursors {
   readonly #deps: RoomCursorsDeps;
   readonly #rooms = new Map<RoomPath, CursorRoom>();
@@ -46,12 +46,12 @@ export class RoomCursors {
     return { healed: this.#healed, lagged: this.#lagged };
   }
 
-  /** To be called when a room is opened; {@link begin} when it is heard. */
+  /** The room is opened. Call {@link begin} when its channel is subscribed. */
   open(path: RoomPath, history: HistoryConfig): void {
-    this.#rooms.set(path, { path, history, cursor: this.#follower({ path, history }) });
+    this.#rooms.set(path, { path, history, cursor: this.#makeCursor({ path, history }) });
   }
 
-  /** Resolves when it is known where a room stands that is heard now. */
+  /** The channel of a room is subscribed. Resolves when the position of its last publication is known. */
   async begin(path: RoomPath): Promise<void> {
     const room = this.#rooms.get(path);
     if (room !== undefined) await this.#compare([room]);
@@ -63,14 +63,14 @@ export class RoomCursors {
     this.#failing.delete(path);
   }
 
-  /** Does what comes behind all that was published to a room before; whether that one is followed. */
-  afterPending(path: RoomPath, act: () => void): boolean {
+  /** Calls back after all earlier publications to a room. Returns whether the room has a cursor. */
+  afterPending(path: RoomPath, callback: () => void): boolean {
     const room = this.#rooms.get(path);
-    room?.cursor.afterPending(act);
+    room?.cursor.afterPending(callback);
     return room !== undefined;
   }
 
-  /** Takes what was published to a room; whether that one is followed. */
+  /** Takes a publication to a room. Returns whether the room has a cursor. */
   take(path: RoomPath, delivery: Delivery): boolean {
     const room = this.#rooms.get(path);
     room?.cursor.take(delivery);
@@ -78,19 +78,19 @@ export class RoomCursors {
   }
 
   async readHistory(room: EngineRoom, query: HistoryQuery): Promise<HistoryPage> {
-    const follower = this.#rooms.get(room.path)?.cursor;
-    const kept = await this.#deps.archive.read(room, query, follower?.last);
-    // Whoever gets this first must not get it once more from what the room has yet to come to.
-    await follower?.reached(kept.top);
-    return kept;
+    const cursor = this.#rooms.get(room.path)?.cursor;
+    const page = await this.#deps.history.read(room, query, cursor?.last);
+    // A client that gets this page must not get the same publications live after it.
+    await cursor?.reached(page.top);
+    return page;
   }
 
-  /** Compares all rooms with what the engine has: those that missed something get it. */
+  /** Compares all rooms with the engine, and reads what they missed. */
   async compareAll(): Promise<void> {
     await this.#compare([...this.#rooms.values()]);
   }
 
-  /** What anybody waits for cannot be had now. */
+  /** Rejects what waits for publications, which cannot be read now. */
   rejectWaiting(error: unknown): void {
     for (const { cursor } of this.#rooms.values()) cursor.rejectWaiting(error);
   }
@@ -100,45 +100,46 @@ export class RoomCursors {
     for (const path of [...this.#rooms.keys()]) this.close(path);
   }
 
-  #follower(room: EngineRoom): RoomCursor {
-    const { archive, link, receiver, context } = this.#deps;
+  #makeCursor(room: EngineRoom): RoomCursor {
+    const { history, engineState, receiver, context } = this.#deps;
     const { clock, limits } = context;
     return new RoomCursor({
       clock,
-      read: (since) => archive.read(room, { since, limit: readMax }, undefined),
+      read: (since) => history.read(room, { since, limit: readMax }, undefined),
       deliver: (delivery) => receiver.onDelivery(room.path, delivery),
-      lagged: (loss) => {
+      onGap: (gap) => {
         this.#lagged += 1;
-        receiver.onGap(room.path, loss);
+        receiver.onGap(room.path, gap);
       },
-      healed: () => {
+      onHealed: () => {
         this.#healed += 1;
       },
-      failed: (error) => {
-        if (link.isUp) this.#fail(room.path, asError(error));
+      onError: (error) => {
+        if (engineState.isUp) this.#fail(room.path, asError(error));
       },
       ...{ messagesMax: limits.subscriberMessagesMax, bytesMax: limits.outboxBytesMax },
     });
   }
 
   async #compare(rooms: readonly CursorRoom[]): Promise<void> {
-    for (let index = 0; index < rooms.length && this.#deps.link.isUp; index += compareMax) {
+    for (let index = 0; index < rooms.length && this.#deps.engineState.isUp; index += compareMax) {
       await Promise.all(rooms.slice(index, index + compareMax).map((room) => this.#compareOne(room)));
     }
   }
 
-  /** A room that the engine says no of is no trouble for any other; it is told of once, until it is well again. */
+  /** A room for which the engine refuses does not affect others. It is reported once until it works again. */
   async #compareOne(room: CursorRoom): Promise<void> {
-    const { engine, inTime, link, outgoing } = this.#deps;
-    const { connectionNumber } = link;
+    const { engine, inTime, engineState, outgoing } = this.#deps;
+    const { connectionNumber } = engineState;
     try {
       const top = await inTime(engine.top(room));
       this.#failing.delete(room.path);
       if (room.cursor.last === undefined) room.cursor.begin(top);
       else room.cursor.compare(top);
     } catch (error) {
-      const fault = outgoing.errorOf(`what is kept of ${room.path} cannot be looked at`, asError(error));
-      if (link.isUp && link.connectionNumber === connectionNumber) this.#fail(room.path, fault);
+      const failure = outgoing.errorOf(`the history of ${room.path} cannot be checked`, asError(error));
+      const isCurrent = engineState.isUp && engineState.connectionNumber === connectionNumber;
+      if (isCurrent) this.#fail(room.path, failure);
     }
   }
 
@@ -148,7 +149,7 @@ export class RoomCursors {
     this.#deps.receiver.onError(error);
   }
 
-  /** Quiet rooms too may have missed something. */
+  /** A room without traffic may have missed publications too. */
   #checkLater(): void {
     const { clock, random, limits } = this.#deps.context;
     const ms = limits.roomCheckMs * (0.5 + random());

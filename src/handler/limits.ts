@@ -5,13 +5,10 @@ import { defaultMemberLimits, type MemberLimits } from "../room/limits.js";
 export interface ConnectionLimits extends PeerLimits, MemberLimits {
   /** Milliseconds for `authorize` and the checks of its parameters. Past it: 503. Default: 5,000. */
   readonly authorizeMs: number;
-  /** Milliseconds that a user who left a room counts as present, in case of a return. 0: none. Default: 5,000. */
-  readonly leaveGraceMs: number;
 }
 
 export const defaultConnectionLimits: ConnectionLimits = {
   ...defaultPeerLimits,
   ...defaultMemberLimits,
   authorizeMs: 5_000,
-  leaveGraceMs: 5_000,
 };

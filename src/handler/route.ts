@@ -37,6 +37,17 @@ export interface HistoryOptions {
   readonly bytesMax?: number | undefined;
 }
 
+/** How presence is kept in the rooms of a route. */
+export interface PresenceOptions {
+  /** Which users there are, only how many, or nothing. */
+  readonly mode: PresenceMode;
+  /** Milliseconds that a user who left still counts as present, in case of a return. 0: none. Default: 5,000. */
+  readonly leaveGraceMs?: number | undefined;
+  /** What others see of a user in addition to the id: `(user: Person) => ({ name: user.name })`. Default: nothing. */
+  // As a method, so that a function may name the type of its user.
+  show?(user: unknown): unknown;
+}
+
 /** Options of one route. */
 export interface RouteOptions<Params extends object = object> extends SharedOptions {
   /** For `app.channel(name)` and `app.url(name, params)`. Several patterns of one class may share it. */
@@ -49,11 +60,8 @@ export interface RouteOptions<Params extends object = object> extends SharedOpti
   readonly history?: HistoryOptions | undefined;
   /** How many of the last publications of its home a new connection gets first; needs `history`. Default: 0. */
   readonly replay?: number | undefined;
-  /** Whether it is kept who is in the rooms of this route: everybody, or how many. Default: `"off"`. */
-  readonly presence?: PresenceMode | undefined;
-  /** What others are told of a user in presence, beside the id: `(user: Person) => ({ name: user.name })`. Default: nothing. */
-  // As a method, so that a function may name the type of its user.
-  showUser?(user: unknown): unknown;
+  /** Whether presence is kept in the rooms of this route: which users there are, or only how many. Default: `"off"`. */
+  readonly presence?: PresenceMode | PresenceOptions | undefined;
   /** Policies of the events that an `EventHandler` sends, by their names. Default: that of the route. */
   readonly eventPolicies?: Readonly<Record<string, DeliveryPolicy>> | undefined;
 }

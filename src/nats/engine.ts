@@ -7,32 +7,32 @@ import { asError } from "../errors.js";
 import type { RoomPath } from "../wire/path.js";
 import type { Position } from "../wire/position.js";
 import { OrderedLanes } from "./orderedLanes.js";
-import { epochOf, isUnheard, RoomStreams, type RoomStreamsDeps } from "./streams.js";
+import { epochOf, hasNoResponders, RoomStreams, type RoomStreamsDeps } from "./streams.js";
 import { Subjects } from "./subjects.js";
 
 export interface NatsEngineDeps extends Pick<RoomStreamsDeps, "prefix" | "storage" | "replicas" | "now"> {
-  /** Makes one connection, which does not come back by itself. */
+  /** Makes one connection that does not reconnect by itself. */
   readonly connect: () => Promise<NatsConnection>;
 }
 
-/** What is there as long as one connection is. */
+/** What belongs to one connection. */
 interface Session {
   readonly connection: NatsConnection;
   readonly streams: RoomStreams;
   readonly subscriptions: Map<string, Subscription>;
-  /** What is under way to rooms with history. */
+  /** Publications in flight, by channel. */
   readonly lanes: OrderedLanes;
-  /** Whatever was published before it resolves has reached the server. */
+  /** Resolves when everything that was published in this tick has reached the server. */
   flushing: Promise<void> | undefined;
-  /** Rejected when the connection is lost, or let go of. */
+  /** Rejects when the connection is lost or dropped. */
   readonly lost: Promise<never>;
   readonly lose: (reason: Error) => void;
 }
 
-/** What republished messages bear: https://docs.nats.io/nats-concepts/jetstream/streams#republish */
+/** The headers of republished messages: https://docs.nats.io/nats-concepts/jetstream/streams#republish */
 const sequenceHeader = "Nats-Sequence";
 const subjectHeader = "Nats-Subject";
-/** Milliseconds for a server to take leave. */
+/** Milliseconds for a server to flush and close. */
 const closeMs = 500;
 
 const refusals = [JetStreamError, JetStreamApiError, InvalidArgumentError];
@@ -72,7 +72,7 @@ export class NatsEngine implements Engine {
     for (const channel of channels) {
       if (session.subscriptions.has(channel)) continue;
       const callback = (error: Error | null, message: Msg) => {
-        if (error === null) this.#hear(session, channel, message);
+        if (error === null) this.#onMessage(session, channel, message);
         else if (this.#session === session) this.#events?.onError(error);
       };
       session.subscriptions.set(channel, session.connection.subscribe(this.#subjects.of(channel), { callback }));
@@ -95,15 +95,15 @@ export class NatsEngine implements Engine {
       session.connection.publish(this.#subjects.of(channel), bytes);
       return this.#flushed(session);
     };
-    // What is kept goes another way, and must not be overtaken.
-    return session.lanes.isBusy(channel) ? session.lanes.alone(channel, publish) : publish();
+    // Publications that are kept take another path, and must not be overtaken.
+    return session.lanes.isBusy(channel) ? session.lanes.runAlone(channel, publish) : publish();
   }
 
   async append({ path, history }: EngineRoom, publications: readonly Uint8Array[]): Promise<Position> {
     const session = this.#connected;
     const [bytes] = publications;
     if (bytes === undefined) throw new Error("there is nothing to append");
-    return session.lanes.beside(path, () => session.streams.append(path, bytes, history));
+    return session.lanes.runShared(path, () => session.streams.append(path, bytes, history));
   }
 
   read(path: RoomPath, query: HistoryQuery, history: HistoryConfig): Promise<EngineHistoryPage> {
@@ -119,7 +119,7 @@ export class NatsEngine implements Engine {
   }
 
   refuses(error: Error): boolean {
-    return isUnheard(error) || refusals.some((kind) => error instanceof kind);
+    return hasNoResponders(error) || refusals.some((kind) => error instanceof kind);
   }
 
   async stop(): Promise<void> {
@@ -128,7 +128,7 @@ export class NatsEngine implements Engine {
     const session = this.#session;
     this.#session = undefined;
     if (session === undefined) return;
-    // What was published has left when the server answers; one that does not is not waited for.
+    // When the server answers, everything published has reached it. One that does not answer is not waited for.
     await Promise.race([session.connection.flush(), session.lost, pause(closeMs)]).catch(() => undefined);
     session.lose(new Error("the app was closed"));
     await Promise.race([session.connection.close(), pause(closeMs)]);
@@ -157,11 +157,11 @@ export class NatsEngine implements Engine {
   async #open(): Promise<void> {
     const connection = await this.#deps.connect();
     if (this.#events === undefined) return connection.close();
-    // Without a look whether the server has JetStream: rooms without history need none.
+    // Does not check whether the server has JetStream: rooms without history need none.
     const manager = await jetstreamManager(connection, { checkAPI: false });
     if (this.#events === undefined) return connection.close();
     const { promise: lost, reject: lose } = deferred<never>();
-    // Whoever waits for something else is told by that.
+    // Callers that race against it get the error.
     lost.catch(() => undefined);
     const streams = new RoomStreams({
       ...{ ...this.#deps, client: jetstream(connection), manager, lost },
@@ -186,7 +186,7 @@ export class NatsEngine implements Engine {
     this.#connectLater();
   }
 
-  #hear(session: Session, channel: string, message: Msg): void {
+  #onMessage(session: Session, channel: string, message: Msg): void {
     if (this.#session !== session) return;
     const sequence = message.headers?.get(sequenceHeader) ?? "";
     if (sequence === "") {
@@ -199,7 +199,7 @@ export class NatsEngine implements Engine {
     else this.#events?.onMalformed(channel);
   }
 
-  /** One round trip for all that is published in the same turn of the loop. */
+  /** One round trip for everything that is published in one event-loop tick. */
   #flushed(session: Session): Promise<void> {
     session.flushing ??= new Promise((resolve, reject) => {
       setImmediate(() => {

@@ -5,13 +5,13 @@ import { EnfiladeError } from "../errors.js";
 import { checkNames } from "../wire/options.js";
 import { NatsEngine } from "./engine.js";
 
-/** Options beside those of `@nats-io/transport-node`. */
+/** Options in addition to those of `@nats-io/transport-node`. */
 export interface BackplaneOptions {
   /** Before every subject and name of a stream, so that applications may share a server: `A–Z a–z 0–9 - _`. Default: `"enfilade"`. */
   readonly prefix?: string | undefined;
   /** Where JetStream keeps history. Default: `"file"`. */
   readonly storage?: "file" | "memory" | undefined;
-  /** On how many servers of a cluster it keeps it, from 1 to 5. Default: 1. */
+  /** On how many servers of a NATS cluster history is kept, from 1 to 5. Default: 1. */
   readonly replicas?: number | undefined;
 }
 
@@ -22,9 +22,9 @@ export interface BackplaneOptions {
  * const app = new App({ handlers: [Chat], backplane: nats("nats://127.0.0.1:4222") });
  * ```
  *
- * Each app needs its own, and has a connection of its own.
+ * Each app needs its own. It opens one connection.
  *
- * @param source A URL, several of them, or options of `@nats-io/transport-node`.
+ * @param source A URL, several of them, or options of `@nats-io/transport-node` with `servers` or a `port`.
  * @throws EnfiladeError `ERR_OPTION`.
  */
 export function nats(
@@ -42,7 +42,7 @@ export function nats(
   return new ClusterBackplane(new NatsEngine({ prefix, storage, replicas, connect: () => connect(connection) }));
 }
 
-/** Milliseconds for a server to take a connection. */
+/** Milliseconds for a server to accept a connection. */
 const connectMs = 5_000;
 
 function optionsOf(source: string | readonly string[] | ConnectionOptions): ConnectionOptions {
@@ -50,19 +50,26 @@ function optionsOf(source: string | readonly string[] | ConnectionOptions): Conn
   if (servers.length > 0 && servers.every(isServer)) {
     return { servers: servers.map(String) };
   }
-  if (typeof source === "object" && source !== null && !isList(source)) return source;
-  const expected = 'a URL such as "nats://127.0.0.1:4222", a list of them, or options of @nats-io/transport-node';
+  if (typeof source === "object" && source !== null && !isList(source) && isAddress(source)) return source;
+  const expected =
+    'a URL such as "nats://127.0.0.1:4222", a list of them, or options of @nats-io/transport-node with servers or port';
   throw wrong("nats()", expected, source);
 }
 
-/** `nats://host:port`, `tls://…`, or without the first part. */
+/** Without servers or a port the client would connect to localhost. */
+function isAddress({ servers, port }: ConnectionOptions): boolean {
+  const list: readonly unknown[] = Array.isArray(servers) ? servers : servers === undefined ? [] : [servers];
+  return list.length > 0 ? list.every(isServer) : servers === undefined && typeof port === "number";
+}
+
+/** `nats://host:port`, `tls://…`, or `host:port`. */
 function isServer(server: unknown): boolean {
   if (typeof server !== "string") return false;
   const url = server.includes("://") ? server : `nats://${server}`;
   return /^(nats|tls):\/\/\S+$/.test(url) && URL.canParse(url);
 }
 
-/** What `Array.isArray` does not say of lists that are only read. */
+/** `Array.isArray` does not narrow readonly lists. */
 function isList(value: object): value is readonly unknown[] {
   return Array.isArray(value);
 }

@@ -18,7 +18,7 @@ import type { Position } from "../wire/position.js";
 import { tokenOf } from "./subjects.js";
 
 export interface RoomStreamsDeps {
-  /** Before every subject, and every name of a stream. */
+  /** Before every subject and every stream name. */
   readonly prefix: string;
   readonly storage: "file" | "memory";
   readonly replicas: number;
@@ -26,9 +26,9 @@ export interface RoomStreamsDeps {
   readonly now?: (() => number) | undefined;
   readonly client: JetStreamClient;
   readonly manager: JetStreamManager;
-  /** Rejected when the connection is lost. */
+  /** Rejects when the connection is lost. */
   readonly lost: Promise<never>;
-  /** Where a room is heard. */
+  /** The subject that nodes with the room open are subscribed to. */
   readonly subjectOf: (path: RoomPath) => string;
 }
 
@@ -38,33 +38,33 @@ interface Stream {
   readonly epoch: string;
 }
 
-interface Look extends Stream, Pick<StreamInfo, "state" | "config"> {}
+interface StreamDetails extends Stream, Pick<StreamInfo, "state" | "config"> {}
 
 type Entries = EngineHistoryPage["entries"];
 
-/** Times that a stream may be another one by the time it is looked at. */
+/** How often a stream may be replaced while it is read. */
 const attemptsMax = 5;
 /** Codes of errors: https://github.com/nats-io/nats-server/blob/main/server/errors.json */
 const streamNotFound = 10_059;
 const nameTaken = 10_058;
 const nanosPerMs = 1_000_000;
-/** The least that a server takes: nothing is published twice here under one id. */
+/** The minimum of the server. Ids of messages are not used here, so no duplicates are detected. */
 const duplicateMs = 100;
-/** Longer than this, about a hundred years, is for ever. */
+/** Ages above this, about a hundred years, have no limit. */
 const ageMsForever = 3e12;
-/** Milliseconds that a stream outlives what is kept in it, and the last time that somebody had the room open. */
-const restMs = 3_600_000;
-/** Milliseconds after which it is noted again that somebody has. */
+/** Milliseconds that a stream is kept after its last publication and after its room was last open. */
+const unusedMs = 3_600_000;
+/** Milliseconds after which it is written again that the room is open. */
 const touchMs = 1_800_000;
-/** Rooms whose stream is remembered; of others it is looked up anew. */
+/** Rooms whose stream is cached. */
 const roomsMax = 10_000;
-/** Milliseconds for what was let go of while it was read: it is asked for, and does not come. */
+/** Milliseconds to fetch messages; some may be removed meanwhile, and would never arrive. */
 const fetchMs = 1_000;
 
-/** The streams of JetStream in which rooms are kept, one for each, as one connection knows them. */
+/** The JetStream streams that keep rooms, one for each room, as one connection knows them. */
 export class RoomStreams {
   readonly #deps: RoomStreamsDeps;
-  /** Once they are known to be there. */
+  /** The streams that are known to exist. */
   readonly #rooms = new Map<RoomPath, Promise<Stream>>();
 
   constructor(deps: RoomStreamsDeps) {
@@ -76,8 +76,8 @@ export class RoomStreams {
     try {
       return await this.#appendTo(await this.#stream(path, history), bytes);
     } catch (error) {
-      // Nobody listens to its subject: somebody deleted the stream, or made it anew, and nothing was kept.
-      if (known === undefined || !(isUnheard(error) || isNotFound(error))) throw error;
+      // Its subject has no listener: the stream was deleted or replaced, and nothing was kept.
+      if (known === undefined || !(hasNoResponders(error) || isNotFound(error))) throw error;
       if (this.#rooms.get(path) === known) this.#rooms.delete(path);
       return this.#appendTo(await this.#stream(path, history), bytes);
     }
@@ -85,30 +85,30 @@ export class RoomStreams {
 
   async read(path: RoomPath, query: HistoryQuery, history: HistoryConfig): Promise<EngineHistoryPage> {
     for (let attempts = 0; attempts < attemptsMax; attempts += 1) {
-      const stream = await this.#look(path, history);
+      const stream = await this.#details(path, history);
       const [start, count] = rangeOf(stream, query);
       const entries = count > 0 ? await this.#fetch(stream, start, count) : [];
       if (entries !== undefined) return { top: topOf(stream), base: 0, entries };
     }
-    throw new Error(`the stream of ${path} was made anew ${attemptsMax} times while it was read`);
+    throw new Error(`the stream of ${path} was replaced ${attemptsMax} times while it was read`);
   }
 
   async top({ path, history }: EngineRoom): Promise<Position> {
-    const look = await this.#look(path, history);
+    const details = await this.#details(path, history);
     const now = this.#now();
-    // So that others know that the room is open, however quiet it may be.
-    if (now - usedAt(look.config) > touchMs) {
-      await this.#deps.manager.streams.update(look.name, { description: descriptionOf(path, now) });
+    // Tells the other nodes that the room is open, even without publications.
+    if (now - usedAt(details.config) > touchMs) {
+      await this.#deps.manager.streams.update(details.name, { description: descriptionOf(path, now) });
     }
-    return topOf(look);
+    return topOf(details);
   }
 
-  /** Deletes streams of rooms that nobody has open and in which nothing is kept, when that is so for an hour. */
+  /** Deletes the streams of rooms that have been closed and empty for an hour. */
   async tidy(): Promise<void> {
     const { manager } = this.#deps;
     for await (const info of manager.streams.list(`${this.#deps.prefix}.kept.>`)) {
       if (!this.#isUnused(info)) continue;
-      // The list may be old by now.
+      // The list may be outdated by now.
       if (this.#isUnused(await manager.streams.info(info.config.name))) await manager.streams.delete(info.config.name);
     }
   }
@@ -119,7 +119,7 @@ export class RoomStreams {
     return { epoch, offset: seq };
   }
 
-  /** The stream of a room, made if need be. */
+  /** The stream of a room; created if it does not exist. */
   #stream(path: RoomPath, history: HistoryConfig): Promise<Stream> {
     const known = this.#rooms.get(path);
     if (known !== undefined) return known;
@@ -137,10 +137,10 @@ export class RoomStreams {
     const { prefix, storage, replicas, manager, subjectOf } = this.#deps;
     const token = tokenOf(path);
     const name = `${prefix}-${token}`;
-    // A stream that is made anew has another subject: who publishes to the old one is told, and numbers begin anew for all.
+    // A new stream has another subject: publishing to the old one then fails, and the numbering restarts for all nodes.
     const subject = `${prefix}.kept.${token}.${randomBytes(9).toString("base64url")}`;
     const { size, bytesMax, ageMsMax } = history;
-    const terms = {
+    const limits = {
       max_msgs: wholeOf(size),
       max_bytes: wholeOf(bytesMax),
       max_age: nanosOf(ageMsMax),
@@ -153,30 +153,30 @@ export class RoomStreams {
           subjects: [subject],
           description: descriptionOf(path, this.#now()),
           num_replicas: replicas,
-          ...terms,
+          ...limits,
         },
         ...{ storage: storage === "file" ? StorageType.File : StorageType.Memory, retention: RetentionPolicy.Limits },
         ...{ discard: DiscardPolicy.Old, republish: { src: subject, dest: subjectOf(path) } },
       })
       .catch((error) => {
         if (!isTaken(error)) throw error;
-        return this.#adopt(name, terms);
+        return this.#adopt(name, limits);
       });
     return streamOf(info);
   }
 
-  /** The stream that is there already, with these terms: the newest word counts. */
-  async #adopt(name: string, terms: Partial<StreamConfig>): Promise<StreamInfo> {
+  /** The stream that exists already, with these limits: the newest ones count. */
+  async #adopt(name: string, limits: Partial<StreamConfig>): Promise<StreamInfo> {
     const { manager } = this.#deps;
     const info = await manager.streams.info(name);
-    const isSame = Object.entries(terms).every(([term, value]) =>
-      Object.entries(info.config).some(([key, has]) => key === term && has === value),
+    const isSame = Object.entries(limits).every(([limit, value]) =>
+      Object.entries(info.config).some(([key, current]) => key === limit && current === value),
     );
-    return isSame ? info : manager.streams.update(name, { ...info.config, ...terms });
+    return isSame ? info : manager.streams.update(name, { ...info.config, ...limits });
   }
 
   /** The stream of a room as it is now. */
-  async #look(path: RoomPath, history: HistoryConfig): Promise<Look> {
+  async #details(path: RoomPath, history: HistoryConfig): Promise<StreamDetails> {
     for (let attempts = 0; attempts < attemptsMax; attempts += 1) {
       const { name } = await this.#stream(path, history);
       try {
@@ -186,21 +186,21 @@ export class RoomStreams {
         return { ...stream, state: info.state, config: info.config };
       } catch (error) {
         if (!isNotFound(error)) throw error;
-        // Somebody deleted it.
+        // It was deleted.
         this.#rooms.delete(path);
       }
     }
-    throw new Error(`the stream of ${path} was deleted ${attemptsMax} times while it was looked at`);
+    throw new Error(`the stream of ${path} was deleted ${attemptsMax} times while it was read`);
   }
 
-  /** `undefined` when it is another stream by now. */
+  /** `undefined` when the stream has been replaced. */
   async #fetch(stream: Stream, start: number, count: number): Promise<Entries | undefined> {
     try {
       const consumer = await this.#deps.client.consumers.get(stream.name, { opt_start_seq: start });
       try {
         return await Promise.race([readAll(await consumer.fetch(fetchOf(count)), stream, count), this.#deps.lost]);
       } finally {
-        // It would go by itself, but only after a while.
+        // The server would remove it too, but only after a while.
         consumer.delete().catch(() => undefined);
       }
     } catch (error) {
@@ -212,7 +212,7 @@ export class RoomStreams {
   #isUnused({ config, state, created }: StreamInfo): boolean {
     const lastMs = Math.max(Date.parse(created), Date.parse(state.last_ts), usedAt(config));
     const isForever = config.max_age === 0 && state.last_seq > 0;
-    return state.messages === 0 && !isForever && this.#now() - lastMs > config.max_age / nanosPerMs + restMs;
+    return state.messages === 0 && !isForever && this.#now() - lastMs > config.max_age / nanosPerMs + unusedMs;
   }
 
   #now(): number {
@@ -225,7 +225,7 @@ async function readAll(messages: ConsumerMessages, stream: Stream, count: number
   for await (const { seq, subject, data, info } of messages) {
     if (subject !== stream.subject) return undefined;
     entries.push({ offset: seq, bytes: data });
-    // What was let go meanwhile does not come any more.
+    // Messages that were removed meanwhile do not arrive.
     if (info.pending === 0 || entries.length === count) return entries;
   }
   throw new Error(`only ${entries.length} of ${count} publications came`);
@@ -235,7 +235,7 @@ function fetchOf(count: number): { readonly max_messages: number; readonly expir
   return { max_messages: count, expires: fetchMs };
 }
 
-/** Says for which room a stream is, and when somebody had it open. */
+/** Names the room of a stream, and when it was last open. */
 function descriptionOf(path: RoomPath, now: number): string {
   return `${new Date(now).toISOString()} in use: ${path}`;
 }
@@ -245,12 +245,15 @@ function usedAt({ description = "" }: Pick<StreamConfig, "description">): number
   return Date.parse(time) || 0;
 }
 
-function topOf({ epoch, state }: Look): Position {
+function topOf({ epoch, state }: StreamDetails): Position {
   return { epoch, offset: state.last_seq };
 }
 
-/** Where what is asked for begins in a stream, and how many there are. */
-function rangeOf({ epoch, state }: Look, { since, limit }: HistoryQuery): readonly [start: number, count: number] {
+/** The first sequence number that a query asks for, and how many. */
+function rangeOf(
+  { epoch, state }: StreamDetails,
+  { since, limit }: HistoryQuery,
+): readonly [start: number, count: number] {
   const { first_seq: first, last_seq: last, messages } = state;
   const isKnown = since !== undefined && since.epoch === epoch && since.offset <= last;
   const from = since === undefined ? last - limit + 1 : isKnown ? since.offset + 1 : first;
@@ -263,15 +266,15 @@ function streamOf({ config }: StreamInfo): Stream {
   return { name: config.name, subject, epoch: epochOf(subject) };
 }
 
-/** The last token of a subject of what is kept. */
+/** The last token of a stream's subject. */
 export function epochOf(subject: string): string {
   return subject.slice(subject.lastIndexOf(".") + 1);
 }
 
-/** Whether nobody took it: there is no such stream, or no JetStream. */
-export function isUnheard(error: unknown): boolean {
+/** Whether there is no such stream, or no JetStream. */
+export function hasNoResponders(error: unknown): boolean {
   if (error instanceof NoRespondersError) return true;
-  return error instanceof Error && isUnheard(error.cause);
+  return error instanceof Error && hasNoResponders(error.cause);
 }
 
 function isNotFound(error: unknown): boolean {
@@ -287,7 +290,7 @@ function wholeOf(limit: number): number {
   return Number.isFinite(limit) ? Math.floor(limit) : -1;
 }
 
-/** 0: for ever; a server takes no less than 100 ms, and no more than 64 bits hold. */
+/** 0: no limit. The minimum of a server is 100 ms, the maximum 64 bits. */
 function nanosOf(ms: number): number {
   return ms > ageMsForever ? 0 : Math.round(Math.max(ms, 100)) * nanosPerMs;
 }

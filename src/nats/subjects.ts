@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 
-/** Names that are longer are hashed; a subject has to fit a line of the protocol. */
+/** Longer names are hashed: a subject must fit in a line of the protocol. */
 const nameBytesMax = 96;
-/** Subjects that are held. */
+/** Subjects that are cached. */
 const subjectsMax = 1_000;
 
 /** Channels as subjects of NATS. */
@@ -17,7 +17,7 @@ export class Subjects {
   of(channel: string): string {
     const known = this.#known.get(channel);
     if (known !== undefined) return known;
-    // Of many channels, only a few are busy.
+    // Of many channels, only a few are busy, and those are cached again soon.
     if (this.#known.size >= subjectsMax) this.#known.clear();
     const subject = `${this.#prefix}.${tokenOf(channel)}`;
     this.#known.set(channel, subject);
@@ -25,7 +25,7 @@ export class Subjects {
   }
 }
 
-/** Any text as a token of a subject, or of a stream's name. */
+/** Encodes any text as a token of a subject or of a stream's name. */
 export function tokenOf(text: string): string {
   const bytes = Buffer.from(text);
   if (bytes.length <= nameBytesMax) return bytes.toString("base64url");

@@ -1,4 +1,4 @@
-/** What is used of a client of ioredis: one server (or Sentinel's), or a cluster. */
+/** What is used of an ioredis client, for one server (or Sentinel) or a cluster. */
 export interface RedisClient {
   readonly isCluster: boolean;
   readonly status: string;
@@ -15,4 +15,32 @@ export interface RedisClient {
   sunsubscribe(...channels: string[]): Promise<unknown>;
   script(command: "LOAD", script: string): Promise<unknown>;
   callBuffer(command: "EVAL" | "EVALSHA", ...args: (string | Buffer)[]): Promise<unknown>;
+}
+
+/** A client that a user passes in, of whichever copy of ioredis. */
+export interface OwnClient {
+  readonly isCluster: boolean;
+  duplicate(...args: never[]): unknown;
+  callBuffer(...args: never[]): unknown;
+}
+
+/** The same as it is used: it is only copied. */
+export interface DuplicableClient {
+  readonly isCluster: boolean;
+  readonly options: ClientOptions;
+  duplicate(...args: readonly object[]): RedisClient & { readonly options: ClientOptions };
+}
+
+interface ClientOptions {
+  readonly keyPrefix?: string | null | undefined;
+  readonly db?: number | undefined;
+}
+
+/** Recognised by what it can do: with two copies of ioredis in a project there are two classes. */
+export function isClient(source: unknown): source is DuplicableClient {
+  if (typeof source !== "object" || source === null || !("isCluster" in source)) return false;
+  const methods = ["duplicate", "callBuffer", "on", "subscribe", "publish", "disconnect"];
+  // Any object may be asked for any name.
+  const members = source as Readonly<Record<string, unknown>>;
+  return methods.every((method) => typeof members[method] === "function");
 }

@@ -6,10 +6,10 @@ import type { Position } from "../wire/position.js";
 import type { RedisClient } from "./client.js";
 import { appendScript, readScript, topScript } from "./scripts.js";
 
-/** Connections of one life: one for commands, and one that hears. In a cluster one client is both. */
+/** The connections between two restarts: one for commands and one for subscriptions. In a cluster one client is both. */
 export interface RedisPair {
   readonly commands: RedisClient;
-  readonly hearing: RedisClient;
+  readonly subscriber: RedisClient;
   /** The number of the database. */
   readonly database: number;
 }
@@ -17,15 +17,15 @@ export interface RedisPair {
 export interface RedisEngineDeps {
   /** Before every key and channel. */
   readonly prefix: string;
-  /** Makes connections that queue nothing, and come back by themselves. */
+  /** Makes connections that queue nothing and reconnect by themselves. */
   readonly connect: () => RedisPair;
 }
 
-/** Milliseconds that the position of a room outlives what is kept of it. */
-const restMs = 3_600_000;
-/** Longer than this, about a hundred years, is for ever. */
+/** Milliseconds that the position of a room is kept after its last publication. */
+const positionMs = 3_600_000;
+/** Ages above this, about a hundred years, have no limit. */
 const ageMsForever = 3e12;
-/** The first byte of what was appended to a log; parcels and signals begin with `{`. */
+/** The first byte of what was appended to a log; other messages and signals begin with `{`. */
 const positionMark = 0x70;
 const lineEnd = 10;
 
@@ -36,7 +36,7 @@ export class RedisEngine implements Engine {
   readonly #deps: RedisEngineDeps;
   #events: EngineEvents | undefined;
   #pair: RedisPair | undefined;
-  /** By their text; known when they are loaded. */
+  /** The hashes of the scripts that are loaded, by their text. */
   readonly #shas = new Map<string, string>();
   #lastError: Error | undefined;
 
@@ -57,18 +57,18 @@ export class RedisEngine implements Engine {
   }
 
   subscribe(channels: readonly string[]): Promise<unknown> {
-    const { hearing } = this.#connected;
+    const { subscriber } = this.#connected;
     const names = channels.map((channel) => this.#channel(channel));
-    if (!hearing.isCluster) return hearing.subscribe(...names);
+    if (!subscriber.isCluster) return subscriber.subscribe(...names);
     // The channels of one command have to be of one slot.
-    return Promise.all(names.map((name) => hearing.ssubscribe(name)));
+    return Promise.all(names.map((name) => subscriber.ssubscribe(name)));
   }
 
   unsubscribe(channels: readonly string[]): Promise<unknown> {
-    const { hearing } = this.#connected;
+    const { subscriber } = this.#connected;
     const names = channels.map((channel) => this.#channel(channel));
-    if (!hearing.isCluster) return hearing.unsubscribe(...names);
-    return Promise.all(names.map((name) => hearing.sunsubscribe(name)));
+    if (!subscriber.isCluster) return subscriber.unsubscribe(...names);
+    return Promise.all(names.map((name) => subscriber.sunsubscribe(name)));
   }
 
   publish(channel: string, bytes: Uint8Array): Promise<unknown> {
@@ -81,15 +81,15 @@ export class RedisEngine implements Engine {
     const { size, bytesMax } = history;
     const publish = this.#connected.commands.isCluster ? "SPUBLISH" : "PUBLISH";
     const keys = [...this.#keys(path), this.#channel(path)];
-    const terms = [...ground(history), numberOf(size), numberOf(bytesMax), publish];
-    return positionOf(await this.#run(appendScript, keys, [...terms, ...publications.map(asBuffer)]));
+    const args = [...commonArgs(history), numberOf(size), numberOf(bytesMax), publish];
+    return positionOf(await this.#run(appendScript, keys, [...args, ...publications.map(asBuffer)]));
   }
 
   async read(path: RoomPath, { since, limit }: HistoryQuery, history: HistoryConfig): Promise<EngineHistoryPage> {
     const mode = since === undefined ? "last" : "after";
     const most = Number.isFinite(limit) ? String(limit) : "-1";
     const query = [mode, since?.epoch ?? "", String(since?.offset ?? 0), most];
-    const answer = await this.#run(readScript, this.#keys(path), [...ground(history), ...query]);
+    const answer = await this.#run(readScript, this.#keys(path), [...commonArgs(history), ...query]);
     const [, , base, list] = listOf(answer);
     const flat = listOf(list);
     const entries = Array.from({ length: flat.length / 2 }, (_, index) => ({
@@ -100,7 +100,7 @@ export class RedisEngine implements Engine {
   }
 
   async top({ path, history }: EngineRoom): Promise<Position> {
-    return positionOf(await this.#run(topScript, this.#keys(path), ground(history)));
+    return positionOf(await this.#run(topScript, this.#keys(path), commonArgs(history)));
   }
 
   refuses({ name }: Error): boolean {
@@ -111,7 +111,7 @@ export class RedisEngine implements Engine {
     const clients = this.#clients();
     this.#events = undefined;
     this.#pair = undefined;
-    // One that waits for its next attempt says nothing more.
+    // A client that waits for its next attempt emits no `end`.
     const open = clients.filter(({ status }) => status === "ready" || status === "connect");
     const ended = open.map((client) => new Promise<void>((resolve) => client.once("end", resolve)));
     for (const client of clients) client.disconnect();
@@ -124,7 +124,7 @@ export class RedisEngine implements Engine {
   }
 
   #clients(): RedisClient[] {
-    return this.#pair === undefined ? [] : [...new Set([this.#pair.commands, this.#pair.hearing])];
+    return this.#pair === undefined ? [] : [...new Set([this.#pair.commands, this.#pair.subscriber])];
   }
 
   #open(): void {
@@ -145,14 +145,14 @@ export class RedisEngine implements Engine {
         this.#lost(pair);
       });
     }
-    const event = pair.hearing.isCluster ? "smessageBuffer" : "messageBuffer";
-    pair.hearing.on(event, (name: Buffer, message: Buffer) => this.#hear(pair, name, message));
+    const event = pair.subscriber.isCluster ? "smessageBuffer" : "messageBuffer";
+    pair.subscriber.on(event, (name: Buffer, message: Buffer) => this.#onMessage(pair, name, message));
   }
 
   #drop(): void {
     for (const client of this.#clients()) {
       client.removeAllListeners();
-      // What its connection dies of is of no interest any more, but without a listener it would be thrown.
+      // An error of the dropped connection does not matter, but without a listener it would be thrown.
       client.on("error", () => undefined);
       client.disconnect();
     }
@@ -161,17 +161,17 @@ export class RedisEngine implements Engine {
 
   #begin(pair: RedisPair): void {
     this.#load(pair)
-      // Whoever may not load them may still send them each time.
+      // A user without the right to load scripts can still send them with each call.
       .catch(() => this.#shas.clear())
       .finally(() => {
         if (this.#pair === pair && this.#clients().every(({ status }) => status === "ready")) this.#events?.onUp();
       });
   }
 
-  /** Beforehand, so that no command has to be sent twice, and overtaken. */
+  /** Loads the scripts in advance: a command that is sent twice could be overtaken by a later one. */
   async #load({ commands }: RedisPair): Promise<void> {
     this.#shas.clear();
-    // Each node of a cluster would have to be asked.
+    // In a cluster, each node would have to load them.
     if (commands.isCluster) return;
     const scripts = [appendScript, readScript, topScript];
     const shas = await Promise.all(scripts.map((script) => commands.script("LOAD", script)));
@@ -191,13 +191,13 @@ export class RedisEngine implements Engine {
     try {
       return await commands.callBuffer("EVALSHA", sha, ...rest);
     } catch (error) {
-      // Somebody had the server forget its scripts: nothing has been done, and EVAL teaches it anew.
+      // The server's scripts were flushed: nothing has been done, and EVAL loads the script again.
       if (!(error instanceof Error && error.message.startsWith("NOSCRIPT"))) throw error;
       return commands.callBuffer("EVAL", script, ...rest);
     }
   }
 
-  #hear(pair: RedisPair, name: Buffer, message: Buffer): void {
+  #onMessage(pair: RedisPair, name: Buffer, message: Buffer): void {
     if (this.#pair !== pair) return;
     const channel = name.toString().slice(this.#channel("").length - 1, -1);
     if (message[0] !== positionMark) {
@@ -210,13 +210,13 @@ export class RedisEngine implements Engine {
     else this.#events?.onMessage(channel, message.subarray(end + 1), { epoch, offset: Number(digits) });
   }
 
-  /** Pub/sub knows nothing of numbered databases, so that the name has to. */
+  /** Pub/sub ignores numbered databases, so the channel name contains the number. */
   #channel(name: string): string {
     const database = this.#pair?.database ?? 0;
     return this.#key(name, database === 0 ? "" : `${database}:`);
   }
 
-  /** In braces, so that in a cluster all that belongs to a room is in one slot. */
+  /** In braces: in a cluster, everything of a room is then in one slot. */
   #key(name: string, database = ""): string {
     return `${this.#deps.prefix}${database}{${name}}`;
   }
@@ -226,10 +226,10 @@ export class RedisEngine implements Engine {
   }
 }
 
-/** A new epoch, in case there is none, and how long things are kept. */
-function ground({ ageMsMax }: HistoryConfig): string[] {
+/** The first arguments of every script: a new epoch, in case there is none, and how long things are kept. */
+function commonArgs({ ageMsMax }: HistoryConfig): string[] {
   const age = ageMsMax > ageMsForever ? "-1" : String(Math.ceil(ageMsMax));
-  return [randomBytes(9).toString("base64url"), age, String(restMs)];
+  return [randomBytes(9).toString("base64url"), age, String(positionMs)];
 }
 
 function numberOf(limit: number): string {

@@ -1,10 +1,10 @@
 /**
- * The scripts that run in Redis (6.2 or later, or Valkey), so that a position is given, kept and published at once.
+ * The scripts that run in Redis (6.2 or later, or Valkey), so that a publication is numbered, kept and published in one step.
  *
- * Of each room with history there are two keys: the log, a stream whose ids are offsets, and a hash that outlives it:
- * `e` the epoch, `o` the last offset, `b` the offset at which the epoch began, `r` the life of the server, `s` the bytes kept.
+ * Each room with history has two keys: the log, a stream whose ids are offsets, and a hash that outlives it: `e` the epoch,
+ * `o` the last offset, `b` the offset at which the epoch began, `r` the run id of the server, `s` the bytes kept.
  */
-const ground = `
+const prelude = `
 local meta, log = KEYS[1], KEYS[2]
 local newEpoch, age, rest = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local info = redis.pcall('INFO', 'server')
@@ -29,7 +29,7 @@ if not epoch then
   redis.call('DEL', log)
   beginEpoch()
 elseif known[4] ~= run then
-  -- Another server, or the same one started anew: it may have lost what was acknowledged last, and number it again.
+  -- Another server, or the same one restarted: it may have lost the last offsets, and would use them again.
   beginEpoch()
 end
 
@@ -67,8 +67,8 @@ local function keepMeta()
 end
 `;
 
-/** Keys: meta, log, channel. Arguments: new epoch, age, rest, size, bytes, `PUBLISH` or `SPUBLISH`, parcels. */
-export const appendScript = `${ground}
+/** Keys: meta, log, channel. Arguments: new epoch, age, rest, size, bytes, `PUBLISH` or `SPUBLISH`, node messages. */
+export const appendScript = `${prelude}
 local first, last, start = 7, #ARGV, offset
 local function addAll()
   for at = first, last do
@@ -80,9 +80,9 @@ local function addAll()
 end
 local failed = addAll()
 if failed then
-  -- Such as a server without memory: nothing is written yet.
+  -- For example, the server is out of memory. Nothing has been written yet.
   if not (string.find(failed.err, 'WRONGTYPE') or string.find(failed.err, 'equal or smaller')) then return failed end
-  -- Somebody wrote into the log, where these belong: nothing in it can be relied upon.
+  -- Another program wrote to the log: nothing in it can be trusted.
   redis.call('DEL', log)
   offset, bytes = start, 0
   beginEpoch()
@@ -106,13 +106,13 @@ return {epoch, number(start + 1)}
 `;
 
 /** Keys: meta, log. Arguments: new epoch, age, rest. */
-export const topScript = `${ground}
+export const topScript = `${prelude}
 keepMeta()
 return {epoch, number(offset)}
 `;
 
 /** Keys: meta, log. Arguments: new epoch, age, rest, `last` or `after`, epoch and offset to read after, limit (-1: all). */
-export const readScript = `${ground}
+export const readScript = `${prelude}
 keepMeta()
 trim(math.huge, math.huge)
 local mode, since, from, limit = ARGV[4], ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7])

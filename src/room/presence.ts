@@ -12,7 +12,7 @@ import type { PresenceConfig, PresenceMode } from "./roomConfig.js";
 export interface PresentUser {
   /** The user's, or else the connection's. */
   readonly id: string;
-  /** What `authorize` returned; of a user who is on other nodes alone, what the route's `showUser` shows. */
+  /** What `authorize` returned; of a user who is on other nodes alone, what `show` of the route's `presence` returns. */
   readonly user: unknown;
   /** On all nodes; 0 for a user who has just left and may return. */
   readonly connections: number;
@@ -174,7 +174,10 @@ export class Presence {
 
   #refuseLater(shown: Promise<unknown>): undefined {
     const { report, path } = this.#deps;
-    const error = new EnfiladeError("ERR_OPTION", `showUser of ${path} is async: what it shows must be there at once`);
+    const error = new EnfiladeError(
+      "ERR_OPTION",
+      `presence.show of ${path} is async; it must return what is shown, and no promise`,
+    );
     shown.then(() => report(error), report);
   }
 

@@ -97,7 +97,7 @@ export class App implements Application {
     }
     for (const handlerClass of options.handlers ?? []) this.#addDeclared(handlerClass);
     // Last, since it begins to connect: an app that is refused must leave nothing behind.
-    const { random = Math.random, onBackplaneLoss: outage = "refuse" } = options;
+    const { random = Math.random, backplaneOutage: outage = "reject" } = options;
     this.registry = new Registry({
       ...{ limits, clock, random, outage, report, backplane: this.#backplane },
       configOf: (path) => this.#router.configOf(path),

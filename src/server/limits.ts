@@ -72,7 +72,7 @@ function checkLimit(name: string, value: unknown, base: object): void {
     const where = Object.hasOwn(defaultLimits, name) ? "is set for the whole app" : "is not known";
     throw new EnfiladeError("ERR_OPTION", `the limit "${name}" ${where}; here are: ${Object.keys(base).join(", ")}`);
   }
-  if ((name === "heartbeatMs" && value === false) || (name === "leaveGraceMs" && value === 0)) return;
+  if (name === "heartbeatMs" && value === false) return;
   const isTime = /Ms(Max)?$/.test(name);
   const fits = isTime
     ? typeof value === "number" && value > 0 && value <= timerMsMax

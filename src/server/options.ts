@@ -31,10 +31,10 @@ export interface AppOptions extends Omit<SharedOptions, "limits"> {
   /** Carries publications between nodes, such as `redis(url)` or `nats(url)`. Default: this node alone. */
   readonly backplane?: Backplane | undefined;
   /**
-   * What becomes of publications to rooms without history, users, channels and all while the backplane cannot be reached:
-   * refused (`publish` rejects with `ERR_BACKPLANE`, `send` reports once), or delivered on this node alone. Default: `"refuse"`.
+   * What happens to publications to rooms without history, users, channels and all while the backplane cannot be reached:
+   * rejected (`publish` rejects with `ERR_BACKPLANE`, `send` reports once), or delivered on this node alone. Default: `"reject"`.
    */
-  readonly onBackplaneLoss?: BackplaneOutage | undefined;
+  readonly backplaneOutage?: BackplaneOutage | undefined;
   /** Default: `console`. */
   readonly logger?: Logger | undefined;
   /** Default: the system's time. */
@@ -44,9 +44,9 @@ export interface AppOptions extends Omit<SharedOptions, "limits"> {
 }
 
 const shared = ["limits", "origins", "subprotocols", "compression", "badMessage", "eventProtocol", "policy"];
-const ofRooms = ["history", "replay", "presence", "showUser"];
+const ofRooms = ["history", "replay", "presence"];
 const known = {
-  "the app": [...shared, "handlers", "backplane", "onBackplaneLoss", "logger", "clock", "random"],
+  "the app": [...shared, "handlers", "backplane", "backplaneOutage", "logger", "clock", "random"],
   "a scope": [...shared, "authorize"],
   "a route": [...shared, "name", "params", "closeOnLastRoomLeft", "eventPolicies", ...ofRooms],
 };
@@ -79,10 +79,10 @@ export function checkOptions(
 }
 
 /** @throws EnfiladeError `ERR_OPTION`. */
-export function checkBackplane({ backplane, onBackplaneLoss = "refuse" }: AppOptions): void {
-  if (onBackplaneLoss !== "refuse" && onBackplaneLoss !== "local") {
-    const came = JSON.stringify(onBackplaneLoss);
-    throw new EnfiladeError("ERR_OPTION", `onBackplaneLoss takes "refuse" or "local", got ${came}`);
+export function checkBackplane({ backplane, backplaneOutage = "reject" }: AppOptions): void {
+  if (backplaneOutage !== "reject" && backplaneOutage !== "local") {
+    const came = JSON.stringify(backplaneOutage);
+    throw new EnfiladeError("ERR_OPTION", `backplaneOutage takes "reject" or "local", got ${came}`);
   }
   if (backplane === undefined || typeof backplane?.start === "function") return;
   throw new EnfiladeError("ERR_OPTION", `backplane takes what redis() or nats() returns, got ${typeof backplane}`);

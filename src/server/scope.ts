@@ -93,7 +93,7 @@ export class Scope<Prefix extends string = ""> {
       pattern: this.#below(pattern),
       reader: readerFor(handlerClass, badMessage, eventProtocol),
       allowsOrigin: originCheck(origins),
-      room: roomConfigOf(options, limits.leaveGraceMs, { policy, eventProtocol }),
+      room: roomConfigOf(options, { policy, eventProtocol }),
       replay: options.replay ?? 0,
       name: options.name,
       params: options.params,

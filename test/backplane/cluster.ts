@@ -1,5 +1,5 @@
 import { onTestFinished } from "vitest";
-import { App, type AppOptions, type Limits } from "../../src/index.js";
+import { App, type AppOptions, type Limits, type PresenceOptions } from "../../src/index.js";
 import { type ConnectOptions, connectURL, type TestClient } from "../../src/testing/index.js";
 import { type EngineName, type EngineOptions, type EngineServer, startEngine } from "../support/engines.js";
 import { Talker } from "./talker.js";
@@ -20,6 +20,8 @@ export interface ClusterNode {
 
 export interface ClusterOptions {
   readonly limits?: Partial<Limits>;
+  /** Of presence in `/kept/…`. */
+  readonly leaveGraceMs?: number;
   readonly app?: AppOptions;
   /** How much of `/kept/…` is kept. */
   readonly historySize?: number;
@@ -60,13 +62,14 @@ export function nodeOf({ nodes }: TestCluster, index: number): ClusterNode {
 }
 
 async function startNode(
-  { limits, app: appOptions, historySize: size = historySize }: ClusterOptions,
+  { limits, app: appOptions, leaveGraceMs, historySize: size = historySize }: ClusterOptions,
   engine: EngineServer | undefined,
   url: string | undefined,
 ): Promise<ClusterNode> {
   const backplane = engine?.backplane(url);
+  const presence: PresenceOptions = { mode: "full", leaveGraceMs };
   const app = new App({ ...appOptions, ...(limits && { limits }), ...(backplane && { backplane }) })
-    .route("/kept/:name", Talker, { history: { size, bytesMax: 64 * 1024 * 1024 }, presence: "full" })
+    .route("/kept/:name", Talker, { history: { size, bytesMax: 64 * 1024 * 1024 }, presence })
     .route("/plain/:name", Talker, { name: "plain" })
     .route("/org/:id", Talker)
     .route("/org/:id/:team", Talker);

@@ -160,8 +160,8 @@ for (const name of ["redis", "nats"] as const) {
       expect(await other?.readJSON()).toBe("still here");
     });
 
-    it('onBackplaneLoss: "local" goes on on this node, and nothing of that appears elsewhere', async () => {
-      const cluster = await startCluster(name, 2, { app: { onBackplaneLoss: "local" } });
+    it('backplaneOutage: "local" goes on on this node, and nothing of that appears elsewhere', async () => {
+      const cluster = await startCluster(name, 2, { app: { backplaneOutage: "local" } });
       const plain = await everywhere(cluster, "/plain/a?user=ann");
       const org = await everywhere(cluster, "/org/7/a");
       const kept = await everywhere(cluster, "/kept/a");
@@ -187,8 +187,8 @@ for (const name of ["redis", "nats"] as const) {
       expect(withoutMarks(plain[0] ?? [])).toHaveLength(4);
     });
 
-    it('onBackplaneLoss: "local" lets clients in, talk and be closed on this node', async () => {
-      const cluster = await startCluster(name, 1, { app: { onBackplaneLoss: "local" } });
+    it('backplaneOutage: "local" lets clients in, talk and be closed on this node', async () => {
+      const cluster = await startCluster(name, 1, { app: { backplaneOutage: "local" } });
       const node = nodeOf(cluster, 0);
       await kill(cluster);
       const [ann, bob] = [await node.open("/plain/a?user=ann"), await node.open("/plain/a")];
@@ -407,18 +407,26 @@ describe("options", () => {
       "redis://[",
       [],
       ["redis://127.0.0.1"],
+      {},
+      { host: undefined },
+      { db: 1 },
+      { duplicate: () => undefined },
+      new Map(),
     ].map((source) => ({ source })),
   )("redis($source) is refused, with what it takes", ({ source }) => {
     expect(() => redis(source as never)).toThrow(expect.objectContaining(wrong));
     expect(() => redis(source as never)).toThrow(/redis\(\) takes a URL such as "redis:\/\/127.0.0.1:6379"/);
   });
 
-  it.each([42, null, true, {}])("a prefix of redis that is %j is refused", (prefix) => {
+  it.each([42, null, true, {}, ""])("a prefix of redis that is %j is refused", (prefix) => {
     expect(() => redis("redis://127.0.0.1", { prefix } as never)).toThrow(expect.objectContaining(wrong));
     expect(() => redis("redis://127.0.0.1", { prefix } as never)).toThrow(/prefix takes a string/);
   });
 
-  const noServers = [42, null, undefined, true, "", [], [""], ["nats://127.0.0.1", 42]].map((source) => ({ source }));
+  const noServers = [
+    ...[42, null, undefined, true, "", [], [""], ["nats://127.0.0.1", 42], {}, { servers: [] }, { servers: "" }],
+    ...[{ servers: ["http://x"] }, { name: "shop" }],
+  ].map((source) => ({ source }));
   it.each(noServers)("nats($source) is refused, with what it takes", ({ source }) => {
     expect(() => nats(source as never)).toThrow(expect.objectContaining(wrong));
     expect(() => nats(source as never)).toThrow(/nats\(\) takes a URL such as "nats:\/\/127.0.0.1:4222"/);
@@ -435,10 +443,10 @@ describe("options", () => {
     expect(make).toThrow(new RegExp(`^${option} takes`));
   });
 
-  it.each(["maybe", "", "LOCAL", 1, null, true])("onBackplaneLoss: %j is refused", (onBackplaneLoss) => {
-    const make = () => new App({ onBackplaneLoss } as AppOptions);
+  it.each(["maybe", "", "LOCAL", 1, null, true])("backplaneOutage: %j is refused", (backplaneOutage) => {
+    const make = () => new App({ backplaneOutage } as AppOptions);
     expect(make).toThrow(expect.objectContaining(wrong));
-    expect(make).toThrow(/onBackplaneLoss takes "refuse" or "local"/);
+    expect(make).toThrow(/backplaneOutage takes "reject" or "local"/);
   });
 
   it.each([42, "redis://127.0.0.1", null, {}, []].map((backplane) => ({ backplane })))(

@@ -87,17 +87,17 @@ const line = (header: unknown, body: Bytes = "x") =>
 const nested = (depth: number) => "[".repeat(depth) + "]".repeat(depth);
 const garbage = Buffer.from([0, 255, 254, 10, 13, 0, 128, 10, 123, 34]);
 
-/** What is malformed wherever it comes: neither a publication nor a sign of a node. */
+/** Malformed on every channel: neither a message nor a signal. */
 const nonsense: readonly Bytes[] = [
   ...["", "\n", "\n\n\n", "hello", "hello\nworld", "{", "{}", "{}\n", "null", "null\n", "[]\nx", "1\nx", '"x"\nx'],
   ...[garbage, Buffer.alloc(900_000, 0xff), Buffer.alloc(900_000, "["), `${nested(100_000)}\nx`],
-  ...[`{"v":2,"deep":${nested(100_000)}}\nx`, '{"__proto__":{"v":1,"k":"text","t":"beat"}}\nx'],
+  ...[`{"v":2,"deep":${nested(100_000)}}\nx`, '{"__proto__":{"v":1,"k":"text","t":"heartbeat"}}\nx'],
   ...[line({ v: 2, k: "text", t: "/" }), line({ v: "1", k: "text", t: "/" }), line({ k: "text", t: "/" })],
   ...[line({ v: [1], k: "text" }), line({ v: null, k: "text" }), line({ v: 1.5, k: "text" })],
 ];
 
 /** Headers of this version that are none, for a path of `t` that is right for its channel. */
-function badParcels(t: string | undefined): Bytes[] {
+function badNodeMessages(t: string | undefined): Bytes[] {
   const headersOfText = [
     ...[{ x: "all" }, { x: [1] }, { x: {} }, { x: null }, { x: [["a"]] }],
     ...[{ p: null }, { p: 1 }, { p: "skip" }, { p: {} }, { p: { kind: "__proto__" } }, { p: { kind: "latest" } }],
@@ -121,42 +121,42 @@ function badParcels(t: string | undefined): Bytes[] {
 
 const counts = { connections: 0, rooms: 0, users: 0 };
 
-/** Signs of this version that are malformed on every channel where nodes are heard. */
+/** Signals of this version that are malformed on every channel of signals. */
 const badSignals: readonly Bytes[] = [
-  ...[undefined, null, 1, {}, [], "", "beats", "__proto__", "constructor", "toString"].map((t) => ({ v: 1, t })),
+  ...[undefined, null, 1, {}, [], "", "heartbeats", "__proto__", "constructor", "toString"].map((t) => ({ v: 2, t })),
   ...[
-    { v: 1, t: "beat" },
-    { v: 1, t: "beat", node: 1, counts, rosters: [] },
-    { v: 1, t: "bye" },
+    { v: 2, t: "heartbeat" },
+    { v: 2, t: "heartbeat", node: 1, counts, presence: [] },
+    { v: 2, t: "leave" },
   ],
   ...[
-    { v: 1, t: "bye", node: 1 },
-    { v: 1, t: "state" },
-    { v: 1, t: "ask" },
-    { v: 1, t: "diff", node: null },
+    { v: 2, t: "leave", node: 1 },
+    { v: 2, t: "state" },
+    { v: 2, t: "ask" },
+    { v: 2, t: "change", node: null },
   ],
 ].map((signal) => JSON.stringify(signal));
 
-const badBeats: readonly Bytes[] = [
+const badHeartbeats: readonly Bytes[] = [
   ...[null, [], {}, 1, { connections: 1 }, { ...counts, users: -1 }, { ...counts, rooms: 1.5 }].map((value) => ({
     counts: value,
   })),
-  ...[{ counts: { ...counts, connections: "1" } }, { rosters: undefined }, { rosters: {} }, { rosters: [1] }],
-  ...[{ rosters: [["/kept/a"]] }, { rosters: [["/kept/a", "1"]] }, { rosters: [[1, 1]] }, { rosters: [[]] }],
-].map((fields) => JSON.stringify({ v: 1, t: "beat", node: "foreign", counts, rosters: [], ...fields }));
+  ...[{ counts: { ...counts, connections: "1" } }, { presence: undefined }, { presence: {} }, { presence: [1] }],
+  ...[{ presence: [["/kept/a"]] }, { presence: [["/kept/a", "1"]] }, { presence: [[1, 1]] }, { presence: [[]] }],
+].map((fields) => JSON.stringify({ v: 2, t: "heartbeat", node: "foreign", counts, presence: [], ...fields }));
 
 const ghost = { id: "ghost", connections: 1 };
-const badRosters: readonly Bytes[] = [
+const badPresence: readonly Bytes[] = [
   ...[undefined, null, {}, "x", [1], [null], [[]], [["k"]], [[1, ghost]], [["k", 1]], [["k", []]], [["k", {}]]],
   ...[[["k", { id: "ghost" }]], [["k", { connections: 1 }]], [["k", { id: 1, connections: 1 }]]],
   ...[0, -1, 1.5, "1", null, 1e300].map((connections) => [["__proto__", { id: "ghost", connections }]]),
 ]
-  .flatMap((entries) => ["state", "diff"].map((t) => ({ v: 1, t, node: "foreign", seq: 1, entries })))
+  .flatMap((entries) => ["state", "change"].map((t) => ({ v: 2, t, node: "foreign", seq: 1, entries })))
   .concat(
     ...[undefined, null, "1", 1.5, -0.5, {}].map((seq): never[] => [
-      { v: 1, t: "state", node: "foreign", seq, entries: [["k", ghost]] } as never,
+      { v: 2, t: "state", node: "foreign", seq, entries: [["k", ghost]] } as never,
     ]),
-    [{ v: 1, t: "nonsense", node: "foreign", seq: 1, entries: [] }],
+    [{ v: 2, t: "nonsense", node: "foreign", seq: 1, entries: [] }],
   )
   .map((signal) => JSON.stringify(signal));
 
@@ -189,7 +189,7 @@ const malformed = ({ nodes }: TestCluster) => nodes.map(({ app }) => app.status(
 /** Each node has told once that it was sent what it does not understand, and nothing else. */
 function expectOneReport({ nodes }: TestCluster): void {
   for (const { errors } of nodes) {
-    expect(errors.map(({ message }) => message)).toEqual([expect.stringContaining("none of this version")]);
+    expect(errors.map(({ message }) => message)).toEqual([expect.stringContaining("does not understand")]);
     expect(errors).toMatchObject([{ code: "ERR_BACKPLANE" }]);
   }
 }
@@ -258,7 +258,7 @@ for (const name of ["redis", "nats"] as const) {
       const cluster = await start();
       const clients = await everywhere(cluster, `${room}?user=ann`);
       const stranger = await foreigner(name, cluster);
-      const poison = [...nonsense, ...badParcels(tree)];
+      const poison = [...nonsense, ...badNodeMessages(tree)];
       for (const bytes of poison) await stranger.publish(channel, bytes);
       expect(await normally(cluster, room, clients)).toEqual([]);
       expect(malformed(cluster)).toEqual(cluster.nodes.map(() => poison.length));
@@ -288,9 +288,9 @@ for (const name of ["redis", "nats"] as const) {
       for (const channel of ["nodes", ...ids.map((id) => `node:${id}`)]) {
         for (const bytes of poison) await stranger.publish(channel, bytes);
       }
-      for (const bytes of badBeats) await stranger.publish("nodes", bytes);
+      for (const bytes of badHeartbeats) await stranger.publish("nodes", bytes);
       expect(await normally(cluster, path, clients)).toEqual([]);
-      const expected = 2 * poison.length + badBeats.length;
+      const expected = 2 * poison.length + badHeartbeats.length;
       expect(malformed(cluster)).toEqual(cluster.nodes.map(() => expected));
       expectOneReport(cluster);
       expect(cluster.nodes.map(({ app }) => app.status().backplane.nodes)).toEqual([2, 2]);
@@ -302,8 +302,8 @@ for (const name of ["redis", "nats"] as const) {
       const cluster = await start();
       const clients = await everywhere(cluster, `${path}?user=ann`);
       const stranger = await foreigner(name, cluster);
-      const poison = [...nonsense, ...badSignals, ...badRosters];
-      for (const bytes of poison) await stranger.publish(`roster:${path}`, bytes);
+      const poison = [...nonsense, ...badSignals, ...badPresence];
+      for (const bytes of poison) await stranger.publish(`presence:${path}`, bytes);
       expect(await normally(cluster, path, clients)).toEqual([]);
       expect(malformed(cluster)).toEqual(cluster.nodes.map(() => poison.length));
       expectOneReport(cluster);
@@ -324,8 +324,8 @@ for (const name of ["redis", "nats"] as const) {
       process.on("uncaughtException", (error) => uncaught.push(error));
       try {
         await stranger.publish(
-          `roster:${path}`,
-          `{"v":1,"t":"state","node":"foreign","seq":1,"entries":[["k",${entry}]]}`,
+          `presence:${path}`,
+          `{"v":2,"t":"state","node":"foreign","seq":1,"entries":[["k",${entry}]]}`,
         );
         await nodeOf(cluster, 1).open(`${path}?user=bob`);
         await seenEverywhere(cluster, "bob");
@@ -353,7 +353,7 @@ for (const name of ["redis", "nats"] as const) {
       const cluster = await start();
       const clients = await everywhere(cluster, path);
       const stranger = await foreigner(name, cluster);
-      const parcel = line({ v: 1, k: "text" }, "forged");
+      const message = line({ v: 1, k: "text" }, "forged");
       const positions = [
         ...[
           ["", "1"],
@@ -372,8 +372,8 @@ for (const name of ["redis", "nats"] as const) {
           ["e", "__proto__"],
         ],
       ];
-      for (const [epoch = "", offset = ""] of positions) await stranger.claim(path, epoch, offset, parcel);
-      await stranger.claim(path, "e", "1", "no parcel");
+      for (const [epoch = "", offset = ""] of positions) await stranger.claim(path, epoch, offset, message);
+      await stranger.claim(path, "e", "1", "no message");
       await stranger.claim(path, "e", "1", "");
       expect(await normally(cluster, path, clients)).toEqual([]);
       expect(malformed(cluster)).toEqual(cluster.nodes.map(() => positions.length + 2));
@@ -409,14 +409,17 @@ for (const name of ["redis", "nats"] as const) {
       const clients = await everywhere(cluster, `${path}?user=ann`);
       const stranger = await foreigner(name, cluster);
       const [id] = await nodeNames(stranger, cluster.nodes.length);
-      const channel = fc.constantFrom(path, "trees", "nodes", `node:${id}`, `roster:${path}`, "all", "user:ann");
+      const channel = fc.constantFrom(path, "trees", "nodes", `node:${id}`, `presence:${path}`, "all", "user:ann");
       const text = fc.oneof(fc.string(), fc.constantFrom("__proto__", "constructor", path, "/", "\u0000", "\ud800"));
       const value = fc.oneof(text, fc.integer(), fc.double(), fc.constant(null), fc.jsonValue());
       const header = fc.dictionary(fc.constantFrom("v", "t", "k", "x", "p", "node", "seq", "entries", "counts"), value);
+      const version = fc.constantFrom(1, 2);
       const bytes = fc.oneof(
         fc.uint8Array({ maxLength: 300 }),
         fc.uint8Array({ maxLength: 60 }).map((rest) => Buffer.concat([Buffer.from("p"), rest])),
-        fc.tuple(header, fc.uint8Array({ maxLength: 60 })).map(([fields, body]) => line({ v: 1, ...fields }, body)),
+        fc
+          .tuple(version, header, fc.uint8Array({ maxLength: 60 }))
+          .map(([v, fields, body]) => line({ v, ...fields }, body)),
         fc.tuple(header, value).map(([fields, body]) => line({ v: 1, k: "json", ...fields }, JSON.stringify(body))),
       );
       const seed = Number(process.env.POISON_SEED ?? Math.floor(Math.random() * 2 ** 31));

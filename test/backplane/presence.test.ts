@@ -129,14 +129,14 @@ class Discreet extends WebSocketHandler {
 }
 
 function addDiscreet({ app }: { readonly app: App }): void {
-  const showUser = (user: { name: string }) => ({ name: user.name, deep: { list: [1, "two", null] } });
-  app.route("/shown/:name", Discreet, { presence: "full", showUser });
+  const show = (user: { name: string }) => ({ name: user.name, deep: { list: [1, "two", null] } });
+  app.route("/shown/:name", Discreet, { presence: { mode: "full", leaveGraceMs: 0, show } });
 }
 
 for (const name of ["redis", "nats"] as const) {
   describe.skipIf(missing(name, `presence over ${name}`))(`presence over ${name}`, () => {
-    const atOnce = { limits: { leaveGraceMs: 0 } };
-    const patient = { limits: { leaveGraceMs: 60_000 } };
+    const atOnce = { leaveGraceMs: 0 };
+    const patient = { leaveGraceMs: 60_000 };
 
     it("counts a user with tabs on several nodes once, with all connections", async () => {
       const cluster = await startCluster(name, 3, atOnce);
@@ -232,7 +232,7 @@ for (const name of ["redis", "nats"] as const) {
 
     it("lets a user leave only when the grace is over, on every node", async () => {
       const clock = new ManualClock();
-      const cluster = await startCluster(name, 2, { limits: { leaveGraceMs: 2_000 }, app: { clock } });
+      const cluster = await startCluster(name, 2, { leaveGraceMs: 2_000, app: { clock } });
       for (const [index, node] of cluster.nodes.entries()) await open(node, `watcher ${index}`);
       const ann = await open(nodeOf(cluster, 0), "ann");
       const watchers = { "watcher 0": 1, "watcher 1": 1 };
@@ -252,7 +252,7 @@ for (const name of ["redis", "nats"] as const) {
 
     it("keeps a user who returns to another node just before the grace is over", async () => {
       const clock = new ManualClock();
-      const cluster = await startCluster(name, 2, { limits: { leaveGraceMs: 2_000 }, app: { clock } });
+      const cluster = await startCluster(name, 2, { leaveGraceMs: 2_000, app: { clock } });
       for (const [index, node] of cluster.nodes.entries()) await open(node, `watcher ${index}`);
       const watchers = { "watcher 0": 1, "watcher 1": 1 };
       const ann = await open(nodeOf(cluster, 0), "ann");
@@ -271,7 +271,7 @@ for (const name of ["redis", "nats"] as const) {
 
     it("lets the users of a node that closes go after the grace, in one change", async () => {
       const clock = new ManualClock();
-      const cluster = await startCluster(name, 3, { limits: { leaveGraceMs: 2_000 }, app: { clock } });
+      const cluster = await startCluster(name, 3, { leaveGraceMs: 2_000, app: { clock } });
       const [closing, ...staying] = cluster.nodes;
       if (closing === undefined) throw new Error("there is no node");
       for (const id of ["ann", "bob", "cy"]) await open(closing, id);
@@ -295,8 +295,8 @@ for (const name of ["redis", "nats"] as const) {
     it.each(["cut", "stall"] as const)(
       "drops the users of a node that is behind a %s, and agrees again when it is back",
       async (way) => {
-        const limits = { nodeHeartbeatMs: 200, leaveGraceMs: 50, backplaneMs: 500 };
-        const cluster = await startCluster(name, 2, { limits });
+        const limits = { nodeHeartbeatMs: 200, backplaneMs: 500 };
+        const cluster = await startCluster(name, 2, { limits, leaveGraceMs: 50 });
         const proxy = await startProxy(engineOf(cluster).port);
         const far = await cluster.add(`${name}://127.0.0.1:${proxy.port}`);
         const all = [...cluster.nodes, far];
@@ -326,7 +326,7 @@ for (const name of ["redis", "nats"] as const) {
     );
 
     it("agrees again after the engine was gone, though users came and went meanwhile on each node", async () => {
-      const cluster = await startCluster(name, 2, { limits: { leaveGraceMs: 0, nodeHeartbeatMs: 500 } });
+      const cluster = await startCluster(name, 2, { limits: { nodeHeartbeatMs: 500 }, leaveGraceMs: 0 });
       const [first, second] = [nodeOf(cluster, 0), nodeOf(cluster, 1)];
       const [ann, bob] = [await open(first, "ann"), await open(second, "bob")];
       await open(first, "stays");
@@ -357,7 +357,7 @@ for (const name of ["redis", "nats"] as const) {
       expect(told.told.toSorted()).toEqual([...users.map(([id]) => `+${id}`), "+new"].toSorted());
     });
 
-    it("shows on other nodes what showUser shows, and nothing else of what authorize returned", async () => {
+    it("shows on other nodes what presence.show returns, and nothing else of what authorize returned", async () => {
       const cluster = await startCluster(name, 2, atOnce);
       for (const node of cluster.nodes) addDiscreet(node);
       const [here, there] = [nodeOf(cluster, 0), nodeOf(cluster, 1)];
@@ -396,6 +396,8 @@ for (const name of ["redis", "nats"] as const) {
       await agree(cluster.nodes, { last: 1, watcher0: 1, watcher1: 1, watcher2: 1 });
       const expected = ["last", "watcher0", "watcher1", "watcher2"];
       for (const [index, watcher] of watchers.entries()) {
+        // The last change is sent, and has its version, with the tick.
+        await tick();
         const { version } = await presenceOf(nodeOf(cluster, index));
         await until(() => watcher.version === version);
         expect(watcher.faults).toEqual([]);
@@ -508,7 +510,7 @@ for (const name of ["redis", "nats"] as const) {
     });
 
     it("does not let somebody leave who returns to a node where nobody else was, while others are on other nodes", async () => {
-      const cluster = await startCluster(name, 2, { limits: { leaveGraceMs: 2_000 } });
+      const cluster = await startCluster(name, 2, { leaveGraceMs: 2_000 });
       await open(nodeOf(cluster, 1), "ann");
       const bob = await open(nodeOf(cluster, 0), "bob");
       await agree(cluster.nodes, { ann: 1, bob: 1 });

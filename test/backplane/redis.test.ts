@@ -146,13 +146,26 @@ describe.skipIf(missing("redis", "what is particular to Redis"))("the backplane 
   it("copies the client it is given, and leaves it to its owner", async () => {
     const engine = await startEngine("redis");
     const own = client(engine.port);
-    const app = new App({ backplane: redis(own, { prefix: "mine:" }) }).route("/plain/:name", Talker);
+    const app = new App({ backplane: redis(own, { prefix: "mine" }) }).route("/plain/:name", Talker);
     const one = await connect(app, "/plain/a");
     one.sendJSON("through a copy");
     expect([await one.readJSON(), await one.readJSON()]).toEqual(["hello", "through a copy"]);
     expect(await own.pubsub("CHANNELS", "mine:{/plain/a}")).toEqual(["mine:{/plain/a}"]);
     await app.close();
     expect(await own.ping()).toBe("PONG");
+  });
+
+  it("takes a client of another copy of ioredis, which is no instance of ours", async () => {
+    const engine = await startEngine("redis");
+    const own = client(engine.port);
+    const foreign = new Proxy(own, { getPrototypeOf: () => Object.prototype });
+    expect(foreign).not.toBeInstanceOf(Redis);
+    const app = new App({ backplane: redis(foreign) }).route("/plain/:name", Talker);
+    onTestFinished(() => app.close());
+    const one = await connect(app, "/plain/a");
+    one.sendJSON("through a copy");
+    expect([await one.readJSON(), await one.readJSON()]).toEqual(["hello", "through a copy"]);
+    expect(await own.pubsub("CHANNELS", named("/plain/a"))).toEqual([named("/plain/a")]);
   });
 
   it("goes through sharded pub/sub where the server is a cluster", async () => {

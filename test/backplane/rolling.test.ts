@@ -32,7 +32,7 @@ describe.each(["redis", "nats"] as const)("a rolling restart over %s", (name) =>
   it.skipIf(missing(name, `the ${name} backplane`))(
     "loses nothing, brings nothing twice, and nobody is seen to leave",
     async () => {
-      const cluster = await startCluster(name, 3, { limits: { leaveGraceMs: 10_000 } });
+      const cluster = await startCluster(name, 3, { leaveGraceMs: 10_000 });
       const balancer = await startBalancer(cluster.nodes);
       const guests = Array.from({ length: clients }, (_, n) => come(balancer.port, `user-${n}`));
       await until(() => guests.every(({ counts }) => counts.at(-1) === clients));

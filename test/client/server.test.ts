@@ -32,7 +32,7 @@ async function room(route: RouteOptions = {}, token: string | (() => Promise<str
 
 describe("the client with its server", () => {
   it("calls events by name, gets replies, refusals and what is emitted, and who is there", async () => {
-    const { client } = await room({ history: { size: 10 }, presence: "full", showUser: (user) => user });
+    const { client } = await room({ history: { size: 10 }, presence: { mode: "full", show: (user) => user } });
     const messages = new Mailbox<unknown>();
     client.on("message", ({ data, offset }) => messages.put([offset, data]));
     const said = new Mailbox<unknown>();

@@ -14,7 +14,7 @@ const backplane = engine === "redis" ? redis(url) : nats(url, { storage: "memory
 // What JSON.parse returns is what the test wrote.
 const app = new App({ backplane, limits: JSON.parse(limits) as Partial<Limits> }).route("/kept/:name", Talker, {
   history: { size: Number(historySize), bytesMax: 64 * 1024 * 1024 },
-  presence: "full",
+  presence: { mode: "full", leaveGraceMs: 0 },
 });
 const { port } = await app.listen(0, "127.0.0.1");
 console.log(port);

@@ -22,7 +22,6 @@ export const hasty: Partial<Limits> = {
   backplaneMs: 500,
   nodeHeartbeatMs: 200,
   roomCheckMs: 300,
-  leaveGraceMs: 0,
   heartbeatMs: false,
   backplaneBytesMax: bytesMax,
 };
@@ -86,7 +85,7 @@ export class Load {
     seed: number,
     { publishes = true, ...options }: ClusterOptions & { readonly publishes?: boolean } = {},
   ): Promise<Load> {
-    const cluster = await startCluster(name, 2, { limits: hasty, ...options });
+    const cluster = await startCluster(name, 2, { limits: hasty, leaveGraceMs: 0, ...options });
     const engine = engineOf(cluster);
     const proxy = await startProxy(engine.port);
     const far = await cluster.add(`${name}://127.0.0.1:${proxy.port}`);

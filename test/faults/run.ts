@@ -1,4 +1,5 @@
-import { App, MemoryBackplane, WebSocketHandler } from "../../src/index.js";
+import { MemoryBackplane } from "../../src/backplane/index.js";
+import { App, WebSocketHandler } from "../../src/index.js";
 import { FaultyWire, type Passage } from "./wire.js";
 import { Witness } from "./witness.js";
 

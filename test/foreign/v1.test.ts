@@ -1082,11 +1082,10 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
         return id === null ? undefined : { id, name: id.toUpperCase() };
       }
     }
-    const showUser = (user: unknown) => ({ name: (user as { name?: string } | undefined)?.name });
+    const show = (user: unknown) => ({ name: (user as { name?: string } | undefined)?.name });
 
     it("keeps the roster by its changes", async () => {
-      const limits = { leaveGraceMs: 0 };
-      const here = await scene(Known, { presence: "full", showUser, limits });
+      const here = await scene(Known, { presence: { mode: "full", leaveGraceMs: 0, show } });
       const client = here.foreign({}, "?as=ann");
       const ann = { id: "ann", user: { name: "ANN" }, connections: 1 };
       const bob = { id: "bob", user: { name: "BOB" }, connections: 1 };
@@ -1120,7 +1119,7 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
     });
 
     it("is told of the count alone where only that is kept", async () => {
-      const here = await scene(Known, { presence: "count", limits: { leaveGraceMs: 0 } });
+      const here = await scene(Known, { presence: { mode: "count", leaveGraceMs: 0 } });
       const client = here.foreign({}, "?as=ann");
       await client.welcome();
       const { version } = await client.next("roster");
@@ -1138,7 +1137,7 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
     });
 
     it("agrees with the server after many came and went", async () => {
-      const here = await scene(Known, { presence: "full", showUser, limits: { leaveGraceMs: 0 } });
+      const here = await scene(Known, { presence: { mode: "full", leaveGraceMs: 0, show } });
       const client = here.foreign({}, "?as=ann");
       await client.welcome();
       for (let round = 0; round < 5; round += 1) {

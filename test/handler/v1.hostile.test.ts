@@ -1,13 +1,11 @@
 import { describe, expect, it } from "vitest";
+import { type HistoryPage, type HistoryQuery, MemoryBackplane } from "../../src/backplane/index.js";
 import {
   App,
   type AppOptions,
   EventError,
   EventHandler,
-  type HistoryPage,
-  type HistoryQuery,
   HttpError,
-  MemoryBackplane,
   On,
   type RoomPath,
   type RouteOptions,

@@ -1,11 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { type HistoryPage, type HistoryQuery, MemoryBackplane } from "../../src/backplane/index.js";
 import {
   App,
   type AppOptions,
-  type HistoryPage,
-  type HistoryQuery,
-  MemoryBackplane,
   type Publication,
   type RoomPath,
   type RouteOptions,
@@ -137,6 +135,11 @@ describe("history", () => {
     const wrong: object[] = [
       ...[{ history: { size: 0 } }, { history: { size: 1, seconds: 0 } }, { history: 5 }, { history: { count: 5 } }],
       ...[{ replay: 1 }, { replay: 11, history: { size: 10 } }, { replay: -1 }, { presence: "all" }, { showUser: 1 }],
+      ...[{}, [], null, { mode: "all" }, { leaveGraceMs: 5 }, { mode: "full", grace: 1 }].map((presence) => ({
+        presence,
+      })),
+      ...[-1, Number.NaN, "5", null, 2 ** 31].map((leaveGraceMs) => ({ presence: { mode: "full", leaveGraceMs } })),
+      ...[1, null, "name"].map((show) => ({ presence: { mode: "full", show } })),
       { history: { size: 1, bytesMax: Number.NaN } },
     ];
     for (const options of wrong) {

@@ -5,6 +5,7 @@ import {
   type AppOptions,
   type Connection,
   type PresenceChange,
+  type PresenceOptions,
   type PresenceState,
   type RouteOptions,
   WebSocketHandler,
@@ -35,9 +36,9 @@ function open(route: RouteOptions = { presence: "full" }, options: AppOptions = 
   return start(appWith(route, options));
 }
 
-/** Nobody is waited for who leaves. */
-function openAtOnce(route: RouteOptions = { presence: "full" }): Promise<Running> {
-  return open(route, { limits: { leaveGraceMs: 0 } });
+/** Users leave at once, without a grace. */
+function openAtOnce(presence: Partial<PresenceOptions> = {}): Promise<Running> {
+  return open({ presence: { mode: "full", leaveGraceMs: 0, ...presence } });
 }
 
 /** A frame of presence as clients are told it. */
@@ -146,7 +147,7 @@ describe("room.presence()", () => {
   });
 
   it("keeps only how many there are where the route says so, and names nobody to clients", async () => {
-    const running = await openAtOnce({ presence: "count" });
+    const running = await openAtOnce({ mode: "count" });
     const ann = await running.open("/rooms/a?user=ann&watch");
     const bob = await running.open("/rooms/a?user=bob");
     await running.open("/rooms/a?user=bob");
@@ -358,10 +359,9 @@ describe("a client that watches presence", () => {
 });
 
 describe("what others see of a user", () => {
-  it("is the id, and what showUser returns, and in no frame anything else", async () => {
+  it("is the id, and what show returns, and in no frame anything else", async () => {
     const running = await openAtOnce({
-      presence: "full",
-      showUser: (user) => (user instanceof Object && "name" in user ? { name: user.name } : "a guest"),
+      show: (user) => (user instanceof Object && "name" in user ? { name: user.name } : "a guest"),
     });
     const ann = await running.open("/rooms/a?user=ann&watch");
     const bob = await running.open("/rooms/a?user=bob&watch");
@@ -378,7 +378,7 @@ describe("what others see of a user", () => {
     expect(heard.join()).not.toContain("token");
   });
 
-  it("is the id alone without showUser, in rosters as in changes", async () => {
+  it("is the id alone without show, in rosters as in changes", async () => {
     const running = await openAtOnce();
     const ann = await running.open("/rooms/a?user=ann&watch");
     const bob = await running.open("/rooms/a?user=bob&watch");
@@ -388,7 +388,7 @@ describe("what others see of a user", () => {
     for (const hidden of ["token", "Name", '"user"']) expect(heard).not.toContain(hidden);
   });
 
-  /** What showUser does with one user; the others it shows. */
+  /** What show does with one user; the others it shows. */
   const failures: readonly (readonly [what: string, show: () => unknown, told: string])[] = [
     [
       "throws",
@@ -409,11 +409,11 @@ describe("what others see of a user", () => {
     ],
   ];
 
-  for (const [what, show, told] of failures) {
-    const showUser = (user: unknown) => (user instanceof Object && "id" in user && user.id === "bad" ? show() : "fine");
+  for (const [what, showBad, told] of failures) {
+    const show = (user: unknown) => (user instanceof Object && "id" in user && user.id === "bad" ? showBad() : "fine");
 
-    it(`harms nobody who is there when showUser ${what}, and is reported`, async () => {
-      const running = await openAtOnce({ presence: "full", showUser });
+    it(`harms nobody who is there when show ${what}, and is reported`, async () => {
+      const running = await openAtOnce({ show });
       const ann = await running.open("/rooms/a?user=ann&watch");
       const bad = await running.open("/rooms/a?user=bad");
       bad.sendText("alive");
@@ -428,8 +428,8 @@ describe("what others see of a user", () => {
       expect(heard.at(-1)).toMatchObject({ count: 2, joined: [{ ...one("bob"), user: "fine" }] });
     });
 
-    it(`skips no version when showUser ${what}`, async () => {
-      const running = await openAtOnce({ presence: "full", showUser });
+    it(`skips no version when show ${what}`, async () => {
+      const running = await openAtOnce({ show });
       const ann = await running.open("/rooms/a?user=ann&watch");
       await running.open("/rooms/a?user=bad");
       await tick();
@@ -438,8 +438,8 @@ describe("what others see of a user", () => {
       expect(heard.map(({ version }) => version)).toEqual([1, 2, 3]);
     });
 
-    it(`closes no newcomer who watches when showUser ${what} for somebody else`, async () => {
-      const running = await openAtOnce({ presence: "full", showUser });
+    it(`closes no newcomer who watches when show ${what} for somebody else`, async () => {
+      const running = await openAtOnce({ show });
       await running.open("/rooms/a?user=bad");
       await tick();
       const bob = await running.open("/rooms/a?user=bob&watch");
@@ -458,9 +458,9 @@ describe("what others see of a user", () => {
     });
   }
 
-  it("is no danger when what showUser returned is changed later into what JSON has no form for", async () => {
+  it("is no danger when what show returned is changed later into what JSON has no form for", async () => {
     const badge: { name: string; self?: unknown } = { name: "badge" };
-    const running = await openAtOnce({ presence: "full", showUser: () => badge });
+    const running = await openAtOnce({ show: () => badge });
     const { app } = running;
     const ann = await running.open("/rooms/a?user=ann&watch");
     const [bob] = await lobby(running, ["bob"]);
@@ -475,9 +475,9 @@ describe("what others see of a user", () => {
     expect(parsed(await heardBy(app, ann))).toMatchObject([{ version: 1 }, { version: 2 }, { version: 3 }, "alive"]);
   });
 
-  it("is no danger when showUser is async and fails: that is reported like any other failure of it", async () => {
-    const showUser = () => Promise.reject(new Error("not now"));
-    const running = await openAtOnce({ presence: "full", showUser });
+  it("is no danger when show is async and fails: that is reported like any other failure of it", async () => {
+    const show = () => Promise.reject(new Error("not now"));
+    const running = await openAtOnce({ show });
     const ann = await running.open("/rooms/a?user=ann&watch");
     expect(await ann.readJSON()).toMatchObject({ version: 1, count: 1 });
     await tick();
@@ -511,8 +511,8 @@ class GraceClock extends ManualClock {
 
 describe("a user who leaves", () => {
   async function openWithClock(clock: ManualClock): Promise<Running> {
-    const limits = { leaveGraceMs: graceMs, heartbeatMs: false, closeMs: 1_000_000 } as const;
-    return open({ presence: "full" }, { clock, limits });
+    const limits = { heartbeatMs: false, closeMs: 1_000_000 } as const;
+    return open({ presence: { mode: "full", leaveGraceMs: graceMs } }, { clock, limits });
   }
 
   it("and returns within the grace was never gone: no change is told, and none later", async () => {
@@ -589,7 +589,7 @@ describe("a user who leaves", () => {
   });
 
   it("is gone at once where the route has no grace", async () => {
-    const running = await open({ presence: "full", limits: { leaveGraceMs: 0 } }, { clock: new ManualClock() });
+    const running = await open({ presence: { mode: "full", leaveGraceMs: 0 } }, { clock: new ManualClock() });
     const ann = await running.open("/rooms/a?user=ann&watch");
     await leave(running, await running.open("/rooms/a?user=bob"));
     expect(parsed(await heardBy(running.app, ann)).at(-1)).toEqual(frame(3, 1, { joined: [], left: ["bob"] }));
@@ -674,7 +674,7 @@ describe('registry.on("presence")', () => {
   });
 
   it("tells of users in a room that only counts, as the code of the server may know them", async () => {
-    const running = await openAtOnce({ presence: "count" });
+    const running = await openAtOnce({ mode: "count" });
     const told = new Mailbox<PresenceChange>();
     running.app.registry.on("presence", (_room, change) => told.put(change));
     await leave(running, await running.open("/rooms/a?user=ann"));
@@ -778,7 +778,10 @@ class World {
 
   private constructor(leaveGraceMs: number) {
     this.model = new Model(leaveGraceMs);
-    this.app = appWith({ presence: "full" }, { clock: this.clock, limits: { leaveGraceMs, heartbeatMs: false } });
+    this.app = appWith(
+      { presence: { mode: "full", leaveGraceMs } },
+      { clock: this.clock, limits: { heartbeatMs: false } },
+    );
     this.app.on("error", (error) => this.errors.push(error));
     this.app.registry.on("presence", (_room, { version, count, joined, left }) => {
       this.server.take({ version, count, joined, left: left.map(({ id }) => id) });

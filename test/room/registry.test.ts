@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { App, type AppOptions, MemoryBackplane, WebSocketHandler } from "../../src/index.js";
+import { MemoryBackplane } from "../../src/backplane/index.js";
+import { App, type AppOptions, WebSocketHandler } from "../../src/index.js";
 import { connect } from "../../src/testing/index.js";
 import { closes, Mailbox, start } from "../support/app.js";
 

@@ -1,11 +1,11 @@
 import { spawn } from "node:child_process";
 import { Readable } from "node:stream";
 import { describe, expect, it } from "vitest";
+import { MemoryBackplane } from "../../src/backplane/index.js";
 import {
   App,
   type AppOptions,
   type Connection,
-  MemoryBackplane,
   type Room,
   type RouteOptions,
   WebSocketHandler,
@@ -506,7 +506,7 @@ describe("a connection and its rooms", () => {
   });
 
   it("is told of in order: the room, who is present, who left, the room freed, and again when somebody returns", async () => {
-    const running = await open({ presence: "full" }, { limits: { leaveGraceMs: 0 } });
+    const running = await open({ presence: { mode: "full", leaveGraceMs: 0 } });
     const { registry } = running.app;
     const told = new Mailbox<string>();
     registry.on("room", ({ path, size }) => told.put(`room ${path} ${size}`));
@@ -532,7 +532,7 @@ describe("a connection and its rooms", () => {
   });
 
   it("may be put back by a listener: each life of a room is told from its beginning to its end", async () => {
-    const running = await open({ presence: "full" }, { limits: { leaveGraceMs: 0 } });
+    const running = await open({ presence: { mode: "full", leaveGraceMs: 0 } });
     const { registry } = running.app;
     const told: string[] = [];
     await running.open("/lobby");
@@ -554,7 +554,7 @@ describe("a connection and its rooms", () => {
   });
 
   it("may be taken out by a listener: nobody is told as present in a room that is freed", async () => {
-    const running = await open({ presence: "full" }, { limits: { leaveGraceMs: 0 } });
+    const running = await open({ presence: { mode: "full", leaveGraceMs: 0 } });
     const { registry } = running.app;
     await running.open("/lobby");
     const connection = newest(running.app);

@@ -1,21 +1,23 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
+  type Delivery,
+  type HistoryPage,
+  type HistoryQuery,
+  MemoryBackplane,
+  type Topic,
+} from "../../src/backplane/index.js";
+import {
   App,
   type AppOptions,
   type Connection,
   commandEvents,
-  type Delivery,
   EventHandler,
   type Except,
-  type HistoryPage,
-  type HistoryQuery,
-  MemoryBackplane,
   On,
   type RoomPath,
   type RouteOptions,
   roomPath,
-  type Topic,
   WebSocketHandler,
 } from "../../src/index.js";
 import { connect, type TestClient } from "../../src/testing/index.js";

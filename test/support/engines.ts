@@ -1,18 +1,18 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
-import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { onTestFinished } from "vitest";
-import type { Backplane } from "../../src/index.js";
+import type { Backplane } from "../../src/backplane/index.js";
 import { type BackplaneOptions as NatsOptions, nats } from "../../src/nats/index.js";
 import { redis } from "../../src/redis/index.js";
 import { command } from "./parts.js";
 
 export type EngineName = "redis" | "nats";
 
-/** A server of its own, on a free port, until the test is over. */
+/** A server of its own, on a port of its own, until the test is over. */
 export interface EngineServer {
   readonly name: EngineName;
   readonly port: number;
@@ -21,7 +21,7 @@ export interface EngineServer {
   backplane(url?: string): Backplane;
   /** Ends the process as a crash would. What it keeps on disk stays. */
   kill(): Promise<void>;
-  /** The same again, on the same port; resolves when it takes connections. */
+  /** Starts it again on the same port; resolves when it accepts connections. */
   restart(): Promise<void>;
 }
 
@@ -33,14 +33,23 @@ export interface EngineOptions {
   /** Further arguments of the server. */
   readonly args?: readonly string[];
   readonly nats?: NatsOptions;
+  /** The first port to try. Default: a random one. */
+  readonly port?: number;
 }
+
+/** How often another port is tried. */
+const attemptsMax = 20;
+/**
+ * Below the ports that the system gives to connections and to servers on port 0: no other test can take one of these
+ * before the engine does. The bus of a Redis cluster is 10,000 above.
+ */
+const ports = { first: 10_000, count: 20_000 };
 
 export async function startEngine(name: EngineName, options: EngineOptions = {}): Promise<EngineServer> {
   const folder = mkdtempSync(join(tmpdir(), `enfilade-${name}-`));
-  const port = await freePort();
-  let running = await launch(name, port, folder, options);
+  let { port, child } = await launchAnywhere(name, folder, options);
   onTestFinished(async () => {
-    await end(running);
+    await end(child);
     rmSync(folder, { recursive: true, force: true });
   });
   const url = `${name}://127.0.0.1:${port}`;
@@ -48,32 +57,54 @@ export async function startEngine(name: EngineName, options: EngineOptions = {})
   return {
     ...{ name, port, url },
     backplane: (at = url) => (name === "redis" ? redis(at) : nats(at, { storage, ...options.nats })),
-    kill: () => end(running),
+    kill: () => end(child),
     restart: async () => {
-      running = await launch(name, port, folder, options);
+      const restarted = await launch(name, port, folder, options);
+      if (restarted === undefined) throw new Error(`${name} could not start again on port ${port}`);
+      child = restarted;
     },
   };
 }
 
-/** A port that was free a moment ago. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  if (address === null || typeof address === "string") throw new Error("a server on a port has an address");
-  return address.port;
+interface Launched {
+  readonly port: number;
+  readonly child: ChildProcess;
 }
 
-async function launch(name: EngineName, port: number, folder: string, options: EngineOptions): Promise<ChildProcess> {
-  const own = name === "redis" ? redisArgs(port, folder, options) : natsArgs(port, folder, options);
-  const child = spawn(command(name), [...own, ...(options.args ?? [])], { stdio: "ignore" });
-  while (!(await answers(port))) {
-    if (child.exitCode !== null) throw new Error(`${name} ended with ${child.exitCode}: ${[...own].join(" ")}`);
+async function launchAnywhere(name: EngineName, folder: string, options: EngineOptions): Promise<Launched> {
+  let { port = randomPort() } = options;
+  for (let attempts = 0; attempts < attemptsMax; attempts += 1) {
+    const child = await launch(name, port, folder, options);
+    if (child !== undefined) return { port, child };
+    port = randomPort();
   }
-  return child;
+  throw new Error(`${name} did not start on any of ${attemptsMax} ports`);
 }
+
+function randomPort(): number {
+  return ports.first + Math.floor(ports.count * Math.random());
+}
+
+/** Resolves when the engine says that it is ready; with `undefined` when it ended, as it does when its port is taken. */
+async function launch(
+  name: EngineName,
+  port: number,
+  folder: string,
+  options: EngineOptions,
+): Promise<ChildProcess | undefined> {
+  const own = name === "redis" ? redisArgs(port, folder, options) : natsArgs(port, folder, options);
+  const child = spawn(command(name), [...own, ...(options.args ?? [])], { stdio: ["ignore", "pipe", "pipe"] });
+  // Read from its output: a server that answers on the port may be another one.
+  const isReady = await new Promise<boolean>((resolve) => {
+    for (const output of [child.stdout, child.stderr]) {
+      createInterface({ input: output }).on("line", (line) => readyLine.test(line) && resolve(true));
+    }
+    child.once("exit", () => resolve(false));
+  });
+  return isReady ? child : undefined;
+}
+
+const readyLine = /Ready to accept connections|Server is ready/;
 
 function redisArgs(port: number, folder: string, { durable = false }: EngineOptions): string[] {
   const keeping = durable ? ["--appendonly", "yes", "--appendfsync", "always"] : ["--save", "", "--appendonly", "no"];
@@ -83,21 +114,6 @@ function redisArgs(port: number, folder: string, { durable = false }: EngineOpti
 function natsArgs(port: number, folder: string, { jetstream = true }: EngineOptions): string[] {
   const keeping = jetstream ? ["--jetstream", "--store_dir", folder] : [];
   return ["--addr", "127.0.0.1", "--port", String(port), ...keeping];
-}
-
-async function answers(port: number): Promise<boolean> {
-  const socket = connect(port, "127.0.0.1");
-  try {
-    // Both speak as soon as somebody is there: NATS by itself, Redis when it is asked.
-    await once(socket, "connect");
-    socket.write("PING\r\n");
-    const [first]: unknown[] = await once(socket, "data");
-    return !String(first).includes("LOADING");
-  } catch {
-    return false;
-  } finally {
-    socket.destroy();
-  }
 }
 
 async function end(child: ChildProcess): Promise<void> {

@@ -1,24 +1,24 @@
-import type { PresenceEntry } from "../backplane/backplane.js";
+import type { PresenceEntry } from "../../backplane/backplane.js";
 
-/** What a node says that it has, or has no more, by key. */
+/** What another node has of users, by key; `undefined` for a user that it no longer has. */
 export type ReceivedEntries = Map<string, PresenceEntry | undefined>;
 
-/** Reads what anybody may have sent; `undefined` for what are no entries. */
+/** Checks entries that came from outside; `undefined` for what are no entries. */
 export function entriesOf(value: unknown): ReceivedEntries | undefined {
   if (!Array.isArray(value)) return undefined;
-  const heard: ReceivedEntries = new Map();
+  const received: ReceivedEntries = new Map();
   for (const pair of value) {
     const [key, entry]: unknown[] = Array.isArray(pair) ? pair : [];
     if (typeof key !== "string" || !(entry === null || isEntry(entry))) return undefined;
-    heard.set(key, entry ?? undefined);
+    received.set(key, entry ?? undefined);
   }
-  return heard;
+  return received;
 }
 
-/** Those that a node has. */
-export function presentOf(heard: ReceivedEntries): Map<string, PresenceEntry> {
+/** The entries of users that the node still has. */
+export function presentOf(received: ReceivedEntries): Map<string, PresenceEntry> {
   const present = new Map<string, PresenceEntry>();
-  for (const [key, entry] of heard) if (entry !== undefined) present.set(key, entry);
+  for (const [key, entry] of received) if (entry !== undefined) present.set(key, entry);
   return present;
 }
 
@@ -29,7 +29,7 @@ function isEntry(value: unknown): value is PresenceEntry {
   return typeof id === "string" && isCount && (!("shown" in value) || isEncodable(value.shown));
 }
 
-/** JSON may be read that is nested too deep to be written. */
+/** JSON can be parsed that is nested too deep to be written. */
 function isEncodable(value: unknown): boolean {
   try {
     JSON.stringify(value);

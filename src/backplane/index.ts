@@ -1,0 +1,24 @@
+export { ClusterBackplane } from "../cluster/clusterBackplane.js";
+export type { Engine, EngineEvents, EngineHistoryPage, EngineRoom } from "../cluster/engine.js";
+export { joinNodeMessages } from "../cluster/nodeMessageBatch.js";
+export { Payload } from "../wire/payload.js";
+export type {
+  Backplane,
+  BackplaneContext,
+  BackplaneOutage,
+  BackplaneStatus,
+  CloseCommand,
+  Gap,
+  HistoryConfig,
+  HistoryPage,
+  HistoryQuery,
+  LinkStatus,
+  PresenceEntry,
+  PresenceUpdate,
+  Receiver,
+  RoomNodes,
+} from "./backplane.js";
+export type { Counts } from "./counts.js";
+export { Delivery, type DeliveryFields } from "./delivery.js";
+export { MemoryBackplane, type MemoryOptions } from "./memory.js";
+export type { Topic } from "./topic.js";

@@ -1,0 +1,221 @@
+import { randomBytes } from "node:crypto";
+import type { BackplaneContext, Receiver } from "../backplane/backplane.js";
+import { type Timer, timeIsUp, within } from "../connection/clock.js";
+import { asError } from "../errors.js";
+import type { RoomPath } from "../wire/path.js";
+import { ChannelSubscriptions } from "./channelSubscriptions.js";
+import { nodeChannel, nodesChannel, presenceChannel, treesChannel } from "./channels.js";
+import type { Engine } from "./engine.js";
+import { EngineState } from "./engineState.js";
+import { HistoryReader } from "./historyReader.js";
+import { NodeSignals, SignalReceiver } from "./nodeSignals.js";
+import { Nodes } from "./nodes.js";
+import { OutgoingQueue } from "./outgoingQueue.js";
+import { ClusterPresence } from "./presence/clusterPresence.js";
+import { RoomCursors } from "./roomCursors.js";
+
+/** How many times `backplaneMs` an attempt to connect may take. */
+const connectTimeoutTimes = 3;
+/** Milliseconds that the engine has to accept the last publications, and then the leave of this node. */
+const stopMs = 1_000;
+/** Milliseconds between two calls of `tidy`, randomly up to a half more or less. */
+const tidyMs = 3_600_000;
+
+/** A node of the cluster from its start to its stop: its parts, and how they react to the engine's connection. */
+export class ClusterRun {
+  /** Of this node; another one after each start. */
+  readonly id = randomBytes(9).toString("base64url");
+  readonly engineState = new EngineState();
+  readonly outgoing: OutgoingQueue;
+  readonly subscriptions: ChannelSubscriptions;
+  readonly nodes: Nodes;
+  readonly presence: ClusterPresence;
+  readonly cursors: RoomCursors;
+  readonly signals: NodeSignals;
+  readonly signalReceiver: SignalReceiver;
+  readonly #engine: Engine;
+  readonly #context: BackplaneContext;
+  readonly #receiver: Receiver;
+  readonly #onMalformed: (channel: string) => void;
+  #connectTimeout: Timer | undefined;
+  #tidying: Timer | undefined;
+  #isStopping = false;
+  #isStopped = false;
+
+  constructor(
+    engine: Engine,
+    receiver: Receiver,
+    context: BackplaneContext,
+    /** Takes the channel of a message that this version does not understand. */
+    onMalformed: (channel: string) => void,
+  ) {
+    this.#engine = engine;
+    this.#context = context;
+    this.#receiver = receiver;
+    this.#onMalformed = onMalformed;
+    this.subscriptions = new ChannelSubscriptions({ engine, onError: (error) => this.#onSubscribeError(error) });
+    this.outgoing = this.#makeOutgoing();
+    const { id, engineState, subscriptions } = this;
+    this.signals = new NodeSignals({ id, engine, engineState, subscriptions });
+    this.presence = this.#makePresence();
+    this.nodes = this.#makeNodes();
+    this.cursors = this.#makeCursors();
+    this.signalReceiver = new SignalReceiver(id, this.nodes, this.presence);
+  }
+
+  start(): void {
+    for (const channel of [treesChannel, nodesChannel, nodeChannel(this.id)]) void this.subscriptions.add(channel);
+    this.#startConnectTimeout();
+    this.#tidyLater();
+  }
+
+  /** The engine is connected. */
+  onUp(): void {
+    if (this.#isStopped) return;
+    this.#connectTimeout?.cancel();
+    this.engineState.markUp();
+    this.#catchUp().catch((error) => this.#receiver.onError(asError(error)));
+  }
+
+  /** The engine cannot be reached. */
+  onDown(error: Error): void {
+    if (this.#isStopped) return;
+    const isChange = this.engineState.markAway(error);
+    this.#startConnectTimeout();
+    this.nodes.pause();
+    this.subscriptions.disconnect();
+    this.outgoing.stopWatching();
+    this.cursors.rejectWaiting(this.outgoing.errorOf("what is kept cannot be read now", error));
+    this.presence.stopWaiting();
+    if (!isChange) return;
+    this.#receiver.onError(this.outgoing.errorOf("it cannot be reached, and is tried again until it can", error));
+  }
+
+  /** @param onSent Called when the last publications are sent: from then on nothing is delivered or published. */
+  async stop(onSent: () => void): Promise<void> {
+    const { clock } = this.#context;
+    this.#isStopping = true;
+    this.nodes.end();
+    this.signals.stop();
+    this.cursors.end();
+    this.#tidying?.cancel();
+    this.#connectTimeout?.cancel();
+    // The last publications must be sent; an engine that does not answer is not waited for.
+    if (this.engineState.isUp) await within(clock, stopMs, this.outgoing.idle());
+    this.#isStopped = true;
+    onSent();
+    this.subscriptions.disconnect();
+    this.outgoing.stopWatching();
+    this.engineState.markAway(new Error("the app is closed"));
+    this.#connectTimeout?.cancel();
+    await within(clock, stopMs, this.#engine.stop());
+  }
+
+  /** Subscribes again, finds the other nodes, and reads what was missed. */
+  async #catchUp(): Promise<void> {
+    const { connectionNumber } = this.engineState;
+    await this.subscriptions.renew();
+    if (this.#isStopped || !this.engineState.isUp || this.engineState.connectionNumber !== connectionNumber) return;
+    this.nodes.begin();
+    for (const node of this.nodes.answering) this.presence.askAll(node);
+    await this.cursors.compareAll();
+  }
+
+  #makeOutgoing(): OutgoingQueue {
+    const { engineState, subscriptions } = this;
+    const { clock, limits } = this.#context;
+    const { backplaneMs, backplaneBytesMax } = limits;
+    return new OutgoingQueue({
+      ...{ engine: this.#engine, clock, engineState, backplaneMs, backplaneBytesMax },
+      // Until the first attempt to connect has succeeded or failed, everything waits for it.
+      subscribed: (channel) => subscriptions.subscribed(engineState.state === "connecting" ? nodesChannel : channel),
+    });
+  }
+
+  #makePresence(): ClusterPresence {
+    const { id, engineState, signals } = this;
+    return new ClusterPresence({
+      ...{ id, clock: this.#context.clock },
+      otherNodes: () => (engineState.isUp ? this.nodes.answering : []),
+      sendToRoom: (path, kind, fields) => void signals.send(presenceChannel(path), kind, fields),
+      sendToNode: (node, kind, fields) => void signals.send(nodeChannel(node), kind, fields),
+      onPresence: (path, changes) => this.#receiver.onPresence(path, changes),
+    });
+  }
+
+  #makeNodes(): Nodes {
+    const { id, presence, signals } = this;
+    const { clock, limits } = this.#context;
+    const counts = () => this.#receiver.counts();
+    return new Nodes({
+      ...{ id, clock, heartbeatMs: limits.nodeHeartbeatMs },
+      sendHeartbeat: () => void signals.sendHeartbeats(counts, presence),
+      sendLeave: () => void signals.send(nodesChannel, "leave", { node: id }),
+      onFound: (node) => {
+        // It may be new, and would not know of this node before its next heartbeat.
+        void signals.sendHeartbeat(nodeChannel(node), counts(), { presence: [], renew: false });
+        presence.askAll(node);
+      },
+      onLost: (node) => presence.forget(node),
+      onDeaf: () => this.#restart(new Error(`this node does not receive what it publishes to ${this.#engine.name}`)),
+    });
+  }
+
+  #makeCursors(): RoomCursors {
+    const { engineState, outgoing, subscriptions } = this;
+    const [engine, context, receiver] = [this.#engine, this.#context, this.#receiver];
+    const history = new HistoryReader({
+      ...{ engine, engineState, outgoing },
+      // Reading much may take long; other calls find out whether the engine still answers.
+      inTime: (answer) => this.#inTime(answer, false),
+      whenConnected: () => (engineState.state === "connecting" ? subscriptions.subscribed(nodesChannel) : undefined),
+      onMalformed: (path: RoomPath) => this.#onMalformed(path),
+    });
+    const inTime = <T>(answer: Promise<T>) => this.#inTime(answer, true);
+    return new RoomCursors({ engine, engineState, history, outgoing, receiver, context, inTime });
+  }
+
+  #onSubscribeError(error: unknown): void {
+    if (!this.engineState.isUp) return;
+    this.#receiver.onError(this.outgoing.errorOf("a channel cannot be subscribed", asError(error)));
+  }
+
+  /** An engine that accepts a connection and does not answer is connected to again. */
+  #startConnectTimeout(): void {
+    const { clock, limits } = this.#context;
+    const ms = connectTimeoutTimes * limits.backplaneMs;
+    this.#connectTimeout?.cancel();
+    this.#connectTimeout = clock.setTimeout(
+      () => this.#engine.restart(new Error(`it did not answer within ${ms} ms`)),
+      ms,
+    );
+  }
+
+  #tidyLater(): void {
+    const { clock, random } = this.#context;
+    this.#tidying = clock.setTimeout(() => this.#tidy(), tidyMs * (0.5 + random()));
+  }
+
+  #tidy(): void {
+    this.#tidyLater();
+    if (!this.engineState.isUp) return;
+    this.#engine
+      .tidy?.()
+      .catch((error) => this.#receiver.onError(this.outgoing.errorOf("it could not be tidied", asError(error))));
+  }
+
+  /** @param restarts Whether an engine that does not give this answer in time is connected to again. */
+  async #inTime<T>(answer: Promise<T>, restarts: boolean): Promise<T> {
+    const { clock, limits } = this.#context;
+    const { connectionNumber } = this.engineState;
+    const answered = await within(clock, limits.backplaneMs, answer);
+    if (answered !== timeIsUp) return answered;
+    const error = new Error(`${this.#engine.name} did not answer within ${limits.backplaneMs} ms`);
+    if (restarts && this.engineState.connectionNumber === connectionNumber) this.#restart(error);
+    throw error;
+  }
+
+  #restart(error: Error): void {
+    if (this.engineState.isUp && !this.#isStopping) this.#engine.restart(error);
+  }
+}

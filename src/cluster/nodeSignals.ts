@@ -1,0 +1,99 @@
+import type { ChannelSubscriptions } from "./channelSubscriptions.js";
+import { carriesSignals, nodesChannel, roomOfPresence } from "./channels.js";
+import type { Engine } from "./engine.js";
+import type { EngineState } from "./engineState.js";
+import { decodeSignal, encodeSignal, type Fields } from "./nodeMessage.js";
+import { heartbeatOf, type Nodes } from "./nodes.js";
+import type { ClusterPresence } from "./presence/clusterPresence.js";
+import type { PresenceMarks } from "./presence/presenceMarks.js";
+
+export interface NodeSignalsDeps {
+  /** The id of this node. */
+  readonly id: string;
+  readonly engine: Pick<Engine, "publish">;
+  readonly engineState: EngineState;
+  readonly subscriptions: Pick<ChannelSubscriptions, "subscribed">;
+}
+
+/** Heartbeats in a row, when many rooms have changed. */
+const heartbeatsMax = 20;
+
+/** What nodes tell each other about themselves: heartbeats, leaves, and presence. */
+export class NodeSignals {
+  readonly #deps: NodeSignalsDeps;
+  #isStopped = false;
+
+  constructor(deps: NodeSignalsDeps) {
+    this.#deps = deps;
+  }
+
+  /** Sends no further signals but the leave of this node. */
+  stop(): void {
+    this.#isStopped = true;
+  }
+
+  /** Returns whether the signal was sent. The next heartbeat makes up for one that was lost. */
+  async send(channel: string, kind: string, fields: object): Promise<boolean> {
+    const { engine, engineState, subscriptions } = this.#deps;
+    try {
+      await subscriptions.subscribed(channel);
+      if (!engineState.isUp || (this.#isStopped && kind !== "leave")) return false;
+      await engine.publish(channel, encodeSignal(kind, fields));
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  sendHeartbeat(channel: string, counts: object, marks: PresenceMarks): Promise<boolean> {
+    return this.send(channel, "heartbeat", { node: this.#deps.id, counts, ...marks });
+  }
+
+  /** Sends a heartbeat to all nodes; more than one where one cannot list all rooms that changed. */
+  async sendHeartbeats(counts: () => object, presence: ClusterPresence): Promise<void> {
+    for (let sent = 0; sent === 0 || (presence.isMarked && sent < heartbeatsMax); sent += 1) {
+      const marks = presence.marks();
+      if (await this.sendHeartbeat(nodesChannel, counts(), marks)) continue;
+      presence.unmark(marks);
+      return;
+    }
+  }
+}
+
+/** Hands the signals that arrive to what they are about. */
+export class SignalReceiver {
+  constructor(
+    readonly id: string,
+    readonly nodes: Nodes,
+    readonly presence: ClusterPresence,
+  ) {}
+
+  /** Returns whether the signal was understood; `undefined` when the channel carries no signals. */
+  receive(channel: string, bytes: Uint8Array): boolean | undefined {
+    if (!carriesSignals(channel)) return undefined;
+    const fields = decodeSignal(bytes);
+    return fields !== undefined && this.#receive(channel, fields);
+  }
+
+  #receive(channel: string, fields: Fields): boolean {
+    const { t: kind, node, path } = fields;
+    if (typeof node !== "string") return false;
+    if (kind === "heartbeat") return this.#receiveHeartbeat(fields);
+    if (kind === "leave") this.nodes.remove(node);
+    else {
+      this.nodes.notice(node);
+      return this.presence.receive(roomOfPresence(channel) ?? path, kind, fields);
+    }
+    return true;
+  }
+
+  #receiveHeartbeat(fields: Fields): boolean {
+    const heartbeat = heartbeatOf(fields);
+    if (heartbeat === undefined) return false;
+    const { node, presence, renew } = heartbeat;
+    this.presence.compare(node, presence);
+    this.nodes.receive(heartbeat);
+    if (renew && node !== this.id) this.presence.askAll(node);
+    return true;
+  }
+}

@@ -1,0 +1,41 @@
+import { once } from "node:events";
+import { createServer, type Socket } from "node:net";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { startEngine } from "../support/engines.js";
+import { missing } from "../support/parts.js";
+import { startCluster, until } from "./cluster.js";
+
+/** A server that accepts connections; what it does with them is for `serve`. */
+async function occupyPort(serve: (socket: Socket) => void): Promise<number> {
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    serve(socket);
+  }).listen(0, "127.0.0.1");
+  onTestFinished(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  await once(server, "listening");
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("a server on a port has an address");
+  return address.port;
+}
+
+for (const name of ["redis", "nats"] as const) {
+  describe.skipIf(missing(name, `starting ${name}`))(`starting ${name} for a test`, () => {
+    it.each([
+      ["never answers", (socket: Socket) => void socket.resume()],
+      ["answers something else", (socket: Socket) => void socket.write("HTTP/1.1 400 Bad Request\r\n\r\n")],
+    ])("takes another port where a server has it that %s", async (_what, serve) => {
+      const port = await occupyPort(serve);
+      const engine = await startEngine(name, { port });
+      expect(engine.port).not.toBe(port);
+    });
+
+    it("resolves when nodes can connect to it", async () => {
+      const { nodes } = await startCluster(name, 2);
+      await until(() => nodes.every(({ app }) => app.status().backplane.nodes === 2));
+    });
+  });
+}
