@@ -1,12 +1,12 @@
 import { describe, expect, it } from "vitest";
-import { App, ConnectionError, HttpError, Route, WebSocketHandler } from "../src/index.js";
+import { App, anonymous, ConnectionError, HttpError, Route, WebSocketHandler } from "../src/index.js";
 import { connect, connectURL, ManualClock } from "../src/testing/index.js";
 
 @Route("/chat/:channel")
 class Chat extends WebSocketHandler<{ channel: string }> {
   override authorize() {
     if (this.request.headers["x-token"] === "bad") throw new HttpError(401, "bad token");
-    return undefined;
+    return anonymous;
   }
   onJSON(message: unknown) {
     this.sendJSONToThisRoom({ channel: this.params.channel, message });

@@ -23,7 +23,7 @@ import { type Listening, listen, listeningAt, serverFor, stop } from "./listenin
 import { type AppOptions, checkBackplane, checkOptions, type Logger, type ScopeOptions } from "./options.js";
 import { refusal, upgradeHeaders } from "./refusal.js";
 import { type Route, Router, unknownRoute } from "./router.js";
-import { Scope } from "./scope.js";
+import { checksOf, Scope } from "./scope.js";
 
 /** What happens in an app. A listener that throws harms nobody; what it threw is logged. */
 export interface AppEvents {
@@ -275,7 +275,7 @@ export class App implements Application {
     const limits = connectionLimitsOf(this.#limits);
     const config = {
       prefix: "",
-      checks: [],
+      checks: checksOf("the app", options.authorize),
       limits,
       origins: options.origins ?? "same-host",
       subprotocols: options.subprotocols ?? [],

@@ -8,6 +8,7 @@ import { WebSocketServer } from "ws";
 import {
   App,
   type AppOptions,
+  anonymous,
   type ConnectionRequest,
   EventError,
   EventHandler,
@@ -621,7 +622,7 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
         authorize({ query }: ConnectionRequest) {
           const status = query.has("since") ? statuses.shift() : undefined;
           if (status !== undefined) throw new HttpError(status);
-          return undefined;
+          return anonymous;
         }
       }
       const here = await scene(Door);
@@ -1079,7 +1080,7 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
     class Known extends Talk {
       authorize({ query }: ConnectionRequest) {
         const id = query.get("as");
-        return id === null ? undefined : { id, name: id.toUpperCase() };
+        return id === null ? anonymous : { id, name: id.toUpperCase() };
       }
     }
     const show = (user: unknown) => ({ name: (user as { name?: string } | undefined)?.name });
