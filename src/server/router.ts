@@ -10,7 +10,7 @@ import { defaultRoomConfig, type RoomConfig } from "../room/roomConfig.js";
 import { encodePath, type RoomPath } from "../wire/path.js";
 import { fillPattern, namedParams, readPattern, type Values } from "../wire/pattern.js";
 import type { Schema } from "../wire/schema.js";
-import type { OriginCheck } from "./origin.js";
+import type { OriginCheck } from "./access/origin.js";
 
 /** Decides whether a client may connect, as a handler's `authorize` does. */
 export type AuthorizeCheck = (request: ConnectionRequest) => Authorized<unknown>;

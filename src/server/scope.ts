@@ -9,9 +9,9 @@ import { type BadMessage, type Reader, readerOf } from "../handler/reader.js";
 import type { HandlerClass, Origins, RouteOptions, SharedOptions } from "../handler/route.js";
 import type { EventProtocol } from "../wire/events/protocol.js";
 import { checkSchema } from "../wire/schema.js";
+import { originCheck } from "./access/origin.js";
 import { mergeLimits } from "./limits.js";
 import { checkOptions, type ScopeOptions } from "./options.js";
-import { originCheck } from "./origin.js";
 import { checkRoomOptions, roomConfigOf } from "./roomConfig.js";
 import type { AuthorizeCheck, OwnedCheck, Route } from "./router.js";
 

@@ -1,13 +1,13 @@
-import { type Clock, timeIsUp, within } from "../connection/clock.js";
-import type { ConnectionRequest } from "../connection/request.js";
-import type { Refusal } from "../connection/transport.js";
-import { EnfiladeError, HttpError, MessageError } from "../errors.js";
-import type { Reauthorization } from "../handler/credentialRefresh.js";
-import type { AnyHandler, HandlerContext } from "../handler/handler.js";
-import { anonymous, userId } from "../handler/user.js";
-import { validate } from "../wire/schema.js";
-import { busy, refusal, refusalOfResponse } from "./refusal.js";
-import type { Route } from "./router.js";
+import { type Clock, timeIsUp, within } from "../../connection/clock.js";
+import type { ConnectionRequest } from "../../connection/request.js";
+import type { Refusal } from "../../connection/transport.js";
+import { EnfiladeError, HttpError, MessageError } from "../../errors.js";
+import type { Reauthorization } from "../../handler/credentialRefresh.js";
+import type { AnyHandler, HandlerContext } from "../../handler/handler.js";
+import { anonymous, userId } from "../../handler/user.js";
+import { validate } from "../../wire/schema.js";
+import { busy, refusal, refusalOfResponse } from "../refusal.js";
+import type { Route } from "../router.js";
 
 /** A refusal on its way from where it is decided to where it is answered. */
 export class Refused extends Error {
