@@ -56,13 +56,15 @@ function isUpward(from: string, to: string): boolean {
   return layers.indexOf(other) > layers.indexOf(own) || !layers.includes(other);
 }
 
-/** The first way that leads from a file back to it. */
-function cycleFrom(start: string, seen: readonly string[] = [start]): readonly string[] | undefined {
-  const last = seen.at(-1);
-  for (const next of sources.find(({ path }) => path === last)?.files ?? []) {
-    if (next === start) return [...seen, next];
-    if (seen.includes(next)) continue;
-    const cycle = cycleFrom(start, [...seen, next]);
+const filesOf = new Map(sources.map(({ path, files }) => [path, files]));
+
+/** A way that leads from a file back to it. Each file is visited once: there are too many ways to try them all. */
+function cycleFrom(start: string, way = [start], visited = new Set<string>()): readonly string[] | undefined {
+  for (const next of filesOf.get(way.at(-1) ?? start) ?? []) {
+    if (next === start) return [...way, next];
+    if (visited.has(next)) continue;
+    visited.add(next);
+    const cycle = cycleFrom(start, [...way, next], visited);
     if (cycle !== undefined) return cycle;
   }
   return undefined;
