@@ -19,10 +19,16 @@ export function checkName(complaint: string, name: string, names: readonly strin
   throw new EnfiladeError("ERR_OPTION", `${complaint} "${name}"${hint}: ${names.join(", ")}`);
 }
 
-/** The name that takes the fewest edits to reach, ignoring case; `undefined` when that is more than a third of the letters. */
-function nearest(name: string, names: readonly string[]): string | undefined {
-  // Three at most: the search is exponential in them.
-  const editsMax = Math.min(3, Math.round(name.length / 3));
+/**
+ * The name that takes the fewest edits to reach, ignoring case; `undefined` when that is more than `editsMax`.
+ *
+ * @param editsMax Default: a third of the letters. Three at most, since the search is exponential in them.
+ */
+export function nearest(
+  name: string,
+  names: readonly string[],
+  editsMax = Math.min(3, Math.round(name.length / 3)),
+): string | undefined {
   for (let edits = 0; edits <= editsMax; edits += 1) {
     const found = names.find((candidate) => isWithin(edits, name.toLowerCase(), candidate.toLowerCase()));
     if (found !== undefined) return found;
