@@ -5,6 +5,14 @@ export type { Clock, Timer } from "./connection/clock.js";
 export type { Connection } from "./connection/connection.js";
 export { type DeliveryOptions, type DeliveryPolicy, latest, reliable, skip } from "./connection/policy.js";
 export type { ConnectionRequest } from "./connection/request.js";
+export type {
+  Framing,
+  GoneListener,
+  Refusal,
+  Transport,
+  TransportEvents,
+  TransportOptions,
+} from "./connection/transport.js";
 export {
   type CloseInfo,
   ConnectionError,
@@ -39,7 +47,7 @@ export type { PresenceChange, PresenceState, PresentUser } from "./room/presence
 export type { Registry } from "./room/registry.js";
 export type { ReadOptions, Room, SubscribeOptions, WriterOptions } from "./room/room.js";
 export type { PresenceMode } from "./room/roomConfig.js";
-export { App, type AppEvents, type RouteInfo } from "./server/app.js";
+export { App, type AppEvents, type RouteInfo, type TransportRequest } from "./server/app.js";
 export { defaultLimits, type Limits } from "./server/limits.js";
 export type { Listening } from "./server/listening.js";
 export type { AppOptions, Logger, ScopeOptions } from "./server/options.js";

@@ -38,7 +38,7 @@ it("exports exactly the public values", () => {
   ]);
   expect(Object.keys(redis)).toEqual(["redis"]);
   expect(Object.keys(nats)).toEqual(["nats"]);
-  expect(Object.keys(testing).sort()).toEqual(["ManualClock", "TestClient", "connect", "connectURL"]);
+  expect(Object.keys(testing).sort()).toEqual(["ManualClock", "TestClient", "connect", "connectURL", "socketsOf"]);
 });
 
 /** The types that an index exports. */
@@ -108,6 +108,8 @@ it("exports exactly the public types", () => {
     "EventOptions",
     "EventProtocol",
     "Except",
+    "Framing",
+    "GoneListener",
     "HandlerClass",
     "HistoryOptions",
     "IncomingEvent",
@@ -128,6 +130,7 @@ it("exports exactly the public types", () => {
     "PresentUser",
     "Publication",
     "ReadOptions",
+    "Refusal",
     "Registry",
     "Room",
     "RoomPath",
@@ -145,6 +148,10 @@ it("exports exactly the public types", () => {
     "Subscription",
     "Timer",
     "Totals",
+    "Transport",
+    "TransportEvents",
+    "TransportOptions",
+    "TransportRequest",
     "User",
     "WriterOptions",
   ]);

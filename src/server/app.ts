@@ -1,14 +1,16 @@
-import type { Server as HttpServer, IncomingMessage, ServerResponse } from "node:http";
+import type { Server as HttpServer, IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
 import type { Server as HttpsServer } from "node:https";
 import type { Backplane } from "../backplane/backplane.js";
 import { MemoryBackplane } from "../backplane/memory.js";
 import { type Clock, systemClock, timeIsUp, within } from "../connection/clock.js";
 import { type Connection, connectionOf } from "../connection/connection.js";
+import { ConnectionRequest } from "../connection/request.js";
+import type { Transport } from "../connection/transport.js";
 import { asError, EnfiladeError } from "../errors.js";
 import type { Application, Status } from "../handler/application.js";
-import { decoratedRoutes, type Fitting } from "../handler/decorators.js";
+import { declaredRoutes, type Fitting } from "../handler/decorators.js";
 import { misspelledHooks } from "../handler/hooks.js";
-import type { HandlerClass, RouteDeclaration, RouteOptions } from "../handler/route.js";
+import type { HandlerClass, RouteOptions } from "../handler/route.js";
 import { Metrics } from "../metrics.js";
 import type { Member } from "../protocol/dialect.js";
 import type { Channel } from "../room/address.js";
@@ -33,6 +35,18 @@ export interface AppEvents {
   close: [connection: Connection, code: number, reason: string];
   /** Something that nobody else was told of. Without a listener it is logged. */
   error: [error: Error, connection: Connection | undefined];
+}
+
+/** What a client of a transport asks for. */
+export interface TransportRequest {
+  /** The request target, such as `/chat/general?as=ann`. */
+  readonly url: string;
+  /** Names in lower case. Default: none. */
+  readonly headers?: IncomingHttpHeaders | undefined;
+  /** Default: `""`, unknown. */
+  readonly remoteAddress?: string | undefined;
+  /** Whether nobody can read along, as with TLS. Default: `false`. */
+  readonly secure?: boolean | undefined;
 }
 
 /** A route as `app.routes` tells of it. */
@@ -205,6 +219,24 @@ export class App implements Application {
   }
 
   /**
+   * Accepts a client of any transport: the same admission, routing, `authorize`, session and hooks as for a WebSocket.
+   *
+   * A client that is refused gets `transport.refuse`, with an HTTP status.
+   *
+   * @param transport A transport that is not open yet.
+   * @param request What the client asks for.
+   */
+  accept(transport: Transport, { url, headers = {}, remoteAddress = "", secure = false }: TransportRequest): void {
+    const found = this.#acceptor.find(url);
+    if ("status" in found) {
+      this.#acceptor.refuse(transport, found);
+      return;
+    }
+    const { path, match } = found;
+    this.#acceptor.accept(transport, new ConnectionRequest({ url, path, headers, remoteAddress, secure }), match);
+  }
+
+  /**
    * Answers plain HTTP: 426 on a route; elsewhere it calls `next` if there is one, or else answers 404.
    *
    * The app's own server uses it; in another it is mounted as middleware.
@@ -319,15 +351,4 @@ export class App implements Application {
     if (this.#events.has("error")) this.#events.tell("error", error, connection);
     else this.#logger.error("enfilade:", error);
   }
-}
-
-type StaticRoute = string | RouteDeclaration | readonly (string | RouteDeclaration)[];
-
-/** The routes of this very class: a subclass inherits neither decorators nor `static route`. */
-function declaredRoutes(handlerClass: HandlerClass & { readonly route?: StaticRoute }): RouteDeclaration[] {
-  if (typeof handlerClass !== "function") return [];
-  const declared = Object.hasOwn(handlerClass, "route") ? (handlerClass.route ?? []) : [];
-  const list: readonly (string | RouteDeclaration)[] = Array.isArray(declared) ? declared : [declared];
-  const fromStatic = list.map((one) => (typeof one === "string" ? { pattern: one } : one));
-  return [...decoratedRoutes(handlerClass), ...fromStatic];
 }
