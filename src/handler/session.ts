@@ -1,7 +1,5 @@
 import { asError, type CloseInfo, ConnectionError, MessageError } from "../errors.js";
-import type { Member } from "../protocol/dialect.js";
-import { V1Dialect } from "../protocol/v1/dialect.js";
-import type { Receipts } from "../protocol/v1/receipts.js";
+import type { Member, SessionDialect } from "../protocol/dialect.js";
 import type { MemberConfig } from "../room/memberships.js";
 import type { Registry } from "../room/registry.js";
 import { CloseCode } from "../wire/closeCodes.js";
@@ -12,7 +10,6 @@ import type { Reader, ReadSession } from "./reader.js";
 /** What the sessions of one route have in common. */
 export interface SessionConfig {
   readonly registry: Registry;
-  readonly receipts: Receipts;
   readonly reader: Reader;
   readonly member: MemberConfig;
   /** Asks scopes and handler again. */
@@ -54,7 +51,7 @@ export async function runSession(session: Session): Promise<void> {
   const { handler, context, member, config } = session;
   const { registry, reader } = config;
   const { dialect } = member;
-  if (dialect instanceof V1Dialect) startV1(dialect, session);
+  if (dialect.session !== undefined) startDialect(dialect.session, session);
   const past = registry.enter(member, userId(context.user), config.member, dialect.joining);
   config.onEntered(member);
   try {
@@ -72,14 +69,14 @@ export async function runSession(session: Session): Promise<void> {
   } finally {
     member.detachHandler((error) => void session.report(error));
     context.leftRooms = registry.exit(member);
-    if (dialect instanceof V1Dialect) dialect.end();
+    dialect.session?.end();
   }
   const info = await member.ended;
   await guarded(session, () => handler.onClose?.(info.code, info.reason));
   config.onLeft(member, info);
 }
 
-function startV1(dialect: V1Dialect, session: Session): void {
+function startDialect(dialect: SessionDialect, session: Session): void {
   const { context, member, config } = session;
   const onError = (error: unknown) => {
     member.close(CloseCode.internalError, "internal error", false);
@@ -87,7 +84,7 @@ function startV1(dialect: V1Dialect, session: Session): void {
   };
   const refresh = new CredentialRefresh({ session, reauthorize: config.reauthorize, onError });
   dialect.start({
-    ...{ member, onError, userId: userId(context.user), receipts: config.receipts },
+    ...{ member, onError, userId: userId(context.user) },
     onWatch: () => watchPresence(session),
     onRefresh: (token) => refresh.refreshWith(token),
   });

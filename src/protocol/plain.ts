@@ -10,6 +10,7 @@ import { SharedByFraming } from "./sharedByFraming.js";
 /** Messages exactly as the application sends and reads them. It has no state of a client: one serves all of a framing and an event protocol. */
 export class PlainDialect implements Dialect {
   readonly clientName = undefined;
+  readonly session = undefined;
   readonly joining = undefined;
   readonly replies = undefined;
   readonly reportsLosses = false;

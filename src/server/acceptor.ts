@@ -275,7 +275,7 @@ export class Acceptor {
       return;
     }
     const { id, user } = context;
-    const dialect = dialectOf(transport, request, match.route);
+    const dialect = this.#dialectOf(transport, request, match.route);
     const member = new Peer({ id, request, user, lifetime: client, transport, dialect }, config.peer);
     context.member = member;
     metrics.totals.opened += 1;
@@ -302,7 +302,7 @@ export class Acceptor {
         heartbeats: heartbeatMs === false ? undefined : new Heartbeats(clock, heartbeatMs),
       },
       session: {
-        ...{ registry, receipts: this.#receipts, reader, onEntered: onOpened, onLeft: this.#onLeft },
+        ...{ registry, reader, onEntered: onOpened, onLeft: this.#onLeft },
         member: { channel, joinsMax, closeOnLastRoomLeft, replay },
         reauthorize: (handler, request) => reauthorize(route, handler, request, clock),
         report: (error, member) => report(asError(error), member),
@@ -311,10 +311,10 @@ export class Acceptor {
     this.#configs.set(route, config);
     return config;
   }
-}
 
-/** How a client is spoken to: by the subprotocol that was agreed on. */
-function dialectOf({ framing, protocol }: Transport, request: ConnectionRequest, { room }: Route): Dialect {
-  if (protocol !== v1) return plainDialect(framing, room.eventProtocol);
-  return new V1Dialect(v1Encoder(framing, room.eventProtocol), request);
+  /** How a client is spoken to: by the subprotocol that was agreed on. */
+  #dialectOf({ framing, protocol }: Transport, request: ConnectionRequest, { room }: Route): Dialect {
+    if (protocol !== v1) return plainDialect(framing, room.eventProtocol);
+    return new V1Dialect(v1Encoder(framing, room.eventProtocol), request, this.#receipts);
+  }
 }
