@@ -156,7 +156,7 @@ export class Peer<C extends Codec = Codec> implements InboxOwner, OutboxOwner, H
    * @param position Of a publication of the home, where history is kept.
    */
   push(bytes: Uint8Array, policy: DeliveryPolicy | undefined, position?: Position): void {
-    if (this.#state === "closing" || this.#state === "closed") return;
+    if (this.#state !== "open" && this.#state !== "draining") return;
     if (this.#early !== undefined) {
       if (!this.#early.add({ bytes, policy, position })) this.onOverflow();
       return;

@@ -23,7 +23,7 @@ export class PlainDialect implements Dialect {
   }
 
   encode(delivery: Delivery, member: Member): Uint8Array | undefined {
-    if (isExcepted(delivery, member)) return undefined;
+    if (delivery.except.length > 0 && isExcepted(delivery, member)) return undefined;
     return delivery.encoded(this, "home") ?? delivery.keepEncoded(this, "home", this.encodePayload(delivery.payload));
   }
 

@@ -116,7 +116,8 @@ export class Audience {
 export function deliverTo(member: Member, delivery: Delivery): void {
   const bytes = member.dialect.encode(delivery, member);
   if (bytes === undefined) return;
-  member.push(bytes, delivery.policy, delivery.address === member.home ? delivery.position : undefined);
+  const { policy, position } = delivery;
+  member.push(bytes, policy, position !== undefined && delivery.address === member.home ? position : undefined);
 }
 
 function reportGapTo(member: Member, gap: Gap, address: string): void {
