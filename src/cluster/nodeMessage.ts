@@ -2,6 +2,7 @@ import type { CloseCommand } from "../backplane/backplane.js";
 import { Delivery } from "../backplane/delivery.js";
 import { isRoom } from "../backplane/topic.js";
 import type { DeliveryPolicy } from "../connection/policy.js";
+import { jsonEvents } from "../wire/events/jsonEvents.js";
 import type { RoomPath } from "../wire/path.js";
 import { Payload } from "../wire/payload.js";
 
@@ -21,7 +22,7 @@ const signalVersion = 2;
 
 /** The headers of most messages, encoded and parsed once. */
 const plainHeaders = new Map(
-  ["json", "text", "binary"].map((kind) => [kind, JSON.stringify({ v: version, k: kind })] as const),
+  ["json", "text", "binary", "event"].map((kind) => [kind, JSON.stringify({ v: version, k: kind })] as const),
 );
 const plainFields = new Map([...plainHeaders].map(([kind, header]) => [header, { v: version, k: kind }] as const));
 
@@ -32,10 +33,16 @@ export function encodeNodeMessage({ message, below }: AddressedNodeMessage): Uin
   const { payload, except, policy } = message.delivery;
   const x = except.length === 0 ? undefined : except;
   const isPlain = x === undefined && below === undefined && policy === undefined;
-  const plain = isPlain ? plainHeaders.get(payload.kind) : undefined;
-  const header = `${plain ?? JSON.stringify({ v: version, t: below, k: payload.kind, x, p: policy })}\n`;
-  if (typeof payload.data === "string") return Buffer.from(header + payload.data);
-  return Buffer.concat([Buffer.from(header), payload.data]);
+  const { kind, data } = contentOf(payload);
+  const plain = isPlain ? plainHeaders.get(kind) : undefined;
+  const header = `${plain ?? JSON.stringify({ v: version, t: below, k: kind, x, p: policy })}\n`;
+  if (typeof data === "string") return Buffer.from(header + data);
+  return Buffer.concat([Buffer.from(header), data]);
+}
+
+/** An event travels as such: each node encodes it for its own members. */
+function contentOf({ event, kind, data }: Payload): { readonly kind: string; readonly data: string | Uint8Array } {
+  return event === undefined ? { kind, data } : { kind: "event", data: JSON.stringify(event) };
 }
 
 /** `undefined` for what is not a message of this version. */
@@ -75,8 +82,18 @@ function payloadOf(kind: unknown, whole: Buffer, start: number): Payload | undef
   if (kind === "binary") return Payload.binary(whole.subarray(start));
   const text = whole.toString("utf8", start);
   if (kind === "text") return Payload.text(text);
+  if (kind === "event") return eventOf(parse(text));
   // Invalid JSON would break the frame that it is put into.
   return kind === "json" && isJSON(text) ? Payload.encodedJSON(text) : undefined;
+}
+
+function eventOf({ event, data, from, channel }: Fields = {}): Payload | undefined {
+  if (typeof event !== "string" || !isOptionalText(from) || !isOptionalText(channel)) return undefined;
+  return Payload.event({ kind: "event", event, data, from, channel }, jsonEvents);
+}
+
+function isOptionalText(value: unknown): value is string | undefined {
+  return value === undefined || typeof value === "string";
 }
 
 function isStrings(value: unknown): value is readonly string[] {
