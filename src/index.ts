@@ -27,7 +27,7 @@ export type { Application, Status } from "./handler/application.js";
 export { On, Route } from "./handler/decorators.js";
 export type { EventDeclaration, EventOptions } from "./handler/event.js";
 export { EventHandler } from "./handler/events.js";
-export { type Authorized, WebSocketHandler } from "./handler/handler.js";
+export { WebSocketHandler } from "./handler/handler.js";
 export type { ConnectionLimits } from "./handler/limits.js";
 export type { BadMessage } from "./handler/reader.js";
 export type {
@@ -39,6 +39,7 @@ export type {
   RouteOptions,
   SharedOptions,
 } from "./handler/route.js";
+export { type Authorized, anonymous } from "./handler/user.js";
 export type { Totals } from "./metrics.js";
 export type { Address, Channel, Except, SendOptions, User } from "./room/address.js";
 export type { Publication } from "./room/history/publication.js";

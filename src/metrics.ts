@@ -4,7 +4,7 @@ export interface Totals {
   readonly opened: number;
   /** Connections that have ended, of those. */
   readonly closed: number;
-  /** Upgrade requests that were answered with an HTTP error. */
+  /** Upgrade requests that were answered with an HTTP error, or by a close code in place of one. */
   readonly refused: number;
   /** Messages that came in. */
   readonly received: number;

@@ -20,6 +20,7 @@ it("exports exactly the public values", () => {
     "On",
     "Route",
     "WebSocketHandler",
+    "anonymous",
     "commandEvents",
     "defaultLimits",
     "jsonEvents",

@@ -1,6 +1,6 @@
 import { describe, expect, it, onTestFinished } from "vitest";
 import { connect as connectRoom } from "../src/client/index.js";
-import { App, ConnectionError, HttpError, Route, WebSocketHandler } from "../src/index.js";
+import { App, anonymous, ConnectionError, HttpError, Route, WebSocketHandler } from "../src/index.js";
 import { connect, connectURL, ManualClock, socketsOf, type TestWebSocketEvent } from "../src/testing/index.js";
 import { Mailbox } from "./support/app.js";
 
@@ -8,7 +8,7 @@ import { Mailbox } from "./support/app.js";
 class Chat extends WebSocketHandler<{ channel: string }> {
   override authorize() {
     if (this.request.headers["x-token"] === "bad") throw new HttpError(401, "bad token");
-    return undefined;
+    return anonymous;
   }
   onJSON(message: unknown) {
     this.sendJSONToThisRoom({ channel: this.params.channel, message });
@@ -100,10 +100,10 @@ describe("a WebSocket class without a port", () => {
     }
   }
 
-  async function socketOn(path: string) {
+  async function socketOn(path: string, protocols: string[] = []) {
     const app = new App().route("/echo", Echo);
     onTestFinished(() => app.close());
-    const socket = new (socketsOf(app))(`ws://app${path}`, ["enfilade.v1"]);
+    const socket = new (socketsOf(app))(`ws://app${path}`, protocols);
     const events: TestWebSocketEvent[] = [];
     const has = (type: string) =>
       new Promise<void>((resolve) => socket.addEventListener(type as "open", () => resolve()));
@@ -114,7 +114,7 @@ describe("a WebSocket class without a port", () => {
   }
 
   it("connects, sends, receives and closes as a browser's does", async () => {
-    const { socket, events, has } = await socketOn("/echo?as=ann");
+    const { socket, events, has } = await socketOn("/echo?as=ann", ["enfilade.v1"]);
     expect(socket.readyState).toBe(0);
     await has("open");
     expect([socket.readyState, socket.protocol, socket.url]).toEqual([1, "enfilade.v1", "ws://app/echo?as=ann"]);

@@ -1,7 +1,8 @@
 import type { ConnectionRequest } from "../connection/request.js";
 import type { Member } from "../protocol/dialect.js";
 import { CloseCode } from "../wire/closeCodes.js";
-import { type AnyHandler, type HandlerContext, userId } from "./handler.js";
+import type { AnyHandler, HandlerContext } from "./handler.js";
+import { userId } from "./user.js";
 
 /** What scopes and handler say: a user, `refused`, or `busy` when they cannot say it now. */
 export type Reauthorization = { readonly user: unknown } | "refused" | "busy";

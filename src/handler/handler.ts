@@ -12,6 +12,7 @@ import type { EventProtocol } from "../wire/events/protocol.js";
 import type { RoomPath } from "../wire/path.js";
 import { type Bytes, Payload } from "../wire/payload.js";
 import type { Application } from "./application.js";
+import type { Authorized } from "./user.js";
 
 /** What the handlers of one route have in common. */
 export interface HandlerConfig {
@@ -41,9 +42,6 @@ export interface HandlerContext {
 /** Gives a handler its context. Set by the class below, whose private field nobody else reaches. */
 let give: (handler: AnyHandler, context: HandlerContext) => void;
 let given: (handler: AnyHandler) => HandlerContext;
-
-/** What may be returned from `authorize`: a refusal, or the user. */
-export type Authorized<User> = User | Response | undefined | Promise<User | Response | undefined>;
 
 /**
  * One connection, as its user writes it: subclass it, and implement exactly one of `serve`, `onJSON`, `onMessage`.
@@ -92,10 +90,11 @@ export abstract class WebSocketHandler<
   onBinary?(bytes: Uint8Array): unknown;
 
   /**
-   * Decides whether the client comes in, before the upgrade. What it returns is `this.user`.
+   * Decides whether the client may connect, before the upgrade. What it returns is `this.user`.
    *
-   * To refuse, throw `HttpError(401)` or return a `Response`. Anything else that is thrown answers 500, and so do `false`,
-   * `null`, and a user whose `id` is no string; past `authorizeMs` the answer is 503. Two handlers may share it by inheritance.
+   * To refuse, throw `HttpError(401)` or return a `Response`. To accept a client without a user, return `anonymous`.
+   * Anything else that is thrown answers 500, and so do `undefined` and every other falsy value, and a user whose `id` is no
+   * string; past `authorizeMs` the answer is 503. Two handlers may share it by inheritance.
    */
   authorize?(request: ConnectionRequest): Authorized<User>;
 
@@ -300,15 +299,4 @@ export function memberOf(handler: AnyHandler): Member {
   const { member } = given(handler);
   if (member !== undefined) return member;
   throw new EnfiladeError("ERR_NOT_CONNECTED", "there is no connection before the upgrade; use onConnect");
-}
-
-/**
- * By which id a user is addressed; what is no object with an `id` is a user without address.
- *
- * @throws EnfiladeError `ERR_USER` when the id is no string: it would never be found under the name it is sent to.
- */
-export function userId(user: unknown): string | undefined {
-  if (typeof user !== "object" || user === null || !("id" in user)) return undefined;
-  if (typeof user.id === "string") return user.id;
-  throw new EnfiladeError("ERR_USER", `authorize returned a user whose id is ${typeof user.id}; make it a string`);
 }

@@ -4,8 +4,9 @@ import type { MemberConfig } from "../room/memberships.js";
 import type { Registry } from "../room/registry.js";
 import { CloseCode } from "../wire/closeCodes.js";
 import { CredentialRefresh, type Reauthorize } from "./credentialRefresh.js";
-import { type AnyHandler, type HandlerContext, userId } from "./handler.js";
+import type { AnyHandler, HandlerContext } from "./handler.js";
 import type { Reader, ReadSession } from "./reader.js";
+import { userId } from "./user.js";
 
 /** What the sessions of one route have in common. */
 export interface SessionConfig {

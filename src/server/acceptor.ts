@@ -17,11 +17,12 @@ import { v1Encoder } from "../protocol/v1/encoder.js";
 import { Receipts } from "../protocol/v1/receipts.js";
 import { v1 } from "../wire/frames.js";
 import { pathOfTarget, type RoomPath } from "../wire/path.js";
-import { asks, authorize, ForeignOrigin, Refused, reauthorize } from "./authorization.js";
-import { Capacity } from "./capacity.js";
+import { asks, authorize, ForeignOrigin, Refused, reauthorize } from "./access/authorization.js";
+import { Capacity } from "./access/capacity.js";
+import { type RefusedRequest, Refuser } from "./access/refuser.js";
 import { newId } from "./identity.js";
 import type { Limits } from "./limits.js";
-import { busy, refusal, refusalOfError } from "./refusal.js";
+import { busy, refusal } from "./refusal.js";
 import type { Match, Route, Router } from "./router.js";
 
 export interface AcceptorDeps {
@@ -86,6 +87,7 @@ export class Acceptor {
   readonly #flusher: Flusher;
   readonly #receipts: Receipts;
   readonly #configs = new Map<Route, RouteConfig>();
+  readonly #refuser: Refuser;
   readonly #clients = new Set<Client>();
   /** Handshakes and sessions that are not over. */
   #pending = 0;
@@ -99,6 +101,7 @@ export class Acceptor {
     const { clock, metrics, limits } = deps;
     this.#capacity = new Capacity(limits);
     this.#receipts = new Receipts(clock, limits);
+    this.#refuser = new Refuser(deps);
     this.#flusher = new Flusher({ clock, metrics, flushConnectionsMax: limits.flushConnectionsMax });
   }
 
@@ -137,8 +140,8 @@ export class Acceptor {
   }
 
   /** Answers a client that leads nowhere. */
-  refuse(transport: Transport, why: Refusal): void {
-    this.#refuse(this.#hold(transport), why);
+  refuse(transport: Transport, why: Refusal, asked: RefusedRequest): void {
+    this.#refuse(this.#hold(transport), why, asked);
   }
 
   /** Takes a client all the way: to a connection, or to a refusal. */
@@ -148,7 +151,7 @@ export class Acceptor {
       ? this.#capacity.admit(request.remoteAddress)
       : busy("The server is shutting down");
     if (refused !== undefined) {
-      this.#refuse(client, refused);
+      this.#refuse(client, refused, request);
       return;
     }
     // The place is free again when the transport has ended, however long the last hook may take.
@@ -189,15 +192,18 @@ export class Acceptor {
     this.#deps.onClosed(member, info);
   };
 
-  #refuse({ transport }: Client, why: Refusal): void {
-    this.#deps.metrics.totals.refused += 1;
-    try {
-      transport.refuse(why);
-    } catch (error) {
-      // The application gave a header that HTTP does not allow.
-      this.#deps.report(asError(error));
-      transport.refuse(refusal(500));
-    }
+  #refuse(client: Client, why: Refusal, { headers, remoteAddress }: RefusedRequest): void {
+    const hasPlace = () => this.#isAccepting && this.#hasPlace(client, remoteAddress);
+    const closing = this.#refuser.refuse(client.transport, why, headers, hasPlace);
+    if (closing !== undefined) this.#follow(closing);
+  }
+
+  /** Whether a refused client has a place of its own until it has answered the close. */
+  #hasPlace(client: Client, remoteAddress: string): boolean {
+    if (client.address !== undefined) return true;
+    if (this.#capacity.admit(remoteAddress) !== undefined) return false;
+    client.address = remoteAddress;
+    return true;
   }
 
   #begin(candidate: Candidate): void {
@@ -241,10 +247,10 @@ export class Acceptor {
     }
   }
 
-  #turnAway({ client }: Candidate, error: unknown): void {
+  #turnAway({ client, request }: Candidate, error: unknown): void {
     client.end();
     if (error instanceof ForeignOrigin) this.#warnOf(error.origin);
-    this.#refuse(client, this.#refusalOf(error));
+    this.#refuse(client, this.#refuser.refusalOf(error), request);
   }
 
   /** A page learns nothing of why it was refused, so its developer has to find it in the log; once for each origin. */
@@ -252,14 +258,6 @@ export class Acceptor {
     if (this.#warnedOrigins.has(origin) || this.#warnedOrigins.size >= warnedOriginsMax) return;
     this.#warnedOrigins.add(origin);
     this.#deps.warn(`enfilade: refused a page of ${JSON.stringify(origin)}; to allow it, set origins: [its origin]`);
-  }
-
-  #refusalOf(error: unknown): Refusal {
-    if (error instanceof Refused) return error.refusal;
-    const known = refusalOfError(error);
-    if (known !== undefined) return known;
-    this.#deps.report(asError(error));
-    return refusal(500);
   }
 
   /** Opens the connection, unless the transport answers for itself. */

@@ -25,7 +25,7 @@ import { type Listening, listen, listeningAt, serverFor, stop } from "./listenin
 import { type AppOptions, checkBackplane, checkOptions, type Logger, type ScopeOptions } from "./options.js";
 import { refusal, upgradeHeaders } from "./refusal.js";
 import { type Route, Router, unknownRoute } from "./router.js";
-import { Scope } from "./scope.js";
+import { checksOf, Scope } from "./scope.js";
 
 /** What happens in an app. A listener that throws harms nobody; what it threw is logged. */
 export interface AppEvents {
@@ -229,7 +229,7 @@ export class App implements Application {
   accept(transport: Transport, { url, headers = {}, remoteAddress = "", secure = false }: TransportRequest): void {
     const found = this.#acceptor.find(url);
     if ("status" in found) {
-      this.#acceptor.refuse(transport, found);
+      this.#acceptor.refuse(transport, found, { headers, remoteAddress });
       return;
     }
     const { path, match } = found;
@@ -307,7 +307,7 @@ export class App implements Application {
     const limits = connectionLimitsOf(this.#limits);
     const config = {
       prefix: "",
-      checks: [],
+      checks: checksOf("the app", options.authorize),
       limits,
       origins: options.origins ?? "same-host",
       subprotocols: options.subprotocols ?? [],

@@ -77,7 +77,9 @@ function receive(
   found: Destination | Refusal,
 ): void {
   const refusal = "status" in found ? found : handshakeFault(incoming);
-  if (refusal !== undefined) acceptor.refuse(transport, refusal);
+  const { headers, socket } = incoming;
+  const remoteAddress = socket.remoteAddress ?? "";
+  if (refusal !== undefined) acceptor.refuse(transport, refusal, { headers, remoteAddress });
   else if ("match" in found) acceptor.accept(transport, requestOf(incoming, found.path), found.match);
 }
 

@@ -18,7 +18,7 @@ export interface Logger {
 export interface ScopeOptions extends SharedOptions {
   /**
    * Demanded before what the handlers of the scope demand, outer scopes first; refuses as a handler's `authorize` does.
-   * What it returns is `this.user` unless the handler's own `authorize` returns something.
+   * The user that it returns is `this.user` unless the handler's own `authorize` returns one.
    */
   readonly authorize?: AuthorizeCheck | undefined;
 }
@@ -28,6 +28,8 @@ export interface AppOptions extends Omit<SharedOptions, "limits"> {
   readonly handlers?: readonly HandlerClass[] | undefined;
   /** Limits of the app and of each connection; see the table in the README. */
   readonly limits?: Partial<Limits> | undefined;
+  /** Asked about every client of every route, before scopes and handlers; see {@link ScopeOptions.authorize}. */
+  readonly authorize?: AuthorizeCheck | undefined;
   /** Carries publications between nodes, such as `redis(url)` or `nats(url)`. Default: this node alone. */
   readonly backplane?: Backplane | undefined;
   /**
@@ -46,7 +48,7 @@ export interface AppOptions extends Omit<SharedOptions, "limits"> {
 const shared = ["limits", "origins", "subprotocols", "compression", "badMessage", "eventProtocol", "policy"];
 const ofRooms = ["history", "replay", "presence"];
 const known = {
-  "the app": [...shared, "handlers", "backplane", "backplaneOutage", "logger", "clock", "random"],
+  "the app": [...shared, "handlers", "authorize", "backplane", "backplaneOutage", "logger", "clock", "random"],
   "a scope": [...shared, "authorize"],
   "a route": [...shared, "name", "params", "closeOnLastRoomLeft", "eventPolicies", ...ofRooms],
 };

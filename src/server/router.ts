@@ -5,14 +5,22 @@ import { EnfiladeError } from "../errors.js";
 import type { ConnectionLimits } from "../handler/limits.js";
 import type { Reader } from "../handler/reader.js";
 import type { HandlerClass } from "../handler/route.js";
+import type { Authorized } from "../handler/user.js";
 import { defaultRoomConfig, type RoomConfig } from "../room/roomConfig.js";
 import { encodePath, type RoomPath } from "../wire/path.js";
 import { fillPattern, namedParams, readPattern, type Values } from "../wire/pattern.js";
 import type { Schema } from "../wire/schema.js";
-import type { OriginCheck } from "./origin.js";
+import type { OriginCheck } from "./access/origin.js";
 
-/** What a scope demands before the handler does. */
-export type AuthorizeCheck = (request: ConnectionRequest) => unknown;
+/** Decides whether a client may connect, as a handler's `authorize` does. */
+export type AuthorizeCheck = (request: ConnectionRequest) => Authorized<unknown>;
+
+/** What the app or a scope demands before the handler does. */
+export interface OwnedCheck {
+  /** As errors name it. */
+  readonly owner: string;
+  readonly authorize: AuthorizeCheck;
+}
 
 /** One pattern and all that holds for it, as it was settled at registration. */
 export interface Route {
@@ -20,7 +28,7 @@ export interface Route {
   readonly name: string | undefined;
   readonly handlerClass: HandlerClass;
   readonly reader: Reader;
-  readonly checks: readonly AuthorizeCheck[];
+  readonly checks: readonly OwnedCheck[];
   readonly limits: ConnectionLimits;
   readonly allowsOrigin: OriginCheck;
   readonly subprotocols: readonly string[];

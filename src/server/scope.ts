@@ -9,16 +9,16 @@ import { type BadMessage, type Reader, readerOf } from "../handler/reader.js";
 import type { HandlerClass, Origins, RouteOptions, SharedOptions } from "../handler/route.js";
 import type { EventProtocol } from "../wire/events/protocol.js";
 import { checkSchema } from "../wire/schema.js";
+import { originCheck } from "./access/origin.js";
 import { mergeLimits } from "./limits.js";
 import { checkOptions, type ScopeOptions } from "./options.js";
-import { originCheck } from "./origin.js";
 import { checkRoomOptions, roomConfigOf } from "./roomConfig.js";
-import type { AuthorizeCheck, Route } from "./router.js";
+import type { AuthorizeCheck, OwnedCheck, Route } from "./router.js";
 
 /** What holds in a scope, with all defaults filled in. */
 export interface ScopeConfig {
   readonly prefix: string;
-  readonly checks: readonly AuthorizeCheck[];
+  readonly checks: readonly OwnedCheck[];
   readonly limits: ConnectionLimits;
   readonly origins: Origins;
   readonly subprotocols: readonly string[];
@@ -64,12 +64,9 @@ export class Scope<Prefix extends string = ""> {
     options: ScopeOptions = {},
   ): this {
     checkOptions("a scope", options);
-    const { authorize } = options;
-    if (authorize !== undefined && typeof authorize !== "function") {
-      throw new EnfiladeError("ERR_OPTION", `authorize of a scope takes a function, got ${typeof authorize}`);
-    }
-    const checks = authorize === undefined ? this.#config.checks : [...this.#config.checks, authorize];
-    const config = { ...settle(this.#config, options), prefix: this.#below(prefix), checks };
+    const below = this.#below(prefix);
+    const checks = [...this.#config.checks, ...checksOf(`the scope "${below}"`, options.authorize)];
+    const config = { ...settle(this.#config, options), prefix: below, checks };
     if (typeof build !== "function") {
       throw new EnfiladeError("ERR_OPTION", `a scope takes a function that adds its routes, got ${typeof build}`);
     }
@@ -121,6 +118,17 @@ function readerFor(handlerClass: HandlerClass, badMessage: BadMessage, protocol:
   const readingClass = handlerClass as HandlerClass & { readonly prototype: AnyHandler };
   if (!(handlerClass.prototype instanceof EventHandler)) return readerOf(readingClass, badMessage);
   return eventReaderOf(readingClass, protocol, badMessage);
+}
+
+/**
+ * The check of an app or a scope, if it has one.
+ *
+ * @throws EnfiladeError `ERR_OPTION` when it is no function.
+ */
+export function checksOf(owner: string, authorize: AuthorizeCheck | undefined): readonly OwnedCheck[] {
+  if (authorize === undefined) return [];
+  if (typeof authorize === "function") return [{ owner, authorize }];
+  throw new EnfiladeError("ERR_OPTION", `authorize of ${owner} takes a function, got ${typeof authorize}`);
 }
 
 /** `options` laid over what holds in the scope. */

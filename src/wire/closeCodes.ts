@@ -26,8 +26,10 @@ export const CloseCode = {
   slow: 4008,
   /** A client of `enfilade.v1` sent what is no frame of it. */
   badFrame: 4500,
-  /** The credentials that a client renewed are refused. */
+  /** The client is refused, or the credentials that it renewed are. */
   unauthorized: 4501,
+  /** There is no such room: no route for its path, or `authorize` answered 404. */
+  notFound: 4504,
 } as const;
 
 /** Never sent (RFC 6455 7.4.1): the peer closed without a code. */

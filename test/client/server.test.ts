@@ -67,6 +67,16 @@ describe("the client with its server", () => {
     expect((await states.have(2)).at(-1)).toBe("closed 4501");
   });
 
+  it("is closed for good when it is refused, or there is no such room", async () => {
+    const { client, states, app, url } = await room({}, "bad");
+    expect(await states.have(1)).toEqual(["closed 4501"]);
+    await expect(client.request("who")).rejects.toMatchObject({ code: "closed" });
+    const lost = connect(`${url}/chta/a`, { WebSocket: WebSocket as never });
+    const code = await new Promise((resolve) => lost.on("state", (_state, info) => resolve(info.code)));
+    expect(code).toBe(4504);
+    expect(app.status().totals).toMatchObject({ refused: 2, opened: 0 });
+  });
+
   it("moves to another connection when it is drained, with nothing lost and nothing twice", async () => {
     const { app, client, states } = await room({ history: { size: 10_000 } });
     const numbers = new Mailbox<number>();

@@ -8,6 +8,7 @@ import { WebSocketServer } from "ws";
 import {
   App,
   type AppOptions,
+  anonymous,
   type ConnectionRequest,
   EventError,
   EventHandler,
@@ -621,7 +622,7 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
         authorize({ query }: ConnectionRequest) {
           const status = query.has("since") ? statuses.shift() : undefined;
           if (status !== undefined) throw new HttpError(status);
-          return undefined;
+          return anonymous;
         }
       }
       const here = await scene(Door);
@@ -629,7 +630,9 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       await client.welcome();
       await cutWhile(here, client, () => undefined);
       await client.next("ended");
-      expect(client.all("refused").map(({ status }) => status)).toEqual([503, 429, 401]);
+      expect(client.all("refused").map(({ status }) => status)).toEqual([503, 429]);
+      expect(client.all("closed").at(-1)).toMatchObject({ code: 4501, reason: "unauthorized" });
+      expect(statuses).toEqual([]);
     });
   });
 
@@ -1079,7 +1082,7 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
     class Known extends Talk {
       authorize({ query }: ConnectionRequest) {
         const id = query.get("as");
-        return id === null ? undefined : { id, name: id.toUpperCase() };
+        return id === null ? anonymous : { id, name: id.toUpperCase() };
       }
     }
     const show = (user: unknown) => ({ name: (user as { name?: string } | undefined)?.name });
@@ -1298,7 +1301,7 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
     it.each(["wrong", ""])("that is refused stays outside, and the answer does not repeat it: %j", async (wrong) => {
       const here = await scene(Guarded);
       const client = here.foreign({ token: wrong });
-      expect(await client.next("refused")).toMatchObject({ status: 401 });
+      expect(await client.next("closed")).toMatchObject({ code: 4501, reason: "unauthorized" });
       await client.next("ended");
       expect(Buffer.concat(here.wire.answers).toString()).not.toContain("enfilade.token");
     });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { App, type DeliveryPolicy, HttpError, Route, WebSocketHandler } from "../../src/index.js";
+import { App, anonymous, type DeliveryPolicy, HttpError, Route, WebSocketHandler } from "../../src/index.js";
 import { closes, Mailbox, start, startWith } from "../support/app.js";
 
 abstract class PrivateHandler extends WebSocketHandler<{ channel: string }> {
@@ -237,7 +237,7 @@ describe("a handler", () => {
     class Clumsy extends WebSocketHandler {
       override authorize() {
         this.#attempt(() => this.sendText("too early"));
-        return undefined;
+        return anonymous;
       }
       onMessage() {
         this.#attempt(() => this.close(1001));

@@ -324,7 +324,7 @@ describe("a hook that throws", () => {
 
   it("in authorize answers 500 without a word of why, and is reported", async () => {
     class Broken extends WebSocketHandler {
-      override authorize(): undefined {
+      override authorize(): never {
         throw new Error("secret");
       }
       onMessage() {

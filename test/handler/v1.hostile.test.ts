@@ -3,6 +3,7 @@ import { type HistoryPage, type HistoryQuery, MemoryBackplane } from "../../src/
 import {
   App,
   type AppOptions,
+  anonymous,
   EventError,
   EventHandler,
   HttpError,
@@ -137,7 +138,7 @@ describe("what was sent under an id", () => {
     static readonly finish: (() => void)[] = [];
     override authorize() {
       const id = this.query.get("user");
-      return id === null ? undefined : { id };
+      return id === null ? anonymous : { id };
     }
     @On() async onSlow(value: unknown) {
       await new Promise<void>((resolve) => Work.finish.push(resolve));

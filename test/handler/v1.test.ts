@@ -343,7 +343,7 @@ describe("credentials", () => {
 
   it("come among the subprotocols and are never echoed; renewed ones replace them, refused ones end it with 4501", async () => {
     const { app, open } = await start(new App().route("/x", Guarded));
-    await expect(open("/x", offer("bad"))).rejects.toMatchObject({ status: 401 });
+    expect(await (await open("/x", offer("bad"))).closed).toMatchObject({ code: 4501, reason: "unauthorized" });
     const client = await open("/x", offer("good é"));
     expect(client.protocol).toBe("enfilade.v1");
     await client.readJSON();

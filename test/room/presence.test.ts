@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import {
   App,
   type AppOptions,
+  anonymous,
   type Connection,
   type PresenceChange,
   type PresenceOptions,
@@ -18,7 +19,7 @@ const graceMs = 5_000;
 class Member extends WebSocketHandler {
   override authorize() {
     const id = this.query.get("user");
-    return id === null ? undefined : { id, name: `Name of ${id}`, token: `token-of-${id}` };
+    return id === null ? anonymous : { id, name: `Name of ${id}`, token: `token-of-${id}` };
   }
   override onConnect() {
     if (this.query.has("watch")) this.watchPresence();

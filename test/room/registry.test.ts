@@ -1,13 +1,13 @@
 import { describe, expect, it } from "vitest";
 import { MemoryBackplane } from "../../src/backplane/index.js";
-import { App, type AppOptions, WebSocketHandler } from "../../src/index.js";
+import { App, type AppOptions, anonymous, WebSocketHandler } from "../../src/index.js";
 import { connect } from "../../src/testing/index.js";
 import { closes, Mailbox, start } from "../support/app.js";
 
 class Member extends WebSocketHandler {
   override authorize() {
     const id = this.query.get("user");
-    return id === null ? undefined : { id };
+    return id === null ? anonymous : { id };
   }
   onMessage(text: string) {
     this.sendText(text);

@@ -238,7 +238,7 @@ describe("close()", () => {
       "an authorize that hangs",
       class extends Echo {
         override authorize() {
-          return new Promise<undefined>(() => undefined);
+          return new Promise<never>(() => undefined);
         }
       },
     ],

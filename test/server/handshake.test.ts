@@ -4,7 +4,10 @@ import {
   App,
   type AppOptions,
   type Authorized,
+  anonymous,
+  type ConnectionRequest,
   HttpError,
+  type Scope,
   type ScopeOptions,
   WebSocketHandler,
 } from "../../src/index.js";
@@ -13,10 +16,11 @@ import { Mailbox, start, startWith } from "../support/app.js";
 import { answerTo, rawClient, upgradeRequest } from "../support/raw.js";
 
 /** A handler that lets in whom `decide` lets in. */
-function gated(decide: (query: URLSearchParams) => Authorized<unknown>) {
+function gated(decide: (query: URLSearchParams) => unknown) {
   return class Gated extends WebSocketHandler {
     override authorize() {
-      return decide(this.query);
+      // In JavaScript it may be anything.
+      return decide(this.query) as Authorized<unknown>;
     }
     override onConnect() {
       this.sendJSON({ user: this.user ?? null });
@@ -117,16 +121,29 @@ describe("authorize", () => {
     expect([told.all, errors]).toEqual([["asked", "aborted"], []]);
   });
 
-  it.each([[false], [null], [new HttpError(401)], [new Error("no")]])(
-    "answers 500 to %s, which would let everybody in, and says what to do",
-    async (answer) => {
-      const { open, errors, app } = await startWith(
-        "/x",
-        gated(() => answer),
-      );
-      await expect(open("/x")).rejects.toMatchObject({ status: 500 });
-      expect(errors).toMatchObject([{ code: "ERR_USER", message: expect.stringContaining("throw HttpError(401)") }]);
-      expect(app.status().totals.opened).toBe(0);
+  const mistakes = [undefined, null, false, "", 0, Number.NaN, 0n, new HttpError(401), new Error("no")];
+
+  it.each(mistakes)("answers 500 to %s, which is no user, and says what to do", async (answer) => {
+    const { open, errors, app } = await startWith(
+      "/x",
+      gated(async () => answer),
+    );
+    await expect(open("/x")).rejects.toMatchObject({ status: 500, message: "Internal Server Error" });
+    const came = answer instanceof Error ? `a ${answer.name}` : answer === "" ? "an empty string" : String(answer);
+    const message =
+      `authorize of Gated returned ${came}: return a user, or \`anonymous\` to let the client in without one; ` +
+      "throw HttpError(401) to refuse";
+    expect(errors).toMatchObject([{ code: "ERR_USER", message }]);
+    expect(app.status().totals.opened).toBe(0);
+  });
+
+  it.each([() => anonymous, async () => anonymous])(
+    "lets in without a user whom it calls anonymous",
+    async (decide) => {
+      const { open, app, errors } = await startWith("/x", gated(decide));
+      const client = await open("/x");
+      expect(await client.readJSON()).toEqual({ user: null });
+      expect([app.status().users, errors]).toEqual([0, []]);
     },
   );
 
@@ -142,7 +159,7 @@ describe("authorize", () => {
     let asked = 0;
     const Counting = gated(() => {
       asked += 1;
-      return undefined;
+      return anonymous;
     });
     const { port } = await startWith("/x", Counting);
     await answerTo(port, upgradeRequest("/x", {}, "POST"));
@@ -157,7 +174,7 @@ describe("authorize", () => {
     class Hangs extends Echo {
       override authorize() {
         signals.put(this.signal);
-        return new Promise<undefined>(() => undefined);
+        return new Promise<never>(() => undefined);
       }
     }
     const { open } = await startWith("/x", Hangs, { clock });
@@ -186,7 +203,7 @@ describe("authorize", () => {
 
   it("is asked of the scopes first, from the outermost in", async () => {
     const told: string[] = [];
-    const asks = (name: string, answer?: unknown): ScopeOptions => ({
+    const asks = (name: string, answer: object): ScopeOptions => ({
       authorize: (request) => {
         told.push(`${name} ${request.path}`);
         if (request.query.get("refuse") === name) throw new HttpError(402, name);
@@ -195,7 +212,7 @@ describe("authorize", () => {
     });
     const Own = gated((query) => {
       told.push("handler");
-      return query.has("own") ? { id: "own" } : undefined;
+      return query.has("own") ? { id: "own" } : anonymous;
     });
     const app = new App().scope(
       "/api",
@@ -208,6 +225,54 @@ describe("authorize", () => {
     await expect(open("/api/v1/x?refuse=outer")).rejects.toMatchObject({ status: 402, message: "outer" });
     expect(told.slice(-1)).toEqual(["outer /api/v1/x"]);
     expect(told.slice(0, 3)).toEqual(["outer /api/v1/x", "inner /api/v1/x", "handler"]);
+  });
+
+  it("may be of the whole app, and is then asked before all others", async () => {
+    const asked: string[] = [];
+    const authorize = ({ query, path }: ConnectionRequest) => {
+      asked.push(`app ${path}`);
+      if (query.has("refuse")) throw new HttpError(401, "not you");
+      return { id: "ann" };
+    };
+    const Own = gated(() => {
+      asked.push("handler");
+      return anonymous;
+    });
+    class Open extends Echo {}
+    const app = new App({ authorize }).route("/own", Own).route("/open", Open);
+    const scoped = () => {
+      asked.push("scope");
+      return { id: "bob" };
+    };
+    app.scope("/in", (inner) => inner.route("/x", Own), { authorize: scoped });
+    const { open } = await start(app);
+    expect(await (await open("/own")).readJSON()).toEqual({ user: { id: "ann" } });
+    expect(await (await open("/in/x")).readJSON()).toEqual({ user: { id: "bob" } });
+    await expect(open("/open?refuse")).rejects.toMatchObject({ status: 401, message: "not you" });
+    expect(asked).toEqual(["app /own", "handler", "app /in/x", "scope", "handler", "app /open"]);
+  });
+
+  it("of the app and of a scope is named in the error about what it returned", async () => {
+    // In JavaScript it may return nothing.
+    const nothing = (() => undefined) as unknown as () => object;
+    const build = (scope: Scope<"/a">) => scope.route("/x", Echo);
+    const whole = await start(new App({ authorize: nothing }).route("/x", Echo));
+    const part = await start(new App().scope("/a", build, { authorize: nothing }));
+    await expect(whole.open("/x")).rejects.toMatchObject({ status: 500 });
+    await expect(part.open("/a/x")).rejects.toMatchObject({ status: 500 });
+    expect(whole.errors).toMatchObject([
+      { message: expect.stringContaining("authorize of the app returned undefined") },
+    ]);
+    expect(part.errors).toMatchObject([
+      { message: expect.stringContaining('authorize of the scope "/a" returned undefined') },
+    ]);
+  });
+
+  it("is refused as an option that is no function", () => {
+    const options = { authorize: true } as unknown as AppOptions;
+    expect(() => new App(options)).toThrow(
+      expect.objectContaining({ code: "ERR_OPTION", message: "authorize of the app takes a function, got boolean" }),
+    );
   });
 });
 
@@ -317,7 +382,7 @@ describe("limits of who may come", () => {
     const released = new Mailbox<() => void>();
     class Waits extends Echo {
       override authorize() {
-        return new Promise<undefined>((resolve) => released.put(() => resolve(undefined)));
+        return new Promise<typeof anonymous>((resolve) => released.put(() => resolve(anonymous)));
       }
     }
     const { open, app } = await startWith("/x/:n", Waits, { limits: { roomsMax: 3 } });

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { z } from "zod";
-import { App, type HandlerClass, HttpError, Route, type Scope, WebSocketHandler } from "../../src/index.js";
+import { App, anonymous, type HandlerClass, HttpError, Route, type Scope, WebSocketHandler } from "../../src/index.js";
 import { connect, type TestClient } from "../../src/testing/index.js";
 
 /** Tells which class answered, with which parameters and which user. */
@@ -343,11 +343,12 @@ describe("a scope", () => {
   it("demands in order, the outermost first, the handler last", async () => {
     const asked: string[] = [];
     class Guarded extends Teller {
-      override authorize(): undefined {
+      override authorize() {
         asked.push("handler");
+        return anonymous;
       }
     }
-    const gate = (name: string) => ({ authorize: () => void asked.push(name) });
+    const gate = (name: string) => ({ authorize: () => asked.push(name) && anonymous });
     const build = (inner: Scope<"/a/b">) => inner.route("/c", Guarded);
     const app = appWith().scope("/a", (outer) => outer.scope("/b", build, gate("inner")), gate("outer"));
     await told(app, "/a/b/c");
@@ -357,8 +358,9 @@ describe("a scope", () => {
   it("refuses before anything within it is asked", async () => {
     const asked: string[] = [];
     class Guarded extends Teller {
-      override authorize(): undefined {
+      override authorize() {
         asked.push("handler");
+        return anonymous;
       }
     }
     const authorize = () => {
@@ -375,8 +377,9 @@ describe("a scope", () => {
   it("gives its user to the handler, whose own authorize sees it and may replace it", async () => {
     const seen: unknown[] = [];
     class Keeps extends Teller {
-      override authorize(): undefined {
+      override authorize() {
         seen.push(this.user);
+        return anonymous;
       }
     }
     class Replaces extends Teller {

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { type ConnectionRequest, HttpError, WebSocketHandler } from "../../src/index.js";
+import { anonymous, type ConnectionRequest, HttpError, WebSocketHandler } from "../../src/index.js";
 
 interface Person {
   readonly id: string;
@@ -102,10 +102,61 @@ export class WrongUser extends WebSocketHandler<object, Person> {
   }
 }
 
+/** What a look-up returns that may find nothing. */
+declare function lookUp(token: string | undefined): Promise<Person | undefined>;
+
+export class Visitor extends WebSocketHandler<object, Person> {
+  override async authorize({ token }: ConnectionRequest) {
+    return (await lookUp(token)) ?? anonymous;
+  }
+}
+
+export class Anybody extends WebSocketHandler {
+  override authorize() {
+    return anonymous;
+  }
+}
+
+/** The user of a base class may be what its subclasses say. */
+export abstract class Generic<User extends object> extends WebSocketHandler<object, User> {
+  abstract find(token: string): User | undefined;
+  override authorize({ token = "" }: ConnectionRequest): User | Response {
+    return this.find(token) ?? new Response(null, { status: 401 });
+  }
+}
+
+export class WrongLookUp extends WebSocketHandler<object, Person> {
+  // @ts-expect-error: it may find nothing
+  override authorize({ token }: ConnectionRequest) {
+    return lookUp(token);
+  }
+}
+
+export class WrongNothing extends WebSocketHandler {
+  // @ts-expect-error: to let everybody in, return anonymous
+  override authorize(): undefined {
+    this.signal.throwIfAborted();
+  }
+}
+
+export class WrongNothingLater extends WebSocketHandler {
+  // @ts-expect-error: a promise of nothing lets nobody in
+  override async authorize(): Promise<void> {
+    this.signal.throwIfAborted();
+  }
+}
+
+export class WrongAnswer extends WebSocketHandler {
+  // @ts-expect-error: a decision is no user
+  override authorize({ token }: ConnectionRequest): boolean {
+    return token === "secret";
+  }
+}
+
 export class WrongRequest extends WebSocketHandler {
   // @ts-expect-error: a request is asked, not a number
-  override authorize(request: number): undefined {
-    this.sendText(request.toFixed());
+  override authorize(request: number) {
+    return request.toFixed();
   }
 }
 

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { App, type HandlerClass, Route, type RouteOptions, WebSocketHandler } from "../../src/index.js";
+import { App, anonymous, type HandlerClass, Route, type RouteOptions, WebSocketHandler } from "../../src/index.js";
 
 class Channel extends WebSocketHandler<{ readonly channel: string }> {
   override onMessage(): void {
@@ -146,7 +146,16 @@ app.scope("/org/:org", (org) => {
     channel.route("/unfinished", Unfinished);
   });
 });
+app.scope("/guarded", (scope) => scope.route("/a", Default), { authorize: ({ headers }) => headers.host ?? anonymous });
+// @ts-expect-error: a header that is missing is no user
 app.scope("/guarded", (scope) => scope.route("/a", Default), { authorize: ({ headers }) => headers.authorization });
+// @ts-expect-error: what returns nothing returns no user
+app.scope("/guarded", (scope) => scope.route("/a", Default), { authorize: () => undefined });
+new App({ authorize: async ({ query }) => query.get("as") ?? anonymous });
+// @ts-expect-error: a promise of nothing is no user either
+new App({ authorize: async () => undefined });
+// @ts-expect-error: a text is no function
+new App({ authorize: "ann" });
 // @ts-expect-error: a gate is a function
 app.scope("/guarded", (scope) => scope.route("/a", Default), { authorize: true });
 // @ts-expect-error: a scope has no name

@@ -1,6 +1,6 @@
-import type { Refusal } from "../connection/transport.js";
-import type { Limits } from "./limits.js";
-import { refusal } from "./refusal.js";
+import type { Refusal } from "../../connection/transport.js";
+import type { Limits } from "../limits.js";
+import { refusal } from "../refusal.js";
 
 /** Counts who is here or on the way in, and says whether one more may come. */
 export class Capacity {

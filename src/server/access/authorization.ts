@@ -1,12 +1,13 @@
-import { type Clock, timeIsUp, within } from "../connection/clock.js";
-import type { ConnectionRequest } from "../connection/request.js";
-import type { Refusal } from "../connection/transport.js";
-import { EnfiladeError, HttpError, MessageError } from "../errors.js";
-import type { Reauthorization } from "../handler/credentialRefresh.js";
-import { type AnyHandler, type HandlerContext, userId } from "../handler/handler.js";
-import { validate } from "../wire/schema.js";
-import { busy, refusal, refusalOfResponse } from "./refusal.js";
-import type { Route } from "./router.js";
+import { type Clock, timeIsUp, within } from "../../connection/clock.js";
+import type { ConnectionRequest } from "../../connection/request.js";
+import type { Refusal } from "../../connection/transport.js";
+import { EnfiladeError, HttpError, MessageError } from "../../errors.js";
+import type { Reauthorization } from "../../handler/credentialRefresh.js";
+import type { AnyHandler, HandlerContext } from "../../handler/handler.js";
+import { anonymous, userId } from "../../handler/user.js";
+import { validate } from "../../wire/schema.js";
+import { busy, refusal, refusalOfResponse } from "../refusal.js";
+import type { Route } from "../router.js";
 
 /** A refusal on its way from where it is decided to where it is answered. */
 export class Refused extends Error {
@@ -78,7 +79,7 @@ interface Credentials {
 }
 
 async function askAll(route: Route, handler: AnyHandler, asked: Credentials): Promise<void> {
-  for (const check of route.checks) await admit(asked, "a scope", check(asked.request));
+  for (const { owner, authorize } of route.checks) await admit(asked, owner, authorize(asked.request));
   const { name } = route.handlerClass;
   if (handler.authorize !== undefined) await admit(asked, name, handler.authorize(asked.request));
 }
@@ -97,16 +98,18 @@ function isResponse(value: unknown): value is Response {
   return Object.prototype.toString.call(value) === "[object Response]";
 }
 
-/** Takes what an `authorize` returned: a refusal, a user, or nothing, which changes nothing. */
-async function admit(asked: Credentials, whose: string, answer: unknown): Promise<void> {
+/** Takes what an `authorize` returned: a refusal, a user, or {@link anonymous}, which changes nothing. */
+async function admit(asked: Credentials, owner: string, answer: unknown): Promise<void> {
   const user = await answer;
+  if (user === anonymous) return;
   if (isResponse(user)) throw new Refused(await refusalOfResponse(user));
-  if (user === undefined) return;
-  if (user === null || user === false || user instanceof Error) {
-    const came = user instanceof Error ? `a ${user.name}` : String(user);
+  // A look-up that found nothing, or a forgotten return, must not let anybody in.
+  if (!user || user instanceof Error) {
+    const came = user instanceof Error ? `a ${user.name}` : user === "" ? "an empty string" : String(user);
     throw new EnfiladeError(
       "ERR_USER",
-      `authorize of ${whose} returned ${came}: to refuse, throw HttpError(401); to let an anonymous client in, return nothing`,
+      `authorize of ${owner} returned ${came}: return a user, or \`anonymous\` to let the client in without one; ` +
+        "throw HttpError(401) to refuse",
     );
   }
   // Checked here, where a mistake is still an HTTP answer.

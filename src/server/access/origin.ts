@@ -1,5 +1,5 @@
-import { EnfiladeError } from "../errors.js";
-import type { Origins } from "../handler/route.js";
+import { EnfiladeError } from "../../errors.js";
+import type { Origins } from "../../handler/route.js";
 
 /** Decides on the `Origin` and the `Host` of a request. */
 export type OriginCheck = (origin: string | undefined, host: string | undefined) => boolean;
