@@ -87,7 +87,7 @@ function startV1(dialect: V1Dialect, session: Session): void {
   };
   const refresh = new CredentialRefresh({ session, reauthorize: config.reauthorize, onError });
   dialect.start({
-    ...{ member, onError, userId: userId(context.user), receipts: config.receipts },
+    ...{ member, onError, clock: config.registry.clock, userId: userId(context.user), receipts: config.receipts },
     onWatch: () => watchPresence(session),
     onRefresh: (token) => refresh.refreshWith(token),
   });
@@ -129,6 +129,8 @@ async function reportFailure({ handler, member, config }: Session): Promise<void
 /** Ends the connection for what a hook threw; no other connection notices. Never rejects. */
 async function fail(session: Session, error: unknown): Promise<void> {
   const { member } = session;
+  // Reading on after the end, or waiting for a reply, is how a handler learns of it, not a failure.
+  if (error instanceof ConnectionError && member.closeInfo !== undefined && !member.isOpen) return;
   if (error instanceof MessageError) {
     // A read whose error was not caught: the client's mistake, for the client to know, and not worth a line in our log.
     member.close(CloseCode.invalidPayload, "the message is not valid", false);

@@ -12,6 +12,7 @@ export class PlainDialect implements Dialect {
   readonly clientName = undefined;
   readonly joining = undefined;
   readonly replies = undefined;
+  readonly requests = undefined;
   readonly reportsLosses = false;
   readonly #framing: Framing;
   readonly #eventProtocol: EventProtocol;

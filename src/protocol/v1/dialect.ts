@@ -1,5 +1,6 @@
 import type { Gap } from "../../backplane/backplane.js";
 import type { Delivery } from "../../backplane/delivery.js";
+import type { Clock } from "../../connection/clock.js";
 import type { DeliveryPolicy } from "../../connection/policy.js";
 import type { ConnectionRequest } from "../../connection/request.js";
 import { CloseCode } from "../../wire/closeCodes.js";
@@ -13,10 +14,12 @@ import type { V1Encoder } from "./encoder.js";
 import { BadFrame, frameText, type IncomingFrame, readFrame, replyText } from "./frames.js";
 import { LossTracker } from "./lossTracker.js";
 import { type Answered, type ClientReceipts, FrameReceipt, type FrameRecord, type Receipts } from "./receipts.js";
+import { V1Requests } from "./requests.js";
 
 /** What a client of `enfilade.v1` needs of the session that it belongs to. */
 export interface V1Session {
   readonly member: Member;
+  readonly clock: Clock;
   /** By which the user is addressed. */
   readonly userId: string | undefined;
   readonly receipts: Receipts;
@@ -39,6 +42,8 @@ export class V1Dialect implements Dialect, JoiningClient, Replies, Answered {
   /** Who sends, over however many connections: the same client, of the same user, in the same room. */
   #name: string | undefined;
   #receipts: ClientReceipts | undefined;
+  /** Made for the first request to this client. */
+  #requests: V1Requests | undefined;
   /** What the handler is busy with. */
   #current: FrameRecord | undefined;
   #isWatching = false;
@@ -76,6 +81,14 @@ export class V1Dialect implements Dialect, JoiningClient, Replies, Answered {
 
   get replies(): Replies {
     return this;
+  }
+
+  get requests(): V1Requests | undefined {
+    if (this.#requests === undefined && this.#session !== undefined) {
+      const { member, clock } = this.#session;
+      this.#requests = new V1Requests({ member, clock, send: (text) => this.sendFrame(text) });
+    }
+    return this.#requests;
   }
 
   welcome(resumption: Resumption): void {
@@ -154,6 +167,7 @@ export class V1Dialect implements Dialect, JoiningClient, Replies, Answered {
     if (frame.type === "message" || frame.type === "event") return this.#messageOf(frame);
     if (frame.type === "ping") this.sendFrame(frameText("pong", {}));
     else if (frame.type === "watch") this.#watchSoon();
+    else if (frame.type === "reply") this.#requests?.settle(frame.id, frame.outcome);
     else this.#session?.onRefresh(frame.token);
     return undefined;
   }
