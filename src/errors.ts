@@ -46,6 +46,8 @@ export type ErrorCode =
   | "ERR_ROOMS_MAX"
   /** No more rooms for this connection. */
   | "ERR_JOINS_MAX"
+  /** The handler of a connection does not let it join a room; see `authorizeJoin`. */
+  | "ERR_JOIN_REFUSED"
   /** The other nodes cannot be reached now, or did not answer in time: a publication is refused, or nobody knows of it. */
   | "ERR_BACKPLANE"
   /** `authorize` returned what is no user, or one whose `id` is no string; or a message is for such a one. */

@@ -2,9 +2,10 @@ import { asError, type CloseInfo, ConnectionError, MessageError } from "../error
 import type { Member } from "../protocol/dialect.js";
 import { V1Dialect } from "../protocol/v1/dialect.js";
 import type { Receipts } from "../protocol/v1/receipts.js";
-import type { MemberConfig } from "../room/memberships.js";
+import type { MemberConfig, MemberHooks } from "../room/memberships.js";
 import type { Registry } from "../room/registry.js";
 import { CloseCode } from "../wire/closeCodes.js";
+import type { RoomPath } from "../wire/path.js";
 import { CredentialRefresh, type Reauthorize } from "./credentialRefresh.js";
 import { type AnyHandler, type HandlerContext, userId } from "./handler.js";
 import type { Reader, ReadSession } from "./reader.js";
@@ -55,7 +56,7 @@ export async function runSession(session: Session): Promise<void> {
   const { registry, reader } = config;
   const { dialect } = member;
   if (dialect instanceof V1Dialect) startV1(dialect, session);
-  const past = registry.enter(member, userId(context.user), config.member, dialect.joining);
+  const past = registry.enter(member, userId(context.user), config.member, dialect.joining, memberHooksOf(session));
   config.onEntered(member);
   try {
     if (past !== undefined) await untilDetached(member, past);
@@ -91,6 +92,19 @@ function startV1(dialect: V1Dialect, session: Session): void {
     onWatch: () => watchPresence(session),
     onRefresh: (token) => refresh.refreshWith(token),
   });
+}
+
+/** What the handler says of rooms beside its home; `undefined` for most, which say nothing. */
+function memberHooksOf(session: Session): MemberHooks | undefined {
+  const { handler, config } = session;
+  const { authorizeJoin, onRoomJoin, onRoomLeave } = handler;
+  if (authorizeJoin === undefined && onRoomJoin === undefined && onRoomLeave === undefined) return undefined;
+  const roomAt = (path: RoomPath) => config.registry.room(path);
+  return {
+    authorizeJoin: authorizeJoin && ((path) => authorizeJoin.call(handler, roomAt(path))),
+    onJoined: (path) => void guarded(session, () => onRoomJoin?.call(handler, roomAt(path))),
+    onLeft: (path) => void guarded(session, () => onRoomLeave?.call(handler, roomAt(path))),
+  };
 }
 
 /** Sends the presence of the home, where it is kept. */
