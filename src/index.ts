@@ -2,6 +2,7 @@
 export type { BackplaneOutage, BackplaneStatus } from "./backplane/backplane.js";
 export type { Counts } from "./backplane/counts.js";
 export type { Clock, Timer } from "./connection/clock.js";
+export type { RequestOptions } from "./connection/codec.js";
 export type { Connection } from "./connection/connection.js";
 export { type DeliveryOptions, type DeliveryPolicy, latest, reliable, skip } from "./connection/policy.js";
 export type { ConnectionRequest } from "./connection/request.js";
@@ -22,6 +23,7 @@ export {
   HttpError,
   MessageError,
   type MessageIssue,
+  RequestError,
 } from "./errors.js";
 export type { Application, Status } from "./handler/application.js";
 export { On, Route } from "./handler/decorators.js";

@@ -1,8 +1,12 @@
-const hooks = ["serve", "onJSON", "onMessage", "onBinary", "authorize", "onConnect", "onClose", "onDrain", "onError"];
+const hooks = [
+  ...["serve", "onJSON", "onMessage", "onBinary", "authorize", "onConnect", "onClose", "onDrain", "onError"],
+  ...["authorizeJoin", "onRoomJoin", "onRoomLeave"],
+];
 /** What other libraries, and another English, call them. */
 const aliases = new Map([
   ["authorise", "authorize"],
   ["authenticate", "authorize"],
+  ["authorisejoin", "authorizeJoin"],
   ["ondisconnect", "onClose"],
 ]);
 

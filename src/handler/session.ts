@@ -1,8 +1,9 @@
 import { asError, type CloseInfo, ConnectionError, MessageError } from "../errors.js";
 import type { Member, SessionDialect } from "../protocol/dialect.js";
-import type { MemberConfig } from "../room/memberships.js";
+import type { MemberConfig, MemberHooks } from "../room/memberships.js";
 import type { Registry } from "../room/registry.js";
 import { CloseCode } from "../wire/closeCodes.js";
+import type { RoomPath } from "../wire/path.js";
 import { CredentialRefresh, type Reauthorize } from "./credentialRefresh.js";
 import type { AnyHandler, HandlerContext } from "./handler.js";
 import type { Reader, ReadSession } from "./reader.js";
@@ -53,7 +54,7 @@ export async function runSession(session: Session): Promise<void> {
   const { registry, reader } = config;
   const { dialect } = member;
   if (dialect.session !== undefined) startDialect(dialect.session, session);
-  const past = registry.enter(member, userId(context.user), config.member, dialect.joining);
+  const past = registry.enter(member, userId(context.user), config.member, dialect.joining, memberHooksOf(session));
   config.onEntered(member);
   try {
     if (past !== undefined) await untilDetached(member, past);
@@ -85,10 +86,23 @@ function startDialect(dialect: SessionDialect, session: Session): void {
   };
   const refresh = new CredentialRefresh({ session, reauthorize: config.reauthorize, onError });
   dialect.start({
-    ...{ member, onError, userId: userId(context.user) },
+    ...{ member, onError, clock: config.registry.clock, userId: userId(context.user) },
     onWatch: () => watchPresence(session),
     onRefresh: (token) => refresh.refreshWith(token),
   });
+}
+
+/** What the handler says of rooms beside its home; `undefined` for most, which say nothing. */
+function memberHooksOf(session: Session): MemberHooks | undefined {
+  const { handler, config } = session;
+  const { authorizeJoin, onRoomJoin, onRoomLeave } = handler;
+  if (authorizeJoin === undefined && onRoomJoin === undefined && onRoomLeave === undefined) return undefined;
+  const roomAt = (path: RoomPath) => config.registry.room(path);
+  return {
+    authorizeJoin: authorizeJoin && ((path) => authorizeJoin.call(handler, roomAt(path))),
+    onJoined: (path) => void guarded(session, () => onRoomJoin?.call(handler, roomAt(path))),
+    onLeft: (path) => void guarded(session, () => onRoomLeave?.call(handler, roomAt(path))),
+  };
 }
 
 /** Sends the presence of the home, where it is kept. */
@@ -127,6 +141,8 @@ async function reportFailure({ handler, member, config }: Session): Promise<void
 /** Ends the connection for what a hook threw; no other connection notices. Never rejects. */
 async function fail(session: Session, error: unknown): Promise<void> {
   const { member } = session;
+  // Reading on after the end, or waiting for a reply, is how a handler learns of it, not a failure.
+  if (error instanceof ConnectionError && member.closeInfo !== undefined && !member.isOpen) return;
   if (error instanceof MessageError) {
     // A read whose error was not caught: the client's mistake, for the client to know, and not worth a line in our log.
     member.close(CloseCode.invalidPayload, "the message is not valid", false);

@@ -1,5 +1,6 @@
 import type { Gap } from "../backplane/backplane.js";
 import type { Delivery } from "../backplane/delivery.js";
+import type { Clock } from "../connection/clock.js";
 import type { Codec } from "../connection/codec.js";
 import type { Peer } from "../connection/peer.js";
 import type { OutgoingEvent } from "../wire/events/protocol.js";
@@ -37,6 +38,7 @@ export interface SessionDialect {
 /** What a dialect needs of the session that its client belongs to. */
 export interface DialectSession {
   readonly member: Member;
+  readonly clock: Clock;
   /** By which the user is addressed. */
   readonly userId: string | undefined;
   /** The client asks for the presence of its home. */

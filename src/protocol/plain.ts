@@ -13,6 +13,7 @@ export class PlainDialect implements Dialect {
   readonly session = undefined;
   readonly joining = undefined;
   readonly replies = undefined;
+  readonly requests = undefined;
   readonly reportsLosses = false;
   readonly #framing: Framing;
   readonly #eventProtocol: EventProtocol;

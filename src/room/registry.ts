@@ -16,7 +16,7 @@ import type { Publication } from "./history/publication.js";
 import { RoomHistory } from "./history/roomHistory.js";
 import type { Subscription } from "./history/subscription.js";
 import type { RecoveryLimits } from "./limits.js";
-import { type MemberConfig, Memberships } from "./memberships.js";
+import { type MemberConfig, type MemberHooks, Memberships } from "./memberships.js";
 import { type PresenceChange, type PresenceState, stateElsewhere, stateOf } from "./presence.js";
 import { Publisher } from "./publisher.js";
 import { Room } from "./room.js";
@@ -143,10 +143,13 @@ export class Registry extends Sender {
   /**
    * Puts a connection in one more room; in one where it is already, nothing changes, and once it has ended, neither.
    *
-   * @throws EnfiladeError `ERR_PATH`, `ERR_JOINS_MAX` or `ERR_ROOMS_MAX`.
+   * Where the handler of the connection has an `authorizeJoin` that is async, it returns a promise, which rejects with what
+   * this method else throws.
+   *
+   * @throws EnfiladeError `ERR_PATH`, `ERR_JOINS_MAX`, `ERR_ROOMS_MAX`, or `ERR_JOIN_REFUSED` by `authorizeJoin`.
    */
-  join(connection: Connection, path: string): void {
-    this.#memberships.join(connection.id, this.pathOf(path));
+  join(connection: Connection, path: string): Promise<void> | undefined {
+    return this.#memberships.join(connection.id, this.pathOf(path));
   }
 
   /** Takes a connection out of a room; where it is not, nothing changes. */
@@ -156,7 +159,7 @@ export class Registry extends Sender {
 
   /** Takes a connection out of all its rooms, its home included. */
   leaveAll(connection: Connection): void {
-    for (const path of [...this.#memberships.roomsOf(connection.id)]) this.#memberships.leave(connection.id, path);
+    this.#memberships.leaveAll(connection.id);
   }
 
   /** The rooms that a connection is in, its home first as long as it is there. */
@@ -223,8 +226,9 @@ export class Registry extends Sender {
     userId: string | undefined,
     config: MemberConfig,
     client: JoiningClient | undefined,
+    hooks: MemberHooks | undefined,
   ): Promise<void> | undefined {
-    return this.#memberships.enter(member, userId, config, client);
+    return this.#memberships.enter(member, userId, config, client, hooks);
   }
 
   /** @internal Takes a connection out of everything; returns the rooms it was in. */

@@ -21,6 +21,7 @@ import type { V1Encoder } from "./encoder.js";
 import { BadFrame, frameText, type IncomingFrame, readFrame, replyText } from "./frames.js";
 import { LossTracker } from "./lossTracker.js";
 import { type Answered, type ClientReceipts, FrameReceipt, type FrameRecord, type Receipts } from "./receipts.js";
+import { V1Requests } from "./requests.js";
 
 /** One client that speaks `enfilade.v1` (PROTOCOL.md): its frames become messages for the handler, or are answered here. */
 export class V1Dialect implements Dialect, SessionDialect, JoiningClient, Replies, Answered {
@@ -34,6 +35,8 @@ export class V1Dialect implements Dialect, SessionDialect, JoiningClient, Replie
   #name: string | undefined;
   readonly #receipts: Receipts;
   #client: ClientReceipts | undefined;
+  /** Made for the first request to this client. */
+  #requests: V1Requests | undefined;
   /** What the handler is busy with. */
   #current: FrameRecord | undefined;
   #isWatching = false;
@@ -75,6 +78,14 @@ export class V1Dialect implements Dialect, SessionDialect, JoiningClient, Replie
 
   get replies(): Replies {
     return this;
+  }
+
+  get requests(): V1Requests | undefined {
+    if (this.#requests === undefined && this.#session !== undefined) {
+      const { member, clock } = this.#session;
+      this.#requests = new V1Requests({ member, clock, send: (text) => this.sendFrame(text) });
+    }
+    return this.#requests;
   }
 
   welcome(resumption: Resumption): void {
@@ -153,6 +164,7 @@ export class V1Dialect implements Dialect, SessionDialect, JoiningClient, Replie
     if (frame.type === "message" || frame.type === "event") return this.#messageOf(frame);
     if (frame.type === "ping") this.sendFrame(frameText("pong", {}));
     else if (frame.type === "watch") this.#watchSoon();
+    else if (frame.type === "reply") this.#requests?.settle(frame.id, frame.outcome);
     else this.#session?.onRefresh(frame.token);
     return undefined;
   }
