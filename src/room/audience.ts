@@ -1,5 +1,6 @@
 import type { Gap } from "../backplane/backplane.js";
 import type { Delivery } from "../backplane/delivery.js";
+import { channels } from "../diagnostics.js";
 import type { Member } from "../protocol/dialect.js";
 
 /** Takes what is sent to a member that is not ready yet. Never throws. */
@@ -116,6 +117,7 @@ export class Audience {
 export function deliverTo(member: Member, delivery: Delivery): void {
   const bytes = member.dialect.encode(delivery, member);
   if (bytes === undefined) return;
+  if (channels.messageOut.hasSubscribers) member.reportOut(delivery.payload, bytes, delivery.address);
   member.push(bytes, delivery.policy, delivery.address === member.home ? delivery.position : undefined);
 }
 

@@ -5,6 +5,7 @@ import { Flusher } from "../connection/outbox.js";
 import { Peer, type PeerConfig } from "../connection/peer.js";
 import type { ConnectionRequest } from "../connection/request.js";
 import type { GoneListener, Refusal, Transport, TransportOptions } from "../connection/transport.js";
+import { channels } from "../diagnostics.js";
 import { asError, type CloseInfo, EnfiladeError } from "../errors.js";
 import type { Application } from "../handler/application.js";
 import { type AnyHandler, bind, type HandlerConfig, type HandlerContext } from "../handler/handler.js";
@@ -19,6 +20,7 @@ import { v1 } from "../wire/frames.js";
 import { pathOfTarget, type RoomPath } from "../wire/path.js";
 import { asks, authorize, ForeignOrigin, Refused, reauthorize } from "./authorization.js";
 import { Capacity } from "./capacity.js";
+import type { Asking, Reporter } from "./diagnostics/reporter.js";
 import { newId } from "./identity.js";
 import type { Limits } from "./limits.js";
 import { busy, refusal, refusalOfError } from "./refusal.js";
@@ -30,6 +32,7 @@ export interface AcceptorDeps {
   readonly limits: Limits;
   readonly clock: Clock;
   readonly metrics: Metrics;
+  readonly reporter: Reporter;
   readonly report: (error: Error, member?: Member) => void;
   readonly warn: (message: string) => void;
   readonly onOpened: (member: Member) => void;
@@ -137,8 +140,8 @@ export class Acceptor {
   }
 
   /** Answers a client that leads nowhere. */
-  refuse(transport: Transport, why: Refusal): void {
-    this.#refuse(this.#hold(transport), why);
+  refuse(transport: Transport, why: Refusal, request: Asking): void {
+    this.#refuse(this.#hold(transport), why, request);
   }
 
   /** Takes a client all the way: to a connection, or to a refusal. */
@@ -148,7 +151,7 @@ export class Acceptor {
       ? this.#capacity.admit(request.remoteAddress)
       : busy("The server is shutting down");
     if (refused !== undefined) {
-      this.#refuse(client, refused);
+      this.#refuse(client, refused, request);
       return;
     }
     // The place is free again when the transport has ended, however long the last hook may take.
@@ -184,20 +187,33 @@ export class Acceptor {
     this.#onDone();
   };
 
+  readonly #onEntered = (member: Member): void => {
+    if (channels.opened.hasSubscribers) this.#deps.reporter.onOpened(member);
+    this.#deps.onOpened(member);
+  };
+
   readonly #onLeft = (member: Member, info: CloseInfo): void => {
     this.#deps.metrics.totals.closed += 1;
+    if (channels.closed.hasSubscribers) this.#deps.reporter.onClosed(member, info);
     this.#deps.onClosed(member, info);
   };
 
-  #refuse({ transport }: Client, why: Refusal): void {
-    this.#deps.metrics.totals.refused += 1;
+  #refuse({ transport }: Client, why: Refusal, request: Asking): void {
+    let { status } = why;
     try {
       transport.refuse(why);
     } catch (error) {
       // The application gave a header that HTTP does not allow.
       this.#deps.report(asError(error));
-      transport.refuse(refusal(500));
+      status = 500;
+      transport.refuse(refusal(status));
     }
+    this.#onRefused(request, status);
+  }
+
+  #onRefused(request: Asking, status: number): void {
+    this.#deps.metrics.totals.refused += 1;
+    if (channels.refused.hasSubscribers) this.#deps.reporter.onRefused(request, status);
   }
 
   #begin(candidate: Candidate): void {
@@ -241,10 +257,10 @@ export class Acceptor {
     }
   }
 
-  #turnAway({ client }: Candidate, error: unknown): void {
+  #turnAway({ client, request }: Candidate, error: unknown): void {
     client.end();
     if (error instanceof ForeignOrigin) this.#warnOf(error.origin);
-    this.#refuse(client, this.#refusalOf(error));
+    this.#refuse(client, this.#refusalOf(error), request);
   }
 
   /** A page learns nothing of why it was refused, so its developer has to find it in the log; once for each origin. */
@@ -271,7 +287,8 @@ export class Acceptor {
     const { transport } = client;
     const config = this.#configOf(match.route);
     if (!transport.open(config.transport)) {
-      metrics.totals.refused += 1;
+      // What ws answers by itself is a handshake that cannot be read.
+      this.#onRefused(request, 400);
       return;
     }
     const { id, user } = context;
@@ -286,7 +303,7 @@ export class Acceptor {
   #configOf(route: Route): RouteConfig {
     const known = this.#configs.get(route);
     if (known !== undefined) return known;
-    const { app, clock, metrics, report, onOpened } = this.#deps;
+    const { app, clock, metrics, report, reporter } = this.#deps;
     const { limits, reader, name: channel, closeOnLastRoomLeft, replay, room, policy } = route;
     const { heartbeatMs, joinsMax, messageBytesMax, fragmentsMax, closeMs } = limits;
     const { eventProtocol, eventPolicies } = room;
@@ -298,11 +315,11 @@ export class Acceptor {
       },
       handler: { app, publisher: registry.publisher, eventProtocol, policy, eventPolicies },
       peer: {
-        ...{ limits, clock, metrics, flusher: this.#flusher },
+        ...{ limits, clock, metrics, observer: reporter, flusher: this.#flusher },
         heartbeats: heartbeatMs === false ? undefined : new Heartbeats(clock, heartbeatMs),
       },
       session: {
-        ...{ registry, receipts: this.#receipts, reader, onEntered: onOpened, onLeft: this.#onLeft },
+        ...{ registry, receipts: this.#receipts, reader, onEntered: this.#onEntered, onLeft: this.#onLeft },
         member: { channel, joinsMax, closeOnLastRoomLeft, replay },
         reauthorize: (handler, request) => reauthorize(route, handler, request, clock),
         report: (error, member) => report(asError(error), member),

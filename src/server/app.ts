@@ -4,6 +4,7 @@ import type { Backplane } from "../backplane/backplane.js";
 import { MemoryBackplane } from "../backplane/memory.js";
 import { type Clock, systemClock, timeIsUp, within } from "../connection/clock.js";
 import { type Connection, connectionOf } from "../connection/connection.js";
+import { channels } from "../diagnostics.js";
 import { asError, EnfiladeError } from "../errors.js";
 import type { Application, Status } from "../handler/application.js";
 import { decoratedRoutes, type Fitting } from "../handler/decorators.js";
@@ -18,6 +19,7 @@ import { jsonEvents } from "../wire/events/jsonEvents.js";
 import { type ListenOptions, Notifier } from "../wire/notifier.js";
 import { Acceptor } from "./acceptor.js";
 import { attach } from "./attachment.js";
+import { Reporter } from "./diagnostics/reporter.js";
 import { connectionLimitsOf, defaultLimits, type Limits, mergeLimits } from "./limits.js";
 import { type Listening, listen, listeningAt, serverFor, stop } from "./listening.js";
 import { type AppOptions, checkBackplane, checkOptions, type Logger, type ScopeOptions } from "./options.js";
@@ -63,6 +65,7 @@ export class App implements Application {
   readonly #memory: MemoryBackplane;
   readonly #events = new Notifier<AppEvents>((error) => this.#logger.error("enfilade: a listener threw", error));
   readonly #metrics = new Metrics();
+  readonly #reporter = new Reporter(this);
   readonly #router = new Router();
   readonly #scope: Scope;
   readonly #acceptor: Acceptor;
@@ -81,11 +84,11 @@ export class App implements Application {
     this.#logger = options.logger ?? console;
     this.#clock = options.clock ?? systemClock;
     const report = (error: unknown, member?: Member) => this.#report(asError(error), member && connectionOf(member));
-    const [clock, limits] = [this.#clock, this.#limits];
+    const [clock, limits, reporter] = [this.#clock, this.#limits, this.#reporter];
     this.#memory = new MemoryBackplane({ clock, limits });
     this.#backplane = options.backplane ?? this.#memory;
     this.#acceptor = new Acceptor({
-      ...{ app: this, router: this.#router, limits: this.#limits, clock: this.#clock, metrics: this.#metrics, report },
+      ...{ app: this, router: this.#router, limits, clock, metrics: this.#metrics, reporter, report },
       warn: (message) => this.#logger.warn(message),
       onOpened: (member) => this.#events.has("open") && this.#events.tell("open", connectionOf(member)),
       onClosed: (member, { code, reason }) =>
@@ -99,7 +102,7 @@ export class App implements Application {
     // Last, since it begins to connect: an app that is refused must leave nothing behind.
     const { random = Math.random, backplaneOutage: outage = "reject" } = options;
     this.registry = new Registry({
-      ...{ limits, clock, random, outage, report, backplane: this.#backplane },
+      ...{ limits, clock, random, outage, report, backplane: this.#backplane, observer: reporter },
       configOf: (path) => this.#router.configOf(path),
     });
   }
@@ -316,6 +319,7 @@ export class App implements Application {
   }
 
   #report(error: Error, connection: Connection | undefined): void {
+    if (channels.failed.hasSubscribers) this.#reporter.onError(error, connection);
     if (this.#events.has("error")) this.#events.tell("error", error, connection);
     else this.#logger.error("enfilade:", error);
   }

@@ -77,7 +77,7 @@ function receive(
   found: Destination | Refusal,
 ): void {
   const refusal = "status" in found ? found : handshakeFault(incoming);
-  if (refusal !== undefined) acceptor.refuse(transport, refusal);
+  if (refusal !== undefined) acceptor.refuse(transport, refusal, incoming);
   else if ("match" in found) acceptor.accept(transport, requestOf(incoming, found.path), found.match);
 }
 
