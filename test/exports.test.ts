@@ -104,6 +104,7 @@ it("exports exactly the public types", () => {
     "DecodedEvent",
     "DeliveryOptions",
     "DeliveryPolicy",
+    "DiagnosticMessages",
     "ErrorCode",
     "EventDeclaration",
     "EventFailure",

@@ -3,6 +3,7 @@ import type { Counts } from "../backplane/counts.js";
 import { Delivery } from "../backplane/delivery.js";
 import { isRoom, type Topic } from "../backplane/topic.js";
 import { type DeliveryPolicy, policyOf } from "../connection/policy.js";
+import { channels } from "../diagnostics.js";
 import { asError, EnfiladeError } from "../errors.js";
 import { clientKey } from "../protocol/excepted.js";
 import { checkedReason } from "../wire/closeCodes.js";
@@ -21,9 +22,19 @@ export interface PublisherDeps {
   readonly clientNameOf: (id: string) => string | undefined;
   readonly counts: () => Counts;
   readonly onGap: (path: RoomPath, gap: Gap) => void;
+  readonly observer: PublicationObserver;
   /** Takes errors of calls that nothing awaits. */
   readonly onError: (error: unknown) => void;
 }
+
+/** Reports publications. Called only where somebody listens. */
+export interface PublicationObserver {
+  /** Calls `publish`, and returns what it returned. */
+  observe(topic: Topic, delivery: Delivery, publish: Publish): Promise<Position | undefined>;
+}
+
+/** Hands a delivery to the backplane. */
+export type Publish = () => Promise<Position | undefined>;
 
 const nobody: readonly string[] = [];
 
@@ -39,12 +50,19 @@ export class Publisher implements Receiver {
 
   /** Resolves when the publication is on its way, with its position where it is kept. */
   publish(topic: Topic, payload: Payload, options: SendOptions | undefined): Promise<Position | undefined> {
-    return this.#deps.backplane.publish(topic, this.#deliveryOf(topic, payload, options));
+    const delivery = this.#deliveryOf(topic, payload, options);
+    return channels.published.hasSubscribers
+      ? this.#publishObserved(topic, delivery)
+      : this.#deps.backplane.publish(topic, delivery);
   }
 
   /** The same without an answer: a failure is reported. */
   send(topic: Topic, payload: Payload, options: SendOptions | undefined): void {
-    this.#deps.backplane.publish(topic, this.#deliveryOf(topic, payload, options)).catch(this.#onUnsent);
+    const delivery = this.#deliveryOf(topic, payload, options);
+    const sent = channels.published.hasSubscribers
+      ? this.#publishObserved(topic, delivery)
+      : this.#deps.backplane.publish(topic, delivery);
+    sent.catch(this.#onUnsent);
   }
 
   /** Closes everyone in `topic`, on every node. */
@@ -89,6 +107,11 @@ export class Publisher implements Receiver {
 
   counts(): Counts {
     return this.#deps.counts();
+  }
+
+  #publishObserved(topic: Topic, delivery: Delivery): Promise<Position | undefined> {
+    const { backplane, observer } = this.#deps;
+    return observer.observe(topic, delivery, () => backplane.publish(topic, delivery));
   }
 
   #deliveryOf(topic: Topic, payload: Payload, options: SendOptions | undefined): Delivery {

@@ -18,7 +18,7 @@ import type { Subscription } from "./history/subscription.js";
 import type { RecoveryLimits } from "./limits.js";
 import { type MemberConfig, type MemberHooks, Memberships } from "./memberships.js";
 import { type PresenceChange, type PresenceState, stateElsewhere, stateOf } from "./presence.js";
-import { Publisher } from "./publisher.js";
+import { type PublicationObserver, Publisher } from "./publisher.js";
 import { Room } from "./room.js";
 import type { RoomConfig } from "./roomConfig.js";
 import type { RoomState } from "./roomState.js";
@@ -30,6 +30,7 @@ export interface RegistryDeps extends BackplaneContext {
   readonly limits: BackplaneContext["limits"] & RecoveryLimits & PathLimits;
   /** What holds for the room of a path. */
   readonly configOf: (path: RoomPath) => RoomConfig;
+  readonly observer: PublicationObserver;
   /** Takes errors of calls that nothing awaits. */
   readonly report: (error: unknown) => void;
 }
@@ -76,7 +77,7 @@ export class Registry extends Sender {
     });
     this.#memberships = new Memberships({ audiences: this.#audiences, rooms, catchUps });
     this.publisher = new Publisher({
-      ...{ backplane, rooms, audiences: this.#audiences, onError: report },
+      ...{ backplane, rooms, audiences: this.#audiences, observer: deps.observer, onError: report },
       clientNameOf: (id) => this.#memberships.get(id)?.dialect.clientName,
       counts: () => this.counts.local,
       onGap: (path, { missed }) => this.#events.tell("lagged", new Room(path, this), missed),

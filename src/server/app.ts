@@ -6,6 +6,7 @@ import { type Clock, systemClock, timeIsUp, within } from "../connection/clock.j
 import { type Connection, connectionOf } from "../connection/connection.js";
 import { ConnectionRequest } from "../connection/request.js";
 import type { Transport } from "../connection/transport.js";
+import { channels } from "../diagnostics.js";
 import { asError, EnfiladeError } from "../errors.js";
 import type { Application, Status } from "../handler/application.js";
 import { declaredRoutes, type Fitting } from "../handler/decorators.js";
@@ -20,6 +21,7 @@ import { jsonEvents } from "../wire/events/jsonEvents.js";
 import { type ListenOptions, Notifier } from "../wire/notifier.js";
 import { Acceptor } from "./acceptor.js";
 import { attach } from "./attachment.js";
+import { Reporter } from "./diagnostics/reporter.js";
 import { connectionLimitsOf, defaultLimits, type Limits, mergeLimits } from "./limits.js";
 import { type Listening, listen, listeningAt, serverFor, stop } from "./listening.js";
 import { type AppOptions, checkBackplane, checkOptions, type Logger, type ScopeOptions } from "./options.js";
@@ -77,6 +79,7 @@ export class App implements Application {
   readonly #memory: MemoryBackplane;
   readonly #events = new Notifier<AppEvents>((error) => this.#logger.error("enfilade: a listener threw", error));
   readonly #metrics = new Metrics();
+  readonly #reporter = new Reporter(this);
   readonly #router = new Router();
   readonly #scope: Scope;
   readonly #acceptor: Acceptor;
@@ -95,11 +98,11 @@ export class App implements Application {
     this.#logger = options.logger ?? console;
     this.#clock = options.clock ?? systemClock;
     const report = (error: unknown, member?: Member) => this.#report(asError(error), member && connectionOf(member));
-    const [clock, limits] = [this.#clock, this.#limits];
+    const [clock, limits, reporter] = [this.#clock, this.#limits, this.#reporter];
     this.#memory = new MemoryBackplane({ clock, limits });
     this.#backplane = options.backplane ?? this.#memory;
     this.#acceptor = new Acceptor({
-      ...{ app: this, router: this.#router, limits: this.#limits, clock: this.#clock, metrics: this.#metrics, report },
+      ...{ app: this, router: this.#router, limits, clock, metrics: this.#metrics, reporter, report },
       warn: (message) => this.#logger.warn(message),
       onOpened: (member) => this.#events.has("open") && this.#events.tell("open", connectionOf(member)),
       onClosed: (member, { code, reason }) =>
@@ -113,7 +116,7 @@ export class App implements Application {
     // Last, since it begins to connect: an app that is refused must leave nothing behind.
     const { random = Math.random, backplaneOutage: outage = "reject" } = options;
     this.registry = new Registry({
-      ...{ limits, clock, random, outage, report, backplane: this.#backplane },
+      ...{ limits, clock, random, outage, report, backplane: this.#backplane, observer: reporter },
       configOf: (path) => this.#router.configOf(path),
     });
   }
@@ -229,7 +232,7 @@ export class App implements Application {
   accept(transport: Transport, { url, headers = {}, remoteAddress = "", secure = false }: TransportRequest): void {
     const found = this.#acceptor.find(url);
     if ("status" in found) {
-      this.#acceptor.refuse(transport, found, { headers, remoteAddress });
+      this.#acceptor.refuse(transport, found, { url, headers, remoteAddress });
       return;
     }
     const { path, match } = found;
@@ -348,6 +351,7 @@ export class App implements Application {
   }
 
   #report(error: Error, connection: Connection | undefined): void {
+    if (channels.failed.hasSubscribers) this.#reporter.onError(error, connection);
     if (this.#events.has("error")) this.#events.tell("error", error, connection);
     else this.#logger.error("enfilade:", error);
   }

@@ -2,11 +2,12 @@ import type { Gap } from "../../backplane/backplane.js";
 import type { Delivery } from "../../backplane/delivery.js";
 import type { DeliveryPolicy } from "../../connection/policy.js";
 import type { ConnectionRequest } from "../../connection/request.js";
+import { channels } from "../../diagnostics.js";
 import { CloseCode } from "../../wire/closeCodes.js";
 import { internalFault, type OutgoingEvent } from "../../wire/events/protocol.js";
 import type { FrameId } from "../../wire/frames.js";
 import { Message } from "../../wire/message.js";
-import type { Payload } from "../../wire/payload.js";
+import { Payload } from "../../wire/payload.js";
 import type { Position } from "../../wire/position.js";
 import type {
   Dialect,
@@ -156,13 +157,16 @@ export class V1Dialect implements Dialect, SessionDialect, JoiningClient, Replie
     return true;
   }
 
+  /** Sends what answers a message. */
   sendFrame(text: string): void {
-    this.#session?.member.push(this.#encoder.encodeText(text), undefined);
+    const bytes = this.#encoder.encodeText(text);
+    if (channels.messageOut.hasSubscribers) this.#session?.member.reportOut(Payload.encodedJSON(text), bytes);
+    this.#session?.member.push(bytes, undefined);
   }
 
   #take(frame: IncomingFrame): Message | undefined {
     if (frame.type === "message" || frame.type === "event") return this.#messageOf(frame);
-    if (frame.type === "ping") this.sendFrame(frameText("pong", {}));
+    if (frame.type === "ping") this.#session?.member.push(this.#encoder.encodeText(frameText("pong", {})), undefined);
     else if (frame.type === "watch") this.#watchSoon();
     else if (frame.type === "reply") this.#requests?.settle(frame.id, frame.outcome);
     else this.#session?.onRefresh(frame.token);
