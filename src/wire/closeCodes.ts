@@ -26,8 +26,10 @@ export const CloseCode = {
   slow: 4008,
   /** A client of `enfilade.v1` sent what is no frame of it. */
   badFrame: 4500,
-  /** The credentials that a client renewed are refused. */
+  /** The credentials of a client of `enfilade.v1` are refused: at first, or renewed. It stands for the HTTP statuses 401 and 403. */
   unauthorized: 4501,
+  /** No route matches the path that a client of `enfilade.v1` asked for. It stands for the HTTP status 404. */
+  notFound: 4504,
 } as const;
 
 /** Never sent (RFC 6455 7.4.1): the peer closed without a code. */
@@ -42,6 +44,19 @@ export function isFinal(code: number): boolean {
   return (
     code === 1000 || code === 1003 || (code >= 1007 && code <= 1009) || (code >= 3000 && code < 4000) || code >= 4500
   );
+}
+
+/** The HTTP statuses that close codes stand for, since a page could not see them. */
+const statuses: Readonly<Record<number, number>> = { 4501: 401, 4504: 404 };
+
+/** The HTTP status that a close code stands for; `undefined` for other codes. */
+export function statusOf(code: number): number | undefined {
+  return statuses[code];
+}
+
+/** Whether a client that is refused with this HTTP status must not connect again: with any 4xx that does not tell it to wait. */
+export function isFinalStatus(status = 0): boolean {
+  return status >= 400 && status < 500 && ![408, 425, 429].includes(status);
 }
 
 /** The size of a control frame's payload, less the two bytes of the code (RFC 6455 5.5). */
