@@ -39,7 +39,7 @@ export type { Publication } from "./room/history/publication.js";
 export type { Subscription } from "./room/history/subscription.js";
 export type { PresenceChange, PresenceState, PresentUser } from "./room/presence.js";
 export type { Registry } from "./room/registry.js";
-export type { ReadOptions, Room, SubscribeOptions, WriterOptions } from "./room/room.js";
+export type { Evictee, EvictOptions, ReadOptions, Room, SubscribeOptions, WriterOptions } from "./room/room.js";
 export type { PresenceMode } from "./room/roomConfig.js";
 export { App, type AppEvents, type RouteInfo } from "./server/app.js";
 export { defaultLimits, type Limits } from "./server/limits.js";
