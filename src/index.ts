@@ -48,7 +48,7 @@ export type { Publication } from "./room/history/publication.js";
 export type { Subscription } from "./room/history/subscription.js";
 export type { PresenceChange, PresenceState, PresentUser } from "./room/presence.js";
 export type { Registry } from "./room/registry.js";
-export type { ReadOptions, Room, SubscribeOptions, WriterOptions } from "./room/room.js";
+export type { Evictee, EvictOptions, ReadOptions, Room, SubscribeOptions, WriterOptions } from "./room/room.js";
 export type { PresenceMode } from "./room/roomConfig.js";
 export { App, type AppEvents, type RouteInfo, type TransportRequest } from "./server/app.js";
 export type { DiagnosticMessages } from "./server/diagnostics/messages.js";

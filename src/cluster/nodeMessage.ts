@@ -1,4 +1,4 @@
-import type { CloseCommand } from "../backplane/backplane.js";
+import type { CloseCommand, EvictCommand } from "../backplane/backplane.js";
 import { Delivery } from "../backplane/delivery.js";
 import { isRoom } from "../backplane/topic.js";
 import type { DeliveryPolicy } from "../connection/policy.js";
@@ -6,8 +6,11 @@ import { jsonEvents } from "../wire/events/jsonEvents.js";
 import type { RoomPath } from "../wire/path.js";
 import { Payload } from "../wire/payload.js";
 
-/** What nodes send each other for the members of a topic: a message, or the command to close them. */
-export type NodeMessage = { readonly delivery: Delivery } | { readonly closing: CloseCommand };
+/** What nodes send each other for the members of a topic: a message, or the command to close or to evict them. */
+export type NodeMessage =
+  | { readonly delivery: Delivery }
+  | { readonly closing: CloseCommand }
+  | { readonly evicting: EvictCommand };
 
 export interface AddressedNodeMessage {
   readonly message: NodeMessage;
@@ -30,6 +33,10 @@ const plainFields = new Map([...plainHeaders].map(([kind, header]) => [header, {
 export function encodeNodeMessage({ message, below }: AddressedNodeMessage): Uint8Array {
   if ("closing" in message)
     return Buffer.from(`${JSON.stringify({ v: version, t: below, k: "close", ...message.closing })}\n`);
+  if ("evicting" in message) {
+    const { who, reason } = message.evicting;
+    return Buffer.from(`${JSON.stringify({ v: version, k: "evict", ...who, reason })}\n`);
+  }
   const { payload, except, policy } = message.delivery;
   const x = except.length === 0 ? undefined : except;
   const isPlain = x === undefined && below === undefined && policy === undefined;
@@ -55,11 +62,17 @@ export function decodeNodeMessage(bytes: Uint8Array): AddressedNodeMessage | und
   if (header === undefined || header.v !== version) return undefined;
   const below = header.t;
   if (below !== undefined && !(typeof below === "string" && isRoom(below))) return undefined;
-  const message = header.k === "close" ? closingOf(header) : deliveryOf(header, whole, end + 1);
+  const message = messageOf(header, whole, end + 1);
   return message && { message, below };
 }
 
+function messageOf(header: Fields, whole: Buffer, start: number): NodeMessage | undefined {
+  if (header.k === "close") return closingOf(header);
+  return header.k === "evict" ? evictingOf(header) : deliveryOf(header, whole, start);
+}
+
 const lineEnd = 10;
+const reasonBytesMax = 123;
 const noOne: readonly string[] = [];
 
 function bufferOf(bytes: Uint8Array): Buffer {
@@ -70,6 +83,12 @@ function closingOf({ code, reason }: Fields): NodeMessage | undefined {
   const isCode =
     Number.isInteger(code) && typeof code === "number" && (code === 1000 || (code >= 3000 && code <= 4999));
   return isCode && typeof reason === "string" ? { closing: { code, reason } } : undefined;
+}
+
+function evictingOf({ connection, user, reason }: Fields): NodeMessage | undefined {
+  if (typeof reason !== "string" || Buffer.byteLength(reason) > reasonBytesMax) return undefined;
+  if (typeof connection === "string" && user === undefined) return { evicting: { who: { connection }, reason } };
+  return typeof user === "string" && connection === undefined ? { evicting: { who: { user }, reason } } : undefined;
 }
 
 function deliveryOf({ k, x = noOne, p }: Fields, whole: Buffer, start: number): NodeMessage | undefined {

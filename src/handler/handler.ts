@@ -114,8 +114,12 @@ export abstract class WebSocketHandler<
   /** Called after this connection joined a room beside its home. */
   onRoomJoin?(room: Room): unknown;
 
-  /** Called after this connection left a room beside its home; not when it ends, when `onClose` finds `this.leftRooms`. */
-  onRoomLeave?(room: Room): unknown;
+  /**
+   * Called after this connection left a room beside its home; not when it ends, when `onClose` finds `this.leftRooms`.
+   *
+   * @param reason That of `room.evict()`, else empty.
+   */
+  onRoomLeave?(room: Room, reason: string): unknown;
 
   /** Called when a client that lagged has caught up: what waited for it is handed over. See `DeliveryPolicy`. */
   onDrain?(): unknown;

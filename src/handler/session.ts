@@ -101,7 +101,7 @@ function memberHooksOf(session: Session): MemberHooks | undefined {
   return {
     authorizeJoin: authorizeJoin && ((path) => authorizeJoin.call(handler, roomAt(path))),
     onJoined: (path) => void guarded(session, () => onRoomJoin?.call(handler, roomAt(path))),
-    onLeft: (path) => void guarded(session, () => onRoomLeave?.call(handler, roomAt(path))),
+    onLeft: (path, reason) => void guarded(session, () => onRoomLeave?.call(handler, roomAt(path), reason)),
   };
 }
 

@@ -1,7 +1,9 @@
+import type { EvictCommand } from "../backplane/backplane.js";
 import type { Topic } from "../backplane/topic.js";
 import { isThenable } from "../connection/inbox.js";
 import { EnfiladeError } from "../errors.js";
 import type { JoiningClient, Member } from "../protocol/dialect.js";
+import { CloseCode } from "../wire/closeCodes.js";
 import type { RoomPath } from "../wire/path.js";
 import type { Audiences } from "./audiences.js";
 import type { CatchUps } from "./history/catchUps.js";
@@ -22,7 +24,7 @@ export interface MemberHooks {
   /** Whether it may join: only `true` admits it, or a promise of `true`. Without it, it may. */
   readonly authorizeJoin: ((path: RoomPath) => unknown) | undefined;
   onJoined(path: RoomPath): void;
-  onLeft(path: RoomPath): void;
+  onLeft(path: RoomPath, reason: string): void;
 }
 
 interface Membership {
@@ -98,7 +100,7 @@ export class Memberships implements Iterable<Member> {
   }
 
   /** Takes a connection out of a room; where it is not, nothing changes. */
-  leave(id: string, path: RoomPath): void {
+  leave(id: string, path: RoomPath, reason = ""): void {
     const membership = this.#memberships.get(id);
     membership?.joining?.delete(path);
     const index = membership?.rooms.indexOf(path) ?? -1;
@@ -106,14 +108,20 @@ export class Memberships implements Iterable<Member> {
     const { member, userId, config, hooks, rooms } = membership;
     rooms.splice(index, 1);
     this.#deps.rooms.leave(path, member, userId);
-    if (path !== member.home) hooks?.onLeft(path);
-    if (config.closeOnLastRoomLeft && rooms.length === 0) member.close(1000, "");
+    if (path !== member.home) hooks?.onLeft(path, reason);
+    if (config.closeOnLastRoomLeft && rooms.length === 0) member.close(CloseCode.normal, reason);
   }
 
   /** Takes a connection out of all its rooms, its home included. */
   leaveAll(id: string): void {
     this.#memberships.get(id)?.joining?.clear();
     for (const path of [...this.roomsOf(id)]) this.leave(id, path);
+  }
+
+  /** Takes connections of this node out of a room. */
+  evict(path: RoomPath, { who, reason }: EvictCommand): void {
+    if ("connection" in who) this.leave(who.connection, path, reason);
+    else for (const { id } of this.#connectionsOf(who.user)) this.leave(id, path, reason);
   }
 
   /**
@@ -183,6 +191,11 @@ export class Memberships implements Iterable<Member> {
       if (membership.joining?.get(path) === own()) membership.joining.delete(path);
     }
     this.#join(membership, path);
+  }
+
+  /** A copy, since leaving may call code of the application. */
+  #connectionsOf(userId: string): Member[] {
+    return [...(this.#deps.audiences.find(`user:${userId}`)?.members ?? [])];
   }
 
   #join(membership: Membership, path: RoomPath): void {

@@ -1,4 +1,4 @@
-import type { Backplane, CloseCommand, Gap, PresenceUpdate, Receiver } from "../backplane/backplane.js";
+import type { Backplane, CloseCommand, EvictCommand, Gap, PresenceUpdate, Receiver } from "../backplane/backplane.js";
 import type { Counts } from "../backplane/counts.js";
 import { Delivery } from "../backplane/delivery.js";
 import { isRoom, type Topic } from "../backplane/topic.js";
@@ -21,6 +21,8 @@ export interface PublisherDeps {
   /** What the client of a connection calls itself over all its connections. */
   readonly clientNameOf: (id: string) => string | undefined;
   readonly counts: () => Counts;
+  /** Takes members of this node out of a room. */
+  readonly evict: (path: RoomPath, command: EvictCommand) => void;
   readonly onGap: (path: RoomPath, gap: Gap) => void;
   readonly observer: PublicationObserver;
   /** Takes errors of calls that nothing awaits. */
@@ -68,12 +70,18 @@ export class Publisher implements Receiver {
   /** Closes everyone in `topic`, on every node. */
   closeAll(topic: Topic, code: number, reason: string): void {
     const command = { code, reason: checkedReason(code, reason) };
-    const { backplane, onError } = this.#deps;
-    backplane.closeAll(topic, command).catch((error) => {
-      // Those who can be reached are closed anyway; that others are not is worth a line each time.
+    // Those who can be reached are closed anyway.
+    this.#deps.backplane.closeAll(topic, command).catch((error) => {
       this.#closeHere(topic, command);
-      const what = `connections of other nodes may not be closed: ${asError(error).message}`;
-      onError(new EnfiladeError("ERR_BACKPLANE", what, { cause: error }));
+      this.#reportUnreached("closed", error);
+    });
+  }
+
+  /** Takes members out of a room, on every node. */
+  evict(path: RoomPath, command: EvictCommand): void {
+    this.#deps.backplane.evict(path, command).catch((error) => {
+      this.onEvict(path, command);
+      this.#reportUnreached("evicted", error);
     });
   }
 
@@ -88,6 +96,10 @@ export class Publisher implements Receiver {
 
   onCloseAll(topic: Topic, command: CloseCommand): void {
     this.#guard(() => this.#closeHere(topic, command));
+  }
+
+  onEvict(path: RoomPath, command: EvictCommand): void {
+    this.#guard(() => this.#deps.evict(path, command));
   }
 
   onGap(path: RoomPath, gap: Gap): void {
@@ -135,6 +147,12 @@ export class Publisher implements Receiver {
     const audience = this.#deps.audiences.find(topic);
     for (const member of [...(audience?.members ?? [])]) member.close(code, reason);
     audience?.endSubscriptions();
+  }
+
+  /** That a command does not reach connections of other nodes is reported each time. */
+  #reportUnreached(what: string, error: unknown): void {
+    const message = `connections of other nodes may not be ${what}: ${asError(error).message}`;
+    this.#deps.onError(new EnfiladeError("ERR_BACKPLANE", message, { cause: error }));
   }
 
   #guard(work: () => void): void {

@@ -1,4 +1,4 @@
-import type { Backplane, BackplaneContext, HistoryConfig, HistoryQuery } from "../backplane/backplane.js";
+import type { Backplane, BackplaneContext, EvictCommand, HistoryConfig, HistoryQuery } from "../backplane/backplane.js";
 import { addCounts, type Counts } from "../backplane/counts.js";
 import { isRoom, type Topic } from "../backplane/topic.js";
 import type { Clock } from "../connection/clock.js";
@@ -80,6 +80,7 @@ export class Registry extends Sender {
       ...{ backplane, rooms, audiences: this.#audiences, observer: deps.observer, onError: report },
       clientNameOf: (id) => this.#memberships.get(id)?.dialect.clientName,
       counts: () => this.counts.local,
+      evict: (path, command) => this.#memberships.evict(path, command),
       onGap: (path, { missed }) => this.#events.tell("lagged", new Room(path, this), missed),
     });
     backplane.start(this.publisher, deps);
@@ -245,6 +246,11 @@ export class Registry extends Sender {
   /** @internal Closes everyone in `topic`, on every node. */
   closeAll(topic: Topic, code: number, reason: string): void {
     this.publisher.closeAll(topic, code, reason);
+  }
+
+  /** @internal Takes members out of a room, on every node. */
+  evict(path: RoomPath, command: EvictCommand): void {
+    this.publisher.evict(path, command);
   }
 
   /** @internal */
