@@ -1,7 +1,7 @@
 import { describe, expect, it, onTestFinished } from "vitest";
 import { MemoryBackplane } from "../../src/backplane/index.js";
 import {
-  App,
+  App, anonymous,
   type AppOptions,
   type Connection,
   EnfiladeError,
@@ -18,7 +18,7 @@ class Visitor extends WebSocketHandler {
   left: (readonly [string, string])[] = [];
   override authorize() {
     const id = this.query.get("user");
-    return id === null ? undefined : { id };
+    return id === null ? anonymous : { id };
   }
   override onConnect() {
     Visitor.handlers.set(this.id, this);
