@@ -1,9 +1,11 @@
+import { resolve } from "node:path";
+
 /**
  * Who takes part, in the order of a round. `path` is where the generator connects; it adds the number of the room.
  *
  * @typedef {object} Peer
  * @property {string} name
- * @property {string} program In peers/.
+ * @property {string} program In peers/, or a whole path.
  * @property {string | undefined} package Whose version is told; none for Enfilade itself.
  * @property {string} path
  * @property {Record<string, string | number>} [dialect] Settings of the generator for what is not plain WebSocket.
@@ -30,11 +32,22 @@ const always = [
   { ...plain, name: "fastify", program: "fastify.mjs", package: "@fastify/websocket" },
 ];
 
+/** Another checkout of this project, already built: it takes part as "before", beside the one that is measured. */
+const before = process.env.BEFORE;
+/** @type {Peer[]} */
+const compared = before
+  ? [{ ...plain, name: "before", program: resolve(before, "bench/peers/enfilade.mjs"), package: undefined }]
+  : [];
+
 /** A folder with uWebSockets.js, which npm does not carry. */
 export const uws = process.env.UWS;
 
 /** @type {Peer[]} */
-export const peers = uws ? [...always, { ...plain, name: "uws", program: "uws.mjs", package: undefined }] : always;
+export const peers = [
+  ...always,
+  ...compared,
+  ...(uws ? [{ ...plain, name: "uws", program: "uws.mjs", package: undefined }] : []),
+];
 
 /** The peer that ratios are to. */
 export const reference = "ws";
@@ -44,6 +57,7 @@ export const subject = "enfilade";
 /** @param {import("./works.mjs").Work} work @param {boolean} few Only the two that targets need. */
 export function peersOf(work, few) {
   if (work.alone) return peers.filter(({ name }) => name === subject);
-  const some = few ? peers.filter(({ name }) => name === subject || name === reference) : peers;
+  const needed = [subject, reference, "before"];
+  const some = few || before ? peers.filter(({ name }) => needed.includes(name)) : peers;
   return some.filter((peer) => work.deflate || !peer.onlyDeflate);
 }

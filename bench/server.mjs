@@ -2,7 +2,7 @@
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
+import { resolve } from "node:path";
 import { cores, pinned } from "./machine.mjs";
 
 const startMs = 20_000;
@@ -26,7 +26,7 @@ export class Server {
   }
 
   constructor(peer, order) {
-    const program = join(import.meta.dirname, "peers", peer.program);
+    const program = resolve(import.meta.dirname, "peers", peer.program);
     const node = [process.execPath, "--expose-gc", program, JSON.stringify(order)];
     const [command, ...args] = pinned(cores?.server, node);
     const env = { ...process.env, NODE_ENV: "production" };

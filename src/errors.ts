@@ -46,6 +46,8 @@ export type ErrorCode =
   | "ERR_ROOMS_MAX"
   /** No more rooms for this connection. */
   | "ERR_JOINS_MAX"
+  /** The handler of a connection does not let it join a room; see `authorizeJoin`. */
+  | "ERR_JOIN_REFUSED"
   /** The other nodes cannot be reached now, or did not answer in time: a publication is refused, or nobody knows of it. */
   | "ERR_BACKPLANE"
   /** `authorize` returned what is no user, or one whose `id` is no string; or a message is for such a one. */
@@ -57,7 +59,15 @@ export type ErrorCode =
   /** A request is refused with an HTTP status; see `HttpError`. */
   | "ERR_HTTP"
   /** An event is refused; see `EventError`. */
-  | "ERR_EVENT";
+  | "ERR_EVENT"
+  /** A client answered a request with an error; see `RequestError`. */
+  | "ERR_REQUEST"
+  /** A client did not answer a request in time. */
+  | "ERR_REQUEST_TIMEOUT"
+  /** No more requests to this client before it answers one. */
+  | "ERR_REQUESTS_MAX"
+  /** A client cannot answer requests. */
+  | "ERR_NO_REQUESTS";
 
 /** An error of this library; its `code` says which. All others extend it. */
 export class EnfiladeError extends Error {
@@ -164,6 +174,25 @@ export class EventError extends EnfiladeError {
     options?: ErrorOptions,
   ) {
     super("ERR_EVENT", message, options);
+  }
+}
+
+/**
+ * Why a request to a client has no reply: see `Connection.sendRequest`.
+ *
+ * `code` is `ERR_REQUEST` when the client answered with an error, whose `code` is `eventCode` and whose `message` is this one.
+ */
+export class RequestError extends EnfiladeError {
+  override readonly name = "RequestError";
+
+  /** @param eventCode What the client says, such as `unknown_event`; only with `ERR_REQUEST`. */
+  constructor(
+    code: "ERR_REQUEST" | "ERR_REQUEST_TIMEOUT" | "ERR_REQUESTS_MAX" | "ERR_NO_REQUESTS",
+    message: string,
+    readonly eventCode?: string,
+    options?: ErrorOptions,
+  ) {
+    super(code, message, options);
   }
 }
 

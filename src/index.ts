@@ -2,9 +2,18 @@
 export type { BackplaneOutage, BackplaneStatus } from "./backplane/backplane.js";
 export type { Counts } from "./backplane/counts.js";
 export type { Clock, Timer } from "./connection/clock.js";
+export type { RequestOptions } from "./connection/codec.js";
 export type { Connection } from "./connection/connection.js";
 export { type DeliveryOptions, type DeliveryPolicy, latest, reliable, skip } from "./connection/policy.js";
 export type { ConnectionRequest } from "./connection/request.js";
+export type {
+  Framing,
+  GoneListener,
+  Refusal,
+  Transport,
+  TransportEvents,
+  TransportOptions,
+} from "./connection/transport.js";
 export {
   type CloseInfo,
   ConnectionError,
@@ -14,6 +23,7 @@ export {
   HttpError,
   MessageError,
   type MessageIssue,
+  RequestError,
 } from "./errors.js";
 export type { Application, Status } from "./handler/application.js";
 export { On, Route } from "./handler/decorators.js";
@@ -38,9 +48,10 @@ export type { Publication } from "./room/history/publication.js";
 export type { Subscription } from "./room/history/subscription.js";
 export type { PresenceChange, PresenceState, PresentUser } from "./room/presence.js";
 export type { Registry } from "./room/registry.js";
-export type { ReadOptions, Room, SubscribeOptions, WriterOptions } from "./room/room.js";
+export type { Evictee, EvictOptions, ReadOptions, Room, SubscribeOptions, WriterOptions } from "./room/room.js";
 export type { PresenceMode } from "./room/roomConfig.js";
-export { App, type AppEvents, type RouteInfo } from "./server/app.js";
+export { App, type AppEvents, type RouteInfo, type TransportRequest } from "./server/app.js";
+export type { DiagnosticMessages } from "./server/diagnostics/messages.js";
 export { defaultLimits, type Limits } from "./server/limits.js";
 export type { Listening } from "./server/listening.js";
 export type { AppOptions, Logger, ScopeOptions } from "./server/options.js";

@@ -18,6 +18,7 @@ it("exports exactly the public values", () => {
     "HttpError",
     "MessageError",
     "On",
+    "RequestError",
     "Route",
     "WebSocketHandler",
     "anonymous",
@@ -39,7 +40,7 @@ it("exports exactly the public values", () => {
   ]);
   expect(Object.keys(redis)).toEqual(["redis"]);
   expect(Object.keys(nats)).toEqual(["nats"]);
-  expect(Object.keys(testing).sort()).toEqual(["ManualClock", "TestClient", "connect", "connectURL"]);
+  expect(Object.keys(testing).sort()).toEqual(["ManualClock", "TestClient", "connect", "connectURL", "socketsOf"]);
 });
 
 /** The types that an index exports. */
@@ -68,6 +69,7 @@ it("exports what a backplane and an engine are written with from a subpath of it
     "EngineEvents",
     "EngineHistoryPage",
     "EngineRoom",
+    "EvictCommand",
     "Gap",
     "HistoryConfig",
     "HistoryPage",
@@ -103,12 +105,17 @@ it("exports exactly the public types", () => {
     "DecodedEvent",
     "DeliveryOptions",
     "DeliveryPolicy",
+    "DiagnosticMessages",
     "ErrorCode",
     "EventDeclaration",
     "EventFailure",
     "EventOptions",
     "EventProtocol",
+    "EvictOptions",
+    "Evictee",
     "Except",
+    "Framing",
+    "GoneListener",
     "HandlerClass",
     "HistoryOptions",
     "IncomingEvent",
@@ -129,7 +136,9 @@ it("exports exactly the public types", () => {
     "PresentUser",
     "Publication",
     "ReadOptions",
+    "Refusal",
     "Registry",
+    "RequestOptions",
     "Room",
     "RoomPath",
     "RouteDeclaration",
@@ -146,6 +155,10 @@ it("exports exactly the public types", () => {
     "Subscription",
     "Timer",
     "Totals",
+    "Transport",
+    "TransportEvents",
+    "TransportOptions",
+    "TransportRequest",
     "User",
     "WriterOptions",
   ]);

@@ -1,6 +1,8 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { connect as connectRoom } from "../src/client/index.js";
 import { App, anonymous, ConnectionError, HttpError, Route, WebSocketHandler } from "../src/index.js";
-import { connect, connectURL, ManualClock } from "../src/testing/index.js";
+import { connect, connectURL, ManualClock, socketsOf, type TestWebSocketEvent } from "../src/testing/index.js";
+import { Mailbox } from "./support/app.js";
 
 @Route("/chat/:channel")
 class Chat extends WebSocketHandler<{ channel: string }> {
@@ -81,5 +83,76 @@ describe("ManualClock", () => {
     expect([told, clock.now()]).toEqual([["a 10", "b 20"], 24]);
     clock.advance(1);
     expect(told).toEqual(["a 10", "b 20", "c 25"]);
+  });
+});
+
+describe("a WebSocket class without a port", () => {
+  class Echo extends WebSocketHandler {
+    override authorize() {
+      if (this.query.get("as") === "nobody") throw new HttpError(401);
+      return { id: "ann" };
+    }
+    onMessage(text: string) {
+      this.sendText(text);
+    }
+    override onBinary(bytes: Uint8Array) {
+      this.sendBinary(bytes);
+    }
+  }
+
+  async function socketOn(path: string, protocols: string[] = []) {
+    const app = new App().route("/echo", Echo);
+    onTestFinished(() => app.close());
+    const socket = new (socketsOf(app))(`ws://app${path}`, protocols);
+    const events: TestWebSocketEvent[] = [];
+    const has = (type: string) =>
+      new Promise<void>((resolve) => socket.addEventListener(type as "open", () => resolve()));
+    for (const type of ["open", "message", "error", "close"] as const) {
+      socket.addEventListener(type, (event) => events.push(event));
+    }
+    return { app, socket, events, has };
+  }
+
+  it("connects, sends, receives and closes as a browser's does", async () => {
+    const { socket, events, has } = await socketOn("/echo?as=ann", ["enfilade.v1"]);
+    expect(socket.readyState).toBe(0);
+    await has("open");
+    expect([socket.readyState, socket.protocol, socket.url]).toEqual([1, "enfilade.v1", "ws://app/echo?as=ann"]);
+    const closed = has("close");
+    socket.close(4000, "done");
+    expect(socket.readyState).toBe(2);
+    await closed;
+    expect(socket.readyState).toBe(3);
+    expect(events.map(({ type }) => type)).toEqual(["open", "message", "close"]);
+    expect(events.at(-1)).toMatchObject({ code: 4000, reason: "done", wasClean: true });
+  });
+
+  it("says with which status it was refused", async () => {
+    const { events, has } = await socketOn("/echo?as=nobody");
+    await has("close");
+    expect(events).toMatchObject([
+      { type: "error", message: "Unexpected server response: 401 Unauthorized" },
+      { type: "close", code: 1006 },
+    ]);
+  });
+
+  it("carries enfilade/client", async () => {
+    const { app } = await socketOn("/echo?as=ann");
+    const room = connectRoom("ws://app/echo?as=ann", { WebSocket: socketsOf(app) });
+    const seen = new Mailbox<unknown>();
+    room.on("message", ({ text }) => seen.put(text));
+    room.sendText("hello");
+    expect(await seen.have(1)).toEqual(["hello"]);
+    room.close();
+  });
+});
+
+describe("options of a test client", () => {
+  it("are refused when they do not exist", async () => {
+    const app = new App();
+    const wrong = { header: {} } as object;
+    const refused = expect.objectContaining({ code: "ERR_OPTION", message: expect.stringContaining('"headers"') });
+    await expect(connect(app, "/x", wrong)).rejects.toEqual(refused);
+    await expect(connectURL("ws://localhost:1", wrong)).rejects.toEqual(refused);
   });
 });

@@ -42,6 +42,14 @@ export interface CloseCommand {
   readonly reason: string;
 }
 
+/** Takes members out of a room without closing them. */
+export interface EvictCommand {
+  /** One connection by its id, or all connections of a user. */
+  readonly who: { readonly connection: string } | { readonly user: string };
+  /** At most 123 bytes of UTF-8, as a close reason. */
+  readonly reason: string;
+}
+
 /** A user in a room, as one node has it. */
 export interface PresenceEntry {
   readonly id: string;
@@ -99,6 +107,8 @@ export interface Receiver {
   onDelivery(topic: Topic, delivery: Delivery): void;
   /** Closes the members of `topic` on this node. */
   onCloseAll(topic: Topic, closing: CloseCommand): void;
+  /** Takes members of a room on this node out of it. */
+  onEvict(path: RoomPath, command: EvictCommand): void;
   /** Notifies the members of a room about lost publications. */
   onGap(path: RoomPath, gap: Gap): void;
   /** Takes changes of what other nodes have in a room. */
@@ -129,7 +139,7 @@ export type BackplaneOutage = "reject" | "local";
  * The contract:
  * - A publication is delivered exactly once to every node that has its topic open, and one to `below:` to every node. The
  *   publishing node receives its own publication the same way, and not before its call.
- * - Publications and close commands of one node to one topic arrive in the order of the calls. In rooms with history, those
+ * - Publications and commands of one node to one topic arrive in the order of the calls. In rooms with history, those
  *   of all nodes arrive in the order of their offsets.
  * - What is lost between nodes is read from history, or reported with {@link Receiver.onGap}.
  */
@@ -152,6 +162,8 @@ export interface Backplane {
   publish(topic: Topic, delivery: Delivery): Promise<Position | undefined>;
   /** Closes all members of `topic` on every node; resolves and rejects as {@link publish}. */
   closeAll(topic: Topic, closing: CloseCommand): Promise<void>;
+  /** Takes members out of a room on every node; resolves and rejects as {@link publish}. */
+  evict(path: RoomPath, command: EvictCommand): Promise<void>;
   /**
    * Reads the history of a room, as it is at some moment between the call and its answer. What is delivered to this node
    * after that moment follows without a gap. Rejects with `ERR_BACKPLANE`.

@@ -7,6 +7,7 @@ import type {
   Backplane,
   BackplaneStatus,
   CloseCommand,
+  EvictCommand,
   HistoryConfig,
   HistoryPage,
   HistoryQuery,
@@ -84,6 +85,11 @@ export class MemoryBackplane implements Backplane {
 
   closeAll(topic: Topic, closing: CloseCommand): Promise<void> {
     this.#deliveries.run(() => this.#receiver?.onCloseAll(topic, closing));
+    return nothing;
+  }
+
+  evict(path: RoomPath, command: EvictCommand): Promise<void> {
+    this.#deliveries.run(() => this.#receiver?.onEvict(path, command));
     return nothing;
   }
 

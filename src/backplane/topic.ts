@@ -33,8 +33,21 @@ export function patternOf(topic: TreeTopic): string {
   return base === "/" ? "/**" : `${base}/**`;
 }
 
+const userPrefix = "user:";
+
+/** The topic of a user. */
+export type UserTopic = `user:${string}`;
+
+export function isUser(topic: Topic): topic is UserTopic {
+  return topic.startsWith(userPrefix);
+}
+
+export function userIdOf(topic: UserTopic): string {
+  return topic.slice(userPrefix.length);
+}
+
 /** @throws EnfiladeError `ERR_USER` when `user` is neither an id nor an object with one. */
-export function userTopic(user: string | { readonly id: string }): Topic {
+export function userTopic(user: string | { readonly id: string }): UserTopic {
   const id: unknown = typeof user === "string" ? user : user?.id;
   if (typeof id === "string") return `user:${id}`;
   const came = typeof user === "object" ? `an object whose id is ${typeof id}` : typeof user;

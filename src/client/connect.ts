@@ -19,6 +19,6 @@ import { ClientRoom } from "./room.js";
  * @throws EnfiladeError `ERR_OPTION` when there is no such option.
  */
 export function connect<Handler = unknown>(url: string | URL, options: ConnectOptions = {}): ClientRoom<Handler> {
-  checkNames("connect()", options, connectOptionNames());
+  checkNames("connect()", options, connectOptionNames);
   return new ClientRoom<Handler>(webSocketURL(url), options);
 }

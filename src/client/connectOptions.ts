@@ -22,18 +22,14 @@ export interface ConnectOptions {
   readonly random?: (() => number) | undefined;
 }
 
-const names: Readonly<Record<keyof ConnectOptions, 1>> = {
-  token: 1,
-  WebSocket: 1,
-  queueMessagesMax: 1,
-  queueBytesMax: 1,
-  onResync: 1,
-  debug: 1,
-  clock: 1,
-  random: 1,
-};
-
 /** The names of the options. */
-export function connectOptionNames(): readonly string[] {
-  return Object.keys(names);
-}
+export const connectOptionNames = [
+  "token",
+  "WebSocket",
+  "queueMessagesMax",
+  "queueBytesMax",
+  "onResync",
+  "debug",
+  "clock",
+  "random",
+] as const satisfies readonly (keyof ConnectOptions)[];

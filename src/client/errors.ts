@@ -1,5 +1,7 @@
 import type { MessageIssue } from "../errors.js";
 import type { EventFailure } from "../wire/events/protocol.js";
+import type { StateDetail } from "./connection/reconnector.js";
+import { printable } from "./log.js";
 
 /**
  * Why a request, an event or a message was not done.
@@ -17,6 +19,21 @@ export class RequestError extends Error {
     super(message);
     this.code = code;
     this.issues = issues;
+  }
+}
+
+/** Why a room has no connection: the server refused it, or the room was closed for good, by either side. */
+export class ConnectError extends Error {
+  override readonly name = "ConnectError";
+  /** 1006 where there was no connection. */
+  readonly closeCode: number | undefined;
+  /** The HTTP status, where the WebSocket tells it (`ws` does), or that the close code stands for: 401 for 4501, 404 for 4504. */
+  readonly status: number | undefined;
+
+  constructor({ code, reason = "", status }: StateDetail) {
+    super(`no connection: ${code} ${printable(reason)}`);
+    this.closeCode = code;
+    this.status = status;
   }
 }
 

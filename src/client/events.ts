@@ -1,5 +1,14 @@
 /** Hooks of a handler that no client calls by name. */
-type Hook = "onJSON" | "onMessage" | "onBinary" | "onConnect" | "onClose" | "onDrain" | "onError";
+type Hook =
+  | "onJSON"
+  | "onMessage"
+  | "onBinary"
+  | "onConnect"
+  | "onClose"
+  | "onDrain"
+  | "onError"
+  | "onRoomJoin"
+  | "onRoomLeave";
 
 /** The event of a method: `onJoin` answers `join`. */
 type EventOf<Method> = Method extends Hook

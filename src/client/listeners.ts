@@ -66,20 +66,18 @@ export class Listeners<Events extends Tuples<Events>> {
     return listen(set, listener, options);
   }
 
-  /** Returns whether there was a listener. */
-  tell<Name extends keyof Events>(event: Name, ...args: Events[Name]): boolean {
-    const called = [...(this.#sets[event] ?? [])];
-    for (const listener of called) this.#call(event, () => listener(...args));
-    return called.length > 0;
+  /** The listeners of an event, in the order in which they were added. */
+  of<Name extends keyof Events>(event: Name): readonly ((...args: Events[Name]) => unknown)[] {
+    return [...(this.#sets[event] ?? [])];
   }
 
-  #call(event: keyof Events, listener: () => unknown): void {
-    const onFailure = (error: unknown) => this.#onFailure(error, event);
-    try {
-      // An async listener rejects later than this returns.
-      Promise.resolve(listener()).catch(onFailure);
-    } catch (error) {
-      onFailure(error);
+  /** Returns whether there was a listener. */
+  tell<Name extends keyof Events>(event: Name, ...args: Events[Name]): boolean {
+    const called = this.of(event);
+    for (const listener of called) {
+      // It runs at once; only that it failed is learnt later, whether it throws or rejects.
+      (async () => listener(...args))().catch((error: unknown) => this.#onFailure(error, event));
     }
+    return called.length > 0;
   }
 }

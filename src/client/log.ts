@@ -1,5 +1,3 @@
-import { listen } from "./listeners.js";
-
 /** What is taken from a line; the rest is left out. */
 const lineLengthMax = 300;
 
@@ -9,40 +7,13 @@ export interface LogElement {
   readonly lastChild: { remove(): void } | null;
 }
 
-/** What happens on the wire, as lines for whoever asks for them. */
-export class Trace {
-  readonly #sinks = new Set<(line: string) => unknown>();
-  readonly #failed: (error: unknown) => void;
-
-  /** @param failed Takes what a sink throws. */
-  constructor(failed: (error: unknown) => void) {
-    this.#failed = failed;
-  }
-
-  /** Returns a function that removes the sink. */
-  add(sink: (line: string) => void): () => void {
-    return listen(this.#sinks, sink);
-  }
-
-  /** What nobody asks for costs next to nothing. */
-  line(text: string): void {
-    for (const sink of this.#sinks) {
-      try {
-        sink(printable(text));
-      } catch (error) {
-        this.#failed(error);
-      }
-    }
-  }
-}
-
 /** Writes lines to an element as text, which no markup in them can leave; past `linesMax` the oldest goes. */
 export function logInto(element: LogElement, linesMax: number): (line: string) => void {
-  const nodes: { remove(): void }[] = [];
+  const nodes: LogElement["lastChild"][] = [];
   return (line) => {
     // A string is appended as a text node.
     element.append(`${line}\n`);
-    if (element.lastChild !== null) nodes.push(element.lastChild);
+    nodes.push(element.lastChild);
     if (nodes.length > linesMax) nodes.shift()?.remove();
   };
 }

@@ -27,9 +27,16 @@ export class PresenceState {
 
   /** Whether it is another roster now. */
   take({ version, count, users, joined, left }: PresenceFrame): boolean {
-    const isWhole = users !== undefined;
-    if (!isWhole && (joined ?? left) !== undefined && !this.#follows(version)) return false;
-    if (isWhole) {
+    const next = this.#presence.version + 1;
+    // A change makes sense only on top of the one before; else the whole roster is needed.
+    if (!users && (joined ?? left) && version !== next) {
+      if (version > next && !this.#isAsked) {
+        this.#isAsked = true;
+        this.#ask();
+      }
+      return false;
+    }
+    if (users) {
       this.#isAsked = false;
       this.#users.clear();
     }
@@ -37,15 +44,5 @@ export class PresenceState {
     for (const id of left ?? []) this.#users.delete(id);
     this.#presence = { count, version, users: [...this.#users.values()] };
     return true;
-  }
-
-  /** Whether nothing lies between; else what comes next makes sense only with a whole roster. */
-  #follows(version: number): boolean {
-    const next = this.#presence.version + 1;
-    if (version > next && !this.#isAsked) {
-      this.#isAsked = true;
-      this.#ask();
-    }
-    return version === next;
   }
 }

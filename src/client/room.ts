@@ -1,7 +1,8 @@
 import type { Clock } from "../connection/clock.js";
 import { checkedReason } from "../wire/closeCodes.js";
-import type { WelcomeFrame } from "../wire/frames.js";
+import type { RequestFrame, WelcomeFrame } from "../wire/frames.js";
 import { checkName } from "../wire/options.js";
+import type { Bytes } from "../wire/payload.js";
 import type { Position } from "../wire/position.js";
 import { newClientId, subprotocols, urlOf } from "./connection/address.js";
 import type { AttemptDeps } from "./connection/attempt.js";
@@ -10,58 +11,54 @@ import { watchPage } from "./connection/page.js";
 import { type ClientState, Reconnector, type StateDetail } from "./connection/reconnector.js";
 import { defaultWebSocket } from "./connection/socket.js";
 import type { ConnectOptions } from "./connectOptions.js";
-import { asError, RequestError } from "./errors.js";
+import { asError, ConnectError, RequestError } from "./errors.js";
 import type { EventArguments, EventName, EventReply } from "./events.js";
 import { Listeners, type ListenOptions } from "./listeners.js";
-import { type LogElement, logInto, printable, Trace } from "./log.js";
+import { type LogElement, logInto, printable } from "./log.js";
 import type { ClientMessage } from "./messages/message.js";
 import { type LoadState, MessageQueue } from "./messages/messageQueue.js";
 import { Progress } from "./messages/progress.js";
 import { readFrom } from "./messages/reader.js";
 import type { ReceivedFrame } from "./messages/readFrame.js";
+import { replyTo } from "./messages/reply.js";
 import { type RequestOptions, request } from "./messages/request.js";
 import { SendQueue } from "./messages/sendQueue.js";
 import { type Presence, PresenceState } from "./presence.js";
-import { type RoomEvents, roomEventNames } from "./roomEvents.js";
-
-/** What is told inside as well: that no more messages come. */
-interface AllEvents extends RoomEvents {
-  end: [];
-}
+import { type InternalEvents, type RoomEvents, roomEventNames } from "./roomEvents.js";
 
 /** A room as a client has it, over however many connections that takes; made by {@link connect}. */
-export class ClientRoom<Handler = unknown> implements AsyncIterable<ClientMessage> {
+export class ClientRoom<Handler = unknown> implements AsyncIterable<ClientMessage>, AsyncDisposable {
+  /**
+   * Resolves with the room at its first welcome.
+   *
+   * @throws ConnectError (as a rejection) when the room is closed before.
+   */
+  readonly opened: Promise<this>;
   readonly #clock: Clock;
   readonly #report = (error: unknown): void => {
     // What nobody listens for must not go unseen; what the server said is shown so that it can do nothing.
     if (this.#listeners.tell("error", asError(error))) return;
     console.error(error instanceof RequestError ? printable(`${error.code}: ${error.message}`) : error);
   };
-  readonly #listeners = new Listeners<AllEvents>((error, event) => {
+  readonly #listeners = new Listeners<InternalEvents>((error, event) => {
     if (event === "error") console.error(error);
     else this.#report(error);
   });
+  /** Listeners of requests, by the name of the event. */
+  readonly #answers: Listeners<Record<string, [data: unknown]>> = new Listeners(this.#report);
   /** Listeners of named events that handlers emit. */
   readonly #events = new Listeners<Record<string, [data: unknown]>>(this.#report);
-  readonly #trace = new Trace(this.#report);
   readonly #roster = new PresenceState(() => this.#line.send('{"type":"watch"}'));
-  readonly #inbox = new MessageQueue({
-    onMessage: (message) => this.#deliver(message),
-    onLost: (lost) => this.#listeners.tell("lost", lost),
-    report: this.#report,
-  });
-  readonly #progress = new Progress({
-    queue: this.#inbox,
-    onRecovered: (recovered) => this.#listeners.tell("recovered", recovered),
-    onLost: (lost) => this.#listeners.tell("lost", lost),
-  });
+  readonly #inbox = new MessageQueue(this.#listeners, (message) => this.#deliver(message), this.#report);
+  readonly #progress = new Progress(this.#inbox, this.#listeners);
   readonly #outbox: SendQueue;
   readonly #line: Reconnector;
   readonly #token: () => Promise<string | undefined>;
   readonly #unwatchPage: () => void;
   #home = "";
+  /** With which status the last attempts were refused. */
+  #refusedWith: number | undefined;
   #id: string | undefined;
-  #hasEnded = false;
 
   /** @internal */
   constructor(url: URL, options: ConnectOptions) {
@@ -70,35 +67,30 @@ export class ClientRoom<Handler = unknown> implements AsyncIterable<ClientMessag
     const client = newClientId();
     this.#clock = clock;
     this.#token = async () => (typeof token === "function" ? token() : token);
-    if (debug) this.#trace.add(debug === true ? (line) => console.debug(line) : debug);
-    if (onResync !== undefined) this.#inbox.load(onResync);
-    this.#outbox = new SendQueue({
-      messagesMax: queueMessagesMax,
-      bytesMax: queueBytesMax,
-      isOpen: () => this.#line.state === "open",
-      send: (text) => this.#line.send(text),
-      onDropped: (dropped) => this.#listeners.tell("dropped", dropped),
-      onRefused: this.#report,
-    });
+    if (debug) this.#log(debug === true ? (line) => console.debug(line) : debug);
+    if (onResync) this.#inbox.load(onResync);
     const attempts: AttemptDeps = {
       WebSocket,
       url: () => urlOf(url, client, this.position),
       offer: async () => subprotocols(await this.#token()),
       clock,
-      trace: this.#trace,
+      trace: (line) => this.#listeners.tell("line", line),
       report: this.#report,
     };
     this.#line = new Reconnector(attempts, random, {
-      onWelcome: (welcome, isRenewed) => this.#enter(welcome, isRenewed),
-      onFrame: (frame, size) => this.#take(frame, size),
+      onFrame: (frame, size, isRenewed) => this.#take(frame, size, isRenewed),
       onState: (state, detail) => this.#become(state, detail),
     });
-    this.#unwatchPage = watchPage({
-      online: () => this.#line.wake(),
-      offline: () => this.#line.lose(),
-      pagehide: () => this.#line.sleep(),
-      pageshow: () => this.#line.rise(),
+    this.#outbox = new SendQueue(this.#line, this.#listeners, queueMessagesMax, queueBytesMax);
+    this.opened = new Promise((resolve, reject) => {
+      this.on("state", (state, detail) => {
+        if (state === "open") resolve(this);
+        else if (state === "closed") reject(new ConnectError(detail));
+      });
     });
+    // Who never asks for it is not told by an unhandled rejection.
+    this.opened.catch(() => undefined);
+    this.#unwatchPage = watchPage(({ type }) => this.#line[type]());
   }
 
   /** The id of the connection, another one after each reconnect; `undefined` before the first. */
@@ -133,7 +125,7 @@ export class ClientRoom<Handler = unknown> implements AsyncIterable<ClientMessag
     listener: (...args: RoomEvents[Name]) => unknown,
     options: ListenOptions = {},
   ): () => void {
-    checkName("a room has no event", event, roomEventNames());
+    checkName("a room has no event", event, roomEventNames);
     const remove = this.#listeners.on<Name>(event, listener, options);
     if (event === "message") this.#read(options);
     return remove;
@@ -144,6 +136,18 @@ export class ClientRoom<Handler = unknown> implements AsyncIterable<ClientMessag
     const remove = this.#events.on(event, listener, options);
     this.#read(options);
     return remove;
+  }
+
+  /**
+   * Answers requests of this event that the server sends: with what `answer` returns, awaited. What it throws is reported to `"error"`,
+   * and the server gets the error `internal`. It is asked at once, also while messages are held.
+   *
+   * Of several for one event the first answers. Returns a function that removes it.
+   *
+   * @throws EnfiladeError `ERR_OPTION` when there is no such option.
+   */
+  onRequest(event: string, answer: (data: unknown) => unknown, options?: ListenOptions): () => void {
+    return this.#answers.on(event, answer, options);
   }
 
   /**
@@ -160,10 +164,7 @@ export class ClientRoom<Handler = unknown> implements AsyncIterable<ClientMessag
 
   /** Messages from now on, and what was held; ends when the room is closed. A slow loop loses the oldest past 1,000, told by `"lost"`. */
   [Symbol.asyncIterator](): AsyncGenerator<ClientMessage, void, undefined> {
-    return readFrom(
-      (put, end) => this.#attach(put, end),
-      () => this.#listeners.tell("lost", { reason: "overflow", missed: 1 }),
-    );
+    return readFrom(this.#listeners, this.#inbox);
   }
 
   /**
@@ -207,6 +208,17 @@ export class ClientRoom<Handler = unknown> implements AsyncIterable<ClientMessag
   }
 
   /**
+   * Sends a binary message to the handler, without an answer. Waits in a queue while there is no connection.
+   *
+   * It is sent at most once: when the connection breaks while it is under way, it may be lost.
+   *
+   * @throws TypeError when `bytes` are none.
+   */
+  sendBinary(bytes: Bytes): void {
+    this.#outbox.pushBinary(bytes);
+  }
+
+  /**
    * Gives the server the credentials anew, before the old ones end: what `token` is, or returns now.
    *
    * Without a connection there is nothing to do, since each attempt asks for them. A refusal closes the room with 4501.
@@ -214,7 +226,7 @@ export class ClientRoom<Handler = unknown> implements AsyncIterable<ClientMessag
    */
   async refresh(): Promise<void> {
     const token = await this.#token();
-    if (token !== undefined && this.state === "open") {
+    if (token && this.state === "open") {
       this.#line.send(JSON.stringify({ type: "refresh", token }), "refresh");
     }
   }
@@ -229,7 +241,12 @@ export class ClientRoom<Handler = unknown> implements AsyncIterable<ClientMessag
   close(code = 1000, reason = ""): void {
     const checked = checkedReason(code, reason);
     this.#inbox.discard();
-    this.#line.close(code, checked);
+    this.#line.close({ code, reason: checked });
+  }
+
+  /** Closes the room with 1000, for `await using`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.close();
   }
 
   /**
@@ -238,7 +255,12 @@ export class ClientRoom<Handler = unknown> implements AsyncIterable<ClientMessag
    * @param linesMax Past it the oldest line goes. Default: 500.
    */
   attachLog(element: LogElement, linesMax = 500): () => void {
-    return this.#trace.add(logInto(element, linesMax));
+    return this.#log(logInto(element, linesMax));
+  }
+
+  /** Nobody asks for it by default: then a line costs next to nothing. */
+  #log(sink: (line: string) => unknown): () => void {
+    return this.#listeners.on("line", (line) => sink(printable(line)));
   }
 
   /** A listener that is there hears what was held. */
@@ -252,27 +274,19 @@ export class ClientRoom<Handler = unknown> implements AsyncIterable<ClientMessag
     if (typeof event === "string") this.#events.tell(event, data);
   }
 
-  #attach(put: (message: ClientMessage) => void, end: () => void): () => void {
-    const detach = [this.#listeners.on("message", put), this.#listeners.on("end", end)];
-    if (this.#hasEnded) end();
-    this.#inbox.read();
-    return () => {
-      for (const off of detach) off();
-    };
-  }
-
   #enter(welcome: WelcomeFrame, isRenewed: boolean): void {
-    this.#id = welcome.id;
-    this.#home = welcome.room;
+    ({ id: this.#id, room: this.#home } = welcome);
     const report = this.#progress.begin(welcome, isRenewed);
     this.#outbox.restart();
     if (!isRenewed) this.#become("open", {});
     report();
   }
 
-  #take(frame: ReceivedFrame, size: number): void {
-    if (frame.type === "message") this.#progress.receive(frame, size);
-    else if (frame.type === "reply") this.#outbox.settle(frame);
+  #take(frame: ReceivedFrame, size: number, isRenewed: boolean): void {
+    if (frame.type === "welcome") this.#enter(frame, isRenewed);
+    else if (frame.type === "message") this.#progress.receive(frame, size);
+    else if (frame.type === "reply") this.#outbox.settle(frame, this.#report);
+    else if (frame.type === "request") this.#answer(frame);
     else if (frame.type === "error") this.#report(new RequestError(frame.error));
     else if (frame.type === "lagged") this.#progress.lag(frame);
     else if (frame.type === "presence" && frame.room === this.#home && this.#roster.take(frame)) {
@@ -280,16 +294,26 @@ export class ClientRoom<Handler = unknown> implements AsyncIterable<ClientMessag
     }
   }
 
+  /** On the connection that it came on, or not at all: on another one the id would be another request's. */
+  #answer(frame: RequestFrame): void {
+    const id = this.#id;
+    const [answer] = this.#answers.of(frame.event);
+    replyTo(frame, answer, this.#report)
+      .then((reply) => this.#id === id && this.state === "open" && this.#line.send(reply))
+      .catch(this.#report);
+  }
+
   #become(state: ClientState, detail: StateDetail): void {
-    this.#trace.line(`${state} ${JSON.stringify(detail)}`);
+    this.#listeners.tell("line", `${state} ${JSON.stringify(detail)}`);
     if (state === "closed") {
       this.#unwatchPage();
       this.#outbox.close();
-      this.#inbox.close(() => {
-        this.#hasEnded = true;
-        this.#listeners.tell("end");
-      });
+      this.#inbox.close();
     }
+    const { status } = detail;
+    // Once for refusals in a row that have the same status.
+    if (status && status !== this.#refusedWith) this.#report(new ConnectError(detail));
+    if (status || state === "open") this.#refusedWith = status;
     this.#listeners.tell("state", state, detail);
   }
 }

@@ -3,6 +3,7 @@ import type {
   BackplaneContext,
   BackplaneStatus,
   CloseCommand,
+  EvictCommand,
   HistoryConfig,
   HistoryPage,
   HistoryQuery,
@@ -94,6 +95,10 @@ export class ClusterBackplane implements Backplane {
     return this.#post(topic, { closing });
   }
 
+  evict(path: RoomPath, command: EvictCommand): Promise<void> {
+    return this.#post(path, { evicting: command });
+  }
+
   async readHistory(path: RoomPath, query: HistoryQuery, history: HistoryConfig): Promise<HistoryPage> {
     return this.#runOrThrow().cursors.readHistory({ path, history }, query);
   }
@@ -166,16 +171,17 @@ export class ClusterBackplane implements Backplane {
     const topic: Topic | undefined = isForTree
       ? addressed?.below && `below:${addressed.below}`
       : this.#topics.get(channel);
-    if (addressed === undefined || (isForTree && topic === undefined)) this.#onMalformed(running.receiver, channel);
+    const isMalformed = addressed === undefined || (topic === undefined ? isForTree : !isFor(topic, addressed.message));
+    if (isMalformed) this.#onMalformed(running.receiver, channel);
     else if (topic !== undefined) this.#deliver(running, topic, addressed.message, position);
   }
 
   #deliver({ run, receiver }: Running, topic: Topic, message: NodeMessage, position: Position | undefined): void {
     const { cursors } = run;
-    if ("closing" in message) {
-      const close = () => receiver.onCloseAll(topic, message.closing);
+    if (!("delivery" in message)) {
+      const command = () => deliverLocally(receiver, topic, message);
       // After everything that was published before, some of which may have to be read first.
-      if (!isRoom(topic) || !cursors.afterPending(topic, close)) close();
+      if (!isRoom(topic) || !cursors.afterPending(topic, command)) command();
       return;
     }
     const { delivery } = message;
@@ -202,10 +208,16 @@ export class ClusterBackplane implements Backplane {
   }
 }
 
-/** Delivers on this node alone, while the other nodes cannot be reached. */
+/** Members are evicted from rooms only. */
+function isFor(topic: Topic, message: NodeMessage): boolean {
+  return isRoom(topic) || !("evicting" in message);
+}
+
+/** Delivers on this node alone. */
 function deliverLocally(receiver: Receiver, topic: Topic, message: NodeMessage): void {
-  if ("closing" in message) receiver.onCloseAll(topic, message.closing);
-  else receiver.onDelivery(topic, message.delivery);
+  if ("delivery" in message) receiver.onDelivery(topic, message.delivery);
+  else if ("closing" in message) receiver.onCloseAll(topic, message.closing);
+  else if (isRoom(topic)) receiver.onEvict(topic, message.evicting);
 }
 
 function closed(): EnfiladeError {

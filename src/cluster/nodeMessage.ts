@@ -1,12 +1,16 @@
-import type { CloseCommand } from "../backplane/backplane.js";
+import type { CloseCommand, EvictCommand } from "../backplane/backplane.js";
 import { Delivery } from "../backplane/delivery.js";
 import { isRoom } from "../backplane/topic.js";
 import type { DeliveryPolicy } from "../connection/policy.js";
+import { jsonEvents } from "../wire/events/jsonEvents.js";
 import type { RoomPath } from "../wire/path.js";
 import { Payload } from "../wire/payload.js";
 
-/** What nodes send each other for the members of a topic: a message, or the command to close them. */
-export type NodeMessage = { readonly delivery: Delivery } | { readonly closing: CloseCommand };
+/** What nodes send each other for the members of a topic: a message, or the command to close or to evict them. */
+export type NodeMessage =
+  | { readonly delivery: Delivery }
+  | { readonly closing: CloseCommand }
+  | { readonly evicting: EvictCommand };
 
 export interface AddressedNodeMessage {
   readonly message: NodeMessage;
@@ -21,7 +25,7 @@ const signalVersion = 2;
 
 /** The headers of most messages, encoded and parsed once. */
 const plainHeaders = new Map(
-  ["json", "text", "binary"].map((kind) => [kind, JSON.stringify({ v: version, k: kind })] as const),
+  ["json", "text", "binary", "event"].map((kind) => [kind, JSON.stringify({ v: version, k: kind })] as const),
 );
 const plainFields = new Map([...plainHeaders].map(([kind, header]) => [header, { v: version, k: kind }] as const));
 
@@ -29,13 +33,23 @@ const plainFields = new Map([...plainHeaders].map(([kind, header]) => [header, {
 export function encodeNodeMessage({ message, below }: AddressedNodeMessage): Uint8Array {
   if ("closing" in message)
     return Buffer.from(`${JSON.stringify({ v: version, t: below, k: "close", ...message.closing })}\n`);
+  if ("evicting" in message) {
+    const { who, reason } = message.evicting;
+    return Buffer.from(`${JSON.stringify({ v: version, k: "evict", ...who, reason })}\n`);
+  }
   const { payload, except, policy } = message.delivery;
   const x = except.length === 0 ? undefined : except;
   const isPlain = x === undefined && below === undefined && policy === undefined;
-  const plain = isPlain ? plainHeaders.get(payload.kind) : undefined;
-  const header = `${plain ?? JSON.stringify({ v: version, t: below, k: payload.kind, x, p: policy })}\n`;
-  if (typeof payload.data === "string") return Buffer.from(header + payload.data);
-  return Buffer.concat([Buffer.from(header), payload.data]);
+  const { kind, data } = contentOf(payload);
+  const plain = isPlain ? plainHeaders.get(kind) : undefined;
+  const header = `${plain ?? JSON.stringify({ v: version, t: below, k: kind, x, p: policy })}\n`;
+  if (typeof data === "string") return Buffer.from(header + data);
+  return Buffer.concat([Buffer.from(header), data]);
+}
+
+/** An event travels as such: each node encodes it for its own members. */
+function contentOf({ event, kind, data }: Payload): { readonly kind: string; readonly data: string | Uint8Array } {
+  return event === undefined ? { kind, data } : { kind: "event", data: JSON.stringify(event) };
 }
 
 /** `undefined` for what is not a message of this version. */
@@ -48,11 +62,17 @@ export function decodeNodeMessage(bytes: Uint8Array): AddressedNodeMessage | und
   if (header === undefined || header.v !== version) return undefined;
   const below = header.t;
   if (below !== undefined && !(typeof below === "string" && isRoom(below))) return undefined;
-  const message = header.k === "close" ? closingOf(header) : deliveryOf(header, whole, end + 1);
+  const message = messageOf(header, whole, end + 1);
   return message && { message, below };
 }
 
+function messageOf(header: Fields, whole: Buffer, start: number): NodeMessage | undefined {
+  if (header.k === "close") return closingOf(header);
+  return header.k === "evict" ? evictingOf(header) : deliveryOf(header, whole, start);
+}
+
 const lineEnd = 10;
+const reasonBytesMax = 123;
 const noOne: readonly string[] = [];
 
 function bufferOf(bytes: Uint8Array): Buffer {
@@ -65,6 +85,12 @@ function closingOf({ code, reason }: Fields): NodeMessage | undefined {
   return isCode && typeof reason === "string" ? { closing: { code, reason } } : undefined;
 }
 
+function evictingOf({ connection, user, reason }: Fields): NodeMessage | undefined {
+  if (typeof reason !== "string" || Buffer.byteLength(reason) > reasonBytesMax) return undefined;
+  if (typeof connection === "string" && user === undefined) return { evicting: { who: { connection }, reason } };
+  return typeof user === "string" && connection === undefined ? { evicting: { who: { user }, reason } } : undefined;
+}
+
 function deliveryOf({ k, x = noOne, p }: Fields, whole: Buffer, start: number): NodeMessage | undefined {
   const payload = payloadOf(k, whole, start);
   if (payload === undefined || !isStrings(x) || !isPolicy(p)) return undefined;
@@ -75,8 +101,18 @@ function payloadOf(kind: unknown, whole: Buffer, start: number): Payload | undef
   if (kind === "binary") return Payload.binary(whole.subarray(start));
   const text = whole.toString("utf8", start);
   if (kind === "text") return Payload.text(text);
+  if (kind === "event") return eventOf(parse(text));
   // Invalid JSON would break the frame that it is put into.
   return kind === "json" && isJSON(text) ? Payload.encodedJSON(text) : undefined;
+}
+
+function eventOf({ event, data, from, channel }: Fields = {}): Payload | undefined {
+  if (typeof event !== "string" || !isOptionalText(from) || !isOptionalText(channel)) return undefined;
+  return Payload.event({ kind: "event", event, data, from, channel }, jsonEvents);
+}
+
+function isOptionalText(value: unknown): value is string | undefined {
+  return value === undefined || typeof value === "string";
 }
 
 function isStrings(value: unknown): value is readonly string[] {

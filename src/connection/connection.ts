@@ -1,8 +1,9 @@
-import type { CloseInfo } from "../errors.js";
+import { type CloseInfo, RequestError } from "../errors.js";
 import { CloseCode, checkedReason } from "../wire/closeCodes.js";
 import type { Message } from "../wire/message.js";
 import { type Bytes, Payload } from "../wire/payload.js";
 import type { Schema } from "../wire/schema.js";
+import type { RequestOptions } from "./codec.js";
 import type { Peer } from "./peer.js";
 import { type DeliveryOptions, policyOf } from "./policy.js";
 import type { ConnectionRequest } from "./request.js";
@@ -72,6 +73,22 @@ export class Connection implements AsyncIterable<Message> {
   /** Sends bytes; they are copied, so the caller may go on using the buffer. */
   sendBinary(bytes: Bytes, options?: DeliveryOptions): void {
     this.#peer.send(Payload.binary(bytes), policyOf(options));
+  }
+
+  /**
+   * Sends a request to a client of `enfilade.v1`, and resolves with the data of its reply.
+   *
+   * A handler may await it at any time; messages of the client wait meanwhile. A client that reconnects has another
+   * connection, and requests of the old one are rejected.
+   *
+   * @throws RequestError (as a rejection) `ERR_REQUEST` with the error that the client answered, `ERR_REQUEST_TIMEOUT`,
+   *   `ERR_REQUESTS_MAX`, or `ERR_NO_REQUESTS` for a client that does not speak `enfilade.v1`.
+   * @throws ConnectionError (as a rejection) when the connection has ended.
+   * @throws EnfiladeError (as a rejection) `ERR_VALUE` when JSON has no form for `data`, `ERR_OPTION`.
+   */
+  sendRequest(event: string, data?: unknown, options: RequestOptions = {}): Promise<unknown> {
+    const { requests } = this.#peer.dialect;
+    return handled(requests?.request(event, data, options) ?? Promise.reject(noRequests()));
   }
 
   /** Resolves when all that was sent before has left this process, or never can. */
@@ -144,6 +161,11 @@ export class Connection implements AsyncIterable<Message> {
   }
 }
 
+function noRequests(): RequestError {
+  const what = "this client does not speak enfilade.v1, and cannot answer requests; send it an event instead";
+  return new RequestError("ERR_NO_REQUESTS", what);
+}
+
 const connections = new WeakMap<Peer, Connection>();
 
 /** The connection of a peer as users have it: always the same object, made when it is first asked for. */
@@ -158,7 +180,7 @@ export function connectionOf(peer: Peer): Connection {
 /**
  * The same promise, whose rejection ends no process when it is not awaited yet.
  *
- * A read may be begun before other work and awaited after it; that the client leaves meanwhile must not count as an
+ * A read or a request may be begun before other work and awaited after it; that the client leaves meanwhile must not count as an
  * unhandled rejection.
  */
 function handled<T>(promise: Promise<T>): Promise<T> {

@@ -14,6 +14,8 @@ export interface PeerLimits {
   readonly outboxAgeMsMax: number;
   /** Messages to a client of `enfilade.v1` that wait until the history of its room is read. Past it: close 4008. Default: 1,000. */
   readonly earlyMessagesMax: number;
+  /** Requests to a client of `enfilade.v1` that it has not answered yet. Past it: `sendRequest` rejects. Default: 64. */
+  readonly requestsMax: number;
   /** Milliseconds of silence before a ping; after two of them the connection is ended. `false`: never. Default: 25,000. */
   readonly heartbeatMs: number | false;
   /** Milliseconds to wait for the peer's part of a close. Past it: terminated. Default: 5,000. */
@@ -28,6 +30,7 @@ export const defaultPeerLimits: PeerLimits = {
   outboxBytesMax: 1024 * 1024,
   outboxAgeMsMax: 30_000,
   earlyMessagesMax: 1_000,
+  requestsMax: 64,
   heartbeatMs: 25_000,
   closeMs: 5_000,
 };

@@ -1,3 +1,4 @@
+import { channels, type PeerObserver } from "../diagnostics.js";
 import { type CloseInfo, ConnectionError } from "../errors.js";
 import type { Metrics } from "../metrics.js";
 import { ABNORMAL, CloseCode } from "../wire/closeCodes.js";
@@ -24,6 +25,7 @@ export interface PeerConfig {
   readonly clock: Clock;
   readonly flusher: Flusher;
   readonly metrics: Metrics;
+  readonly observer: PeerObserver<Peer, Message, Payload>;
   /** `undefined` when the heartbeat is off. */
   readonly heartbeats: Heartbeats | undefined;
 }
@@ -38,12 +40,9 @@ export interface PeerDeps<C extends Codec> {
   readonly dialect: C;
 }
 
-/** What an effect does, by its name. */
-type Effects = Readonly<Record<ConnectionEffect, (peer: Peer, info: CloseInfo) => void>>;
-
 /** One client as the library has it: its transport, its inbox and outbox, and its life. Users have it as a `Connection`. */
 export class Peer<C extends Codec = Codec> implements InboxOwner, OutboxOwner, HeartbeatOwner, TransportEvents {
-  static readonly #effects: Effects = {
+  static readonly #effects: Readonly<Record<ConnectionEffect, (peer: Peer, info: CloseInfo) => void>> = {
     stopHeartbeat: (peer) => peer.#heartbeat && peer.#config.heartbeats?.unwatch(peer.#heartbeat),
     startCloseTimer: (peer) => {
       peer.#closeTimer = peer.#afterCloseMs(() => peer.#transport.destroy());
@@ -147,16 +146,19 @@ export class Peer<C extends Codec = Codec> implements InboxOwner, OutboxOwner, H
 
   /** Sends a message to this client alone. */
   send(payload: Payload, policy?: DeliveryPolicy): void {
-    this.push(this.dialect.encodePayload(payload), policy);
+    const bytes = this.dialect.encodePayload(payload);
+    if (channels.messageOut.hasSubscribers) this.reportOut(payload, bytes);
+    this.push(bytes, policy);
   }
 
-  /**
-   * Sends bytes that a dialect made, shared with all who get the same.
-   *
-   * @param position Of a publication of the home, where history is kept.
-   */
+  /** Reports a message that is about to be pushed; to be called only where the channel has subscribers. */
+  reportOut(payload: Payload, bytes: Uint8Array, room?: string): void {
+    if (this.isOpen) this.#config.observer.onMessageOut(this, payload, bytes.length, room);
+  }
+
+  /** Sends bytes that a dialect made, shared by all who get the same. `position`: of a kept publication of the home. */
   push(bytes: Uint8Array, policy: DeliveryPolicy | undefined, position?: Position): void {
-    if (this.#state === "closing" || this.#state === "closed") return;
+    if (this.#state !== "open" && this.#state !== "draining") return;
     if (this.#early !== undefined) {
       if (!this.#early.add({ bytes, policy, position })) this.onOverflow();
       return;
@@ -199,14 +201,10 @@ export class Peer<C extends Codec = Codec> implements InboxOwner, OutboxOwner, H
 
   /** The next message; `undefined` when no more will come. A message that may come twice is done with when it was read. */
   async take(): Promise<Message | undefined> {
-    for (;;) {
-      const message = await this.#inbox.take();
-      const receipt = message?.origin?.receipt;
-      if (receipt === undefined) return message;
-      if (!receipt.begin()) continue;
-      receipt.settle();
-      return message;
-    }
+    let message = await this.#inbox.take();
+    while (message?.origin?.receipt?.begin() === false) message = await this.#inbox.take();
+    message?.origin?.receipt?.settle();
+    return message;
   }
 
   /** Calls `read` with each message, one at a time; resolves when there will be no more. */
@@ -269,7 +267,9 @@ export class Peer<C extends Codec = Codec> implements InboxOwner, OutboxOwner, H
     this.#heartbeat?.heard();
     if (this.#state === "closing" || this.#state === "closed") return;
     const forHandler = this.dialect.receive(message);
-    if (forHandler !== undefined) this.#inbox.push(forHandler);
+    if (forHandler === undefined) return;
+    if (channels.messageIn.hasSubscribers) this.#config.observer.onMessageIn(this, forHandler);
+    this.#inbox.push(forHandler);
   }
 
   onHeard(): void {
@@ -334,8 +334,7 @@ export class Peer<C extends Codec = Codec> implements InboxOwner, OutboxOwner, H
   }
 
   #afterCloseMs(callback: () => void): Timer {
-    const { clock, limits } = this.#config;
-    return clock.setTimeout(callback, limits.closeMs);
+    return this.#config.clock.setTimeout(callback, this.#config.limits.closeMs);
   }
 
   /** The one place where the state changes; returns whether it did. */

@@ -104,6 +104,23 @@ export abstract class WebSocketHandler<
   /** Called exactly once for every connection that was opened, after it left its rooms (`this.leftRooms`). */
   onClose?(code: number, reason: string): unknown;
 
+  /**
+   * Decides whether this connection may join a room beside its home: asked by `join()`. Only `true` admits it.
+   *
+   * What it throws, `join()` throws.
+   */
+  authorizeJoin?(room: Room): boolean | Promise<boolean>;
+
+  /** Called after this connection joined a room beside its home. */
+  onRoomJoin?(room: Room): unknown;
+
+  /**
+   * Called after this connection left a room beside its home; not when it ends, when `onClose` finds `this.leftRooms`.
+   *
+   * @param reason That of `room.evict()`, else empty.
+   */
+  onRoomLeave?(room: Room, reason: string): unknown;
+
   /** Called when a client that lagged has caught up: what waited for it is handed over. See `DeliveryPolicy`. */
   onDrain?(): unknown;
 
@@ -231,9 +248,13 @@ export abstract class WebSocketHandler<
     this.#publisher.send(userTopic(user), Payload.binary(bytes), options);
   }
 
-  /** Puts this connection in one more room, which needs no route; see {@link Registry.join}. */
-  join(path: string): void {
-    this.app.registry.join(this.connection, path);
+  /**
+   * Puts this connection in one more room, which needs no route; see {@link Registry.join}.
+   *
+   * Returns a promise if `authorizeJoin` does; else it has joined when this returns.
+   */
+  join(path: string): Promise<void> | undefined {
+    return this.app.registry.join(this.connection, path);
   }
 
   leave(path: string): void {

@@ -1,11 +1,10 @@
 import { isThenable } from "../connection/inbox.js";
 import { asErrorOf, type CloseInfo, ConnectionError, MessageError } from "../errors.js";
-import type { Member } from "../protocol/dialect.js";
-import { V1Dialect } from "../protocol/v1/dialect.js";
-import type { Receipts } from "../protocol/v1/receipts.js";
-import type { MemberConfig } from "../room/memberships.js";
+import type { Member, SessionDialect } from "../protocol/dialect.js";
+import type { MemberConfig, MemberHooks } from "../room/memberships.js";
 import type { Registry } from "../room/registry.js";
 import { CloseCode } from "../wire/closeCodes.js";
+import type { RoomPath } from "../wire/path.js";
 import { CredentialRefresh, type Reauthorize } from "./credentialRefresh.js";
 import type { AnyHandler, HandlerContext } from "./handler.js";
 import { closedForJSON, type Reader, type ReadSession, type WarningKind } from "./reader.js";
@@ -14,7 +13,6 @@ import { userId } from "./user.js";
 /** What the sessions of one route have in common. */
 export interface SessionConfig {
   readonly registry: Registry;
-  readonly receipts: Receipts;
   readonly reader: Reader;
   readonly member: MemberConfig;
   /** Asks scopes and handler again. */
@@ -77,8 +75,8 @@ export async function runSession(session: Session): Promise<void> {
   const { handler, context, member, config } = session;
   const { registry, reader } = config;
   const { dialect } = member;
-  if (dialect instanceof V1Dialect) startV1(dialect, session);
-  const past = registry.enter(member, userId(context.user), config.member, dialect.joining);
+  if (dialect.session !== undefined) startDialect(dialect.session, session);
+  const past = registry.enter(member, userId(context.user), config.member, dialect.joining, memberHooksOf(session));
   config.onEntered(member);
   let method = "onConnect";
   try {
@@ -98,14 +96,14 @@ export async function runSession(session: Session): Promise<void> {
   } finally {
     member.detachHandler((error) => void session.report(error, method));
     context.leftRooms = registry.exit(member);
-    if (dialect instanceof V1Dialect) dialect.end();
+    dialect.session?.end();
   }
   const info = await member.ended;
   await guarded(session, "onClose", () => inTime(session, "onClose", handler.onClose?.(info.code, info.reason)));
   config.onLeft(member, info);
 }
 
-function startV1(dialect: V1Dialect, session: Session): void {
+function startDialect(dialect: SessionDialect, session: Session): void {
   const { context, member, config } = session;
   const onError = (error: unknown) => {
     member.close(CloseCode.internalError, "internal error", false);
@@ -113,10 +111,24 @@ function startV1(dialect: V1Dialect, session: Session): void {
   };
   const refresh = new CredentialRefresh({ session, reauthorize: config.reauthorize, onError });
   dialect.start({
-    ...{ member, onError, userId: userId(context.user), receipts: config.receipts },
+    ...{ member, onError, clock: config.registry.clock, userId: userId(context.user) },
     onWatch: () => watchPresence(session),
     onRefresh: (token) => refresh.refreshWith(token),
   });
+}
+
+/** What the handler says of rooms beside its home; `undefined` for most, which say nothing. */
+function memberHooksOf(session: Session): MemberHooks | undefined {
+  const { handler, config } = session;
+  const { authorizeJoin, onRoomJoin, onRoomLeave } = handler;
+  if (authorizeJoin === undefined && onRoomJoin === undefined && onRoomLeave === undefined) return undefined;
+  const roomAt = (path: RoomPath) => config.registry.room(path);
+  return {
+    authorizeJoin: authorizeJoin && ((path) => authorizeJoin.call(handler, roomAt(path))),
+    onJoined: (path) => void guarded(session, "onRoomJoin", () => onRoomJoin?.call(handler, roomAt(path))),
+    onLeft: (path, reason) =>
+      void guarded(session, "onRoomLeave", () => onRoomLeave?.call(handler, roomAt(path), reason)),
+  };
 }
 
 /** Sends the presence of the home, where it is kept. */
@@ -185,6 +197,8 @@ async function reportFailure({ handler, member, config }: Session): Promise<void
 /** Ends the connection for what a hook threw; no other connection notices. Never rejects. */
 async function fail(session: Session, error: unknown, method: string): Promise<void> {
   const { member } = session;
+  // Reading on after the end, or waiting for a reply, is how a handler learns of it, not a failure.
+  if (error instanceof ConnectionError && member.closeInfo !== undefined && !member.isOpen) return;
   if (error instanceof MessageError) {
     // A read whose error was not caught: the client's mistake, for the client to know, and not worth a line in our log.
     member.close(CloseCode.invalidPayload, "the message is not valid", false);

@@ -1,5 +1,6 @@
 import type { Gap } from "../backplane/backplane.js";
 import type { Delivery } from "../backplane/delivery.js";
+import type { Clock } from "../connection/clock.js";
 import type { Codec } from "../connection/codec.js";
 import type { Peer } from "../connection/peer.js";
 import type { OutgoingEvent } from "../wire/events/protocol.js";
@@ -18,10 +19,34 @@ export interface Dialect extends Codec {
   encodeDrain(withinMs: number): Uint8Array | undefined;
   /** What the client calls itself over all its connections; `undefined` when it has no such name. */
   readonly clientName: string | undefined;
+  /** For a client whose frames may concern its session. */
+  readonly session: SessionDialect | undefined;
   /** For a client that knows of positions. */
   readonly joining: JoiningClient | undefined;
   /** For a client whose messages may have ids of their own. */
   readonly replies: Replies | undefined;
+}
+
+/** A dialect that has a part in the session of its client. */
+export interface SessionDialect {
+  /** Called once, before anything is sent or received. */
+  start(session: DialectSession): void;
+  /** Called once, when the connection has ended and its handler is not waited for any more. */
+  end(): void;
+}
+
+/** What a dialect needs of the session that its client belongs to. */
+export interface DialectSession {
+  readonly member: Member;
+  readonly clock: Clock;
+  /** By which the user is addressed. */
+  readonly userId: string | undefined;
+  /** The client asks for the presence of its home. */
+  readonly onWatch: () => void;
+  /** The client renews its credentials. */
+  readonly onRefresh: (token: string) => void;
+  /** Takes what went wrong on this side. */
+  readonly onError: (error: unknown) => void;
 }
 
 /** A client that knows of positions, and has to learn where it begins. */

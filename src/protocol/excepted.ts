@@ -3,7 +3,6 @@ import type { Member } from "./dialect.js";
 
 /** Whether the sender excepted this member. A client that resumes is the one that it was, on another connection. */
 export function isExcepted({ except }: Delivery, { id, dialect }: Member): boolean {
-  if (except.length === 0) return false;
   const { clientName } = dialect;
   return except.includes(id) || (clientName !== undefined && except.includes(clientKey(clientName)));
 }

@@ -10,8 +10,10 @@ import { SharedByFraming } from "./sharedByFraming.js";
 /** Messages exactly as the application sends and reads them. It has no state of a client: one serves all of a framing and an event protocol. */
 export class PlainDialect implements Dialect {
   readonly clientName = undefined;
+  readonly session = undefined;
   readonly joining = undefined;
   readonly replies = undefined;
+  readonly requests = undefined;
   readonly reportsLosses = false;
   readonly #framing: Framing;
   readonly #eventProtocol: EventProtocol;
@@ -22,7 +24,7 @@ export class PlainDialect implements Dialect {
   }
 
   encode(delivery: Delivery, member: Member): Uint8Array | undefined {
-    if (isExcepted(delivery, member)) return undefined;
+    if (delivery.except.length > 0 && isExcepted(delivery, member)) return undefined;
     return delivery.encoded(this, "home") ?? delivery.keepEncoded(this, "home", this.encodePayload(delivery.payload));
   }
 

@@ -1,5 +1,6 @@
 import type { Gap } from "../backplane/backplane.js";
 import type { Delivery } from "../backplane/delivery.js";
+import { channels } from "../diagnostics.js";
 import type { Member } from "../protocol/dialect.js";
 
 /** Takes what is sent to a member that is not ready yet. Never throws. */
@@ -116,7 +117,9 @@ export class Audience {
 export function deliverTo(member: Member, delivery: Delivery): void {
   const bytes = member.dialect.encode(delivery, member);
   if (bytes === undefined) return;
-  member.push(bytes, delivery.policy, delivery.address === member.home ? delivery.position : undefined);
+  const { policy, position } = delivery;
+  if (channels.messageOut.hasSubscribers) member.reportOut(delivery.payload, bytes, delivery.address);
+  member.push(bytes, policy, position !== undefined && delivery.address === member.home ? position : undefined);
 }
 
 function reportGapTo(member: Member, gap: Gap, address: string): void {

@@ -1,5 +1,5 @@
 import type { Backplane } from "../backplane/backplane.js";
-import { baseOf, isRoom, isTree, patternOf, type Topic } from "../backplane/topic.js";
+import { baseOf, isRoom, isTree, isUser, patternOf, type Topic, userIdOf } from "../backplane/topic.js";
 import type { Member } from "../protocol/dialect.js";
 import { Audience } from "./audience.js";
 import type { RoomTable } from "./roomTable.js";
@@ -23,7 +23,7 @@ export class Audiences {
 
   /** The ids of the users who are connected to this node. */
   get userIds(): string[] {
-    return [...this.#groups.keys()].flatMap((topic) => (isUser(topic) ? topic.slice(userPrefix.length) : []));
+    return [...this.#groups.keys()].flatMap((topic) => (isUser(topic) ? userIdOf(topic) : []));
   }
 
   /** Who is addressed by a topic; `undefined` when this node has no member of it. */
@@ -53,10 +53,4 @@ export class Audiences {
     this.#backplane.close(topic);
     if (isUser(topic)) this.#userCount -= 1;
   }
-}
-
-const userPrefix = "user:";
-
-function isUser(topic: Topic): boolean {
-  return topic.startsWith(userPrefix);
 }

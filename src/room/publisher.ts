@@ -1,8 +1,9 @@
-import type { Backplane, CloseCommand, Gap, PresenceUpdate, Receiver } from "../backplane/backplane.js";
+import type { Backplane, CloseCommand, EvictCommand, Gap, PresenceUpdate, Receiver } from "../backplane/backplane.js";
 import type { Counts } from "../backplane/counts.js";
 import { Delivery } from "../backplane/delivery.js";
 import { isRoom, type Topic } from "../backplane/topic.js";
 import { type DeliveryPolicy, policyOf } from "../connection/policy.js";
+import { channels } from "../diagnostics.js";
 import { asError, EnfiladeError } from "../errors.js";
 import { clientKey } from "../protocol/excepted.js";
 import { checkedReason } from "../wire/closeCodes.js";
@@ -20,10 +21,22 @@ export interface PublisherDeps {
   /** What the client of a connection calls itself over all its connections. */
   readonly clientNameOf: (id: string) => string | undefined;
   readonly counts: () => Counts;
+  /** Takes members of this node out of a room. */
+  readonly evict: (path: RoomPath, command: EvictCommand) => void;
   readonly onGap: (path: RoomPath, gap: Gap) => void;
+  readonly observer: PublicationObserver;
   /** Takes errors of calls that nothing awaits. */
   readonly onError: (error: unknown) => void;
 }
+
+/** Reports publications. Called only where somebody listens. */
+export interface PublicationObserver {
+  /** Calls `publish`, and returns what it returned. */
+  observe(topic: Topic, delivery: Delivery, publish: Publish): Promise<Position | undefined>;
+}
+
+/** Hands a delivery to the backplane. */
+export type Publish = () => Promise<Position | undefined>;
 
 const nobody: readonly string[] = [];
 
@@ -39,23 +52,36 @@ export class Publisher implements Receiver {
 
   /** Resolves when the publication is on its way, with its position where it is kept. */
   publish(topic: Topic, payload: Payload, options: SendOptions | undefined): Promise<Position | undefined> {
-    return this.#deps.backplane.publish(topic, this.#deliveryOf(topic, payload, options));
+    const delivery = this.#deliveryOf(topic, payload, options);
+    return channels.published.hasSubscribers
+      ? this.#publishObserved(topic, delivery)
+      : this.#deps.backplane.publish(topic, delivery);
   }
 
   /** The same without an answer: a failure is reported. */
   send(topic: Topic, payload: Payload, options: SendOptions | undefined): void {
-    this.#deps.backplane.publish(topic, this.#deliveryOf(topic, payload, options)).catch(this.#onUnsent);
+    const delivery = this.#deliveryOf(topic, payload, options);
+    const sent = channels.published.hasSubscribers
+      ? this.#publishObserved(topic, delivery)
+      : this.#deps.backplane.publish(topic, delivery);
+    sent.catch(this.#onUnsent);
   }
 
   /** Closes everyone in `topic`, on every node. */
   closeAll(topic: Topic, code: number, reason: string): void {
     const command = { code, reason: checkedReason(code, reason) };
-    const { backplane, onError } = this.#deps;
-    backplane.closeAll(topic, command).catch((error) => {
-      // Those who can be reached are closed anyway; that others are not is worth a line each time.
+    // Those who can be reached are closed anyway.
+    this.#deps.backplane.closeAll(topic, command).catch((error) => {
       this.#closeHere(topic, command);
-      const what = `connections of other nodes may not be closed: ${asError(error).message}`;
-      onError(new EnfiladeError("ERR_BACKPLANE", what, { cause: error }));
+      this.#reportUnreached("closed", error);
+    });
+  }
+
+  /** Takes members out of a room, on every node. */
+  evict(path: RoomPath, command: EvictCommand): void {
+    this.#deps.backplane.evict(path, command).catch((error) => {
+      this.onEvict(path, command);
+      this.#reportUnreached("evicted", error);
     });
   }
 
@@ -70,6 +96,10 @@ export class Publisher implements Receiver {
 
   onCloseAll(topic: Topic, command: CloseCommand): void {
     this.#guard(() => this.#closeHere(topic, command));
+  }
+
+  onEvict(path: RoomPath, command: EvictCommand): void {
+    this.#guard(() => this.#deps.evict(path, command));
   }
 
   onGap(path: RoomPath, gap: Gap): void {
@@ -89,6 +119,11 @@ export class Publisher implements Receiver {
 
   counts(): Counts {
     return this.#deps.counts();
+  }
+
+  #publishObserved(topic: Topic, delivery: Delivery): Promise<Position | undefined> {
+    const { backplane, observer } = this.#deps;
+    return observer.observe(topic, delivery, () => backplane.publish(topic, delivery));
   }
 
   #deliveryOf(topic: Topic, payload: Payload, options: SendOptions | undefined): Delivery {
@@ -112,6 +147,12 @@ export class Publisher implements Receiver {
     const audience = this.#deps.audiences.find(topic);
     for (const member of [...(audience?.members ?? [])]) member.close(code, reason);
     audience?.endSubscriptions();
+  }
+
+  /** That a command does not reach connections of other nodes is reported each time. */
+  #reportUnreached(what: string, error: unknown): void {
+    const message = `connections of other nodes may not be ${what}: ${asError(error).message}`;
+    this.#deps.onError(new EnfiladeError("ERR_BACKPLANE", message, { cause: error }));
   }
 
   #guard(work: () => void): void {

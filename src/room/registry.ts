@@ -1,4 +1,4 @@
-import type { Backplane, BackplaneContext, HistoryConfig, HistoryQuery } from "../backplane/backplane.js";
+import type { Backplane, BackplaneContext, EvictCommand, HistoryConfig, HistoryQuery } from "../backplane/backplane.js";
 import { addCounts, type Counts } from "../backplane/counts.js";
 import { isRoom, type Topic } from "../backplane/topic.js";
 import type { Clock } from "../connection/clock.js";
@@ -16,9 +16,9 @@ import type { Publication } from "./history/publication.js";
 import { RoomHistory } from "./history/roomHistory.js";
 import type { Subscription } from "./history/subscription.js";
 import type { RecoveryLimits } from "./limits.js";
-import { type MemberConfig, Memberships } from "./memberships.js";
+import { type MemberConfig, type MemberHooks, Memberships } from "./memberships.js";
 import { type PresenceChange, type PresenceState, stateElsewhere, stateOf } from "./presence.js";
-import { Publisher } from "./publisher.js";
+import { type PublicationObserver, Publisher } from "./publisher.js";
 import { Room } from "./room.js";
 import type { RoomConfig } from "./roomConfig.js";
 import type { RoomState } from "./roomState.js";
@@ -30,6 +30,7 @@ export interface RegistryDeps extends BackplaneContext {
   readonly limits: BackplaneContext["limits"] & RecoveryLimits & PathLimits;
   /** What holds for the room of a path. */
   readonly configOf: (path: RoomPath) => RoomConfig;
+  readonly observer: PublicationObserver;
   /** Takes errors of calls that nothing awaits. */
   readonly report: (error: unknown) => void;
 }
@@ -76,9 +77,10 @@ export class Registry extends Sender {
     });
     this.#memberships = new Memberships({ audiences: this.#audiences, rooms, catchUps });
     this.publisher = new Publisher({
-      ...{ backplane, rooms, audiences: this.#audiences, onError: report },
+      ...{ backplane, rooms, audiences: this.#audiences, observer: deps.observer, onError: report },
       clientNameOf: (id) => this.#memberships.get(id)?.dialect.clientName,
       counts: () => this.counts.local,
+      evict: (path, command) => this.#memberships.evict(path, command),
       onGap: (path, { missed }) => this.#events.tell("lagged", new Room(path, this), missed),
     });
     backplane.start(this.publisher, deps);
@@ -143,10 +145,13 @@ export class Registry extends Sender {
   /**
    * Puts a connection in one more room; in one where it is already, nothing changes, and once it has ended, neither.
    *
-   * @throws EnfiladeError `ERR_PATH`, `ERR_JOINS_MAX` or `ERR_ROOMS_MAX`.
+   * Where the handler of the connection has an `authorizeJoin` that is async, it returns a promise, which rejects with what
+   * this method else throws.
+   *
+   * @throws EnfiladeError `ERR_PATH`, `ERR_JOINS_MAX`, `ERR_ROOMS_MAX`, or `ERR_JOIN_REFUSED` by `authorizeJoin`.
    */
-  join(connection: Connection, path: string): void {
-    this.#memberships.join(connection.id, this.pathOf(path));
+  join(connection: Connection, path: string): Promise<void> | undefined {
+    return this.#memberships.join(connection.id, this.pathOf(path));
   }
 
   /** Takes a connection out of a room; where it is not, nothing changes. */
@@ -156,7 +161,7 @@ export class Registry extends Sender {
 
   /** Takes a connection out of all its rooms, its home included. */
   leaveAll(connection: Connection): void {
-    for (const path of [...this.#memberships.roomsOf(connection.id)]) this.#memberships.leave(connection.id, path);
+    this.#memberships.leaveAll(connection.id);
   }
 
   /** The rooms that a connection is in, its home first as long as it is there. */
@@ -223,8 +228,9 @@ export class Registry extends Sender {
     userId: string | undefined,
     config: MemberConfig,
     client: JoiningClient | undefined,
+    hooks: MemberHooks | undefined,
   ): Promise<void> | undefined {
-    return this.#memberships.enter(member, userId, config, client);
+    return this.#memberships.enter(member, userId, config, client, hooks);
   }
 
   /** @internal Takes a connection out of everything; returns the rooms it was in. */
@@ -240,6 +246,11 @@ export class Registry extends Sender {
   /** @internal Closes everyone in `topic`, on every node. */
   closeAll(topic: Topic, code: number, reason: string): void {
     this.publisher.closeAll(topic, code, reason);
+  }
+
+  /** @internal Takes members out of a room, on every node. */
+  evict(path: RoomPath, command: EvictCommand): void {
+    this.publisher.evict(path, command);
   }
 
   /** @internal */

@@ -1,11 +1,14 @@
-import type { HistoryConfig, HistoryQuery } from "../backplane/backplane.js";
+import type { EvictCommand, HistoryConfig, HistoryQuery } from "../backplane/backplane.js";
+import { userIdOf, userTopic } from "../backplane/topic.js";
 import type { Clock } from "../connection/clock.js";
 import { EnfiladeError } from "../errors.js";
 import type { Member } from "../protocol/dialect.js";
+import { CloseCode, checkedReason } from "../wire/closeCodes.js";
+import { checkNames } from "../wire/options.js";
 import type { RoomPath } from "../wire/path.js";
 import type { Payload } from "../wire/payload.js";
 import type { Position } from "../wire/position.js";
-import { Address, type Post, type SendOptions } from "./address.js";
+import { Address, type Post, type SendOptions, User } from "./address.js";
 import type { Publication } from "./history/publication.js";
 import type { Subscription } from "./history/subscription.js";
 import type { PresenceState } from "./presence.js";
@@ -35,12 +38,21 @@ export interface WriterOptions extends SendOptions {
   readonly text?: boolean | undefined;
 }
 
+/** Whom {@link Room.evict} takes out: a connection, by itself, its handler or its id, or all connections of a user. */
+export type Evictee = string | { readonly id: string } | User | { readonly user: string | { readonly id: string } };
+
+export interface EvictOptions {
+  /** Why, for `onRoomLeave` of the handler; cut to 123 bytes of UTF-8. Default: empty. */
+  readonly reason?: string | undefined;
+}
+
 /** What a room needs beyond what every address does; the registry. */
 export interface RoomPost extends Post {
   history(path: RoomPath, query: HistoryQuery): Promise<readonly Publication[]>;
   historyConfig(path: RoomPath): HistoryConfig | undefined;
   subscribe(path: RoomPath, archive: HistoryQuery | undefined, signal: AbortSignal | undefined): Subscription;
   presence(path: RoomPath): Promise<PresenceState>;
+  evict(path: RoomPath, command: EvictCommand): void;
   roomState(path: RoomPath): RoomState | undefined;
   readonly clock: Clock;
 }
@@ -117,6 +129,26 @@ export class Room extends Address {
   }
 
   /**
+   * Takes a connection, or all connections of a user, out of this room, on every node. It does not close them, but where the
+   * route says `closeOnLastRoomLeft`; they may join again where nothing forbids it.
+   *
+   * ```ts
+   * app.registry.room("/chat/general").evict({ user: "ann" }, { reason: "rude" });
+   * ```
+   *
+   * If other nodes cannot be reached, members of this one are taken out, and an error is reported to the app.
+   *
+   * @throws EnfiladeError `ERR_OPTION` when `who` is neither, `ERR_USER`.
+   */
+  evict(who: Evictee, options: EvictOptions = {}): void {
+    checkNames("evict()", options, ["reason"]);
+    const reason: unknown = options.reason ?? "";
+    if (typeof reason !== "string")
+      throw new EnfiladeError("ERR_OPTION", `reason takes a string, got ${typeof reason}`);
+    this.#post.evict(this.path, { who: evicted(who), reason: checkedReason(CloseCode.normal, reason) });
+  }
+
+  /**
    * A stream into this room, such as for the output of a process:
    * `Readable.toWeb(child.stdout).pipeTo(room.writer({ text: true }))`.
    *
@@ -138,6 +170,15 @@ export class Room extends Address {
       `${what} of ${this.path} needs history: give its route history: { size: 100, seconds: 3600 }`,
     );
   }
+}
+
+function evicted(who: Evictee): EvictCommand["who"] {
+  if (who instanceof User) return { user: who.id };
+  const id: unknown = typeof who === "string" ? who : who !== null && typeof who === "object" && "id" in who && who.id;
+  // A handler has an id and a user: it stands for its connection.
+  if (typeof id === "string") return { connection: id };
+  if (typeof who === "object" && who !== null && "user" in who) return { user: userIdOf(userTopic(who.user)) };
+  throw new EnfiladeError("ERR_OPTION", `evict takes a handler, a connection, an id or { user }, got ${typeof who}`);
 }
 
 function count(name: string, value: number | undefined, otherwise: number): number {

@@ -5,6 +5,7 @@ import { Flusher } from "../connection/outbox.js";
 import { Peer, type PeerConfig } from "../connection/peer.js";
 import type { ConnectionRequest } from "../connection/request.js";
 import type { GoneListener, Refusal, Transport, TransportOptions } from "../connection/transport.js";
+import { channels } from "../diagnostics.js";
 import { asError, type CloseInfo, EnfiladeError } from "../errors.js";
 import type { Application } from "../handler/application.js";
 import { type AnyHandler, bind, type HandlerConfig, type HandlerContext } from "../handler/handler.js";
@@ -19,7 +20,9 @@ import { v1 } from "../wire/frames.js";
 import { pathOfTarget, type RoomPath } from "../wire/path.js";
 import { asks, authorize, ForeignOrigin, Refused, reauthorize } from "./access/authorization.js";
 import { Capacity } from "./access/capacity.js";
-import { type RefusedRequest, Refuser } from "./access/refuser.js";
+import { Refuser } from "./access/refuser.js";
+import type { RefusedRequest } from "./diagnostics/messages.js";
+import type { Reporter } from "./diagnostics/reporter.js";
 import { newId } from "./identity.js";
 import type { Limits } from "./limits.js";
 import { busy, refusal } from "./refusal.js";
@@ -32,6 +35,7 @@ export interface AcceptorDeps {
   readonly limits: Limits;
   readonly clock: Clock;
   readonly metrics: Metrics;
+  readonly reporter: Reporter;
   readonly report: (error: Error, member?: Member) => void;
   readonly warn: (message: string) => void;
   readonly onOpened: (member: Member) => void;
@@ -101,7 +105,8 @@ export class Acceptor {
     this.#capacity = new Capacity(limits);
     this.#receipts = new Receipts(clock, limits);
     this.#warnings = new Warnings(deps.warn);
-    this.#refuser = new Refuser({ ...deps, warnings: this.#warnings });
+    const { report } = deps;
+    this.#refuser = new Refuser({ clock, limits, report, warnings: this.#warnings, onRefused: this.#onRefused });
     this.#flusher = new Flusher({ clock, metrics, flushConnectionsMax: limits.flushConnectionsMax });
   }
 
@@ -188,14 +193,20 @@ export class Acceptor {
     this.#onDone();
   };
 
+  readonly #onEntered = (member: Member): void => {
+    if (channels.opened.hasSubscribers) this.#deps.reporter.onOpened(member);
+    this.#deps.onOpened(member);
+  };
+
   readonly #onLeft = (member: Member, info: CloseInfo): void => {
     this.#deps.metrics.totals.closed += 1;
+    if (channels.closed.hasSubscribers) this.#deps.reporter.onClosed(member, info);
     this.#deps.onClosed(member, info);
   };
 
-  #refuse(client: Client, why: Refusal, { headers, remoteAddress }: RefusedRequest): void {
-    const hasPlace = () => this.#isAccepting && this.#hasPlace(client, remoteAddress);
-    const closing = this.#refuser.refuse(client.transport, why, headers, hasPlace);
+  #refuse(client: Client, why: Refusal, request: RefusedRequest): void {
+    const hasPlace = () => this.#isAccepting && this.#hasPlace(client, request.remoteAddress);
+    const closing = this.#refuser.refuse(client.transport, why, request, hasPlace);
     if (closing !== undefined) this.#follow(closing);
   }
 
@@ -206,6 +217,11 @@ export class Acceptor {
     client.address = remoteAddress;
     return true;
   }
+
+  readonly #onRefused = (request: RefusedRequest, status: number): void => {
+    this.#deps.metrics.totals.refused += 1;
+    if (channels.refused.hasSubscribers) this.#deps.reporter.onRefused(request, status);
+  };
 
   #begin(candidate: Candidate): void {
     try {
@@ -262,11 +278,12 @@ export class Acceptor {
     const { transport } = client;
     const config = this.#configOf(match.route);
     if (!transport.open(config.transport)) {
-      metrics.totals.refused += 1;
+      // What ws answers by itself is a handshake that cannot be read.
+      this.#onRefused(request, 400);
       return;
     }
     const { id, user } = context;
-    const dialect = dialectOf(transport, request, match.route);
+    const dialect = this.#dialectOf(transport, request, match.route);
     const member = new Peer({ id, request, user, lifetime: client, transport, dialect }, config.peer);
     context.member = member;
     metrics.totals.opened += 1;
@@ -277,7 +294,7 @@ export class Acceptor {
   #configOf(route: Route): RouteConfig {
     const known = this.#configs.get(route);
     if (known !== undefined) return known;
-    const { app, clock, metrics, report, onOpened } = this.#deps;
+    const { app, clock, metrics, report, reporter } = this.#deps;
     const { limits, reader, name: channel, closeOnLastRoomLeft, replay, room, policy } = route;
     const { heartbeatMs, joinsMax, messageBytesMax, fragmentsMax, closeMs } = limits;
     const { eventProtocol, eventPolicies } = room;
@@ -290,11 +307,11 @@ export class Acceptor {
       },
       handler: { app, publisher: registry.publisher, eventProtocol, policy, eventPolicies },
       peer: {
-        ...{ limits, clock, metrics, flusher: this.#flusher },
+        ...{ limits, clock, metrics, observer: reporter, flusher: this.#flusher },
         heartbeats: heartbeatMs === false ? undefined : new Heartbeats(clock, heartbeatMs),
       },
       session: {
-        ...{ registry, receipts: this.#receipts, reader, onEntered: onOpened, onLeft: this.#onLeft },
+        ...{ registry, reader, onEntered: this.#onEntered, onLeft: this.#onLeft },
         member: { channel, joinsMax, closeOnLastRoomLeft, replay },
         reauthorize: (handler, request) => reauthorize(route, handler, request, clock, onTimeout),
         report,
@@ -305,10 +322,10 @@ export class Acceptor {
     this.#configs.set(route, config);
     return config;
   }
-}
 
-/** How a client is spoken to: by the subprotocol that was agreed on. */
-function dialectOf({ framing, protocol }: Transport, request: ConnectionRequest, { room }: Route): Dialect {
-  if (protocol !== v1) return plainDialect(framing, room.eventProtocol);
-  return new V1Dialect(v1Encoder(framing, room.eventProtocol), request);
+  /** How a client is spoken to: by the subprotocol that was agreed on. */
+  #dialectOf({ framing, protocol }: Transport, request: ConnectionRequest, { room }: Route): Dialect {
+    if (protocol !== v1) return plainDialect(framing, room.eventProtocol);
+    return new V1Dialect(v1Encoder(framing, room.eventProtocol), request, this.#receipts);
+  }
 }

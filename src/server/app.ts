@@ -1,14 +1,17 @@
-import type { Server as HttpServer, IncomingMessage, ServerResponse } from "node:http";
+import type { Server as HttpServer, IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
 import type { Server as HttpsServer } from "node:https";
 import type { Backplane } from "../backplane/backplane.js";
 import { MemoryBackplane } from "../backplane/memory.js";
 import { type Clock, systemClock, timeIsUp, within } from "../connection/clock.js";
 import { type Connection, connectionOf } from "../connection/connection.js";
+import { ConnectionRequest } from "../connection/request.js";
+import type { Transport } from "../connection/transport.js";
+import { channels } from "../diagnostics.js";
 import { asError, EnfiladeError } from "../errors.js";
 import type { Application, Status } from "../handler/application.js";
-import { decoratedRoutes, type Fitting } from "../handler/decorators.js";
+import { declaredRoutes, type Fitting } from "../handler/decorators.js";
 import { misspelledHooks } from "../handler/hooks.js";
-import type { HandlerClass, RouteDeclaration, RouteOptions } from "../handler/route.js";
+import type { HandlerClass, RouteOptions } from "../handler/route.js";
 import { Metrics } from "../metrics.js";
 import type { Member } from "../protocol/dialect.js";
 import type { Channel } from "../room/address.js";
@@ -18,6 +21,7 @@ import { jsonEvents } from "../wire/events/jsonEvents.js";
 import { type ListenOptions, Notifier } from "../wire/notifier.js";
 import { Acceptor } from "./acceptor.js";
 import { attach } from "./attachment.js";
+import { Reporter } from "./diagnostics/reporter.js";
 import { connectionLimitsOf, defaultLimits, type Limits, mergeLimits } from "./limits.js";
 import { type Listening, listen, listeningAt, serverFor, stop } from "./listening.js";
 import { type AppOptions, checkBackplane, checkOptions, type Logger, type ScopeOptions } from "./options.js";
@@ -33,6 +37,18 @@ export interface AppEvents {
   close: [connection: Connection, code: number, reason: string];
   /** Something that nobody else was told of. Without a listener it is logged. */
   error: [error: Error, connection: Connection | undefined];
+}
+
+/** What a client of a transport asks for. */
+export interface TransportRequest {
+  /** The request target, such as `/chat/general?as=ann`. */
+  readonly url: string;
+  /** Names in lower case. Default: none. */
+  readonly headers?: IncomingHttpHeaders | undefined;
+  /** Default: `""`, unknown. */
+  readonly remoteAddress?: string | undefined;
+  /** Whether nobody can read along, as with TLS. Default: `false`. */
+  readonly secure?: boolean | undefined;
 }
 
 /** A route as `app.routes` tells of it. */
@@ -63,6 +79,7 @@ export class App implements Application {
   readonly #memory: MemoryBackplane;
   readonly #events = new Notifier<AppEvents>((error) => this.#logger.error("enfilade: a listener threw", error));
   readonly #metrics = new Metrics();
+  readonly #reporter = new Reporter(this);
   readonly #router = new Router();
   readonly #scope: Scope;
   readonly #acceptor: Acceptor;
@@ -81,11 +98,11 @@ export class App implements Application {
     this.#logger = options.logger ?? console;
     this.#clock = options.clock ?? systemClock;
     const report = (error: unknown, member?: Member) => this.#report(asError(error), member && connectionOf(member));
-    const [clock, limits] = [this.#clock, this.#limits];
+    const [clock, limits, reporter] = [this.#clock, this.#limits, this.#reporter];
     this.#memory = new MemoryBackplane({ clock, limits });
     this.#backplane = options.backplane ?? this.#memory;
     this.#acceptor = new Acceptor({
-      ...{ app: this, router: this.#router, limits: this.#limits, clock: this.#clock, metrics: this.#metrics, report },
+      ...{ app: this, router: this.#router, limits, clock, metrics: this.#metrics, reporter, report },
       warn: (message) => this.#logger.warn(message),
       onOpened: (member) => this.#events.has("open") && this.#events.tell("open", connectionOf(member)),
       onClosed: (member, { code, reason }) =>
@@ -99,7 +116,7 @@ export class App implements Application {
     // Last, since it begins to connect: an app that is refused must leave nothing behind.
     const { random = Math.random, backplaneOutage: outage = "reject" } = options;
     this.registry = new Registry({
-      ...{ limits, clock, random, outage, report, backplane: this.#backplane },
+      ...{ limits, clock, random, outage, report, backplane: this.#backplane, observer: reporter },
       configOf: (path) => this.#router.configOf(path),
     });
   }
@@ -202,6 +219,24 @@ export class App implements Application {
       attach(server, this.#acceptor, (request, response) => this.requestListener(request, response), refusalTime),
     );
     return this;
+  }
+
+  /**
+   * Accepts a client of any transport: the same admission, routing, `authorize`, session and hooks as for a WebSocket.
+   *
+   * A client that is refused gets `transport.refuse`, with an HTTP status.
+   *
+   * @param transport A transport that is not open yet.
+   * @param request What the client asks for.
+   */
+  accept(transport: Transport, { url, headers = {}, remoteAddress = "", secure = false }: TransportRequest): void {
+    const found = this.#acceptor.find(url);
+    if ("status" in found) {
+      this.#acceptor.refuse(transport, found, { url, headers, remoteAddress });
+      return;
+    }
+    const { path, match } = found;
+    this.#acceptor.accept(transport, new ConnectionRequest({ url, path, headers, remoteAddress, secure }), match);
   }
 
   /**
@@ -317,18 +352,8 @@ export class App implements Application {
   }
 
   #report(error: Error, connection: Connection | undefined): void {
+    if (channels.failed.hasSubscribers) this.#reporter.onError(error, connection);
     if (this.#events.has("error")) this.#events.tell("error", error, connection);
     else this.#logger.error("enfilade:", error);
   }
-}
-
-type StaticRoute = string | RouteDeclaration | readonly (string | RouteDeclaration)[];
-
-/** The routes of this very class: a subclass inherits neither decorators nor `static route`. */
-function declaredRoutes(handlerClass: HandlerClass & { readonly route?: StaticRoute }): RouteDeclaration[] {
-  if (typeof handlerClass !== "function") return [];
-  const declared = Object.hasOwn(handlerClass, "route") ? (handlerClass.route ?? []) : [];
-  const list: readonly (string | RouteDeclaration)[] = Array.isArray(declared) ? declared : [declared];
-  const fromStatic = list.map((one) => (typeof one === "string" ? { pattern: one } : one));
-  return [...decoratedRoutes(handlerClass), ...fromStatic];
 }

@@ -77,7 +77,7 @@ function receive(
   found: Destination | Refusal,
 ): void {
   const refusal = "status" in found ? found : handshakeFault(incoming);
-  const { url = "/", headers, socket } = incoming;
+  const { headers, socket, url = "/" } = incoming;
   const remoteAddress = socket.remoteAddress ?? "";
   if (refusal !== undefined) acceptor.refuse(transport, refusal, { url, headers, remoteAddress });
   else if ("match" in found) acceptor.accept(transport, requestOf(incoming, found.path), found.match);

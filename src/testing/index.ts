@@ -1,18 +1,23 @@
 /// <reference types="node" preserve="true" />
-import { createServer, type Server } from "node:http";
-import { duplexPair } from "node:stream";
-import { EnfiladeError } from "../errors.js";
+import { EnfiladeError, HttpError } from "../errors.js";
 import type { App } from "../server/app.js";
-import { type ConnectOptions, TestClient } from "./client.js";
+import { TestClient } from "./client.js";
+import { link } from "./link.js";
+import { type ConnectOptions, checkConnectOptions } from "./socket.js";
+import { openWebSocket } from "./webSocket.js";
 
-export { type ConnectOptions, TestClient } from "./client.js";
+export { TestClient } from "./client.js";
 export { ManualClock } from "./clock.js";
-
-/** Servers that listen nowhere, one for each app: connections are put into them by hand. */
-const servers = new WeakMap<App, Server>();
+export type { ConnectOptions } from "./socket.js";
+export {
+  socketsOf,
+  type TestWebSocket,
+  type TestWebSocketConstructor,
+  type TestWebSocketEvent,
+} from "./webSocketClass.js";
 
 /**
- * Connects to an app without a port: two linked sockets in memory, and all of the real way in between.
+ * Connects to an app without a port: two ends linked in memory, and all of the real way behind `app.accept`.
  *
  * ```ts
  * const ann = await connect(app, "/chat/general");
@@ -23,24 +28,26 @@ const servers = new WeakMap<App, Server>();
  * `await app.close()` ends what was connected.
  *
  * @throws HttpError (as a rejection) with the status and the body of the answer, when the app refuses.
- * @throws EnfiladeError (as a rejection) `ERR_APP_STATE` when the app is closed, `ERR_PATH` without a path.
+ * @throws EnfiladeError (as a rejection) `ERR_APP_STATE` when the app is closed, `ERR_PATH` without a path, `ERR_OPTION`.
  */
 export async function connect(app: App, path: string, options: ConnectOptions = {}): Promise<TestClient> {
+  checkConnectOptions(options);
   if (!path.startsWith("/"))
     throw new EnfiladeError("ERR_PATH", `connect takes a path such as "/chat/x", got "${path}"`);
   if (app.status().state !== "open") throw new EnfiladeError("ERR_APP_STATE", "the app is closed and takes no client");
-  const server = servers.get(app) ?? createServer();
-  if (!servers.has(app)) {
-    app.attach(server);
-    servers.set(app, server);
-  }
-  return TestClient.open(`ws://localhost${path}`, options, () => {
-    const [ours, theirs] = duplexPair();
-    // A linked stream does not notice that its other side was destroyed; a socket would.
-    ours.once("close", () => theirs.destroy());
-    theirs.once("close", () => ours.destroy());
-    server.emit("connection", theirs);
-    return ours;
+  return new Promise((resolve, reject) => {
+    link(app, path, options, {
+      onOpen: (socket) => {
+        const { client, events } = TestClient.on(socket);
+        resolve(client);
+        return events;
+      },
+      onRefused: ({ status, headers, body }) => {
+        const values = Object.entries(headers).map(([name, value]) => [name, String(value)]);
+        const text = typeof body === "string" ? body : new TextDecoder().decode(body);
+        reject(new HttpError(status, text, { headers: Object.fromEntries(values) }));
+      },
+    });
   });
 }
 
@@ -48,7 +55,16 @@ export async function connect(app: App, path: string, options: ConnectOptions = 
  * Connects to any URL.
  *
  * @throws HttpError (as a rejection) with the status and the body of the answer, when the server refuses.
+ * @throws EnfiladeError (as a rejection) `ERR_OPTION`.
  */
-export function connectURL(url: string, options: ConnectOptions = {}): Promise<TestClient> {
-  return TestClient.open(url, options);
+export async function connectURL(url: string, options: ConnectOptions = {}): Promise<TestClient> {
+  checkConnectOptions(options);
+  const opened: { client?: TestClient } = {};
+  await openWebSocket(url, options, (socket) => {
+    const { client, events } = TestClient.on(socket);
+    opened.client = client;
+    return events;
+  });
+  if (opened.client === undefined) throw new EnfiladeError("ERR_CONNECTION", "the connection was never opened");
+  return opened.client;
 }

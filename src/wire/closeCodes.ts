@@ -46,6 +46,19 @@ export function isFinal(code: number): boolean {
   );
 }
 
+/** The HTTP statuses that close codes stand for, since a page could not see them. */
+const statuses: Readonly<Record<number, number>> = { 4501: 401, 4504: 404 };
+
+/** The HTTP status that a close code stands for; `undefined` for other codes. */
+export function statusOf(code: number): number | undefined {
+  return statuses[code];
+}
+
+/** Whether a client that is refused with this HTTP status must not connect again: with any 4xx that does not tell it to wait. */
+export function isFinalStatus(status = 0): boolean {
+  return status >= 400 && status < 500 && ![408, 425, 429].includes(status);
+}
+
 /** The size of a control frame's payload, less the two bytes of the code (RFC 6455 5.5). */
 const reasonBytesMax = 123;
 

@@ -78,6 +78,14 @@ export interface LaggedFrame {
   readonly room?: string;
 }
 
+/** A question to this client, answered by one reply. */
+export interface RequestFrame {
+  readonly type: "request";
+  readonly id: FrameId;
+  readonly event: string;
+  readonly data?: unknown;
+}
+
 /** The server will close this connection. */
 export interface DrainFrame {
   readonly type: "drain";
@@ -92,6 +100,7 @@ export type ServerFrame<Id extends FrameId = FrameId> =
   | ErrorFrame
   | PresenceFrame
   | LaggedFrame
+  | RequestFrame
   | DrainFrame
   | { readonly type: "pong" };
 
@@ -100,5 +109,6 @@ export type ClientFrame =
   | { readonly type: "message"; readonly data: unknown; readonly id?: FrameId }
   | { readonly type: "message"; readonly text: string; readonly id?: FrameId }
   | { readonly type: "event"; readonly event: string; readonly data?: unknown; readonly id?: FrameId }
+  | ReplyFrame
   | { readonly type: "refresh"; readonly token: string }
   | { readonly type: "watch" | "ping" };

@@ -15,8 +15,8 @@ export function checkNames(what: string, options: object, names: readonly string
 export function checkName(complaint: string, name: string, names: readonly string[]): void {
   if (names.includes(name)) return;
   const near = nearest(name, names);
-  const hint = near === undefined ? "; it has" : `; did you mean "${near}"? It has`;
-  throw new EnfiladeError("ERR_OPTION", `${complaint} "${name}"${hint}: ${names.join(", ")}`);
+  const hint = near ? `; did you mean "${near}"?` : ".";
+  throw new EnfiladeError("ERR_OPTION", `${complaint} "${name}"${hint} It has: ${names.join(", ")}`);
 }
 
 /**
@@ -27,30 +27,23 @@ export function checkName(complaint: string, name: string, names: readonly strin
 export function nearest(
   name: string,
   names: readonly string[],
-  editsMax = Math.min(3, Math.round(name.length / 3)),
+  editsMax = Math.min(3, Math.ceil(name.length / 3)),
 ): string | undefined {
   for (let edits = 0; edits <= editsMax; edits += 1) {
     const found = names.find((candidate) => isWithin(edits, name.toLowerCase(), candidate.toLowerCase()));
-    if (found !== undefined) return found;
+    if (found) return found;
   }
   return undefined;
 }
 
-/**
- * Whether so many edits make one text of the other: a letter inserted, removed, replaced, or swapped with its neighbour.
- *
- * This is the optimal string alignment distance, in which a common prefix needs no edit.
- */
+/** Whether the Levenshtein distance is at most `edits`: letters to replace, remove or insert. */
 function isWithin(edits: number, one: string, other: string): boolean {
-  if (Math.abs(one.length - other.length) > edits) return false;
-  if (one === other) return true;
   const [rest, otherRest] = [one.slice(1), other.slice(1)];
-  if (one[0] === other[0]) return isWithin(edits, rest, otherRest);
-  const isSwapped = one[0] === other[1] && one[1] === other[0];
   return (
-    isWithin(edits - 1, rest, otherRest) ||
-    isWithin(edits - 1, rest, other) ||
-    isWithin(edits - 1, one, otherRest) ||
-    (isSwapped && isWithin(edits - 1, rest.slice(1), otherRest.slice(1)))
+    edits >= 0 &&
+    (one === other ||
+      isWithin(one[0] === other[0] ? edits : edits - 1, rest, otherRest) ||
+      isWithin(edits - 1, rest, other) ||
+      isWithin(edits - 1, one, otherRest))
   );
 }

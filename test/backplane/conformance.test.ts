@@ -134,6 +134,37 @@ for (const name of ["memory", "redis", "nats"] as const) {
       for (const client of users) expect(await client.closed).toMatchObject({ code: 4501, reason: "revoked" });
     });
 
+    it.each(["/plain/a", "/kept/a"])(
+      "takes a user or a connection out of %s everywhere, after what was sent before, and closes nobody",
+      async (path) => {
+        const cluster = await start();
+        const [anns, bobs] = [
+          await everywhere(cluster, `${path}?user=ann`),
+          await everywhere(cluster, `${path}?user=bob`),
+        ];
+        const bobsHere = nodeOf(cluster, 0).app.registry.user("bob").members();
+        const elsewhere = nodeOf(cluster, cluster.nodes.length - 1).app.registry;
+        const room = elsewhere.room(path);
+        const sizes = () => cluster.nodes.map(({ app }) => app.registry.room(path).size);
+        room.sendJSON("before");
+        room.evict({ user: "ann" }, { reason: "kicked" });
+        room.sendJSON("after");
+        await until(() => sizes().every((size) => size === 1));
+        elsewhere.user("ann").sendJSON("still connected");
+        for (const client of anns) expect(await read(client, 2)).toEqual(["before", "still connected"]);
+        for (const client of bobs) expect(await read(client, 2)).toEqual(["before", "after"]);
+        for (const { id } of bobsHere) room.evict(id);
+        await until(() => sizes()[0] === 0);
+        room.sendJSON("for the others");
+        elsewhere.user("bob").sendJSON("end");
+        expect(await bobs[0]?.readJSON()).toBe("end");
+        for (const client of bobs.slice(1)) {
+          expect(new Set(await read(client, 2))).toEqual(new Set(["for the others", "end"]));
+        }
+        for (const { errors } of cluster.nodes) expect(errors).toEqual([]);
+      },
+    );
+
     it("reads what is kept: the last ones, those after a position, and of another epoch all", async () => {
       const cluster = await start();
       const room = nodeOf(cluster, 0).app.registry.room("/kept/read");

@@ -109,11 +109,21 @@ function badNodeMessages(t: string | undefined): Bytes[] {
     ...[0, -1, 999, 1001, 1005, 1006, 2999, 5000, 1e300].map((code) => ({ code, reason: "" })),
     ...[1, null, {}, []].map((reason) => ({ code: 1000, reason })),
   ];
+  const evictions = [
+    ...[{}, { reason: "" }, { connection: "a" }, { user: "a" }, { connection: "a", user: "b", reason: "" }],
+    ...[1, null, {}, []].flatMap((id) => [
+      { connection: id, reason: "" },
+      { user: id, reason: "" },
+      { user: "ann", reason: id },
+    ]),
+    { user: "ann", reason: "x".repeat(124) },
+  ];
   const noJSON = ["", "{", "undefined", "NaN", "'a'", '"\n"', "1 2", "[".repeat(100_000), garbage];
   return [
     ...headersOfText.map((fields) => line({ v: 1, t, k: "text", ...fields })),
     ...kinds.map((k) => line({ v: 1, t, k }, "{}")),
     ...closings.map((closing) => line({ v: 1, t, k: "close", ...closing })),
+    ...evictions.map((eviction) => line({ v: 1, t, k: "evict", ...eviction })),
     ...noJSON.map((body) => line({ v: 1, t, k: "json" }, body)),
     JSON.stringify({ v: 1, t, k: "text" }),
   ];
@@ -276,6 +286,18 @@ for (const name of ["redis", "nats"] as const) {
       }
       expect(await normally(cluster, "/plain/a", clients)).toEqual([]);
       expect(malformed(cluster)).toEqual([2, 2]);
+      expectOneReport(cluster);
+    });
+
+    it("are malformed where they evict from what is no room", async () => {
+      const cluster = await start();
+      const clients = await everywhere(cluster, "/plain/a?user=ann");
+      const stranger = await foreigner(name, cluster);
+      const evict = { v: 1, k: "evict", user: "ann", reason: "" };
+      for (const channel of ["all", "channel:plain", "user:ann", "trees"]) await stranger.publish(channel, line(evict));
+      await stranger.publish("trees", line({ ...evict, t: "/plain" }));
+      expect(await normally(cluster, "/plain/a", clients)).toEqual([]);
+      expect(malformed(cluster)).toEqual([5, 5]);
       expectOneReport(cluster);
     });
 

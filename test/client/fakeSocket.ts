@@ -12,8 +12,8 @@ export class FakeSocket implements WebSocketLike {
     readonly subprotocols: readonly string[],
   ) {}
 
-  send(text: string): void {
-    this.sent.push(JSON.parse(text));
+  send(data: string | Uint8Array): void {
+    this.sent.push(JSON.parse(String(data)));
   }
 
   close(code?: number, reason?: string): void {

@@ -137,20 +137,24 @@ describe("a room that lost its connection", () => {
     expect(await made.have(2)).toHaveLength(2);
   });
 
-  it.each([1000, 1003, 1007, 1008, 1009, 3000, 3999, 4500, 4501, 4999])("is closed for good by %i", async (code) => {
-    const { room, peers, clock, settled } = await scene();
-    const details: StateDetail[] = [];
-    room.on("state", (state, detail) => state === "closed" && details.push(detail));
-    const peer = await peers.take();
-    peer.welcome();
-    peer.close(code, "why");
-    await reached(room, "closed");
-    expect(details).toEqual([{ code, reason: "why" }]);
-    clock.advance(3_600_000);
-    await settled();
-    expect(peers.all).toHaveLength(1);
-    await expect(room.request("join")).rejects.toMatchObject({ code: "closed" });
-  });
+  it.each([1000, 1003, 1007, 1008, 1009, 3000, 3999, 4500, 4501, 4504, 4999])(
+    "is closed for good by %i",
+    async (code) => {
+      const { room, peers, clock, settled } = await scene();
+      const details: StateDetail[] = [];
+      room.on("state", (state, detail) => state === "closed" && details.push(detail));
+      const peer = await peers.take();
+      peer.welcome();
+      peer.close(code, "why");
+      await reached(room, "closed");
+      const status = { 4501: 401, 4504: 404 }[code];
+      expect(details).toEqual([{ code, reason: "why", status }]);
+      clock.advance(3_600_000);
+      await settled();
+      expect(peers.all).toHaveLength(1);
+      await expect(room.request("join")).rejects.toMatchObject({ code: "closed" });
+    },
+  );
 
   it("tries again when it is refused, and tells how it went", async () => {
     const running = await scene();

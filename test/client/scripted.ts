@@ -33,6 +33,8 @@ export class Peer {
   /** The subprotocols as they were offered. */
   readonly offered: readonly string[];
   readonly received = new Mailbox<Frame>();
+  /** Binary messages, with how many frames came before each. */
+  readonly binary = new Mailbox<{ readonly bytes: Uint8Array; readonly after: number }>();
   readonly closed: Promise<{ readonly code: number; readonly reason: string }>;
   readonly #socket: WebSocket;
 
@@ -40,7 +42,10 @@ export class Peer {
     this.#socket = socket;
     this.url = new URL(request.url ?? "", "ws://localhost");
     this.offered = (request.headers["sec-websocket-protocol"] ?? "").split(/, */);
-    socket.on("message", (data) => this.received.put(JSON.parse(String(data))));
+    socket.on("message", (data: Buffer, isBinary) => {
+      if (isBinary) this.binary.put({ bytes: Uint8Array.from(data), after: this.received.all.length });
+      else this.received.put(JSON.parse(String(data)));
+    });
     this.closed = once(socket, "close").then(([code, reason]) => ({ code, reason: String(reason) }));
   }
 
@@ -107,6 +112,8 @@ export interface Scripted {
   readonly unanswered: Mailbox<Duplex>;
   /** What becomes of the handshakes that are yet to come. Default: `accept`. */
   answer: "accept" | "refuse" | "hold";
+  /** With which HTTP status those are refused. Default: 503. */
+  status: number;
   /** Called with each peer before anything else. */
   greet: (peer: Peer) => void;
   /** Resolves when connections that were begun before are known here. */
@@ -128,6 +135,7 @@ export async function startScripted(): Promise<Scripted> {
     peers: new Mailbox(),
     unanswered: new Mailbox(),
     answer: "accept",
+    status: 503,
     greet: () => undefined,
     async settled() {
       const response = await fetch(`http://127.0.0.1:${port}/`);
@@ -138,7 +146,7 @@ export async function startScripted(): Promise<Scripted> {
   server.on("connection", (socket) => sockets.add(socket));
   server.on("upgrade", (request, socket, head) => {
     if (scripted.answer !== "accept") scripted.unanswered.put(socket);
-    if (scripted.answer === "refuse") socket.end("HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n\r\n");
+    if (scripted.answer === "refuse") socket.end(`HTTP/1.1 ${scripted.status} Refused\r\nConnection: close\r\n\r\n`);
     if (scripted.answer !== "accept") return;
     upgrades.handleUpgrade(request, socket, head, (webSocket) => {
       const peer = new Peer(webSocket, request);

@@ -54,6 +54,8 @@ describe("the client with its server", () => {
   it("renews its credentials while it is connected, and is closed for good when they are refused", async () => {
     const tokens = ["first", "second", "bad"];
     const { client, states } = await room({}, async () => tokens.shift() ?? "none");
+    const errors = new Mailbox<Error>();
+    client.on("error", (error) => errors.put(error));
     expect(await client.request("who")).toBe("first");
     await client.refresh();
     // It takes effect when the server has asked, which nobody waits for.
@@ -65,6 +67,7 @@ describe("the client with its server", () => {
     await client.refresh();
     expect(log).toEqual(["→ refresh\n"]);
     expect((await states.have(2)).at(-1)).toBe("closed 4501");
+    expect(errors.all).toMatchObject([{ name: "ConnectError", status: 401 }]);
   });
 
   it("is closed for good when it is refused, or there is no such room", async () => {

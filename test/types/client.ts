@@ -36,6 +36,9 @@ class Chat extends EventHandler {
   override onClose(): void {
     this.greet();
   }
+  override onRoomJoin(): void {
+    this.greet();
+  }
   protected onSecret(): void {
     this.greet();
   }
@@ -97,6 +100,8 @@ room.emit("join", { name: "x" }, { timeoutMs: 5 });
 room.emit("connect");
 // @ts-expect-error: a hook is no event, and this one has arguments
 room.emit("close", 1000, "");
+// @ts-expect-error: nor is one of a room
+room.emit("roomJoin");
 // @ts-expect-error: nor are those that this class has not
 room.emit("jSON", {});
 // @ts-expect-error: a protected method is no event

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { anonymous, type ConnectionRequest, HttpError, WebSocketHandler } from "../../src/index.js";
+import { anonymous, type ConnectionRequest, HttpError, type Room, WebSocketHandler } from "../../src/index.js";
 
 interface Person {
   readonly id: string;
@@ -31,6 +31,31 @@ export class Chat extends Private {
   }
   override onError(error: Error): void {
     this.sendTextToUser(this.user, error.message);
+  }
+}
+
+export class Moving extends Private {
+  override authorizeJoin(room: Room): boolean {
+    return room.path.startsWith("/teams/");
+  }
+  override onRoomJoin(room: Room): void {
+    room.sendText(this.user.name);
+  }
+  override async onRoomLeave({ path }: Room): Promise<void> {
+    await this.join(`${path}/archive`);
+  }
+}
+
+export class MovingLater extends Private {
+  override async authorizeJoin(room: Room): Promise<boolean> {
+    return (await room.presence()).count < 10;
+  }
+}
+
+export class MovingWrongly extends Private {
+  // @ts-expect-error: a user admits nobody, only true does
+  override authorizeJoin() {
+    return this.user;
   }
 }
 

@@ -13,14 +13,14 @@ export function webSocketURL(url: string | URL): URL {
   absolute.protocol = absolute.protocol.replace("http", "ws");
   absolute.hash = "";
   if (/^wss?:$/.test(absolute.protocol)) return absolute;
-  throw new TypeError(`connect takes ws, wss, http or https, got ${absolute.protocol}`);
+  throw new TypeError(`connect takes ws(s) or http(s), got ${absolute.protocol}`);
 }
 
 /** `url` with what the server has to know of a connection. */
 export function urlOf(url: URL, client: string, since: Position | undefined): string {
   const complete = new URL(url);
   complete.searchParams.set("client", client);
-  if (since !== undefined) complete.searchParams.set("since", `${since.epoch}:${since.offset}`);
+  if (since) complete.searchParams.set("since", `${since.epoch}:${since.offset}`);
   return complete.href;
 }
 
@@ -35,6 +35,8 @@ export function newClientId(): string {
 }
 
 function base64url(bytes: Uint8Array): string {
-  const text = Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
-  return btoa(text).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+  return btoa(String.fromCharCode(...bytes))
+    .replaceAll("+", "-")
+    .replaceAll("/", "_")
+    .replaceAll("=", "");
 }

@@ -1,6 +1,5 @@
 import type { Clock, Timer } from "../../connection/clock.js";
 import { ABNORMAL } from "../../wire/closeCodes.js";
-import type { Trace } from "../log.js";
 import { type ReceivedFrame, readFrame } from "../messages/readFrame.js";
 import type { WebSocketConstructor, WebSocketLike } from "./socket.js";
 
@@ -23,7 +22,8 @@ export interface AttemptDeps {
   /** The subprotocols to offer. */
   readonly offer: () => Promise<string[]>;
   readonly clock: Clock;
-  readonly trace: Trace;
+  /** Takes a line for each frame. */
+  readonly trace: (line: string) => void;
   readonly report: (error: unknown) => void;
 }
 
@@ -51,9 +51,10 @@ export class Attempt {
     });
   }
 
-  send(text: string, shown = text): void {
-    this.#socket?.send(text);
-    this.#deps.trace.line(`→ ${shown}`);
+  /** @param shown What the log says of it. */
+  send(data: string | Uint8Array, shown = typeof data === "string" ? data : `${data.length} bytes`): void {
+    this.#socket?.send(data);
+    this.#deps.trace(`→ ${shown}`);
   }
 
   /** Ends it; its owner hears no more of it. */
@@ -88,7 +89,7 @@ export class Attempt {
   #hear(data: unknown): void {
     if (this.#over) return;
     const { trace, report } = this.#deps;
-    trace.line(`← ${data}`);
+    trace(`← ${data}`);
     this.#heardAt = this.#deps.clock.now();
     this.#pinged = false;
     try {

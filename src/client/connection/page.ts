@@ -1,19 +1,22 @@
-/** What a page is told of its network and of its own life. */
-export type PageEvent = "online" | "offline" | "pagehide" | "pageshow";
+/** What happens to a page: to its network, and to itself. */
+export interface PageEvent {
+  readonly type: "online" | "offline" | "pagehide" | "pageshow";
+}
+
+const types: readonly PageEvent["type"][] = ["online", "offline", "pagehide", "pageshow"];
 
 /** What is used of a page, or of a worker. */
 interface EventSource {
-  readonly addEventListener?: (type: string, listener: () => void) => void;
-  readonly removeEventListener?: (type: string, listener: () => void) => void;
+  readonly addEventListener?: (type: string, listener: (event: PageEvent) => void) => void;
+  readonly removeEventListener?: (type: string, listener: (event: PageEvent) => void) => void;
 }
 
-/** Reacts to the page, where there is one, until what it returns is called. */
-export function watchPage(reactions: Readonly<Record<PageEvent, () => void>>): () => void {
+/** Calls `listener` with each event of the page, where there is one, until the function that it returns is called. */
+export function watchPage(listener: (event: PageEvent) => void): () => void {
   // Node has none of it.
   const page = globalThis as EventSource;
-  const all = Object.entries(reactions);
-  for (const [event, react] of all) page.addEventListener?.(event, react);
+  for (const type of types) page.addEventListener?.(type, listener);
   return () => {
-    for (const [event, react] of all) page.removeEventListener?.(event, react);
+    for (const type of types) page.removeEventListener?.(type, listener);
   };
 }

@@ -1,8 +1,9 @@
 import type { Timer } from "../../connection/clock.js";
-import { ABNORMAL, isFinal } from "../../wire/closeCodes.js";
+import { ABNORMAL, isFinal, isFinalStatus, statusOf } from "../../wire/closeCodes.js";
 import type { WelcomeFrame } from "../../wire/frames.js";
 import type { ReceivedFrame } from "../messages/readFrame.js";
 import { Attempt, type AttemptDeps, type AttemptOwner } from "./attempt.js";
+import type { PageEvent } from "./page.js";
 
 /** `open` is between a welcome and the end of its connection, `waiting` before another attempt. */
 export type ClientState = "connecting" | "open" | "waiting" | "closed";
@@ -12,6 +13,8 @@ export interface StateDetail {
   /** How the last connection ended; 1006 also where none came about. */
   readonly code?: number;
   readonly reason?: string;
+  /** The HTTP status of a refusal, where the WebSocket tells it (`ws` does), or that the close code stands for: 401 or 404. */
+  readonly status?: number | undefined;
   /** Milliseconds until the next attempt; missing in a page that is hidden in the back-forward cache. */
   readonly delayMs?: number;
 }
@@ -19,13 +22,12 @@ export interface StateDetail {
 /** Whose line it is. */
 export interface ReconnectorOwner {
   /**
-   * It is `open`; this is told by no other call.
+   * A welcome says that it is `open`; no other call does.
    *
-   * @param renewed Whether it was before: the connection is another one, and the one before lasted until now.
+   * @param size Characters of it.
+   * @param isRenewed Whether a welcome is that of another connection, and the one before lasted until now.
    */
-  onWelcome(welcome: WelcomeFrame, renewed: boolean): void;
-  /** @param size Characters of it. */
-  onFrame(frame: ReceivedFrame, size: number): void;
+  onFrame(frame: ReceivedFrame, size: number, isRenewed: boolean): void;
   onState(state: ClientState, detail: StateDetail): void;
 }
 
@@ -34,8 +36,15 @@ const delayMsMax = 30_000;
 /** A connection that was open for so long begins anew with short delays. */
 const stableMs = 5_000;
 
+/** The status that a close code stands for, or of a handshake that was refused, in the words of `ws`. */
+function refusalStatus(code: number, reason: string): number | undefined {
+  // Browsers and undici do not tell it.
+  const [, status] = /server response: (\d+)$/.exec(reason) ?? [];
+  return statusOf(code) ?? (Number(status) || undefined);
+}
+
 /** The connection to the server, however many it takes one after the other. */
-export class Reconnector implements AttemptOwner {
+export class Reconnector implements AttemptOwner, Record<PageEvent["type"], () => void> {
   readonly #deps: AttemptDeps;
   readonly #owner: ReconnectorOwner;
   readonly #random: () => number;
@@ -61,30 +70,30 @@ export class Reconnector implements AttemptOwner {
   }
 
   /** For while it is open. */
-  send(text: string, shown?: string): void {
-    this.#link?.send(text, shown);
+  send(data: string | Uint8Array, shown?: string): void {
+    this.#link?.send(data, shown);
   }
 
-  close(code: number, reason: string): void {
+  close(detail: StateDetail): void {
     if (this.#state === "closed") return;
-    this.#drop(code, reason);
-    this.#become("closed", { code, reason });
+    this.#drop(detail.code, detail.reason);
+    this.#become("closed", detail);
   }
 
   /** The network is back: there is no use in waiting. */
-  wake(): void {
-    if (this.#state === "waiting" && !this.#asleep) this.#dial();
+  online(): void {
+    if (this.#state === "waiting" && !this.#asleep) this.#dial({});
   }
 
   /** The network is gone. What it says may be wrong, of a server on this machine say: attempts go on. */
-  lose(): void {
-    if (this.#link === undefined) return;
+  offline(): void {
+    if (!this.#link) return;
     this.#drop();
-    this.#wait(ABNORMAL, "offline");
+    this.#wait({ code: ABNORMAL, reason: "offline" });
   }
 
   /** The page may lie in the back-forward cache now, where an open connection would not let it. */
-  sleep(): void {
+  pagehide(): void {
     if (this.#state === "closed") return;
     this.#asleep = true;
     this.#drop(1000);
@@ -92,17 +101,22 @@ export class Reconnector implements AttemptOwner {
   }
 
   /** The page is back. */
-  rise(): void {
+  pageshow(): void {
     this.#asleep = false;
-    this.wake();
+    this.online();
   }
 
   onFrame(link: Attempt, frame: ReceivedFrame, size: number): void {
-    if (link === this.#successor && frame.type === "welcome") this.#switchTo(link, frame);
-    else if (link !== this.#link) return;
-    else if (frame.type === "welcome") this.#welcome(frame, false);
-    else if (frame.type === "drain") this.#successor ??= new Attempt(this.#deps, this);
-    else this.#owner.onFrame(frame, size);
+    const isRenewed = link === this.#successor;
+    const isWelcome = frame.type === "welcome";
+    if (isRenewed && isWelcome) this.#switchTo(link, frame);
+    if (link !== this.#link) return;
+    if (isWelcome) {
+      this.#openedAt = this.#deps.clock.now();
+      this.#state = "open";
+    }
+    if (frame.type === "drain") this.#successor ??= new Attempt(this.#deps, this);
+    else this.#owner.onFrame(frame, size, isRenewed);
   }
 
   onEnd(link: Attempt, code: number, reason: string): void {
@@ -110,9 +124,11 @@ export class Reconnector implements AttemptOwner {
     if (link === this.#successor) this.#successor = undefined;
     if (link !== this.#link) return;
     this.#leave();
-    if (isFinal(code)) this.close(code, reason);
-    else if (this.#successor === undefined) this.#wait(code, reason);
-    else this.#promote({ code, reason });
+    const status = refusalStatus(code, reason);
+    const detail = { code, reason, status };
+    if (isFinal(code) || isFinalStatus(status)) this.close(detail);
+    else if (this.#successor) this.#dial(detail);
+    else this.#wait(detail);
   }
 
   #switchTo(link: Attempt, welcome: WelcomeFrame): void {
@@ -123,34 +139,22 @@ export class Reconnector implements AttemptOwner {
     if (isWorse) return;
     this.#leave();
     this.#link = link;
-    this.#welcome(welcome, true);
   }
 
-  /** The drained connection ended before its successor was there. */
-  #promote(detail: StateDetail): void {
-    this.#link = this.#successor;
+  /** There is an attempt already where a drained connection ended before its successor was open. */
+  #dial(detail: StateDetail): void {
+    this.#timer?.cancel();
+    this.#link = this.#successor ?? new Attempt(this.#deps, this);
     this.#successor = undefined;
     this.#become("connecting", detail);
   }
 
-  #welcome(welcome: WelcomeFrame, renewed: boolean): void {
-    this.#openedAt = this.#deps.clock.now();
-    this.#state = "open";
-    this.#owner.onWelcome(welcome, renewed);
-  }
-
-  #dial(): void {
-    this.#timer?.cancel();
-    this.#link = new Attempt(this.#deps, this);
-    this.#become("connecting", {});
-  }
-
   /** Any time up to a bound that doubles: clients that lost their server together do not come back together. */
-  #wait(code: number, reason: string): void {
+  #wait(detail: StateDetail): void {
     const delayMs = this.#random() * Math.min(delayMsMax, firstDelayMs * 2 ** this.#failures);
     this.#failures += 1;
-    this.#timer = this.#deps.clock.setTimeout(() => this.#dial(), delayMs);
-    this.#become("waiting", { code, reason, delayMs });
+    this.#timer = this.#deps.clock.setTimeout(() => this.#dial({}), delayMs);
+    this.#become("waiting", { ...detail, delayMs });
   }
 
   #drop(code?: number, reason?: string): void {
@@ -162,8 +166,8 @@ export class Reconnector implements AttemptOwner {
   }
 
   #leave(): void {
-    const openMs = this.#openedAt === undefined ? 0 : this.#deps.clock.now() - this.#openedAt;
-    if (openMs >= stableMs) this.#failures = 0;
+    const now = this.#deps.clock.now();
+    if (now - (this.#openedAt ?? now) >= stableMs) this.#failures = 0;
     this.#openedAt = undefined;
     this.#link = undefined;
   }

@@ -9,7 +9,7 @@ export interface SocketEvent {
 
 /** What is needed of a WebSocket: a browser's, Node's own (22 and later), that of `ws` and that of `undici` have it. */
 export interface WebSocketLike {
-  send(text: string): void;
+  send(data: string | Uint8Array): void;
   close(code?: number, reason?: string): void;
   addEventListener(type: "message" | "close" | "error", listener: (event: SocketEvent) => void): void;
 }
@@ -21,6 +21,6 @@ export type WebSocketConstructor = new (url: string, subprotocols: string[]) => 
 export function defaultWebSocket(): WebSocketConstructor {
   // Node has it since 22.
   const { WebSocket } = globalThis as { readonly WebSocket?: WebSocketConstructor };
-  if (WebSocket !== undefined) return WebSocket;
-  throw new TypeError("no WebSocket here: connect(url, { WebSocket })");
+  if (WebSocket) return WebSocket;
+  throw new TypeError("no WebSocket: connect(url, { WebSocket })");
 }

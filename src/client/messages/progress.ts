@@ -1,23 +1,19 @@
 import type { LaggedFrame, MessageFrame, WelcomeFrame } from "../../wire/frames.js";
 import { isBefore, isUpTo, missedBetween, type Position } from "../../wire/position.js";
-import type { Recovered } from "../roomEvents.js";
+import type { Lost, RoomListeners } from "../roomEvents.js";
 import { messageOf } from "./message.js";
-import type { Lost, MessageQueue } from "./messageQueue.js";
-
-export interface ProgressDeps {
-  readonly queue: MessageQueue;
-  readonly onRecovered: (recovered: Recovered) => void;
-  readonly onLost: (lost: Lost) => void;
-}
+import { type MessageQueue, resync } from "./messageQueue.js";
 
 /** How far a room has come in its publications: which are new, and which are lost. */
 export class Progress {
-  readonly #deps: ProgressDeps;
+  readonly #queue: MessageQueue;
+  readonly #listeners: RoomListeners;
   #position: Position | undefined;
   #isFirst = true;
 
-  constructor(deps: ProgressDeps) {
-    this.#deps = deps;
+  constructor(queue: MessageQueue, listeners: RoomListeners) {
+    this.#queue = queue;
+    this.#listeners = listeners;
   }
 
   /** Of the last publication; `undefined` where the server keeps no history. */
@@ -33,15 +29,16 @@ export class Progress {
   begin({ position, recovered, reason = "off", missed }: WelcomeFrame, isRenewed: boolean): () => void {
     const ours = this.#position;
     // The connection before may have delivered more than this one begins with: what this one repeats is skipped.
-    const isBehind = ours !== undefined && position !== undefined && reason !== "epoch" && isBefore(position, ours);
+    const isBehind = ours && position && reason !== "epoch" && isBefore(position, ours);
     const isFirst = this.#isFirst;
     this.#isFirst = false;
-    if (recovered !== true && !isBehind) this.#position = position;
+    if (!recovered && !isBehind) this.#position = position;
     return () => {
-      if ((recovered === true || isBehind) && position !== undefined) this.#recover({ position });
-      else if (!isRenewed) {
+      if ((recovered || isBehind) && position) {
+        this.#queue.push({ tell: () => this.#listeners.tell("recovered", { position }) });
+      } else if (!isRenewed) {
         if (!isFirst) this.#lose({ reason, missed });
-        this.#deps.queue.push({ kind: "resync" });
+        this.#queue.push(resync);
       }
     };
   }
@@ -49,7 +46,7 @@ export class Progress {
   /** @param size Characters of the frame. */
   receive(frame: MessageFrame, size: number): void {
     const last = this.#position;
-    if (frame.offset !== undefined && last !== undefined) {
+    if (frame.offset !== undefined && last) {
       const position = { epoch: last.epoch, offset: frame.offset };
       // Seen on the connection that this one replaced.
       if (isUpTo(last, position)) return;
@@ -58,7 +55,7 @@ export class Progress {
       if (missed) this.#lose({ reason: "jump", missed });
     }
     const message = messageOf(frame);
-    if (message !== undefined) this.#deps.queue.push({ kind: "message", message, size });
+    if (message) this.#queue.push({ message, size, missed: 1 });
   }
 
   lag({ position = this.#position, missed }: LaggedFrame): void {
@@ -66,12 +63,8 @@ export class Progress {
     this.#lose({ reason: "lagged", missed });
   }
 
-  #recover(recovered: Recovered): void {
-    this.#deps.queue.push({ kind: "news", tell: () => this.#deps.onRecovered(recovered) });
-  }
-
   /** In order with the messages. */
   #lose(lost: Lost): void {
-    this.#deps.queue.push({ kind: "news", missed: lost.missed, tell: () => this.#deps.onLost(lost) });
+    this.#queue.push({ missed: lost.missed, tell: () => this.#listeners.tell("lost", lost) });
   }
 }

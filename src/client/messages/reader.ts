@@ -1,29 +1,30 @@
+import type { Listeners } from "../listeners.js";
+import type { InternalEvents } from "../roomEvents.js";
 import type { ClientMessage } from "./message.js";
-import { keptMax } from "./messageQueue.js";
+import { keptMax, type MessageQueue } from "./messageQueue.js";
 
-/** Where messages are read; what it returns ends the reading. */
-export type Attach = (put: (message: ClientMessage) => void, end: () => void) => () => void;
-
-/** Messages from the first read on, until there are no more; past a bound the oldest goes, and `onDropped` is called. */
-export async function* readFrom(attach: Attach, onDropped: () => void): AsyncGenerator<ClientMessage, void, undefined> {
+/** Messages from the first read on, until there are no more; past a bound the oldest is dropped, and reported as lost. */
+export async function* readFrom(
+  listeners: Listeners<InternalEvents>,
+  queue: MessageQueue,
+): AsyncGenerator<ClientMessage, void, undefined> {
   const waiting: ClientMessage[] = [];
-  let hasEnded = false;
   let wake = (): void => undefined;
-  const put = (message: ClientMessage) => {
+  const remove = listeners.on("message", (message) => {
     waiting.push(message);
-    if (waiting.length > keptMax && waiting.shift() !== undefined) onDropped();
+    if (waiting.length > keptMax) {
+      waiting.shift();
+      listeners.tell("lost", { reason: "overflow", missed: 1 });
+    }
     wake();
-  };
-  const end = () => {
-    hasEnded = true;
-    wake();
-  };
-  const detach = attach(put, end);
+  });
+  const removeEnd = listeners.on("end", () => wake());
+  queue.read();
   try {
     for (;;) {
       const message = waiting.shift();
-      if (message !== undefined) yield message;
-      else if (hasEnded) return;
+      if (message) yield message;
+      else if (queue.hasEnded) return;
       else {
         await new Promise<void>((resolve) => {
           wake = resolve;
@@ -31,6 +32,7 @@ export async function* readFrom(attach: Attach, onDropped: () => void): AsyncGen
       }
     }
   } finally {
-    detach();
+    remove();
+    removeEnd();
   }
 }

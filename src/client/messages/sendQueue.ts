@@ -1,55 +1,56 @@
 import type { EventFailure } from "../../wire/events/protocol.js";
 import type { ReplyFrame } from "../../wire/frames.js";
+import type { Bytes } from "../../wire/payload.js";
+import type { Reconnector } from "../connection/reconnector.js";
 import { RequestError } from "../errors.js";
+import type { Dropped, RoomListeners } from "../roomEvents.js";
 
 /** Takes what became of a request: an error, or else the reply. */
 export type Waiter = (error: RequestError | undefined, reply?: unknown) => void;
 
-/** Frames of this side that were given up before any connection took them. */
-export interface Dropped {
-  readonly count: number;
-  /** `full`: more waited than may; `closed`: the room is closed. */
-  readonly reason: "full" | "closed";
-}
-
-export interface SendQueueDeps {
-  /** How much may wait while there is no connection. */
-  readonly messagesMax: number;
-  readonly bytesMax: number;
-  readonly isOpen: () => boolean;
-  readonly send: (text: string) => void;
-  readonly onDropped: (dropped: Dropped) => void;
-  /** Takes the refusal of what nobody waits for. */
-  readonly onRefused: (error: RequestError) => void;
-}
-
 interface Entry {
-  readonly id: number;
-  readonly text: string;
+  /** A binary message has none: nothing answers it, and it is sent once. */
+  readonly id?: number;
+  readonly data: string | Uint8Array;
   readonly bytes: number;
-  readonly waiter: Waiter | undefined;
+  readonly waiter?: Waiter | undefined;
   /** Whether some connection took it: the server may have run it. */
-  sent: boolean;
+  sent?: boolean;
 }
 
 /** So many ids of a client the server remembers (PROTOCOL.md): an older one that is sent again would run twice. */
 const window = 128;
 
-const full: EventFailure = { code: "queue_full", message: "too much waits for a connection" };
+const full: EventFailure = { code: "queue_full", message: "the queue is full" };
 const closed: EventFailure = { code: "closed", message: "the room is closed" };
 
 /** What this side sends, in order, each frame until it is answered: on the next connection what is left is sent again. */
 export class SendQueue {
-  readonly #deps: SendQueueDeps;
-  /** By id, and so in order. */
-  readonly #entries = new Map<number, Entry>();
+  readonly #line: Pick<Reconnector, "state" | "send">;
+  readonly #listeners: RoomListeners;
+  readonly #messagesMax: number;
+  readonly #bytesMax: number;
+  /** In order; by id, or where there is none, by itself. */
+  readonly #entries = new Map<number | Entry, Entry>();
   #lastId = 0;
   /** Up to which id this connection was sent all. */
   #sentTo = 0;
   #isClosed = false;
 
-  constructor(deps: SendQueueDeps) {
-    this.#deps = deps;
+  /**
+   * @param messagesMax How many frames may wait while there is no connection.
+   * @param bytesMax How many bytes of them.
+   */
+  constructor(
+    line: Pick<Reconnector, "state" | "send">,
+    listeners: RoomListeners,
+    messagesMax: number,
+    bytesMax: number,
+  ) {
+    this.#line = line;
+    this.#listeners = listeners;
+    this.#messagesMax = messagesMax;
+    this.#bytesMax = bytesMax;
   }
 
   /**
@@ -61,12 +62,22 @@ export class SendQueue {
   push(frame: object, waiter?: Waiter): number {
     const id = this.#lastId + 1;
     const text = JSON.stringify({ ...frame, id });
-    const entry = { id, text, bytes: new TextEncoder().encode(text).length, waiter, sent: false };
-    if (this.#isClosed && waiter !== undefined) throw new RequestError(closed);
+    const bytes = new TextEncoder().encode(text).length;
+    if (this.#isClosed && waiter) throw new RequestError(closed);
     this.#lastId = id;
-    if (this.#isClosed) this.#deps.onDropped({ count: 1, reason: "closed" });
-    else this.#add(entry);
+    this.#add({ id, data: text, bytes, waiter });
     return id;
+  }
+
+  /**
+   * Sends bytes as they are now, at most once.
+   *
+   * @throws TypeError when they are none.
+   */
+  pushBinary(bytes: Bytes): void {
+    const { buffer, byteOffset, byteLength } = "buffer" in bytes ? bytes : new DataView(bytes);
+    const data = new Uint8Array(buffer, byteOffset, byteLength).slice();
+    this.#add({ data, bytes: byteLength });
   }
 
   /** A new connection is there. */
@@ -75,14 +86,15 @@ export class SendQueue {
     this.#flush();
   }
 
-  settle({ id, data, error }: ReplyFrame<number>): void {
+  /** @param onRefused Receives the refusal of a frame that nobody awaits. */
+  settle({ id, data, error }: ReplyFrame<number>, onRefused: (error: RequestError) => void): void {
     const entry = this.#entries.get(id);
     // Nobody waits any more.
-    if (entry === undefined) return;
+    if (!entry) return;
     this.withdraw(id);
     const refusal = error && new RequestError(error);
-    if (entry.waiter !== undefined) entry.waiter(refusal, data);
-    else if (refusal !== undefined) this.#deps.onRefused(refusal);
+    if (entry.waiter) entry.waiter(refusal, data);
+    else if (refusal) onRefused(refusal);
   }
 
   /** It is not sent again, or not at all; nobody is told. */
@@ -96,51 +108,55 @@ export class SendQueue {
     this.#isClosed = true;
     this.#entries.clear();
     for (const { waiter } of left) waiter?.(new RequestError(closed));
-    this.#tellDropped(left.filter(isPlainAndWaits), "closed");
+    this.#tellDropped(
+      left.filter(({ waiter, sent }) => !waiter && !sent),
+      "closed",
+    );
   }
 
   #add(entry: Entry): void {
-    this.#entries.set(entry.id, entry);
-    if (this.#deps.isOpen()) this.#flush();
+    this.#entries.set(entry.id ?? entry, entry);
+    if (this.#line.state === "open") this.#flush();
+    else if (this.#isClosed) this.close();
     else this.#bound(entry);
   }
 
   #flush(): void {
-    const [first = 0] = this.#entries.keys();
+    let oldest: number | undefined;
     for (const entry of this.#entries.values()) {
-      if (entry.id <= this.#sentTo) continue;
-      if (entry.id - first >= window || !this.#deps.isOpen()) return;
+      const { id } = entry;
+      if (this.#line.state !== "open") return;
+      if (id === undefined) this.#entries.delete(entry);
+      else {
+        oldest ??= id;
+        if (id <= this.#sentTo) continue;
+        if (id - oldest >= window) return;
+        this.#sentTo = id;
+      }
       entry.sent = true;
-      this.#sentTo = entry.id;
-      this.#deps.send(entry.text);
+      this.#line.send(entry.data);
     }
   }
 
   #bound(newest: Entry): void {
-    const { messagesMax, bytesMax } = this.#deps;
     const waiting = [...this.#entries.values()].filter(({ sent }) => !sent);
-    let count = waiting.length - messagesMax;
-    let bytes = waiting.reduce((sum, entry) => sum + entry.bytes, -bytesMax);
-    // What is too large by itself takes nobody with it.
-    const victims = (newest.bytes > bytesMax ? [newest] : waiting).filter(isPlainAndWaits).filter((entry) => {
-      const isOver = count > 0 || bytes > 0;
-      if (isOver) [count, bytes] = [count - 1, bytes - entry.bytes];
-      return isOver;
+    let count = waiting.length - this.#messagesMax;
+    let bytes = waiting.reduce((sum, entry) => sum + entry.bytes, -this.#bytesMax);
+    // A frame that is too large by itself drops no other one.
+    const victims = (newest.bytes > this.#bytesMax ? [newest] : waiting).filter((entry) => {
+      const isVictim = !entry.waiter && (count > 0 || bytes > 0);
+      if (isVictim) [count, bytes] = [count - 1, bytes - entry.bytes];
+      return isVictim;
     });
-    if (newest.waiter !== undefined && (count > 0 || bytes > 0)) {
-      this.#entries.delete(newest.id);
+    if (newest.waiter && (count > 0 || bytes > 0)) {
+      this.#entries.delete(newest.id ?? newest);
       throw new RequestError(full);
     }
-    for (const { id } of victims) this.#entries.delete(id);
+    for (const victim of victims) this.#entries.delete(victim.id ?? victim);
     this.#tellDropped(victims, "full");
   }
 
   #tellDropped({ length: count }: readonly Entry[], reason: Dropped["reason"]): void {
-    if (count > 0) this.#deps.onDropped({ count, reason });
+    if (count > 0) this.#listeners.tell("dropped", { count, reason });
   }
-}
-
-/** Whether it may be given up with nobody waiting for its reply. */
-function isPlainAndWaits({ waiter, sent }: Entry): boolean {
-  return waiter === undefined && !sent;
 }

@@ -2,72 +2,75 @@ import type { Gap } from "../../backplane/backplane.js";
 import type { Delivery } from "../../backplane/delivery.js";
 import type { DeliveryPolicy } from "../../connection/policy.js";
 import type { ConnectionRequest } from "../../connection/request.js";
+import { channels } from "../../diagnostics.js";
 import { CloseCode } from "../../wire/closeCodes.js";
 import { internalFault, type OutgoingEvent } from "../../wire/events/protocol.js";
 import type { FrameId } from "../../wire/frames.js";
 import { Message } from "../../wire/message.js";
-import type { Payload } from "../../wire/payload.js";
+import { Payload } from "../../wire/payload.js";
 import type { Position } from "../../wire/position.js";
-import type { Dialect, JoiningClient, Member, Replies, Resumption } from "../dialect.js";
+import type {
+  Dialect,
+  DialectSession,
+  JoiningClient,
+  Member,
+  Replies,
+  Resumption,
+  SessionDialect,
+} from "../dialect.js";
 import type { V1Encoder } from "./encoder.js";
 import { BadFrame, frameText, type IncomingFrame, readFrame, replyText } from "./frames.js";
 import { LossTracker } from "./lossTracker.js";
 import { type Answered, type ClientReceipts, FrameReceipt, type FrameRecord, type Receipts } from "./receipts.js";
-
-/** What a client of `enfilade.v1` needs of the session that it belongs to. */
-export interface V1Session {
-  readonly member: Member;
-  /** By which the user is addressed. */
-  readonly userId: string | undefined;
-  readonly receipts: Receipts;
-  /** The client asks for the presence of its home. */
-  readonly onWatch: () => void;
-  /** The client renews its credentials. */
-  readonly onRefresh: (token: string) => void;
-  /** Takes what went wrong on this side. */
-  readonly onError: (error: unknown) => void;
-}
+import { V1Requests } from "./requests.js";
 
 /** One client that speaks `enfilade.v1` (PROTOCOL.md): its frames become messages for the handler, or are answered here. */
-export class V1Dialect implements Dialect, JoiningClient, Replies, Answered {
+export class V1Dialect implements Dialect, SessionDialect, JoiningClient, Replies, Answered {
   readonly clientName: string | undefined;
   readonly since: Position | "invalid" | undefined;
   readonly reportsLosses = true;
   readonly #encoder: V1Encoder;
   readonly #losses = new LossTracker();
-  #session: V1Session | undefined;
+  #session: DialectSession | undefined;
   /** Who sends, over however many connections: the same client, of the same user, in the same room. */
   #name: string | undefined;
-  #receipts: ClientReceipts | undefined;
+  readonly #receipts: Receipts;
+  #client: ClientReceipts | undefined;
+  /** Made for the first request to this client. */
+  #requests: V1Requests | undefined;
   /** What the handler is busy with. */
   #current: FrameRecord | undefined;
   #isWatching = false;
 
-  constructor(encoder: V1Encoder, { query }: ConnectionRequest) {
+  constructor(encoder: V1Encoder, { query }: ConnectionRequest, receipts: Receipts) {
     this.#encoder = encoder;
+    this.#receipts = receipts;
     this.clientName = clientNameOf(query.get("client"));
     this.since = positionOf(query.get("since"));
   }
 
-  /** To be called once, before anything is sent or received. */
-  start(session: V1Session): void {
-    const { member, userId, receipts } = session;
+  start(session: DialectSession): void {
+    const { member, userId } = session;
     this.#session = session;
     this.#name = this.clientName && JSON.stringify([member.home, userId ?? null, this.clientName]);
-    this.#receipts = receipts.enter(this.#name);
+    this.#client = this.#receipts.enter(this.#name);
     member.holdBack();
   }
 
-  /** The connection has ended, and its handler is not waited for any more. */
   end(): void {
     // A client that waits for it on another connection still gets what the handler returns.
     if (this.#current?.isAwaitedElsewhere(this) === false) this.#current.answer({ error: internalFault });
-    this.#receipts?.left(this);
-    if (this.#receipts !== undefined) this.#session?.receipts.leave(this.#name, this.#receipts);
+    if (this.#client === undefined) return;
+    this.#client.left(this);
+    this.#receipts.leave(this.#name, this.#client);
   }
 
   get id(): string {
     return this.#session?.member.id ?? "";
+  }
+
+  get session(): SessionDialect {
+    return this;
   }
 
   get joining(): JoiningClient {
@@ -76,6 +79,14 @@ export class V1Dialect implements Dialect, JoiningClient, Replies, Answered {
 
   get replies(): Replies {
     return this;
+  }
+
+  get requests(): V1Requests | undefined {
+    if (this.#requests === undefined && this.#session !== undefined) {
+      const { member, clock } = this.#session;
+      this.#requests = new V1Requests({ member, clock, send: (text) => this.sendFrame(text) });
+    }
+    return this.#requests;
   }
 
   welcome(resumption: Resumption): void {
@@ -146,14 +157,18 @@ export class V1Dialect implements Dialect, JoiningClient, Replies, Answered {
     return true;
   }
 
+  /** Sends what answers a message. */
   sendFrame(text: string): void {
-    this.#session?.member.push(this.#encoder.encodeText(text), undefined);
+    const bytes = this.#encoder.encodeText(text);
+    if (channels.messageOut.hasSubscribers) this.#session?.member.reportOut(Payload.encodedJSON(text), bytes);
+    this.#session?.member.push(bytes, undefined);
   }
 
   #take(frame: IncomingFrame): Message | undefined {
     if (frame.type === "message" || frame.type === "event") return this.#messageOf(frame);
-    if (frame.type === "ping") this.sendFrame(frameText("pong", {}));
+    if (frame.type === "ping") this.#session?.member.push(this.#encoder.encodeText(frameText("pong", {})), undefined);
     else if (frame.type === "watch") this.#watchSoon();
+    else if (frame.type === "reply") this.#requests?.settle(frame.id, frame.outcome);
     else this.#session?.onRefresh(frame.token);
     return undefined;
   }
@@ -161,7 +176,7 @@ export class V1Dialect implements Dialect, JoiningClient, Replies, Answered {
   /** The message for the handler, unless it was begun already. */
   #messageOf(frame: IncomingFrame & { readonly type: "message" | "event" }): Message | undefined {
     const event = frame.type === "event" ? frame.event : undefined;
-    const record = frame.id === undefined ? undefined : this.#receipts?.came(frame.id, this);
+    const record = frame.id === undefined ? undefined : this.#client?.came(frame.id, this);
     if (record === undefined) return Message.within(frame.text, { event });
     if (record.begun) return undefined;
     return Message.within(frame.text, { event, receipt: new FrameReceipt(record, this.#busyWith) });

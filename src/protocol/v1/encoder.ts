@@ -20,7 +20,7 @@ export class V1Encoder {
 
   encode(delivery: Delivery, member: Member): Uint8Array | undefined {
     const isHome = delivery.address === member.home;
-    if (isExcepted(delivery, member)) {
+    if (delivery.except.length > 0 && isExcepted(delivery, member)) {
       if (isHome && delivery.position !== undefined) this.#sendOffset(delivery, member);
       return undefined;
     }

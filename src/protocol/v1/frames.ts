@@ -9,6 +9,7 @@ import { encodeJSON, type Payload } from "../../wire/payload.js";
 export type IncomingFrame =
   | { readonly type: "message"; readonly id: FrameId | undefined; readonly text: string }
   | { readonly type: "event"; readonly id: FrameId | undefined; readonly text: string; readonly event: DecodedEvent }
+  | { readonly type: "reply"; readonly id: FrameId; readonly outcome: Outcome }
   | { readonly type: "refresh"; readonly id: FrameId | undefined; readonly token: string }
   | { readonly type: "watch"; readonly id: FrameId | undefined }
   | { readonly type: "ping"; readonly id: FrameId | undefined };
@@ -32,7 +33,8 @@ export function readFrame(message: Message): IncomingFrame {
   }
 }
 
-function frameOf({ type, id: given, data, text, event, token }: Readonly<Record<string, unknown>>): IncomingFrame {
+function frameOf(fields: Readonly<Record<string, unknown>>): IncomingFrame {
+  const { type, id: given, data, text, event, token } = fields;
   const id = frameId(given);
   const isBadId = given !== undefined && id === undefined;
   if (!isBadId && type === "message") {
@@ -42,9 +44,22 @@ function frameOf({ type, id: given, data, text, event, token }: Readonly<Record<
   if (!isBadId && type === "event" && typeof event === "string") {
     return { type, id, text: JSON.stringify({ event, data, id }), event: { event, data, id } };
   }
+  if (type === "reply") return replyOf(id, fields);
   if (type === "refresh" && typeof token === "string") return { type, id, token };
   if (type === "watch" || type === "ping") return { type, id };
   throw new BadFrame(id);
+}
+
+function replyOf(id: FrameId | undefined, { data, error }: Readonly<Record<string, unknown>>): IncomingFrame {
+  if (id !== undefined && data !== undefined && error === undefined) return { type: "reply", id, outcome: { data } };
+  if (id !== undefined && data === undefined && isFailure(error)) return { type: "reply", id, outcome: { error } };
+  // Its id is one of the server's: a client that is told of it under this id would take it for one of its own.
+  throw new BadFrame(undefined);
+}
+
+function isFailure(error: unknown): error is EventFailure {
+  if (typeof error !== "object" || error === null || !("code" in error && "message" in error)) return false;
+  return typeof error.code === "string" && typeof error.message === "string";
 }
 
 /** The text of a frame of the server. */
@@ -52,7 +67,10 @@ export function frameText(type: string, fields: object): string {
   return encodeJSON({ type, ...fields });
 }
 
-export function replyText(id: FrameId, outcome: { readonly data: unknown } | { readonly error: EventFailure }): string {
+/** What a request is answered with. */
+export type Outcome = { readonly data: unknown } | { readonly error: EventFailure };
+
+export function replyText(id: FrameId, outcome: Outcome): string {
   return frameText("reply", { id, ...outcome });
 }
 

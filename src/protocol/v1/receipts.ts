@@ -2,7 +2,7 @@ import type { Clock, Timer } from "../../connection/clock.js";
 import { type EventFailure, internalFault } from "../../wire/events/protocol.js";
 import type { FrameId } from "../../wire/frames.js";
 import type { Receipt } from "../../wire/message.js";
-import { replyText } from "./frames.js";
+import { type Outcome, replyText } from "./frames.js";
 
 /** To whom a reply goes: a client on one connection. */
 export interface Answered {
@@ -35,8 +35,6 @@ export const defaultReceiptLimits: ReceiptLimits = {
   clientReceiptsBytesMax: 16 * 1024,
   receiptsBytesMax: 32 * 1024 * 1024,
 };
-
-export type Outcome = { readonly data: unknown } | { readonly error: EventFailure };
 
 const lost: EventFailure = { code: "duplicate", message: "this was run already, and its reply is not kept" };
 

@@ -1,12 +1,11 @@
 import type { IncomingHttpHeaders } from "node:http";
 import { type Clock, deferred } from "../../connection/clock.js";
-import type { ConnectionRequest } from "../../connection/request.js";
 import type { Refusal, Transport, TransportEvents, TransportOptions } from "../../connection/transport.js";
 import { asError, asErrorOf } from "../../errors.js";
 import { noErrorWarning } from "../../handler/session.js";
-import type { Metrics } from "../../metrics.js";
 import { CloseCode } from "../../wire/closeCodes.js";
 import { v1 } from "../../wire/frames.js";
+import type { RefusedRequest } from "../diagnostics/messages.js";
 import type { Limits } from "../limits.js";
 import { refusal, refusalOfError } from "../refusal.js";
 import { describeRoute, type Route } from "../router.js";
@@ -16,13 +15,11 @@ import { AuthorizeTimeout, ForeignOrigin, Refused } from "./authorization.js";
 export interface RefuserDeps {
   readonly clock: Clock;
   readonly limits: Limits;
-  readonly metrics: Metrics;
+  /** Called once for each client that is refused, with the status of its answer. */
+  readonly onRefused: (request: RefusedRequest, status: number) => void;
   readonly report: (error: Error) => void;
   readonly warnings: Warnings;
 }
-
-/** What is looked at of a request that is refused. */
-export type RefusedRequest = Pick<ConnectionRequest, "url" | "headers" | "remoteAddress">;
 
 type Close = readonly [code: number, reason: string];
 
@@ -103,23 +100,25 @@ export class Refuser {
   refuse(
     transport: Transport,
     why: Refusal,
-    headers: IncomingHttpHeaders,
+    request: RefusedRequest,
     hasPlace: () => boolean,
   ): Promise<void> | undefined {
-    this.#deps.metrics.totals.refused += 1;
-    const close = offersV1(headers) ? closes.get(why.status) : undefined;
-    if (close === undefined || !hasPlace()) return this.#answer(transport, why);
+    const close = offersV1(request.headers) ? closes.get(why.status) : undefined;
+    if (close === undefined || !hasPlace()) return this.#answer(transport, why, request);
+    this.#deps.onRefused(request, why.status);
     // When it does not open, the transport has answered by itself.
     return transport.open(this.#options) ? this.#close(transport, close) : undefined;
   }
 
-  #answer(transport: Transport, why: Refusal): undefined {
+  #answer(transport: Transport, why: Refusal, request: RefusedRequest): undefined {
     try {
       transport.refuse(why);
+      this.#deps.onRefused(request, why.status);
     } catch (error) {
       // The application gave a header that HTTP does not allow.
       this.#deps.report(asError(error));
       transport.refuse(refusal(500));
+      this.#deps.onRefused(request, 500);
     }
   }
 

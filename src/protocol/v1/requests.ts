@@ -1,0 +1,119 @@
+import { type Clock, deferred, type Timer, timerMsMax } from "../../connection/clock.js";
+import type { RequestOptions, Requests } from "../../connection/codec.js";
+import { ConnectionError, EnfiladeError, RequestError } from "../../errors.js";
+import type { EventFailure } from "../../wire/events/protocol.js";
+import type { FrameId } from "../../wire/frames.js";
+import { checkNames } from "../../wire/options.js";
+import type { Member } from "../dialect.js";
+import { frameText, type Outcome } from "./frames.js";
+
+export interface V1RequestsDeps {
+  readonly member: Member;
+  readonly clock: Clock;
+  readonly send: (frame: string) => void;
+}
+
+interface PendingRequest {
+  resolve(data: unknown): void;
+  reject(error: unknown): void;
+}
+
+const timeoutMsDefault = 10_000;
+/** Characters of what a client says of an error; a longer text is cut. */
+const codeLengthMax = 64;
+const messageLengthMax = 1_024;
+
+/** Requests to one client: each is pending until it is answered, given up, or the connection ends. */
+export class V1Requests implements Requests {
+  readonly #deps: V1RequestsDeps;
+  readonly #pending = new Map<FrameId, PendingRequest>();
+  #lastId = 0;
+
+  constructor(deps: V1RequestsDeps) {
+    this.#deps = deps;
+  }
+
+  async request(event: string, data: unknown, options: RequestOptions): Promise<unknown> {
+    const { member, send } = this.#deps;
+    checkRequest(event, options);
+    options.signal?.throwIfAborted();
+    if (!member.isOpen) throw new ConnectionError(member.closeInfo ?? (await member.ended));
+    this.#checkSpace();
+    const id = this.#lastId + 1;
+    const frame = frameText("request", { id, event, data });
+    this.#lastId = id;
+    const reply = this.#wait(id, event, options);
+    send(frame);
+    return reply;
+  }
+
+  /** A reply that nobody waits for is ignored: the request may have been given up while the reply was on its way. */
+  settle(id: FrameId, outcome: Outcome): void {
+    const request = this.#pending.get(id);
+    if ("data" in outcome) request?.resolve(outcome.data);
+    else request?.reject(errorOf(outcome.error));
+  }
+
+  #wait(id: FrameId, event: string, { timeoutMs = timeoutMsDefault, signal }: RequestOptions): Promise<unknown> {
+    const { promise, resolve, reject } = deferred<unknown>();
+    const onAbort = () => settle(() => reject(signal?.reason));
+    const onTimeout = () => settle(() => reject(timeoutError(event, timeoutMs)));
+    const settle = (how: () => void) => {
+      this.#pending.delete(id);
+      timer?.cancel();
+      signal?.removeEventListener("abort", onAbort);
+      how();
+    };
+    const timer: Timer | undefined =
+      timeoutMs > timerMsMax ? undefined : this.#deps.clock.setTimeout(onTimeout, timeoutMs);
+    signal?.addEventListener("abort", onAbort);
+    // Adding the same listener again changes nothing.
+    this.#deps.member.signal.addEventListener("abort", this.#onEnd);
+    this.#pending.set(id, {
+      resolve: (data) => settle(() => resolve(data)),
+      reject: (error) => settle(() => reject(error)),
+    });
+    return promise;
+  }
+
+  readonly #onEnd = (): void => {
+    const { member } = this.#deps;
+    const rejectAll = (error: ConnectionError) => {
+      for (const request of [...this.#pending.values()]) request.reject(error);
+    };
+    if (member.closeInfo !== undefined) rejectAll(member.error);
+    // The socket may be gone before it is known how it ended.
+    else void member.ended.then((info) => rejectAll(new ConnectionError(info)));
+  };
+
+  #checkSpace(): void {
+    const { requestsMax } = this.#deps.member.limits;
+    if (this.#pending.size < requestsMax) return;
+    const why = `this client has not answered ${requestsMax} requests yet; await replies, or raise the limit requestsMax`;
+    throw new RequestError("ERR_REQUESTS_MAX", why);
+  }
+}
+
+function checkRequest(event: unknown, options: RequestOptions): void {
+  checkNames("sendRequest()", options, ["timeoutMs", "signal"]);
+  if (typeof event !== "string") {
+    throw new EnfiladeError("ERR_VALUE", `sendRequest takes the name of an event, a string, got ${typeof event}`);
+  }
+  const timeoutMs: unknown = options.timeoutMs;
+  if (timeoutMs === undefined || (typeof timeoutMs === "number" && timeoutMs > 0)) return;
+  throw new EnfiladeError("ERR_OPTION", `timeoutMs takes milliseconds above 0 or Infinity, got ${String(timeoutMs)}`);
+}
+
+function timeoutError(event: string, timeoutMs: number): RequestError {
+  const what = `the client did not answer the request ${JSON.stringify(event)} within ${timeoutMs} ms`;
+  return new RequestError("ERR_REQUEST_TIMEOUT", what);
+}
+
+function errorOf({ code, message }: EventFailure): RequestError {
+  return new RequestError("ERR_REQUEST", lineOf(message, messageLengthMax), lineOf(code, codeLengthMax));
+}
+
+/** A client's text as one line that a log can only show. */
+function lineOf(text: string, lengthMax: number): string {
+  return text.slice(0, lengthMax).replace(/[\p{C}\p{Zl}\p{Zp}]/gu, "\ufffd");
+}

@@ -1,0 +1,92 @@
+import type { Delivery } from "../../backplane/delivery.js";
+import { isRoom, isTree, patternOf, type Topic } from "../../backplane/topic.js";
+import { type Connection, connectionOf } from "../../connection/connection.js";
+import type { Peer } from "../../connection/peer.js";
+import { channels, type PeerObserver } from "../../diagnostics.js";
+import type { CloseInfo } from "../../errors.js";
+import type { Application } from "../../handler/application.js";
+import type { PublicationObserver, Publish } from "../../room/publisher.js";
+import type { Message } from "../../wire/message.js";
+import type { Payload } from "../../wire/payload.js";
+import type { Position } from "../../wire/position.js";
+import type { DiagnosticMessages, OutgoingContent, PublicationTarget, RefusedRequest } from "./messages.js";
+
+/** Publishes what the layers report of one app. Each method is called only where its channel has subscribers. */
+export class Reporter implements PeerObserver<Peer, Message, Payload>, PublicationObserver {
+  readonly #app: Application;
+
+  constructor(app: Application) {
+    this.#app = app;
+  }
+
+  onOpened(peer: Peer): void {
+    const opened: DiagnosticMessages["enfilade:connection:open"] = { app: this.#app, connection: connectionOf(peer) };
+    channels.opened.publish(opened);
+  }
+
+  onClosed(peer: Peer, { code, reason, isClean, by }: CloseInfo): void {
+    const closed: DiagnosticMessages["enfilade:connection:close"] = {
+      ...{ app: this.#app, connection: connectionOf(peer), code, reason, isClean, by },
+    };
+    channels.closed.publish(closed);
+  }
+
+  onMessageIn(peer: Peer, message: Message): void {
+    const came: DiagnosticMessages["enfilade:message:in"] = {
+      ...{ app: this.#app, connection: connectionOf(peer), message },
+    };
+    channels.messageIn.publish(came);
+  }
+
+  onMessageOut(peer: Peer, { kind, data }: Payload, bytes: number, room: string | undefined): void {
+    const sent: DiagnosticMessages["enfilade:message:out"] = {
+      ...{ app: this.#app, connection: connectionOf(peer), kind, data, bytes, room },
+    };
+    channels.messageOut.publish(sent);
+  }
+
+  observe(topic: Topic, delivery: Delivery, publish: Publish): Promise<Position | undefined> {
+    const position = publish();
+    position.then(
+      (at) => this.#onPublished(topic, delivery, at),
+      // A publication that fails is for its sender to learn.
+      () => undefined,
+    );
+    return position;
+  }
+
+  #onPublished(topic: Topic, delivery: Delivery, position: Position | undefined): void {
+    const published: DiagnosticMessages["enfilade:publish"] = {
+      ...{ app: this.#app, ...publicationOf(topic, delivery), position },
+    };
+    channels.published.publish(published);
+  }
+
+  onRefused(request: RefusedRequest, status: number): void {
+    const refused: DiagnosticMessages["enfilade:refuse"] = { app: this.#app, request, status };
+    channels.refused.publish(refused);
+  }
+
+  onError(error: Error, connection: Connection | undefined): void {
+    const failed: DiagnosticMessages["enfilade:error"] = { app: this.#app, error, connection };
+    channels.failed.publish(failed);
+  }
+}
+
+interface Published extends OutgoingContent {
+  readonly to: PublicationTarget;
+  readonly kept: boolean;
+}
+
+function publicationOf(topic: Topic, { payload, history }: Delivery): Published {
+  const { kind, data } = payload;
+  return { to: targetOf(topic), kind, data, kept: history !== undefined };
+}
+
+function targetOf(topic: Topic): PublicationTarget {
+  if (isRoom(topic)) return { kind: "room", path: topic };
+  if (isTree(topic)) return { kind: "rooms", pattern: patternOf(topic) };
+  if (topic === "all") return { kind: "all" };
+  const name = topic.slice(topic.indexOf(":") + 1);
+  return topic.startsWith("user:") ? { kind: "user", id: name } : { kind: "channel", name };
+}

@@ -1,0 +1,130 @@
+import { STATUS_CODES } from "node:http";
+import type { App } from "../server/app.js";
+import { ABNORMAL } from "../wire/closeCodes.js";
+import { link } from "./link.js";
+import type { LinkedTransport } from "./linkedTransport.js";
+import type { ClientSocket } from "./socket.js";
+
+/** What a listener of a {@link TestWebSocket} gets. */
+export interface TestWebSocketEvent {
+  readonly type: "open" | "message" | "close" | "error";
+  readonly data?: unknown;
+  readonly code?: number;
+  readonly reason?: string;
+  readonly wasClean?: boolean;
+  readonly message?: string;
+}
+
+/** A WebSocket as browsers have it, as far as clients use it; bytes come as `ArrayBuffer`. */
+export interface TestWebSocket {
+  readonly url: string;
+  readonly protocol: string;
+  /** 0 connecting, 1 open, 2 closing, 3 closed. */
+  readonly readyState: number;
+  send(data: string | ArrayBuffer | ArrayBufferView): void;
+  close(code?: number, reason?: string): void;
+  addEventListener(type: TestWebSocketEvent["type"], listener: (event: TestWebSocketEvent) => void): void;
+  removeEventListener(type: TestWebSocketEvent["type"], listener: (event: TestWebSocketEvent) => void): void;
+}
+
+export type TestWebSocketConstructor = new (url: string | URL, protocols?: string | string[]) => TestWebSocket;
+
+/**
+ * A class of WebSockets that connect to `app` without a port, whatever the host of their URL.
+ *
+ * ```ts
+ * const room = connect("ws://app/chat/general", { WebSocket: socketsOf(app) });
+ * ```
+ */
+export function socketsOf(app: App): TestWebSocketConstructor {
+  return class extends LinkedWebSocket {
+    constructor(url: string | URL, protocols: string | string[] = []) {
+      super(app, new URL(url), typeof protocols === "string" ? [protocols] : protocols);
+    }
+  };
+}
+
+class LinkedWebSocket implements TestWebSocket {
+  readonly url: string;
+  binaryType = "arraybuffer";
+  readonly #transport: LinkedTransport;
+  readonly #listeners = new Map<string, Set<(event: TestWebSocketEvent) => void>>();
+  #socket: ClientSocket | undefined;
+  #readyState = 0;
+
+  constructor(app: App, url: URL, protocols: readonly string[]) {
+    this.url = url.href;
+    this.#transport = link(
+      app,
+      url.pathname + url.search,
+      { protocols },
+      {
+        onOpen: (socket) => this.#open(socket),
+        onRefused: ({ status }) => this.#refuse(`Unexpected server response: ${status} ${STATUS_CODES[status] ?? ""}`),
+      },
+    );
+  }
+
+  get protocol(): string {
+    return this.#socket?.protocol ?? "";
+  }
+
+  get readyState(): number {
+    return this.#readyState;
+  }
+
+  send(data: string | ArrayBuffer | ArrayBufferView): void {
+    if (typeof data === "string") this.#socket?.send(data);
+    else if (data instanceof ArrayBuffer) this.#socket?.send(new Uint8Array(data));
+    else this.#socket?.send(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+  }
+
+  close(code?: number, reason?: string): void {
+    if (this.#readyState >= 2) return;
+    this.#readyState = 2;
+    if (this.#socket !== undefined) this.#socket.close(code, reason);
+    else this.#refuse("closed before the connection was open");
+  }
+
+  addEventListener(type: string, listener: (event: TestWebSocketEvent) => void): void {
+    const listeners = this.#listeners.get(type) ?? new Set();
+    this.#listeners.set(type, listeners.add(listener));
+  }
+
+  removeEventListener(type: string, listener: (event: TestWebSocketEvent) => void): void {
+    this.#listeners.get(type)?.delete(listener);
+  }
+
+  #open(socket: ClientSocket) {
+    this.#socket = socket;
+    // A listener is added after the constructor has returned.
+    queueMicrotask(() => {
+      if (this.#readyState !== 0) return;
+      this.#readyState = 1;
+      this.#dispatch({ type: "open" });
+    });
+    return {
+      onMessage: (data: string | Uint8Array) =>
+        this.#dispatch({ type: "message", data: typeof data === "string" ? data : data.slice().buffer }),
+      onClose: (code: number, reason: string) => this.#close(code, reason),
+    };
+  }
+
+  #refuse(message: string): void {
+    this.#transport.destroy();
+    queueMicrotask(() => {
+      this.#dispatch({ type: "error", message });
+      this.#close(ABNORMAL, "");
+    });
+  }
+
+  #close(code: number, reason: string): void {
+    if (this.#readyState === 3) return;
+    this.#readyState = 3;
+    this.#dispatch({ type: "close", code, reason, wasClean: code !== ABNORMAL });
+  }
+
+  #dispatch(event: TestWebSocketEvent): void {
+    for (const listener of [...(this.#listeners.get(event.type) ?? [])]) listener(event);
+  }
+}

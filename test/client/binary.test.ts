@@ -1,0 +1,133 @@
+import { describe, expect, it } from "vitest";
+import { reached, scene, watch } from "./scripted.js";
+
+describe("a binary message", () => {
+  it("is sent as it is, in order with what else is sent, and logged by its size", async () => {
+    const lines: string[] = [];
+    const { room, peers } = await scene({ debug: (line) => lines.push(line) });
+    const peer = await peers.take();
+    peer.welcome();
+    await reached(room, "open");
+    room.sendText("before");
+    room.sendBinary(Uint8Array.of(0, 255, 16));
+    room.sendText("after");
+    expect(await peer.binary.take()).toEqual({ bytes: Uint8Array.of(0, 255, 16), after: 1 });
+    expect(await peer.received.have(2)).toMatchObject([
+      { text: "before", id: 1 },
+      { text: "after", id: 2 },
+    ]);
+    expect(lines).toContain("→ 3 bytes");
+  });
+
+  it.each([
+    ["a buffer", Uint8Array.of(1, 2, 3, 4).buffer, [1, 2, 3, 4]],
+    ["a part of a buffer", Uint8Array.of(1, 2, 3, 4).subarray(1, 3), [2, 3]],
+    ["a view", new DataView(Uint8Array.of(1, 2, 3, 4).buffer, 2), [3, 4]],
+    ["wider numbers", Uint16Array.of(0x0201, 0x0403), [1, 2, 3, 4]],
+    ["nothing", new Uint8Array(0), []],
+  ])("may be %s", async (_what, given, expected) => {
+    const { room, peers } = await scene();
+    const peer = await peers.take();
+    peer.welcome();
+    await reached(room, "open");
+    room.sendBinary(given);
+    expect([...(await peer.binary.take()).bytes]).toEqual(expected);
+  });
+
+  it.each(["text", 7, null, undefined, {}])("is not %j", async (value) => {
+    const { room } = await scene();
+    // What JavaScript may pass.
+    const bytes = value as unknown as Uint8Array;
+    expect(() => room.sendBinary(bytes)).toThrow(TypeError);
+  });
+
+  it("waits for a connection, with the bytes that it had", async () => {
+    const { room, peers } = await scene();
+    const bytes = Uint8Array.of(1, 2);
+    room.sendText("one");
+    room.sendBinary(bytes);
+    room.sendText("two");
+    bytes.fill(9);
+    const peer = await peers.take();
+    await peer.roundtrip();
+    expect(peer.binary.all).toEqual([]);
+    peer.welcome();
+    expect(await peer.binary.take()).toEqual({ bytes: Uint8Array.of(1, 2), after: 1 });
+    expect(await peer.received.have(2)).toMatchObject([{ text: "one" }, { text: "two" }]);
+  });
+
+  it("is sent once, while what was not answered is sent again", async () => {
+    const running = await scene();
+    const { room, peers } = running;
+    const first = await peers.take();
+    first.welcome();
+    await reached(room, "open");
+    room.sendText("one");
+    room.sendBinary(Uint8Array.of(1));
+    await first.binary.have(1);
+    const second = await running.again();
+    room.sendBinary(Uint8Array.of(2));
+    second.welcome();
+    expect(await second.binary.take()).toEqual({ bytes: Uint8Array.of(2), after: 1 });
+    expect(second.received.all).toMatchObject([{ text: "one" }]);
+    await second.roundtrip();
+    expect(second.binary.all).toHaveLength(1);
+  });
+
+  it("takes no part in what the server remembers: more of them than it remembers frames are not held up", async () => {
+    const { room, peers } = await scene();
+    const peer = await peers.take();
+    peer.welcome();
+    await reached(room, "open");
+    const upload = room.request("upload");
+    for (let count = 0; count < 300; count += 1) room.sendBinary(Uint8Array.of(count % 256));
+    await peer.binary.have(300);
+    peer.reply(1, "done");
+    expect(await upload).toBe("done");
+  });
+
+  it("waits behind a frame that has to wait", async () => {
+    const { room, peers } = await scene();
+    const peer = await peers.take();
+    peer.welcome();
+    await reached(room, "open");
+    for (let count = 1; count <= 129; count += 1) room.sendText(String(count));
+    room.sendBinary(Uint8Array.of(1));
+    await peer.roundtrip();
+    expect([peer.received.all.length, peer.binary.all.length]).toEqual([128, 0]);
+    peer.reply(1);
+    expect((await peer.binary.take()).after).toBe(129);
+  });
+
+  it("is dropped, and counted, as other frames are when too much waits", async () => {
+    const { room, peers } = await scene({ queueMessagesMax: 2, queueBytesMax: 100 });
+    const dropped = watch(room, "dropped");
+    for (const byte of [1, 2, 3]) room.sendBinary(Uint8Array.of(byte));
+    expect(dropped.all).toEqual([{ count: 1, reason: "full" }]);
+    room.sendBinary(new Uint8Array(101));
+    room.sendBinary(new Uint8Array(99));
+    expect(dropped.all.slice(1)).toEqual([
+      { count: 1, reason: "full" },
+      { count: 1, reason: "full" },
+    ]);
+    const peer = await peers.take();
+    peer.welcome();
+    const sent = await peer.binary.have(2);
+    expect(sent.map(({ bytes }) => [bytes[0], bytes.length])).toEqual([
+      [3, 1],
+      [0, 99],
+    ]);
+  });
+
+  it("is dropped when the room is closed, and after that", async () => {
+    const { room } = await scene();
+    const dropped = watch(room, "dropped");
+    room.sendBinary(Uint8Array.of(1));
+    room.close();
+    room.sendBinary(Uint8Array.of(2));
+    expect(dropped.all).toEqual([
+      { count: 1, reason: "closed" },
+      { count: 1, reason: "closed" },
+    ]);
+  });
+});

@@ -1,0 +1,280 @@
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
+import { expect, it, onTestFinished, vi } from "vitest";
+import { MemoryBackplane } from "../src/backplane/index.js";
+import { Peer } from "../src/connection/peer.js";
+import {
+  App,
+  type DiagnosticMessages,
+  EventHandler,
+  HttpError,
+  On,
+  spacedEvents,
+  WebSocketHandler,
+} from "../src/index.js";
+import { Reporter } from "../src/server/diagnostics/reporter.js";
+import { connectURL } from "../src/testing/index.js";
+import { closes, Mailbox, start, startWith } from "./support/app.js";
+
+type ChannelName = keyof DiagnosticMessages;
+
+/** What is published on a channel until the test is over. */
+function listen<Name extends ChannelName>(name: Name): Mailbox<DiagnosticMessages[Name]> {
+  const mailbox = new Mailbox<DiagnosticMessages[Name]>();
+  // Each channel has one type of message; Node's types know of none.
+  const onMessage = (message: unknown) => mailbox.put(message as DiagnosticMessages[Name]);
+  subscribe(name, onMessage);
+  onTestFinished(() => {
+    unsubscribe(name, onMessage);
+  });
+  return mailbox;
+}
+
+class Chat extends WebSocketHandler<object, { id: string }> {
+  override authorize(): { id: string } {
+    const id = this.query.get("user") ?? "guest";
+    if (id === "mallory") throw new HttpError(401);
+    return { id };
+  }
+
+  override onMessage(text: string): void {
+    if (text === "throw") throw new Error("boom");
+    if (text === "whisper") this.sendText("to you");
+    else this.sendTextToThisRoom(text, { except: this.query.has("alone") ? this : [] });
+  }
+}
+
+const path = "/chat/:room";
+
+it("tells of a connection when it is in its room, and when its last hook is done", async () => {
+  const seen: string[] = [];
+  class Hooked extends WebSocketHandler {
+    override onConnect(): void {
+      seen.push("onConnect");
+    }
+    override onClose(): void {
+      seen.push("onClose");
+    }
+    override onMessage(): void {
+      seen.push("onMessage");
+    }
+  }
+  const opened = listen("enfilade:connection:open");
+  const closed = listen("enfilade:connection:close");
+  const { app, open } = await startWith("/x", Hooked);
+  const client = await open("/x?as=ann");
+  const [first] = await opened.have(1);
+  expect(first?.app).toBe(app);
+  expect(first?.connection).toBe(app.registry.connections[0]);
+  expect(first?.connection.request.url).toBe("/x?as=ann");
+  client.sendText("hello");
+  const connection = first?.connection;
+  await client.close(3000, "done");
+  expect(await closed.have(1)).toEqual([{ app, connection, code: 3000, reason: "done", isClean: true, by: "client" }]);
+  expect(seen.at(-1)).toBe("onClose");
+});
+
+it("tells of each message that comes for a handler", async () => {
+  const came = listen("enfilade:message:in");
+  const { app, open } = await startWith(path, Chat);
+  const client = await open("/chat/a");
+  client.sendText("hello");
+  expect(await client.readText()).toBe("hello");
+  expect(came.all).toHaveLength(1);
+  const [{ message, connection } = { message: undefined, connection: undefined }] = came.all;
+  expect(came.all[0]?.app).toBe(app);
+  expect(connection).toBe(app.registry.connections[0]);
+  expect(message?.text).toBe("hello");
+});
+
+it("tells of what a frame of enfilade.v1 has for the handler, and of no ping", async () => {
+  const came = listen("enfilade:message:in");
+  const sent = listen("enfilade:message:out");
+  class Events extends EventHandler {
+    @On()
+    onAdd({ a, b }: { a: number; b: number }): number {
+      return a + b;
+    }
+  }
+  const { open } = await startWith("/x", Events);
+  const client = await open("/x", { protocols: ["enfilade.v1"] });
+  await client.read();
+  client.sendJSON({ type: "ping" });
+  expect(await client.readJSON()).toEqual({ type: "pong" });
+  client.sendJSON({ type: "event", event: "add", data: { a: 1, b: 2 }, id: "7" });
+  const reply = await client.readText();
+  expect(came.all.map(({ message }) => message.json())).toEqual([{ event: "add", data: { a: 1, b: 2 }, id: "7" }]);
+  expect(sent.all.map(({ kind, data, room }) => ({ kind, data, room }))).toEqual([
+    { kind: "json", data: reply, room: undefined },
+  ]);
+});
+
+it("tells of each message once for every member that it is handed to", async () => {
+  const sent = listen("enfilade:message:out");
+  const { app, open } = await startWith(path, Chat);
+  const ann = await open("/chat/a?alone");
+  const bob = await open("/chat/a");
+  const cid = await open("/chat/a");
+  const [, ofBob, ofCid] = app.registry.connections;
+  ann.sendText("hello");
+  await Promise.all([bob.read(), cid.read()]);
+  const about = { app, kind: "text", data: "hello", bytes: 7, room: "/chat/a" };
+  expect(sent.all).toEqual([
+    { ...about, connection: ofBob },
+    { ...about, connection: ofCid },
+  ]);
+});
+
+it("tells of a message to one client, and of none to a client that has left", async () => {
+  const sent = listen("enfilade:message:out");
+  const { app, open } = await startWith(path, Chat);
+  const client = await open("/chat/a");
+  client.sendText("whisper");
+  expect(await client.readText()).toBe("to you");
+  const [connection] = app.registry.connections;
+  const left = closes(app, 1);
+  await client.close();
+  await left;
+  connection?.sendText("too late");
+  expect(sent.all).toEqual([{ app, connection, kind: "text", data: "to you", bytes: 8, room: undefined }]);
+});
+
+it("tells of a publication whom it is for, what it is, and where it stands", async () => {
+  const published = listen("enfilade:publish");
+  const { app, open } = await start(
+    new App()
+      .route(path, Chat, { name: "chat" })
+      .route("/kept", Chat, { history: { size: 10 } })
+      .route("/spaced", Chat, { eventProtocol: spacedEvents }),
+  );
+  await open("/chat/a");
+  const { registry } = app;
+  registry.sendTextToRoom("/chat/a", "1");
+  registry.sendJSONToRoom("/chat/**", [2]);
+  registry.sendBinaryToUser("ann", new Uint8Array([3]));
+  app.channel("chat").sendJSON(4);
+  registry.sendTextToAll("5");
+  const position = await registry.room("/kept").publish({ n: 6 });
+  await registry.room("/kept").publish({ n: 7 }, { keep: false });
+  registry.emitToRoom("/spaced", "said", { n: 8 });
+  const rest = { app, kept: false, position: undefined };
+  expect(await published.have(8)).toEqual([
+    { ...rest, to: { kind: "room", path: "/chat/a" }, kind: "text", data: "1" },
+    { ...rest, to: { kind: "rooms", pattern: "/chat/**" }, kind: "json", data: "[2]" },
+    { ...rest, to: { kind: "user", id: "ann" }, kind: "binary", data: new Uint8Array([3]) },
+    { ...rest, to: { kind: "channel", name: "chat" }, kind: "json", data: "4" },
+    { ...rest, to: { kind: "all" }, kind: "text", data: "5" },
+    { app, to: { kind: "room", path: "/kept" }, kind: "json", data: '{"n":6}', kept: true, position },
+    { ...rest, to: { kind: "room", path: "/kept" }, kind: "json", data: '{"n":7}' },
+    { ...rest, to: { kind: "room", path: "/spaced" }, kind: "text", data: 'said {"n":8}' },
+  ]);
+  expect(position?.offset).toBe(1);
+});
+
+it("tells of no publication that the backplane did not accept", async () => {
+  class Away extends MemoryBackplane {
+    override publish(): Promise<undefined> {
+      return Promise.reject(new Error("away"));
+    }
+  }
+  const published = listen("enfilade:publish");
+  const failed = listen("enfilade:error");
+  const { app } = await startWith(path, Chat, { backplane: new Away() });
+  await expect(app.registry.room("/chat/a").publish(1)).rejects.toThrow("away");
+  app.registry.sendTextToAll("2");
+  expect((await failed.have(1)).map(({ error }) => error.message)).toEqual(["away"]);
+  expect(published.all).toEqual([]);
+});
+
+it.each([
+  ["a path that no route has", "/nowhere", 404],
+  ["a path that is none", "/chat/%ff", 400],
+  ["authorize", "/chat/a?user=mallory", 401],
+  ["a full app", "/chat/a", 503],
+])("tells of a refusal: %s", async (_why, target, status) => {
+  const refused = listen("enfilade:refuse");
+  const { app, open } = await startWith(path, Chat, { limits: status === 503 ? { connectionsMax: 1 } : {} });
+  if (status === 503) await open("/chat/a");
+  await expect(open(target, { headers: { "x-mark": "7" } })).rejects.toMatchObject({ status });
+  expect(refused.all).toMatchObject([
+    { app, status, request: { url: target, headers: { "x-mark": "7" }, remoteAddress: "127.0.0.1" } },
+  ]);
+  expect(app.status().totals.refused).toBe(1);
+});
+
+it("tells the status that the client got when the refusal of the application cannot be written", async () => {
+  class Broken extends WebSocketHandler {
+    override authorize(): never {
+      throw new HttpError(401, "no", { headers: { "not a name": "x" } });
+    }
+    override onMessage(): void {
+      this.close();
+    }
+  }
+  const refused = listen("enfilade:refuse");
+  const { open } = await startWith("/x", Broken);
+  await expect(open("/x")).rejects.toMatchObject({ status: 500 });
+  expect(refused.all.map(({ status }) => status)).toEqual([500]);
+});
+
+it("tells of an error what app.on('error') is told, and also when nobody listens there", async () => {
+  const failed = listen("enfilade:error");
+  const error = vi.fn();
+  const app = new App({ logger: { warn: vi.fn(), error } }).route(path, Chat);
+  const { port } = await app.listen(0, "127.0.0.1");
+  onTestFinished(() => app.close({ timeoutMs: 200 }));
+  const client = await connectURL(`ws://127.0.0.1:${port}/chat/a`);
+  const [connection] = app.registry.connections;
+  client.sendText("throw");
+  await client.closed;
+  expect(await failed.have(1)).toEqual([{ app, error: expect.objectContaining({ message: "boom" }), connection }]);
+  expect(error).toHaveBeenCalledTimes(1);
+});
+
+it("tells two apps of one process apart", async () => {
+  const opened = listen("enfilade:connection:open");
+  const came = listen("enfilade:message:in");
+  const sent = listen("enfilade:message:out");
+  const published = listen("enfilade:publish");
+  const one = await startWith(path, Chat);
+  const two = await startWith(path, Chat);
+  const [ann, bob] = [await one.open("/chat/a"), await two.open("/chat/a")];
+  ann.sendText("of one");
+  bob.sendText("of two");
+  expect(await ann.readText()).toBe("of one");
+  expect(await bob.readText()).toBe("of two");
+  for (const mailbox of [opened, came, sent, published]) {
+    expect(mailbox.all.filter(({ app }) => app === one.app)).toHaveLength(1);
+    expect(mailbox.all.filter(({ app }) => app === two.app)).toHaveLength(1);
+  }
+});
+
+it("makes nothing and calls nothing without a subscriber", async () => {
+  const methods = ["onOpened", "onClosed", "onMessageIn", "onMessageOut", "observe", "onRefused", "onError"] as const;
+  const spies = [...methods.map((name) => vi.spyOn(Reporter.prototype, name)), vi.spyOn(Peer.prototype, "reportOut")];
+  onTestFinished(() => {
+    for (const spy of spies) spy.mockRestore();
+  });
+  const everything = async () => {
+    const { app, open } = await startWith(path, Chat);
+    const client = await open("/chat/a");
+    client.sendText("hello");
+    await client.read();
+    client.sendText("whisper");
+    await client.read();
+    await app.registry.room("/chat/a").publish(1);
+    await client.read();
+    await expect(open("/nowhere")).rejects.toMatchObject({ status: 404 });
+    const left = closes(app, 1);
+    client.sendText("throw");
+    await left;
+  };
+  await everything();
+  expect(spies.map((spy) => spy.mock.calls.length)).toEqual(spies.map(() => 0));
+  const names: readonly ChannelName[] = [
+    ...(["enfilade:connection:open", "enfilade:connection:close", "enfilade:message:in"] as const),
+    ...(["enfilade:message:out", "enfilade:publish", "enfilade:refuse", "enfilade:error"] as const),
+  ];
+  for (const name of names) listen(name);
+  await everything();
+  expect(spies.map((spy) => spy.mock.calls.length > 0)).toEqual(spies.map(() => true));
+});
