@@ -260,11 +260,13 @@ export class Acceptor {
     } catch (error) {
       this.#turnAway(candidate, error);
     } finally {
+      candidate.request.dropRaw();
       this.#handshakes -= 1;
     }
   }
 
   #turnAway({ client, request, match }: Candidate, error: unknown): void {
+    request.dropRaw();
     client.end();
     this.#refuse(client, this.#refuser.refusalOf(error, match.route, request.headers), request);
   }
@@ -287,6 +289,7 @@ export class Acceptor {
     const member = new Peer({ id, request, user, lifetime: client, transport, dialect }, config.peer);
     context.member = member;
     metrics.totals.opened += 1;
+    request.dropRaw();
     request.pack();
     this.#follow(runSession(new Session(handler, context, member, config.session)));
   }
