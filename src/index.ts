@@ -50,11 +50,13 @@ export type { PresenceChange, PresenceState, PresentUser } from "./room/presence
 export type { Registry } from "./room/registry.js";
 export type { Evictee, EvictOptions, ReadOptions, Room, SubscribeOptions, WriterOptions } from "./room/room.js";
 export type { PresenceMode } from "./room/roomConfig.js";
-export { App, type AppEvents, type RouteInfo, type TransportRequest } from "./server/app.js";
+export { App, type TransportRequest } from "./server/app.js";
+export type { AppEvents } from "./server/appEvents.js";
 export type { DiagnosticMessages } from "./server/diagnostics/messages.js";
 export { defaultLimits, type Limits } from "./server/limits.js";
 export type { Listening } from "./server/listening.js";
 export type { AppOptions, Logger, ScopeOptions } from "./server/options.js";
+export type { RouteInfo } from "./server/router.js";
 export type { Scope } from "./server/scope.js";
 export { CloseCode } from "./wire/closeCodes.js";
 export { commandEvents } from "./wire/events/commandEvents.js";

@@ -66,6 +66,11 @@ export abstract class WebSocketHandler<
 
   static {
     give = (handler, context) => {
+      if (handler.#context !== undefined) {
+        const { name } = handler.constructor;
+        const need = "each connection needs one of its own";
+        throw new EnfiladeError("ERR_OPTION", `create returned the same instance of ${name} again; ${need}`);
+      }
       handler.#context = context;
     };
     given = (handler) => handler.#given();

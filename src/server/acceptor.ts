@@ -21,6 +21,7 @@ import { pathOfTarget, type RoomPath } from "../wire/path.js";
 import { asks, authorize, ForeignOrigin, Refused, reauthorize } from "./access/authorization.js";
 import { Capacity } from "./access/capacity.js";
 import { Refuser } from "./access/refuser.js";
+import type { HandlerFactory } from "./creation.js";
 import type { RefusedRequest } from "./diagnostics/messages.js";
 import type { Reporter } from "./diagnostics/reporter.js";
 import { newId } from "./identity.js";
@@ -32,6 +33,7 @@ import { Warnings } from "./warnings.js";
 export interface AcceptorDeps {
   readonly app: Application;
   readonly router: Router;
+  readonly handlers: HandlerFactory;
   readonly limits: Limits;
   readonly clock: Clock;
   readonly metrics: Metrics;
@@ -228,7 +230,7 @@ export class Acceptor {
       const { match, request } = candidate;
       const { origin, host } = request.headers;
       if (!match.route.allowsOrigin(origin, host)) throw new ForeignOrigin(origin ?? "");
-      const handler = new match.route.handlerClass();
+      const handler = this.#deps.handlers.make(match.route.handlerClass);
       const context = this.#contextOf(candidate);
       bind(handler, context);
       if (asks(match.route, handler)) this.#follow(this.#ask(candidate, handler, context));

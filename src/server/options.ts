@@ -5,6 +5,7 @@ import { EnfiladeError } from "../errors.js";
 import type { HandlerClass, RouteOptions, SharedOptions } from "../handler/route.js";
 import type { EventProtocol } from "../wire/events/protocol.js";
 import { checkNames } from "../wire/options.js";
+import type { CreateHandler } from "./creation.js";
 import type { Limits } from "./limits.js";
 import type { AuthorizeCheck } from "./router.js";
 
@@ -28,6 +29,11 @@ export interface AppOptions extends Omit<SharedOptions, "limits"> {
   readonly handlers?: readonly HandlerClass[] | undefined;
   /** Limits of the app and of each connection; see the table in the README. */
   readonly limits?: Partial<Limits> | undefined;
+  /**
+   * Makes the handler of each connection, for dependency injection: `create: (Class) => container.make(Class)`. It returns a new
+   * instance of the class, and no promise. Default: `new Class()`.
+   */
+  readonly create?: CreateHandler | undefined;
   /** Asked about every client of every route, before scopes and handlers; see {@link ScopeOptions.authorize}. */
   readonly authorize?: AuthorizeCheck | undefined;
   /** Carries publications between nodes, such as `redis(url)` or `nats(url)`. Default: this node alone. */
@@ -48,7 +54,17 @@ export interface AppOptions extends Omit<SharedOptions, "limits"> {
 const shared = ["limits", "origins", "subprotocols", "compression", "badMessage", "eventProtocol", "policy"];
 const ofRooms = ["history", "replay", "presence"];
 const known = {
-  "the app": [...shared, "handlers", "authorize", "backplane", "backplaneOutage", "logger", "clock", "random"],
+  "the app": [
+    ...shared,
+    "handlers",
+    "authorize",
+    "create",
+    "backplane",
+    "backplaneOutage",
+    "logger",
+    "clock",
+    "random",
+  ],
   "a scope": [...shared, "authorize"],
   "a route": [...shared, "name", "params", "closeOnLastRoomLeft", "eventPolicies", ...ofRooms],
 };
