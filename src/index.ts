@@ -25,7 +25,7 @@ export {
   type MessageIssue,
   RequestError,
 } from "./errors.js";
-export type { Application, Status } from "./handler/application.js";
+export type { AppContext, Application, Status } from "./handler/application.js";
 export { On, Route } from "./handler/decorators.js";
 export type { EventDeclaration, EventOptions } from "./handler/event.js";
 export { EventHandler } from "./handler/events.js";

@@ -8,7 +8,7 @@ import { ConnectionRequest } from "../connection/request.js";
 import type { Transport } from "../connection/transport.js";
 import { channels } from "../diagnostics.js";
 import { asError, EnfiladeError } from "../errors.js";
-import type { Application, Status } from "../handler/application.js";
+import type { AppContext, Application, Status } from "../handler/application.js";
 import { declaredRoutes, type Fitting } from "../handler/decorators.js";
 import { unusedMethods } from "../handler/hooks.js";
 import type { HandlerClass, RouteOptions } from "../handler/route.js";
@@ -26,7 +26,7 @@ import { HandlerFactory } from "./creation.js";
 import { Reporter } from "./diagnostics/reporter.js";
 import { defaultLimits, type Limits, mergeLimits } from "./limits.js";
 import { type Listening, listen, listeningAt, serverFor, stop } from "./listening.js";
-import { type AppOptions, checkBackplane, checkOptions, type Logger, type ScopeOptions } from "./options.js";
+import { type AppOptions, checkAppOptions, checkOptions, type Logger, type ScopeOptions } from "./options.js";
 import { refusal, upgradeHeaders } from "./refusal.js";
 import { infoOf, type Route, type RouteInfo, Router, unknownRoute } from "./router.js";
 import { checkNoInstance, rootConfig, Scope } from "./scope.js";
@@ -55,6 +55,7 @@ export interface TransportRequest {
  */
 export class App implements Application {
   readonly registry: Registry;
+  readonly #context: AppContext | undefined;
   readonly #limits: Limits;
   readonly #logger: Logger;
   readonly #clock: Clock;
@@ -78,7 +79,8 @@ export class App implements Application {
   constructor(options: AppOptions = {}) {
     const { limits: changes, ...shared } = options;
     checkOptions("the app", shared);
-    checkBackplane(options);
+    checkAppOptions(options);
+    this.#context = options.context;
     this.#limits = mergeLimits(defaultLimits, changes);
     this.#logger = options.logger ?? console;
     this.#clock = options.clock ?? systemClock;
@@ -88,16 +90,8 @@ export class App implements Application {
     this.#backplane = options.backplane ?? this.#memory;
     this.#handlers = new HandlerFactory(options.create);
     this.#acceptor = new Acceptor({
-      ...{
-        app: this,
-        router: this.#router,
-        handlers: this.#handlers,
-        limits,
-        clock,
-        metrics: this.#metrics,
-        reporter,
-        report,
-      },
+      ...{ app: this, router: this.#router, handlers: this.#handlers, metrics: this.#metrics },
+      ...{ limits, clock, reporter, report },
       warn: (message) => this.#logger.warn(message),
       onOpened: (member) => this.#events.has("open") && this.#events.tell("open", connectionOf(member)),
       onClosed: (member, { code, reason }) =>
@@ -114,6 +108,11 @@ export class App implements Application {
       ...{ limits, clock, random, outage, report, backplane: this.#backplane, observer: reporter },
       configOf: (path) => this.#router.configOf(path),
     });
+  }
+
+  get context(): AppContext {
+    if (this.#context !== undefined) return this.#context;
+    throw new EnfiladeError("ERR_OPTION", "the app has no context: pass new App({ context }) to read app.context");
   }
 
   /** The routes in the order of their registration. */
