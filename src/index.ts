@@ -13,6 +13,7 @@ export type {
   Transport,
   TransportEvents,
   TransportOptions,
+  TransportRequest,
 } from "./connection/transport.js";
 export {
   type CloseInfo,
@@ -31,7 +32,7 @@ export type { EventDeclaration, EventOptions } from "./handler/event.js";
 export { EventHandler } from "./handler/events.js";
 export { WebSocketHandler } from "./handler/handler.js";
 export type { ConnectionLimits } from "./handler/limits.js";
-export type { BadMessage } from "./handler/reader.js";
+export type { BadMessage, Interceptor } from "./handler/reader.js";
 export type {
   HandlerClass,
   HistoryOptions,
@@ -50,7 +51,7 @@ export type { PresenceChange, PresenceState, PresentUser } from "./room/presence
 export type { Registry } from "./room/registry.js";
 export type { Evictee, EvictOptions, ReadOptions, Room, SubscribeOptions, WriterOptions } from "./room/room.js";
 export type { PresenceMode } from "./room/roomConfig.js";
-export { App, type TransportRequest } from "./server/app.js";
+export { App } from "./server/app.js";
 export type { AppEvents } from "./server/appEvents.js";
 export type { DiagnosticMessages } from "./server/diagnostics/messages.js";
 export { defaultLimits, type Limits } from "./server/limits.js";

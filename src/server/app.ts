@@ -1,16 +1,17 @@
-import type { Server as HttpServer, IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
+import type { Server as HttpServer, IncomingMessage, ServerResponse } from "node:http";
 import type { Server as HttpsServer } from "node:https";
 import type { Backplane } from "../backplane/backplane.js";
 import { MemoryBackplane } from "../backplane/memory.js";
 import { type Clock, systemClock, timeIsUp, within } from "../connection/clock.js";
 import { type Connection, connectionOf } from "../connection/connection.js";
 import { ConnectionRequest } from "../connection/request.js";
-import type { Transport } from "../connection/transport.js";
+import type { Transport, TransportRequest } from "../connection/transport.js";
 import { channels } from "../diagnostics.js";
 import { asError, EnfiladeError } from "../errors.js";
 import type { AppContext, Application, Status } from "../handler/application.js";
 import { declaredRoutes, type Fitting } from "../handler/decorators.js";
 import { unusedMethods } from "../handler/hooks.js";
+import type { Interceptor } from "../handler/reader.js";
 import type { HandlerClass, RouteOptions } from "../handler/route.js";
 import { Metrics } from "../metrics.js";
 import type { Member } from "../protocol/dialect.js";
@@ -30,18 +31,6 @@ import { type AppOptions, checkAppOptions, checkOptions, type Logger, type Scope
 import { refusal, upgradeHeaders } from "./refusal.js";
 import { infoOf, type Route, type RouteInfo, Router, unknownRoute } from "./router.js";
 import { checkNoInstance, rootConfig, Scope } from "./scope.js";
-
-/** What a client of a transport asks for. */
-export interface TransportRequest {
-  /** The request target, such as `/chat/general?as=ann`. */
-  readonly url: string;
-  /** Names in lower case. Default: none. */
-  readonly headers?: IncomingHttpHeaders | undefined;
-  /** Default: `""`, unknown. */
-  readonly remoteAddress?: string | undefined;
-  /** Whether nobody can read along, as with TLS. Default: `false`. */
-  readonly secure?: boolean | undefined;
-}
 
 /**
  * Handlers, the rooms they fill, and the server that lets clients in.
@@ -162,6 +151,28 @@ export class App implements Application {
       flush: { ...this.#metrics.flush },
       ...link,
     };
+  }
+
+  /**
+   * Calls `interceptor` with each message of a client before its handler reads it; several in the order of registration.
+   *
+   * It may await, call `next()` or drop the message by not doing so, and throw, which is as if the handler threw. It holds for
+   * connections that open from then on, and not for a handler that reads for itself, in `serve`.
+   *
+   * ```ts
+   * app.intercept(async (handler, message, next) => {
+   *   if (await budget.allows(handler.id, message.bytes.length)) await next();
+   * });
+   * ```
+   *
+   * @throws EnfiladeError `ERR_OPTION` when it is no function.
+   */
+  intercept(interceptor: Interceptor): this {
+    if (typeof interceptor !== "function") {
+      throw new EnfiladeError("ERR_OPTION", `intercept takes a function, got ${typeof interceptor}`);
+    }
+    this.#acceptor.intercept(interceptor);
+    return this;
   }
 
   /** Calls `listener` at each event of this name. Returns a function that removes it. */
