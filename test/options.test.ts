@@ -1,5 +1,5 @@
 import { describe, expect, it, onTestFinished } from "vitest";
-import { App, EventHandler, On, type SendOptions } from "../src/index.js";
+import { App, EventHandler, On, type SendOptions, WebSocketHandler } from "../src/index.js";
 import { connect } from "../src/testing/index.js";
 import { Mailbox } from "./support/app.js";
 
@@ -149,4 +149,69 @@ it("a plain object without a prototype, or of a class, is as good as any", async
   const { chat } = await opened();
   expect(await thrownBy(() => chat.sendJSONToThisRoom(1, new Options()))).toBeUndefined();
   expect(await thrownBy(() => chat.sendJSONToThisRoom(1, Object.create(null)))).toBeUndefined();
+});
+
+describe("an event that does not exist is refused", () => {
+  it.each([
+    ["opne", "open"],
+    ["closed", "close"],
+    ["errors", "error"],
+  ])("by app.on: %s", (event, near) => {
+    const message = expect.stringContaining(`the app has no event "${event}"; did you mean "${near}"?`);
+    expect(() => new App().on(event as never, () => undefined)).toThrow(
+      expect.objectContaining({ code: "ERR_OPTION", message }),
+    );
+  });
+
+  it("by registry.on", () => {
+    const { registry } = new App();
+    const message = expect.stringContaining('the registry has no event "presense"; did you mean "presence"?');
+    expect(() => registry.on("presense" as never, () => undefined)).toThrow(
+      expect.objectContaining({ code: "ERR_OPTION", message }),
+    );
+    expect(() => registry.on("toString" as never, () => undefined)).toThrow(
+      expect.objectContaining({ code: "ERR_OPTION" }),
+    );
+  });
+
+  it("as are an option of a listener, and a listener that is no function", () => {
+    const app = new App();
+    expect(() => app.on("open", () => undefined, wrong({ onec: true }))).toThrow(refusal("a listener", "onec", "once"));
+    expect(() => app.on("open", undefined as never)).toThrow(
+      expect.objectContaining({ code: "ERR_OPTION", message: 'on("open") takes a function, got undefined' }),
+    );
+  });
+});
+
+describe("an error about a route names the route and the class", () => {
+  class Mute extends WebSocketHandler {}
+  class Silent extends EventHandler {}
+  const inScope = (pattern: string, options: object) => () =>
+    new App().scope("/org", (org) => org.route(pattern as "/x", Chat, wrong(options)));
+
+  it.each([
+    ["ERR_NO_READER", () => new App().route("/chat/:x", Mute), 'the route "/chat/:x" of Mute: Mute implements none'],
+    [
+      "ERR_EVENTS",
+      () => new App().route("/chat/:x", Silent),
+      'the route "/chat/:x" of Silent: Silent answers no event',
+    ],
+    ["ERR_OPTION", inScope("/:x", { nmae: "x" }), 'the route "/org/:x" of Chat: a route has no option "nmae"'],
+    ["ERR_OPTION", inScope("/:x", { replay: 1 }), 'the route "/org/:x" of Chat: replay needs history'],
+    [
+      "ERR_OPTION",
+      inScope("/:x", { limits: { joinsMax: 0 } }),
+      'the route "/org/:x" of Chat: the limit "joinsMax" takes',
+    ],
+    ["ERR_OPTION", inScope("/:x", { origins: ["x"] }), 'the route "/org/:x" of Chat: origins takes'],
+    ["ERR_ROUTE_PATTERN", inScope("/{x}", {}), 'the route "/org/{x}" of Chat: the pattern "/org/{x}" has "{x}"'],
+    ["ERR_ROUTE_PATTERN", inScope("x", {}), 'the route "/orgx" of Chat: a route begins with "/"'],
+    [
+      "ERR_ROUTE_CONFLICT",
+      () => new App().route("/a", Chat).route("/a", class Other extends Chat {}),
+      'the route "/a" of Other: "/a" (Chat) and "/a" (Other) match the same paths',
+    ],
+  ])("with %s", (code, register, message) => {
+    expect(register).toThrow(expect.objectContaining({ code, message: expect.stringContaining(message) }));
+  });
 });

@@ -49,6 +49,8 @@ interface RegistryEvents {
   lagged: [room: Room, missed: number | undefined];
 }
 
+const registryEvents = { room: true, "room-empty": true, presence: true, lagged: true } as const;
+
 /** All connections of this node, grouped by path: the way to send from code outside handlers. */
 export class Registry extends Sender {
   readonly #deps: RegistryDeps;
@@ -64,7 +66,7 @@ export class Registry extends Sender {
     super();
     const { backplane, clock, configOf, report, limits } = deps;
     this.#deps = deps;
-    this.#events = new Notifier(report);
+    this.#events = new Notifier("the registry", registryEvents, report);
     const roomsMax = limits.roomsMax;
     this.#rooms = new RoomTable({ backplane, clock, configOf, report, roomsMax, events: this.#roomEvents });
     const rooms = this.#rooms;

@@ -21,7 +21,7 @@ import { CloseCode } from "../wire/closeCodes.js";
 import { type ListenOptions, Notifier } from "../wire/notifier.js";
 import { checkNames } from "../wire/options.js";
 import { Acceptor } from "./acceptor.js";
-import type { AppEvents } from "./appEvents.js";
+import { type AppEvents, appEvents } from "./appEvents.js";
 import { attach } from "./attachment.js";
 import { HandlerFactory } from "./creation.js";
 import { Reporter } from "./diagnostics/reporter.js";
@@ -51,7 +51,9 @@ export class App implements Application {
   readonly #backplane: Backplane;
   /** In use unless there is another; what it keeps ends with the app. */
   readonly #memory: MemoryBackplane;
-  readonly #events = new Notifier<AppEvents>((error) => this.#logger.error("enfilade: a listener threw", error));
+  readonly #events = new Notifier<AppEvents>("the app", appEvents, (error) =>
+    this.#logger.error("enfilade: a listener threw", error),
+  );
   readonly #metrics = new Metrics();
   readonly #reporter = new Reporter(this);
   readonly #router = new Router();

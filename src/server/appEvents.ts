@@ -9,3 +9,5 @@ export interface AppEvents {
   /** Something that nobody else was told of. Without a listener it is logged. */
   error: [error: Error, connection: Connection | undefined];
 }
+
+export const appEvents = { open: true, close: true, error: true } as const;

@@ -78,6 +78,16 @@ export class Scope<Prefix extends string = ""> {
   /** @internal {@link route} for a class that is known only at run time. */
   declare(pattern: string, handlerClass: HandlerClass, options: RouteOptions): void {
     checkClass(handlerClass);
+    try {
+      this.#declare(pattern, handlerClass, options);
+    } catch (error) {
+      if (!(error instanceof EnfiladeError)) throw error;
+      const route = `the route "${this.#config.prefix}${String(pattern)}" of ${handlerClass.name || "a handler"}`;
+      throw new EnfiladeError(error.code, `${route}: ${error.message}`, { cause: error });
+    }
+  }
+
+  #declare(pattern: string, handlerClass: HandlerClass, options: RouteOptions): void {
     checkOptions("a route", options);
     checkRoomOptions(options);
     if (options.params !== undefined) checkSchema(options.params, `params of "${pattern}"`);

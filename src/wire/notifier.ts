@@ -1,3 +1,6 @@
+import { EnfiladeError } from "../errors.js";
+import { checkName, checkNames } from "./options.js";
+
 /** How a listener is added. */
 export interface ListenOptions {
   /** Removes the listener when it is aborted. */
@@ -12,21 +15,39 @@ type Listener = (...args: never[]) => unknown;
 export class Notifier<Events extends Record<keyof Events, readonly unknown[]>> {
   readonly #listeners = new Map<keyof Events, Set<{ readonly call: Listener; readonly once: boolean }>>();
   readonly #onError: (error: unknown) => void;
+  readonly #owner: string;
+  readonly #names: readonly string[];
   /** What a listener causes is notified after what it was notified of. */
   readonly #waiting: (() => void)[] = [];
   #isNotifying = false;
 
-  /** @param onError Takes what a listener throws, or what the promise it returns is rejected with. */
-  constructor(onError: (error: unknown) => void) {
+  /**
+   * @param owner As errors name what has the events.
+   * @param names The names of all events, as a type checks.
+   * @param onError Takes what a listener throws, or what the promise it returns is rejected with.
+   */
+  constructor(owner: string, names: Readonly<Record<keyof Events, true>>, onError: (error: unknown) => void) {
+    this.#owner = owner;
+    this.#names = Object.keys(names);
     this.#onError = onError;
   }
 
-  /** Returns a function that removes the listener. */
+  /**
+   * Returns a function that removes the listener.
+   *
+   * @throws EnfiladeError `ERR_OPTION` when there is no such event or option, or the listener is no function.
+   */
   on<Name extends keyof Events>(
     event: Name,
     listener: (...args: Events[Name]) => unknown,
-    { signal, once = false }: ListenOptions = {},
+    options: ListenOptions = {},
   ): () => void {
+    checkName(`${this.#owner} has no event`, String(event), this.#names);
+    checkNames("a listener", options, ["signal", "once"]);
+    if (typeof listener !== "function") {
+      throw new EnfiladeError("ERR_OPTION", `on("${String(event)}") takes a function, got ${typeof listener}`);
+    }
+    const { signal, once = false } = options;
     const entry = { call: listener, once };
     const entries = this.#listeners.get(event) ?? new Set();
     this.#listeners.set(event, entries);

@@ -102,7 +102,8 @@ describe("new App({ create })", () => {
         message: "create takes a function that makes a handler, got string",
       }),
     );
-    const message = "the constructor of Greeter takes 1 parameter: pass new App({ create }), which makes the handlers";
+    const message =
+      'the route "/x" of Greeter: the constructor of Greeter takes 1 parameter: pass new App({ create }), which makes the handlers';
     expect(() => new App().route("/x", Greeter)).toThrow(expect.objectContaining({ code: "ERR_OPTION", message }));
   });
 });
