@@ -1,8 +1,9 @@
 import { describe, expect, it, onTestFinished } from "vitest";
 import { MemoryBackplane } from "../../src/backplane/index.js";
 import {
-  App, anonymous,
+  App,
   type AppOptions,
+  anonymous,
   type Connection,
   EnfiladeError,
   type Room,
