@@ -198,5 +198,21 @@ export class RequestError extends EnfiladeError {
 
 /** `value` as an `Error`: what is thrown need not be one. */
 export function asError(value: unknown): Error {
-  return value instanceof Error ? value : new Error(`thrown: ${String(value)}`, { cause: value });
+  return value instanceof Error ? value : new Error(`thrown: ${describeThrown(value)}`, { cause: value });
+}
+
+/** The same, where it is known what threw it: without a stack, that is all that says where. */
+export function asErrorOf(thrower: string, value: unknown): Error {
+  return value instanceof Error ? value : new Error(`${thrower} threw ${describeThrown(value)}`, { cause: value });
+}
+
+const describedMax = 200;
+
+/** Never throws: an object may have no form as a text. */
+function describeThrown(value: unknown): string {
+  try {
+    return (JSON.stringify(value) ?? String(value)).slice(0, describedMax);
+  } catch {
+    return `a value of type ${typeof value}`;
+  }
 }

@@ -1,6 +1,5 @@
 import { isThenable } from "../connection/inbox.js";
 import { ConnectionError, EventError, MessageError } from "../errors.js";
-import { CloseCode } from "../wire/closeCodes.js";
 import type { DecodedEvent, IncomingEvent } from "../wire/events/incomingEvent.js";
 import { type EventFailure, type EventProtocol, internalFault, type OutgoingEvent } from "../wire/events/protocol.js";
 import type { Message } from "../wire/message.js";
@@ -9,7 +8,15 @@ import { validate } from "../wire/schema.js";
 import type { EventMethod } from "./event.js";
 import { eventsOf } from "./eventTable.js";
 import type { AnyHandler } from "./handler.js";
-import { type BadMessage, binaryReader, dispatch, type Read, type Reader, type ReadSession } from "./reader.js";
+import {
+  type BadMessage,
+  binaryReader,
+  dispatch,
+  type Read,
+  type Reader,
+  type ReadSession,
+  refuseJSON,
+} from "./reader.js";
 
 /** The part of a class of events that is looked at. */
 export interface EventClass {
@@ -54,9 +61,9 @@ class EventReader {
       // Registration made sure that every event names a method of its class.
       const method: (data: unknown, incoming: IncomingEvent) => unknown = Reflect.get(session.handler, event.method);
       const reply = method.call(session.handler, data, incoming);
-      return isThenable(reply) ? this.#replyLater(session, incoming, reply) : this.#reply(session, incoming, reply);
+      return isThenable(reply) ? this.#replyLater(session, call, reply) : this.#reply(session, incoming, reply);
     } catch (error) {
-      return this.#fail(session, incoming, error);
+      return this.#fail(session, call, error);
     }
   };
 
@@ -82,26 +89,27 @@ class EventReader {
     } catch (error) {
       if (this.#badMessage === "error") return this.#refuse(session, {}, unreadable(error, this.#protocol));
       const phrase = this.#protocol.format === "json" ? "the message is not JSON" : "the message is not valid";
-      session.member.close(CloseCode.invalidPayload, phrase, false);
+      refuseJSON(session, this.#badMessage, phrase);
       return undefined;
     }
   }
 
-  async #callLater(session: ReadSession, { event, incoming }: Call, reading: Promise<unknown>): Promise<void> {
+  async #callLater(session: ReadSession, call: Call, reading: Promise<unknown>): Promise<void> {
+    const { event, incoming } = call;
     try {
       const data = await reading;
       const method: (data: unknown, incoming: IncomingEvent) => unknown = Reflect.get(session.handler, event.method);
       this.#reply(session, incoming, await method.call(session.handler, data, incoming));
     } catch (error) {
-      await this.#fail(session, incoming, error);
+      await this.#fail(session, call, error);
     }
   }
 
-  async #replyLater(session: ReadSession, incoming: IncomingEvent, reply: PromiseLike<unknown>): Promise<void> {
+  async #replyLater(session: ReadSession, call: Call, reply: PromiseLike<unknown>): Promise<void> {
     try {
-      this.#reply(session, incoming, await reply);
+      this.#reply(session, call.incoming, await reply);
     } catch (error) {
-      await this.#fail(session, incoming, error);
+      await this.#fail(session, call, error);
     }
   }
 
@@ -111,9 +119,9 @@ class EventReader {
   }
 
   /** The client learns what it may know; what is no refusal is reported as our own error. The connection stays open. */
-  #fail(session: ReadSession, incoming: DecodedEvent, error: unknown): Promise<void> | undefined {
+  #fail(session: ReadSession, { event, incoming }: Call, error: unknown): Promise<void> | undefined {
     this.#refuse(session, incoming, failureOf(error));
-    return isRefusal(error) || isOver(session, error) ? undefined : session.report(error);
+    return isRefusal(error) || isOver(session, error) ? undefined : session.report(error, event.method);
   }
 
   #refuse(session: ReadSession, { id, event }: DecodedEvent, error: EventFailure): undefined {

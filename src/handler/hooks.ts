@@ -1,28 +1,79 @@
+import { nearest } from "../wire/options.js";
+import { EventHandler } from "./events.js";
+import { eventsOf } from "./eventTable.js";
+import { WebSocketHandler } from "./handler.js";
+
 const hooks = [
-  ...["serve", "onJSON", "onMessage", "onBinary", "authorize", "onConnect", "onClose", "onDrain", "onError"],
+  ...["onJSON", "onMessage", "onBinary", "authorize", "onConnect", "onClose", "onDrain", "onError"],
   ...["authorizeJoin", "onRoomJoin", "onRoomLeave"],
 ];
-/** What other libraries, and another English, call them. */
+/** What other libraries, and another English, call them, in lower case. */
 const aliases = new Map([
-  ["authorise", "authorize"],
-  ["authenticate", "authorize"],
+  ["auth", "authorize"],
   ["authorisejoin", "authorizeJoin"],
+  ["authenticate", "authorize"],
+  ["authorise", "authorize"],
+  ["onauth", "authorize"],
+  ["onauthorize", "authorize"],
+  ["onopen", "onConnect"],
+  ["onopened", "onConnect"],
+  ["onconnected", "onConnect"],
+  ["onconnection", "onConnect"],
   ["ondisconnect", "onClose"],
+  ["ondisconnected", "onClose"],
+  ["ondisconnection", "onClose"],
+  ["onclosed", "onClose"],
+  ["ontext", "onMessage"],
+  ["ondata", "onMessage"],
 ]);
+/** With one more, `onJoin` would be taken for `onJSON`. The short `serve` differs in case alone: `server` is another word. */
+const editsMax = 1;
 
-/** Methods of a class that look like a hook and are none: what they mean to do, and above all to forbid, is not done. */
+/**
+ * Methods of a class that look like a hook and are none: what they mean to do, and above all to forbid, is not done.
+ *
+ * Not one that answers an event, or that a method of the class calls or names.
+ */
 export function misspelledHooks(handlerClass: object): { readonly name: string; readonly hook: string }[] {
-  const names = new Set<string>();
-  // The class a handler extends has the hooks themselves as types only, so nothing of it is named here.
-  const prototype: object | null = Reflect.get(handlerClass, "prototype");
-  for (let at = prototype; at !== null; at = Object.getPrototypeOf(at)) {
-    for (const name of Object.getOwnPropertyNames(at)) names.add(name);
-  }
-  const misspelled = [...names].flatMap((name) => {
-    const lower = name.toLowerCase();
-    const hook = hooks.find((one) => one.toLowerCase() === lower) ?? aliases.get(lower);
-    return hook === undefined || hook === name ? [] : { name, hook };
+  const classes = classesOf(handlerClass);
+  const text = classes.map((one) => Function.prototype.toString.call(one)).join("\n");
+  const answering = new Set(isEventClass(handlerClass) ? [...eventsOf(handlerClass).values()].map(methodOf) : []);
+  const misspelled = methodsOf(classes).flatMap((name) => {
+    const hook = aliases.get(name.toLowerCase()) ?? nearest(name, hooks, editsMax) ?? nearest(name, ["serve"], 0);
+    const isOwn = hook === undefined || hook === name || answering.has(name) || isNamed(name, text);
+    return isOwn ? [] : [{ name, hook }];
   });
   const isStatic = typeof Reflect.get(handlerClass, "authorize") === "function";
   return isStatic ? [...misspelled, { name: "static authorize", hook: "authorize" }] : misspelled;
+}
+
+/** The class and its parents, up to those of the library. */
+function classesOf(handlerClass: object): object[] {
+  const classes: object[] = [];
+  for (let at: object | null = handlerClass; at !== null; at = Object.getPrototypeOf(at)) {
+    if (at === WebSocketHandler || at === EventHandler || at === Function.prototype) break;
+    classes.push(at);
+  }
+  return classes;
+}
+
+function methodsOf(classes: readonly object[]): string[] {
+  const names = classes.flatMap((one) => {
+    const described = Object.getOwnPropertyDescriptors(Reflect.get(one, "prototype") ?? {});
+    return Object.entries(described).flatMap(([name, { value }]) => (typeof value === "function" ? [name] : []));
+  });
+  return [...new Set(names)].filter((name) => name !== "constructor");
+}
+
+function isEventClass(handlerClass: object): boolean {
+  return Reflect.get(handlerClass, "prototype") instanceof EventHandler;
+}
+
+function methodOf({ method }: { readonly method: string }): string {
+  return method;
+}
+
+/** Whether a text has the name behind a dot or a quotation mark. */
+function isNamed(name: string, text: string): boolean {
+  return [".", '"', "'", "`"].some((before) => text.includes(before + name));
 }

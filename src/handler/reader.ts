@@ -12,8 +12,17 @@ export interface ReadSession {
   readonly handler: AnyHandler;
   readonly member: Member;
   /** Reports what a method threw, to the app and to the handler. Never rejects. */
-  report(thrown: unknown): Promise<void>;
+  report(thrown: unknown, method: string): Promise<void>;
+  /** Logs what the class of the handler did or got, once for its kind and route. */
+  warn(kind: WarningKind, what: string): void;
 }
+
+/** Kinds of warnings about the handlers of a route. */
+export type WarningKind = "not JSON" | "no Error" | `busy ${string}`;
+
+/** Begins a warning that says how the client is kept. */
+export const closedForJSON =
+  "received a message that is not JSON, and closed the connection with 1007; to keep such a client";
 
 /** Does with one message of one connection what the class says. */
 export type Read = (session: ReadSession, message: Message) => unknown;
@@ -89,17 +98,31 @@ const textReader: Read = ({ handler }, { text }) => handler.onMessage?.(text);
 
 function jsonReader(prototype: AnyHandler, badMessage: BadMessage, takesError: boolean): Read {
   const refuses = badMessage === "close" || (!takesError && prototype.onError === undefined);
-  return ({ handler, member }, message) => {
+  const isUnseen = takesError && prototype.onJSON?.length === 0;
+  return (session, message) => {
+    const { handler } = session;
     let value: unknown;
     try {
       value = message.json();
     } catch (thrown) {
-      if (refuses) return member.close(CloseCode.invalidPayload, "the message is not JSON", false);
+      if (refuses) return refuseJSON(session, badMessage, "the message is not JSON");
+      if (isUnseen) session.warn("not JSON", unseenError);
       const error = asError(thrown);
       return takesError ? handler.onJSON?.(undefined, error) : handler.onError?.(error);
     }
     return handler.onJSON?.(value);
   };
+}
+
+const unseenError =
+  "received a message that is not JSON, and its onJSON takes no error; implement onJSON(message, error)";
+
+/** Closes a connection for a message that cannot be read. */
+export function refuseJSON(session: ReadSession, badMessage: BadMessage, reason: string): void {
+  const way =
+    badMessage === "close" ? 'leave out badMessage: "close"' : "implement onJSON(message, error) or onError(error)";
+  session.warn("not JSON", `${closedForJSON}, ${way}`);
+  session.member.close(CloseCode.invalidPayload, reason, false);
 }
 
 const passBinary: Read = ({ handler }, { bytes }) => handler.onBinary?.(bytes);

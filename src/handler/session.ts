@@ -1,4 +1,5 @@
-import { asError, type CloseInfo, ConnectionError, MessageError } from "../errors.js";
+import { isThenable } from "../connection/inbox.js";
+import { asErrorOf, type CloseInfo, ConnectionError, MessageError } from "../errors.js";
 import type { Member, SessionDialect } from "../protocol/dialect.js";
 import type { MemberConfig, MemberHooks } from "../room/memberships.js";
 import type { Registry } from "../room/registry.js";
@@ -6,7 +7,7 @@ import { CloseCode } from "../wire/closeCodes.js";
 import type { RoomPath } from "../wire/path.js";
 import { CredentialRefresh, type Reauthorize } from "./credentialRefresh.js";
 import type { AnyHandler, HandlerContext } from "./handler.js";
-import type { Reader, ReadSession } from "./reader.js";
+import { closedForJSON, type Reader, type ReadSession, type WarningKind } from "./reader.js";
 import { userId } from "./user.js";
 
 /** What the sessions of one route have in common. */
@@ -21,7 +22,16 @@ export interface SessionConfig {
   /** Called when a connection has ended, and its last hook has finished. */
   readonly onLeft: (member: Member, info: CloseInfo) => void;
   /** Takes what a hook threw. */
-  readonly report: (error: unknown, member: Member) => void;
+  readonly report: (error: Error, member: Member) => void;
+  /** The class and its route, as errors and warnings name them. */
+  readonly owner: string;
+  /** Logs a warning, once for its kind. */
+  readonly warn: (kind: WarningKind, message: () => string) => void;
+}
+
+/** A warning about a value that was thrown and is no Error. */
+export function noErrorWarning({ message }: Error): string {
+  return `${message}, which is no Error; throw an Error, whose stack says where`;
 }
 
 /** One connection and the handler that the user wrote for it. */
@@ -33,9 +43,8 @@ export class Session implements ReadSession {
     readonly config: SessionConfig,
   ) {}
 
-  async report(thrown: unknown): Promise<void> {
-    this.config.report(thrown, this.member);
-    await this.callOnError(asError(thrown));
+  async report(thrown: unknown, method: string): Promise<void> {
+    await this.callOnError(this.reportToApp(thrown, method));
   }
 
   /** Never rejects. */
@@ -43,8 +52,21 @@ export class Session implements ReadSession {
     try {
       await this.handler.onError?.(error);
     } catch (second) {
-      this.config.report(second, this.member);
+      this.reportToApp(second, "onError");
     }
+  }
+
+  warn(kind: WarningKind, what: string): void {
+    this.config.warn(kind, () => `${this.config.owner} ${what}`);
+  }
+
+  /** Reports what a method threw to the app alone, and returns it as an error. */
+  reportToApp(thrown: unknown, method: string): Error {
+    const { owner, report, warn } = this.config;
+    const error = asErrorOf(`${method} of ${owner}`, thrown);
+    if (error !== thrown) warn("no Error", () => noErrorWarning(error));
+    report(error, this.member);
+    return error;
   }
 }
 
@@ -56,25 +78,28 @@ export async function runSession(session: Session): Promise<void> {
   if (dialect.session !== undefined) startDialect(dialect.session, session);
   const past = registry.enter(member, userId(context.user), config.member, dialect.joining, memberHooksOf(session));
   config.onEntered(member);
+  let method = "onConnect";
   try {
-    if (past !== undefined) await untilDetached(member, past);
+    if (past !== undefined) await untilDetached(session, past);
     if (dialect.joining !== undefined) watchPresence(session);
-    if (handler.onDrain !== undefined) member.whenDrained(() => void guarded(session, () => handler.onDrain?.()));
+    if (handler.onDrain !== undefined)
+      member.whenDrained(() => void guarded(session, "onDrain", () => handler.onDrain?.()));
     const greeted = handler.onConnect?.();
-    if (greeted instanceof Object) await untilDetached(member, greeted);
+    if (greeted instanceof Object) await untilDetached(session, greeted, method);
+    method = reader.method;
     if (reader.method !== "serve") await member.each(reader.read, session);
-    else if (!member.isDetached) await untilDetached(member, serve(session));
-    await untilDetached(member, reportFailure(session));
+    else if (!member.isDetached) await untilDetached(session, serve(session), method);
+    await untilDetached(session, reportFailure(session));
     member.finish();
   } catch (error) {
-    await untilDetached(member, fail(session, error));
+    await untilDetached(session, fail(session, error, method));
   } finally {
-    member.detachHandler((error) => void session.report(error));
+    member.detachHandler((error) => void session.report(error, method));
     context.leftRooms = registry.exit(member);
     dialect.session?.end();
   }
   const info = await member.ended;
-  await guarded(session, () => handler.onClose?.(info.code, info.reason));
+  await guarded(session, "onClose", () => inTime(session, "onClose", handler.onClose?.(info.code, info.reason)));
   config.onLeft(member, info);
 }
 
@@ -82,7 +107,7 @@ function startDialect(dialect: SessionDialect, session: Session): void {
   const { context, member, config } = session;
   const onError = (error: unknown) => {
     member.close(CloseCode.internalError, "internal error", false);
-    config.report(error, member);
+    session.reportToApp(error, "authorize");
   };
   const refresh = new CredentialRefresh({ session, reauthorize: config.reauthorize, onError });
   dialect.start({
@@ -100,8 +125,9 @@ function memberHooksOf(session: Session): MemberHooks | undefined {
   const roomAt = (path: RoomPath) => config.registry.room(path);
   return {
     authorizeJoin: authorizeJoin && ((path) => authorizeJoin.call(handler, roomAt(path))),
-    onJoined: (path) => void guarded(session, () => onRoomJoin?.call(handler, roomAt(path))),
-    onLeft: (path, reason) => void guarded(session, () => onRoomLeave?.call(handler, roomAt(path), reason)),
+    onJoined: (path) => void guarded(session, "onRoomJoin", () => onRoomJoin?.call(handler, roomAt(path))),
+    onLeft: (path, reason) =>
+      void guarded(session, "onRoomLeave", () => onRoomLeave?.call(handler, roomAt(path), reason)),
   };
 }
 
@@ -125,10 +151,40 @@ async function serve({ handler, member }: Session): Promise<void> {
  *
  * A handler that hangs must not keep its rooms; what it throws later is reported anyway.
  */
-async function untilDetached(member: Member, work: unknown): Promise<void> {
+async function untilDetached(session: Session, work: unknown, hook?: string): Promise<void> {
+  const { member } = session;
   const working = Promise.resolve(work);
+  let isBusy = true;
+  const onDone = () => {
+    isBusy = false;
+  };
+  working.then(onDone, onDone);
   working.catch((error) => member.onLateError(error));
   await Promise.race([working, member.untilDetached]);
+  if (isBusy && hook !== undefined) warnOfBusy(session, hook);
+}
+
+/** Warns of a hook that takes longer than closeMs, and waits for it anyway. */
+async function inTime(session: Session, hook: string, work: unknown): Promise<void> {
+  if (!isThenable(work)) return;
+  const { config, member } = session;
+  const timer = config.registry.clock.setTimeout(() => warnOfBusy(session, hook), member.limits.closeMs);
+  try {
+    await work;
+  } finally {
+    timer.cancel();
+  }
+}
+
+function warnOfBusy({ config, member }: Session, hook: string): void {
+  const { owner, warn } = config;
+  const { closeMs } = member.limits;
+  warn(`busy ${hook}`, () => {
+    return (
+      `${hook} of ${owner} was still busy ${closeMs} ms (closeMs) after its connection had ended; ` +
+      "end it when this.signal is aborted"
+    );
+  });
 }
 
 /** A connection that failed is reported to the method that reads, while it is still in its rooms. */
@@ -139,25 +195,28 @@ async function reportFailure({ handler, member, config }: Session): Promise<void
 }
 
 /** Ends the connection for what a hook threw; no other connection notices. Never rejects. */
-async function fail(session: Session, error: unknown): Promise<void> {
+async function fail(session: Session, error: unknown, method: string): Promise<void> {
   const { member } = session;
   // Reading on after the end, or waiting for a reply, is how a handler learns of it, not a failure.
   if (error instanceof ConnectionError && member.closeInfo !== undefined && !member.isOpen) return;
   if (error instanceof MessageError) {
     // A read whose error was not caught: the client's mistake, for the client to know, and not worth a line in our log.
     member.close(CloseCode.invalidPayload, "the message is not valid", false);
+    if (error.code === "ERR_BAD_JSON" && session.handler.onError === undefined) {
+      session.warn("not JSON", `${closedForJSON}, catch what readJSON() rejects with`);
+    }
     await session.callOnError(error);
   } else {
     // The client learns that it was our fault, and nothing more.
     member.close(CloseCode.internalError, "internal error", false);
-    await session.report(error);
+    await session.report(error, method);
   }
 }
 
-async function guarded(session: Session, hook: () => unknown): Promise<void> {
+async function guarded(session: Session, name: string, hook: () => unknown): Promise<void> {
   try {
     await hook();
   } catch (error) {
-    await fail(session, error);
+    await fail(session, error, name);
   }
 }

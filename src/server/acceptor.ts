@@ -26,7 +26,8 @@ import type { Reporter } from "./diagnostics/reporter.js";
 import { newId } from "./identity.js";
 import type { Limits } from "./limits.js";
 import { busy, refusal } from "./refusal.js";
-import type { Match, Route, Router } from "./router.js";
+import { describeRoute, type Match, type Route, type Router } from "./router.js";
+import { Warnings } from "./warnings.js";
 
 export interface AcceptorDeps {
   readonly app: Application;
@@ -81,8 +82,6 @@ interface Candidate {
 }
 
 const noRooms: readonly RoomPath[] = [];
-/** Origins that are warned of: an attacker who changes his must not fill the log. */
-const warnedOriginsMax = 100;
 
 /** Where clients become connections, whatever their transport: capacity, authorization, sessions. */
 export class Acceptor {
@@ -92,11 +91,11 @@ export class Acceptor {
   readonly #receipts: Receipts;
   readonly #configs = new Map<Route, RouteConfig>();
   readonly #refuser: Refuser;
+  readonly #warnings: Warnings;
   readonly #clients = new Set<Client>();
   /** Handshakes and sessions that are not over. */
   #pending = 0;
   #resolveIdle: (() => void) | undefined;
-  readonly #warnedOrigins = new Set<string>();
   #handshakes = 0;
   #isAccepting = true;
 
@@ -105,7 +104,10 @@ export class Acceptor {
     const { clock, metrics, limits } = deps;
     this.#capacity = new Capacity(limits);
     this.#receipts = new Receipts(clock, limits);
-    this.#refuser = new Refuser({ clock, limits, report: deps.report, onRefused: this.#onRefused });
+    this.#warnings = new Warnings(deps.warn);
+    this.#refuser = new Refuser({
+      ...{ clock, limits, report: deps.report, warnings: this.#warnings, onRefused: this.#onRefused },
+    });
     this.#flusher = new Flusher({ clock, metrics, flushConnectionsMax: limits.flushConnectionsMax });
   }
 
@@ -145,6 +147,7 @@ export class Acceptor {
 
   /** Answers a client that leads nowhere. */
   refuse(transport: Transport, why: Refusal, asked: RefusedRequest): void {
+    if (why.status === 404) this.#refuser.warnOfPath(asked.url, () => this.#deps.router.describe());
     this.#refuse(this.#hold(transport), why, asked);
   }
 
@@ -262,17 +265,9 @@ export class Acceptor {
     }
   }
 
-  #turnAway({ client, request }: Candidate, error: unknown): void {
+  #turnAway({ client, request, match }: Candidate, error: unknown): void {
     client.end();
-    if (error instanceof ForeignOrigin) this.#warnOf(error.origin);
-    this.#refuse(client, this.#refuser.refusalOf(error), request);
-  }
-
-  /** A page learns nothing of why it was refused, so its developer has to find it in the log; once for each origin. */
-  #warnOf(origin: string): void {
-    if (this.#warnedOrigins.has(origin) || this.#warnedOrigins.size >= warnedOriginsMax) return;
-    this.#warnedOrigins.add(origin);
-    this.#deps.warn(`enfilade: refused a page of ${JSON.stringify(origin)}; to allow it, set origins: [its origin]`);
+    this.#refuse(client, this.#refuser.refusalOf(error, match.route, request.headers), request);
   }
 
   /** Opens the connection, unless the transport answers for itself. */
@@ -305,6 +300,7 @@ export class Acceptor {
     const { heartbeatMs, joinsMax, messageBytesMax, fragmentsMax, closeMs } = limits;
     const { eventProtocol, eventPolicies } = room;
     const { registry } = app;
+    const onTimeout = () => this.#refuser.warnOfTimeout(route, "the client was closed with 1013");
     const config: RouteConfig = {
       transport: {
         ...{ messageBytesMax, fragmentsMax, closeMs, compression: route.compression },
@@ -318,8 +314,10 @@ export class Acceptor {
       session: {
         ...{ registry, reader, onEntered: this.#onEntered, onLeft: this.#onLeft },
         member: { channel, joinsMax, closeOnLastRoomLeft, replay },
-        reauthorize: (handler, request) => reauthorize(route, handler, request, clock),
-        report: (error, member) => report(asError(error), member),
+        reauthorize: (handler, request) => reauthorize(route, handler, request, clock, onTimeout),
+        report,
+        owner: describeRoute(route),
+        warn: (kind, message) => this.#warnings.once(kind, route.pattern, message),
       },
     };
     this.#configs.set(route, config);

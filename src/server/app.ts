@@ -27,7 +27,7 @@ import { type Listening, listen, listeningAt, serverFor, stop } from "./listenin
 import { type AppOptions, checkBackplane, checkOptions, type Logger, type ScopeOptions } from "./options.js";
 import { refusal, upgradeHeaders } from "./refusal.js";
 import { type Route, Router, unknownRoute } from "./router.js";
-import { checksOf, Scope } from "./scope.js";
+import { checkNoInstance, checksOf, Scope } from "./scope.js";
 
 /** What happens in an app. A listener that throws harms nobody; what it threw is logged. */
 export interface AppEvents {
@@ -336,6 +336,7 @@ export class App implements Application {
   }
 
   #addDeclared(handlerClass: HandlerClass): void {
+    checkNoInstance("handlers takes classes", handlerClass);
     const declared = declaredRoutes(handlerClass);
     for (const { pattern, ...options } of declared) this.#scope.declare(pattern, handlerClass, options);
     if (declared.length > 0) return;

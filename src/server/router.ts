@@ -4,7 +4,7 @@ import type { ConnectionRequest } from "../connection/request.js";
 import { EnfiladeError } from "../errors.js";
 import type { ConnectionLimits } from "../handler/limits.js";
 import type { Reader } from "../handler/reader.js";
-import type { HandlerClass } from "../handler/route.js";
+import type { HandlerClass, Origins } from "../handler/route.js";
 import type { Authorized } from "../handler/user.js";
 import { defaultRoomConfig, type RoomConfig } from "../room/roomConfig.js";
 import { encodePath, type RoomPath } from "../wire/path.js";
@@ -31,6 +31,8 @@ export interface Route {
   readonly checks: readonly OwnedCheck[];
   readonly limits: ConnectionLimits;
   readonly allowsOrigin: OriginCheck;
+  /** What that check was made of. */
+  readonly origins: Origins;
   readonly subprotocols: readonly string[];
   readonly compression: boolean;
   readonly params: Schema | undefined;
@@ -41,6 +43,9 @@ export interface Route {
   /** Of what its handlers send to their own client. */
   readonly policy: DeliveryPolicy | undefined;
 }
+
+/** How many routes a warning lists. */
+const describedMax = 20;
 
 export interface Match {
   readonly route: Route;
@@ -87,6 +92,16 @@ export class Router {
     return this.#routes.some((route) => route.name === name);
   }
 
+  /** The routes as a warning lists them. */
+  describe(): string {
+    const named = this.#routes.slice(0, describedMax).map(({ pattern, handlerClass }) => {
+      return `"${pattern}" of ${handlerClass.name || "a handler"}`;
+    });
+    const more = this.#routes.length - named.length;
+    if (named.length === 0) return "the app has no routes";
+    return `the routes are ${named.join(", ")}${more > 0 ? `, and ${more} more` : ""}`;
+  }
+
   /** The percent-encoded path of the first route of this name. */
   url(name: string, params: Values): string {
     const route = this.#routes.find((one) => one.name === name);
@@ -116,4 +131,9 @@ function checkConflict(route: Route, other: Route): void {
 
 function describe({ pattern, handlerClass }: Route): string {
   return `"${pattern}" (${handlerClass.name || "a handler"})`;
+}
+
+/** A route as warnings and reports name it. */
+export function describeRoute({ pattern, handlerClass }: Route): string {
+  return `${handlerClass.name || "a handler"} ("${pattern}")`;
 }

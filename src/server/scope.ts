@@ -89,7 +89,7 @@ export class Scope<Prefix extends string = ""> {
       ...{ handlerClass, checks, limits, subprotocols, compression, policy },
       pattern: this.#below(pattern),
       reader: readerFor(handlerClass, badMessage, eventProtocol),
-      allowsOrigin: originCheck(origins),
+      ...{ origins, allowsOrigin: originCheck(origins) },
       room: roomConfigOf(options, { policy, eventProtocol }),
       replay: options.replay ?? 0,
       name: options.name,
@@ -145,8 +145,16 @@ function settle(config: ScopeConfig, options: SharedOptions): ScopeConfig {
   };
 }
 
+/** @throws EnfiladeError `ERR_OPTION` for a handler: the library makes one for each connection. */
+export function checkNoInstance(expected: string, given: unknown): void {
+  if (!(given instanceof WebSocketHandler)) return;
+  const { name } = given.constructor;
+  throw new EnfiladeError("ERR_OPTION", `${expected}: pass ${name || "the class"}, not an instance of it`);
+}
+
 function checkClass(handlerClass: HandlerClass): void {
   if (typeof handlerClass === "function" && handlerClass.prototype instanceof WebSocketHandler) return;
+  checkNoInstance("a route takes a class", handlerClass);
   const came = typeof handlerClass === "function" ? `"${handlerClass.name}"` : typeof handlerClass;
   throw new EnfiladeError("ERR_NO_ROUTE", `a route takes a class that extends WebSocketHandler, got ${came}`);
 }

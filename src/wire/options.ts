@@ -19,10 +19,16 @@ export function checkName(complaint: string, name: string, names: readonly strin
   throw new EnfiladeError("ERR_OPTION", `${complaint} "${name}"${hint} It has: ${names.join(", ")}`);
 }
 
-/** The name that takes the fewest edits to reach, ignoring case; `undefined` when that is more than a third of the letters. */
-function nearest(name: string, names: readonly string[]): string | undefined {
-  // Three at most: the search is exponential in them.
-  const editsMax = Math.min(3, Math.ceil(name.length / 3));
+/**
+ * The name that takes the fewest edits to reach, ignoring case; `undefined` when that is more than `editsMax`.
+ *
+ * @param editsMax Default: a third of the letters. Three at most, since the search is exponential in them.
+ */
+export function nearest(
+  name: string,
+  names: readonly string[],
+  editsMax = Math.min(3, Math.ceil(name.length / 3)),
+): string | undefined {
   for (let edits = 0; edits <= editsMax; edits += 1) {
     const found = names.find((candidate) => isWithin(edits, name.toLowerCase(), candidate.toLowerCase()));
     if (found) return found;
@@ -30,7 +36,7 @@ function nearest(name: string, names: readonly string[]): string | undefined {
   return undefined;
 }
 
-/** Whether the Levenshtein distance is at most `edits`: letters to replace, remove or insert. */
+/** Whether so many edits are enough: letters to replace, remove or insert, and neighbours to swap (Damerau 1964). */
 function isWithin(edits: number, one: string, other: string): boolean {
   const [rest, otherRest] = [one.slice(1), other.slice(1)];
   return (
@@ -38,6 +44,7 @@ function isWithin(edits: number, one: string, other: string): boolean {
     (one === other ||
       isWithin(one[0] === other[0] ? edits : edits - 1, rest, otherRest) ||
       isWithin(edits - 1, rest, other) ||
-      isWithin(edits - 1, one, otherRest))
+      isWithin(edits - 1, one, otherRest) ||
+      (one[0] === other[1] && one[1] === other[0] && isWithin(edits - 1, one.slice(2), other.slice(2))))
   );
 }

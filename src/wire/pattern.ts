@@ -135,8 +135,9 @@ function checkText(pattern: string, pieces: readonly Piece[]): void {
     new EnfiladeError("ERR_ROUTE_PATTERN", `the pattern ${JSON.stringify(pattern)} ${why}`, { cause });
   const text = pieces.map((piece) => piece.text ?? "").join("");
   if (/%[\da-f]{2}/i.test(text)) throw refuse("is percent-encoded: write the text itself");
-  if (pieces.some(({ source }, at) => source === "*" && /^[A-Za-z_]/.test(pieces[at + 1]?.source ?? ""))) {
-    throw refuse("has a wildcard with a name: write **:name");
+  const foreign = foreignPart(pieces);
+  if (foreign !== undefined) {
+    throw refuse(`has ${JSON.stringify(foreign.source)}, which means nothing here: write "${foreign.own}"`);
   }
   if (pieces.some(({ name }) => name === "_")) throw refuse('has a parameter named "_", a name that is taken');
   try {
@@ -147,6 +148,37 @@ function checkText(pattern: string, pieces: readonly Piece[]): void {
   } catch (cause) {
     throw refuse(`is what no room path can be: ${asError(cause).message}`, cause);
   }
+}
+
+/** A parameter as other libraries write it. */
+const foreign = new RegExp(
+  [
+    // {name}, {name:type}, {*name}, {...name}; a group with a modifier is one of ours
+    String.raw`\{(?<rest>\*|\.{3})?(?<braced>[A-Za-z_]\w*)(?::[^{}]*)?\}(?![?+*])`,
+    // <name>, <type:name>
+    String.raw`<(?:(?<type>\w+):)?(?<angled>[A-Za-z_]\w*)>`,
+    // *name
+    String.raw`(?<!\*)\*(?<starred>[A-Za-z_]\w*)`,
+  ].join("|"),
+);
+
+/** The first parameter that is written as in another library, and how it is written here. */
+function foreignPart(pieces: readonly Piece[]): { source: string; own: string } | undefined {
+  const { groups = {}, index = 0, 0: found } = foreign.exec(pieces.map(masked).join("")) ?? {};
+  if (found === undefined) return undefined;
+  const { rest, braced, type, angled, starred } = groups;
+  const isMany = rest !== undefined || starred !== undefined || type === "path";
+  const source = pieces.map((piece) => piece.source).join("");
+  const own = `${isMany ? "**" : ""}:${braced ?? angled ?? starred}`;
+  return { source: source.slice(index, index + found.length), own };
+}
+
+/** A piece without what is escaped, a constraint or a modifier, in the same length. */
+function masked({ source, name }: Piece): string {
+  const nothing = (length: number) => "\0".repeat(length);
+  if (name === undefined) return /^[\\(]/.test(source) ? nothing(source.length) : source;
+  const at = source.indexOf(`:${name}`);
+  return `${nothing(at)}:${name}${nothing(source.length - at - name.length - 1)}`;
 }
 
 function fill(pattern: string, pieces: readonly Piece[], params: Values): string {

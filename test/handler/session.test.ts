@@ -382,7 +382,9 @@ describe("a hook that throws", () => {
     const client = await connectURL(`${url}/broken`);
     client.sendText("x");
     expect(await client.closed).toMatchObject({ code: 1011 });
-    expect(await logged.have(1)).toMatchObject([{ message: "thrown: a string" }]);
+    expect(await logged.have(1)).toMatchObject([
+      { message: 'onMessage of Broken ("/broken") threw "a string"', cause: "a string" },
+    ]);
   });
 });
 

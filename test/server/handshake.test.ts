@@ -309,7 +309,7 @@ describe("the origin of a page", () => {
       await answerTo(port, upgradeRequest("/x", { Origin: origin }));
     }
     expect(warnings).toEqual([
-      expect.stringContaining('"http://localhost:5173"; to allow it, set origins'),
+      expect.stringContaining('to allow it, set origins: ["http://localhost:5173"]'),
       expect.stringContaining('"https://evil.example"'),
     ]);
   });

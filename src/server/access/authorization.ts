@@ -23,6 +23,13 @@ export class ForeignOrigin extends Refused {
   }
 }
 
+/** An `authorize` that did not answer within `authorizeMs`. */
+export class AuthorizeTimeout extends Refused {
+  constructor() {
+    super(busy("Authorization took too long"));
+  }
+}
+
 /** Whether anybody is to be asked before this handler's connection is opened. */
 export function asks({ params, checks }: Route, handler: AnyHandler): boolean {
   return params !== undefined || checks.length > 0 || handler.authorize !== undefined;
@@ -40,13 +47,14 @@ export async function authorize(
   clock: Clock,
 ): Promise<void> {
   if ((await within(clock, route.limits.authorizeMs, ask(route, handler, context))) === timeIsUp) {
-    throw new Refused(busy("Authorization took too long"));
+    throw new AuthorizeTimeout();
   }
 }
 
 /**
  * Asks again, for a client that renewed its credentials.
  *
+ * @param onTimeout Called when the answer is `busy` since none came within `authorizeMs`.
  * @throws whatever the application threw that is no refusal (as a rejection).
  */
 export async function reauthorize(
@@ -54,11 +62,14 @@ export async function reauthorize(
   handler: AnyHandler,
   request: ConnectionRequest,
   clock: Clock,
+  onTimeout: () => void,
 ): Promise<Reauthorization> {
   const asked = { request, user: undefined };
   try {
     const answer = await within(clock, route.limits.authorizeMs, askAll(route, handler, asked));
-    return answer === timeIsUp ? "busy" : asked;
+    if (answer !== timeIsUp) return asked;
+    onTimeout();
+    return "busy";
   } catch (error) {
     const status =
       error instanceof Refused ? error.refusal.status : error instanceof HttpError ? error.status : undefined;

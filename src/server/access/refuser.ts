@@ -1,13 +1,16 @@
 import type { IncomingHttpHeaders } from "node:http";
 import { type Clock, deferred } from "../../connection/clock.js";
 import type { Refusal, Transport, TransportEvents, TransportOptions } from "../../connection/transport.js";
-import { asError } from "../../errors.js";
+import { asError, asErrorOf } from "../../errors.js";
+import { noErrorWarning } from "../../handler/session.js";
 import { CloseCode } from "../../wire/closeCodes.js";
 import { v1 } from "../../wire/frames.js";
 import type { RefusedRequest } from "../diagnostics/messages.js";
 import type { Limits } from "../limits.js";
 import { refusal, refusalOfError } from "../refusal.js";
-import { Refused } from "./authorization.js";
+import { describeRoute, type Route } from "../router.js";
+import { quoted, type Warnings } from "../warnings.js";
+import { AuthorizeTimeout, ForeignOrigin, Refused } from "./authorization.js";
 
 export interface RefuserDeps {
   readonly clock: Clock;
@@ -15,6 +18,7 @@ export interface RefuserDeps {
   /** Called once for each client that is refused, with the status of its answer. */
   readonly onRefused: (request: RefusedRequest, status: number) => void;
   readonly report: (error: Error) => void;
+  readonly warnings: Warnings;
 }
 
 type Close = readonly [code: number, reason: string];
@@ -43,13 +47,48 @@ export class Refuser {
     this.#options = { messageBytesMax, fragmentsMax, closeMs, compression: false, subprotocols: [v1] };
   }
 
-  /** How a client is answered for what was thrown; what is no refusal is reported, and answered with 500. */
-  refusalOf(error: unknown): Refusal {
-    if (error instanceof Refused) return error.refusal;
-    const known = refusalOfError(error);
+  /** How a client is answered for what was thrown. What is no refusal is reported, and answered with 500. */
+  refusalOf(thrown: unknown, route: Route, headers: IncomingHttpHeaders): Refusal {
+    if (thrown instanceof ForeignOrigin) this.#warnOfOrigin(thrown.origin, headers.host, route);
+    if (thrown instanceof AuthorizeTimeout) this.warnOfTimeout(route, "the client was refused with 503");
+    if (thrown instanceof Refused) return thrown.refusal;
+    const known = refusalOfError(thrown);
     if (known !== undefined) return known;
-    this.#deps.report(asError(error));
+    const error = asErrorOf(`authorize of ${describeRoute(route)}`, thrown);
+    if (error !== thrown) this.#deps.warnings.once("no Error", route.pattern, () => noErrorWarning(error));
+    this.#deps.report(error);
     return refusal(500);
+  }
+
+  /** An upgrade request that no route matches; its query may hold credentials. */
+  warnOfPath(target: string, routes: () => string): void {
+    const path = quoted(target.replace(/\?.*$/s, ""));
+    this.#deps.warnings.once("no route", path, () => {
+      return `refused a client with 404: no route matches ${path}; ${routes()}`;
+    });
+  }
+
+  warnOfTimeout(route: Route, consequence: string): void {
+    const { authorizeMs } = route.limits;
+    this.#deps.warnings.once("authorize", route.pattern, () => {
+      return `authorize of ${describeRoute(route)} took longer than authorizeMs, ${authorizeMs} ms; ${consequence}`;
+    });
+  }
+
+  /** A page learns nothing of why it was refused, so its developer has to find it in the log. */
+  #warnOfOrigin(origin: string, host: string | undefined, { origins, pattern }: Route): void {
+    const page = quoted(origin);
+    this.#deps.warnings.once("origin", page, () => {
+      if (origins !== "same-host") {
+        return `refused a page of ${page}, which the option origins of "${pattern}" does not allow; to allow it, add ${page}`;
+      }
+      const allow =
+        origin === "null" ? `allow pages without an origin, set origins: "*"` : `allow it, set origins: [${page}]`;
+      return (
+        `refused a page of ${page}: that is not the Host of its request, ${quoted(host ?? "")}; to ${allow}; ` +
+        "behind a proxy, have it pass the Host on, in nginx by: proxy_set_header Host $http_host"
+      );
+    });
   }
 
   /**
