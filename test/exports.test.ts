@@ -146,6 +146,7 @@ it("exports exactly the public types", () => {
     "Subscription",
     "Timer",
     "Totals",
+    "TraceSpans",
     "User",
     "WriterOptions",
   ]);

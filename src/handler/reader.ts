@@ -1,3 +1,4 @@
+import { traces } from "../diagnostics.js";
 import { asError, type ConnectionError, EnfiladeError } from "../errors.js";
 import type { Member } from "../protocol/dialect.js";
 import { CloseCode } from "../wire/closeCodes.js";
@@ -11,6 +12,8 @@ export type BadMessage = "error" | "close";
 export interface ReadSession {
   readonly handler: AnyHandler;
   readonly member: Member;
+  /** Calls a method of the handler, if it has it; as a span where somebody traces. */
+  call(method: string, args: readonly unknown[], event?: string): unknown;
   /** Reports what a method threw, to the app and to the handler. Never rejects. */
   report(thrown: unknown): Promise<void>;
 }
@@ -26,7 +29,7 @@ export interface Reader {
   /** Handles one message; for a class without `serve`. */
   readonly read: Read;
   /** Tells the method that the connection failed, if it takes errors. */
-  failed(handler: AnyHandler, error: ConnectionError): unknown;
+  failed(session: ReadSession, error: ConnectionError): unknown;
 }
 
 /** The part of a handler class that is looked at. */
@@ -56,7 +59,7 @@ export function readerOf({ name, prototype }: ReadingClass, badMessage: BadMessa
   return {
     ...{ method, ignored },
     read: dispatch(readText, binaryReader(prototype)),
-    failed: (handler, error) => (takesError ? handler[method]?.(undefined, error) : undefined),
+    failed: (session, error) => (takesError ? session.call(method, [undefined, error]) : undefined),
   };
 }
 
@@ -85,24 +88,28 @@ async function settled(receipt: Receipt, run: () => unknown): Promise<void> {
   receipt.settle();
 }
 
-const textReader: Read = ({ handler }, { text }) => handler.onMessage?.(text);
+// The three that follow call the method themselves, so that no call stands between while nobody traces.
+const textReader: Read = (session, { text }) =>
+  traces.handler.hasSubscribers ? session.call("onMessage", [text]) : session.handler.onMessage?.(text);
 
 function jsonReader(prototype: AnyHandler, badMessage: BadMessage, takesError: boolean): Read {
   const refuses = badMessage === "close" || (!takesError && prototype.onError === undefined);
-  return ({ handler, member }, message) => {
+  return (session, message) => {
+    const { handler, member } = session;
     let value: unknown;
     try {
       value = message.json();
     } catch (thrown) {
       if (refuses) return member.close(CloseCode.invalidPayload, "the message is not JSON", false);
       const error = asError(thrown);
-      return takesError ? handler.onJSON?.(undefined, error) : handler.onError?.(error);
+      return takesError ? session.call("onJSON", [undefined, error]) : session.call("onError", [error]);
     }
-    return handler.onJSON?.(value);
+    return traces.handler.hasSubscribers ? session.call("onJSON", [value]) : handler.onJSON?.(value);
   };
 }
 
-const passBinary: Read = ({ handler }, { bytes }) => handler.onBinary?.(bytes);
+const passBinary: Read = (session, { bytes }) =>
+  traces.handler.hasSubscribers ? session.call("onBinary", [bytes]) : session.handler.onBinary?.(bytes);
 
 const refuseBinary: Read = ({ member }) => {
   member.close(CloseCode.unsupportedData, "binary messages are not read here", false);

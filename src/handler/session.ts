@@ -1,3 +1,5 @@
+import { type Connection, connectionOf } from "../connection/connection.js";
+import { type Span, trace, traces } from "../diagnostics.js";
 import { asError, type CloseInfo, ConnectionError, MessageError } from "../errors.js";
 import type { Member } from "../protocol/dialect.js";
 import { V1Dialect } from "../protocol/v1/dialect.js";
@@ -5,12 +7,15 @@ import type { Receipts } from "../protocol/v1/receipts.js";
 import type { MemberConfig } from "../room/memberships.js";
 import type { Registry } from "../room/registry.js";
 import { CloseCode } from "../wire/closeCodes.js";
+import type { Application } from "./application.js";
 import { CredentialRefresh, type Reauthorize } from "./credentialRefresh.js";
 import { type AnyHandler, type HandlerContext, userId } from "./handler.js";
 import type { Reader, ReadSession } from "./reader.js";
 
 /** What the sessions of one route have in common. */
 export interface SessionConfig {
+  /** The pattern of the route. */
+  readonly route: string;
   readonly registry: Registry;
   readonly receipts: Receipts;
   readonly reader: Reader;
@@ -25,6 +30,18 @@ export interface SessionConfig {
   readonly report: (error: unknown, member: Member) => void;
 }
 
+/** A call of a handler's method, as a span. */
+export interface HandlerCall extends Span {
+  readonly app: Application;
+  readonly connection: Connection;
+  /** The pattern of the route. */
+  readonly route: string;
+  /** The name of the method, such as `onConnect`. */
+  readonly method: string;
+  /** The name of the event that it answers; `undefined` for a hook. */
+  readonly event: string | undefined;
+}
+
 /** One connection and the handler that the user wrote for it. */
 export class Session implements ReadSession {
   constructor(
@@ -34,6 +51,16 @@ export class Session implements ReadSession {
     readonly config: SessionConfig,
   ) {}
 
+  call(method: string, args: readonly unknown[], event?: string): unknown {
+    const { handler, member, config } = this;
+    const called: unknown = Reflect.get(handler, method);
+    if (typeof called !== "function") return undefined;
+    if (!traces.handler.hasSubscribers) return Reflect.apply(called, handler, args);
+    const connection = connectionOf(member);
+    const call: HandlerCall = { app: handler.app, connection, route: config.route, method, event };
+    return trace(traces.handler, call, () => Reflect.apply(called, handler, args));
+  }
+
   async report(thrown: unknown): Promise<void> {
     this.config.report(thrown, this.member);
     await this.callOnError(asError(thrown));
@@ -42,7 +69,7 @@ export class Session implements ReadSession {
   /** Never rejects. */
   async callOnError(error: Error): Promise<void> {
     try {
-      await this.handler.onError?.(error);
+      await this.call("onError", [error]);
     } catch (second) {
       this.config.report(second, this.member);
     }
@@ -60,8 +87,9 @@ export async function runSession(session: Session): Promise<void> {
   try {
     if (past !== undefined) await untilDetached(member, past);
     if (dialect.joining !== undefined) watchPresence(session);
-    if (handler.onDrain !== undefined) member.whenDrained(() => void guarded(session, () => handler.onDrain?.()));
-    const greeted = handler.onConnect?.();
+    if (handler.onDrain !== undefined)
+      member.whenDrained(() => void guarded(session, () => session.call("onDrain", [])));
+    const greeted = session.call("onConnect", []);
     if (greeted instanceof Object) await untilDetached(member, greeted);
     if (reader.method !== "serve") await member.each(reader.read, session);
     else if (!member.isDetached) await untilDetached(member, serve(session));
@@ -75,7 +103,7 @@ export async function runSession(session: Session): Promise<void> {
     if (dialect instanceof V1Dialect) dialect.end();
   }
   const info = await member.ended;
-  await guarded(session, () => handler.onClose?.(info.code, info.reason));
+  await guarded(session, () => session.call("onClose", [info.code, info.reason]));
   config.onLeft(member, info);
 }
 
@@ -99,9 +127,10 @@ function watchPresence({ member, config }: Session): void {
   if (room?.members.has(member)) room.presence?.watch(member);
 }
 
-async function serve({ handler, member }: Session): Promise<void> {
+async function serve(session: Session): Promise<void> {
+  const { member } = session;
   try {
-    await handler.serve?.();
+    await session.call("serve", []);
   } catch (error) {
     // Reading on after the end is how a loop learns of it, not a failure.
     if (!(error instanceof ConnectionError && member.closeInfo !== undefined)) throw error;
@@ -120,10 +149,11 @@ async function untilDetached(member: Member, work: unknown): Promise<void> {
 }
 
 /** A connection that failed is reported to the method that reads, while it is still in its rooms. */
-async function reportFailure({ handler, member, config }: Session): Promise<void> {
+async function reportFailure(session: Session): Promise<void> {
+  const { member, config } = session;
   const { closeInfo, isDetached } = member;
   if (closeInfo === undefined || closeInfo.isClean || isDetached) return;
-  await config.reader.failed(handler, new ConnectionError(closeInfo));
+  await config.reader.failed(session, new ConnectionError(closeInfo));
 }
 
 /** Ends the connection for what a hook threw; no other connection notices. Never rejects. */

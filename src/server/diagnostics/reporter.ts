@@ -4,14 +4,14 @@ import { isRoom, isTree, patternOf, type Topic } from "../../backplane/topic.js"
 import { type Connection, connectionOf } from "../../connection/connection.js";
 import type { Peer } from "../../connection/peer.js";
 import type { ConnectionRequest } from "../../connection/request.js";
-import { channels, type PeerObserver } from "../../diagnostics.js";
+import { channels, type PeerObserver, trace, traces } from "../../diagnostics.js";
 import type { CloseInfo } from "../../errors.js";
 import type { Application } from "../../handler/application.js";
 import type { PublicationObserver, Publish } from "../../room/publisher.js";
 import type { Message } from "../../wire/message.js";
 import type { Payload } from "../../wire/payload.js";
 import type { Position } from "../../wire/position.js";
-import type { DiagnosticMessages, OutgoingContent, PublicationTarget, RefusedRequest } from "./messages.js";
+import type { DiagnosticMessages, OutgoingContent, PublicationTarget, RefusedRequest, TraceSpans } from "./messages.js";
 
 /** A request as far as it came: one that leads to no room is only known as Node has it. */
 export type Asking = ConnectionRequest | IncomingMessage;
@@ -51,7 +51,8 @@ export class Reporter implements PeerObserver<Peer, Message, Payload>, Publicati
   }
 
   observe(topic: Topic, delivery: Delivery, publish: Publish): Promise<Position | undefined> {
-    const position = publish();
+    const span: TraceSpans["enfilade:publish"] = { app: this.#app, ...publicationOf(topic, delivery) };
+    const position = traces.publish.hasSubscribers ? trace(traces.publish, span, publish) : publish();
     position.then(
       (at) => this.#onPublished(topic, delivery, at),
       // A publication that fails is for its sender to learn.
