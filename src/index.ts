@@ -51,7 +51,7 @@ export type { Registry } from "./room/registry.js";
 export type { Evictee, EvictOptions, ReadOptions, Room, SubscribeOptions, WriterOptions } from "./room/room.js";
 export type { PresenceMode } from "./room/roomConfig.js";
 export { App, type AppEvents, type RouteInfo, type TransportRequest } from "./server/app.js";
-export type { DiagnosticMessages } from "./server/diagnostics/messages.js";
+export type { DiagnosticMessages, TraceSpans } from "./server/diagnostics/messages.js";
 export { defaultLimits, type Limits } from "./server/limits.js";
 export type { Listening } from "./server/listening.js";
 export type { AppOptions, Logger, ScopeOptions } from "./server/options.js";

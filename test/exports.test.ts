@@ -155,6 +155,7 @@ it("exports exactly the public types", () => {
     "Subscription",
     "Timer",
     "Totals",
+    "TraceSpans",
     "Transport",
     "TransportEvents",
     "TransportOptions",

@@ -3,7 +3,7 @@ import type { Counts } from "../backplane/counts.js";
 import { Delivery } from "../backplane/delivery.js";
 import { isRoom, type Topic } from "../backplane/topic.js";
 import { type DeliveryPolicy, policyOf } from "../connection/policy.js";
-import { channels } from "../diagnostics.js";
+import { channels, traces } from "../diagnostics.js";
 import { asError, EnfiladeError } from "../errors.js";
 import { clientKey } from "../protocol/excepted.js";
 import { checkedReason } from "../wire/closeCodes.js";
@@ -53,17 +53,13 @@ export class Publisher implements Receiver {
   /** Resolves when the publication is on its way, with its position where it is kept. */
   publish(topic: Topic, payload: Payload, options: SendOptions | undefined): Promise<Position | undefined> {
     const delivery = this.#deliveryOf(topic, payload, options);
-    return channels.published.hasSubscribers
-      ? this.#publishObserved(topic, delivery)
-      : this.#deps.backplane.publish(topic, delivery);
+    return isObserved() ? this.#publishObserved(topic, delivery) : this.#deps.backplane.publish(topic, delivery);
   }
 
   /** The same without an answer: a failure is reported. */
   send(topic: Topic, payload: Payload, options: SendOptions | undefined): void {
     const delivery = this.#deliveryOf(topic, payload, options);
-    const sent = channels.published.hasSubscribers
-      ? this.#publishObserved(topic, delivery)
-      : this.#deps.backplane.publish(topic, delivery);
+    const sent = isObserved() ? this.#publishObserved(topic, delivery) : this.#deps.backplane.publish(topic, delivery);
     sent.catch(this.#onUnsent);
   }
 
@@ -171,6 +167,10 @@ export class Publisher implements Receiver {
     if (isOutage) this.#outage = error.cause;
     this.#deps.onError(error);
   };
+}
+
+function isObserved(): boolean {
+  return channels.published.hasSubscribers || traces.publish.hasSubscribers;
 }
 
 /** What the next message replaces, or what is worthless when it is late, would push out of history what is not. */
