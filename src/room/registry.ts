@@ -292,7 +292,7 @@ export class Registry extends Sender {
     return this.#rooms.get(path);
   }
 
-  /** @internal Ends whatever code of this node is subscribed to. */
+  /** @internal Ends every subscription of this node. */
   endSubscriptions(): void {
     this.#history.endSubscriptions();
   }

@@ -84,7 +84,7 @@ interface Candidate {
 
 const noRooms: readonly RoomPath[] = [];
 
-/** Where clients become connections, whatever their transport: capacity, authorization, sessions. */
+/** Where clients of any transport become connections: capacity, authorization, sessions. */
 export class Acceptor {
   readonly #deps: AcceptorDeps;
   readonly #capacity: Capacity;

@@ -35,7 +35,7 @@ export interface AppEvents {
   open: [connection: Connection];
   /** A connection has ended, and its last hook is done. */
   close: [connection: Connection, code: number, reason: string];
-  /** Something that nobody else was told of. Without a listener it is logged. */
+  /** An error of a call that nothing awaits. Without a listener it is logged. */
   error: [error: Error, connection: Connection | undefined];
 }
 
@@ -47,7 +47,7 @@ export interface TransportRequest {
   readonly headers?: IncomingHttpHeaders | undefined;
   /** Default: `""`, unknown. */
   readonly remoteAddress?: string | undefined;
-  /** Whether nobody can read along, as with TLS. Default: `false`. */
+  /** Whether the transport is encrypted, as with TLS. Default: `false`. */
   readonly secure?: boolean | undefined;
 }
 
@@ -258,7 +258,7 @@ export class App implements Application {
   /**
    * Ends it all: new upgrades are refused with 503, every client is closed with 1001, and the app's own server stops.
    *
-   * Resolves when the last hook is done, or `timeoutMs` are over: then whoever is still there is cut off.
+   * Resolves when the last hook is done, or `timeoutMs` are over: then connections that are still there are destroyed.
    *
    * @param options.timeoutMs Milliseconds for clients to answer and hooks to finish. Default: the limit `closeMs`.
    */
