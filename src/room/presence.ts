@@ -68,6 +68,10 @@ export interface PresenceDeps {
   readonly holders: () => RoomNodes;
   /** Tells the other nodes what this one has of a user; see `Backplane.attend`. */
   readonly attend: (key: string, entry: PresenceEntry | undefined) => Promise<unknown> | undefined;
+  /** Whether users who leave are waited for; not while the app closes. */
+  readonly hasGrace: () => boolean;
+  /** The last user who was waited for has not returned. */
+  readonly waitingEnded: () => void;
   /** Takes what goes wrong where nobody waits for the answer. */
   readonly report: (error: unknown) => void;
 }
@@ -86,6 +90,8 @@ export class Presence {
   /** As it was last encoded, until something changes. */
   #roster: Payload | undefined;
   #scheduled = false;
+  /** Users who left and may return. */
+  #waiting = 0;
   #heard: Promise<void> | undefined;
 
   constructor(deps: PresenceDeps) {
@@ -96,6 +102,11 @@ export class Presence {
     const isFull = this.#deps.terms.mode === "full";
     const users = isFull ? [...this.#entries.values()].map(presentUser) : [];
     return { count: this.#entries.size, version: this.#version, users };
+  }
+
+  /** Whether users are waited for who have left: the room is kept for them. */
+  get isWaiting(): boolean {
+    return this.#waiting > 0;
   }
 
   /** Resolves when it is known who is here on other nodes; `undefined` when it is. */
@@ -145,13 +156,13 @@ export class Presence {
   }
 
   /**
-   * The room is gone from this node, and with it whoever was about to leave.
+   * The room is closed on this node. Users who are still waited for leave now, such as when the app closes.
    *
    * @param goesOn Whether other nodes have it: they tell of those who leave, when their grace is over.
    */
   end(goesOn: boolean): void {
-    for (const [key, { leaving }] of this.#entries) {
-      leaving?.cancel();
+    for (const [key, entry] of this.#entries) {
+      this.#stopWaiting(entry);
       if (!goesOn) this.#remove(key);
     }
     this.#tell();
@@ -209,8 +220,7 @@ export class Presence {
   /** Somebody is there, or there again. */
   #stay(key: string, entry: Entry): void {
     this.#roster = undefined;
-    entry.leaving?.cancel();
-    entry.leaving = undefined;
+    this.#stopWaiting(entry);
     if (this.#entries.has(key)) return;
     this.#entries.set(key, entry);
     // Back within the tick: nobody needs to know.
@@ -223,8 +233,25 @@ export class Presence {
     if (connectionsOf(entry) > 0) return;
     const { leaveGraceMs } = this.#deps.terms;
     // An anonymous connection never returns.
-    if (leaveGraceMs === 0 || !isUserKey(key)) this.#remove(key);
-    else entry.leaving = this.#deps.clock.setTimeout(() => this.#remove(key), leaveGraceMs);
+    if (leaveGraceMs === 0 || !isUserKey(key) || !this.#deps.hasGrace()) this.#remove(key);
+    else this.#wait(key, entry, leaveGraceMs);
+  }
+
+  #wait(key: string, entry: Entry, ms: number): void {
+    this.#stopWaiting(entry);
+    this.#waiting += 1;
+    entry.leaving = this.#deps.clock.setTimeout(() => {
+      this.#stopWaiting(entry);
+      this.#remove(key);
+      if (!this.isWaiting) this.#deps.waitingEnded();
+    }, ms);
+  }
+
+  #stopWaiting(entry: Entry): void {
+    if (entry.leaving === undefined) return;
+    this.#waiting -= 1;
+    entry.leaving.cancel();
+    entry.leaving = undefined;
   }
 
   #remove(key: string): void {

@@ -59,7 +59,7 @@ interface Membership {
 interface RegistryEvents {
   /** A first member came, or a first subscription: the room exists. */
   room: [room: Room];
-  /** The last one left: the room is freed. */
+  /** The last member left, and nobody returned within the grace: the room is freed. */
   "room-empty": [room: Room];
   /** Somebody came to a room whose route has `presence`, or left it, on whatever node; once a tick. */
   presence: [room: Room, change: PresenceChange];
@@ -430,6 +430,11 @@ export class Registry {
   endSubscriptions(): void {
     this.#isSilent = true;
     for (const room of [...this.#rooms]) room.endSubscriptions();
+  }
+
+  /** @internal Frees the rooms that wait for users to return. */
+  closeRooms(): void {
+    this.#rooms.close();
   }
 
   /** What comes from the backplane. */

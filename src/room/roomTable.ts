@@ -27,11 +27,12 @@ export interface RoomTableDeps {
   readonly report: (error: unknown) => void;
 }
 
-/** The rooms that exist on this node: each from its first member or listener to its last. */
+/** The rooms that exist on this node: each from its first member or listener to its last, and the grace of its last user. */
 export class RoomTable implements Iterable<RoomState> {
   readonly #deps: RoomTableDeps;
   readonly #rooms = new Map<RoomPath, RoomState>();
   readonly #tree = new PathTree<RoomState>();
+  #isClosing = false;
 
   constructor(deps: RoomTableDeps) {
     this.#deps = deps;
@@ -101,6 +102,12 @@ export class RoomTable implements Iterable<RoomState> {
     this.#freeUnused(room);
   }
 
+  /** The app closes: rooms that only wait for users to return are freed, and no room waits from now on. */
+  close(): void {
+    this.#isClosing = true;
+    for (const room of [...this.#rooms.values()]) this.#freeUnused(room);
+  }
+
   /** The room of a path, opened if need be, with whom it is opened for in it before anybody is told. */
   #open(path: RoomPath, enter: (room: RoomState) => void): void {
     const known = this.#rooms.get(path);
@@ -125,13 +132,16 @@ export class RoomTable implements Iterable<RoomState> {
       holders: () => this.#deps.backplane.nodesInRoom(path),
       attend: (key, entry) => this.#deps.backplane.announce(path, key, entry),
       changed: (change) => events.presence(room, change),
+      hasGrace: () => !this.#isClosing,
+      waitingEnded: () => this.#freeUnused(room),
     });
     const room = new RoomState(path, terms, presence);
     return room;
   }
 
   #freeUnused(room: RoomState): void {
-    if (room.inUse) return;
+    const isWaiting = room.presence?.isWaiting === true && !this.#isClosing;
+    if (room.inUse || isWaiting || this.#rooms.get(room.path) !== room) return;
     this.#rooms.delete(room.path);
     this.#tree.delete(room.path);
     const goesOn = this.#deps.backplane.nodesInRoom(room.path).others.length > 0;
