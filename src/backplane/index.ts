@@ -14,6 +14,7 @@ export type {
   HistoryQuery,
   LinkStatus,
   PresenceEntry,
+  PresenceReport,
   PresenceUpdate,
   Receiver,
   RoomNodes,

@@ -11,6 +11,7 @@ import type {
   HistoryConfig,
   HistoryPage,
   HistoryQuery,
+  PresenceReport,
   PresenceUpdate,
   Receiver,
   RoomNodes,
@@ -89,6 +90,10 @@ export class MemoryBackplane implements Backplane {
   /** There are no other nodes to tell. */
   announce(): undefined {
     return undefined;
+  }
+
+  reportPresence(_path: RoomPath, _key: string, isPresent: boolean, report: PresenceReport): void {
+    report(isPresent ? "join" : "leave");
   }
 
   nodesInRoom(): RoomNodes {

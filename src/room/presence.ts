@@ -1,4 +1,5 @@
-import type { PresenceEntry, PresenceUpdate, RoomNodes } from "../backplane/backplane.js";
+import type { PresenceEntry, PresenceReport, PresenceUpdate } from "../backplane/backplane.js";
+import { connectionKey, isUserKey, userKey } from "../backplane/presenceKey.js";
 import type { Clock, Timer } from "../connection/clock.js";
 import type { Connection } from "../connection/connection.js";
 import { EnfiladeError } from "../errors.js";
@@ -16,12 +17,6 @@ export interface PresentUser {
   readonly user: unknown;
   /** On all nodes; 0 for a user who has just left and may return. */
   readonly connections: number;
-  /**
-   * Whether the user is on this node. Of a change, which is told on every node that has the room open: whether this is the
-   * one to act on it, as it came about here, or where it came about nobody is left who could. Of who comes to two nodes
-   * in the same moment, both may say so.
-   */
-  readonly here: boolean;
 }
 
 /** Who is in a room. */
@@ -42,6 +37,7 @@ export interface PresenceChange {
 }
 
 interface Entry {
+  readonly key: string;
   readonly id: string;
   /** As on the newest connection. */
   user: unknown;
@@ -52,10 +48,6 @@ interface Entry {
   /** What other nodes have, by node. */
   others: Map<string, PresenceEntry> | undefined;
   leaving: Timer | undefined;
-  /** Whether it came to this node before it was known of any other. */
-  cameHere: boolean;
-  /** The node that its last connection was of; `undefined`: this one. */
-  lastNode: string | undefined;
 }
 
 export interface PresenceDeps {
@@ -64,13 +56,15 @@ export interface PresenceDeps {
   readonly clock: Clock;
   readonly isMember: (connection: Connection) => boolean;
   readonly changed: (change: PresenceChange) => void;
-  /** This node, and the others that have the room; see `Backplane.holders`. */
-  readonly holders: () => RoomNodes;
+  /** Exactly one node of the cluster reports that a user joined or left; see `Backplane.reportPresence`. */
+  readonly reportPresence: (key: string, isPresent: boolean, report: PresenceReport) => void;
+  /** This node is the one that reports it. */
+  readonly reported: (event: "join" | "leave", user: PresentUser) => void;
   /** Tells the other nodes what this one has of a user; see `Backplane.attend`. */
   readonly attend: (key: string, entry: PresenceEntry | undefined) => Promise<unknown> | undefined;
   /** Whether users who leave are waited for; not while the app closes. */
   readonly hasGrace: () => boolean;
-  /** The last user who was waited for has not returned. */
+  /** No user is waited for any more: the last one is on another node, or the grace is over. */
   readonly waitingEnded: () => void;
   /** Takes what goes wrong where nobody waits for the answer. */
   readonly report: (error: unknown) => void;
@@ -92,6 +86,8 @@ export class Presence {
   #scheduled = false;
   /** Users who left and may return. */
   #waiting = 0;
+  /** Fires a grace after a user left this node who is on another one, and may leave that at the same moment. */
+  #lingering: Timer | undefined;
   #heard: Promise<void> | undefined;
 
   constructor(deps: PresenceDeps) {
@@ -106,7 +102,7 @@ export class Presence {
 
   /** Whether users are waited for who have left: the room is kept for them. */
   get isWaiting(): boolean {
-    return this.#waiting > 0;
+    return this.#waiting > 0 || this.#lingering !== undefined;
   }
 
   /** Resolves when it is known who is here on other nodes; `undefined` when it is. */
@@ -118,11 +114,9 @@ export class Presence {
     const key = keyOf(connection, userId);
     const { user } = connection;
     const known = this.#entries.get(key);
-    const entry = known ?? newEntry(userId ?? connection.id);
-    if (known === undefined) entry.cameHere = true;
+    const entry = known ?? newEntry(key, userId ?? connection.id);
     if (entry.local === 0 || entry.user !== user) Object.assign(entry, { user, shown: this.#show(user) });
     entry.local += 1;
-    entry.lastNode = undefined;
     this.#attend(key, entry);
     this.#stay(key, entry);
   }
@@ -135,14 +129,18 @@ export class Presence {
     entry.local -= 1;
     this.#attend(key, entry);
     this.#leaveUnused(key, entry);
+    if (entry.local === 0 && connectionsOf(entry) > 0) this.#linger();
   }
 
   /** Takes what other nodes have. */
   hear(changes: readonly PresenceUpdate[]): void {
+    const wasWaiting = this.isWaiting;
     for (const { node, key, entry } of changes) {
       if (entry === undefined) this.#forget(node, key);
       else this.#learn(node, key, entry);
     }
+    // The last user who was waited for here has come to another node.
+    if (wasWaiting && !this.isWaiting) this.#deps.waitingEnded();
   }
 
   /** Sends the roster to a member, and from then on what changes. */
@@ -161,6 +159,8 @@ export class Presence {
    * @param goesOn Whether other nodes have it: they tell of those who leave, when their grace is over.
    */
   end(goesOn: boolean): void {
+    this.#lingering?.cancel();
+    this.#lingering = undefined;
     for (const [key, entry] of this.#entries) {
       this.#stopWaiting(entry);
       if (!goesOn) this.#remove(key);
@@ -201,11 +201,9 @@ export class Presence {
   }
 
   #learn(node: string, key: string, theirs: PresenceEntry): void {
-    const entry = this.#entries.get(key) ?? newEntry(theirs.id);
+    const entry = this.#entries.get(key) ?? newEntry(key, theirs.id);
     entry.others ??= new Map();
     entry.others.set(node, theirs);
-    // Not told yet, and there already.
-    entry.cameHere = false;
     if (entry.local === 0) Object.assign(entry, { user: theirs.shown, shown: theirs.shown });
     this.#stay(key, entry);
   }
@@ -213,7 +211,6 @@ export class Presence {
   #forget(node: string, key: string): void {
     const entry = this.#entries.get(key);
     if (entry?.others?.delete(node) !== true) return;
-    if (entry.local === 0) entry.lastNode = node;
     this.#leaveUnused(key, entry);
   }
 
@@ -245,6 +242,17 @@ export class Presence {
       this.#remove(key);
       if (!this.isWaiting) this.#deps.waitingEnded();
     }, ms);
+  }
+
+  #linger(): void {
+    this.#lingering?.cancel();
+    this.#lingering = undefined;
+    const { clock, terms, hasGrace, waitingEnded } = this.#deps;
+    if (terms.leaveGraceMs === 0 || !hasGrace()) return;
+    this.#lingering = clock.setTimeout(() => {
+      this.#lingering = undefined;
+      if (!this.isWaiting) waitingEnded();
+    }, terms.leaveGraceMs);
   }
 
   #stopWaiting(entry: Entry): void {
@@ -289,18 +297,14 @@ export class Presence {
     const change = { version: this.#version, count: this.#entries.size };
     // Before anybody whose listener may cause the next change.
     this.#sendToWatchers(joined, left);
-    this.#deps.changed({
-      ...change,
-      joined: joined.map((entry) => ({ ...presentUser(entry), here: entry.cameHere })),
-      left: left.map((entry) => ({ ...presentUser(entry), here: this.#tells(entry) })),
-    });
+    this.#deps.changed({ ...change, joined: joined.map(presentUser), left: left.map(presentUser) });
+    for (const entry of joined) this.#report(entry, true);
+    for (const entry of left) this.#report(entry, false);
   }
 
-  /** Whether this node is the one to act on a leave: the last that the user was on, or the first of those that are left. */
-  #tells({ lastNode }: Entry): boolean {
-    if (lastNode === undefined) return true;
-    const { self, others } = this.#deps.holders();
-    return !others.includes(lastNode) && others.every((node) => self < node);
+  #report(entry: Entry, isPresent: boolean): void {
+    const report: PresenceReport = (event) => this.#deps.reported(event, presentUser(entry));
+    this.#deps.reportPresence(entry.key, isPresent, report);
   }
 
   #sendToWatchers(joined: readonly Entry[], left: readonly Entry[]): void {
@@ -336,7 +340,7 @@ export function stateOf(members: Iterable<Connection>, userIdOf: (id: string) =>
     const userId = userIdOf(connection.id);
     const key = keyOf(connection, userId);
     const { id = userId ?? connection.id, user = connection.user, connections = 0 } = entries.get(key) ?? {};
-    entries.set(key, { id, user, connections: connections + 1, here: true });
+    entries.set(key, { id, user, connections: connections + 1 });
   }
   return { count: entries.size, version: 0, users: [...entries.values()] };
 }
@@ -346,7 +350,7 @@ export function stateElsewhere(changes: readonly PresenceUpdate[], mode: Presenc
   const entries = new Map<string, Entry>();
   for (const { node, key, entry: theirs } of changes) {
     if (theirs === undefined) continue;
-    const entry = entries.get(key) ?? newEntry(theirs.id);
+    const entry = entries.get(key) ?? newEntry(key, theirs.id);
     entries.set(key, entry);
     entry.user = theirs.shown;
     entry.others ??= new Map();
@@ -355,19 +359,12 @@ export function stateElsewhere(changes: readonly PresenceUpdate[], mode: Presenc
   return { count: entries.size, version: 0, users: mode === "full" ? [...entries.values()].map(presentUser) : [] };
 }
 
-const userPrefix = "user:";
-
 function keyOf(connection: Connection, userId: string | undefined): string {
-  return userId === undefined ? `connection:${connection.id}` : userPrefix + userId;
+  return userId === undefined ? connectionKey(connection.id) : userKey(userId);
 }
 
-function isUserKey(key: string): boolean {
-  return key.startsWith(userPrefix);
-}
-
-function newEntry(id: string): Entry {
-  const nobody = { local: 0, others: undefined, leaving: undefined, lastNode: undefined, cameHere: false };
-  return { id, user: undefined, shown: undefined, ...nobody };
+function newEntry(key: string, id: string): Entry {
+  return { key, id, user: undefined, shown: undefined, local: 0, others: undefined, leaving: undefined };
 }
 
 function connectionsOf({ local, others }: Entry): number {
@@ -376,6 +373,6 @@ function connectionsOf({ local, others }: Entry): number {
 }
 
 function presentUser(entry: Entry): PresentUser {
-  const { id, user, local } = entry;
-  return { id, user, connections: connectionsOf(entry), here: local > 0 };
+  const { id, user } = entry;
+  return { id, user, connections: connectionsOf(entry) };
 }

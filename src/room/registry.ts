@@ -24,7 +24,7 @@ import { CatchUps, type JoiningClient } from "./history/catchUps.js";
 import { type Publication, publicationOf } from "./history/publication.js";
 import { Subscription } from "./history/subscription.js";
 import { Notifier } from "./notifier.js";
-import { type PresenceChange, type PresenceState, stateElsewhere, stateOf } from "./presence.js";
+import { type PresenceChange, type PresenceState, type PresentUser, stateElsewhere, stateOf } from "./presence.js";
 import { Room } from "./room.js";
 import type { RoomConfig } from "./roomConfig.js";
 import type { RoomState } from "./roomState.js";
@@ -61,7 +61,11 @@ interface RegistryEvents {
   room: [room: Room];
   /** The last member left, and nobody returned within the grace: the room is freed. */
   "room-empty": [room: Room];
-  /** Somebody came to a room whose route has `presence`, or left it, on whatever node; once a tick. */
+  /** A user joined a room whose route has `presence`, on whatever node: emitted on exactly one node of the cluster. */
+  join: [room: Room, user: PresentUser];
+  /** The user has left, and has not returned within the grace: emitted on exactly one node of the cluster. */
+  leave: [room: Room, user: PresentUser];
+  /** The presence of a room changed as this node sees it, on whatever node; emitted on each that has the room open, once a tick. */
   presence: [room: Room, change: PresenceChange];
   /**
    * Publications to a room were lost between nodes, and are not kept any more. Clients of `enfilade.v1` are told by
@@ -102,6 +106,7 @@ export class Registry {
             this.#events.tell("room-empty", new Room(open.path, this, open));
           }),
         presence: (open, change) => this.#events.tell("presence", handle(open), change),
+        reported: (path, event, user) => this.#events.tell(event, new Room(path, this), user),
       },
     });
     this.#arrivals = new CatchUps({

@@ -4,7 +4,7 @@ import type { Connection } from "../connection/connection.js";
 import { EnfiladeError } from "../errors.js";
 import type { RoomPath } from "../wire/path.js";
 import type { DeliveryListener, DeliverySink } from "./audience.js";
-import { Presence, type PresenceChange } from "./presence.js";
+import { Presence, type PresenceChange, type PresentUser } from "./presence.js";
 import type { RoomConfig } from "./roomConfig.js";
 import { RoomState } from "./roomState.js";
 import { PathTree } from "./tree.js";
@@ -15,6 +15,8 @@ export interface RoomEvents {
   /** Calls `end`, which may still tell who left, before it tells that the room is freed. */
   freed(room: RoomState, end: () => void): void;
   presence(room: RoomState, change: PresenceChange): void;
+  /** A user joined or left, on whatever node, and this node is the one that reports it. */
+  reported(path: RoomPath, event: "join" | "leave", user: PresentUser): void;
 }
 
 export interface RoomTableDeps {
@@ -129,7 +131,8 @@ export class RoomTable implements Iterable<RoomState> {
     const presence: Presence = new Presence({
       ...{ path, clock, report, terms: terms.presence },
       isMember: (connection) => room.members.has(connection),
-      holders: () => this.#deps.backplane.nodesInRoom(path),
+      reportPresence: (key, isPresent, report) => this.#deps.backplane.reportPresence(path, key, isPresent, report),
+      reported: (event, user) => events.reported(path, event, user),
       attend: (key, entry) => this.#deps.backplane.announce(path, key, entry),
       changed: (change) => events.presence(room, change),
       hasGrace: () => !this.#isClosing,
@@ -145,7 +148,9 @@ export class RoomTable implements Iterable<RoomState> {
     this.#rooms.delete(room.path);
     this.#tree.delete(room.path);
     const goesOn = this.#deps.backplane.nodesInRoom(room.path).others.length > 0;
-    this.#deps.backplane.close(room.path);
-    this.#deps.events.freed(room, () => room.presence?.end(goesOn));
+    this.#deps.events.freed(room, () => {
+      room.presence?.end(goesOn);
+      this.#deps.backplane.close(room.path);
+    });
   }
 }

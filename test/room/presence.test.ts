@@ -103,9 +103,9 @@ describe("room.presence()", () => {
     const { count, users } = await room.presence();
     expect(count).toBe(3);
     expect(users).toEqual([
-      { id: "ann", user: { id: "ann", name: "Name of ann", token: "token-of-ann" }, connections: 3, here: true },
-      { id: ids[0], user: undefined, connections: 1, here: true },
-      { id: ids[1], user: undefined, connections: 1, here: true },
+      { id: "ann", user: { id: "ann", name: "Name of ann", token: "token-of-ann" }, connections: 3 },
+      { id: ids[0], user: undefined, connections: 1 },
+      { id: ids[1], user: undefined, connections: 1 },
     ]);
     expect(await running.app.registry.room("/rooms/b").presence()).toEqual({ count: 0, version: 0, users: [] });
   });
@@ -724,7 +724,7 @@ describe('registry.on("presence")', () => {
     for (const connection of waiting) registry.join(connection, "/rooms/a");
     const [ann, bob] = waiting;
     const user = (id: string) => expect.objectContaining({ id });
-    const whole = (id: string, connections = 1) => ({ id, connections, here: true, user: user(id) });
+    const whole = (id: string, connections = 1) => ({ id, connections, user: user(id) });
     expect(await told.have(1)).toEqual([
       { path: "/rooms/a", size: 2, version: 1, count: 2, joined: [whole("ann"), whole("bob")], left: [] },
     ]);

@@ -1,17 +1,14 @@
-import type { PresenceEntry, PresenceUpdate } from "../../backplane/backplane.js";
+import type { PresenceEntry, PresenceReport, PresenceUpdate } from "../../backplane/backplane.js";
 import { isRoom } from "../../backplane/topic.js";
-import type { Clock } from "../../connection/clock.js";
+import type { Clock, Timer } from "../../connection/clock.js";
 import type { RoomPath } from "../../wire/path.js";
 import type { Fields } from "../nodeMessage.js";
+import { isFlag, isStatus, keysOf, type NodePresence, pairsOf, type ReportFlag } from "./nodePresence.js";
 import { entriesOf, presentOf, type ReceivedEntries } from "./presenceEntries.js";
 import { ChangedRooms, type PresenceMark, type PresenceMarks } from "./presenceMarks.js";
-import { PresenceQuestion } from "./presenceQuestion.js";
-
-/** What one node has in one room, with the sequence number of its last change. */
-interface NodePresence {
-  seq: number;
-  readonly entries: Map<string, PresenceEntry>;
-}
+import { answersMs, PresenceQuestion } from "./presenceQuestion.js";
+import { ReportedLeaves } from "./reportedLeaves.js";
+import { RoomReports } from "./roomReports.js";
 
 /** A room with presence that is open on this node. */
 interface AnnouncedRoom {
@@ -22,6 +19,7 @@ interface AnnouncedRoom {
   readonly others: Map<string, NodePresence>;
   /** Whether the other nodes know that the room is open here. */
   isAnnounced: boolean;
+  readonly reports: RoomReports;
   /** Until it is known what the other nodes have. */
   question: PresenceQuestion | undefined;
 }
@@ -38,11 +36,23 @@ export interface ClusterPresenceDeps {
   readonly clock: Clock;
   /** The nodes that can be asked now. */
   readonly otherNodes: () => readonly string[];
-  /** Sends to every node that has the room open. */
-  readonly sendToRoom: (path: RoomPath, kind: string, fields: object) => void;
+  /** Whether this node goes on alone while the others cannot be reached. */
+  readonly isAlone: () => boolean;
+  /** Sends to every node that has the room open. Returns whether that was sent; never rejects. */
+  readonly sendToRoom: (path: RoomPath, kind: string, fields: object) => Promise<boolean>;
   readonly sendToNode: (node: string, kind: string, fields: object) => void;
   /** Takes what other nodes have. */
   readonly onPresence: (path: RoomPath, changes: readonly PresenceUpdate[]) => void;
+  /** A room that was closed needs its channel no longer. */
+  readonly onClosed: (path: RoomPath) => void;
+}
+
+/** A change of what another node has. */
+interface ReceivedChange {
+  readonly seq: number;
+  readonly entries: ReceivedEntries;
+  readonly flags: ReadonlyMap<string, ReportFlag>;
+  readonly isClosing: boolean;
 }
 
 /** Rooms that one question may be about. */
@@ -66,6 +76,10 @@ export class ClusterPresence {
   /** The rooms with changes that are not sent yet. */
   readonly #unsent = new Set<RoomPath>();
   readonly #changed = new ChangedRooms();
+  readonly #reportedLeaves = new ReportedLeaves();
+  /** Fires when nodes that this one does not know yet have had the time to answer. */
+  #settling: Timer | undefined;
+  #isSettled = false;
   #openings = 0;
   #isScheduled = false;
 
@@ -84,11 +98,32 @@ export class ClusterPresence {
    * Returns a promise that resolves when it is known what the other nodes have; `undefined` when it is known.
    */
   announce(path: RoomPath, key: string, entry: PresenceEntry | undefined): Promise<unknown> | undefined {
-    const room = this.#rooms.get(path) ?? this.#open(path);
+    const room = this.#openAgain(path) ?? this.#open(path);
     room.changes.set(key, entry);
+    if (entry !== undefined) room.reports.arrive(key);
     this.#unsent.add(path);
     this.#sendSoon();
     return room.question?.answered;
+  }
+
+  /** Whether a user is in the room, as this node sees it; see `Backplane.reportPresence`. */
+  setPresent(path: RoomPath, key: string, isPresent: boolean, report: PresenceReport): void {
+    this.#rooms.get(path)?.reports.setPresent(key, isPresent, report);
+  }
+
+  /** This node is connected: soon it knows all others. */
+  begin(): void {
+    this.#settling?.cancel();
+    this.#settling = this.#deps.clock.setTimeout(() => {
+      this.#isSettled = true;
+      for (const { reports } of [...this.#rooms.values()]) reports.reviewAll();
+    }, answersMs);
+  }
+
+  /** The app closes. */
+  end(): void {
+    this.#settling?.cancel();
+    for (const { reports } of [...this.#rooms.values()]) reports.end(!reports.hasHeirs);
   }
 
   /** The other nodes that have a room open that is open here. */
@@ -106,16 +141,22 @@ export class ClusterPresence {
 
   /** The other nodes cannot be reached: no answer is waited for. */
   stopWaiting(): void {
-    for (const { question } of this.#rooms.values()) question?.end();
+    this.#settling?.cancel();
+    this.#isSettled = false;
+    for (const { question, reports } of [...this.#rooms.values()]) {
+      question?.end();
+      reports.reviewAll();
+    }
     for (const { question } of this.#queries.values()) question.end();
   }
 
   /** The room is closed on this node. */
   close(path: RoomPath): void {
-    this.#rooms.get(path)?.question?.end();
-    if (!this.#rooms.delete(path)) return;
-    this.#changed.add(path);
-    this.#deps.sendToRoom(path, "left", { node: this.#deps.id });
+    const room = this.#rooms.get(path);
+    if (room === undefined) return;
+    room.question?.end();
+    room.own.isClosing = true;
+    room.reports.close();
   }
 
   /** Asks a node for what it has in every room that is open here: it is new, or was away for a while. */
@@ -123,11 +164,11 @@ export class ClusterPresence {
     this.#askInParts(node, [...this.#rooms.keys()]);
   }
 
-  /** The node is lost: what it had is removed. */
-  forget(node: string): void {
+  /** The node left, or is lost: what it had is removed. */
+  forget(node: string, isLost: boolean): void {
     this.#unanswered.delete(node);
-    for (const [path, room] of this.#rooms) {
-      this.#replace(path, room, node, undefined);
+    for (const [path, room] of [...this.#rooms]) {
+      this.#replace(path, room, node, undefined, isLost);
       room.question?.close(node);
     }
     for (const { question } of this.#queries.values()) question.close(node);
@@ -140,13 +181,44 @@ export class ClusterPresence {
     if (node === this.#deps.id) return true;
     if (kind === "ask") return Array.isArray(paths) && paths.every((path) => this.#answer(path, node));
     if (typeof name !== "string" || !isRoom(name)) return false;
-    if (kind === "left" || kind === "state") this.#unanswered.get(node)?.delete(name);
+    if (kind === "claim" || kind === "answer") return this.#receiveClaim(name, node, kind, fields);
+    if (kind === "left" || kind === "state") {
+      this.#unanswered.get(node)?.delete(name);
+      const reportedLeaves = keysOf(fields.reportedLeaves ?? []);
+      if (reportedLeaves === undefined) return false;
+      this.#rooms.get(name)?.reports.onLeftElsewhere(reportedLeaves);
+    }
     if (kind === "left") return this.#onLeft(name, node);
+    return this.#receiveEntries(name, node, kind, fields);
+  }
+
+  #receiveEntries(path: RoomPath, node: string, kind: unknown, fields: Fields): boolean {
     const entries = entriesOf(fields.entries);
     const seq = Number(fields.seq);
+    const isClosing = fields.isClosing === true;
     if (entries === undefined || !Number.isSafeInteger(fields.seq)) return false;
-    if (kind === "change") return this.#onChange(name, node, seq, entries);
-    return kind === "state" && this.#onState(name, node, { seq, entries: presentOf(entries) });
+    if (kind === "change") {
+      const flags = pairsOf(fields.reporting ?? [], isFlag);
+      return flags !== undefined && this.#onChange(path, node, { seq, entries, flags, isClosing });
+    }
+    const reporting = keysOf(fields.reporting ?? []);
+    if (kind !== "state" || reporting === undefined) return false;
+    return this.#onState(path, node, { seq, entries: presentOf(entries), reporting: new Set(reporting), isClosing });
+  }
+
+  #receiveClaim(path: RoomPath, node: string, kind: "claim" | "answer", fields: Fields): boolean {
+    const round = Number(fields.round);
+    const reports = this.#rooms.get(path)?.reports;
+    if (kind === "answer") {
+      const answers = pairsOf(fields.answers, isStatus);
+      if (answers !== undefined) reports?.onAnswer(node, round, answers);
+      return answers !== undefined;
+    }
+    const keys = pairsOf(fields.keys, (value) => typeof value === "boolean");
+    if (keys === undefined) return false;
+    const answers = reports?.answer(node, keys) ?? [];
+    this.#deps.sendToNode(node, "answer", { node: this.#deps.id, path, round, answers });
+    return true;
   }
 
   /** Compares the marks of a node's heartbeat with what is known here, and asks again for what is missing. */
@@ -180,14 +252,67 @@ export class ClusterPresence {
 
   #open(path: RoomPath): AnnouncedRoom {
     this.#openings += 1;
-    const own = { seq: this.#openings * seqsPerOpening, entries: new Map() };
+    const own = {
+      seq: this.#openings * seqsPerOpening,
+      entries: new Map(),
+      reporting: new Set<string>(),
+      isClosing: false,
+    };
     const question = this.#question();
-    const room: AnnouncedRoom = { own, changes: new Map(), others: new Map(), isAnnounced: false, question };
+    const maps = { changes: new Map(), others: new Map<string, NodePresence>() };
+    const reports = this.#reportsOf(path, own, maps, () => room);
+    const room: AnnouncedRoom = { own, ...maps, reports, isAnnounced: false, question };
     this.#rooms.set(path, room);
     question?.answered.then(() => {
       room.question = undefined;
+      room.reports.reviewAll();
     });
     return room;
+  }
+
+  /** A room that is open here, or was until its last reports are made. */
+  #openAgain(path: RoomPath): AnnouncedRoom | undefined {
+    const room = this.#rooms.get(path);
+    if (room?.reports.isClosing !== true) return room;
+    room.own.isClosing = false;
+    room.reports.reopen();
+    for (const [node, { entries }] of room.others) {
+      const changes = [...entries].map(([key, entry]) => ({ node, key, entry }));
+      this.#deps.onPresence(path, changes);
+    }
+    return room;
+  }
+
+  #reportsOf(
+    path: RoomPath,
+    own: NodePresence,
+    { changes, others }: Pick<AnnouncedRoom, "changes" | "others">,
+    room: () => AnnouncedRoom,
+  ): RoomReports {
+    const { id, clock, isAlone, otherNodes, sendToRoom } = this.#deps;
+    return new RoomReports({
+      ...{ id, clock, own, others },
+      hasOwn: (key) => (changes.has(key) ? changes.get(key) !== undefined : own.entries.has(key)),
+      isReady: () => isAlone() || (this.#isSettled && room().question === undefined),
+      answering: otherNodes,
+      sendClaim: (round, keys) => void sendToRoom(path, "claim", { node: id, round, keys }),
+      onFlags: () => this.#sendSoonFor(path),
+      onLeftFor: (node, key) => this.#reportedLeaves.add(node, path, key),
+      onDone: () => this.#closed(path, room()),
+    });
+  }
+
+  #closed(path: RoomPath, room: AnnouncedRoom): void {
+    if (this.#rooms.get(path) !== room) return;
+    this.#rooms.delete(path);
+    this.#changed.add(path);
+    void this.#deps.sendToRoom(path, "left", { node: this.#deps.id });
+    this.#deps.onClosed(path);
+  }
+
+  #sendSoonFor(path: RoomPath): void {
+    this.#unsent.add(path);
+    this.#sendSoon();
   }
 
   /** `undefined` when no node can be asked. */
@@ -217,21 +342,25 @@ export class ClusterPresence {
 
   #send(path: RoomPath): void {
     const room = this.#rooms.get(path);
-    if (room === undefined || room.changes.size === 0) return;
+    if (room === undefined || (room.changes.size === 0 && !room.reports.hasFlags)) return;
     const entries = apply(room);
+    const reporting = room.reports.takeFlags();
     this.#changed.add(path);
-    if (room.isAnnounced) {
-      this.#deps.sendToRoom(path, "change", { node: this.#deps.id, seq: room.own.seq, entries });
-      return;
-    }
+    const { seq, isClosing } = room.own;
+    const change = { node: this.#deps.id, seq, entries, reporting, isClosing };
+    const sending = room.isAnnounced
+      ? this.#deps.sendToRoom(path, "change", change)
+      : this.#deps.sendToRoom(path, "state", this.#stateOf(room));
+    sending.then((isSent) => room.reports.onSent(reporting, isSent || this.#deps.isAlone()));
+    if (room.isAnnounced) return;
     room.isAnnounced = true;
-    this.#deps.sendToRoom(path, "state", this.#stateOf(room));
     // Nodes that have not opened the room are not subscribed to its channel, but must answer as well.
     for (const node of room.question?.nodes ?? []) this.#ask(node, [path]);
   }
 
   #stateOf({ own }: AnnouncedRoom): object {
-    return { node: this.#deps.id, seq: own.seq, entries: [...own.entries] };
+    const { seq, entries, reporting, isClosing } = own;
+    return { node: this.#deps.id, seq, entries: [...entries], reporting: [...reporting], isClosing };
   }
 
   #askInParts(node: string, paths: readonly string[]): void {
@@ -249,8 +378,9 @@ export class ClusterPresence {
   #answer(path: unknown, node: string): boolean {
     if (typeof path !== "string" || !isRoom(path)) return false;
     const room = this.#rooms.get(path);
-    if (room === undefined) this.#deps.sendToNode(node, "left", { node: this.#deps.id, path });
-    else this.#deps.sendToNode(node, "state", { ...this.#stateOf(room), path });
+    const about = { node: this.#deps.id, path, reportedLeaves: this.#reportedLeaves.take(node, path) };
+    if (room === undefined) this.#deps.sendToNode(node, "left", about);
+    else this.#deps.sendToNode(node, "state", { ...this.#stateOf(room), ...about });
     return true;
   }
 
@@ -274,22 +404,34 @@ export class ClusterPresence {
     return true;
   }
 
-  #onChange(path: RoomPath, node: string, seq: number, entries: ReceivedEntries): true {
-    const known = this.#rooms.get(path)?.others.get(node);
-    if (this.#rooms.has(path) && (known === undefined || seq > known.seq + 1)) this.#ask(node, [path]);
-    if (known === undefined || seq !== known.seq + 1) return true;
-    known.seq = seq;
+  #onChange(path: RoomPath, node: string, { seq, entries, flags, isClosing }: ReceivedChange): true {
+    const room = this.#rooms.get(path);
+    const known = room?.others.get(node);
+    if (room !== undefined && (known === undefined || seq > known.seq + 1)) this.#ask(node, [path]);
+    if (room === undefined || known === undefined || seq !== known.seq + 1) return true;
+    Object.assign(known, { seq, isClosing });
+    for (const [key, flag] of flags) {
+      if (flag === "reports") known.reporting.add(key);
+      else known.reporting.delete(key);
+    }
     for (const [key, entry] of entries) {
       if (entry === undefined) known.entries.delete(key);
       else known.entries.set(key, entry);
     }
     const changes = [...entries].map(([key, entry]) => ({ node, key, entry }));
     this.#deps.onPresence(path, changes);
+    room.reports.onFlags(node, flags);
     return true;
   }
 
   /** Replaces what is known of a node; `undefined`: it has not opened the room. */
-  #replace(path: RoomPath, room: AnnouncedRoom, node: string, presence: NodePresence | undefined): void {
+  #replace(
+    path: RoomPath,
+    room: AnnouncedRoom,
+    node: string,
+    presence: NodePresence | undefined,
+    isLost = false,
+  ): void {
     const known = room.others.get(node);
     if (presence !== undefined && known !== undefined && presence.seq < known.seq) return;
     if (presence === undefined) room.others.delete(node);
@@ -300,6 +442,7 @@ export class ClusterPresence {
       ...[...(presence?.entries ?? [])].map(([key, entry]) => ({ node, key, entry })),
     ];
     if (changes.length > 0) this.#deps.onPresence(path, changes);
+    room.reports.onReplaced(node, known, presence, isLost);
   }
 }
 
