@@ -24,7 +24,7 @@ import { CatchUps, type JoiningClient } from "./history/catchUps.js";
 import { type Publication, publicationOf } from "./history/publication.js";
 import { Subscription } from "./history/subscription.js";
 import { Notifier } from "./notifier.js";
-import { type PresenceChange, type PresenceState, type PresentUser, stateElsewhere, stateOf } from "./presence.js";
+import { type PresenceChange, type PresenceState, type PresentUser, stateElsewhere, stateOf } from "./presenceState.js";
 import { Room } from "./room.js";
 import type { RoomConfig } from "./roomConfig.js";
 import type { RoomState } from "./roomState.js";

@@ -3,32 +3,13 @@ import { isRoom } from "../../backplane/topic.js";
 import type { Clock, Timer } from "../../connection/clock.js";
 import type { RoomPath } from "../../wire/path.js";
 import type { Fields } from "../nodeMessage.js";
-import { isFlag, isStatus, keysOf, type NodePresence, pairsOf, type ReportFlag } from "./nodePresence.js";
-import { entriesOf, presentOf, type ReceivedEntries } from "./presenceEntries.js";
+import { isStatus, keysOf, type NodePresence, pairsOf } from "./nodePresence.js";
+import { changeOf, type ReceivedChange, stateOf } from "./presenceEntries.js";
 import { ChangedRooms, type PresenceMark, type PresenceMarks } from "./presenceMarks.js";
+import { PresenceQueries } from "./presenceQueries.js";
 import { answersMs, PresenceQuestion } from "./presenceQuestion.js";
+import { PresenceRoom } from "./presenceRoom.js";
 import { ReportedLeaves } from "./reportedLeaves.js";
-import { RoomReports } from "./roomReports.js";
-
-/** A room with presence that is open on this node. */
-interface AnnouncedRoom {
-  readonly own: NodePresence;
-  /** Changes of this node that are not sent yet. */
-  readonly changes: Map<string, PresenceEntry | undefined>;
-  /** What other nodes have, by node. */
-  readonly others: Map<string, NodePresence>;
-  /** Whether the other nodes know that the room is open here. */
-  isAnnounced: boolean;
-  readonly reports: RoomReports;
-  /** Until it is known what the other nodes have. */
-  question: PresenceQuestion | undefined;
-}
-
-/** A question about a room that is not open on this node. */
-interface PresenceQuery {
-  readonly question: PresenceQuestion;
-  readonly found: PresenceUpdate[];
-}
 
 export interface ClusterPresenceDeps {
   /** The id of this node. */
@@ -47,14 +28,6 @@ export interface ClusterPresenceDeps {
   readonly onClosed: (path: RoomPath) => void;
 }
 
-/** A change of what another node has. */
-interface ReceivedChange {
-  readonly seq: number;
-  readonly entries: ReceivedEntries;
-  readonly flags: ReadonlyMap<string, ReportFlag>;
-  readonly isClosing: boolean;
-}
-
 /** Rooms that one question may be about. */
 const pathsMax = 500;
 /** Sequence numbers of one opening of a room; those of the next are higher, however late older messages arrive. */
@@ -69,8 +42,8 @@ const seqsPerOpening = 1_000_000;
  */
 export class ClusterPresence {
   readonly #deps: ClusterPresenceDeps;
-  readonly #rooms = new Map<RoomPath, AnnouncedRoom>();
-  readonly #queries = new Map<RoomPath, PresenceQuery>();
+  readonly #rooms = new Map<RoomPath, PresenceRoom>();
+  readonly #queries: PresenceQueries;
   /** The rooms that other nodes were asked about and have not answered for, by node. */
   readonly #unanswered = new Map<string, Set<string>>();
   /** The rooms with changes that are not sent yet. */
@@ -85,6 +58,8 @@ export class ClusterPresence {
 
   constructor(deps: ClusterPresenceDeps) {
     this.#deps = deps;
+    const { clock, otherNodes } = deps;
+    this.#queries = new PresenceQueries({ clock, otherNodes, ask: (node, path) => this.#ask(node, [path]) });
   }
 
   /** Whether the room is open on this node. */
@@ -99,10 +74,8 @@ export class ClusterPresence {
    */
   announce(path: RoomPath, key: string, entry: PresenceEntry | undefined): Promise<unknown> | undefined {
     const room = this.#openAgain(path) ?? this.#open(path);
-    room.changes.set(key, entry);
-    if (entry !== undefined) room.reports.arrive(key);
-    this.#unsent.add(path);
-    this.#sendSoon();
+    room.set(key, entry);
+    this.#sendSoon(path);
     return room.question?.answered;
   }
 
@@ -132,11 +105,8 @@ export class ClusterPresence {
   }
 
   /** What the other nodes have of a room that is not open here. */
-  async readPresence(path: RoomPath): Promise<readonly PresenceUpdate[]> {
-    const query = this.#queries.get(path) ?? this.#query(path);
-    await query.question.answered;
-    if (this.#queries.get(path) === query) this.#queries.delete(path);
-    return query.found;
+  readPresence(path: RoomPath): Promise<readonly PresenceUpdate[]> {
+    return this.#queries.read(path);
   }
 
   /** The other nodes cannot be reached: no answer is waited for. */
@@ -147,16 +117,12 @@ export class ClusterPresence {
       question?.end();
       reports.reviewAll();
     }
-    for (const { question } of this.#queries.values()) question.end();
+    this.#queries.stopWaiting();
   }
 
   /** The room is closed on this node. */
   close(path: RoomPath): void {
-    const room = this.#rooms.get(path);
-    if (room === undefined) return;
-    room.question?.end();
-    room.own.isClosing = true;
-    room.reports.close();
+    this.#rooms.get(path)?.close();
   }
 
   /** Asks a node for what it has in every room that is open here: it is new, or was away for a while. */
@@ -171,7 +137,7 @@ export class ClusterPresence {
       this.#replace(path, room, node, undefined, isLost);
       room.question?.close(node);
     }
-    for (const { question } of this.#queries.values()) question.close(node);
+    this.#queries.forget(node);
   }
 
   /** Takes a signal about a room, from the room's channel or this node's. Returns whether it was understood. */
@@ -184,7 +150,7 @@ export class ClusterPresence {
     if (kind === "claim" || kind === "answer") return this.#receiveClaim(name, node, kind, fields);
     if (kind === "left" || kind === "state") {
       this.#unanswered.get(node)?.delete(name);
-      const reportedLeaves = keysOf(fields.reportedLeaves ?? []);
+      const reportedLeaves = keysOf(fields.reportedLeaves === undefined ? [] : fields.reportedLeaves);
       if (reportedLeaves === undefined) return false;
       this.#rooms.get(name)?.reports.onLeftElsewhere(reportedLeaves);
     }
@@ -193,17 +159,12 @@ export class ClusterPresence {
   }
 
   #receiveEntries(path: RoomPath, node: string, kind: unknown, fields: Fields): boolean {
-    const entries = entriesOf(fields.entries);
-    const seq = Number(fields.seq);
-    const isClosing = fields.isClosing === true;
-    if (entries === undefined || !Number.isSafeInteger(fields.seq)) return false;
     if (kind === "change") {
-      const flags = pairsOf(fields.reporting ?? [], isFlag);
-      return flags !== undefined && this.#onChange(path, node, { seq, entries, flags, isClosing });
+      const change = changeOf(fields);
+      return change !== undefined && this.#onChange(path, node, change);
     }
-    const reporting = keysOf(fields.reporting ?? []);
-    if (kind !== "state" || reporting === undefined) return false;
-    return this.#onState(path, node, { seq, entries: presentOf(entries), reporting: new Set(reporting), isClosing });
+    const state = kind === "state" ? stateOf(fields) : undefined;
+    return state !== undefined && this.#onState(path, node, state);
   }
 
   #receiveClaim(path: RoomPath, node: string, kind: "claim" | "answer", fields: Fields): boolean {
@@ -250,18 +211,11 @@ export class ClusterPresence {
     this.#changed.restore(marks);
   }
 
-  #open(path: RoomPath): AnnouncedRoom {
+  #open(path: RoomPath): PresenceRoom {
     this.#openings += 1;
-    const own = {
-      seq: this.#openings * seqsPerOpening,
-      entries: new Map(),
-      reporting: new Set<string>(),
-      isClosing: false,
-    };
     const question = this.#question();
-    const maps = { changes: new Map(), others: new Map<string, NodePresence>() };
-    const reports = this.#reportsOf(path, own, maps, () => room);
-    const room: AnnouncedRoom = { own, ...maps, reports, isAnnounced: false, question };
+    const deps = this.#reportsDeps(path, () => room);
+    const room: PresenceRoom = new PresenceRoom(this.#openings * seqsPerOpening, question, deps);
     this.#rooms.set(path, room);
     question?.answered.then(() => {
       room.question = undefined;
@@ -271,48 +225,33 @@ export class ClusterPresence {
   }
 
   /** A room that is open here, or was until its last reports are made. */
-  #openAgain(path: RoomPath): AnnouncedRoom | undefined {
+  #openAgain(path: RoomPath): PresenceRoom | undefined {
     const room = this.#rooms.get(path);
-    if (room?.reports.isClosing !== true) return room;
-    room.own.isClosing = false;
-    room.reports.reopen();
-    for (const [node, { entries }] of room.others) {
-      const changes = [...entries].map(([key, entry]) => ({ node, key, entry }));
-      this.#deps.onPresence(path, changes);
-    }
+    if (room?.own.isClosing !== true) return room;
+    room.reopen();
+    this.#deps.onPresence(path, room.updates);
     return room;
   }
 
-  #reportsOf(
-    path: RoomPath,
-    own: NodePresence,
-    { changes, others }: Pick<AnnouncedRoom, "changes" | "others">,
-    room: () => AnnouncedRoom,
-  ): RoomReports {
+  #reportsDeps(path: RoomPath, room: () => PresenceRoom): ConstructorParameters<typeof PresenceRoom>[2] {
     const { id, clock, isAlone, otherNodes, sendToRoom } = this.#deps;
-    return new RoomReports({
-      ...{ id, clock, own, others },
-      hasOwn: (key) => (changes.has(key) ? changes.get(key) !== undefined : own.entries.has(key)),
+    return {
+      ...{ id, clock },
       isReady: () => isAlone() || (this.#isSettled && room().question === undefined),
       answering: otherNodes,
       sendClaim: (round, keys) => void sendToRoom(path, "claim", { node: id, round, keys }),
-      onFlags: () => this.#sendSoonFor(path),
+      onFlags: () => this.#sendSoon(path),
       onLeftFor: (node, key) => this.#reportedLeaves.add(node, path, key),
       onDone: () => this.#closed(path, room()),
-    });
+    };
   }
 
-  #closed(path: RoomPath, room: AnnouncedRoom): void {
+  #closed(path: RoomPath, room: PresenceRoom): void {
     if (this.#rooms.get(path) !== room) return;
     this.#rooms.delete(path);
     this.#changed.add(path);
     void this.#deps.sendToRoom(path, "left", { node: this.#deps.id });
     this.#deps.onClosed(path);
-  }
-
-  #sendSoonFor(path: RoomPath): void {
-    this.#unsent.add(path);
-    this.#sendSoon();
   }
 
   /** `undefined` when no node can be asked. */
@@ -321,46 +260,32 @@ export class ClusterPresence {
     return nodes.length === 0 ? undefined : new PresenceQuestion(nodes, this.#deps.clock);
   }
 
-  #query(path: RoomPath): PresenceQuery {
-    const question = new PresenceQuestion(this.#deps.otherNodes(), this.#deps.clock);
-    const query = { question, found: [] };
-    this.#queries.set(path, query);
-    for (const node of question.nodes) this.#ask(node, [path]);
-    return query;
-  }
-
-  #sendSoon(): void {
+  #sendSoon(path: RoomPath): void {
+    this.#unsent.add(path);
     if (this.#isScheduled) return;
     this.#isScheduled = true;
     setImmediate(() => {
       this.#isScheduled = false;
       const paths = [...this.#unsent];
       this.#unsent.clear();
-      for (const path of paths) this.#send(path);
+      for (const changed of paths) this.#send(changed);
     });
   }
 
   #send(path: RoomPath): void {
     const room = this.#rooms.get(path);
-    if (room === undefined || (room.changes.size === 0 && !room.reports.hasFlags)) return;
-    const entries = apply(room);
-    const reporting = room.reports.takeFlags();
+    if (room?.hasChanges !== true) return;
+    const change = room.takeChange();
     this.#changed.add(path);
-    const { seq, isClosing } = room.own;
-    const change = { node: this.#deps.id, seq, entries, reporting, isClosing };
+    const { id, isAlone, sendToRoom } = this.#deps;
     const sending = room.isAnnounced
-      ? this.#deps.sendToRoom(path, "change", change)
-      : this.#deps.sendToRoom(path, "state", this.#stateOf(room));
-    sending.then((isSent) => room.reports.onSent(reporting, isSent || this.#deps.isAlone()));
+      ? sendToRoom(path, "change", { node: id, ...change })
+      : sendToRoom(path, "state", { node: id, ...room.state });
+    sending.then((isSent) => room.reports.onSent(change.reporting, isSent || isAlone()));
     if (room.isAnnounced) return;
     room.isAnnounced = true;
     // Nodes that have not opened the room are not subscribed to its channel, but must answer as well.
     for (const node of room.question?.nodes ?? []) this.#ask(node, [path]);
-  }
-
-  #stateOf({ own }: AnnouncedRoom): object {
-    const { seq, entries, reporting, isClosing } = own;
-    return { node: this.#deps.id, seq, entries: [...entries], reporting: [...reporting], isClosing };
   }
 
   #askInParts(node: string, paths: readonly string[]): void {
@@ -380,7 +305,7 @@ export class ClusterPresence {
     const room = this.#rooms.get(path);
     const about = { node: this.#deps.id, path, reportedLeaves: this.#reportedLeaves.take(node, path) };
     if (room === undefined) this.#deps.sendToNode(node, "left", about);
-    else this.#deps.sendToNode(node, "state", { ...this.#stateOf(room), ...about });
+    else this.#deps.sendToNode(node, "state", { ...room.state, ...about });
     return true;
   }
 
@@ -388,36 +313,25 @@ export class ClusterPresence {
     const room = this.#rooms.get(path);
     if (room !== undefined) this.#replace(path, room, node, undefined);
     room?.question?.close(node);
-    this.#queries.get(path)?.question.close(node);
+    this.#queries.onLeft(path, node);
     return true;
   }
 
   #onState(path: RoomPath, node: string, presence: NodePresence): true {
-    const query = this.#queries.get(path);
-    if (query?.question.isOpenFor(node) === true) {
-      for (const [key, entry] of presence.entries) query.found.push({ node, key, entry });
-      query.question.close(node);
-    }
+    this.#queries.onState(path, node, presence.entries);
     const room = this.#rooms.get(path);
     if (room !== undefined) this.#replace(path, room, node, presence);
     room?.question?.close(node);
     return true;
   }
 
-  #onChange(path: RoomPath, node: string, { seq, entries, flags, isClosing }: ReceivedChange): true {
+  #onChange(path: RoomPath, node: string, change: ReceivedChange): true {
+    const { seq, entries, flags } = change;
     const room = this.#rooms.get(path);
     const known = room?.others.get(node);
     if (room !== undefined && (known === undefined || seq > known.seq + 1)) this.#ask(node, [path]);
     if (room === undefined || known === undefined || seq !== known.seq + 1) return true;
-    Object.assign(known, { seq, isClosing });
-    for (const [key, flag] of flags) {
-      if (flag === "reports") known.reporting.add(key);
-      else known.reporting.delete(key);
-    }
-    for (const [key, entry] of entries) {
-      if (entry === undefined) known.entries.delete(key);
-      else known.entries.set(key, entry);
-    }
+    room.apply(known, change);
     const changes = [...entries].map(([key, entry]) => ({ node, key, entry }));
     this.#deps.onPresence(path, changes);
     room.reports.onFlags(node, flags);
@@ -425,35 +339,11 @@ export class ClusterPresence {
   }
 
   /** Replaces what is known of a node; `undefined`: it has not opened the room. */
-  #replace(
-    path: RoomPath,
-    room: AnnouncedRoom,
-    node: string,
-    presence: NodePresence | undefined,
-    isLost = false,
-  ): void {
+  #replace(path: RoomPath, room: PresenceRoom, node: string, presence: NodePresence | undefined, isLost = false): void {
     const known = room.others.get(node);
     if (presence !== undefined && known !== undefined && presence.seq < known.seq) return;
-    if (presence === undefined) room.others.delete(node);
-    else room.others.set(node, presence);
-    const removed = [...(known?.entries.keys() ?? [])].filter((key) => presence?.entries.has(key) !== true);
-    const changes = [
-      ...removed.map((key) => ({ node, key, entry: undefined })),
-      ...[...(presence?.entries ?? [])].map(([key, entry]) => ({ node, key, entry })),
-    ];
+    const changes = room.replace(node, known, presence);
     if (changes.length > 0) this.#deps.onPresence(path, changes);
     room.reports.onReplaced(node, known, presence, isLost);
   }
-}
-
-/** Applies the changes of this node, and returns them as they are sent. */
-function apply({ own, changes }: AnnouncedRoom): readonly (readonly [key: string, entry: PresenceEntry | null])[] {
-  const list = [...changes].map(([key, entry]): [string, PresenceEntry | null] => [key, entry ?? null]);
-  changes.clear();
-  own.seq += 1;
-  for (const [key, entry] of list) {
-    if (entry === null) own.entries.delete(key);
-    else own.entries.set(key, entry);
-  }
-  return list;
 }

@@ -16,14 +16,14 @@ export class ReportClaim {
     readonly keys: readonly string[],
     nodes: readonly string[],
     clock: Clock,
-    onDecided: (claim: ReportClaim) => void,
+    onDecided: () => void,
   ) {
     this.#waiting = new Set(nodes);
     this.#decide = () => {
       if (this.#isDecided) return;
       this.#isDecided = true;
       this.#timer.cancel();
-      onDecided(this);
+      onDecided();
     };
     this.#timer = clock.setTimeout(this.#decide, answersMs);
   }
@@ -52,5 +52,58 @@ export class ReportClaim {
   cancel(): void {
     this.#isDecided = true;
     this.#timer.cancel();
+  }
+}
+
+/** The claims of this node in one room. */
+export class ReportClaims {
+  readonly #clock: Clock;
+  readonly #onDecided: (claim: ReportClaim) => void;
+  readonly #claims = new Map<number, ReportClaim>();
+  #rounds = 0;
+
+  constructor(clock: Clock, onDecided: (claim: ReportClaim) => void) {
+    this.#clock = clock;
+    this.#onDecided = onDecided;
+  }
+
+  /** Returns the number that answers name; `undefined` when there is no node to ask: then it is decided already. */
+  begin(keys: readonly string[], nodes: readonly string[]): number | undefined {
+    this.#rounds += 1;
+    const round = this.#rounds;
+    const claim = new ReportClaim(keys, nodes, this.#clock, () => {
+      this.#claims.delete(round);
+      this.#onDecided(claim);
+    });
+    if (nodes.length > 0) {
+      this.#claims.set(round, claim);
+      return round;
+    }
+    claim.cancel();
+    this.#onDecided(claim);
+    return undefined;
+  }
+
+  onAnswer(node: string, round: number, answers: ReadonlyMap<string, ClaimAnswer>, isLower: boolean): void {
+    const claim = this.#claims.get(round);
+    for (const [key, answer] of answers) claim?.weigh(key, answer, isLower);
+    claim?.close(node);
+  }
+
+  /** Another node claims a user as well. */
+  onRival(key: string, isReported: boolean, isLower: boolean): void {
+    for (const claim of this.#claims.values()) {
+      if (claim.keys.includes(key)) claim.weigh(key, isReported ? "claims reported" : "claims", isLower);
+    }
+  }
+
+  /** The node is lost, or has closed the room. */
+  forget(node: string): void {
+    for (const claim of [...this.#claims.values()]) claim.close(node);
+  }
+
+  cancel(): void {
+    for (const claim of this.#claims.values()) claim.cancel();
+    this.#claims.clear();
   }
 }

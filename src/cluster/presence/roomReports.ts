@@ -3,30 +3,8 @@ import { isUserKey } from "../../backplane/presenceKey.js";
 import type { Clock, Timer } from "../../connection/clock.js";
 import type { ClaimAnswer, NodePresence, ReportFlag } from "./nodePresence.js";
 import { answersMs } from "./presenceQuestion.js";
-import { ReportClaim } from "./reportClaim.js";
-
-/** What this node has to do with the reports about one user. */
-interface UserReport {
-  /**
-   * - `idle`: another node reports the user, or none does yet.
-   * - `claiming`: the other nodes are asked.
-   * - `announcing`: the others have agreed, and are being told.
-   * - `reporting`: this node reports the user.
-   * - `leaving`: the others are being told that the leave is reported.
-   */
-  state: "idle" | "claiming" | "announcing" | "reporting" | "leaving";
-  /** Whether the user came to this node, and not only to others. */
-  isOwn: boolean;
-  /** Whether the user is in the room, as this node sees it; those who may return are. */
-  isPresent: boolean;
-  /** Whether the join was reported, on whatever node, and the leave was not. */
-  isReported: boolean;
-  report: PresenceReport | undefined;
-  /** The node that reported the user and was lost without a word. */
-  lostNode: string | undefined;
-  /** Whether this node gave up the user when it closed the room, and is to report the leave if no other node takes over. */
-  isGivenUp: boolean;
-}
+import { type ReportClaim, ReportClaims } from "./reportClaim.js";
+import { newUserReport, type UserReport } from "./userReport.js";
 
 export interface RoomReportsDeps {
   readonly id: string;
@@ -62,16 +40,16 @@ const takeoverMs = 4 * answersMs;
 export class RoomReports {
   readonly #deps: RoomReportsDeps;
   readonly #users = new Map<string, UserReport>();
-  readonly #claims = new Map<number, ReportClaim>();
+  readonly #claims: ReportClaims;
   #flags = new Map<string, ReportFlag>();
   #toClaim = new Set<string>();
-  #rounds = 0;
   #retry: Timer | undefined;
   #takeover: Timer | undefined;
   #isClosing = false;
 
   constructor(deps: RoomReportsDeps) {
     this.#deps = deps;
+    this.#claims = new ReportClaims(deps.clock, (claim) => this.#onDecided(claim));
   }
 
   get hasFlags(): boolean {
@@ -81,10 +59,6 @@ export class RoomReports {
   /** Whether other nodes have the room open and go on reporting. */
   get hasHeirs(): boolean {
     return [...this.#deps.others.values()].some(({ isClosing }) => !isClosing);
-  }
-
-  get isClosing(): boolean {
-    return this.#isClosing;
   }
 
   /** A user came to this node. */
@@ -123,7 +97,7 @@ export class RoomReports {
       if (after === undefined) user.lostNode = isLost ? node : undefined;
       else if (this.#reporter(key) === undefined) this.#forgetJoin(key, user);
     }
-    for (const claim of [...this.#claims.values()]) if (after === undefined) claim.close(node);
+    if (after === undefined) this.#claims.forget(node);
     this.reviewAll();
   }
 
@@ -136,9 +110,7 @@ export class RoomReports {
   }
 
   onAnswer(node: string, round: number, answers: ReadonlyMap<string, ClaimAnswer>): void {
-    const claim = this.#claims.get(round);
-    for (const [key, answer] of answers) claim?.weigh(key, answer, node < this.#deps.id);
-    claim?.close(node);
+    this.#claims.onAnswer(node, round, answers, node < this.#deps.id);
   }
 
   /** Another node reported the leaves of these users, for it took this one for lost. */
@@ -174,8 +146,7 @@ export class RoomReports {
   close(): void {
     this.#isClosing = true;
     // Claims are for nodes that keep the room open.
-    for (const claim of this.#claims.values()) claim.cancel();
-    this.#claims.clear();
+    this.#claims.cancel();
     for (const user of this.#users.values()) {
       user.isOwn = false;
       if (user.state === "claiming") user.state = "idle";
@@ -194,10 +165,9 @@ export class RoomReports {
   /** Nothing is waited for any more. @param reports Whether this node reports the leaves that no other node can. */
   end(reports: boolean): void {
     const users = [...this.#users.values()];
-    for (const claim of this.#claims.values()) claim.cancel();
+    this.#claims.cancel();
     this.#retry?.cancel();
     this.#users.clear();
-    this.#claims.clear();
     const isOurs = ({ state, isGivenUp }: UserReport) => isGivenUp || !["idle", "claiming"].includes(state);
     for (const user of users) if (reports && user.isReported && isOurs(user)) user.report?.("leave");
     this.#checkDone();
@@ -212,8 +182,7 @@ export class RoomReports {
   #user(key: string): UserReport {
     const known = this.#users.get(key);
     if (known !== undefined) return known;
-    const flags = { isOwn: false, isPresent: false, isReported: false, isGivenUp: false };
-    const user: UserReport = { state: "idle", ...flags, report: undefined, lostNode: undefined };
+    const user = newUserReport();
     this.#users.set(key, user);
     return user;
   }
@@ -226,12 +195,15 @@ export class RoomReports {
 
   #review(key: string): void {
     const user = this.#users.get(key);
-    if (user?.state === "idle") this.#reviewIdle(key, user);
-    else if (user?.state === "reporting") this.#reviewReporting(key, user);
+    const reporter = this.#reporter(key);
+    if (user?.state === "idle") this.#reviewIdle(key, user, reporter);
+    else if (user?.state === "reporting") this.#reviewReporting(key, user, reporter);
+    // Even if that node is lost before it answers a claim.
+    else if (user !== undefined && user.state !== "leaving" && reporter !== undefined) user.isReported = true;
   }
 
-  #reviewIdle(key: string, user: UserReport): void {
-    if (this.#reporter(key) !== undefined) {
+  #reviewIdle(key: string, user: UserReport, reporter: string | undefined): void {
+    if (reporter !== undefined) {
       Object.assign(user, { isReported: true, lostNode: undefined });
       // Whoever reports the user, it is no longer this node.
       if (this.#isClosing) this.#users.delete(key);
@@ -252,8 +224,7 @@ export class RoomReports {
     if (user.isReported && (user.isGivenUp || (user.lostNode !== undefined && isLast))) user.report?.("leave");
   }
 
-  #reviewReporting(key: string, user: UserReport): void {
-    const reporter = this.#reporter(key);
+  #reviewReporting(key: string, user: UserReport, reporter: string | undefined): void {
     const isYielding = reporter !== undefined && reporter < this.#deps.id;
     if (isYielding || (this.#isClosing && user.isPresent && this.hasHeirs)) {
       user.isGivenUp = !isYielding;
@@ -284,36 +255,21 @@ export class RoomReports {
   #claim(): void {
     const keys = [...this.#toClaim].filter((key) => this.#users.get(key)?.state === "idle");
     this.#toClaim = new Set();
-    const shared = keys.filter(isUserKey);
-    // No other node can have an anonymous connection.
-    const alone = keys.filter((key) => !isUserKey(key) && this.#users.get(key)?.isOwn === true);
-    const orphans = keys.filter((key) => !isUserKey(key) && !alone.includes(key));
-    this.#claimFrom(alone, []);
-    this.#claimFrom(
-      [...shared, ...orphans],
-      this.#deps.answering().filter((node) => this.#deps.others.has(node)),
-    );
+    // No other node can have an anonymous connection of this one.
+    const isAlone = (key: string) => !isUserKey(key) && this.#users.get(key)?.isOwn === true;
+    const shared = keys.filter((key) => !isAlone(key));
+    const nodes = this.#deps.answering().filter((node) => this.#deps.others.has(node));
+    this.#claimFrom(keys.filter(isAlone), []);
+    this.#claimFrom(shared, nodes);
   }
 
   #claimFrom(keys: readonly string[], nodes: readonly string[]): void {
     if (keys.length === 0) return;
     for (const key of keys) this.#user(key).state = "claiming";
-    this.#rounds += 1;
-    const round = this.#rounds;
-    const claim = new ReportClaim(keys, nodes, this.#deps.clock, (decided) => {
-      this.#claims.delete(round);
-      this.#onDecided(decided);
-    });
-    if (nodes.length === 0) {
-      claim.cancel();
-      this.#onDecided(claim);
-      return;
-    }
-    this.#claims.set(round, claim);
-    this.#deps.sendClaim(
-      round,
-      keys.map((key) => [key, this.#user(key).isReported]),
-    );
+    const round = this.#claims.begin(keys, nodes);
+    if (round === undefined) return;
+    const claimed = keys.map((key) => [key, this.#user(key).isReported] as const);
+    this.#deps.sendClaim(round, claimed);
   }
 
   #onDecided(claim: ReportClaim): void {
@@ -322,7 +278,7 @@ export class RoomReports {
       if (user?.state !== "claiming") continue;
       user.state = "idle";
       user.isReported ||= claim.isReported(key);
-      if (claim.isLost(key) || !this.#deps.isReady()) this.#retryLater();
+      if (claim.isLost(key) || this.#reporter(key) !== undefined || !this.#deps.isReady()) this.#retryLater();
       else if (user.isPresent || user.isReported) this.#announce(key, user);
       else this.#review(key);
     }
@@ -379,9 +335,7 @@ export class RoomReports {
     if (reporter !== undefined) return "reports";
     if (user === undefined) return undefined;
     if (user.state === "claiming") {
-      for (const claim of this.#claims.values()) {
-        if (claim.keys.includes(key)) claim.weigh(key, isReported ? "claims reported" : "claims", node < this.#deps.id);
-      }
+      this.#claims.onRival(key, isReported, node < this.#deps.id);
       return user.isReported ? "claims reported" : "claims";
     }
     if (user.state !== "idle") return "reports";
