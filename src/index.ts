@@ -46,7 +46,7 @@ export type { Totals } from "./metrics.js";
 export type { Address, Channel, Except, SendOptions, User } from "./room/address.js";
 export type { Publication } from "./room/history/publication.js";
 export type { Subscription } from "./room/history/subscription.js";
-export type { PresenceChange, PresenceState, PresentUser } from "./room/presence.js";
+export type { PresenceChange, PresenceState, PresentUser } from "./room/presence/presenceState.js";
 export type { Registry } from "./room/registry.js";
 export type { Evictee, EvictOptions, ReadOptions, Room, SubscribeOptions, WriterOptions } from "./room/room.js";
 export type { PresenceMode } from "./room/roomConfig.js";

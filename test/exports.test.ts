@@ -77,6 +77,7 @@ it("exports what a backplane and an engine are written with from a subpath of it
     "LinkStatus",
     "MemoryOptions",
     "PresenceEntry",
+    "PresenceReport",
     "PresenceUpdate",
     "Receiver",
     "RoomNodes",

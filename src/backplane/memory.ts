@@ -11,6 +11,7 @@ import type {
   HistoryConfig,
   HistoryPage,
   HistoryQuery,
+  PresenceReport,
   PresenceUpdate,
   Receiver,
   RoomNodes,
@@ -96,6 +97,10 @@ export class MemoryBackplane implements Backplane {
   /** There are no other nodes to tell. */
   announce(): undefined {
     return undefined;
+  }
+
+  reportPresence(_path: RoomPath, _key: string, isPresent: boolean, report: PresenceReport): void {
+    report(isPresent ? "join" : "leave");
   }
 
   nodesInRoom(): RoomNodes {

@@ -8,6 +8,7 @@ import type {
   HistoryPage,
   HistoryQuery,
   PresenceEntry,
+  PresenceReport,
   PresenceUpdate,
   Receiver,
   RoomNodes,
@@ -77,9 +78,7 @@ export class ClusterBackplane implements Backplane {
     run.subscriptions.remove(channelOf(topic));
     if (!isRoom(topic)) return;
     run.cursors.close(topic);
-    if (!run.presence.has(topic)) return;
     run.presence.close(topic);
-    run.subscriptions.remove(presenceChannel(topic));
   }
 
   publish(topic: Topic, delivery: Delivery): Promise<Position | undefined> {
@@ -108,6 +107,10 @@ export class ClusterBackplane implements Backplane {
     const { presence, subscriptions } = this.#running.run;
     if (!presence.has(path)) void subscriptions.add(presenceChannel(path));
     return presence.announce(path, key, entry);
+  }
+
+  reportPresence(path: RoomPath, key: string, isPresent: boolean, report: PresenceReport): void {
+    this.#running?.run.presence.setPresent(path, key, isPresent, report);
   }
 
   nodesInRoom(path: RoomPath): RoomNodes {

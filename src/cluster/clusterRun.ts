@@ -95,6 +95,7 @@ export class ClusterRun {
   async stop(onSent: () => void): Promise<void> {
     const { clock } = this.#context;
     this.#isStopping = true;
+    this.presence.end();
     this.nodes.end();
     this.signals.stop();
     this.cursors.end();
@@ -117,6 +118,7 @@ export class ClusterRun {
     await this.subscriptions.renew();
     if (this.#isStopped || !this.engineState.isUp || this.engineState.connectionNumber !== connectionNumber) return;
     this.nodes.begin();
+    this.presence.begin();
     for (const node of this.nodes.answering) this.presence.askAll(node);
     await this.cursors.compareAll();
   }
@@ -137,9 +139,11 @@ export class ClusterRun {
     return new ClusterPresence({
       ...{ id, clock: this.#context.clock },
       otherNodes: () => (engineState.isUp ? this.nodes.answering : []),
-      sendToRoom: (path, kind, fields) => void signals.send(presenceChannel(path), kind, fields),
+      isAlone: () => engineState.state === "away" && this.#context.outage === "local",
+      sendToRoom: (path, kind, fields) => signals.send(presenceChannel(path), kind, fields),
       sendToNode: (node, kind, fields) => void signals.send(nodeChannel(node), kind, fields),
       onPresence: (path, changes) => this.#receiver.onPresence(path, changes),
+      onClosed: (path) => this.subscriptions.remove(presenceChannel(path)),
     });
   }
 
@@ -156,7 +160,7 @@ export class ClusterRun {
         void signals.sendHeartbeat(nodeChannel(node), counts(), { presence: [], renew: false });
         presence.askAll(node);
       },
-      onLost: (node) => presence.forget(node),
+      onLost: (node, isSilent) => presence.forget(node, isSilent),
       onDeaf: () => this.#restart(new Error(`this node does not receive what it publishes to ${this.#engine.name}`)),
     });
   }

@@ -17,7 +17,13 @@ import { RoomHistory } from "./history/roomHistory.js";
 import type { Subscription } from "./history/subscription.js";
 import type { RecoveryLimits } from "./limits.js";
 import { type MemberConfig, type MemberHooks, Memberships } from "./memberships.js";
-import { type PresenceChange, type PresenceState, stateElsewhere, stateOf } from "./presence.js";
+import {
+  type PresenceChange,
+  type PresenceState,
+  type PresentUser,
+  stateElsewhere,
+  stateOf,
+} from "./presence/presenceState.js";
 import { type PublicationObserver, Publisher } from "./publisher.js";
 import { Room } from "./room.js";
 import type { RoomConfig } from "./roomConfig.js";
@@ -38,9 +44,13 @@ export interface RegistryDeps extends BackplaneContext {
 interface RegistryEvents {
   /** A first member came, or a first subscription: the room exists. */
   room: [room: Room];
-  /** The last one left: the room is freed. */
+  /** The last member left, and nobody returned within the grace: the room is freed. */
   "room-empty": [room: Room];
-  /** Somebody came to a room whose route has `presence`, or left it, on whatever node; once a tick. */
+  /** A user joined a room whose route has `presence`, on whatever node: emitted on exactly one node of the cluster. */
+  join: [room: Room, user: PresentUser];
+  /** The user has left, and has not returned within the grace: emitted on exactly one node of the cluster. */
+  leave: [room: Room, user: PresentUser];
+  /** The presence of a room changed as this node sees it, on whatever node; emitted on each that has the room open, once a tick. */
   presence: [room: Room, change: PresenceChange];
   /**
    * Publications to a room were lost between nodes, and are not kept any more. Clients of `enfilade.v1` are told by
@@ -297,6 +307,11 @@ export class Registry extends Sender {
     this.#history.endSubscriptions();
   }
 
+  /** @internal Frees the rooms that wait for users to return. */
+  closeRooms(): void {
+    this.#rooms.close();
+  }
+
   get #roomEvents(): RoomEvents {
     const handle = ({ path }: RoomState) => new Room(path, this);
     return {
@@ -307,6 +322,7 @@ export class Registry extends Sender {
           this.#events.tell("room-empty", new Room(room.path, this, room));
         }),
       presence: (room, change) => this.#events.tell("presence", handle(room), change),
+      reported: (path, event, user) => this.#events.tell(event, new Room(path, this), user),
     };
   }
 }

@@ -11,7 +11,7 @@ import type { Position } from "../wire/position.js";
 import { Address, type Post, type SendOptions, User } from "./address.js";
 import type { Publication } from "./history/publication.js";
 import type { Subscription } from "./history/subscription.js";
-import type { PresenceState } from "./presence.js";
+import type { PresenceState } from "./presence/presenceState.js";
 import type { RoomState } from "./roomState.js";
 import { roomWriter } from "./writer.js";
 

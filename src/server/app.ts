@@ -301,6 +301,7 @@ export class App implements Application {
     this.#server?.closeAllConnections();
     await stopped;
     for (const detach of this.#detach) detach();
+    this.registry.closeRooms();
     await this.#backplane.stop();
     this.#memory.clear();
     this.#state = "closed";
