@@ -41,6 +41,10 @@ export type { ReadOptions, Room, SubscribeOptions, WriterOptions } from "./room/
 export type { PresenceMode } from "./room/roomConfig.js";
 export { App, type AppEvents, type RouteInfo } from "./server/app.js";
 export type { DiagnosticMessages, TraceSpans } from "./server/diagnostics/messages.js";
+export type { TapBatch, TapListener } from "./server/diagnostics/tap.js";
+export type { TapEntry } from "./server/diagnostics/tapEntry.js";
+export type { TapDirection, TapFilter } from "./server/diagnostics/tapFilter.js";
+export type { TapOptions } from "./server/diagnostics/taps.js";
 export { defaultLimits, type Limits } from "./server/limits.js";
 export type { Listening } from "./server/listening.js";
 export type { AppOptions, Logger, ScopeOptions } from "./server/options.js";

@@ -7,9 +7,9 @@ import { type Connection, connectionOf } from "../connection/connection.js";
 import { channels } from "../diagnostics.js";
 import { asError, EnfiladeError } from "../errors.js";
 import type { Application, Status } from "../handler/application.js";
-import { decoratedRoutes, type Fitting } from "../handler/decorators.js";
+import { declaredRoutes, type Fitting } from "../handler/decorators.js";
 import { misspelledHooks } from "../handler/hooks.js";
-import type { HandlerClass, RouteDeclaration, RouteOptions } from "../handler/route.js";
+import type { HandlerClass, RouteOptions } from "../handler/route.js";
 import { Metrics } from "../metrics.js";
 import type { Member } from "../protocol/dialect.js";
 import type { Channel } from "../room/address.js";
@@ -20,6 +20,9 @@ import { type ListenOptions, Notifier } from "../wire/notifier.js";
 import { Acceptor } from "./acceptor.js";
 import { attach } from "./attachment.js";
 import { Reporter } from "./diagnostics/reporter.js";
+import type { TapListener } from "./diagnostics/tap.js";
+import type { TapFilter } from "./diagnostics/tapFilter.js";
+import { type TapOptions, Taps } from "./diagnostics/taps.js";
 import { connectionLimitsOf, defaultLimits, type Limits, mergeLimits } from "./limits.js";
 import { type Listening, listen, listeningAt, serverFor, stop } from "./listening.js";
 import { type AppOptions, checkBackplane, checkOptions, type Logger, type ScopeOptions } from "./options.js";
@@ -66,6 +69,7 @@ export class App implements Application {
   readonly #events = new Notifier<AppEvents>((error) => this.#logger.error("enfilade: a listener threw", error));
   readonly #metrics = new Metrics();
   readonly #reporter = new Reporter(this);
+  readonly #taps: Taps;
   readonly #router = new Router();
   readonly #scope: Scope;
   readonly #acceptor: Acceptor;
@@ -85,6 +89,7 @@ export class App implements Application {
     this.#clock = options.clock ?? systemClock;
     const report = (error: unknown, member?: Member) => this.#report(asError(error), member && connectionOf(member));
     const [clock, limits, reporter] = [this.#clock, this.#limits, this.#reporter];
+    this.#taps = new Taps({ app: this, limits, report });
     this.#memory = new MemoryBackplane({ clock, limits });
     this.#backplane = options.backplane ?? this.#memory;
     this.#acceptor = new Acceptor({
@@ -165,6 +170,17 @@ export class App implements Application {
     options?: ListenOptions,
   ): () => void {
     return this.#events.on(event, listener, options);
+  }
+
+  /**
+   * Calls `listener` with what passes through this app and fits `filter`, later and in batches, so that no message waits for it.
+   * What a listener is too slow for is dropped, and counted. Returns a function that removes the tap.
+   *
+   * @throws EnfiladeError `ERR_OPTION`, `ERR_PATH`, `ERR_USER`; `ERR_APP_STATE` when the app is closed.
+   */
+  tap(filter: TapFilter, listener: TapListener, options: TapOptions = {}): () => void {
+    this.#assertOpen("be tapped");
+    return this.#taps.add(filter, listener, options);
   }
 
   /**
@@ -271,6 +287,7 @@ export class App implements Application {
     for (const detach of this.#detach) detach();
     await this.#backplane.stop();
     this.#memory.clear();
+    this.#taps.unsubscribe();
     this.#state = "closed";
   }
 
@@ -323,15 +340,4 @@ export class App implements Application {
     if (this.#events.has("error")) this.#events.tell("error", error, connection);
     else this.#logger.error("enfilade:", error);
   }
-}
-
-type StaticRoute = string | RouteDeclaration | readonly (string | RouteDeclaration)[];
-
-/** The routes of this very class: a subclass inherits neither decorators nor `static route`. */
-function declaredRoutes(handlerClass: HandlerClass & { readonly route?: StaticRoute }): RouteDeclaration[] {
-  if (typeof handlerClass !== "function") return [];
-  const declared = Object.hasOwn(handlerClass, "route") ? (handlerClass.route ?? []) : [];
-  const list: readonly (string | RouteDeclaration)[] = Array.isArray(declared) ? declared : [declared];
-  const fromStatic = list.map((one) => (typeof one === "string" ? { pattern: one } : one));
-  return [...decoratedRoutes(handlerClass), ...fromStatic];
 }
