@@ -52,6 +52,10 @@ export type { Evictee, EvictOptions, ReadOptions, Room, SubscribeOptions, Writer
 export type { PresenceMode } from "./room/roomConfig.js";
 export { App, type AppEvents, type RouteInfo, type TransportRequest } from "./server/app.js";
 export type { DiagnosticMessages, TraceSpans } from "./server/diagnostics/messages.js";
+export type { TapBatch, TapListener } from "./server/diagnostics/tap.js";
+export type { TapEntry } from "./server/diagnostics/tapEntry.js";
+export type { TapDirection, TapFilter } from "./server/diagnostics/tapFilter.js";
+export type { TapOptions } from "./server/diagnostics/taps.js";
 export { defaultLimits, type Limits } from "./server/limits.js";
 export type { Listening } from "./server/listening.js";
 export type { AppOptions, Logger, ScopeOptions } from "./server/options.js";

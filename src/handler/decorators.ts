@@ -128,3 +128,14 @@ function eventName(method: string): string {
   const [, first, rest] = /^on([A-Z])(.*)$/s.exec(method) ?? [];
   return first === undefined ? method : first.toLowerCase() + rest;
 }
+
+type StaticRoute = string | RouteDeclaration | readonly (string | RouteDeclaration)[];
+
+/** The routes of this very class: a subclass inherits neither decorators nor `static route`. */
+export function declaredRoutes(handlerClass: HandlerClass & { readonly route?: StaticRoute }): RouteDeclaration[] {
+  if (typeof handlerClass !== "function") return [];
+  const declared = Object.hasOwn(handlerClass, "route") ? (handlerClass.route ?? []) : [];
+  const list: readonly (string | RouteDeclaration)[] = Array.isArray(declared) ? declared : [declared];
+  const fromStatic = list.map((one) => (typeof one === "string" ? { pattern: one } : one));
+  return [...decoratedRoutes(handlerClass), ...fromStatic];
+}

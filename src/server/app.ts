@@ -22,6 +22,9 @@ import { type ListenOptions, Notifier } from "../wire/notifier.js";
 import { Acceptor } from "./acceptor.js";
 import { attach } from "./attachment.js";
 import { Reporter } from "./diagnostics/reporter.js";
+import type { TapListener } from "./diagnostics/tap.js";
+import type { TapFilter } from "./diagnostics/tapFilter.js";
+import { type TapOptions, Taps } from "./diagnostics/taps.js";
 import { connectionLimitsOf, defaultLimits, type Limits, mergeLimits } from "./limits.js";
 import { type Listening, listen, listeningAt, serverFor, stop } from "./listening.js";
 import { type AppOptions, checkBackplane, checkOptions, type Logger, type ScopeOptions } from "./options.js";
@@ -80,6 +83,7 @@ export class App implements Application {
   readonly #events = new Notifier<AppEvents>((error) => this.#logger.error("enfilade: a listener threw", error));
   readonly #metrics = new Metrics();
   readonly #reporter = new Reporter(this);
+  readonly #taps: Taps;
   readonly #router = new Router();
   readonly #scope: Scope;
   readonly #acceptor: Acceptor;
@@ -99,6 +103,7 @@ export class App implements Application {
     this.#clock = options.clock ?? systemClock;
     const report = (error: unknown, member?: Member) => this.#report(asError(error), member && connectionOf(member));
     const [clock, limits, reporter] = [this.#clock, this.#limits, this.#reporter];
+    this.#taps = new Taps({ app: this, limits, report });
     this.#memory = new MemoryBackplane({ clock, limits });
     this.#backplane = options.backplane ?? this.#memory;
     this.#acceptor = new Acceptor({
@@ -179,6 +184,17 @@ export class App implements Application {
     options?: ListenOptions,
   ): () => void {
     return this.#events.on(event, listener, options);
+  }
+
+  /**
+   * Calls `listener` with what passes through this app and fits `filter`, later and in batches, so that no message waits for it.
+   * What a listener is too slow for is dropped, and counted. Returns a function that removes the tap.
+   *
+   * @throws EnfiladeError `ERR_OPTION`, `ERR_PATH`, `ERR_USER`; `ERR_APP_STATE` when the app is closed.
+   */
+  tap(filter: TapFilter, listener: TapListener, options: TapOptions = {}): () => void {
+    this.#assertOpen("be tapped");
+    return this.#taps.add(filter, listener, options);
   }
 
   /**
@@ -304,6 +320,7 @@ export class App implements Application {
     this.registry.closeRooms();
     await this.#backplane.stop();
     this.#memory.clear();
+    this.#taps.unsubscribe();
     this.#state = "closed";
   }
 
