@@ -1,4 +1,5 @@
 import { EnfiladeError } from "../errors.js";
+import { checkName } from "../wire/options.js";
 
 /**
  * What becomes of a message for a client that lags: one with `highWaterBytes` in its socket that the network has not taken.
@@ -32,9 +33,23 @@ export interface DeliveryOptions {
   readonly policy?: DeliveryPolicy | undefined;
 }
 
-/** @throws EnfiladeError `ERR_OPTION` when the policy is none, such as the text `"skip"`. */
+const deliveryNames = ["policy"];
+
+/**
+ * The policy of a message to one client.
+ *
+ * @throws EnfiladeError `ERR_OPTION` when it has an option that does not exist, or what {@link checkedPolicy} throws.
+ */
 export function policyOf(options: DeliveryOptions | undefined): DeliveryPolicy | undefined {
-  const policy = options?.policy;
+  if (options === undefined) return undefined;
+  // Not checkNames, which makes a list of the names: this is called for each message.
+  for (const name in options)
+    if (name !== "policy") checkName("a send to one client has no option", name, deliveryNames);
+  return checkedPolicy(options.policy);
+}
+
+/** @throws EnfiladeError `ERR_OPTION` when the policy is none, such as the text `"skip"`. */
+export function checkedPolicy(policy: DeliveryPolicy | undefined): DeliveryPolicy | undefined {
   // In JavaScript it may be anything.
   const kind: unknown = policy?.kind;
   if (policy === undefined || kind === "reliable" || kind === "skip") return policy;

@@ -1,8 +1,9 @@
 import "reflect-metadata";
 import { EnfiladeError } from "../errors.js";
 import type { IncomingEvent } from "../wire/events/incomingEvent.js";
+import { checkNames } from "../wire/options.js";
 import type { RouteParams } from "../wire/pattern.js";
-import type { EventMethod, EventOptions } from "./event.js";
+import { type EventMethod, type EventOptions, eventOptionNames } from "./event.js";
 import type { HandlerClass, RouteDeclaration, RouteOptions } from "./route.js";
 
 const routesKey = Symbol.for("enfilade:routes");
@@ -89,12 +90,13 @@ interface EventDecorator<Data> {
  * Has a method of an `EventHandler` answer an event; several may be stacked. Works with legacy and with standard decorators.
  *
  * @param event Default: the method's name, without a leading `on`: `onJoin` answers `join`.
- * @throws EnfiladeError `ERR_EVENTS` when it stands on something other than a method.
+ * @throws EnfiladeError `ERR_EVENTS` when it stands on something other than a method; `ERR_OPTION`.
  */
 export function On(event?: string): EventDecorator<never>;
 export function On(event: string | undefined, options: { readonly raw: true }): EventDecorator<string>;
 export function On<Data>(event: string | undefined, options: EventOptions<Data>): EventDecorator<Data>;
 export function On<Data>(event?: string, options: EventOptions<Data> = {}): EventDecorator<Data> {
+  checkNames(event === undefined ? "@On()" : `@On("${event}")`, options, eventOptionNames);
   return (...args: readonly unknown[]) => {
     // Of a legacy decorator's arguments the third describes the method; of a standard one's the first is the method.
     const [first, , descriptor] = args;
@@ -127,15 +129,4 @@ export function decoratedEvents(prototype: object): EventMethod[] {
 function eventName(method: string): string {
   const [, first, rest] = /^on([A-Z])(.*)$/s.exec(method) ?? [];
   return first === undefined ? method : first.toLowerCase() + rest;
-}
-
-type StaticRoute = string | RouteDeclaration | readonly (string | RouteDeclaration)[];
-
-/** The routes of this very class: a subclass inherits neither decorators nor `static route`. */
-export function declaredRoutes(handlerClass: HandlerClass & { readonly route?: StaticRoute }): RouteDeclaration[] {
-  if (typeof handlerClass !== "function") return [];
-  const declared = Object.hasOwn(handlerClass, "route") ? (handlerClass.route ?? []) : [];
-  const list: readonly (string | RouteDeclaration)[] = Array.isArray(declared) ? declared : [declared];
-  const fromStatic = list.map((one) => (typeof one === "string" ? { pattern: one } : one));
-  return [...decoratedRoutes(handlerClass), ...fromStatic];
 }

@@ -8,6 +8,8 @@ export interface EventOptions<Data = unknown> {
   readonly raw?: boolean | undefined;
 }
 
+export const eventOptionNames: readonly string[] = ["schema", "raw"];
+
 /** An event without decorators: the name of its method, or that and its options. */
 export type EventDeclaration = string | (EventOptions & { readonly method: string });
 

@@ -1,9 +1,11 @@
 import { EnfiladeError } from "../errors.js";
+import { checkNames } from "../wire/options.js";
 import { checkSchema } from "../wire/schema.js";
 import { decoratedEvents } from "./decorators.js";
-import type { EventDeclaration, EventMethod } from "./event.js";
+import { type EventDeclaration, type EventMethod, eventOptionNames } from "./event.js";
 import type { AnyHandler } from "./handler.js";
 
+const declarationNames = ["method", ...eventOptionNames];
 const tables = new WeakMap<object, ReadonlyMap<string, EventMethod>>();
 
 /**
@@ -14,9 +16,11 @@ const tables = new WeakMap<object, ReadonlyMap<string, EventMethod>>();
 export function eventsOf(handlerClass: object): ReadonlyMap<string, EventMethod> {
   const known = tables.get(handlerClass);
   if (known !== undefined) return known;
-  const { name, prototype } = handlerClass as { readonly name: string; readonly prototype: AnyHandler };
+  // It was checked to extend EventHandler, whose static fields may be anything.
+  const eventClass = handlerClass as EventClass;
+  const { name, prototype } = eventClass;
   const table = new Map<string, EventMethod>();
-  for (const one of [...decoratedEvents(prototype), ...declaredEvents(handlerClass)])
+  for (const one of [...decoratedEvents(prototype), ...declaredEvents(eventClass)])
     addEvent(table, one, name, prototype);
   if (table.size === 0) {
     throw new EnfiladeError(
@@ -39,11 +43,23 @@ function addEvent(table: Map<string, EventMethod>, one: EventMethod, name: strin
   table.set(event, one);
 }
 
-function declaredEvents(handlerClass: { readonly events?: Readonly<Record<string, EventDeclaration>> }): EventMethod[] {
+interface EventClass {
+  readonly name: string;
+  readonly prototype: AnyHandler;
+  readonly events?: Readonly<Record<string, EventDeclaration>>;
+}
+
+function declaredEvents(handlerClass: EventClass): EventMethod[] {
   if (Array.isArray(handlerClass.events)) {
     throw new EnfiladeError("ERR_EVENTS", 'static events is an object, such as { join: "onJoin" }, and no list');
   }
-  return Object.entries(handlerClass.events ?? {}).map(([event, declared]) =>
-    typeof declared === "string" ? { event, method: declared } : { ...declared, event },
-  );
+  return Object.entries(handlerClass.events ?? {}).map(([event, declared]) => {
+    if (typeof declared === "string") return { event, method: declared };
+    const what = `the event "${event}" of ${handlerClass.name}`;
+    if (typeof declared !== "object" || declared === null) {
+      throw new EnfiladeError("ERR_EVENTS", `${what} takes the name of a method or { method, schema?, raw? }`);
+    }
+    checkNames(what, declared, declarationNames);
+    return { ...declared, event };
+  });
 }

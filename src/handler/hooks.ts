@@ -13,6 +13,7 @@ const aliases = new Map([
   ["authorisejoin", "authorizeJoin"],
   ["authenticate", "authorize"],
   ["authorise", "authorize"],
+  ["authorisejoin", "authorizeJoin"],
   ["onauth", "authorize"],
   ["onauthorize", "authorize"],
   ["onopen", "onConnect"],
@@ -39,12 +40,22 @@ export function misspelledHooks(handlerClass: object): { readonly name: string; 
   const text = classes.map((one) => Function.prototype.toString.call(one)).join("\n");
   const answering = new Set(isEventClass(handlerClass) ? [...eventsOf(handlerClass).values()].map(methodOf) : []);
   const misspelled = methodsOf(classes).flatMap((name) => {
-    const hook = aliases.get(name.toLowerCase()) ?? nearest(name, hooks, editsMax) ?? nearest(name, ["serve"], 0);
+    const hook = hookLike(name);
     const isOwn = hook === undefined || hook === name || answering.has(name) || isNamed(name, text);
     return isOwn ? [] : [{ name, hook }];
   });
   const isStatic = typeof Reflect.get(handlerClass, "authorize") === "function";
   return isStatic ? [...misspelled, { name: "static authorize", hook: "authorize" }] : misspelled;
+}
+
+function hookLike(name: string): string | undefined {
+  const alias = aliases.get(name.toLowerCase()) ?? nearest(name, hooks, editsMax) ?? nearest(name, ["serve"], 0);
+  // Letters that are swapped are two edits.
+  return alias ?? hooks.find((hook) => lettersOf(hook) === lettersOf(name));
+}
+
+function lettersOf(name: string): string {
+  return [...name.toLowerCase()].sort().join("");
 }
 
 /** The class and its parents, up to those of the library. */

@@ -3,6 +3,7 @@ import { type Connection, connectionOf } from "../connection/connection.js";
 import type { DeliveryOptions } from "../connection/policy.js";
 import type { Member } from "../protocol/dialect.js";
 import { CloseCode } from "../wire/closeCodes.js";
+import { checkName } from "../wire/options.js";
 import { type Bytes, Payload } from "../wire/payload.js";
 import type { Position } from "../wire/position.js";
 
@@ -17,6 +18,16 @@ export interface SendOptions extends DeliveryOptions {
    * `latest` and `skip`.
    */
   readonly keep?: boolean | undefined;
+}
+
+const sendNames = ["policy", "except", "keep"];
+
+/** @throws EnfiladeError `ERR_OPTION` when `options` has an option that does not exist. */
+export function checkSendOptions(options: SendOptions | undefined): void {
+  // Not checkNames, which makes a list of the names: this is called for each message.
+  for (const name in options) {
+    if (name !== "policy" && name !== "except" && name !== "keep") checkName("a send has no option", name, sendNames);
+  }
 }
 
 /** What an address needs to reach its members; the registry. */

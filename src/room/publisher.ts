@@ -2,7 +2,7 @@ import type { Backplane, CloseCommand, EvictCommand, Gap, PresenceUpdate, Receiv
 import type { Counts } from "../backplane/counts.js";
 import { Delivery } from "../backplane/delivery.js";
 import { isRoom, type Topic } from "../backplane/topic.js";
-import { type DeliveryPolicy, policyOf } from "../connection/policy.js";
+import { checkedPolicy, type DeliveryPolicy } from "../connection/policy.js";
 import { channels, traces } from "../diagnostics.js";
 import { asError, EnfiladeError } from "../errors.js";
 import { clientKey } from "../protocol/excepted.js";
@@ -10,7 +10,7 @@ import { checkedReason } from "../wire/closeCodes.js";
 import type { RoomPath } from "../wire/path.js";
 import type { Payload } from "../wire/payload.js";
 import type { Position } from "../wire/position.js";
-import type { Except, SendOptions } from "./address.js";
+import { checkSendOptions, type Except, type SendOptions } from "./address.js";
 import type { Audiences } from "./audiences.js";
 import type { RoomTable } from "./roomTable.js";
 
@@ -123,7 +123,8 @@ export class Publisher implements Receiver {
   }
 
   #deliveryOf(topic: Topic, payload: Payload, options: SendOptions | undefined): Delivery {
-    const asked = policyOf(options);
+    checkSendOptions(options);
+    const asked = checkedPolicy(options?.policy);
     const except = options?.except === undefined ? nobody : this.#exceptedBy(options.except);
     if (!isRoom(topic)) return new Delivery({ payload, except, policy: asked });
     const config = this.#deps.rooms.configOf(topic);

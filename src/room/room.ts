@@ -93,7 +93,9 @@ export class Room extends Address {
    *
    * @throws EnfiladeError (as a rejection) `ERR_HISTORY` when the room's route keeps none, `ERR_OPTION`.
    */
-  async history({ limit, since, reverse = false }: ReadOptions = {}): Promise<Publication[]> {
+  async history(options: ReadOptions = {}): Promise<Publication[]> {
+    checkNames("history()", options, ["limit", "since", "reverse"]);
+    const { limit, since, reverse = false } = options;
     this.#needHistory("history()");
     const query = { limit: count("limit", limit, Number.POSITIVE_INFINITY), since: checked(since) };
     const publications = await this.#post.history(this.path, query);
@@ -112,7 +114,9 @@ export class Room extends Address {
    *
    * @throws EnfiladeError `ERR_ROOMS_MAX`; `ERR_HISTORY` when the past is asked for and none is kept, `ERR_OPTION`.
    */
-  subscribe({ replay, since, signal }: SubscribeOptions = {}): Subscription {
+  subscribe(options: SubscribeOptions = {}): Subscription {
+    checkNames("subscribe()", options, ["replay", "since", "signal"]);
+    const { replay, since, signal } = options;
     const wantsPast = replay !== undefined || since !== undefined;
     if (wantsPast) this.#needHistory("replay and since");
     const limit = count("replay", replay, Number.POSITIVE_INFINITY);
@@ -154,7 +158,9 @@ export class Room extends Address {
    *
    * Strings become text messages, bytes binary ones. It goes no faster than the members read, but for one that holds up the others for more than a second.
    */
-  writer({ text = false, ...options }: WriterOptions = {}): WritableStream<string | Uint8Array> {
+  writer(given: WriterOptions = {}): WritableStream<string | Uint8Array> {
+    const { text = false, ...options } = given;
+    checkNames("writer()", given, ["text", "policy", "except", "keep"]);
     const publish = (payload: Payload) => this.#post.publish(this.path, payload, options);
     return roomWriter({ publish, clock: this.#post.clock, members: () => this.#members() }, text);
   }

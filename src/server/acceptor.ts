@@ -106,9 +106,8 @@ export class Acceptor {
     this.#capacity = new Capacity(limits);
     this.#receipts = new Receipts(clock, limits);
     this.#warnings = new Warnings(deps.warn);
-    this.#refuser = new Refuser({
-      ...{ clock, limits, report: deps.report, warnings: this.#warnings, onRefused: this.#onRefused },
-    });
+    const { report } = deps;
+    this.#refuser = new Refuser({ clock, limits, report, warnings: this.#warnings, onRefused: this.#onRefused });
     this.#flusher = new Flusher({ clock, metrics, flushConnectionsMax: limits.flushConnectionsMax });
   }
 

@@ -19,6 +19,7 @@ import { Registry } from "../room/registry.js";
 import { CloseCode } from "../wire/closeCodes.js";
 import { jsonEvents } from "../wire/events/jsonEvents.js";
 import { type ListenOptions, Notifier } from "../wire/notifier.js";
+import { checkNames } from "../wire/options.js";
 import { Acceptor } from "./acceptor.js";
 import { attach } from "./attachment.js";
 import { Reporter } from "./diagnostics/reporter.js";
@@ -278,9 +279,10 @@ export class App implements Application {
    *
    * @param options.timeoutMs Milliseconds for clients to answer and hooks to finish. Default: the limit `closeMs`.
    */
-  close({ timeoutMs = this.#limits.closeMs }: { readonly timeoutMs?: number } = {}): Promise<void> {
-    this.#closed ??= this.#close(timeoutMs);
-    return this.#closed;
+  async close(options: { readonly timeoutMs?: number } = {}): Promise<void> {
+    checkNames("close()", options, ["timeoutMs"]);
+    this.#closed ??= this.#close(options.timeoutMs ?? this.#limits.closeMs);
+    await this.#closed;
   }
 
   /**
@@ -291,7 +293,9 @@ export class App implements Application {
    *
    * @param options.withinMs Milliseconds that they have. Default: 10,000.
    */
-  async drain({ withinMs = 10_000 }: { readonly withinMs?: number } = {}): Promise<void> {
+  async drain(options: { readonly withinMs?: number } = {}): Promise<void> {
+    checkNames("drain()", options, ["withinMs"]);
+    const { withinMs = 10_000 } = options;
     this.#draining = true;
     const leaving = [...this.registry.members].filter((member) => {
       const bytes = member.dialect.encodeDrain(withinMs);

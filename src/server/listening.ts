@@ -21,6 +21,13 @@ export function serverFor(handshakeMs: number): Server {
 
 /** Resolves when the server listens, or was closed before it did. Rejects with what Node says of a port in use. */
 export async function listen(server: Server, port: number, host: string | undefined): Promise<void> {
+  // Node takes an object too, whose host and other options would be lost here.
+  if (typeof port === "object") {
+    throw new EnfiladeError(
+      "ERR_OPTION",
+      'listen() takes a port and a host, such as listen(8000, "127.0.0.1"), got an object',
+    );
+  }
   const waiting = new AbortController();
   const { signal } = waiting;
   try {

@@ -1,6 +1,6 @@
 import type { Backplane, BackplaneOutage } from "../backplane/backplane.js";
 import type { Clock } from "../connection/clock.js";
-import { policyOf } from "../connection/policy.js";
+import { checkedPolicy } from "../connection/policy.js";
 import { EnfiladeError } from "../errors.js";
 import type { HandlerClass, RouteOptions, SharedOptions } from "../handler/route.js";
 import type { EventProtocol } from "../wire/events/protocol.js";
@@ -67,7 +67,7 @@ export function checkOptions(
 ): void {
   checkNames(where, options, known[where]);
   const { badMessage = "error", compression = false, subprotocols = [], eventProtocol } = options;
-  for (const policy of [options.policy, ...Object.values(options.eventPolicies ?? {})]) policyOf({ policy });
+  for (const policy of [options.policy, ...Object.values(options.eventPolicies ?? {})]) checkedPolicy(policy);
   if (eventProtocol !== undefined) checkProtocol(eventProtocol);
   if (badMessage !== "error" && badMessage !== "close") {
     throw new EnfiladeError("ERR_OPTION", `badMessage takes "error" or "close", got ${JSON.stringify(badMessage)}`);

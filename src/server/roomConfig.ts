@@ -66,10 +66,8 @@ function checkPresence(presence: NonNullable<RouteOptions["presence"]>): void {
 const historyNames = ["size", "seconds", "bytesMax"];
 
 function checkHistory(history: HistoryOptions): void {
-  const isObject = typeof history === "object" && history !== null;
-  if (!isObject || Object.keys(history).some((name) => !historyNames.includes(name))) {
-    throw wrong("history", "{ size, seconds?, bytesMax? }", history);
-  }
+  if (typeof history !== "object" || history === null) throw wrong("history", "{ size, seconds?, bytesMax? }", history);
+  checkNames("history", history, historyNames);
   const { size, seconds = defaultSeconds, bytesMax = defaultBytesMax } = history;
   if (!Number.isSafeInteger(size) || size < 1) throw wrong("history.size", "a positive whole number", size);
   if (!(seconds > 0)) throw wrong("history.seconds", "a positive number", seconds);

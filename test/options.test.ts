@@ -1,0 +1,152 @@
+import { describe, expect, it, onTestFinished } from "vitest";
+import { App, EventHandler, On, type SendOptions } from "../src/index.js";
+import { connect } from "../src/testing/index.js";
+import { Mailbox } from "./support/app.js";
+
+/** Options that JavaScript lets through. */
+function wrong(options: object): never {
+  return options as never;
+}
+
+function refusal(what: string, name: string, near: string): object {
+  const message = expect.stringContaining(`${what} has no option "${name}"; did you mean "${near}"?`);
+  return expect.objectContaining({ code: "ERR_OPTION", message });
+}
+
+/** What a call throws, or is rejected with. */
+async function thrownBy(call: () => unknown): Promise<unknown> {
+  try {
+    await call();
+  } catch (error) {
+    return error;
+  }
+  return undefined;
+}
+
+class Chat extends EventHandler {
+  static readonly opened = new Mailbox<Chat>();
+  override onConnect() {
+    Chat.opened.put(this);
+  }
+  @On() onLook() {
+    return "nothing";
+  }
+}
+
+/** A handler with its connection. */
+async function opened(): Promise<{ app: App; chat: Chat }> {
+  const app = new App().route("/x", Chat, { history: { size: 10 } });
+  onTestFinished(() => app.close());
+  Chat.opened.all.length = 0;
+  await connect(app, "/x");
+  const [chat] = await Chat.opened.have(1);
+  if (chat === undefined) throw new Error("it has one");
+  return { app, chat };
+}
+
+describe("an option that does not exist is refused", () => {
+  it("of what is sent to one client, or asked of it", async () => {
+    const { chat } = await opened();
+    const options = wrong({ polcy: { kind: "skip" } });
+    const { connection } = chat;
+    const calls = [
+      () => chat.sendJSON(1, options),
+      () => chat.sendText("x", options),
+      () => chat.sendBinary(new Uint8Array(1), options),
+      () => chat.emit("x", 1, options),
+      () => connection.sendJSON(1, options),
+      () => connection.sendText("x", options),
+      () => connection.sendBinary(new Uint8Array(1), options),
+    ];
+    for (const call of calls) expect(await thrownBy(call)).toEqual(refusal("a send to one client", "polcy", "policy"));
+    expect(await thrownBy(() => chat.sendText("x", wrong({ except: chat })))).toMatchObject({
+      code: "ERR_OPTION",
+      message: 'a send to one client has no option "except". It has: policy',
+    });
+  });
+
+  it("of what is sent to many", async () => {
+    const { app, chat } = await opened();
+    const { registry } = app;
+    const options: SendOptions = wrong({ exept: chat });
+    const calls = [
+      () => chat.sendJSONToThisRoom(1, options),
+      () => chat.sendTextToRoom("/x", "x", options),
+      () => chat.sendBinaryToAll(new Uint8Array(1), options),
+      () => chat.sendJSONToUser("ann", 1, options),
+      () => chat.emitToThisRoom("x", 1, options),
+      () => chat.emitToUser("ann", "x", 1, options),
+      () => registry.sendTextToAll("x", options),
+      () => registry.emitToRoom("/x", "x", 1, options),
+      () => registry.room("/x").sendJSON(1, options),
+      () => registry.user("ann").publishText("x", options),
+      () => registry.room("/x").publish(1, options),
+    ];
+    for (const call of calls) expect(await thrownBy(call)).toEqual(refusal("a send", "exept", "except"));
+    expect(await thrownBy(() => chat.sendJSONToAll(1, { policy: undefined, keep: true, except: [] }))).toBeUndefined();
+  });
+
+  it("of reading, subscribing and writing", async () => {
+    const { app } = await opened();
+    const room = app.registry.room("/x");
+    expect(await thrownBy(() => room.history(wrong({ limt: 1 })))).toEqual(refusal("history()", "limt", "limit"));
+    expect(await thrownBy(() => room.subscribe(wrong({ replya: 1 })))).toEqual(
+      refusal("subscribe()", "replya", "replay"),
+    );
+    expect(await thrownBy(() => room.writer(wrong({ txt: true })))).toEqual(refusal("writer()", "txt", "text"));
+    await room.writer({ text: true, except: "nobody" }).close();
+  });
+
+  it("of the history of a route", async () => {
+    const route = (history: object) => new App().route("/x", Chat, { history: wrong(history) });
+    expect(await thrownBy(() => route({ size: 1, second: 60 }))).toEqual(refusal("history", "second", "seconds"));
+    expect(await thrownBy(() => route([1]))).toMatchObject({ code: "ERR_OPTION" });
+    expect(await thrownBy(() => new App().route("/x", Chat, { history: wrong(new Date(0)) }))).toMatchObject({
+      code: "ERR_OPTION",
+    });
+  });
+
+  it("of listen(), close() and drain()", async () => {
+    const app = new App();
+    onTestFinished(() => app.close());
+    const objectCall = await thrownBy(() => app.listen(wrong({ port: 0 })));
+    expect(objectCall).toMatchObject({
+      code: "ERR_OPTION",
+      message: 'listen() takes a port and a host, such as listen(8000, "127.0.0.1"), got an object',
+    });
+    expect(await thrownBy(() => app.drain(wrong({ withinMS: 1 })))).toEqual(refusal("drain()", "withinMS", "withinMs"));
+    expect(await thrownBy(() => app.drain(wrong([1_000])))).toMatchObject({ code: "ERR_OPTION" });
+    const closing = app.close(wrong({ timeoutMS: 1 }));
+    expect(closing).toBeInstanceOf(Promise);
+    expect(await thrownBy(() => closing)).toEqual(refusal("close()", "timeoutMS", "timeoutMs"));
+    expect(app.status()).toMatchObject({ state: "open", ready: true });
+  });
+
+  it("of @On and of static events, with the class", () => {
+    expect(() => {
+      On("look", wrong({ shema: {} }));
+    }).toThrow(refusal('@On("look")', "shema", "schema"));
+    class Declared extends EventHandler {
+      static events = { look: { method: "onLook", shema: {} } };
+      onLook() {
+        return "nothing";
+      }
+    }
+    expect(() => new App().route("/x", Declared)).toThrow(refusal('the event "look" of Declared', "shema", "schema"));
+    class Nothing extends EventHandler {
+      static events = { look: undefined };
+    }
+    expect(() => new App().route("/x", Nothing)).toThrow(
+      expect.objectContaining({ code: "ERR_EVENTS", message: expect.stringContaining('the event "look" of Nothing') }),
+    );
+  });
+});
+
+it("a plain object without a prototype, or of a class, is as good as any", async () => {
+  class Options {
+    keep = false;
+  }
+  const { chat } = await opened();
+  expect(await thrownBy(() => chat.sendJSONToThisRoom(1, new Options()))).toBeUndefined();
+  expect(await thrownBy(() => chat.sendJSONToThisRoom(1, Object.create(null)))).toBeUndefined();
+});
