@@ -153,6 +153,9 @@ export interface Backplane {
    * Subscribes this node to `topic`. Returns a promise that resolves when it is subscribed and never rejects; `undefined`
    * when it is.
    *
+   * A tree (`below:`) is opened for code that listens to all of its rooms. Publications to rooms of it that are not open are
+   * then delivered too, where the backplane can: one of a single node does, one over an engine does not.
+   *
    * @param history How much history the room keeps; `undefined`: none.
    */
   open(topic: Topic, history?: HistoryConfig): Promise<void> | undefined;

@@ -63,7 +63,8 @@ export class ClusterBackplane implements Backplane {
 
   open(topic: Topic, history?: HistoryConfig): Promise<void> | undefined {
     const run = this.#running?.run;
-    if (run === undefined) return undefined;
+    // Every node receives what is sent to a tree; what is published to its rooms comes on the channels of these.
+    if (run === undefined || isTree(topic)) return undefined;
     this.#topics.set(channelOf(topic), topic);
     const subscribed = run.subscriptions.add(channelOf(topic));
     if (history === undefined || !isRoom(topic)) return subscribed;
@@ -73,7 +74,7 @@ export class ClusterBackplane implements Backplane {
 
   close(topic: Topic): void {
     const run = this.#running?.run;
-    if (run === undefined) return;
+    if (run === undefined || isTree(topic)) return;
     this.#topics.delete(channelOf(topic));
     run.subscriptions.remove(channelOf(topic));
     if (!isRoom(topic)) return;

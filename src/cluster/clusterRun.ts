@@ -115,6 +115,7 @@ export class ClusterRun {
   /** Subscribes again, finds the other nodes, and reads what was missed. */
   async #catchUp(): Promise<void> {
     const { connectionNumber } = this.engineState;
+    this.cursors.renew();
     await this.subscriptions.renew();
     if (this.#isStopped || !this.engineState.isUp || this.engineState.connectionNumber !== connectionNumber) return;
     this.nodes.begin();
@@ -130,7 +131,11 @@ export class ClusterRun {
     return new OutgoingQueue({
       ...{ engine: this.#engine, clock, engineState, backplaneMs, backplaneBytesMax },
       // Until the first attempt to connect has succeeded or failed, everything waits for it.
-      subscribed: (channel) => subscriptions.subscribed(engineState.state === "connecting" ? nodesChannel : channel),
+      subscribed: (channel) => {
+        const subscribed = subscriptions.subscribed(engineState.state === "connecting" ? nodesChannel : channel);
+        const begun = this.cursors.begun(channel);
+        return subscribed === undefined ? begun : begun === undefined ? subscribed : subscribed.then(() => begun);
+      },
     });
   }
 

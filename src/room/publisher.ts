@@ -12,12 +12,14 @@ import type { Payload } from "../wire/payload.js";
 import type { Position } from "../wire/position.js";
 import { checkSendOptions, type Except, type SendOptions } from "./address.js";
 import type { Audiences } from "./audiences.js";
+import type { TreeListeners } from "./history/treeListeners.js";
 import type { RoomTable } from "./roomTable.js";
 
 export interface PublisherDeps {
   readonly backplane: Backplane;
   readonly audiences: Audiences;
   readonly rooms: RoomTable;
+  readonly trees: TreeListeners;
   /** What the client of a connection calls itself over all its connections. */
   readonly clientNameOf: (id: string) => string | undefined;
   readonly counts: () => Counts;
@@ -84,6 +86,7 @@ export class Publisher implements Receiver {
   onDelivery(topic: Topic, delivery: Delivery): void {
     try {
       this.#deps.audiences.find(topic)?.deliver(delivery);
+      this.#deps.trees.deliver(topic, delivery);
     } catch (error) {
       // One message must not cost the others theirs.
       this.#deps.onError(error);
@@ -101,6 +104,7 @@ export class Publisher implements Receiver {
   onGap(path: RoomPath, gap: Gap): void {
     this.#guard(() => {
       this.#deps.rooms.get(path)?.reportGap(gap);
+      this.#deps.trees.reportGap(path, gap);
       this.#deps.onGap(path, gap);
     });
   }

@@ -1,11 +1,12 @@
 import type { Backplane, BackplaneContext, EvictCommand, HistoryConfig, HistoryQuery } from "../backplane/backplane.js";
 import { addCounts, type Counts } from "../backplane/counts.js";
-import { isRoom, type Topic } from "../backplane/topic.js";
+import { isRoom, isTree, type Topic } from "../backplane/topic.js";
 import type { Clock } from "../connection/clock.js";
 import { type Connection, connectionOf } from "../connection/connection.js";
 import { EnfiladeError } from "../errors.js";
 import type { JoiningClient, Member } from "../protocol/dialect.js";
 import { type ListenOptions, Notifier } from "../wire/notifier.js";
+import { checkNames } from "../wire/options.js";
 import { type PathLimits, type RoomPath, roomName } from "../wire/path.js";
 import type { Payload } from "../wire/payload.js";
 import type { Position } from "../wire/position.js";
@@ -15,6 +16,7 @@ import { CatchUps } from "./history/catchUps.js";
 import type { Publication } from "./history/publication.js";
 import { RoomHistory } from "./history/roomHistory.js";
 import type { Subscription } from "./history/subscription.js";
+import { TreeListeners } from "./history/treeListeners.js";
 import type { RecoveryLimits } from "./limits.js";
 import { type MemberConfig, type MemberHooks, Memberships } from "./memberships.js";
 import {
@@ -25,7 +27,7 @@ import {
   stateOf,
 } from "./presence/presenceState.js";
 import { type PublicationObserver, Publisher } from "./publisher.js";
-import { Room } from "./room.js";
+import { Room, type SubscribeOptions } from "./room.js";
 import type { RoomConfig } from "./roomConfig.js";
 import type { RoomState } from "./roomState.js";
 import { type RoomEvents, RoomTable } from "./roomTable.js";
@@ -79,7 +81,8 @@ export class Registry extends Sender {
     this.#rooms = new RoomTable({ backplane, clock, configOf, report, roomsMax, events: this.#roomEvents });
     const rooms = this.#rooms;
     this.#audiences = new Audiences(backplane, rooms);
-    this.#history = new RoomHistory({ backplane, rooms, subscriberMessagesMax: limits.subscriberMessagesMax });
+    const trees = new TreeListeners(backplane);
+    this.#history = new RoomHistory({ backplane, rooms, trees, subscriberMessagesMax: limits.subscriberMessagesMax });
     const catchUps = new CatchUps({
       ...{ clock, limits },
       read: (path, query) => this.#history.readPage(path, query),
@@ -87,7 +90,7 @@ export class Registry extends Sender {
     });
     this.#memberships = new Memberships({ audiences: this.#audiences, rooms, catchUps });
     this.publisher = new Publisher({
-      ...{ backplane, rooms, audiences: this.#audiences, observer: deps.observer, onError: report },
+      ...{ backplane, rooms, trees, audiences: this.#audiences, observer: deps.observer, onError: report },
       clientNameOf: (id) => this.#memberships.get(id)?.dialect.clientName,
       counts: () => this.counts.local,
       evict: (path, command) => this.#memberships.evict(path, command),
@@ -177,6 +180,27 @@ export class Registry extends Sender {
   /** The rooms that a connection is in, its home first as long as it is there. */
   roomsOf(connection: Connection): Room[] {
     return this.#memberships.roomsOf(connection.id).map((path) => new Room(path, this));
+  }
+
+  /**
+   * Listens to a room, as {@link Room.subscribe} does, or to a whole tree: to `/chat/**` and every room below it. Each
+   * publication of a tree says its `room`.
+   *
+   * A tree is live only, and makes no room exist. On a single node it receives all that is published to its rooms. Over Redis or
+   * NATS it receives from all nodes what is sent to a tree, and what is published to rooms that this node has open: those with
+   * a member or a subscription here.
+   *
+   * @throws EnfiladeError `ERR_PATH`; `ERR_OPTION` for `replay` or `since` of a tree, or what `room.subscribe()` throws.
+   */
+  subscribe(path: string, options: SubscribeOptions = {}): Subscription {
+    const topic = this.topicOf(path);
+    if (!isTree(topic)) return this.room(path).subscribe(options);
+    checkNames("subscribe()", options, ["signal", "replay", "since"]);
+    if (options.replay === undefined && options.since === undefined) {
+      return this.#history.subscribeToTree(topic, options.signal);
+    }
+    const why = "each of its rooms has an order of its own; read the history of one room";
+    throw new EnfiladeError("ERR_OPTION", `a subscription to the tree ${path} takes no replay or since: ${why}`);
   }
 
   /**
@@ -279,7 +303,7 @@ export class Registry extends Sender {
   }
 
   /** @internal */
-  subscribe(path: RoomPath, past: HistoryQuery | undefined, signal: AbortSignal | undefined): Subscription {
+  subscribeToRoom(path: RoomPath, past: HistoryQuery | undefined, signal: AbortSignal | undefined): Subscription {
     return this.#history.subscribe(path, past, signal);
   }
 
