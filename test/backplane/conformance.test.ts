@@ -77,6 +77,19 @@ for (const name of ["memory", "redis", "nats"] as const) {
       expect(kept.map(({ position }) => position?.offset)).toEqual(numbers(count).map((n) => n + 1));
     });
 
+    it("loses nothing that a node publishes to a room right after it has opened it", async () => {
+      const cluster = await start();
+      const { registry } = nodeOf(cluster, 0).app;
+      const opened = numbers(100).map(async (n) => {
+        const room = registry.room(`/kept/new-${n}`);
+        const subscription = room.subscribe();
+        const position = await room.publish(n);
+        expect((await subscription.next()).value?.position).toEqual(position);
+        await subscription.return();
+      });
+      await Promise.all(opened);
+    });
+
     it("lets the publisher hear itself, and not before it has published", async () => {
       const cluster = await start();
       const { app } = nodeOf(cluster, 0);
