@@ -50,7 +50,7 @@ export type ErrorCode =
   | "ERR_JOIN_REFUSED"
   /** The other nodes cannot be reached now, or did not answer in time: a publication is refused, or nobody knows of it. */
   | "ERR_BACKPLANE"
-  /** `authorize` returned what is no user, or one whose `id` is no string; or a message is for such a one. */
+  /** `authorize` returned what is no user, or one whose `id` is neither a string nor a finite number; or a message is for such a one. */
   | "ERR_USER"
   /** The app is closed, or listens already. */
   | "ERR_APP_STATE"

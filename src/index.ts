@@ -25,7 +25,7 @@ export {
   type MessageIssue,
   RequestError,
 } from "./errors.js";
-export type { Application, Status } from "./handler/application.js";
+export type { AppContext, Application, Status } from "./handler/application.js";
 export { On, Route } from "./handler/decorators.js";
 export type { EventDeclaration, EventOptions } from "./handler/event.js";
 export { EventHandler } from "./handler/events.js";
@@ -50,7 +50,8 @@ export type { PresenceChange, PresenceState, PresentUser } from "./room/presence
 export type { Registry } from "./room/registry.js";
 export type { Evictee, EvictOptions, ReadOptions, Room, SubscribeOptions, WriterOptions } from "./room/room.js";
 export type { PresenceMode } from "./room/roomConfig.js";
-export { App, type AppEvents, type RouteInfo, type TransportRequest } from "./server/app.js";
+export { App, type TransportRequest } from "./server/app.js";
+export type { AppEvents } from "./server/appEvents.js";
 export type { DiagnosticMessages, TraceSpans } from "./server/diagnostics/messages.js";
 export type { TapBatch, TapListener } from "./server/diagnostics/tap.js";
 export type { TapEntry } from "./server/diagnostics/tapEntry.js";
@@ -59,6 +60,7 @@ export type { TapOptions } from "./server/diagnostics/taps.js";
 export { defaultLimits, type Limits } from "./server/limits.js";
 export type { Listening } from "./server/listening.js";
 export type { AppOptions, Logger, ScopeOptions } from "./server/options.js";
+export type { RouteInfo } from "./server/router.js";
 export type { Scope } from "./server/scope.js";
 export { CloseCode } from "./wire/closeCodes.js";
 export { commandEvents } from "./wire/events/commandEvents.js";

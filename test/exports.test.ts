@@ -88,6 +88,7 @@ it("exports what a backplane and an engine are written with from a subpath of it
 it("exports exactly the public types", () => {
   expect(typesOf("index.ts")).toEqual([
     "Address",
+    "AppContext",
     "AppEvents",
     "AppOptions",
     "Application",

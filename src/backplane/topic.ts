@@ -46,10 +46,31 @@ export function userIdOf(topic: UserTopic): string {
   return topic.slice(userPrefix.length);
 }
 
+/** The id of a user as an application has it. Ids are compared as text: `7` and `"7"` are the same user. */
+export type UserId = string | number;
+
+/** A user to send to: an id, or what `authorize` returned. */
+export type UserAddress = UserId | { readonly id: UserId };
+
+/** An id as a text; `undefined` for what is none, such as `NaN`. */
+export function textOfUserId(id: unknown): string | undefined {
+  if (typeof id === "string") return id;
+  return typeof id === "number" && Number.isFinite(id) ? String(id) : undefined;
+}
+
+/** What came in place of an id. */
+export function describeUserId(id: unknown): string {
+  return typeof id === "number" ? String(id) : typeof id;
+}
+
 /** @throws EnfiladeError `ERR_USER` when `user` is neither an id nor an object with one. */
-export function userTopic(user: string | { readonly id: string }): UserTopic {
-  const id: unknown = typeof user === "string" ? user : user?.id;
-  if (typeof id === "string") return `user:${id}`;
-  const came = typeof user === "object" ? `an object whose id is ${typeof id}` : typeof user;
-  throw new EnfiladeError("ERR_USER", `a user is an id, a string, or an object with one; got ${came}`);
+export function userTopic(user: UserAddress): UserTopic {
+  const given: unknown = typeof user === "object" ? user?.id : user;
+  const id = textOfUserId(given);
+  if (id !== undefined) return `user:${id}`;
+  const came = typeof user === "object" ? `an object whose id is ${describeUserId(given)}` : describeUserId(given);
+  throw new EnfiladeError(
+    "ERR_USER",
+    `a user is an id, a string or a finite number, or an object with one; got ${came}`,
+  );
 }

@@ -1,4 +1,4 @@
-import type { IncomingHttpHeaders } from "node:http";
+import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
 import { tokenPrefix } from "../wire/frames.js";
 import type { RoomPath } from "../wire/path.js";
 
@@ -11,6 +11,8 @@ export interface RequestDeps {
   readonly remoteAddress: string;
   /** Whether it came over TLS. */
   readonly secure: boolean;
+  /** The request as Node has it, until `authorize` has answered. */
+  readonly raw?: IncomingMessage | undefined;
 }
 
 /** Headers as two texts; no line break is ever in a name or a value (RFC 9110 5.5). */
@@ -46,13 +48,32 @@ export class ConnectionRequest implements RequestDeps {
   #query: URLSearchParams | undefined;
   #web: Request | undefined;
   #token: string | undefined;
+  #raw: IncomingMessage | undefined;
 
-  constructor({ url, path, headers, remoteAddress, secure }: RequestDeps) {
+  constructor({ url, path, headers, remoteAddress, secure, raw }: RequestDeps) {
     this.url = url;
     this.path = path;
     this.#headers = headers;
     this.remoteAddress = remoteAddress;
     this.secure = secure;
+    this.#raw = raw;
+  }
+
+  /**
+   * The request as Node has it, for session middleware; only until `authorize` has answered, and `undefined` when a client renews
+   * its token, or came over a transport of another kind.
+   *
+   * ```ts
+   * await new Promise((resolve) => sessionMiddleware(request.raw, {}, resolve));
+   * ```
+   */
+  get raw(): IncomingMessage | undefined {
+    return this.#raw;
+  }
+
+  /** @internal Node may free it: it is several times as large as all that is kept of a request. */
+  dropRaw(): void {
+    this.#raw = undefined;
   }
 
   /** The headers as Node has them: names in lower case. */

@@ -26,9 +26,29 @@ export interface Status extends BackplaneStatus, Counts {
   readonly flush: { readonly count: number; readonly msMax: number };
 }
 
+/**
+ * What `app.context` has; empty until an application declares it.
+ *
+ * ```ts
+ * declare module "enfilade" {
+ *   interface AppContext {
+ *     readonly db: Database;
+ *   }
+ * }
+ * ```
+ */
+// biome-ignore lint/suspicious/noEmptyInterface: the application fills it
+export interface AppContext {}
+
 /** The app, as its handlers see it. */
 export interface Application {
   readonly registry: Registry;
+  /**
+   * What the application shares with its handlers, such as a database: the option `context`.
+   *
+   * @throws EnfiladeError `ERR_OPTION` when the app was given none.
+   */
+  readonly context: AppContext;
   /**
    * Everyone who connected through the route of this name.
    *

@@ -1,4 +1,4 @@
-import { type Topic, userTopic } from "../backplane/topic.js";
+import { type Topic, type UserAddress, userTopic } from "../backplane/topic.js";
 import { type DeliveryOptions, policyOf } from "../connection/policy.js";
 import type { SendOptions } from "../room/address.js";
 import { Payload } from "../wire/payload.js";
@@ -53,7 +53,7 @@ export abstract class EventHandler<
     this.#publish("all", this.#payloadOf(event, data), event, options);
   }
 
-  emitToUser(user: string | { readonly id: string }, event: string, data?: unknown, options?: SendOptions): void {
+  emitToUser(user: UserAddress, event: string, data?: unknown, options?: SendOptions): void {
     this.#publish(userTopic(user), this.#payloadOf(event, data), event, options);
   }
 

@@ -1,4 +1,4 @@
-import { userTopic } from "../backplane/topic.js";
+import { type UserAddress, userTopic } from "../backplane/topic.js";
 import { type Connection, connectionOf } from "../connection/connection.js";
 import type { Lifetime } from "../connection/lifetime.js";
 import { type DeliveryOptions, type DeliveryPolicy, policyOf } from "../connection/policy.js";
@@ -66,6 +66,11 @@ export abstract class WebSocketHandler<
 
   static {
     give = (handler, context) => {
+      if (handler.#context !== undefined) {
+        const { name } = handler.constructor;
+        const need = "each connection needs one of its own";
+        throw new EnfiladeError("ERR_OPTION", `create returned the same instance of ${name} again; ${need}`);
+      }
       handler.#context = context;
     };
     given = (handler) => handler.#given();
@@ -93,8 +98,8 @@ export abstract class WebSocketHandler<
    * Decides whether the client may connect, before the upgrade. What it returns is `this.user`.
    *
    * To refuse, throw `HttpError(401)` or return a `Response`. To accept a client without a user, return `anonymous`.
-   * Anything else that is thrown answers 500, and so do `undefined` and every other falsy value, and a user whose `id` is no
-   * string; past `authorizeMs` the answer is 503. Two handlers may share it by inheritance.
+   * Anything else that is thrown answers 500, and so do `undefined` and every other falsy value, and a user whose `id` is neither a
+   * string nor a finite number; past `authorizeMs` the answer is 503. Two handlers may share it by inheritance.
    */
   authorize?(request: ConnectionRequest): Authorized<User>;
 
@@ -236,15 +241,15 @@ export abstract class WebSocketHandler<
   }
 
   /** Sends to every connection of one user, named by id or as `authorize` returned it. */
-  sendJSONToUser(user: string | { readonly id: string }, value: unknown, options?: SendOptions): void {
+  sendJSONToUser(user: UserAddress, value: unknown, options?: SendOptions): void {
     this.#publisher.send(userTopic(user), Payload.json(value), options);
   }
 
-  sendTextToUser(user: string | { readonly id: string }, text: string, options?: SendOptions): void {
+  sendTextToUser(user: UserAddress, text: string, options?: SendOptions): void {
     this.#publisher.send(userTopic(user), Payload.text(text), options);
   }
 
-  sendBinaryToUser(user: string | { readonly id: string }, bytes: Bytes, options?: SendOptions): void {
+  sendBinaryToUser(user: UserAddress, bytes: Bytes, options?: SendOptions): void {
     this.#publisher.send(userTopic(user), Payload.binary(bytes), options);
   }
 

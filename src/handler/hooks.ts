@@ -2,6 +2,7 @@ import { nearest } from "../wire/options.js";
 import { EventHandler } from "./events.js";
 import { eventsOf } from "./eventTable.js";
 import { WebSocketHandler } from "./handler.js";
+import type { Reader } from "./reader.js";
 
 const hooks = [
   ...["onJSON", "onMessage", "onBinary", "authorize", "onConnect", "onClose", "onDrain", "onError"],
@@ -30,12 +31,21 @@ const aliases = new Map([
 /** With one more, `onJoin` would be taken for `onJSON`. The short `serve` differs in case alone: `server` is another word. */
 const editsMax = 1;
 
+/** What a warning says of methods that a class has for the library to call, and that it does not call. */
+export function unusedMethods(handlerClass: object, { method, ignored }: Reader): readonly string[] {
+  const misspelled = misspelledHooks(handlerClass).map(({ name, hook }) => {
+    return `has "${name}", which is never called; did you mean "${hook}"?`;
+  });
+  if (ignored.length === 0) return misspelled;
+  return [...misspelled, `reads with ${method}; its ${ignored.join(" and ")} is never called`];
+}
+
 /**
  * Methods of a class that look like a hook and are none: what they mean to do, and above all to forbid, is not done.
  *
  * Not one that answers an event, or that a method of the class calls or names.
  */
-export function misspelledHooks(handlerClass: object): { readonly name: string; readonly hook: string }[] {
+function misspelledHooks(handlerClass: object): { readonly name: string; readonly hook: string }[] {
   const classes = classesOf(handlerClass);
   const text = classes.map((one) => Function.prototype.toString.call(one)).join("\n");
   const answering = new Set(isEventClass(handlerClass) ? [...eventsOf(handlerClass).values()].map(methodOf) : []);

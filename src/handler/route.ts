@@ -71,5 +71,5 @@ export interface RouteDeclaration extends RouteOptions {
   readonly pattern: string;
 }
 
-/** A handler class whose parameters are `Params`. */
-export type HandlerClass<Params extends object = object> = new () => WebSocketHandler<Params>;
+/** A handler class whose parameters are `Params`. One whose constructor takes something needs `new App({ create })`. */
+export type HandlerClass<Params extends object = object> = new (...args: never) => WebSocketHandler<Params>;

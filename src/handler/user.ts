@@ -1,3 +1,4 @@
+import { describeUserId, textOfUserId } from "../backplane/topic.js";
 import { EnfiladeError } from "../errors.js";
 
 /** The type of one symbol. Not `unique symbol`, which a method that returns it widens to `symbol`. */
@@ -20,10 +21,15 @@ export type Authorized<User> = Answer<User> | Promise<Answer<User>>;
 /**
  * The id that a user is addressed by; a user that is no object with an `id` has no address.
  *
- * @throws EnfiladeError `ERR_USER` when the id is no string: it would never be found under the name it is sent to.
+ * @throws EnfiladeError `ERR_USER` when the id has no text: it would never be found under the name it is sent to.
  */
 export function userId(user: unknown): string | undefined {
   if (typeof user !== "object" || user === null || !("id" in user)) return undefined;
-  if (typeof user.id === "string") return user.id;
-  throw new EnfiladeError("ERR_USER", `authorize returned a user whose id is ${typeof user.id}; make it a string`);
+  const id = textOfUserId(user.id);
+  if (id !== undefined) return id;
+  const came = describeUserId(user.id);
+  throw new EnfiladeError(
+    "ERR_USER",
+    `authorize returned a user whose id is ${came}; make it a string or a finite number`,
+  );
 }

@@ -1,6 +1,6 @@
 import type { Backplane, BackplaneContext, EvictCommand, HistoryConfig, HistoryQuery } from "../backplane/backplane.js";
 import { addCounts, type Counts } from "../backplane/counts.js";
-import { isRoom, isTree, type Topic } from "../backplane/topic.js";
+import { isRoom, isTree, type Topic, type UserId, userIdOf, userTopic } from "../backplane/topic.js";
 import type { Clock } from "../connection/clock.js";
 import { type Connection, connectionOf } from "../connection/connection.js";
 import { EnfiladeError } from "../errors.js";
@@ -108,8 +108,9 @@ export class Registry extends Sender {
     return new Room(this.pathOf(path), this);
   }
 
-  user(id: string): User {
-    return new User(id, this);
+  /** @throws EnfiladeError `ERR_USER` when the id is neither a string nor a finite number. */
+  user(id: UserId): User {
+    return new User(userIdOf(userTopic(id)), this);
   }
 
   channel(name: string): Channel {

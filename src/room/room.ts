@@ -1,5 +1,5 @@
 import type { EvictCommand, HistoryConfig, HistoryQuery } from "../backplane/backplane.js";
-import { userIdOf, userTopic } from "../backplane/topic.js";
+import { type UserAddress, userIdOf, userTopic } from "../backplane/topic.js";
 import type { Clock } from "../connection/clock.js";
 import { EnfiladeError } from "../errors.js";
 import type { Member } from "../protocol/dialect.js";
@@ -39,7 +39,7 @@ export interface WriterOptions extends SendOptions {
 }
 
 /** Whom {@link Room.evict} takes out: a connection, by itself, its handler or its id, or all connections of a user. */
-export type Evictee = string | { readonly id: string } | User | { readonly user: string | { readonly id: string } };
+export type Evictee = string | { readonly id: string } | User | { readonly user: UserAddress };
 
 export interface EvictOptions {
   /** Why, for `onRoomLeave` of the handler; cut to 123 bytes of UTF-8. Default: empty. */

@@ -1,4 +1,4 @@
-import { isRoom, isTree, patternOf, type Topic, userTopic } from "../backplane/topic.js";
+import { isRoom, isTree, patternOf, type Topic, type UserAddress, userTopic } from "../backplane/topic.js";
 import { jsonEvents } from "../wire/events/jsonEvents.js";
 import type { RoomPath } from "../wire/path.js";
 import { type Bytes, Payload } from "../wire/payload.js";
@@ -49,15 +49,15 @@ export abstract class Sender {
     this.send("all", Payload.binary(bytes), options);
   }
 
-  sendJSONToUser(user: string | { readonly id: string }, value: unknown, options?: SendOptions): void {
+  sendJSONToUser(user: UserAddress, value: unknown, options?: SendOptions): void {
     this.send(userTopic(user), Payload.json(value), options);
   }
 
-  sendTextToUser(user: string | { readonly id: string }, text: string, options?: SendOptions): void {
+  sendTextToUser(user: UserAddress, text: string, options?: SendOptions): void {
     this.send(userTopic(user), Payload.text(text), options);
   }
 
-  sendBinaryToUser(user: string | { readonly id: string }, bytes: Bytes, options?: SendOptions): void {
+  sendBinaryToUser(user: UserAddress, bytes: Bytes, options?: SendOptions): void {
     this.send(userTopic(user), Payload.binary(bytes), options);
   }
 
@@ -73,7 +73,7 @@ export abstract class Sender {
     this.send(topic, payload, { ...options, policy: options?.policy ?? eventPolicies.get(event) });
   }
 
-  emitToUser(user: string | { readonly id: string }, event: string, data?: unknown, options?: SendOptions): void {
+  emitToUser(user: UserAddress, event: string, data?: unknown, options?: SendOptions): void {
     this.send(userTopic(user), Payload.event({ kind: "event", event, data }, jsonEvents), options);
   }
 

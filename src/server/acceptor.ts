@@ -19,6 +19,7 @@ import { pathOfTarget, type RoomPath } from "../wire/path.js";
 import { asks, authorize, ForeignOrigin, Refused, reauthorize } from "./access/authorization.js";
 import { Capacity } from "./access/capacity.js";
 import { Refuser } from "./access/refuser.js";
+import type { HandlerFactory } from "./creation.js";
 import { HandshakeTrace } from "./diagnostics/handshake.js";
 import type { RefusedRequest } from "./diagnostics/messages.js";
 import type { Reporter } from "./diagnostics/reporter.js";
@@ -31,6 +32,7 @@ import { Warnings } from "./warnings.js";
 export interface AcceptorDeps {
   readonly app: Application;
   readonly router: Router;
+  readonly handlers: HandlerFactory;
   readonly limits: Limits;
   readonly clock: Clock;
   readonly metrics: Metrics;
@@ -233,7 +235,7 @@ export class Acceptor {
       const { match, request } = candidate;
       const { origin, host } = request.headers;
       if (!match.route.allowsOrigin(origin, host)) throw new ForeignOrigin(origin ?? "");
-      const handler = new match.route.handlerClass();
+      const handler = this.#deps.handlers.make(match.route.handlerClass);
       const context = this.#contextOf(candidate);
       bind(handler, context);
       if (asks(match.route, handler)) return this.#follow(this.#ask(candidate, handler, context));
@@ -266,11 +268,13 @@ export class Acceptor {
     } catch (error) {
       this.#turnAway(candidate, error);
     } finally {
+      candidate.request.dropRaw();
       this.#handshakes -= 1;
     }
   }
 
   #turnAway({ client, request, match, span }: Candidate, error: unknown): void {
+    request.dropRaw();
     client.end();
     const refusal = this.#refuser.refusalOf(error, match.route, request.headers);
     this.#refuse(client, refusal, request);
@@ -297,6 +301,7 @@ export class Acceptor {
     context.member = member;
     metrics.totals.opened += 1;
     span?.opened(member);
+    request.dropRaw();
     request.pack();
     this.#follow(runSession(new Session(handler, context, member, config.session)));
   }

@@ -8,40 +8,31 @@ import { ConnectionRequest } from "../connection/request.js";
 import type { Transport } from "../connection/transport.js";
 import { channels } from "../diagnostics.js";
 import { asError, EnfiladeError } from "../errors.js";
-import type { Application, Status } from "../handler/application.js";
+import type { AppContext, Application, Status } from "../handler/application.js";
 import { declaredRoutes, type Fitting } from "../handler/decorators.js";
-import { misspelledHooks } from "../handler/hooks.js";
+import { unusedMethods } from "../handler/hooks.js";
 import type { HandlerClass, RouteOptions } from "../handler/route.js";
 import { Metrics } from "../metrics.js";
 import type { Member } from "../protocol/dialect.js";
 import type { Channel } from "../room/address.js";
 import { Registry } from "../room/registry.js";
 import { CloseCode } from "../wire/closeCodes.js";
-import { jsonEvents } from "../wire/events/jsonEvents.js";
 import { type ListenOptions, Notifier } from "../wire/notifier.js";
 import { checkNames } from "../wire/options.js";
 import { Acceptor } from "./acceptor.js";
+import type { AppEvents } from "./appEvents.js";
 import { attach } from "./attachment.js";
+import { HandlerFactory } from "./creation.js";
 import { Reporter } from "./diagnostics/reporter.js";
 import type { TapListener } from "./diagnostics/tap.js";
 import type { TapFilter } from "./diagnostics/tapFilter.js";
 import { type TapOptions, Taps } from "./diagnostics/taps.js";
-import { connectionLimitsOf, defaultLimits, type Limits, mergeLimits } from "./limits.js";
+import { defaultLimits, type Limits, mergeLimits } from "./limits.js";
 import { type Listening, listen, listeningAt, serverFor, stop } from "./listening.js";
-import { type AppOptions, checkBackplane, checkOptions, type Logger, type ScopeOptions } from "./options.js";
+import { type AppOptions, checkAppOptions, checkOptions, type Logger, type ScopeOptions } from "./options.js";
 import { refusal, upgradeHeaders } from "./refusal.js";
-import { type Route, Router, unknownRoute } from "./router.js";
-import { checkNoInstance, checksOf, Scope } from "./scope.js";
-
-/** What happens in an app. A listener that throws harms nobody; what it threw is logged. */
-export interface AppEvents {
-  /** A connection was opened, and is in its room. */
-  open: [connection: Connection];
-  /** A connection has ended, and its last hook is done. */
-  close: [connection: Connection, code: number, reason: string];
-  /** An error of a call that nothing awaits. Without a listener it is logged. */
-  error: [error: Error, connection: Connection | undefined];
-}
+import { infoOf, type Route, type RouteInfo, Router, unknownRoute } from "./router.js";
+import { checkNoInstance, rootConfig, Scope } from "./scope.js";
 
 /** What a client of a transport asks for. */
 export interface TransportRequest {
@@ -53,14 +44,6 @@ export interface TransportRequest {
   readonly remoteAddress?: string | undefined;
   /** Whether the transport is encrypted, as with TLS. Default: `false`. */
   readonly secure?: boolean | undefined;
-}
-
-/** A route as `app.routes` tells of it. */
-export interface RouteInfo {
-  readonly pattern: string;
-  readonly name: string | undefined;
-  readonly handler: string;
-  readonly reads: "serve" | "onJSON" | "onMessage";
 }
 
 /**
@@ -75,6 +58,7 @@ export interface RouteInfo {
  */
 export class App implements Application {
   readonly registry: Registry;
+  readonly #context: AppContext | undefined;
   readonly #limits: Limits;
   readonly #logger: Logger;
   readonly #clock: Clock;
@@ -86,6 +70,7 @@ export class App implements Application {
   readonly #reporter = new Reporter(this);
   readonly #taps: Taps;
   readonly #router = new Router();
+  readonly #handlers: HandlerFactory;
   readonly #scope: Scope;
   readonly #acceptor: Acceptor;
   readonly #detach: (() => void)[] = [];
@@ -98,7 +83,8 @@ export class App implements Application {
   constructor(options: AppOptions = {}) {
     const { limits: changes, ...shared } = options;
     checkOptions("the app", shared);
-    checkBackplane(options);
+    checkAppOptions(options);
+    this.#context = options.context;
     this.#limits = mergeLimits(defaultLimits, changes);
     this.#logger = options.logger ?? console;
     this.#clock = options.clock ?? systemClock;
@@ -107,14 +93,16 @@ export class App implements Application {
     this.#taps = new Taps({ app: this, limits, report });
     this.#memory = new MemoryBackplane({ clock, limits });
     this.#backplane = options.backplane ?? this.#memory;
+    this.#handlers = new HandlerFactory(options.create);
     this.#acceptor = new Acceptor({
-      ...{ app: this, router: this.#router, limits, clock, metrics: this.#metrics, reporter, report },
+      ...{ app: this, router: this.#router, handlers: this.#handlers, metrics: this.#metrics },
+      ...{ limits, clock, reporter, report },
       warn: (message) => this.#logger.warn(message),
       onOpened: (member) => this.#events.has("open") && this.#events.tell("open", connectionOf(member)),
       onClosed: (member, { code, reason }) =>
         this.#events.has("close") && this.#events.tell("close", connectionOf(member), code, reason),
     });
-    this.#scope = this.#rootScope(options);
+    this.#scope = new Scope(rootConfig(options, limits), (route) => this.#add(route));
     if (!Array.isArray(options.handlers ?? [])) {
       throw new EnfiladeError("ERR_OPTION", "handlers takes a list of classes, such as [Chat]");
     }
@@ -127,11 +115,14 @@ export class App implements Application {
     });
   }
 
+  get context(): AppContext {
+    if (this.#context !== undefined) return this.#context;
+    throw new EnfiladeError("ERR_OPTION", "the app has no context: pass new App({ context }) to read app.context");
+  }
+
   /** The routes in the order of their registration. */
   get routes(): RouteInfo[] {
-    return this.#router.routes.map(({ pattern, name, handlerClass, reader }) => ({
-      ...{ pattern, name, handler: handlerClass.name, reads: reader.method },
-    }));
+    return this.#router.routes.map(infoOf);
   }
 
   /** Lets `handlerClass` handle every path that fits `pattern`; see {@link Scope.route}. */
@@ -328,33 +319,15 @@ export class App implements Application {
     this.#state = "closed";
   }
 
-  #rootScope(options: AppOptions): Scope {
-    const limits = connectionLimitsOf(this.#limits);
-    const config = {
-      prefix: "",
-      checks: checksOf("the app", options.authorize),
-      limits,
-      origins: options.origins ?? "same-host",
-      subprotocols: options.subprotocols ?? [],
-      compression: options.compression ?? false,
-      badMessage: options.badMessage ?? "error",
-      eventProtocol: options.eventProtocol ?? jsonEvents,
-      policy: options.policy,
-    } as const;
-    return new Scope(config, (route) => this.#add(route));
-  }
-
   #add(route: Route): void {
-    this.#router.add(route);
     const { handlerClass, reader } = route;
+    this.#handlers.check(handlerClass);
+    this.#router.add(route);
     if (this.#warned.has(handlerClass)) return;
     this.#warned.add(handlerClass);
-    for (const { name, hook } of misspelledHooks(handlerClass)) {
-      this.#logger.warn(`enfilade: ${handlerClass.name} has "${name}", which is never called; did you mean "${hook}"?`);
+    for (const what of unusedMethods(handlerClass, reader)) {
+      this.#logger.warn(`enfilade: ${handlerClass.name} ${what}`);
     }
-    if (reader.ignored.length === 0) return;
-    const ignored = reader.ignored.join(" and ");
-    this.#logger.warn(`enfilade: ${handlerClass.name} reads with ${reader.method}; its ${ignored} is never called`);
   }
 
   #addDeclared(handlerClass: HandlerClass): void {

@@ -84,9 +84,10 @@ function receive(
 }
 
 /** The request of an upgrade; only what is needed of it, so that Node may free the rest. */
-function requestOf({ url = "/", headers, socket }: IncomingMessage, path: RoomPath): ConnectionRequest {
+function requestOf(raw: IncomingMessage, path: RoomPath): ConnectionRequest {
+  const { url = "/", headers, socket } = raw;
   const remoteAddress = socket.remoteAddress ?? "";
-  return new ConnectionRequest({ url, path, headers, remoteAddress, secure: "encrypted" in socket });
+  return new ConnectionRequest({ url, path, headers, remoteAddress, secure: "encrypted" in socket, raw });
 }
 
 /** RFC 6455 4.2.1: the value is compared without regard to case. */

@@ -2,9 +2,11 @@ import type { Backplane, BackplaneOutage } from "../backplane/backplane.js";
 import type { Clock } from "../connection/clock.js";
 import { checkedPolicy } from "../connection/policy.js";
 import { EnfiladeError } from "../errors.js";
+import type { AppContext } from "../handler/application.js";
 import type { HandlerClass, RouteOptions, SharedOptions } from "../handler/route.js";
 import type { EventProtocol } from "../wire/events/protocol.js";
 import { checkNames } from "../wire/options.js";
+import type { CreateHandler } from "./creation.js";
 import type { Limits } from "./limits.js";
 import type { AuthorizeCheck } from "./router.js";
 
@@ -28,6 +30,13 @@ export interface AppOptions extends Omit<SharedOptions, "limits"> {
   readonly handlers?: readonly HandlerClass[] | undefined;
   /** Limits of the app and of each connection; see the table in the README. */
   readonly limits?: Partial<Limits> | undefined;
+  /**
+   * Makes the handler of each connection, for dependency injection: `create: (Class) => container.make(Class)`. It returns a new
+   * instance of the class, and no promise. Default: `new Class()`.
+   */
+  readonly create?: CreateHandler | undefined;
+  /** What handlers read as `this.app.context`, such as a database; typed by {@link AppContext}. */
+  readonly context?: AppContext | undefined;
   /** Asked about every client of every route, before scopes and handlers; see {@link ScopeOptions.authorize}. */
   readonly authorize?: AuthorizeCheck | undefined;
   /** Carries publications between nodes, such as `redis(url)` or `nats(url)`. Default: this node alone. */
@@ -48,7 +57,18 @@ export interface AppOptions extends Omit<SharedOptions, "limits"> {
 const shared = ["limits", "origins", "subprotocols", "compression", "badMessage", "eventProtocol", "policy"];
 const ofRooms = ["history", "replay", "presence"];
 const known = {
-  "the app": [...shared, "handlers", "authorize", "backplane", "backplaneOutage", "logger", "clock", "random"],
+  "the app": [
+    ...shared,
+    "handlers",
+    "authorize",
+    "create",
+    "context",
+    "backplane",
+    "backplaneOutage",
+    "logger",
+    "clock",
+    "random",
+  ],
   "a scope": [...shared, "authorize"],
   "a route": [...shared, "name", "params", "closeOnLastRoomLeft", "eventPolicies", ...ofRooms],
 };
@@ -80,8 +100,15 @@ export function checkOptions(
   }
 }
 
+/** @throws EnfiladeError `ERR_OPTION` when the context is no object. */
+function checkContext(context: AppContext | undefined): void {
+  if (context === undefined || (typeof context === "object" && context !== null)) return;
+  throw new EnfiladeError("ERR_OPTION", `context takes an object, got ${context === null ? "null" : typeof context}`);
+}
+
 /** @throws EnfiladeError `ERR_OPTION`. */
-export function checkBackplane({ backplane, backplaneOutage = "reject" }: AppOptions): void {
+export function checkAppOptions({ backplane, backplaneOutage = "reject", context }: AppOptions): void {
+  checkContext(context);
   if (backplaneOutage !== "reject" && backplaneOutage !== "local") {
     const came = JSON.stringify(backplaneOutage);
     throw new EnfiladeError("ERR_OPTION", `backplaneOutage takes "reject" or "local", got ${came}`);

@@ -44,6 +44,14 @@ export interface Route {
   readonly policy: DeliveryPolicy | undefined;
 }
 
+/** A route as `app.routes` tells of it. */
+export interface RouteInfo {
+  readonly pattern: string;
+  readonly name: string | undefined;
+  readonly handler: string;
+  readonly reads: "serve" | "onJSON" | "onMessage";
+}
+
 /** How many routes a warning lists. */
 const describedMax = 20;
 
@@ -108,6 +116,10 @@ export class Router {
     if (route === undefined) throw unknownRoute(name, this.#routes);
     return encodePath(fillPattern(route.pattern, params));
   }
+}
+
+export function infoOf({ pattern, name, handlerClass, reader }: Route): RouteInfo {
+  return { pattern, name, handler: handlerClass.name, reads: reader.method };
 }
 
 export function unknownRoute(name: string, routes: readonly Route[]): EnfiladeError {

@@ -7,11 +7,12 @@ import { type AnyHandler, WebSocketHandler } from "../handler/handler.js";
 import type { ConnectionLimits } from "../handler/limits.js";
 import { type BadMessage, type Reader, readerOf } from "../handler/reader.js";
 import type { HandlerClass, Origins, RouteOptions, SharedOptions } from "../handler/route.js";
+import { jsonEvents } from "../wire/events/jsonEvents.js";
 import type { EventProtocol } from "../wire/events/protocol.js";
 import { checkSchema } from "../wire/schema.js";
 import { originCheck } from "./access/origin.js";
-import { mergeLimits } from "./limits.js";
-import { checkOptions, type ScopeOptions } from "./options.js";
+import { connectionLimitsOf, type Limits, mergeLimits } from "./limits.js";
+import { type AppOptions, checkOptions, type ScopeOptions } from "./options.js";
 import { checkRoomOptions, roomConfigOf } from "./roomConfig.js";
 import type { AuthorizeCheck, OwnedCheck, Route } from "./router.js";
 
@@ -120,12 +121,27 @@ function readerFor(handlerClass: HandlerClass, badMessage: BadMessage, protocol:
   return eventReaderOf(readingClass, protocol, badMessage);
 }
 
+/** What holds in a whole app. */
+export function rootConfig(options: AppOptions, limits: Limits): ScopeConfig {
+  return {
+    prefix: "",
+    checks: checksOf("the app", options.authorize),
+    limits: connectionLimitsOf(limits),
+    origins: options.origins ?? "same-host",
+    subprotocols: options.subprotocols ?? [],
+    compression: options.compression ?? false,
+    badMessage: options.badMessage ?? "error",
+    eventProtocol: options.eventProtocol ?? jsonEvents,
+    policy: options.policy,
+  };
+}
+
 /**
  * The check of an app or a scope, if it has one.
  *
  * @throws EnfiladeError `ERR_OPTION` when it is no function.
  */
-export function checksOf(owner: string, authorize: AuthorizeCheck | undefined): readonly OwnedCheck[] {
+function checksOf(owner: string, authorize: AuthorizeCheck | undefined): readonly OwnedCheck[] {
   if (authorize === undefined) return [];
   if (typeof authorize === "function") return [{ owner, authorize }];
   throw new EnfiladeError("ERR_OPTION", `authorize of ${owner} takes a function, got ${typeof authorize}`);

@@ -5,7 +5,7 @@ import { json } from "node:stream/consumers";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { App, HttpError, Route, roomPath, WebSocketHandler } from "../../src/index.js";
 import { connectURL, type TestClient } from "../../src/testing/index.js";
-import { closes } from "../support/app.js";
+import { closes, start } from "../support/app.js";
 
 interface Account {
   readonly id: string;
@@ -188,5 +188,69 @@ describe("the room of a company", () => {
       expect(room.size).toBe(left);
     }
     expect(app.registry.rooms.map(({ path }) => path)).toEqual(["/ws/cid", "/companies/7"]);
+  });
+});
+
+describe("a user whose id is a number", () => {
+  class Numbered extends WebSocketHandler<object, { id: number }> {
+    override authorize() {
+      return { id: Number(this.query.get("id")) };
+    }
+    onMessage(to: string) {
+      if (to === "me") this.sendJSONToUser(this.user, { to: this.user.id });
+      else this.sendTextToUser(Number(to), "from a handler");
+    }
+  }
+  const presence = { mode: "full", leaveGraceMs: 0 } as const;
+
+  it("is found by the number, by its text and by the user", async () => {
+    const { app, open, errors } = await start(new App().route("/x", Numbered, { presence }));
+    const seven = await open("/x?id=7");
+    const { registry } = app;
+    registry.sendTextToUser(7, "number");
+    registry.sendTextToUser("7", "text");
+    registry.sendTextToUser({ id: 7 }, "object");
+    registry.user(7).sendText("address");
+    (await open("/x?id=-1.5")).sendText("7");
+    const received = [];
+    for (let count = 0; count < 5; count += 1) received.push(await seven.readText());
+    expect(received).toEqual(["number", "text", "object", "address", "from a handler"]);
+    seven.sendText("me");
+    expect(await seven.readJSON()).toEqual({ to: 7 });
+    expect(registry.users.map(({ id }) => id)).toEqual(["7", "-1.5"]);
+    expect([registry.user("-1.5").size, registry.user(-1.5).size]).toEqual([1, 1]);
+    expect((await registry.room("/x").presence()).users).toMatchObject([{ id: "7" }, { id: "-1.5" }]);
+    expect(errors).toEqual([]);
+  });
+
+  it("keeps it when it renews its credentials, and may not become another", async () => {
+    class Renews extends WebSocketHandler<object, { id: number | string }> {
+      override authorize({ token = "7" }: { token?: string | undefined }) {
+        return { id: token === "text" ? "7" : Number(token) };
+      }
+      onMessage() {
+        this.sendJSON(this.user);
+      }
+    }
+    const { open } = await start(new App().route("/x", Renews));
+    const client = await open("/x", { protocols: ["enfilade.v1"] });
+    await client.read();
+    client.sendJSON({ type: "refresh", token: "text" });
+    let user: unknown;
+    while (user !== "7") {
+      client.sendJSON({ type: "message", text: "?" });
+      // A frame of PROTOCOL.md.
+      user = ((await client.readJSON()) as { data: { id: unknown } }).data.id;
+    }
+    client.sendJSON({ type: "refresh", token: "8" });
+    expect(await client.closed).toMatchObject({ code: 4501 });
+  });
+
+  it.each(["NaN", "Infinity"])("that is %s is refused", async (id) => {
+    const { app, open, errors } = await start(new App().route("/x", Numbered));
+    await expect(open(`/x?id=${id}`)).rejects.toMatchObject({ status: 500 });
+    expect(errors).toMatchObject([{ code: "ERR_USER", message: expect.stringContaining(`whose id is ${id}`) }]);
+    expect(() => app.registry.sendTextToUser(Number(id), "x")).toThrow(expect.objectContaining({ code: "ERR_USER" }));
+    expect(() => app.registry.user(Number(id))).toThrow(expect.objectContaining({ code: "ERR_USER" }));
   });
 });

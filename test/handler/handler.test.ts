@@ -246,7 +246,7 @@ describe("a handler", () => {
         this.#attempt(() => this.sendText({} as string));
         this.#attempt(() => this.join("general"));
         this.#attempt(() => this.sendJSONToRoom("/a//b", 1));
-        this.#attempt(() => this.sendJSONToUser({ id: 7 as unknown as string }, 1));
+        this.#attempt(() => this.sendJSONToUser({ id: true as unknown as string }, 1));
         this.#attempt(() => this.app.channel("none"));
         this.#attempt(() => this.sendText("x", { policy: "skip" as unknown as DeliveryPolicy }));
       }
@@ -268,7 +268,7 @@ describe("a handler", () => {
       { code: "ERR_VALUE", message: expect.stringContaining("sendJSON takes any value") },
       { code: "ERR_PATH", message: expect.stringContaining('does not begin with "/"') },
       { code: "ERR_PATH", message: expect.stringContaining("empty segment") },
-      { code: "ERR_USER" },
+      { code: "ERR_USER", message: expect.stringContaining("an object whose id is boolean") },
       { code: "ERR_ROUTE_UNKNOWN", message: 'no route is named "none"; no route has a name' },
       { code: "ERR_OPTION", message: 'policy takes reliable, skip or latest(key), got "skip"' },
     ]);

@@ -358,7 +358,7 @@ describe("an App", () => {
       /except takes a handler/,
     );
     expect(message(() => registry.room(undefined as unknown as string))).toMatch(/a room path is a string/);
-    expect(message(() => registry.sendJSONToUser(5 as unknown as string, 1))).toMatch(/got number/);
+    expect(message(() => registry.sendJSONToUser(true as unknown as string, 1))).toMatch(/got boolean/);
     expect(message(() => new App({ subprotocols: ["a b"] }))).toMatch(/subprotocols takes a list of names/);
   });
 

@@ -185,10 +185,10 @@ describe("authorize", () => {
     expect(signal?.aborted).toBe(true);
   });
 
-  it("answers 500 to a user whose id is no string, and says so to the app", async () => {
+  it("answers 500 to a user whose id is no text and no number, and says so to the app", async () => {
     const { open, errors } = await startWith(
       "/x",
-      gated(() => ({ id: 7 })),
+      gated(() => ({ id: true })),
     );
     await expect(open("/x")).rejects.toMatchObject({ status: 500, message: "Internal Server Error" });
     expect(errors).toMatchObject([{ code: "ERR_USER", message: expect.stringContaining("make it a string") }]);

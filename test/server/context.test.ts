@@ -1,0 +1,43 @@
+import { describe, expect, it } from "vitest";
+import { App, type AppContext, type AppOptions, WebSocketHandler } from "../../src/index.js";
+import { start } from "../support/app.js";
+
+/** What an application would declare: `interface AppContext { readonly counter: { count: number } }`. */
+declare module "../../src/handler/application.js" {
+  interface AppContext {
+    readonly counter: { count: number };
+  }
+}
+
+class Counts extends WebSocketHandler {
+  onMessage() {
+    this.app.context.counter.count += 1;
+    this.sendJSON(this.app.context.counter);
+  }
+}
+
+describe("app.context", () => {
+  it("is what the app was given, for all handlers and for other code", async () => {
+    const context: AppContext = { counter: { count: 1 } };
+    const { app, open } = await start(new App({ context }).route("/x", Counts));
+    for (const count of [2, 3]) {
+      const client = await open("/x");
+      client.sendText("count");
+      expect(await client.readJSON()).toEqual({ count });
+    }
+    expect(app.context).toBe(context);
+    expect(context.counter.count).toBe(3);
+  });
+
+  it("is an error where the app was given none, or none that is an object", () => {
+    expect(() => new App().context).toThrow(
+      expect.objectContaining({
+        code: "ERR_OPTION",
+        message: "the app has no context: pass new App({ context }) to read app.context",
+      }),
+    );
+    expect(() => new App({ context: "database" } as unknown as AppOptions)).toThrow(
+      expect.objectContaining({ code: "ERR_OPTION", message: "context takes an object, got string" }),
+    );
+  });
+});
