@@ -13,6 +13,7 @@ export type {
   Transport,
   TransportEvents,
   TransportOptions,
+  TransportRequest,
 } from "./connection/transport.js";
 export {
   type CloseInfo,
@@ -50,7 +51,7 @@ export type { PresenceChange, PresenceState, PresentUser } from "./room/presence
 export type { Registry } from "./room/registry.js";
 export type { Evictee, EvictOptions, ReadOptions, Room, SubscribeOptions, WriterOptions } from "./room/room.js";
 export type { PresenceMode } from "./room/roomConfig.js";
-export { App, type TransportRequest } from "./server/app.js";
+export { App } from "./server/app.js";
 export type { AppEvents } from "./server/appEvents.js";
 export type { DiagnosticMessages, TraceSpans } from "./server/diagnostics/messages.js";
 export type { TapBatch, TapListener } from "./server/diagnostics/tap.js";

@@ -406,7 +406,7 @@ it.each<[what: string, filter: unknown, code: string, message: RegExp]>([
   ["a text that is none", { text: /a/ }, "ERR_OPTION", /text of a tap is a string, got object/],
   ["no connection", { connection: 7 }, "ERR_OPTION", /a handler or an id, got number/],
   ["no path", { room: "chat" }, "ERR_PATH", /chat/],
-  ["no user", { user: 7 }, "ERR_USER", /number/],
+  ["no user", { user: true }, "ERR_USER", /boolean/],
 ])("refuses a filter with %s", (_what, filter, code, message) => {
   const app = new App();
   const tap = () => Reflect.apply(app.tap, app, [filter, () => undefined]);

@@ -1,4 +1,4 @@
-import type { OutgoingHttpHeaders } from "node:http";
+import type { IncomingHttpHeaders, OutgoingHttpHeaders } from "node:http";
 import type { Message } from "../wire/message.js";
 
 /** How messages become the bytes of one kind of transport. One object serves all transports of a kind, which then share bytes. */
@@ -17,6 +17,18 @@ export interface Refusal {
 /** Learns that a transport has ended. */
 export interface GoneListener {
   onGone(): void;
+}
+
+/** What a client of a transport asks for. */
+export interface TransportRequest {
+  /** The request target, such as `/chat/general?as=ann`. */
+  readonly url: string;
+  /** Names in lower case. Default: none. */
+  readonly headers?: IncomingHttpHeaders | undefined;
+  /** Default: `""`, unknown. */
+  readonly remoteAddress?: string | undefined;
+  /** Whether the transport is encrypted, as with TLS. Default: `false`. */
+  readonly secure?: boolean | undefined;
 }
 
 /** What the route of a client says of its transport. */

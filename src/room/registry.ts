@@ -19,14 +19,9 @@ import type { Subscription } from "./history/subscription.js";
 import { TreeListeners } from "./history/treeListeners.js";
 import type { RecoveryLimits } from "./limits.js";
 import { type MemberConfig, type MemberHooks, Memberships } from "./memberships.js";
-import {
-  type PresenceChange,
-  type PresenceState,
-  type PresentUser,
-  stateElsewhere,
-  stateOf,
-} from "./presence/presenceState.js";
+import { type PresenceState, stateElsewhere, stateOf } from "./presence/presenceState.js";
 import { type PublicationObserver, Publisher } from "./publisher.js";
+import type { RegistryEvents } from "./registryEvents.js";
 import { Room, type SubscribeOptions } from "./room.js";
 import type { RoomConfig } from "./roomConfig.js";
 import type { RoomState } from "./roomState.js";
@@ -41,24 +36,6 @@ export interface RegistryDeps extends BackplaneContext {
   readonly observer: PublicationObserver;
   /** Takes errors of calls that nothing awaits. */
   readonly report: (error: unknown) => void;
-}
-
-interface RegistryEvents {
-  /** A first member came, or a first subscription: the room exists. */
-  room: [room: Room];
-  /** The last member left, and nobody returned within the grace: the room is freed. */
-  "room-empty": [room: Room];
-  /** A user joined a room whose route has `presence`, on whatever node: emitted on exactly one node of the cluster. */
-  join: [room: Room, user: PresentUser];
-  /** The user has left, and has not returned within the grace: emitted on exactly one node of the cluster. */
-  leave: [room: Room, user: PresentUser];
-  /** The presence of a room changed as this node sees it, on whatever node; emitted on each that has the room open, once a tick. */
-  presence: [room: Room, change: PresenceChange];
-  /**
-   * Publications to a room were lost between nodes, and are not kept any more. Clients of `enfilade.v1` are told by
-   * themselves; a plain one is for the application to tell, or to close.
-   */
-  lagged: [room: Room, missed: number | undefined];
 }
 
 /** All connections of this node, grouped by path: the way to send from code outside handlers. */

@@ -1,11 +1,11 @@
-import type { Server as HttpServer, IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
+import type { Server as HttpServer, IncomingMessage, ServerResponse } from "node:http";
 import type { Server as HttpsServer } from "node:https";
 import type { Backplane } from "../backplane/backplane.js";
 import { MemoryBackplane } from "../backplane/memory.js";
 import { type Clock, systemClock, timeIsUp, within } from "../connection/clock.js";
 import { type Connection, connectionOf } from "../connection/connection.js";
 import { ConnectionRequest } from "../connection/request.js";
-import type { Transport } from "../connection/transport.js";
+import type { Transport, TransportRequest } from "../connection/transport.js";
 import { channels } from "../diagnostics.js";
 import { asError, EnfiladeError } from "../errors.js";
 import type { AppContext, Application, Status } from "../handler/application.js";
@@ -33,18 +33,6 @@ import { type AppOptions, checkAppOptions, checkOptions, type Logger, type Scope
 import { refusal, upgradeHeaders } from "./refusal.js";
 import { infoOf, type Route, type RouteInfo, Router, unknownRoute } from "./router.js";
 import { checkNoInstance, rootConfig, Scope } from "./scope.js";
-
-/** What a client of a transport asks for. */
-export interface TransportRequest {
-  /** The request target, such as `/chat/general?as=ann`. */
-  readonly url: string;
-  /** Names in lower case. Default: none. */
-  readonly headers?: IncomingHttpHeaders | undefined;
-  /** Default: `""`, unknown. */
-  readonly remoteAddress?: string | undefined;
-  /** Whether the transport is encrypted, as with TLS. Default: `false`. */
-  readonly secure?: boolean | undefined;
-}
 
 /**
  * Handlers, the rooms they fill, and the server that lets clients in.
