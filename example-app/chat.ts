@@ -42,12 +42,10 @@ export class Chat extends WebSocketHandler<{ channel: string }, Person> {
   }
 }
 
-/** Says in a channel who came and who left; a reload is neither. Of all processes, the one says it where that happened. */
+/** Says in a channel who joined and who left; a reload is neither. Of all processes, exactly one says it. */
 export function tellOfPeople(app: App): void {
-  app.registry.on("presence", (room, { joined, left }) => {
-    for (const { id: name, here } of joined) if (here) tell(room, { type: "joined", name, at: now() });
-    for (const { id: name, here } of left) if (here) tell(room, { type: "left", name, at: now() });
-  });
+  app.registry.on("join", (room, { id: name }) => tell(room, { type: "joined", name, at: now() }));
+  app.registry.on("leave", (room, { id: name }) => tell(room, { type: "left", name, at: now() }));
 }
 
 function tell(room: Room, message: FromServer): void {

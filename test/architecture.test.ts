@@ -12,6 +12,7 @@ const edges = ["client", "testing", "redis", "nats"];
 /** What users import: from anywhere in the project, and nothing imports it. */
 const entries = ["index.ts", "backplane/index.ts"];
 const filesMax = 14;
+const linesMax = 350;
 
 interface SourceFile {
   readonly path: string;
@@ -112,6 +113,11 @@ describe("the architecture", () => {
     const code = (text: string) => text.replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, "");
     expect(wire.filter(({ text }) => globals.test(code(text))).map(({ path }) => path)).toEqual([]);
     expect(wire.length).toBeGreaterThan(0);
+  });
+
+  it("has no file that is too long to read at once", () => {
+    const long = sources.filter(({ text }) => text.split("\n").length - 1 > linesMax).map(({ path }) => path);
+    expect(long).toEqual([]);
   });
 
   it("keeps what is internal of the public connection small", () => {

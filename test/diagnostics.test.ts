@@ -1,7 +1,9 @@
-import { subscribe, unsubscribe } from "node:diagnostics_channel";
+import { AsyncLocalStorage } from "node:async_hooks";
+import { subscribe, tracingChannel, unsubscribe } from "node:diagnostics_channel";
 import { expect, it, onTestFinished, vi } from "vitest";
 import { MemoryBackplane } from "../src/backplane/index.js";
 import { Peer } from "../src/connection/peer.js";
+import { traces } from "../src/diagnostics.js";
 import {
   App,
   type DiagnosticMessages,
@@ -9,6 +11,7 @@ import {
   HttpError,
   On,
   spacedEvents,
+  type TraceSpans,
   WebSocketHandler,
 } from "../src/index.js";
 import { Reporter } from "../src/server/diagnostics/reporter.js";
@@ -30,6 +33,12 @@ function listen<Name extends ChannelName>(name: Name): Mailbox<DiagnosticMessage
 }
 
 class Chat extends WebSocketHandler<object, { id: string }> {
+  isGone = false;
+
+  override onClose(): void {
+    this.isGone = true;
+  }
+
   override authorize(): { id: string } {
     const id = this.query.get("user") ?? "guest";
     if (id === "mallory") throw new HttpError(401);
@@ -250,7 +259,11 @@ it("tells two apps of one process apart", async () => {
 
 it("makes nothing and calls nothing without a subscriber", async () => {
   const methods = ["onOpened", "onClosed", "onMessageIn", "onMessageOut", "observe", "onRefused", "onError"] as const;
-  const spies = [...methods.map((name) => vi.spyOn(Reporter.prototype, name)), vi.spyOn(Peer.prototype, "reportOut")];
+  const spies = [
+    ...methods.map((name) => vi.spyOn(Reporter.prototype, name)),
+    vi.spyOn(Peer.prototype, "reportOut"),
+    ...[traces.handshake, traces.handler, traces.publish].map(({ start }) => vi.spyOn(start, "runStores")),
+  ];
   onTestFinished(() => {
     for (const spy of spies) spy.mockRestore();
   });
@@ -275,6 +288,210 @@ it("makes nothing and calls nothing without a subscriber", async () => {
     ...(["enfilade:message:out", "enfilade:publish", "enfilade:refuse", "enfilade:error"] as const),
   ];
   for (const name of names) listen(name);
+  follow("enfilade:handshake");
+  follow("enfilade:handler");
+  follow("enfilade:publish");
   await everything();
   expect(spies.map((spy) => spy.mock.calls.length > 0)).toEqual(spies.map(() => true));
+});
+
+type Phase = "start" | "end" | "asyncStart" | "asyncEnd" | "error";
+const phases = ["start", "end", "asyncStart", "asyncEnd", "error"] as const satisfies readonly Phase[];
+
+/** The phases of spans, each with its span as it then was, until the test is over. */
+function follow<Name extends keyof TraceSpans>(name: Name): Mailbox<[phase: Phase, span: TraceSpans[Name]]> {
+  const mailbox = new Mailbox<[phase: Phase, span: TraceSpans[Name]]>();
+  for (const phase of phases) {
+    const channel = `tracing:${name}:${phase}`;
+    // Each channel has one type of span; Node's types know of none.
+    const onSpan = (span: unknown) => mailbox.put([phase, { ...(span as TraceSpans[Name]) }]);
+    subscribe(channel, onSpan);
+    onTestFinished(() => {
+      unsubscribe(channel, onSpan);
+    });
+  }
+  return mailbox;
+}
+
+class Traced extends EventHandler {
+  override async authorize(): Promise<{ id: string }> {
+    const as = this.query.get("as") ?? "ann";
+    if (as === "mallory") throw new HttpError(403);
+    if (as === "broken") throw new Error("no database");
+    return { id: as };
+  }
+  @On()
+  onAdd({ a, b }: { a: number; b: number }): number {
+    return a + b;
+  }
+  @On()
+  async onLater(): Promise<string> {
+    return "later";
+  }
+  @On()
+  onFail(): never {
+    throw new Error("boom");
+  }
+  override onClose(): void {
+    this.sendText("nobody reads it");
+  }
+}
+
+it("traces a handshake until the connection is open", async () => {
+  const spans = follow("enfilade:handshake");
+  const { app, open } = await startWith("/x/:id", Traced);
+  await open("/x/1");
+  await spans.have(4);
+  const [connection] = app.registry.connections;
+  const about = { app, request: connection?.request, route: "/x/:id" };
+  const before = { ...about, status: undefined, connection: undefined };
+  const after = { ...about, status: 101, connection, result: undefined };
+  expect(spans.all).toEqual([
+    ["start", before],
+    ["end", before],
+    ["asyncStart", after],
+    ["asyncEnd", after],
+  ]);
+});
+
+it("traces a handshake without authorize", async () => {
+  const spans = follow("enfilade:handshake");
+  const { open } = await startWith("/x", Text);
+  await open("/x");
+  await spans.have(4);
+  expect(spans.all.map(([phase, { status }]) => [phase, status]).at(-1)).toEqual(["asyncEnd", 101]);
+});
+
+it.each([
+  ["a refusal, which is no error", "mallory", 403, ["start", "end", "asyncStart", "asyncEnd"], undefined],
+  ["an error", "broken", 500, ["start", "end", "error", "asyncStart", "asyncEnd"], "no database"],
+] as const)("traces a handshake to %s", async (_what, as, status, expected, message) => {
+  const spans = follow("enfilade:handshake");
+  const { open, errors } = await startWith("/x", Traced);
+  await expect(open(`/x?as=${as}`)).rejects.toMatchObject({ status });
+  await spans.have(expected.length);
+  expect(spans.all.map(([phase]) => phase)).toEqual(expected);
+  const [, last] = spans.all.at(-1) ?? [];
+  expect(last).toMatchObject({ status, connection: undefined });
+  expect(last?.error).toEqual(message === undefined ? undefined : new Error(message));
+  expect(errors.map((error) => error.message)).toEqual(message === undefined ? [] : [message]);
+});
+
+class Text extends WebSocketHandler {
+  override async onConnect(): Promise<void> {
+    await null;
+  }
+  override onMessage(text: string): void {
+    this.sendText(text);
+  }
+}
+
+it("traces the calls of a handler's methods, each as long as it takes", async () => {
+  const spans = follow("enfilade:handler");
+  const { app, open } = await startWith("/x/:id", Text);
+  const client = await open("/x/1");
+  client.sendText("hello");
+  await client.read();
+  const [connection] = app.registry.connections;
+  expect(spans.all.map(([phase, { method }]) => [phase, method])).toEqual([
+    ["start", "onConnect"],
+    ["end", "onConnect"],
+    ["asyncStart", "onConnect"],
+    ["asyncEnd", "onConnect"],
+    ["start", "onMessage"],
+    ["end", "onMessage"],
+  ]);
+  const about = { app, connection, route: "/x/:id", method: "onMessage", event: undefined };
+  expect(spans.all.slice(4).map(([, span]) => span)).toEqual([about, { ...about, result: undefined }]);
+});
+
+it("traces events by their names, with what they return and throw, and onClose", async () => {
+  const { app, open } = await startWith("/x", Traced);
+  const client = await open("/x");
+  const spans = follow("enfilade:handler");
+  client.sendJSON({ event: "add", data: { a: 1, b: 2 }, id: "1" });
+  client.sendJSON({ event: "later", id: "2" });
+  client.sendJSON({ event: "fail", id: "3" });
+  expect(await client.readJSON()).toMatchObject({ data: 3 });
+  expect(await client.readJSON()).toMatchObject({ data: "later" });
+  expect(await client.readJSON()).toMatchObject({ error: { code: "internal" } });
+  const left = closes(app, 1);
+  await client.close();
+  await left;
+  const boom = new Error("boom");
+  expect(spans.all.map(([phase, { event, method, result, error }]) => [phase, event, method, result ?? error])).toEqual(
+    [
+      ["start", "add", "onAdd", undefined],
+      ["end", "add", "onAdd", 3],
+      ["start", "later", "onLater", undefined],
+      ["end", "later", "onLater", undefined],
+      ["asyncStart", "later", "onLater", "later"],
+      ["asyncEnd", "later", "onLater", "later"],
+      ["start", "fail", "onFail", undefined],
+      ["error", "fail", "onFail", boom],
+      ["end", "fail", "onFail", boom],
+      ["start", undefined, "onClose", undefined],
+      ["end", undefined, "onClose", undefined],
+    ],
+  );
+});
+
+it("traces a publication with its position, and one that fails", async () => {
+  class Away extends MemoryBackplane {
+    override publish(...args: Parameters<MemoryBackplane["publish"]>): ReturnType<MemoryBackplane["publish"]> {
+      return args[0] === "all" ? Promise.reject(new Error("away")) : super.publish(...args);
+    }
+  }
+  const app = new App({ backplane: new Away() }).route("/kept", Text, { history: { size: 10 } });
+  await start(app);
+  const spans = follow("enfilade:publish");
+  const position = await app.registry.room("/kept").publish(1);
+  app.registry.sendTextToAll("2");
+  await spans.have(9);
+  expect(spans.all.map(([phase]) => phase)).toEqual([
+    ...["start", "end", "asyncStart", "asyncEnd"],
+    ...["start", "end", "error", "asyncStart", "asyncEnd"],
+  ]);
+  const about = { app, to: { kind: "room", path: "/kept" }, kind: "json", data: "1", kept: true };
+  expect(spans.all[0]?.[1]).toEqual(about);
+  expect(spans.all[3]?.[1]).toEqual({ ...about, result: position });
+  expect(spans.all[8]?.[1]).toMatchObject({ to: { kind: "all" }, error: new Error("away") });
+});
+
+it("has code of a method see the store that was bound to the start of its span, also after it awaited", async () => {
+  const storage = new AsyncLocalStorage<string>();
+  const seen: (string | undefined)[] = [];
+  class Looking extends EventHandler {
+    override async authorize(): Promise<{ id: string }> {
+      await null;
+      seen.push(storage.getStore());
+      return { id: "ann" };
+    }
+    override onConnect(): void {
+      seen.push(storage.getStore());
+    }
+    @On()
+    async onLook(): Promise<number> {
+      seen.push(storage.getStore());
+      await new Promise((resolve) => setImmediate(resolve));
+      seen.push(storage.getStore());
+      return 1;
+    }
+  }
+  const handshake = tracingChannel<string, TraceSpans["enfilade:handshake"]>("enfilade:handshake");
+  const handler = tracingChannel<string, TraceSpans["enfilade:handler"]>("enfilade:handler");
+  handshake.start.bindStore(storage, () => "handshake");
+  handler.start.bindStore(storage, ({ method }) => `${method} in ${storage.getStore()}`);
+  onTestFinished(() => {
+    handshake.start.unbindStore(storage);
+    handler.start.unbindStore(storage);
+  });
+  const { open } = await startWith("/x", Looking);
+  const client = await open("/x");
+  client.sendJSON({ event: "look", id: "1" });
+  client.sendJSON({ event: "look", id: "2" });
+  await client.read();
+  await client.read();
+  const look = "onLook in undefined";
+  expect(seen).toEqual(["handshake", "onConnect in handshake", look, look, look, look]);
 });

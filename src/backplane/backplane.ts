@@ -73,6 +73,9 @@ export interface PresenceUpdate {
   readonly entry: PresenceEntry | undefined;
 }
 
+/** Reports that a user joined a room or left it. */
+export type PresenceReport = (event: "join" | "leave") => void;
+
 /** The state of the connection between nodes. */
 export interface LinkStatus {
   /** `memory` for a single node, else the name of the engine. */
@@ -150,6 +153,9 @@ export interface Backplane {
    * Subscribes this node to `topic`. Returns a promise that resolves when it is subscribed and never rejects; `undefined`
    * when it is.
    *
+   * A tree (`below:`) is opened for code that listens to all of its rooms. Publications to rooms of it that are not open are
+   * then delivered too, where the backplane can: one of a single node does, one over an engine does not.
+   *
    * @param history How much history the room keeps; `undefined`: none.
    */
   open(topic: Topic, history?: HistoryConfig): Promise<void> | undefined;
@@ -174,6 +180,11 @@ export interface Backplane {
    * Returns a promise that resolves when it is known what the others have and never rejects; `undefined` when it is known.
    */
   announce(path: RoomPath, key: string, entry: PresenceEntry | undefined): Promise<unknown> | undefined;
+  /**
+   * Says that a user is now in a room that is open here, as this node sees it, or no longer. Of all nodes that say so,
+   * exactly one has `report` called with "join", and one with "leave".
+   */
+  reportPresence(path: RoomPath, key: string, isPresent: boolean, report: PresenceReport): void;
   /** The nodes that have a room open that is open here, as far as this one knows. */
   nodesInRoom(path: RoomPath): RoomNodes;
   /** What the other nodes have in a room that is not open here, as far as they answer. Rejects with `ERR_BACKPLANE`. */

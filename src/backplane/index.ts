@@ -15,6 +15,7 @@ export type {
   HistoryQuery,
   LinkStatus,
   PresenceEntry,
+  PresenceReport,
   PresenceUpdate,
   Receiver,
   RoomNodes,

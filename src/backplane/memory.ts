@@ -11,6 +11,7 @@ import type {
   HistoryConfig,
   HistoryPage,
   HistoryQuery,
+  PresenceReport,
   PresenceUpdate,
   Receiver,
   RoomNodes,
@@ -46,6 +47,7 @@ export class MemoryBackplane implements Backplane {
   readonly #clock: Clock;
   readonly #limits: Pick<BackplaneLimits, "historyBytesMax" | "roomsMax">;
   readonly #opened = new Set<Topic>();
+  #openTrees = 0;
   /** In the order of their last publications. */
   readonly #rooms = new Map<RoomPath, KeptRoom>();
   /** Rooms that are closed and empty; the one that has been so for longest first. */
@@ -67,19 +69,21 @@ export class MemoryBackplane implements Backplane {
   }
 
   open(topic: Topic): undefined {
+    if (isTree(topic) && !this.#opened.has(topic)) this.#openTrees += 1;
     this.#opened.add(topic);
     if (isRoom(topic)) this.#use(topic);
   }
 
   close(topic: Topic): void {
-    this.#opened.delete(topic);
+    if (this.#opened.delete(topic) && isTree(topic)) this.#openTrees -= 1;
     if (isRoom(topic)) this.#freeUnused(topic);
   }
 
   publish(topic: Topic, delivery: Delivery): Promise<Position | undefined> {
     const { history } = delivery;
     const kept = history !== undefined && isRoom(topic) ? this.#keep(topic, delivery, history) : delivery;
-    if (this.#opened.has(topic) || isTree(topic)) this.#deliveries.run(() => this.#receiver?.onDelivery(topic, kept));
+    const isHeard = this.#opened.has(topic) || isTree(topic) || (this.#openTrees > 0 && isRoom(topic));
+    if (isHeard) this.#deliveries.run(() => this.#receiver?.onDelivery(topic, kept));
     return kept.position === undefined ? nothing : Promise.resolve(kept.position);
   }
 
@@ -96,6 +100,10 @@ export class MemoryBackplane implements Backplane {
   /** There are no other nodes to tell. */
   announce(): undefined {
     return undefined;
+  }
+
+  reportPresence(_path: RoomPath, _key: string, isPresent: boolean, report: PresenceReport): void {
+    report(isPresent ? "join" : "leave");
   }
 
   nodesInRoom(): RoomNodes {
@@ -121,6 +129,7 @@ export class MemoryBackplane implements Backplane {
   async stop(): Promise<void> {
     this.#receiver = undefined;
     this.#opened.clear();
+    this.#openTrees = 0;
     for (const path of [...this.#rooms.keys()]) this.#freeUnused(path);
   }
 

@@ -1,12 +1,23 @@
 export { EnfiladeError } from "../errors.js";
 export type { PresentUser } from "../wire/frames.js";
 export type { Position } from "../wire/position.js";
+export type { AsJSON, ReplyAsJSON } from "./asJSON.js";
 export { connect } from "./connect.js";
 export type { ClientState, StateDetail } from "./connection/reconnector.js";
 export type { SocketEvent, WebSocketConstructor, WebSocketLike } from "./connection/socket.js";
 export type { ConnectOptions } from "./connectOptions.js";
 export { ConnectError, RequestError } from "./errors.js";
-export type { EventArguments, EventData, EventName, EventReply } from "./events.js";
+export type {
+  EventArguments,
+  EventData,
+  EventName,
+  EventReply,
+  ServerEventData,
+  ServerEventName,
+  ServerRequestData,
+  ServerRequestName,
+  ServerRequestReply,
+} from "./events.js";
 export type { ListenOptions } from "./listeners.js";
 export type { LogElement } from "./log.js";
 export type { ClientMessage } from "./messages/message.js";

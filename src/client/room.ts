@@ -12,7 +12,16 @@ import { type ClientState, Reconnector, type StateDetail } from "./connection/re
 import { defaultWebSocket } from "./connection/socket.js";
 import type { ConnectOptions } from "./connectOptions.js";
 import { asError, ConnectError, RequestError } from "./errors.js";
-import type { EventArguments, EventName, EventReply } from "./events.js";
+import type {
+  EventArguments,
+  EventName,
+  EventReply,
+  ServerEventData,
+  ServerEventName,
+  ServerRequestData,
+  ServerRequestName,
+  ServerRequestReply,
+} from "./events.js";
 import { Listeners, type ListenOptions } from "./listeners.js";
 import { type LogElement, logInto, printable } from "./log.js";
 import type { ClientMessage } from "./messages/message.js";
@@ -27,7 +36,7 @@ import { type Presence, PresenceState } from "./presence.js";
 import { type InternalEvents, type RoomEvents, roomEventNames } from "./roomEvents.js";
 
 /** A room as a client has it, over however many connections that takes; made by {@link connect}. */
-export class ClientRoom<Handler = unknown> implements AsyncIterable<ClientMessage>, AsyncDisposable {
+export class ClientRoom<Client = unknown, Server = unknown> implements AsyncIterable<ClientMessage>, AsyncDisposable {
   /**
    * Resolves with the room at its first welcome.
    *
@@ -45,9 +54,9 @@ export class ClientRoom<Handler = unknown> implements AsyncIterable<ClientMessag
     else this.#report(error);
   });
   /** Listeners of requests, by the name of the event. */
-  readonly #answers: Listeners<Record<string, [data: unknown]>> = new Listeners(this.#report);
+  readonly #answers = new Listeners<Record<string, [data: never]>>(this.#report);
   /** Listeners of named events that handlers emit. */
-  readonly #events = new Listeners<Record<string, [data: unknown]>>(this.#report);
+  readonly #events = new Listeners<Record<string, [data: never]>>(this.#report);
   readonly #roster = new PresenceState(() => this.#line.send('{"type":"watch"}'));
   readonly #inbox = new MessageQueue(this.#listeners, (message) => this.#deliver(message), this.#report);
   readonly #progress = new Progress(this.#inbox, this.#listeners);
@@ -132,7 +141,12 @@ export class ClientRoom<Handler = unknown> implements AsyncIterable<ClientMessag
   }
 
   /** As {@link on}, but with the data of each event of this name that a handler emits, in the form of `jsonEvents`. */
-  onEvent(event: string, listener: (data: unknown) => unknown, options: ListenOptions = {}): () => void {
+  onEvent<Event extends ServerEventName<Server>>(
+    event: Event,
+    listener: (data: ServerEventData<Server, Event>) => unknown,
+    options?: ListenOptions,
+  ): () => void;
+  onEvent(event: string, listener: (data: never) => unknown, options: ListenOptions = {}): () => void {
     const remove = this.#events.on(event, listener, options);
     this.#read(options);
     return remove;
@@ -146,7 +160,12 @@ export class ClientRoom<Handler = unknown> implements AsyncIterable<ClientMessag
    *
    * @throws EnfiladeError `ERR_OPTION` when there is no such option.
    */
-  onRequest(event: string, answer: (data: unknown) => unknown, options?: ListenOptions): () => void {
+  onRequest<Event extends ServerRequestName<Server>>(
+    event: Event,
+    answer: (data: ServerRequestData<Server, Event>) => ServerRequestReply<Server, Event>,
+    options?: ListenOptions,
+  ): () => void;
+  onRequest(event: string, answer: (data: never) => unknown, options?: ListenOptions): () => void {
     return this.#answers.on(event, answer, options);
   }
 
@@ -174,10 +193,10 @@ export class ClientRoom<Handler = unknown> implements AsyncIterable<ClientMessag
    * @throws TypeError (as a rejection) when JSON has no form for the data.
    * @throws EnfiladeError (as a rejection) `ERR_OPTION` when there is no such option.
    */
-  request<Event extends EventName<Handler>>(
+  request<Event extends EventName<Client, Server>>(
     event: Event,
-    ...args: EventArguments<Handler, Event, [options?: RequestOptions]>
-  ): Promise<EventReply<Handler, Event>>;
+    ...args: EventArguments<Client, Event, [options?: RequestOptions], Server>
+  ): Promise<EventReply<Client, Event, Server>>;
   request(event: string, data?: unknown, options: RequestOptions = {}): Promise<unknown> {
     return request(this.#outbox, this.#clock, { type: "event", event, data }, options);
   }
@@ -187,7 +206,7 @@ export class ClientRoom<Handler = unknown> implements AsyncIterable<ClientMessag
    *
    * @throws TypeError when JSON has no form for the data.
    */
-  emit<Event extends EventName<Handler>>(event: Event, ...args: EventArguments<Handler, Event>): void;
+  emit<Event extends EventName<Client, Server>>(event: Event, ...args: EventArguments<Client, Event, [], Server>): void;
   emit(event: string, data?: unknown): void {
     this.#outbox.push({ type: "event", event, data });
   }
@@ -271,7 +290,8 @@ export class ClientRoom<Handler = unknown> implements AsyncIterable<ClientMessag
   #deliver(message: ClientMessage): void {
     this.#listeners.tell("message", message);
     const { event, data } = Object(message.data);
-    if (typeof event === "string") this.#events.tell(event, data);
+    // What an event carries is the server's word, as its listeners declare it.
+    if (typeof event === "string") this.#events.tell(event, data as never);
   }
 
   #enter(welcome: WelcomeFrame, isRenewed: boolean): void {

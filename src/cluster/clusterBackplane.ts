@@ -8,6 +8,7 @@ import type {
   HistoryPage,
   HistoryQuery,
   PresenceEntry,
+  PresenceReport,
   PresenceUpdate,
   Receiver,
   RoomNodes,
@@ -62,7 +63,8 @@ export class ClusterBackplane implements Backplane {
 
   open(topic: Topic, history?: HistoryConfig): Promise<void> | undefined {
     const run = this.#running?.run;
-    if (run === undefined) return undefined;
+    // Every node receives what is sent to a tree; what is published to its rooms comes on the channels of these.
+    if (run === undefined || isTree(topic)) return undefined;
     this.#topics.set(channelOf(topic), topic);
     const subscribed = run.subscriptions.add(channelOf(topic));
     if (history === undefined || !isRoom(topic)) return subscribed;
@@ -72,14 +74,12 @@ export class ClusterBackplane implements Backplane {
 
   close(topic: Topic): void {
     const run = this.#running?.run;
-    if (run === undefined) return;
+    if (run === undefined || isTree(topic)) return;
     this.#topics.delete(channelOf(topic));
     run.subscriptions.remove(channelOf(topic));
     if (!isRoom(topic)) return;
     run.cursors.close(topic);
-    if (!run.presence.has(topic)) return;
     run.presence.close(topic);
-    run.subscriptions.remove(presenceChannel(topic));
   }
 
   publish(topic: Topic, delivery: Delivery): Promise<Position | undefined> {
@@ -108,6 +108,10 @@ export class ClusterBackplane implements Backplane {
     const { presence, subscriptions } = this.#running.run;
     if (!presence.has(path)) void subscriptions.add(presenceChannel(path));
     return presence.announce(path, key, entry);
+  }
+
+  reportPresence(path: RoomPath, key: string, isPresent: boolean, report: PresenceReport): void {
+    this.#running?.run.presence.setPresent(path, key, isPresent, report);
   }
 
   nodesInRoom(path: RoomPath): RoomNodes {

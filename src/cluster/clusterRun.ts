@@ -95,6 +95,7 @@ export class ClusterRun {
   async stop(onSent: () => void): Promise<void> {
     const { clock } = this.#context;
     this.#isStopping = true;
+    this.presence.end();
     this.nodes.end();
     this.signals.stop();
     this.cursors.end();
@@ -114,9 +115,11 @@ export class ClusterRun {
   /** Subscribes again, finds the other nodes, and reads what was missed. */
   async #catchUp(): Promise<void> {
     const { connectionNumber } = this.engineState;
+    this.cursors.renew();
     await this.subscriptions.renew();
     if (this.#isStopped || !this.engineState.isUp || this.engineState.connectionNumber !== connectionNumber) return;
     this.nodes.begin();
+    this.presence.begin();
     for (const node of this.nodes.answering) this.presence.askAll(node);
     await this.cursors.compareAll();
   }
@@ -128,7 +131,11 @@ export class ClusterRun {
     return new OutgoingQueue({
       ...{ engine: this.#engine, clock, engineState, backplaneMs, backplaneBytesMax },
       // Until the first attempt to connect has succeeded or failed, everything waits for it.
-      subscribed: (channel) => subscriptions.subscribed(engineState.state === "connecting" ? nodesChannel : channel),
+      subscribed: (channel) => {
+        const subscribed = subscriptions.subscribed(engineState.state === "connecting" ? nodesChannel : channel);
+        const begun = this.cursors.begun(channel);
+        return subscribed === undefined ? begun : begun === undefined ? subscribed : subscribed.then(() => begun);
+      },
     });
   }
 
@@ -137,9 +144,11 @@ export class ClusterRun {
     return new ClusterPresence({
       ...{ id, clock: this.#context.clock },
       otherNodes: () => (engineState.isUp ? this.nodes.answering : []),
-      sendToRoom: (path, kind, fields) => void signals.send(presenceChannel(path), kind, fields),
+      isAlone: () => engineState.state === "away" && this.#context.outage === "local",
+      sendToRoom: (path, kind, fields) => signals.send(presenceChannel(path), kind, fields),
       sendToNode: (node, kind, fields) => void signals.send(nodeChannel(node), kind, fields),
       onPresence: (path, changes) => this.#receiver.onPresence(path, changes),
+      onClosed: (path) => this.subscriptions.remove(presenceChannel(path)),
     });
   }
 
@@ -156,7 +165,7 @@ export class ClusterRun {
         void signals.sendHeartbeat(nodeChannel(node), counts(), { presence: [], renew: false });
         presence.askAll(node);
       },
-      onLost: (node) => presence.forget(node),
+      onLost: (node, isSilent) => presence.forget(node, isSilent),
       onDeaf: () => this.#restart(new Error(`this node does not receive what it publishes to ${this.#engine.name}`)),
     });
   }

@@ -79,7 +79,7 @@ export class SignalReceiver {
     const { t: kind, node, path } = fields;
     if (typeof node !== "string") return false;
     if (kind === "heartbeat") return this.#receiveHeartbeat(fields);
-    if (kind === "leave") this.nodes.remove(node);
+    if (kind === "leave") this.nodes.onLeave(node);
     else {
       this.nodes.notice(node);
       return this.presence.receive(roomOfPresence(channel) ?? path, kind, fields);

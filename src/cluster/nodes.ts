@@ -23,7 +23,8 @@ export interface NodesDeps {
   readonly sendLeave: () => void;
   /** A node was found that was not known. */
   readonly onFound: (node: string) => void;
-  readonly onLost: (node: string) => void;
+  /** @param isSilent Whether its heartbeats stopped; else it said that it leaves. */
+  readonly onLost: (node: string, isSilent: boolean) => void;
   /** This node no longer receives its own heartbeats. */
   readonly onDeaf: () => void;
 }
@@ -102,9 +103,13 @@ export class Nodes {
     if (isNew) this.#deps.onFound(node);
   }
 
-  /** The node left, or its heartbeats stopped. */
-  remove(node: string): void {
-    if (this.#others.delete(node)) this.#deps.onLost(node);
+  /** The node said that it leaves. */
+  onLeave(node: string): void {
+    this.#remove(node, false);
+  }
+
+  #remove(node: string, isSilent: boolean): void {
+    if (this.#others.delete(node)) this.#deps.onLost(node, isSilent);
   }
 
   #beat(): void {
@@ -117,7 +122,7 @@ export class Nodes {
       return;
     }
     this.#deps.sendHeartbeat();
-    for (const [node, { seenAt }] of this.#others) if (seenAt <= oldest) this.remove(node);
+    for (const [node, { seenAt }] of this.#others) if (seenAt <= oldest) this.#remove(node, true);
   }
 }
 

@@ -1,6 +1,7 @@
 import type { BackplaneContext, HistoryConfig, HistoryPage, HistoryQuery, Receiver } from "../backplane/backplane.js";
 import type { Delivery } from "../backplane/delivery.js";
-import type { Timer } from "../connection/clock.js";
+import { isRoom } from "../backplane/topic.js";
+import { deferred, type Timer } from "../connection/clock.js";
 import { asError } from "../errors.js";
 import type { RoomPath } from "../wire/path.js";
 import type { Engine, EngineRoom } from "./engine.js";
@@ -16,6 +17,8 @@ const compareMax = 200;
 
 interface CursorRoom extends EngineRoom {
   readonly cursor: RoomCursor;
+  /** Until it is known where the room begins on this node. */
+  beginning: { readonly promise: Promise<void>; readonly resolve: () => void } | undefined;
 }
 
 export interface RoomCursorsDeps {
@@ -48,17 +51,40 @@ export class RoomCursors {
 
   /** The room is opened. Call {@link begin} when its channel is subscribed. */
   open(path: RoomPath, history: HistoryConfig): void {
-    this.#rooms.set(path, { path, history, cursor: this.#makeCursor({ path, history }) });
+    const cursor = this.#makeCursor({ path, history });
+    this.#rooms.set(path, { path, history, cursor, beginning: deferred<void>() });
+  }
+
+  /**
+   * Resolves when it is known where a room begins on this node, or cannot be known now; `undefined` when that is so, or
+   * when the room is not open.
+   *
+   * What this node published before that could not be told from what was published before it opened the room.
+   */
+  begun(path: string): Promise<void> | undefined {
+    return isRoom(path) ? this.#rooms.get(path)?.beginning?.promise : undefined;
+  }
+
+  /** The engine is connected again: rooms that have not begun yet begin soon. */
+  renew(): void {
+    for (const room of this.#rooms.values()) {
+      if (room.cursor.last === undefined) room.beginning ??= deferred<void>();
+    }
   }
 
   /** The channel of a room is subscribed. Resolves when the position of its last publication is known. */
   async begin(path: RoomPath): Promise<void> {
     const room = this.#rooms.get(path);
-    if (room !== undefined) await this.#compare([room]);
+    if (room === undefined) return;
+    await this.#compare([room]);
+    endBeginning(room);
   }
 
   close(path: RoomPath): void {
-    this.#rooms.get(path)?.cursor.end();
+    const room = this.#rooms.get(path);
+    if (room === undefined) return;
+    room.cursor.end();
+    endBeginning(room);
     this.#rooms.delete(path);
     this.#failing.delete(path);
   }
@@ -92,7 +118,10 @@ export class RoomCursors {
 
   /** Rejects what waits for publications, which cannot be read now. */
   rejectWaiting(error: unknown): void {
-    for (const { cursor } of this.#rooms.values()) cursor.rejectWaiting(error);
+    for (const room of this.#rooms.values()) {
+      room.cursor.rejectWaiting(error);
+      endBeginning(room);
+    }
   }
 
   end(): void {
@@ -140,6 +169,8 @@ export class RoomCursors {
       const failure = outgoing.errorOf(`the history of ${room.path} cannot be checked`, asError(error));
       const isCurrent = engineState.isUp && engineState.connectionNumber === connectionNumber;
       if (isCurrent) this.#fail(room.path, failure);
+    } finally {
+      endBeginning(room);
     }
   }
 
@@ -158,4 +189,9 @@ export class RoomCursors {
       this.compareAll().catch((error) => this.#deps.receiver.onError(asError(error)));
     }, ms);
   }
+}
+
+function endBeginning(room: CursorRoom): void {
+  room.beginning?.resolve();
+  room.beginning = undefined;
 }

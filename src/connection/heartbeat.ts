@@ -2,7 +2,7 @@ import type { Clock, Timer } from "./clock.js";
 
 /** Whose heart it is; the connection. */
 export interface HeartbeatOwner {
-  /** Bytes received so far, of whatever frame. */
+  /** Bytes received so far, of any frame. */
   readonly receivedBytes: number;
   ping(): void;
   /** Called when nothing was heard for two intervals. */

@@ -7,7 +7,7 @@ export interface InboxOwner {
   onHold(held: boolean): void;
   /** Called when more bytes wait than may: the sender is a flood. */
   onFlooded(): void;
-  /** Takes what a call was rejected with after nobody waited for it any more. */
+  /** Takes what a call was rejected with when it was not awaited any more. */
   onLateError(error: unknown): void;
 }
 
@@ -20,7 +20,7 @@ interface Reader {
 }
 
 /**
- * Messages of one connection on their way to whoever reads them: in order, one at a time, none dropped.
+ * Messages of one connection on their way to its reader: in order, one at a time, none dropped.
  *
  * Past the mark the socket is paused. What one chunk of the socket still held comes all the same, so the mark may be
  * passed by what fits into a chunk (64 KiB). Since that may be inflated to a thousand times as much, bytes are bounded too.

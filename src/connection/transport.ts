@@ -27,7 +27,7 @@ export interface TransportRequest {
   readonly headers?: IncomingHttpHeaders | undefined;
   /** Default: `""`, unknown. */
   readonly remoteAddress?: string | undefined;
-  /** Whether nobody can read along, as with TLS. Default: `false`. */
+  /** Whether the transport is encrypted, as with TLS. Default: `false`. */
   readonly secure?: boolean | undefined;
 }
 

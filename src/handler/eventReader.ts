@@ -1,4 +1,5 @@
 import { isThenable } from "../connection/inbox.js";
+import { traces } from "../diagnostics.js";
 import { ConnectionError, EventError, MessageError } from "../errors.js";
 import type { DecodedEvent, IncomingEvent } from "../wire/events/incomingEvent.js";
 import { type EventFailure, type EventProtocol, internalFault, type OutgoingEvent } from "../wire/events/protocol.js";
@@ -68,7 +69,9 @@ class EventReader {
       if (data instanceof Promise) return this.#callLater(session, call, data);
       // Registration made sure that every event names a method of its class.
       const method: (data: unknown, incoming: IncomingEvent) => unknown = Reflect.get(session.handler, event.method);
-      const reply = method.call(session.handler, data, incoming);
+      const reply = traces.handler.hasSubscribers
+        ? session.call(event.method, [data, incoming], incoming.event)
+        : method.call(session.handler, data, incoming);
       return isThenable(reply) ? this.#replyLater(session, call, reply) : this.#reply(session, incoming, reply);
     } catch (error) {
       return this.#fail(session, call, error);
@@ -113,8 +116,7 @@ class EventReader {
     const { event, incoming } = call;
     try {
       const data = await reading;
-      const method: (data: unknown, incoming: IncomingEvent) => unknown = Reflect.get(session.handler, event.method);
-      this.#reply(session, incoming, await method.call(session.handler, data, incoming));
+      this.#reply(session, incoming, await session.call(event.method, [data, incoming], incoming.event));
     } catch (error) {
       await this.#fail(session, call, error);
     }

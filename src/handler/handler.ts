@@ -103,7 +103,7 @@ export abstract class WebSocketHandler<
    */
   authorize?(request: ConnectionRequest): Authorized<User>;
 
-  /** Called after the upgrade, already in the room. Messages that arrive while it awaits are kept for after it. */
+  /** Called once the connection is open and in its room. Messages that arrive while it awaits wait for it. */
   onConnect?(): unknown;
 
   /** Called exactly once for every connection that was opened, after it left its rooms (`this.leftRooms`). */
@@ -129,7 +129,7 @@ export abstract class WebSocketHandler<
   /** Called when a client that lagged has caught up: what waited for it is handed over. See `DeliveryPolicy`. */
   onDrain?(): unknown;
 
-  /** Called with what another hook threw, once the connection is being closed for it. */
+  /** Called with what another method threw. The connection is being closed for it, unless the method answers an event. */
   onError?(error: Error): unknown;
 
   /** Unique for each connection. */

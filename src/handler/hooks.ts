@@ -11,6 +11,7 @@ const hooks = [
 /** What other libraries, and another English, call them, in lower case. */
 const aliases = new Map([
   ["auth", "authorize"],
+  ["authorisejoin", "authorizeJoin"],
   ["authenticate", "authorize"],
   ["authorise", "authorize"],
   ["authorisejoin", "authorizeJoin"],

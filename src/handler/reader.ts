@@ -1,3 +1,4 @@
+import { traces } from "../diagnostics.js";
 import { asError, type ConnectionError, EnfiladeError } from "../errors.js";
 import type { Member } from "../protocol/dialect.js";
 import { CloseCode } from "../wire/closeCodes.js";
@@ -11,6 +12,8 @@ export type BadMessage = "error" | "close";
 export interface ReadSession {
   readonly handler: AnyHandler;
   readonly member: Member;
+  /** Calls a method of the handler, if it has it; as a span where somebody traces. */
+  call(method: string, args: readonly unknown[], event?: string): unknown;
   /** Reports what a method threw, to the app and to the handler. Never rejects. */
   report(thrown: unknown, method: string): Promise<void>;
   /** Logs what the class of the handler did or got, once for its kind and route. */
@@ -47,7 +50,7 @@ export interface Reader {
   /** The same for connections whose messages are intercepted. */
   intercepted(interceptors: readonly Interceptor[]): Read;
   /** Tells the method that the connection failed, if it takes errors. */
-  failed(handler: AnyHandler, error: ConnectionError): unknown;
+  failed(session: ReadSession, error: ConnectionError): unknown;
 }
 
 /** The part of a handler class that is looked at. */
@@ -79,7 +82,7 @@ export function readerOf({ name, prototype }: ReadingClass, badMessage: BadMessa
     ...{ method, ignored },
     read: dispatch(readText, readBinary),
     intercepted: (interceptors) => dispatch(intercept(readText, interceptors), intercept(readBinary, interceptors)),
-    failed: (handler, error) => (takesError ? handler[method]?.(undefined, error) : undefined),
+    failed: (session, error) => (takesError ? session.call(method, [undefined, error]) : undefined),
   };
 }
 
@@ -162,7 +165,9 @@ async function settled(receipt: Receipt, run: () => unknown): Promise<void> {
   receipt.settle();
 }
 
-const textReader: Read = ({ handler }, { text }) => handler.onMessage?.(text);
+// The three that follow call the method themselves, so that no call stands between while nobody traces.
+const textReader: Read = (session, { text }) =>
+  traces.handler.hasSubscribers ? session.call("onMessage", [text]) : session.handler.onMessage?.(text);
 
 function jsonReader(prototype: AnyHandler, badMessage: BadMessage, takesError: boolean): Read {
   const refuses = badMessage === "close" || (!takesError && prototype.onError === undefined);
@@ -176,9 +181,9 @@ function jsonReader(prototype: AnyHandler, badMessage: BadMessage, takesError: b
       if (refuses) return refuseJSON(session, badMessage, "the message is not JSON");
       if (isUnseen) session.warn("not JSON", unseenError);
       const error = asError(thrown);
-      return takesError ? handler.onJSON?.(undefined, error) : handler.onError?.(error);
+      return takesError ? session.call("onJSON", [undefined, error]) : session.call("onError", [error]);
     }
-    return handler.onJSON?.(value);
+    return traces.handler.hasSubscribers ? session.call("onJSON", [value]) : handler.onJSON?.(value);
   };
 }
 
@@ -193,7 +198,8 @@ export function refuseJSON(session: ReadSession, badMessage: BadMessage, reason:
   session.member.close(CloseCode.invalidPayload, reason, false);
 }
 
-const passBinary: Read = ({ handler }, { bytes }) => handler.onBinary?.(bytes);
+const passBinary: Read = (session, { bytes }) =>
+  traces.handler.hasSubscribers ? session.call("onBinary", [bytes]) : session.handler.onBinary?.(bytes);
 
 const refuseBinary: Read = ({ member }) => {
   member.close(CloseCode.unsupportedData, "binary messages are not read here", false);

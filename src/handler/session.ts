@@ -1,10 +1,13 @@
+import { type Connection, connectionOf } from "../connection/connection.js";
 import { isThenable } from "../connection/inbox.js";
+import { type Span, trace, traces } from "../diagnostics.js";
 import { asErrorOf, type CloseInfo, ConnectionError, MessageError } from "../errors.js";
 import type { Member, SessionDialect } from "../protocol/dialect.js";
 import type { MemberConfig, MemberHooks } from "../room/memberships.js";
 import type { Registry } from "../room/registry.js";
 import { CloseCode } from "../wire/closeCodes.js";
 import type { RoomPath } from "../wire/path.js";
+import type { Application } from "./application.js";
 import { CredentialRefresh, type Reauthorize } from "./credentialRefresh.js";
 import type { AnyHandler, HandlerContext } from "./handler.js";
 import { closedForJSON, type Reader, type ReadSession, type WarningKind } from "./reader.js";
@@ -12,6 +15,8 @@ import { userId } from "./user.js";
 
 /** What the sessions of one route have in common. */
 export interface SessionConfig {
+  /** The pattern of the route. */
+  readonly route: string;
   readonly registry: Registry;
   readonly reader: Reader;
   readonly member: MemberConfig;
@@ -34,6 +39,18 @@ export function noErrorWarning({ message }: Error): string {
   return `${message}, which is no Error; throw an Error, whose stack says where`;
 }
 
+/** A call of a handler's method, as a span. */
+export interface HandlerCall extends Span {
+  readonly app: Application;
+  readonly connection: Connection;
+  /** The pattern of the route. */
+  readonly route: string;
+  /** The name of the method, such as `onConnect`. */
+  readonly method: string;
+  /** The name of the event that it answers; `undefined` for a hook. */
+  readonly event: string | undefined;
+}
+
 /** One connection and the handler that the user wrote for it. */
 export class Session implements ReadSession {
   constructor(
@@ -43,6 +60,16 @@ export class Session implements ReadSession {
     readonly config: SessionConfig,
   ) {}
 
+  call(method: string, args: readonly unknown[], event?: string): unknown {
+    const { handler, member, config } = this;
+    const called: unknown = Reflect.get(handler, method);
+    if (typeof called !== "function") return undefined;
+    if (!traces.handler.hasSubscribers) return Reflect.apply(called, handler, args);
+    const connection = connectionOf(member);
+    const call: HandlerCall = { app: handler.app, connection, route: config.route, method, event };
+    return trace(traces.handler, call, () => Reflect.apply(called, handler, args));
+  }
+
   async report(thrown: unknown, method: string): Promise<void> {
     await this.callOnError(this.reportToApp(thrown, method));
   }
@@ -50,7 +77,7 @@ export class Session implements ReadSession {
   /** Never rejects. */
   async callOnError(error: Error): Promise<void> {
     try {
-      await this.handler.onError?.(error);
+      await this.call("onError", [error]);
     } catch (second) {
       this.reportToApp(second, "onError");
     }
@@ -83,8 +110,8 @@ export async function runSession(session: Session): Promise<void> {
     if (past !== undefined) await untilDetached(session, past);
     if (dialect.joining !== undefined) watchPresence(session);
     if (handler.onDrain !== undefined)
-      member.whenDrained(() => void guarded(session, "onDrain", () => handler.onDrain?.()));
-    const greeted = handler.onConnect?.();
+      member.whenDrained(() => void guarded(session, "onDrain", () => session.call("onDrain", [])));
+    const greeted = session.call("onConnect", []);
     if (greeted instanceof Object) await untilDetached(session, greeted, method);
     method = reader.method;
     if (reader.method !== "serve") await member.each(reader.read, session);
@@ -99,7 +126,8 @@ export async function runSession(session: Session): Promise<void> {
     dialect.session?.end();
   }
   const info = await member.ended;
-  await guarded(session, "onClose", () => inTime(session, "onClose", handler.onClose?.(info.code, info.reason)));
+  const onClose = () => inTime(session, "onClose", session.call("onClose", [info.code, info.reason]));
+  await guarded(session, "onClose", onClose);
   config.onLeft(member, info);
 }
 
@@ -137,9 +165,10 @@ function watchPresence({ member, config }: Session): void {
   if (room?.members.has(member)) room.presence?.watch(member);
 }
 
-async function serve({ handler, member }: Session): Promise<void> {
+async function serve(session: Session): Promise<void> {
+  const { member } = session;
   try {
-    await handler.serve?.();
+    await session.call("serve", []);
   } catch (error) {
     // Reading on after the end is how a loop learns of it, not a failure.
     if (!(error instanceof ConnectionError && member.closeInfo !== undefined)) throw error;
@@ -188,10 +217,11 @@ function warnOfBusy({ config, member }: Session, hook: string): void {
 }
 
 /** A connection that failed is reported to the method that reads, while it is still in its rooms. */
-async function reportFailure({ handler, member, config }: Session): Promise<void> {
+async function reportFailure(session: Session): Promise<void> {
+  const { member, config } = session;
   const { closeInfo, isDetached } = member;
   if (closeInfo === undefined || closeInfo.isClean || isDetached) return;
-  await config.reader.failed(handler, new ConnectionError(closeInfo));
+  await config.reader.failed(session, new ConnectionError(closeInfo));
 }
 
 /** Ends the connection for what a hook threw; no other connection notices. Never rejects. */

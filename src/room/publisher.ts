@@ -3,7 +3,7 @@ import type { Counts } from "../backplane/counts.js";
 import { Delivery } from "../backplane/delivery.js";
 import { isRoom, type Topic } from "../backplane/topic.js";
 import { checkedPolicy, type DeliveryPolicy } from "../connection/policy.js";
-import { channels } from "../diagnostics.js";
+import { channels, traces } from "../diagnostics.js";
 import { asError, EnfiladeError } from "../errors.js";
 import { clientKey } from "../protocol/excepted.js";
 import { checkedReason } from "../wire/closeCodes.js";
@@ -12,12 +12,14 @@ import type { Payload } from "../wire/payload.js";
 import type { Position } from "../wire/position.js";
 import { checkSendOptions, type Except, type SendOptions } from "./address.js";
 import type { Audiences } from "./audiences.js";
+import type { TreeListeners } from "./history/treeListeners.js";
 import type { RoomTable } from "./roomTable.js";
 
 export interface PublisherDeps {
   readonly backplane: Backplane;
   readonly audiences: Audiences;
   readonly rooms: RoomTable;
+  readonly trees: TreeListeners;
   /** What the client of a connection calls itself over all its connections. */
   readonly clientNameOf: (id: string) => string | undefined;
   readonly counts: () => Counts;
@@ -53,17 +55,13 @@ export class Publisher implements Receiver {
   /** Resolves when the publication is on its way, with its position where it is kept. */
   publish(topic: Topic, payload: Payload, options: SendOptions | undefined): Promise<Position | undefined> {
     const delivery = this.#deliveryOf(topic, payload, options);
-    return channels.published.hasSubscribers
-      ? this.#publishObserved(topic, delivery)
-      : this.#deps.backplane.publish(topic, delivery);
+    return isObserved() ? this.#publishObserved(topic, delivery) : this.#deps.backplane.publish(topic, delivery);
   }
 
   /** The same without an answer: a failure is reported. */
   send(topic: Topic, payload: Payload, options: SendOptions | undefined): void {
     const delivery = this.#deliveryOf(topic, payload, options);
-    const sent = channels.published.hasSubscribers
-      ? this.#publishObserved(topic, delivery)
-      : this.#deps.backplane.publish(topic, delivery);
+    const sent = isObserved() ? this.#publishObserved(topic, delivery) : this.#deps.backplane.publish(topic, delivery);
     sent.catch(this.#onUnsent);
   }
 
@@ -88,6 +86,7 @@ export class Publisher implements Receiver {
   onDelivery(topic: Topic, delivery: Delivery): void {
     try {
       this.#deps.audiences.find(topic)?.deliver(delivery);
+      this.#deps.trees.deliver(topic, delivery);
     } catch (error) {
       // One message must not cost the others theirs.
       this.#deps.onError(error);
@@ -105,6 +104,7 @@ export class Publisher implements Receiver {
   onGap(path: RoomPath, gap: Gap): void {
     this.#guard(() => {
       this.#deps.rooms.get(path)?.reportGap(gap);
+      this.#deps.trees.reportGap(path, gap);
       this.#deps.onGap(path, gap);
     });
   }
@@ -172,6 +172,10 @@ export class Publisher implements Receiver {
     if (isOutage) this.#outage = error.cause;
     this.#deps.onError(error);
   };
+}
+
+function isObserved(): boolean {
+  return channels.published.hasSubscribers || traces.publish.hasSubscribers;
 }
 
 /** What the next message replaces, or what is worthless when it is late, would push out of history what is not. */

@@ -1,11 +1,12 @@
 import type { Backplane, BackplaneContext, EvictCommand, HistoryConfig, HistoryQuery } from "../backplane/backplane.js";
 import { addCounts, type Counts } from "../backplane/counts.js";
-import { isRoom, type Topic, type UserId, userIdOf, userTopic } from "../backplane/topic.js";
+import { isRoom, isTree, type Topic, type UserId, userIdOf, userTopic } from "../backplane/topic.js";
 import type { Clock } from "../connection/clock.js";
 import { type Connection, connectionOf } from "../connection/connection.js";
 import { EnfiladeError } from "../errors.js";
 import type { JoiningClient, Member } from "../protocol/dialect.js";
 import { type ListenOptions, Notifier } from "../wire/notifier.js";
+import { checkNames } from "../wire/options.js";
 import { type PathLimits, type RoomPath, roomName } from "../wire/path.js";
 import type { Payload } from "../wire/payload.js";
 import type { Position } from "../wire/position.js";
@@ -15,11 +16,13 @@ import { CatchUps } from "./history/catchUps.js";
 import type { Publication } from "./history/publication.js";
 import { RoomHistory } from "./history/roomHistory.js";
 import type { Subscription } from "./history/subscription.js";
+import { TreeListeners } from "./history/treeListeners.js";
 import type { RecoveryLimits } from "./limits.js";
 import { type MemberConfig, type MemberHooks, Memberships } from "./memberships.js";
-import { type PresenceChange, type PresenceState, stateElsewhere, stateOf } from "./presence.js";
+import { type PresenceState, stateElsewhere, stateOf } from "./presence/presenceState.js";
 import { type PublicationObserver, Publisher } from "./publisher.js";
-import { Room } from "./room.js";
+import { type RegistryEvents, registryEvents } from "./registryEvents.js";
+import { Room, type SubscribeOptions } from "./room.js";
 import type { RoomConfig } from "./roomConfig.js";
 import type { RoomState } from "./roomState.js";
 import { type RoomEvents, RoomTable } from "./roomTable.js";
@@ -34,22 +37,6 @@ export interface RegistryDeps extends BackplaneContext {
   /** Takes errors of calls that nothing awaits. */
   readonly report: (error: unknown) => void;
 }
-
-interface RegistryEvents {
-  /** A first member came, or a first subscription: the room exists. */
-  room: [room: Room];
-  /** The last one left: the room is freed. */
-  "room-empty": [room: Room];
-  /** Somebody came to a room whose route has `presence`, or left it, on whatever node; once a tick. */
-  presence: [room: Room, change: PresenceChange];
-  /**
-   * Publications to a room were lost between nodes, and are not kept any more. Clients of `enfilade.v1` are told by
-   * themselves; a plain one is for the application to tell, or to close.
-   */
-  lagged: [room: Room, missed: number | undefined];
-}
-
-const registryEvents = { room: true, "room-empty": true, presence: true, lagged: true } as const;
 
 /** All connections of this node, grouped by path: the way to send from code outside handlers. */
 export class Registry extends Sender {
@@ -71,7 +58,8 @@ export class Registry extends Sender {
     this.#rooms = new RoomTable({ backplane, clock, configOf, report, roomsMax, events: this.#roomEvents });
     const rooms = this.#rooms;
     this.#audiences = new Audiences(backplane, rooms);
-    this.#history = new RoomHistory({ backplane, rooms, subscriberMessagesMax: limits.subscriberMessagesMax });
+    const trees = new TreeListeners(backplane);
+    this.#history = new RoomHistory({ backplane, rooms, trees, subscriberMessagesMax: limits.subscriberMessagesMax });
     const catchUps = new CatchUps({
       ...{ clock, limits },
       read: (path, query) => this.#history.readPage(path, query),
@@ -79,7 +67,7 @@ export class Registry extends Sender {
     });
     this.#memberships = new Memberships({ audiences: this.#audiences, rooms, catchUps });
     this.publisher = new Publisher({
-      ...{ backplane, rooms, audiences: this.#audiences, observer: deps.observer, onError: report },
+      ...{ backplane, rooms, trees, audiences: this.#audiences, observer: deps.observer, onError: report },
       clientNameOf: (id) => this.#memberships.get(id)?.dialect.clientName,
       counts: () => this.counts.local,
       evict: (path, command) => this.#memberships.evict(path, command),
@@ -170,6 +158,27 @@ export class Registry extends Sender {
   /** The rooms that a connection is in, its home first as long as it is there. */
   roomsOf(connection: Connection): Room[] {
     return this.#memberships.roomsOf(connection.id).map((path) => new Room(path, this));
+  }
+
+  /**
+   * Listens to a room, as {@link Room.subscribe} does, or to a whole tree: to `/chat/**` and every room below it. Each
+   * publication of a tree says its `room`.
+   *
+   * A tree is live only, and makes no room exist. On a single node it receives all that is published to its rooms. Over Redis or
+   * NATS it receives from all nodes what is sent to a tree, and what is published to rooms that this node has open: those with
+   * a member or a subscription here.
+   *
+   * @throws EnfiladeError `ERR_PATH`; `ERR_OPTION` for `replay` or `since` of a tree, or what `room.subscribe()` throws.
+   */
+  subscribe(path: string, options: SubscribeOptions = {}): Subscription {
+    const topic = this.topicOf(path);
+    if (!isTree(topic)) return this.room(path).subscribe(options);
+    checkNames("subscribe()", options, ["signal", "replay", "since"]);
+    if (options.replay === undefined && options.since === undefined) {
+      return this.#history.subscribeToTree(topic, options.signal);
+    }
+    const why = "each of its rooms has an order of its own; read the history of one room";
+    throw new EnfiladeError("ERR_OPTION", `a subscription to the tree ${path} takes no replay or since: ${why}`);
   }
 
   /**
@@ -272,7 +281,7 @@ export class Registry extends Sender {
   }
 
   /** @internal */
-  subscribe(path: RoomPath, past: HistoryQuery | undefined, signal: AbortSignal | undefined): Subscription {
+  subscribeToRoom(path: RoomPath, past: HistoryQuery | undefined, signal: AbortSignal | undefined): Subscription {
     return this.#history.subscribe(path, past, signal);
   }
 
@@ -295,9 +304,14 @@ export class Registry extends Sender {
     return this.#rooms.get(path);
   }
 
-  /** @internal Ends whatever code of this node is subscribed to. */
+  /** @internal Ends every subscription of this node. */
   endSubscriptions(): void {
     this.#history.endSubscriptions();
+  }
+
+  /** @internal Frees the rooms that wait for users to return. */
+  closeRooms(): void {
+    this.#rooms.close();
   }
 
   get #roomEvents(): RoomEvents {
@@ -310,6 +324,7 @@ export class Registry extends Sender {
           this.#events.tell("room-empty", new Room(room.path, this, room));
         }),
       presence: (room, change) => this.#events.tell("presence", handle(room), change),
+      reported: (path, event, user) => this.#events.tell(event, new Room(path, this), user),
     };
   }
 }

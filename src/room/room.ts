@@ -11,7 +11,7 @@ import type { Position } from "../wire/position.js";
 import { Address, type Post, type SendOptions, User } from "./address.js";
 import type { Publication } from "./history/publication.js";
 import type { Subscription } from "./history/subscription.js";
-import type { PresenceState } from "./presence.js";
+import type { PresenceState } from "./presence/presenceState.js";
 import type { RoomState } from "./roomState.js";
 import { roomWriter } from "./writer.js";
 
@@ -50,7 +50,7 @@ export interface EvictOptions {
 export interface RoomPost extends Post {
   history(path: RoomPath, query: HistoryQuery): Promise<readonly Publication[]>;
   historyConfig(path: RoomPath): HistoryConfig | undefined;
-  subscribe(path: RoomPath, archive: HistoryQuery | undefined, signal: AbortSignal | undefined): Subscription;
+  subscribeToRoom(path: RoomPath, archive: HistoryQuery | undefined, signal: AbortSignal | undefined): Subscription;
   presence(path: RoomPath): Promise<PresenceState>;
   evict(path: RoomPath, command: EvictCommand): void;
   roomState(path: RoomPath): RoomState | undefined;
@@ -120,7 +120,7 @@ export class Room extends Address {
     const wantsPast = replay !== undefined || since !== undefined;
     if (wantsPast) this.#needHistory("replay and since");
     const limit = count("replay", replay, Number.POSITIVE_INFINITY);
-    return this.#post.subscribe(this.path, wantsPast ? { since: checked(since), limit } : undefined, signal);
+    return this.#post.subscribeToRoom(this.path, wantsPast ? { since: checked(since), limit } : undefined, signal);
   }
 
   /**

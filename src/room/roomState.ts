@@ -1,6 +1,6 @@
 import type { RoomPath } from "../wire/path.js";
 import { Audience } from "./audience.js";
-import type { Presence } from "./presence.js";
+import type { Presence } from "./presence/presence.js";
 import type { RoomConfig } from "./roomConfig.js";
 
 /** A room that exists: who is in it, and what is kept of it as long as somebody is. */

@@ -5,7 +5,8 @@ import type { Member } from "../protocol/dialect.js";
 import type { RoomPath } from "../wire/path.js";
 import { PathTree } from "../wire/pathTree.js";
 import type { DeliveryListener, DeliverySink } from "./audience.js";
-import { Presence, type PresenceChange } from "./presence.js";
+import { Presence } from "./presence/presence.js";
+import type { PresenceChange, PresentUser } from "./presence/presenceState.js";
 import type { RoomConfig } from "./roomConfig.js";
 import { RoomState } from "./roomState.js";
 
@@ -15,6 +16,8 @@ export interface RoomEvents {
   /** Calls `end`, which may still tell who left, before it tells that the room is freed. */
   freed(room: RoomState, end: () => void): void;
   presence(room: RoomState, change: PresenceChange): void;
+  /** A user joined or left, on whatever node, and this node is the one that reports it. */
+  reported(path: RoomPath, event: "join" | "leave", user: PresentUser): void;
 }
 
 export interface RoomTableDeps {
@@ -27,11 +30,12 @@ export interface RoomTableDeps {
   readonly report: (error: unknown) => void;
 }
 
-/** The rooms that exist on this node: each from its first member or listener to its last. */
+/** The rooms that exist on this node: each from its first member or listener to its last, and the grace of its last user. */
 export class RoomTable implements Iterable<RoomState> {
   readonly #deps: RoomTableDeps;
   readonly #rooms = new Map<RoomPath, RoomState>();
   readonly #tree = new PathTree<RoomState>();
+  #isClosing = false;
 
   constructor(deps: RoomTableDeps) {
     this.#deps = deps;
@@ -101,6 +105,12 @@ export class RoomTable implements Iterable<RoomState> {
     this.#freeUnused(room);
   }
 
+  /** The app closes: rooms that only wait for users to return are freed, and no room waits from now on. */
+  close(): void {
+    this.#isClosing = true;
+    for (const room of [...this.#rooms.values()]) this.#freeUnused(room);
+  }
+
   /** The room of a path, opened if need be, with whom it is opened for in it before anybody is told. */
   #open(path: RoomPath, enter: (room: RoomState) => void): void {
     const known = this.#rooms.get(path);
@@ -122,20 +132,26 @@ export class RoomTable implements Iterable<RoomState> {
     const presence: Presence = new Presence({
       ...{ path, clock, report, terms: config.presence },
       isMember: (member) => room.members.has(member),
-      holders: () => this.#deps.backplane.nodesInRoom(path),
+      reportPresence: (key, isPresent, report) => this.#deps.backplane.reportPresence(path, key, isPresent, report),
+      reported: (event, user) => events.reported(path, event, user),
       attend: (key, entry) => this.#deps.backplane.announce(path, key, entry),
       changed: (change) => events.presence(room, change),
+      hasGrace: () => !this.#isClosing,
+      waitingEnded: () => this.#freeUnused(room),
     });
     const room = new RoomState(path, config, presence);
     return room;
   }
 
   #freeUnused(room: RoomState): void {
-    if (room.inUse) return;
+    const isWaiting = room.presence?.isWaiting === true && !this.#isClosing;
+    if (room.inUse || isWaiting || this.#rooms.get(room.path) !== room) return;
     this.#rooms.delete(room.path);
     this.#tree.delete(room.path);
     const goesOn = this.#deps.backplane.nodesInRoom(room.path).others.length > 0;
-    this.#deps.backplane.close(room.path);
-    this.#deps.events.freed(room, () => room.presence?.end(goesOn));
+    this.#deps.events.freed(room, () => {
+      room.presence?.end(goesOn);
+      this.#deps.backplane.close(room.path);
+    });
   }
 }

@@ -4,17 +4,15 @@ import { Flusher } from "../connection/outbox.js";
 import { Peer, type PeerConfig } from "../connection/peer.js";
 import type { ConnectionRequest } from "../connection/request.js";
 import type { Refusal, Transport, TransportOptions } from "../connection/transport.js";
-import { channels } from "../diagnostics.js";
+import { channels, traces } from "../diagnostics.js";
 import { asError, type CloseInfo, EnfiladeError } from "../errors.js";
 import type { Application } from "../handler/application.js";
 import { type AnyHandler, bind, type HandlerConfig, type HandlerContext } from "../handler/handler.js";
 import type { Interceptor, Reader } from "../handler/reader.js";
 import { runSession, Session, type SessionConfig } from "../handler/session.js";
 import type { Metrics } from "../metrics.js";
-import type { Dialect, Member } from "../protocol/dialect.js";
-import { plainDialect } from "../protocol/plain.js";
-import { V1Dialect } from "../protocol/v1/dialect.js";
-import { v1Encoder } from "../protocol/v1/encoder.js";
+import type { Member } from "../protocol/dialect.js";
+import { dialectOf } from "../protocol/dialects.js";
 import { Receipts } from "../protocol/v1/receipts.js";
 import { v1 } from "../wire/frames.js";
 import { pathOfTarget, type RoomPath } from "../wire/path.js";
@@ -23,6 +21,7 @@ import { Capacity } from "./access/capacity.js";
 import { Client } from "./access/client.js";
 import { Refuser } from "./access/refuser.js";
 import type { HandlerFactory } from "./creation.js";
+import { HandshakeTrace } from "./diagnostics/handshake.js";
 import type { RefusedRequest } from "./diagnostics/messages.js";
 import type { Reporter } from "./diagnostics/reporter.js";
 import { newId } from "./identity.js";
@@ -64,11 +63,13 @@ interface Candidate {
   readonly client: Client;
   readonly request: ConnectionRequest;
   readonly match: Match;
+  /** `undefined` unless somebody traces. */
+  readonly span: HandshakeTrace | undefined;
 }
 
 const noRooms: readonly RoomPath[] = [];
 
-/** Where clients become connections, whatever their transport: capacity, authorization, sessions. */
+/** Where clients of any transport become connections: capacity, authorization, sessions. */
 export class Acceptor {
   readonly #deps: AcceptorDeps;
   readonly #capacity: Capacity;
@@ -155,7 +156,9 @@ export class Acceptor {
     }
     // The place is free again when the transport has ended, however long the last hook may take.
     client.address = request.remoteAddress;
-    this.#begin({ client, request, match });
+    const span = traces.handshake.hasSubscribers ? new HandshakeTrace(this.#deps.app, request, match.route) : undefined;
+    if (span === undefined) this.#begin({ client, request, match, span });
+    else span.run(() => this.#begin({ client, request, match, span }));
   }
 
   #hold(transport: Transport): Client {
@@ -171,9 +174,10 @@ export class Acceptor {
   };
 
   /** Counts what must be over before the acceptor is idle. */
-  #follow(work: Promise<void>): void {
+  #follow(work: Promise<void>): Promise<void> {
     this.#pending += 1;
     work.then(this.#onDone, this.#onFailed);
+    return work;
   }
 
   readonly #onDone = (): void => {
@@ -216,7 +220,8 @@ export class Acceptor {
     if (channels.refused.hasSubscribers) this.#deps.reporter.onRefused(request, status);
   };
 
-  #begin(candidate: Candidate): void {
+  /** Returns what takes time of the handshake; it never rejects. */
+  #begin(candidate: Candidate): Promise<void> | undefined {
     try {
       const { match, request } = candidate;
       const { origin, host } = request.headers;
@@ -224,11 +229,12 @@ export class Acceptor {
       const handler = this.#deps.handlers.make(match.route.handlerClass);
       const context = this.#contextOf(candidate);
       bind(handler, context);
-      if (asks(match.route, handler)) this.#follow(this.#ask(candidate, handler, context));
-      else this.#open(candidate, handler, context);
+      if (asks(match.route, handler)) return this.#follow(this.#ask(candidate, handler, context));
+      this.#open(candidate, handler, context);
     } catch (error) {
       this.#turnAway(candidate, error);
     }
+    return undefined;
   }
 
   #contextOf({ client, request, match }: Candidate): HandlerContext {
@@ -258,14 +264,16 @@ export class Acceptor {
     }
   }
 
-  #turnAway({ client, request, match }: Candidate, error: unknown): void {
+  #turnAway({ client, request, match, span }: Candidate, error: unknown): void {
     request.dropRaw();
     client.end();
-    this.#refuse(client, this.#refuser.refusalOf(error, match.route, request.headers), request);
+    const refusal = this.#refuser.refusalOf(error, match.route, request.headers);
+    this.#refuse(client, refusal, request);
+    span?.refused(refusal.status, error);
   }
 
   /** Opens the connection, unless the transport answers for itself. */
-  #open({ client, request, match }: Candidate, handler: AnyHandler, context: HandlerContext): void {
+  #open({ client, request, match, span }: Candidate, handler: AnyHandler, context: HandlerContext): void {
     if (!this.#isAccepting) throw new Refused(busy("The server is shutting down"));
     const { app, metrics } = this.#deps;
     // Here and not earlier: from here on to its room the connection goes without a pause.
@@ -275,13 +283,15 @@ export class Acceptor {
     if (!transport.open(config.transport)) {
       // What ws answers by itself is a handshake that cannot be read.
       this.#onRefused(request, 400);
+      span?.refused(400);
       return;
     }
     const { id, user } = context;
-    const dialect = this.#dialectOf(transport, request, match.route);
+    const dialect = dialectOf(transport, request, match.route.room.eventProtocol, this.#receipts);
     const member = new Peer({ id, request, user, lifetime: client, transport, dialect }, config.peer);
     context.member = member;
     metrics.totals.opened += 1;
+    span?.opened(member);
     request.dropRaw();
     request.pack();
     this.#follow(runSession(new Session(handler, context, member, config.session)));
@@ -314,7 +324,7 @@ export class Acceptor {
         heartbeats: heartbeatMs === false ? undefined : new Heartbeats(clock, heartbeatMs),
       },
       session: {
-        ...{ registry, reader, onEntered: this.#onEntered, onLeft: this.#onLeft },
+        ...{ route: route.pattern, registry, reader, onEntered: this.#onEntered, onLeft: this.#onLeft },
         member: { channel, joinsMax, closeOnLastRoomLeft, replay },
         reauthorize: (handler, request) => reauthorize(route, handler, request, clock, onTimeout),
         report,
@@ -324,11 +334,5 @@ export class Acceptor {
     };
     this.#configs.set(route, config);
     return config;
-  }
-
-  /** How a client is spoken to: by the subprotocol that was agreed on. */
-  #dialectOf({ framing, protocol }: Transport, request: ConnectionRequest, { room }: Route): Dialect {
-    if (protocol !== v1) return plainDialect(framing, room.eventProtocol);
-    return new V1Dialect(v1Encoder(framing, room.eventProtocol), request, this.#receipts);
   }
 }

@@ -25,6 +25,9 @@ import { type AppEvents, appEvents } from "./appEvents.js";
 import { attach } from "./attachment.js";
 import { HandlerFactory } from "./creation.js";
 import { Reporter } from "./diagnostics/reporter.js";
+import type { TapListener } from "./diagnostics/tap.js";
+import type { TapFilter } from "./diagnostics/tapFilter.js";
+import { type TapOptions, Taps } from "./diagnostics/taps.js";
 import { defaultLimits, type Limits, mergeLimits } from "./limits.js";
 import { type Listening, listen, listeningAt, serverFor, stop } from "./listening.js";
 import { type AppOptions, checkAppOptions, checkOptions, type Logger, type ScopeOptions } from "./options.js";
@@ -56,6 +59,7 @@ export class App implements Application {
   );
   readonly #metrics = new Metrics();
   readonly #reporter = new Reporter(this);
+  readonly #taps: Taps;
   readonly #router = new Router();
   readonly #handlers: HandlerFactory;
   readonly #scope: Scope;
@@ -77,6 +81,7 @@ export class App implements Application {
     this.#clock = options.clock ?? systemClock;
     const report = (error: unknown, member?: Member) => this.#report(asError(error), member && connectionOf(member));
     const [clock, limits, reporter] = [this.#clock, this.#limits, this.#reporter];
+    this.#taps = new Taps({ app: this, limits, report });
     this.#memory = new MemoryBackplane({ clock, limits });
     this.#backplane = options.backplane ?? this.#memory;
     this.#handlers = new HandlerFactory(options.create);
@@ -187,6 +192,17 @@ export class App implements Application {
   }
 
   /**
+   * Calls `listener` with what passes through this app and fits `filter`, later and in batches, so that no message waits for it.
+   * What a listener is too slow for is dropped, and counted. Returns a function that removes the tap.
+   *
+   * @throws EnfiladeError `ERR_OPTION`, `ERR_PATH`, `ERR_USER`; `ERR_APP_STATE` when the app is closed.
+   */
+  tap(filter: TapFilter, listener: TapListener, options: TapOptions = {}): () => void {
+    this.#assertOpen("be tapped");
+    return this.#taps.add(filter, listener, options);
+  }
+
+  /**
    * Starts a server of the app's own.
    *
    * @param port Default: 0, any free one.
@@ -263,7 +279,7 @@ export class App implements Application {
   /**
    * Ends it all: new upgrades are refused with 503, every client is closed with 1001, and the app's own server stops.
    *
-   * Resolves when the last hook is done, or `timeoutMs` are over: then whoever is still there is cut off.
+   * Resolves when the last hook is done, or `timeoutMs` are over: then connections that are still there are destroyed.
    *
    * @param options.timeoutMs Milliseconds for clients to answer and hooks to finish. Default: the limit `closeMs`.
    */
@@ -309,8 +325,10 @@ export class App implements Application {
     this.#server?.closeAllConnections();
     await stopped;
     for (const detach of this.#detach) detach();
+    this.registry.closeRooms();
     await this.#backplane.stop();
     this.#memory.clear();
+    this.#taps.unsubscribe();
     this.#state = "closed";
   }
 

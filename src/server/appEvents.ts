@@ -10,4 +10,5 @@ export interface AppEvents {
   error: [error: Error, connection: Connection | undefined];
 }
 
-export const appEvents = { open: true, close: true, error: true } as const;
+/** The names of all of them, as the type checks. */
+export const appEvents: Readonly<Record<keyof AppEvents, true>> = { open: true, close: true, error: true };

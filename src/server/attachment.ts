@@ -48,7 +48,7 @@ export function attach(
     const refused = "status" in found;
     if (refused && answersElsewhere(server.listeners("upgrade"), onUpgrade)) return;
     if (!alone) taken.add(socket);
-    // An earlier request on this socket is not answered yet: whatever is written now would come before its answer.
+    // An earlier request on this socket is not answered yet: an answer written now would come before its answer.
     if (answering.has(socket)) socket.destroy();
     else receive(acceptor, new WebSocketTransport({ incoming, socket, head }, refusalTime), incoming, found);
   };

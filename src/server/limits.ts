@@ -6,6 +6,7 @@ import { type ConnectionLimits, defaultConnectionLimits } from "../handler/limit
 import { defaultReceiptLimits, type ReceiptLimits } from "../protocol/v1/receipts.js";
 import { defaultRecoveryLimits, type RecoveryLimits } from "../room/limits.js";
 import { defaultPathLimits, type PathLimits } from "../wire/path.js";
+import { defaultTapLimits, type TapLimits } from "./diagnostics/tap.js";
 
 /** What the server enforces before there is a connection. */
 export interface ServerLimits {
@@ -25,6 +26,7 @@ export interface Limits
     ReceiptLimits,
     BackplaneLimits,
     FlushLimits,
+    TapLimits,
     PathLimits {}
 
 export const defaultServerLimits: ServerLimits = {
@@ -41,6 +43,7 @@ export const defaultLimits: Limits = {
   ...defaultRecoveryLimits,
   ...defaultReceiptLimits,
   ...defaultFlushLimits,
+  ...defaultTapLimits,
 };
 
 /** Those of `limits` that a scope and a route may set. */

@@ -10,7 +10,7 @@ import type { CreateHandler } from "./creation.js";
 import type { Limits } from "./limits.js";
 import type { AuthorizeCheck } from "./router.js";
 
-/** Where the app writes what nobody listens for; `console` is one. */
+/** Where the app writes warnings, and errors that no listener takes; `console` is one. */
 export interface Logger {
   warn(message: string): void;
   error(message: string, error: unknown): void;

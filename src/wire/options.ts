@@ -36,7 +36,7 @@ export function nearest(
   return undefined;
 }
 
-/** Whether the Levenshtein distance is at most `edits`: letters to replace, remove or insert. */
+/** Whether so many edits are enough: letters to replace, remove or insert, and neighbours to swap (Damerau 1964). */
 function isWithin(edits: number, one: string, other: string): boolean {
   const [rest, otherRest] = [one.slice(1), other.slice(1)];
   return (
@@ -44,6 +44,7 @@ function isWithin(edits: number, one: string, other: string): boolean {
     (one === other ||
       isWithin(one[0] === other[0] ? edits : edits - 1, rest, otherRest) ||
       isWithin(edits - 1, rest, other) ||
-      isWithin(edits - 1, one, otherRest))
+      isWithin(edits - 1, one, otherRest) ||
+      (one[0] === other[1] && one[1] === other[0] && isWithin(edits - 1, one.slice(2), other.slice(2))))
   );
 }

@@ -77,6 +77,19 @@ for (const name of ["memory", "redis", "nats"] as const) {
       expect(kept.map(({ position }) => position?.offset)).toEqual(numbers(count).map((n) => n + 1));
     });
 
+    it("loses nothing that a node publishes to a room right after it has opened it", async () => {
+      const cluster = await start();
+      const { registry } = nodeOf(cluster, 0).app;
+      const opened = numbers(100).map(async (n) => {
+        const room = registry.room(`/kept/new-${n}`);
+        const subscription = room.subscribe();
+        const position = await room.publish(n);
+        expect((await subscription.next()).value?.position).toEqual(position);
+        await subscription.return();
+      });
+      await Promise.all(opened);
+    });
+
     it("lets the publisher hear itself, and not before it has published", async () => {
       const cluster = await start();
       const { app } = nodeOf(cluster, 0);
@@ -164,6 +177,50 @@ for (const name of ["memory", "redis", "nats"] as const) {
         for (const { errors } of cluster.nodes) expect(errors).toEqual([]);
       },
     );
+
+    it("brings a subscription to a tree what any node publishes to it, and to its rooms that are open here", async () => {
+      const cluster = await start();
+      const { registry } = nodeOf(cluster, 0).app;
+      const heard: unknown[] = [];
+      const subscription = registry.subscribe("/kept/**");
+      const listening = (async () => {
+        for await (const { room, data, position } of subscription) heard.push([room, data, position?.offset]);
+      })();
+      const expected = new Set<string>();
+      await nodeOf(cluster, 0).open("/kept/a");
+      for (const [n, { app }] of cluster.nodes.entries()) {
+        const position = await app.registry.room("/kept/a").publish(n);
+        expected.add(JSON.stringify(["/kept/a", n, position?.offset]));
+      }
+      // Opened after the subscription, and after what was published to it before.
+      for (const { app } of cluster.nodes) app.registry.sendJSONToRoom("/plain/b", "outside");
+      await nodeOf(cluster, 0).open("/kept/later");
+      const elsewhere = nodeOf(cluster, cluster.nodes.length - 1).app.registry;
+      await elsewhere.room("/kept/later").publish("later");
+      expected.add(JSON.stringify(["/kept/later", "later", 1]));
+      elsewhere.sendJSONToRoom("/kept/**", "tree");
+      expected.add(JSON.stringify(["/kept/**", "tree", undefined]));
+      await until(() => heard.length >= expected.size);
+      await subscription.return();
+      await listening;
+      expect(new Set(heard.map((one) => JSON.stringify(one)))).toEqual(expected);
+      expect(heard).toHaveLength(expected.size);
+      expect(registry.rooms.map(({ path }) => path).toSorted()).toEqual(["/kept/a", "/kept/later"]);
+    });
+
+    // A single node has no rooms elsewhere.
+    if (name !== "memory") {
+      it("brings a subscription to a tree nothing of rooms that only other nodes have open", async () => {
+        const cluster = await start();
+        const subscription = nodeOf(cluster, 0).app.registry.subscribe("/plain/**");
+        const [elsewhere, client] = [nodeOf(cluster, 1).app.registry, await nodeOf(cluster, 1).open("/plain/a")];
+        elsewhere.sendJSONToRoom("/plain/a", "not heard");
+        expect(await client.readJSON()).toBe("not heard");
+        elsewhere.sendJSONToRoom("/plain/**", "heard");
+        expect((await subscription.next()).value).toEqual({ room: "/plain/**", data: "heard" });
+        await subscription.return();
+      });
+    }
 
     it("reads what is kept: the last ones, those after a position, and of another epoch all", async () => {
       const cluster = await start();

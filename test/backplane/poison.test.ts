@@ -156,7 +156,7 @@ const badHeartbeats: readonly Bytes[] = [
 ].map((fields) => JSON.stringify({ v: 2, t: "heartbeat", node: "foreign", counts, presence: [], ...fields }));
 
 const ghost = { id: "ghost", connections: 1 };
-const badPresence: readonly Bytes[] = [
+const badEntries: readonly Bytes[] = [
   ...[undefined, null, {}, "x", [1], [null], [[]], [["k"]], [[1, ghost]], [["k", 1]], [["k", []]], [["k", {}]]],
   ...[[["k", { id: "ghost" }]], [["k", { connections: 1 }]], [["k", { id: 1, connections: 1 }]]],
   ...[0, -1, 1.5, "1", null, 1e300].map((connections) => [["__proto__", { id: "ghost", connections }]]),
@@ -169,6 +169,17 @@ const badPresence: readonly Bytes[] = [
     [{ v: 2, t: "nonsense", node: "foreign", seq: 1, entries: [] }],
   )
   .map((signal) => JSON.stringify(signal));
+
+const badPresence: readonly Bytes[] = [
+  ...badEntries,
+  ...[
+    ...[undefined, null, "k", [1], ["k"], [["k"]], [["k", 1]], [[1, true]]].map((keys) => ({ t: "claim", keys })),
+    ...[undefined, null, [["k", "maybe"]], [[1, "claims"]]].map((answers) => ({ t: "answer", answers })),
+    ...[null, "k", [1], {}].map((reporting) => ({ t: "state", seq: 1, entries: [], reporting })),
+    ...[null, ["k"], [["k", "x"]], [["k", true]]].map((reporting) => ({ t: "change", seq: 1, entries: [], reporting })),
+    ...[null, "k", [1], {}].map((reportedLeaves) => ({ t: "state", seq: 1, entries: [], reportedLeaves })),
+  ].map((fields) => JSON.stringify({ v: 2, node: "foreign", round: 1, ...fields })),
+];
 
 const path = "/kept/a";
 let marks = 0;

@@ -1,9 +1,10 @@
 import { describe, expect, it } from "vitest";
+import { Dice } from "../support/dice.js";
 import { missing } from "../support/parts.js";
 import { startChild } from "./clusterChild.js";
 import { forget } from "./clusterFaults.js";
 import { Flood } from "./clusterFlood.js";
-import { Dice, Load } from "./clusterRun.js";
+import { Load, settles } from "./clusterRun.js";
 
 /** As in faults.test.ts, but one seed for twenty there: each takes half a minute. */
 const { FAULT_SEED, FAULT_RUNS = "20" } = process.env;
@@ -147,15 +148,19 @@ for (const name of ["redis", "nats"] as const) {
         const users = ["bob", "carl", "dora"];
         for (const user of [...users, "user-0-0"]) await child.open(user);
         await load.hasPresent([...load.users, ...users]);
+        for (const user of users) await child.reported(user);
         // Whoever is there is told of with the next turn of the loop.
         await new Promise((resolve) => setImmediate(resolve));
         const changes = load.presenceChanges();
+        const leaves = load.reportedLeaves();
         await load.accepts(load.dice.from(1, 80));
         child.kill();
         await load.hasPresent(load.users);
         expect(await load.conclude()).toEqual([]);
         const left = { joined: [], left: users };
         expect(changes).toEqual(load.nodes.map(() => [left]));
+        await settles("the leaves are reported", () => leaves.length >= users.length);
+        expect(leaves.toSorted()).toEqual(users);
         for (const { app } of load.nodes) expect(app.status().backplane).toMatchObject({ lagged: 0, unpublished: 0 });
       },
       60_000,

@@ -4,7 +4,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { onTestFinished } from "vitest";
 import { connectURL } from "../../src/testing/index.js";
-import { historySize } from "../backplane/cluster.js";
+import { historySize, until } from "../backplane/cluster.js";
 import { hasty, type Load, path } from "./clusterRun.js";
 
 const script = fileURLToPath(new URL("clusterNode.ts", import.meta.url));
@@ -13,6 +13,8 @@ const script = fileURLToPath(new URL("clusterNode.ts", import.meta.url));
 export interface ChildNode {
   /** A client of it, that is in the room. */
   open(user: string): Promise<void>;
+  /** Resolves when it has reported that a user joined. */
+  reported(user: string): Promise<void>;
   /** Ends the process as a crash would. */
   kill(): void;
 }
@@ -24,6 +26,8 @@ export async function startChild({ engine: { name, url } }: Load): Promise<Child
     child.kill("SIGKILL");
   });
   const lines = createInterface({ input: child.stdout });
+  const joined = new Set<string>();
+  lines.on("line", (line) => joined.add(line));
   const [port]: unknown[] = await Promise.race([once(lines, "line"), once(child, "exit").then(() => [])]);
   if (port === undefined) throw new Error(`the node ended with ${child.exitCode} before it listened`);
   return {
@@ -32,6 +36,7 @@ export async function startChild({ engine: { name, url } }: Load): Promise<Child
       onTestFinished(() => client.terminate());
       while ((await client.readJSON()) !== "hello");
     },
+    reported: (user) => until(() => joined.has(`join ${user}`)),
     kill: () => child.kill("SIGKILL"),
   };
 }

@@ -1,10 +1,11 @@
 import { EnfiladeError } from "../../src/index.js";
 import { type ClusterNode, startCluster } from "../backplane/cluster.js";
+import type { Dice } from "../support/dice.js";
 import type { EngineName } from "../support/engines.js";
 import { startProxy } from "../support/proxy.js";
 import { Book } from "./clusterBook.js";
 import { Client, Listening } from "./clusterMembers.js";
-import { type Dice, hasty, path, settles } from "./clusterRun.js";
+import { hasty, path, settles } from "./clusterRun.js";
 
 /** What may wait for the engine. */
 const bytesMax = 16 * 1024;

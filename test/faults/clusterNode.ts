@@ -1,7 +1,7 @@
 /**
  * A node in a process of its own, to be killed: `node --import tsx clusterNode.ts redis|nats <url> <limits as JSON>`.
  *
- * Its first line says at which port it is; from then on it publishes to the room as fast as it is answered.
+ * Its first line says at which port it is, each other one which join it reports; from then on it publishes to the room as fast as it is answered.
  */
 import { App, type Limits } from "../../src/index.js";
 import { nats } from "../../src/nats/index.js";
@@ -18,6 +18,7 @@ const app = new App({ backplane, limits: JSON.parse(limits) as Partial<Limits> }
 });
 const { port } = await app.listen(0, "127.0.0.1");
 console.log(port);
+app.registry.on("join", (_room, { id }) => console.log(`join ${id}`));
 // Whoever started it is gone: so is this.
 process.stdin.resume().on("close", () => process.exit());
 for (let n = 0; ; n += 1) {

@@ -1,6 +1,7 @@
 import { onTestFinished } from "vitest";
 import { EnfiladeError, type Limits } from "../../src/index.js";
 import { type ClusterNode, type ClusterOptions, startCluster, type TestCluster, until } from "../backplane/cluster.js";
+import { Dice } from "../support/dice.js";
 import type { EngineName, EngineServer } from "../support/engines.js";
 import { startProxy, type Proxy as Way } from "../support/proxy.js";
 import { Book } from "./clusterBook.js";
@@ -25,32 +26,6 @@ export const hasty: Partial<Limits> = {
   heartbeatMs: false,
   backplaneBytesMax: bytesMax,
 };
-
-/** Random numbers that a seed repeats (mulberry32). */
-export class Dice {
-  #state: number;
-
-  constructor(seed: number) {
-    this.#state = seed >>> 0;
-  }
-
-  /** From 0 to 1. */
-  roll(): number {
-    this.#state = (this.#state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(this.#state ^ (this.#state >>> 15), this.#state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  }
-
-  /** A whole number from `from`, and below `to`. */
-  from(from: number, to: number): number {
-    return from + Math.floor(this.roll() * (to - from));
-  }
-
-  of<T>(list: readonly T[]): T | undefined {
-    return list[this.from(0, list.length)];
-  }
-}
 
 /** Waits for what has to come; what does not come in time fails with what it was. */
 export async function settles(what: string, condition: () => boolean): Promise<void> {
@@ -171,6 +146,13 @@ export class Load {
       });
       return changes;
     });
+  }
+
+  /** The users whose leaves are reported from now on, by whatever node. */
+  reportedLeaves(): string[] {
+    const leaves: string[] = [];
+    for (const { app } of this.nodes) app.registry.on("leave", (_room, { id }) => leaves.push(id));
+    return leaves;
   }
 
   /** A client loses its connection, and resumes. */

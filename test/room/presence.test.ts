@@ -104,9 +104,9 @@ describe("room.presence()", () => {
     const { count, users } = await room.presence();
     expect(count).toBe(3);
     expect(users).toEqual([
-      { id: "ann", user: { id: "ann", name: "Name of ann", token: "token-of-ann" }, connections: 3, here: true },
-      { id: ids[0], user: undefined, connections: 1, here: true },
-      { id: ids[1], user: undefined, connections: 1, here: true },
+      { id: "ann", user: { id: "ann", name: "Name of ann", token: "token-of-ann" }, connections: 3 },
+      { id: ids[0], user: undefined, connections: 1 },
+      { id: ids[1], user: undefined, connections: 1 },
     ]);
     expect(await running.app.registry.room("/rooms/b").presence()).toEqual({ count: 0, version: 0, users: [] });
   });
@@ -597,29 +597,95 @@ describe("a user who leaves", () => {
     expect(idsOf(await running.app.registry.room("/rooms/a").presence())).toEqual(["ann"]);
   });
 
-  it("as the last one is told as left with the room, and no timer keeps it", async () => {
-    const clock = new GraceClock();
-    const running = await openWithClock(clock);
-    const { registry } = running.app;
+  /** What is told of rooms: who joined, who left, and rooms that are freed with what is in their state. */
+  function log({ app: { registry } }: Running): Mailbox<unknown> {
     const told = new Mailbox<unknown>();
     registry.on("presence", ({ path, size }, { version, count, joined, left }) => {
       told.put([path, size, version, count, joined.map(({ id }) => id), left.map(({ id }) => id)]);
     });
-    registry.on("room-empty", ({ path }) => told.put(`freed ${path}`));
+    registry.on("room-empty", ({ path, state }) => told.put(`freed ${path}: ${state.get("draft")}`));
+    return told;
+  }
+
+  it("as the last one is waited for like any other, and the room is freed when the grace is over", async () => {
+    const clock = new GraceClock();
+    const running = await openWithClock(clock);
+    const { registry } = running.app;
+    const told = log(running);
     const [ann, bob] = [await running.open("/rooms/a?user=ann"), await running.open("/rooms/a?user=bob")];
+    registry.room("/rooms/a").state.set("draft", "text");
     await leave(running, bob);
-    expect(clock.running).toBe(1);
     clock.advance(1);
     await leave(running, ann);
+    expect(clock.running).toBe(2);
+    expect(running.app.status()).toMatchObject({ rooms: 1 });
+    expect(await registry.room("/rooms/a").presence()).toMatchObject({
+      count: 2,
+      users: [one("ann", 0), one("bob", 0)],
+    });
+    clock.advance(graceMs - 1);
+    await tick();
+    expect(told.all.slice(2)).toEqual([["/rooms/a", 0, 3, 1, [], ["bob"]]]);
+    clock.advance(1);
     expect(clock.running).toBe(0);
     expect(running.app.status()).toMatchObject({ rooms: 0 });
-    expect(told.all).toHaveLength(4);
-    expect(told.all.slice(2)).toEqual([["/rooms/a", 0, 3, 0, [], ["ann", "bob"]], "freed /rooms/a"]);
+    expect(told.all.slice(3)).toEqual([["/rooms/a", 0, 4, 0, [], ["ann"]], "freed /rooms/a: text"]);
     expect(await registry.room("/rooms/a").presence()).toEqual({ count: 0, version: 0, users: [] });
     const cy = await running.open("/rooms/a?user=cy&watch");
     clock.advance(10 * graceMs);
     expect(parsed(await heardBy(running.app, cy))).toEqual([frame(1, 1, { users: [one("cy")] })]);
-    expect(told.all).toHaveLength(5);
+    expect(told.all).toHaveLength(6);
+  });
+
+  it("and is alone in the room has not left when a reload is over, and finds the room as it was", async () => {
+    const clock = new GraceClock();
+    const running = await openWithClock(clock);
+    const told = log(running);
+    for (let reload = 0; reload < 3; reload += 1) {
+      const ann = await running.open("/rooms/a?user=ann");
+      const { state } = running.app.registry.room("/rooms/a");
+      expect(state.get("draft") ?? 0).toBe(reload);
+      state.set("draft", reload + 1);
+      await leave(running, ann);
+      clock.advance(graceMs - 1);
+    }
+    await tick();
+    expect(told.all).toEqual([["/rooms/a", 1, 1, 1, ["ann"], []]]);
+    clock.advance(1);
+    expect(told.all.slice(1)).toEqual([["/rooms/a", 0, 2, 0, [], ["ann"]], "freed /rooms/a: 3"]);
+  });
+
+  it("without an id frees the room at once, however long the grace is", async () => {
+    const clock = new GraceClock();
+    const running = await openWithClock(clock);
+    const told = log(running);
+    const anonymous = await running.open("/rooms/a");
+    const { id } = newest(running.app);
+    await leave(running, anonymous);
+    expect(clock.running).toBe(0);
+    expect(running.app.status()).toMatchObject({ rooms: 0 });
+    expect(told.all.at(-2)).toEqual(["/rooms/a", 0, 2, 0, [], [id]]);
+    expect(told.all.at(-1)).toBe("freed /rooms/a: undefined");
+  });
+
+  it("has left when the app is closed, which waits for no grace and leaves no timer", async () => {
+    const clock = new GraceClock();
+    const running = await openWithClock(clock);
+    const told = log(running);
+    await leave(running, await running.open("/rooms/a?user=ann"));
+    await running.open("/rooms/a?user=bob");
+    await running.open("/rooms/b?user=cy");
+    expect(clock.running).toBe(1);
+    await running.app.close({ timeoutMs: 1_000 });
+    expect(clock.running).toBe(0);
+    expect(running.app.status()).toMatchObject({ state: "closed", rooms: 0 });
+    const ends = told.all.slice(-4);
+    expect(ends).toMatchObject([
+      ["/rooms/a", 0, expect.any(Number), 0, [], ["ann", "bob"]],
+      "freed /rooms/a: undefined",
+      ["/rooms/b", 0, 2, 0, [], ["cy"]],
+      "freed /rooms/b: undefined",
+    ]);
   });
 
   it("as the last one is waited for where code of the server listens to the room", async () => {
@@ -659,7 +725,7 @@ describe('registry.on("presence")', () => {
     for (const connection of waiting) registry.join(connection, "/rooms/a");
     const [ann, bob] = waiting;
     const user = (id: string) => expect.objectContaining({ id });
-    const whole = (id: string, connections = 1) => ({ id, connections, here: true, user: user(id) });
+    const whole = (id: string, connections = 1) => ({ id, connections, user: user(id) });
     expect(await told.have(1)).toEqual([
       { path: "/rooms/a", size: 2, version: 1, count: 2, joined: [whole("ann"), whole("bob")], left: [] },
     ]);

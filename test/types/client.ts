@@ -1,12 +1,19 @@
 import * as undici from "undici";
 import { WebSocket } from "ws";
+import type { connectOptionNames } from "../../src/client/connectOptions.js";
 import {
+  type AsJSON,
   type ClientMessage,
   type ClientRoom,
+  ConnectError,
+  type ConnectOptions,
   connect,
   type EventName,
+  type ReplyAsJSON,
   type RequestError,
+  type RoomEvents,
 } from "../../src/client/index.js";
+import type { roomEventNames } from "../../src/client/roomEvents.js";
 import { EventHandler, On, WebSocketHandler } from "../../src/index.js";
 
 interface Join {
@@ -25,6 +32,10 @@ class Chat extends EventHandler {
   @On()
   onURLOpened(url: string, _incoming: unknown) {
     return [url];
+  }
+  @On()
+  onNow() {
+    return { at: new Date() };
   }
   @On()
   onLeave() {
@@ -51,6 +62,8 @@ class Chat extends EventHandler {
   }
 }
 
+declare function value<Type>(): Type;
+
 /** Compiles only for a value of that type. */
 function is<Type>(value: Type): Type {
   return value;
@@ -62,6 +75,9 @@ is<Promise<{ size: number }>>(room.request("join", { name: "x" }));
 is<Promise<void>>(room.request("typing"));
 is<Promise<void>>(room.request("typing", { on: true }, { timeoutMs: 5, signal: new AbortController().signal }));
 is<Promise<string[]>>(room.request("uRLOpened", "x"));
+is<Promise<{ at: string }>>(room.request("now"));
+// @ts-expect-error: a Date arrives as a string
+is<Promise<{ at: Date }>>(room.request("now"));
 is<Promise<number>>(room.request("leave"));
 is<Promise<number>>(room.request("leave", undefined, { timeoutMs: 5 }));
 room.emit("join", { name: "x" });
@@ -139,6 +155,136 @@ is<Promise<string>>(untyped.request("anything"));
 // @ts-expect-error: an event has a name
 untyped.emit(7);
 
+/** With events interfaces, names are those on the wire. */
+interface Size {
+  readonly size: number;
+  readonly at: Date;
+  readonly note?: string | undefined;
+  readonly tags: ReadonlyMap<string, number>;
+  describe(): string;
+}
+interface ClientEvents {
+  "who is"(id: string): Size | undefined;
+  typing(on?: boolean): void;
+  history: (limit: number) => Promise<readonly (Date | undefined)[]>;
+}
+interface ServerEvents {
+  joined: { readonly name: string; readonly at: Date };
+  left: string;
+  confirm(question: { readonly text: string; readonly until: Date }): boolean;
+  ping: () => Promise<Date>;
+}
+const contract = connect<ClientEvents, ServerEvents>("/chat/general");
+
+is<Promise<{ size: number; at: string; note?: string; tags: Record<never, never> } | null>>(
+  contract.request("who is", "ann"),
+);
+is<Promise<void>>(contract.request("typing"));
+is<Promise<readonly (string | null)[]>>(contract.request("history", 10, { timeoutMs: 5 }));
+contract.emit("typing", true);
+is<() => void>(contract.onEvent("joined", ({ name, at }) => name + at.slice(0, 10), { once: true }));
+contract.onEvent("left", (id) => is<string>(id));
+is<() => void>(contract.onRequest("confirm", ({ text, until }) => text === until.slice(1)));
+contract.onRequest("confirm", async ({ text }) => text === "");
+contract.onRequest("ping", () => Promise.resolve(new Date()));
+
+// @ts-expect-error: names are those of the wire, not of methods
+contract.request("whoIs", "ann");
+// @ts-expect-error: the data is a string
+contract.request("who is", 7);
+// @ts-expect-error: the data is missing
+contract.request("who is");
+// @ts-expect-error: a Date arrives as a string
+is<Promise<{ at: Date } | null>>(contract.request("who is", "ann"));
+// @ts-expect-error: a function does not arrive
+contract.request("who is", "ann").then((size) => size?.describe);
+// @ts-expect-error: what is undefined arrives as null
+contract.request("who is", "ann").then((size) => size.size);
+// @ts-expect-error: there is no such event
+contract.emit("joined", { name: "x" });
+// @ts-expect-error: the server sends no such event
+contract.onEvent("join", () => undefined);
+// @ts-expect-error: a Date arrives as a string
+contract.onEvent("joined", ({ at }) => at.getTime());
+// @ts-expect-error: the server requests it
+contract.onEvent("confirm", () => undefined);
+// @ts-expect-error: the server only sends it
+contract.onRequest("joined", () => undefined);
+// @ts-expect-error: the answer is a boolean
+contract.onRequest("confirm", () => "yes");
+// @ts-expect-error: a Date arrives as a string
+contract.onRequest("confirm", ({ until }) => until.getTime() > 0);
+// @ts-expect-error: there is no such option
+contract.onEvent("left", () => undefined, { onec: true });
+
+/** Of a handler the server's events are not known. */
+room.onEvent("anything", (data) => is<unknown>(data));
+room.onRequest("anything", (data) => is<unknown>(data));
+// @ts-expect-error: nothing is known of the data
+room.onEvent("anything", (data: string) => data);
+
+/** Compiles only where both types are the same. */
+function same<One, Other>(
+  ..._: (<T>() => T extends One ? 1 : 2) extends <T>() => T extends Other ? 1 : 2 ? [] : [different: never]
+): void {
+  is<readonly unknown[]>(_);
+}
+
+class Point {
+  readonly x: number = 1;
+  readonly made: Date = new Date();
+  #secret = 7;
+  get secret(): number {
+    return this.#secret;
+  }
+  move(): number {
+    return this.#secret;
+  }
+}
+interface Tree {
+  readonly value: Date;
+  readonly children: readonly Tree[];
+}
+enum Level {
+  low,
+  high,
+}
+same<AsJSON<string | null>, string | null>();
+same<AsJSON<Level>, Level>();
+same<AsJSON<"a" | 7 | true>, "a" | 7 | true>();
+same<AsJSON<Date>, string>();
+same<AsJSON<URL>, string>();
+same<AsJSON<{ a: Date; b?: Date }>, { a: string; b?: string }>();
+same<AsJSON<{ a: number | undefined; b: string }>, { b: string; a?: number }>();
+same<AsJSON<{ a: string | (() => void); b: undefined; c: symbol; d(): void }>, { a?: string }>();
+same<AsJSON<{ [name: string]: Date }>, { [name: string]: string }>();
+same<AsJSON<{ 7: Date; [Symbol.iterator]: number }>, { 7: string }>();
+same<AsJSON<Map<string, Date>>, Record<never, never>>();
+same<AsJSON<Set<string>>, Record<never, never>>();
+same<AsJSON<Date[]>, string[]>();
+same<AsJSON<readonly [Date, number?]>, readonly [string, (number | null)?]>();
+same<AsJSON<(Date | undefined)[]>, (string | null)[]>();
+same<AsJSON<(() => void)[]>, null[]>();
+same<AsJSON<() => void>, never>();
+same<AsJSON<symbol | bigint>, never>();
+same<AsJSON<{ count: bigint }>, { count: never }>();
+same<AsJSON<Point>, { x: number; made: string; secret: number }>();
+same<AsJSON<{ toJSON(): { at: Date } }>, { at: string }>();
+same<AsJSON<unknown>, unknown>();
+same<AsJSON<{ a: unknown; b?: unknown }>, { a: unknown; b: unknown }>();
+same<AsJSON<never>, never>();
+is<string>(value<AsJSON<Tree>>().children[0]?.children[0]?.value ?? "");
+is<AsJSON<string & { readonly brand: "id" }>>(value<string & { readonly brand: "id" }>());
+same<ReplyAsJSON<undefined>, null>();
+same<ReplyAsJSON<Date | undefined>, string | null>();
+same<ReplyAsJSON<unknown>, unknown>();
+// @ts-expect-error: these differ
+same<AsJSON<Date>, Date>();
+
+/** The names that are checked at run time are those of the type. */
+same<(typeof connectOptionNames)[number], keyof ConnectOptions>();
+same<(typeof roomEventNames)[number], keyof RoomEvents>();
+
 const off: () => void = room.on("message", ({ data, text, bytes, offset, room: path }) => {
   is<unknown>(data);
   is<string | undefined>(text ?? path);
@@ -154,6 +300,15 @@ room.on("dropped", ({ count, reason }) => is<"full" | "closed" | number>(reason 
 room.on("presence", ({ users }) => users.map(({ id }) => id.trim()));
 room.on("recovered", ({ position }) => position.offset.toFixed());
 room.on("error", (error) => error.message);
+room.on("error", (error) => error instanceof ConnectError && is<number | undefined>(error.status ?? error.closeCode));
+is<Promise<typeof room>>(room.opened);
+room.sendBinary(new Uint8Array(1));
+room.sendBinary(new ArrayBuffer(1));
+// @ts-expect-error: a text is sent with sendText
+room.sendBinary("text");
+// @ts-expect-error: there is no such option
+room.on("message", () => undefined, { onec: true });
+room.onResync(() => undefined, { signal: new AbortController().signal });
 room.onResync(async () => {
   const { size } = await room.request("join", { name: "x" });
   size.toFixed();

@@ -8,13 +8,14 @@ import type { RequestFrame } from "../../wire/frames.js";
  */
 export async function replyTo(
   { id, data }: RequestFrame,
-  answer: ((data: unknown) => unknown) | undefined,
+  answer: ((data: never) => unknown) | undefined,
   report: (error: unknown) => void,
 ): Promise<string> {
   const encode = (outcome: object) => JSON.stringify({ type: "reply", id, ...outcome });
   if (!answer) return encode({ error: { code: "unknown_event", message: "no listener" } });
   try {
-    return encode({ data: (await answer(data)) ?? null });
+    // What a request carries is the server's word, as its listener declares it.
+    return encode({ data: (await answer(data as never)) ?? null });
   } catch (error) {
     report(error);
     return encode({ error: internalFault });

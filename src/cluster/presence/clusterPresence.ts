@@ -1,36 +1,15 @@
-import type { PresenceEntry, PresenceUpdate } from "../../backplane/backplane.js";
+import type { PresenceEntry, PresenceReport, PresenceUpdate } from "../../backplane/backplane.js";
 import { isRoom } from "../../backplane/topic.js";
-import type { Clock } from "../../connection/clock.js";
+import type { Clock, Timer } from "../../connection/clock.js";
 import type { RoomPath } from "../../wire/path.js";
 import type { Fields } from "../nodeMessage.js";
-import { entriesOf, presentOf, type ReceivedEntries } from "./presenceEntries.js";
+import { isStatus, keysOf, type NodePresence, pairsOf } from "./nodePresence.js";
+import { changeOf, type ReceivedChange, stateOf } from "./presenceEntries.js";
 import { ChangedRooms, type PresenceMark, type PresenceMarks } from "./presenceMarks.js";
-import { PresenceQuestion } from "./presenceQuestion.js";
-
-/** What one node has in one room, with the sequence number of its last change. */
-interface NodePresence {
-  seq: number;
-  readonly entries: Map<string, PresenceEntry>;
-}
-
-/** A room with presence that is open on this node. */
-interface AnnouncedRoom {
-  readonly own: NodePresence;
-  /** Changes of this node that are not sent yet. */
-  readonly changes: Map<string, PresenceEntry | undefined>;
-  /** What other nodes have, by node. */
-  readonly others: Map<string, NodePresence>;
-  /** Whether the other nodes know that the room is open here. */
-  isAnnounced: boolean;
-  /** Until it is known what the other nodes have. */
-  question: PresenceQuestion | undefined;
-}
-
-/** A question about a room that is not open on this node. */
-interface PresenceQuery {
-  readonly question: PresenceQuestion;
-  readonly found: PresenceUpdate[];
-}
+import { PresenceQueries } from "./presenceQueries.js";
+import { answersMs, PresenceQuestion } from "./presenceQuestion.js";
+import { PresenceRoom } from "./presenceRoom.js";
+import { ReportedLeaves } from "./reportedLeaves.js";
 
 export interface ClusterPresenceDeps {
   /** The id of this node. */
@@ -38,11 +17,15 @@ export interface ClusterPresenceDeps {
   readonly clock: Clock;
   /** The nodes that can be asked now. */
   readonly otherNodes: () => readonly string[];
-  /** Sends to every node that has the room open. */
-  readonly sendToRoom: (path: RoomPath, kind: string, fields: object) => void;
+  /** Whether this node goes on alone while the others cannot be reached. */
+  readonly isAlone: () => boolean;
+  /** Sends to every node that has the room open. Returns whether that was sent; never rejects. */
+  readonly sendToRoom: (path: RoomPath, kind: string, fields: object) => Promise<boolean>;
   readonly sendToNode: (node: string, kind: string, fields: object) => void;
   /** Takes what other nodes have. */
   readonly onPresence: (path: RoomPath, changes: readonly PresenceUpdate[]) => void;
+  /** A room that was closed needs its channel no longer. */
+  readonly onClosed: (path: RoomPath) => void;
 }
 
 /** Rooms that one question may be about. */
@@ -59,18 +42,24 @@ const seqsPerOpening = 1_000_000;
  */
 export class ClusterPresence {
   readonly #deps: ClusterPresenceDeps;
-  readonly #rooms = new Map<RoomPath, AnnouncedRoom>();
-  readonly #queries = new Map<RoomPath, PresenceQuery>();
+  readonly #rooms = new Map<RoomPath, PresenceRoom>();
+  readonly #queries: PresenceQueries;
   /** The rooms that other nodes were asked about and have not answered for, by node. */
   readonly #unanswered = new Map<string, Set<string>>();
   /** The rooms with changes that are not sent yet. */
   readonly #unsent = new Set<RoomPath>();
   readonly #changed = new ChangedRooms();
+  readonly #reportedLeaves = new ReportedLeaves();
+  /** Fires when nodes that this one does not know yet have had the time to answer. */
+  #settling: Timer | undefined;
+  #isSettled = false;
   #openings = 0;
   #isScheduled = false;
 
   constructor(deps: ClusterPresenceDeps) {
     this.#deps = deps;
+    const { clock, otherNodes } = deps;
+    this.#queries = new PresenceQueries({ clock, otherNodes, ask: (node, path) => this.#ask(node, [path]) });
   }
 
   /** Whether the room is open on this node. */
@@ -84,11 +73,30 @@ export class ClusterPresence {
    * Returns a promise that resolves when it is known what the other nodes have; `undefined` when it is known.
    */
   announce(path: RoomPath, key: string, entry: PresenceEntry | undefined): Promise<unknown> | undefined {
-    const room = this.#rooms.get(path) ?? this.#open(path);
-    room.changes.set(key, entry);
-    this.#unsent.add(path);
-    this.#sendSoon();
+    const room = this.#openAgain(path) ?? this.#open(path);
+    room.set(key, entry);
+    this.#sendSoon(path);
     return room.question?.answered;
+  }
+
+  /** Whether a user is in the room, as this node sees it; see `Backplane.reportPresence`. */
+  setPresent(path: RoomPath, key: string, isPresent: boolean, report: PresenceReport): void {
+    this.#rooms.get(path)?.reports.setPresent(key, isPresent, report);
+  }
+
+  /** This node is connected: soon it knows all others. */
+  begin(): void {
+    this.#settling?.cancel();
+    this.#settling = this.#deps.clock.setTimeout(() => {
+      this.#isSettled = true;
+      for (const { reports } of [...this.#rooms.values()]) reports.reviewAll();
+    }, answersMs);
+  }
+
+  /** The app closes. */
+  end(): void {
+    this.#settling?.cancel();
+    for (const { reports } of [...this.#rooms.values()]) reports.end(!reports.hasHeirs);
   }
 
   /** The other nodes that have a room open that is open here. */
@@ -97,25 +105,24 @@ export class ClusterPresence {
   }
 
   /** What the other nodes have of a room that is not open here. */
-  async readPresence(path: RoomPath): Promise<readonly PresenceUpdate[]> {
-    const query = this.#queries.get(path) ?? this.#query(path);
-    await query.question.answered;
-    if (this.#queries.get(path) === query) this.#queries.delete(path);
-    return query.found;
+  readPresence(path: RoomPath): Promise<readonly PresenceUpdate[]> {
+    return this.#queries.read(path);
   }
 
   /** The other nodes cannot be reached: no answer is waited for. */
   stopWaiting(): void {
-    for (const { question } of this.#rooms.values()) question?.end();
-    for (const { question } of this.#queries.values()) question.end();
+    this.#settling?.cancel();
+    this.#isSettled = false;
+    for (const { question, reports } of [...this.#rooms.values()]) {
+      question?.end();
+      reports.reviewAll();
+    }
+    this.#queries.stopWaiting();
   }
 
   /** The room is closed on this node. */
   close(path: RoomPath): void {
-    this.#rooms.get(path)?.question?.end();
-    if (!this.#rooms.delete(path)) return;
-    this.#changed.add(path);
-    this.#deps.sendToRoom(path, "left", { node: this.#deps.id });
+    this.#rooms.get(path)?.close();
   }
 
   /** Asks a node for what it has in every room that is open here: it is new, or was away for a while. */
@@ -123,14 +130,14 @@ export class ClusterPresence {
     this.#askInParts(node, [...this.#rooms.keys()]);
   }
 
-  /** The node is lost: what it had is removed. */
-  forget(node: string): void {
+  /** The node left, or is lost: what it had is removed. */
+  forget(node: string, isLost: boolean): void {
     this.#unanswered.delete(node);
-    for (const [path, room] of this.#rooms) {
-      this.#replace(path, room, node, undefined);
+    for (const [path, room] of [...this.#rooms]) {
+      this.#replace(path, room, node, undefined, isLost);
       room.question?.close(node);
     }
-    for (const { question } of this.#queries.values()) question.close(node);
+    this.#queries.forget(node);
   }
 
   /** Takes a signal about a room, from the room's channel or this node's. Returns whether it was understood. */
@@ -140,13 +147,39 @@ export class ClusterPresence {
     if (node === this.#deps.id) return true;
     if (kind === "ask") return Array.isArray(paths) && paths.every((path) => this.#answer(path, node));
     if (typeof name !== "string" || !isRoom(name)) return false;
-    if (kind === "left" || kind === "state") this.#unanswered.get(node)?.delete(name);
+    if (kind === "claim" || kind === "answer") return this.#receiveClaim(name, node, kind, fields);
+    if (kind === "left" || kind === "state") {
+      this.#unanswered.get(node)?.delete(name);
+      const reportedLeaves = keysOf(fields.reportedLeaves === undefined ? [] : fields.reportedLeaves);
+      if (reportedLeaves === undefined) return false;
+      this.#rooms.get(name)?.reports.onLeftElsewhere(reportedLeaves);
+    }
     if (kind === "left") return this.#onLeft(name, node);
-    const entries = entriesOf(fields.entries);
-    const seq = Number(fields.seq);
-    if (entries === undefined || !Number.isSafeInteger(fields.seq)) return false;
-    if (kind === "change") return this.#onChange(name, node, seq, entries);
-    return kind === "state" && this.#onState(name, node, { seq, entries: presentOf(entries) });
+    return this.#receiveEntries(name, node, kind, fields);
+  }
+
+  #receiveEntries(path: RoomPath, node: string, kind: unknown, fields: Fields): boolean {
+    if (kind === "change") {
+      const change = changeOf(fields);
+      return change !== undefined && this.#onChange(path, node, change);
+    }
+    const state = kind === "state" ? stateOf(fields) : undefined;
+    return state !== undefined && this.#onState(path, node, state);
+  }
+
+  #receiveClaim(path: RoomPath, node: string, kind: "claim" | "answer", fields: Fields): boolean {
+    const round = Number(fields.round);
+    const reports = this.#rooms.get(path)?.reports;
+    if (kind === "answer") {
+      const answers = pairsOf(fields.answers, isStatus);
+      if (answers !== undefined) reports?.onAnswer(node, round, answers);
+      return answers !== undefined;
+    }
+    const keys = pairsOf(fields.keys, (value) => typeof value === "boolean");
+    if (keys === undefined) return false;
+    const answers = reports?.answer(node, keys) ?? [];
+    this.#deps.sendToNode(node, "answer", { node: this.#deps.id, path, round, answers });
+    return true;
   }
 
   /** Compares the marks of a node's heartbeat with what is known here, and asks again for what is missing. */
@@ -178,16 +211,47 @@ export class ClusterPresence {
     this.#changed.restore(marks);
   }
 
-  #open(path: RoomPath): AnnouncedRoom {
+  #open(path: RoomPath): PresenceRoom {
     this.#openings += 1;
-    const own = { seq: this.#openings * seqsPerOpening, entries: new Map() };
     const question = this.#question();
-    const room: AnnouncedRoom = { own, changes: new Map(), others: new Map(), isAnnounced: false, question };
+    const deps = this.#reportsDeps(path, () => room);
+    const room: PresenceRoom = new PresenceRoom(this.#openings * seqsPerOpening, question, deps);
     this.#rooms.set(path, room);
     question?.answered.then(() => {
       room.question = undefined;
+      room.reports.reviewAll();
     });
     return room;
+  }
+
+  /** A room that is open here, or was until its last reports are made. */
+  #openAgain(path: RoomPath): PresenceRoom | undefined {
+    const room = this.#rooms.get(path);
+    if (room?.own.isClosing !== true) return room;
+    room.reopen();
+    this.#deps.onPresence(path, room.updates);
+    return room;
+  }
+
+  #reportsDeps(path: RoomPath, room: () => PresenceRoom): ConstructorParameters<typeof PresenceRoom>[2] {
+    const { id, clock, isAlone, otherNodes, sendToRoom } = this.#deps;
+    return {
+      ...{ id, clock },
+      isReady: () => isAlone() || (this.#isSettled && room().question === undefined),
+      answering: otherNodes,
+      sendClaim: (round, keys) => void sendToRoom(path, "claim", { node: id, round, keys }),
+      onFlags: () => this.#sendSoon(path),
+      onLeftFor: (node, key) => this.#reportedLeaves.add(node, path, key),
+      onDone: () => this.#closed(path, room()),
+    };
+  }
+
+  #closed(path: RoomPath, room: PresenceRoom): void {
+    if (this.#rooms.get(path) !== room) return;
+    this.#rooms.delete(path);
+    this.#changed.add(path);
+    void this.#deps.sendToRoom(path, "left", { node: this.#deps.id });
+    this.#deps.onClosed(path);
   }
 
   /** `undefined` when no node can be asked. */
@@ -196,42 +260,32 @@ export class ClusterPresence {
     return nodes.length === 0 ? undefined : new PresenceQuestion(nodes, this.#deps.clock);
   }
 
-  #query(path: RoomPath): PresenceQuery {
-    const question = new PresenceQuestion(this.#deps.otherNodes(), this.#deps.clock);
-    const query = { question, found: [] };
-    this.#queries.set(path, query);
-    for (const node of question.nodes) this.#ask(node, [path]);
-    return query;
-  }
-
-  #sendSoon(): void {
+  #sendSoon(path: RoomPath): void {
+    this.#unsent.add(path);
     if (this.#isScheduled) return;
     this.#isScheduled = true;
     setImmediate(() => {
       this.#isScheduled = false;
       const paths = [...this.#unsent];
       this.#unsent.clear();
-      for (const path of paths) this.#send(path);
+      for (const changed of paths) this.#send(changed);
     });
   }
 
   #send(path: RoomPath): void {
     const room = this.#rooms.get(path);
-    if (room === undefined || room.changes.size === 0) return;
-    const entries = apply(room);
+    if (room?.hasChanges !== true) return;
+    const change = room.takeChange();
     this.#changed.add(path);
-    if (room.isAnnounced) {
-      this.#deps.sendToRoom(path, "change", { node: this.#deps.id, seq: room.own.seq, entries });
-      return;
-    }
+    const { id, isAlone, sendToRoom } = this.#deps;
+    const sending = room.isAnnounced
+      ? sendToRoom(path, "change", { node: id, ...change })
+      : sendToRoom(path, "state", { node: id, ...room.state });
+    sending.then((isSent) => room.reports.onSent(change.reporting, isSent || isAlone()));
+    if (room.isAnnounced) return;
     room.isAnnounced = true;
-    this.#deps.sendToRoom(path, "state", this.#stateOf(room));
     // Nodes that have not opened the room are not subscribed to its channel, but must answer as well.
     for (const node of room.question?.nodes ?? []) this.#ask(node, [path]);
-  }
-
-  #stateOf({ own }: AnnouncedRoom): object {
-    return { node: this.#deps.id, seq: own.seq, entries: [...own.entries] };
   }
 
   #askInParts(node: string, paths: readonly string[]): void {
@@ -249,8 +303,9 @@ export class ClusterPresence {
   #answer(path: unknown, node: string): boolean {
     if (typeof path !== "string" || !isRoom(path)) return false;
     const room = this.#rooms.get(path);
-    if (room === undefined) this.#deps.sendToNode(node, "left", { node: this.#deps.id, path });
-    else this.#deps.sendToNode(node, "state", { ...this.#stateOf(room), path });
+    const about = { node: this.#deps.id, path, reportedLeaves: this.#reportedLeaves.take(node, path) };
+    if (room === undefined) this.#deps.sendToNode(node, "left", about);
+    else this.#deps.sendToNode(node, "state", { ...room.state, ...about });
     return true;
   }
 
@@ -258,59 +313,37 @@ export class ClusterPresence {
     const room = this.#rooms.get(path);
     if (room !== undefined) this.#replace(path, room, node, undefined);
     room?.question?.close(node);
-    this.#queries.get(path)?.question.close(node);
+    this.#queries.onLeft(path, node);
     return true;
   }
 
   #onState(path: RoomPath, node: string, presence: NodePresence): true {
-    const query = this.#queries.get(path);
-    if (query?.question.isOpenFor(node) === true) {
-      for (const [key, entry] of presence.entries) query.found.push({ node, key, entry });
-      query.question.close(node);
-    }
+    this.#queries.onState(path, node, presence.entries);
     const room = this.#rooms.get(path);
     if (room !== undefined) this.#replace(path, room, node, presence);
     room?.question?.close(node);
     return true;
   }
 
-  #onChange(path: RoomPath, node: string, seq: number, entries: ReceivedEntries): true {
-    const known = this.#rooms.get(path)?.others.get(node);
-    if (this.#rooms.has(path) && (known === undefined || seq > known.seq + 1)) this.#ask(node, [path]);
-    if (known === undefined || seq !== known.seq + 1) return true;
-    known.seq = seq;
-    for (const [key, entry] of entries) {
-      if (entry === undefined) known.entries.delete(key);
-      else known.entries.set(key, entry);
-    }
+  #onChange(path: RoomPath, node: string, change: ReceivedChange): true {
+    const { seq, entries, flags } = change;
+    const room = this.#rooms.get(path);
+    const known = room?.others.get(node);
+    if (room !== undefined && (known === undefined || seq > known.seq + 1)) this.#ask(node, [path]);
+    if (room === undefined || known === undefined || seq !== known.seq + 1) return true;
+    room.apply(known, change);
     const changes = [...entries].map(([key, entry]) => ({ node, key, entry }));
     this.#deps.onPresence(path, changes);
+    room.reports.onFlags(node, flags);
     return true;
   }
 
   /** Replaces what is known of a node; `undefined`: it has not opened the room. */
-  #replace(path: RoomPath, room: AnnouncedRoom, node: string, presence: NodePresence | undefined): void {
+  #replace(path: RoomPath, room: PresenceRoom, node: string, presence: NodePresence | undefined, isLost = false): void {
     const known = room.others.get(node);
     if (presence !== undefined && known !== undefined && presence.seq < known.seq) return;
-    if (presence === undefined) room.others.delete(node);
-    else room.others.set(node, presence);
-    const removed = [...(known?.entries.keys() ?? [])].filter((key) => presence?.entries.has(key) !== true);
-    const changes = [
-      ...removed.map((key) => ({ node, key, entry: undefined })),
-      ...[...(presence?.entries ?? [])].map(([key, entry]) => ({ node, key, entry })),
-    ];
+    const changes = room.replace(node, known, presence);
     if (changes.length > 0) this.#deps.onPresence(path, changes);
+    room.reports.onReplaced(node, known, presence, isLost);
   }
-}
-
-/** Applies the changes of this node, and returns them as they are sent. */
-function apply({ own, changes }: AnnouncedRoom): readonly (readonly [key: string, entry: PresenceEntry | null])[] {
-  const list = [...changes].map(([key, entry]): [string, PresenceEntry | null] => [key, entry ?? null]);
-  changes.clear();
-  own.seq += 1;
-  for (const [key, entry] of list) {
-    if (entry === null) own.entries.delete(key);
-    else own.entries.set(key, entry);
-  }
-  return list;
 }

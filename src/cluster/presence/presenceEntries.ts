@@ -1,10 +1,39 @@
 import type { PresenceEntry } from "../../backplane/backplane.js";
+import type { Fields } from "../nodeMessage.js";
+import { isFlag, keysOf, type NodePresence, pairsOf, type ReportFlag } from "./nodePresence.js";
 
 /** What another node has of users, by key; `undefined` for a user that it no longer has. */
-export type ReceivedEntries = Map<string, PresenceEntry | undefined>;
+type ReceivedEntries = Map<string, PresenceEntry | undefined>;
+
+/** A change of what another node has. */
+export interface ReceivedChange {
+  readonly seq: number;
+  readonly entries: ReceivedEntries;
+  readonly flags: ReadonlyMap<string, ReportFlag>;
+  readonly isClosing: boolean;
+}
+
+/** All that another node has in a room; `undefined` for what is not that. */
+export function stateOf(fields: Fields): NodePresence | undefined {
+  const { reporting: reports = [] } = fields;
+  const entries = entriesOf(fields.entries);
+  const reporting = keysOf(reports);
+  if (entries === undefined || reporting === undefined || !Number.isSafeInteger(fields.seq)) return undefined;
+  const isClosing = fields.isClosing === true;
+  return { seq: Number(fields.seq), entries: presentOf(entries), reporting: new Set(reporting), isClosing };
+}
+
+/** A change of another node; `undefined` for what is not one. */
+export function changeOf(fields: Fields): ReceivedChange | undefined {
+  const { reporting: reports = [] } = fields;
+  const entries = entriesOf(fields.entries);
+  const flags = pairsOf(reports, isFlag);
+  if (entries === undefined || flags === undefined || !Number.isSafeInteger(fields.seq)) return undefined;
+  return { seq: Number(fields.seq), entries, flags, isClosing: fields.isClosing === true };
+}
 
 /** Checks entries that came from outside; `undefined` for what are no entries. */
-export function entriesOf(value: unknown): ReceivedEntries | undefined {
+function entriesOf(value: unknown): ReceivedEntries | undefined {
   if (!Array.isArray(value)) return undefined;
   const received: ReceivedEntries = new Map();
   for (const pair of value) {
@@ -16,7 +45,7 @@ export function entriesOf(value: unknown): ReceivedEntries | undefined {
 }
 
 /** The entries of users that the node still has. */
-export function presentOf(received: ReceivedEntries): Map<string, PresenceEntry> {
+function presentOf(received: ReceivedEntries): Map<string, PresenceEntry> {
   const present = new Map<string, PresenceEntry>();
   for (const [key, entry] of received) if (entry !== undefined) present.set(key, entry);
   return present;

@@ -150,7 +150,7 @@ export class V1Dialect implements Dialect, SessionDialect, JoiningClient, Replie
     if (outgoing.kind === "event") return false;
     const { kind, id } = outgoing;
     const outcome = kind === "reply" ? { data: outgoing.data ?? null } : { error: outgoing.error };
-    // What the handler is busy with is what it answers, whatever id its data has.
+    // The handler answers the message that it is busy with; an id in its data does not count.
     if (this.#current !== undefined) this.#current.answer(outcome);
     else if (id !== undefined) this.sendFrame(replyText(id, outcome));
     else if (kind === "error") this.sendFrame(frameText("error", { event: outgoing.event, ...outcome }));

@@ -42,7 +42,7 @@ const lost: EventFailure = { code: "duplicate", message: "this was run already, 
 export class FrameRecord {
   readonly id: FrameId;
   begun = false;
-  /** Who is to be answered; nobody when the answer is there, or nobody is there to get it. */
+  /** Gets the answer; `undefined` once it is answered, or when the client has gone. */
   #to: Answered | undefined;
   /** The connection that had the answer last. */
   #told = "";
@@ -159,7 +159,7 @@ export class ClientReceipts {
     for (const record of this.#records.values()) if (record.left(connection)) this.#records.delete(record.id);
   }
 
-  /** What is not answered is kept, whatever the bounds: its sender still waits. */
+  /** What is not answered is kept, past any bound: its sender still waits. */
   #keep(answered: FrameRecord): void {
     this.#answered.push(answered);
     this.#length += answered.length;

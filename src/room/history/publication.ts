@@ -4,6 +4,8 @@ import type { Position } from "../../wire/position.js";
 
 /** What was published to a room, as code of the server reads it: one of `data`, `text` and `bytes`. */
 export interface Publication {
+  /** The room that it was published to, or the tree (`/org/7/**`); only in a subscription to a tree. */
+  readonly room?: string;
   /** Where it stands in the room's history; `undefined` where none is kept, and for what was sent to a whole tree. */
   readonly position?: Position;
   /** What was sent as JSON, parsed. */

@@ -1,14 +1,25 @@
 import type { Backplane, HistoryPage, HistoryQuery } from "../../backplane/backplane.js";
+import type { Delivery } from "../../backplane/delivery.js";
+import { isRoom, type TreeTopic } from "../../backplane/topic.js";
 import { EnfiladeError } from "../../errors.js";
 import type { RoomPath } from "../../wire/path.js";
+import { defaultRoomConfig } from "../roomConfig.js";
 import type { RoomTable } from "../roomTable.js";
 import { type Publication, publicationOf } from "./publication.js";
-import { Subscription } from "./subscription.js";
+import { Subscription, type SubscriptionDeps } from "./subscription.js";
+import type { TreeListeners } from "./treeListeners.js";
 
 export interface RoomHistoryDeps {
   readonly backplane: Backplane;
   readonly rooms: RoomTable;
+  readonly trees: TreeListeners;
   readonly subscriberMessagesMax: number;
+}
+
+/** Where a subscription gets its publications. */
+interface SubscriptionSource {
+  readonly listen: (subscription: Subscription) => void;
+  readonly unlisten: (subscription: Subscription) => void;
 }
 
 /** What is kept of rooms, as code of the server reads it, and what is published to them from then on. */
@@ -35,28 +46,61 @@ export class RoomHistory {
 
   /** @param past What is read of history before the first live publication; nothing if `undefined`. */
   subscribe(path: RoomPath, past: HistoryQuery | undefined, signal: AbortSignal | undefined): Subscription {
-    const { rooms, subscriberMessagesMax } = this.#deps;
-    const end = () => subscription.end();
-    const subscription: Subscription = new Subscription({
-      past,
-      eventProtocol: rooms.configOf(path).eventProtocol,
-      read: (query) => this.readPage(path, query),
-      messagesMax: subscriberMessagesMax,
-      onEnd: () => {
-        signal?.removeEventListener("abort", end);
-        rooms.unlisten(path, subscription);
+    const { rooms } = this.#deps;
+    const { eventProtocol } = rooms.configOf(path);
+    const subscription = this.#begin(
+      {
+        past: past && { query: past, read: (query) => this.readPage(path, query) },
+        toPublication: (delivery, missed) => publicationOf(delivery, eventProtocol, missed),
       },
-    });
-    rooms.listen(path, subscription);
-    if (this.#isOver || signal?.aborted === true) end();
-    else signal?.addEventListener("abort", end);
+      { listen: (one) => rooms.listen(path, one), unlisten: (one) => rooms.unlisten(path, one) },
+      signal,
+    );
     subscription.start(rooms.get(path)?.subscribed);
     return subscription;
+  }
+
+  /** What is published to a tree and its rooms from now on. */
+  subscribeToTree(tree: TreeTopic, signal: AbortSignal | undefined): Subscription {
+    const { rooms, trees } = this.#deps;
+    return this.#begin(
+      { past: undefined, toPublication: (delivery, missed) => publicationOfTree(delivery, rooms, missed) },
+      { listen: (one) => trees.listen(tree, one), unlisten: (one) => trees.unlisten(tree, one) },
+      signal,
+    );
   }
 
   /** Ends every subscription of this node, and those that are still to come. */
   endSubscriptions(): void {
     this.#isOver = true;
+    this.#deps.trees.endAll();
     for (const room of [...this.#deps.rooms]) room.endSubscriptions();
   }
+
+  #begin(
+    reading: Pick<SubscriptionDeps, "past" | "toPublication">,
+    { listen, unlisten }: SubscriptionSource,
+    signal: AbortSignal | undefined,
+  ): Subscription {
+    const end = () => subscription.end();
+    const subscription: Subscription = new Subscription({
+      ...{ ...reading, messagesMax: this.#deps.subscriberMessagesMax },
+      onEnd: () => {
+        signal?.removeEventListener("abort", end);
+        unlisten(subscription);
+      },
+    });
+    listen(subscription);
+    if (this.#isOver || signal?.aborted === true) end();
+    else signal?.addEventListener("abort", end);
+    return subscription;
+  }
+}
+
+/** What a publication to a tree or to one of its rooms looks like: its room says how its events are read. */
+function publicationOfTree(delivery: Delivery, rooms: RoomTable, missed: number): Publication {
+  const { address = "" } = delivery;
+  const isOfRoom = isRoom(address) && !address.endsWith("/**");
+  const { eventProtocol } = isOfRoom ? rooms.configOf(address) : defaultRoomConfig;
+  return { room: address, ...publicationOf(delivery, eventProtocol, missed) };
 }

@@ -1,15 +1,18 @@
 import type { HistoryPage, HistoryQuery } from "../../backplane/backplane.js";
 import type { Delivery } from "../../backplane/delivery.js";
-import type { EventProtocol } from "../../wire/events/protocol.js";
 import { Handover } from "./handover.js";
-import { type Publication, publicationOf } from "./publication.js";
+import type { Publication } from "./publication.js";
+
+export interface SubscriptionPast {
+  readonly query: HistoryQuery;
+  readonly read: (query: HistoryQuery) => Promise<HistoryPage>;
+}
 
 export interface SubscriptionDeps {
   /** What is read of history before the first live publication; nothing if `undefined`. */
-  readonly past: HistoryQuery | undefined;
-  /** How events are read. */
-  readonly eventProtocol: EventProtocol;
-  readonly read: (query: HistoryQuery) => Promise<HistoryPage>;
+  readonly past: SubscriptionPast | undefined;
+  /** A delivery as code of the server reads it. */
+  readonly toPublication: (delivery: Delivery, missed: number) => Publication;
   /** Publications that may wait for the loop. */
   readonly messagesMax: number;
   /** Called once, when it is over. */
@@ -22,7 +25,7 @@ interface PendingRead {
 }
 
 /**
- * What is published to a room, as server code reads it: `for await (const publication of room.subscribe())`.
+ * What is published to a room or a tree, as server code reads it: `for await (const publication of room.subscribe())`.
  *
  * It hears from the call of `subscribe` on. A loop that is too slow loses the oldest publications past
  * `subscriberMessagesMax`, and is told how many by the `missed` of the next; it holds up nobody.
@@ -39,13 +42,13 @@ export class Subscription implements AsyncIterableIterator<Publication> {
 
   constructor(deps: SubscriptionDeps) {
     this.#deps = deps;
-    const { past, read, messagesMax } = deps;
+    const { past, messagesMax } = deps;
     this.#waitingMax = messagesMax;
     if (past === undefined) return;
     // As much of the past may wait as was asked for.
     this.#waitingMax = Number.POSITIVE_INFINITY;
     this.#handover = new Handover({
-      ...{ read, messagesMax, bytesMax: Number.POSITIVE_INFINITY },
+      ...{ read: past.read, messagesMax, bytesMax: Number.POSITIVE_INFINITY },
       deliver: (delivery) => {
         this.#push(delivery);
         return undefined;
@@ -71,9 +74,10 @@ export class Subscription implements AsyncIterableIterator<Publication> {
    * @param subscribed Resolves when it is received from other nodes as well.
    */
   start(subscribed: Promise<void> | undefined): void {
-    const { past, read } = this.#deps;
+    const { past } = this.#deps;
     if (past === undefined) return;
-    const first = () => (subscribed === undefined ? read(past) : subscribed.then(() => read(past)));
+    const { query, read } = past;
+    const first = () => (subscribed === undefined ? read(query) : subscribed.then(() => read(query)));
     this.#handover?.run(first).catch((error) => this.#fail(error));
   }
 
@@ -139,7 +143,7 @@ export class Subscription implements AsyncIterableIterator<Publication> {
   #told(delivery: Delivery): Publication {
     const missed = this.#missed;
     this.#missed = 0;
-    return publicationOf(delivery, this.#deps.eventProtocol, missed);
+    return this.#deps.toPublication(delivery, missed);
   }
 
   #fail(error: unknown): void {

@@ -38,7 +38,7 @@ export function asks({ params, checks }: Route, handler: AnyHandler): boolean {
 /**
  * Asks the schema of the parameters, then the scopes from the outermost in, then the handler.
  *
- * @throws Refused, HttpError, or whatever the application threw (as a rejection).
+ * @throws Refused, HttpError, or what the application threw (as a rejection).
  */
 export async function authorize(
   route: Route,
@@ -55,7 +55,7 @@ export async function authorize(
  * Asks again, for a client that renewed its credentials.
  *
  * @param onTimeout Called when the answer is `busy` since none came within `authorizeMs`.
- * @throws whatever the application threw that is no refusal (as a rejection).
+ * @throws what the application threw, unless it is a refusal (as a rejection).
  */
 export async function reauthorize(
   route: Route,
@@ -104,7 +104,7 @@ async function validParams(schema: NonNullable<Route["params"]>, params: unknown
   }
 }
 
-/** A `Response` of whatever origin: that of an installed undici is not the global one. */
+/** A `Response` of any library: that of an installed undici is not the global one. */
 function isResponse(value: unknown): value is Response {
   return Object.prototype.toString.call(value) === "[object Response]";
 }

@@ -1,7 +1,10 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { Connection } from "../../connection/connection.js";
+import type { ConnectionRequest } from "../../connection/request.js";
+import type { Span } from "../../diagnostics.js";
 import type { CloseInfo } from "../../errors.js";
 import type { Application } from "../../handler/application.js";
+import type { HandlerCall } from "../../handler/session.js";
 import type { Message } from "../../wire/message.js";
 import type { Position } from "../../wire/position.js";
 
@@ -67,4 +70,25 @@ export interface DiagnosticMessages {
   readonly "enfilade:refuse": OfApp & { readonly request: RefusedRequest; readonly status: number };
   /** What `app.on("error")` is called with. */
   readonly "enfilade:error": OfApp & { readonly error: Error; readonly connection: Connection | undefined };
+}
+
+/** What the spans of `tracingChannel` of `node:diagnostics_channel` carry, by the names of their channels. */
+export interface TraceSpans {
+  /** From a request that has a route to a connection or a refusal. `error` is what went wrong here; a refusal is none. */
+  readonly "enfilade:handshake": OfApp &
+    Span & {
+      readonly request: ConnectionRequest;
+      /** The pattern of its route. */
+      readonly route: string;
+      /** 101, or that of the refusal; `undefined` while it is open, and when the client left meanwhile. */
+      status: number | undefined;
+      /** Once it is open. */
+      connection: Connection | undefined;
+    };
+  /** A call of a handler's method, a hook or one that answers an event, until what it returned has settled. */
+  readonly "enfilade:handler": HandlerCall;
+  /** A publication, until the backplane has accepted it; `result` is its position where it is kept. */
+  readonly "enfilade:publish": OfApp &
+    Span &
+    OutgoingContent & { readonly to: PublicationTarget; readonly kept: boolean };
 }

@@ -2,14 +2,14 @@ import type { Delivery } from "../../backplane/delivery.js";
 import { isRoom, isTree, patternOf, type Topic } from "../../backplane/topic.js";
 import { type Connection, connectionOf } from "../../connection/connection.js";
 import type { Peer } from "../../connection/peer.js";
-import { channels, type PeerObserver } from "../../diagnostics.js";
+import { channels, type PeerObserver, trace, traces } from "../../diagnostics.js";
 import type { CloseInfo } from "../../errors.js";
 import type { Application } from "../../handler/application.js";
 import type { PublicationObserver, Publish } from "../../room/publisher.js";
 import type { Message } from "../../wire/message.js";
 import type { Payload } from "../../wire/payload.js";
 import type { Position } from "../../wire/position.js";
-import type { DiagnosticMessages, OutgoingContent, PublicationTarget, RefusedRequest } from "./messages.js";
+import type { DiagnosticMessages, OutgoingContent, PublicationTarget, RefusedRequest, TraceSpans } from "./messages.js";
 
 /** Publishes what the layers report of one app. Each method is called only where its channel has subscribers. */
 export class Reporter implements PeerObserver<Peer, Message, Payload>, PublicationObserver {
@@ -46,7 +46,8 @@ export class Reporter implements PeerObserver<Peer, Message, Payload>, Publicati
   }
 
   observe(topic: Topic, delivery: Delivery, publish: Publish): Promise<Position | undefined> {
-    const position = publish();
+    const span: TraceSpans["enfilade:publish"] = { app: this.#app, ...publicationOf(topic, delivery) };
+    const position = traces.publish.hasSubscribers ? trace(traces.publish, span, publish) : publish();
     position.then(
       (at) => this.#onPublished(topic, delivery, at),
       // A publication that fails is for its sender to learn.

@@ -1,62 +1,23 @@
-import type { PresenceEntry, PresenceUpdate, RoomNodes } from "../backplane/backplane.js";
-import { Delivery } from "../backplane/delivery.js";
-import type { Clock, Timer } from "../connection/clock.js";
-import { EnfiladeError } from "../errors.js";
-import type { Member } from "../protocol/dialect.js";
-import type { RoomPath } from "../wire/path.js";
-import { encodeJSON, Payload } from "../wire/payload.js";
-import { Audience } from "./audience.js";
-import type { PresenceConfig, PresenceMode } from "./roomConfig.js";
-
-/** A user in a room, however many connections that takes; an anonymous connection counts as one. */
-export interface PresentUser {
-  /** The user's, or else the connection's. */
-  readonly id: string;
-  /** What `authorize` returned; of a user who is on other nodes alone, what `show` of the route's `presence` returns. */
-  readonly user: unknown;
-  /** On all nodes; 0 for a user who has just left and may return. */
-  readonly connections: number;
-  /**
-   * Whether the user is on this node. Of a change, which is told on every node that has the room open: whether this is the
-   * one to act on it, as it came about here, or where it came about nobody is left who could. Of who comes to two nodes
-   * in the same moment, both may say so.
-   */
-  readonly here: boolean;
-}
-
-/** Who is in a room. */
-export interface PresenceState {
-  readonly count: number;
-  /** Counts up with every change; 0 where presence is off. */
-  readonly version: number;
-  /** Empty where only the count is kept. */
-  readonly users: readonly PresentUser[];
-}
-
-/** From one version to the next. */
-export interface PresenceChange {
-  readonly version: number;
-  readonly count: number;
-  readonly joined: readonly PresentUser[];
-  readonly left: readonly PresentUser[];
-}
-
-interface Entry {
-  readonly id: string;
-  /** As on the newest connection. */
-  user: unknown;
-  /** What others are told of the user. */
-  shown: unknown;
-  /** Connections of this node. */
-  local: number;
-  /** What other nodes have, by node. */
-  others: Map<string, PresenceEntry> | undefined;
-  leaving: Timer | undefined;
-  /** Whether it came to this node before it was known of any other. */
-  cameHere: boolean;
-  /** The node that its last connection was of; `undefined`: this one. */
-  lastNode: string | undefined;
-}
+import type { PresenceEntry, PresenceReport, PresenceUpdate } from "../../backplane/backplane.js";
+import { Delivery } from "../../backplane/delivery.js";
+import { isUserKey } from "../../backplane/presenceKey.js";
+import type { Clock, Timer } from "../../connection/clock.js";
+import { EnfiladeError } from "../../errors.js";
+import type { Member } from "../../protocol/dialect.js";
+import type { RoomPath } from "../../wire/path.js";
+import { encodeJSON, Payload } from "../../wire/payload.js";
+import { Audience } from "../audience.js";
+import type { PresenceConfig } from "../roomConfig.js";
+import {
+  connectionsOf,
+  type Entry,
+  keyOf,
+  newEntry,
+  type PresenceChange,
+  type PresenceState,
+  type PresentUser,
+  presentUser,
+} from "./presenceState.js";
 
 export interface PresenceDeps {
   readonly path: RoomPath;
@@ -64,10 +25,16 @@ export interface PresenceDeps {
   readonly clock: Clock;
   readonly isMember: (member: Member) => boolean;
   readonly changed: (change: PresenceChange) => void;
-  /** This node, and the others that have the room; see `Backplane.holders`. */
-  readonly holders: () => RoomNodes;
+  /** Exactly one node of the cluster reports that a user joined or left; see `Backplane.reportPresence`. */
+  readonly reportPresence: (key: string, isPresent: boolean, report: PresenceReport) => void;
+  /** This node is the one that reports it. */
+  readonly reported: (event: "join" | "leave", user: PresentUser) => void;
   /** Tells the other nodes what this one has of a user; see `Backplane.attend`. */
   readonly attend: (key: string, entry: PresenceEntry | undefined) => Promise<unknown> | undefined;
+  /** Whether users who leave are waited for; not while the app closes. */
+  readonly hasGrace: () => boolean;
+  /** No user is waited for any more: the last one is on another node, or the grace is over. */
+  readonly waitingEnded: () => void;
   /** Takes what goes wrong where nobody waits for the answer. */
   readonly report: (error: unknown) => void;
 }
@@ -86,6 +53,10 @@ export class Presence {
   /** As it was last encoded, until something changes. */
   #roster: Payload | undefined;
   #scheduled = false;
+  /** Users who left and may return. */
+  #waiting = 0;
+  /** Fires a grace after a user left this node who is on another one, and may leave that at the same moment. */
+  #lingering: Timer | undefined;
   #heard: Promise<void> | undefined;
 
   constructor(deps: PresenceDeps) {
@@ -98,6 +69,11 @@ export class Presence {
     return { count: this.#entries.size, version: this.#version, users };
   }
 
+  /** Whether users are waited for who have left: the room is kept for them. */
+  get isWaiting(): boolean {
+    return this.#waiting > 0 || this.#lingering !== undefined;
+  }
+
   /** Resolves when it is known who is here on other nodes; `undefined` when it is. */
   get heard(): Promise<void> | undefined {
     return this.#heard;
@@ -107,11 +83,9 @@ export class Presence {
     const key = keyOf(member, userId);
     const { user } = member;
     const known = this.#entries.get(key);
-    const entry = known ?? newEntry(userId ?? member.id);
-    if (known === undefined) entry.cameHere = true;
+    const entry = known ?? newEntry(key, userId ?? member.id);
     if (entry.local === 0 || entry.user !== user) Object.assign(entry, { user, shown: this.#show(user) });
     entry.local += 1;
-    entry.lastNode = undefined;
     this.#attend(key, entry);
     this.#stay(key, entry);
   }
@@ -124,14 +98,18 @@ export class Presence {
     entry.local -= 1;
     this.#attend(key, entry);
     this.#leaveUnused(key, entry);
+    if (entry.local === 0 && connectionsOf(entry) > 0) this.#linger();
   }
 
   /** Takes what other nodes have. */
   hear(changes: readonly PresenceUpdate[]): void {
+    const wasWaiting = this.isWaiting;
     for (const { node, key, entry } of changes) {
       if (entry === undefined) this.#forget(node, key);
       else this.#learn(node, key, entry);
     }
+    // The last user who was waited for here has come to another node.
+    if (wasWaiting && !this.isWaiting) this.#deps.waitingEnded();
   }
 
   /** Sends the roster to a member, and from then on what changes. */
@@ -145,13 +123,15 @@ export class Presence {
   }
 
   /**
-   * The room is gone from this node, and with it whoever was about to leave.
+   * The room is closed on this node. Users who are still waited for leave now, such as when the app closes.
    *
    * @param goesOn Whether other nodes have it: they tell of those who leave, when their grace is over.
    */
   end(goesOn: boolean): void {
-    for (const [key, { leaving }] of this.#entries) {
-      leaving?.cancel();
+    this.#lingering?.cancel();
+    this.#lingering = undefined;
+    for (const [key, entry] of this.#entries) {
+      this.#stopWaiting(entry);
       if (!goesOn) this.#remove(key);
     }
     this.#tell();
@@ -190,11 +170,9 @@ export class Presence {
   }
 
   #learn(node: string, key: string, theirs: PresenceEntry): void {
-    const entry = this.#entries.get(key) ?? newEntry(theirs.id);
+    const entry = this.#entries.get(key) ?? newEntry(key, theirs.id);
     entry.others ??= new Map();
     entry.others.set(node, theirs);
-    // Not told yet, and there already.
-    entry.cameHere = false;
     if (entry.local === 0) Object.assign(entry, { user: theirs.shown, shown: theirs.shown });
     this.#stay(key, entry);
   }
@@ -202,15 +180,13 @@ export class Presence {
   #forget(node: string, key: string): void {
     const entry = this.#entries.get(key);
     if (entry?.others?.delete(node) !== true) return;
-    if (entry.local === 0) entry.lastNode = node;
     this.#leaveUnused(key, entry);
   }
 
   /** Somebody is there, or there again. */
   #stay(key: string, entry: Entry): void {
     this.#roster = undefined;
-    entry.leaving?.cancel();
-    entry.leaving = undefined;
+    this.#stopWaiting(entry);
     if (this.#entries.has(key)) return;
     this.#entries.set(key, entry);
     // Back within the tick: nobody needs to know.
@@ -223,8 +199,36 @@ export class Presence {
     if (connectionsOf(entry) > 0) return;
     const { leaveGraceMs } = this.#deps.terms;
     // An anonymous connection never returns.
-    if (leaveGraceMs === 0 || !isUserKey(key)) this.#remove(key);
-    else entry.leaving = this.#deps.clock.setTimeout(() => this.#remove(key), leaveGraceMs);
+    if (leaveGraceMs === 0 || !isUserKey(key) || !this.#deps.hasGrace()) this.#remove(key);
+    else this.#wait(key, entry, leaveGraceMs);
+  }
+
+  #wait(key: string, entry: Entry, ms: number): void {
+    this.#stopWaiting(entry);
+    this.#waiting += 1;
+    entry.leaving = this.#deps.clock.setTimeout(() => {
+      this.#stopWaiting(entry);
+      this.#remove(key);
+      if (!this.isWaiting) this.#deps.waitingEnded();
+    }, ms);
+  }
+
+  #linger(): void {
+    this.#lingering?.cancel();
+    this.#lingering = undefined;
+    const { clock, terms, hasGrace, waitingEnded } = this.#deps;
+    if (terms.leaveGraceMs === 0 || !hasGrace()) return;
+    this.#lingering = clock.setTimeout(() => {
+      this.#lingering = undefined;
+      if (!this.isWaiting) waitingEnded();
+    }, terms.leaveGraceMs);
+  }
+
+  #stopWaiting(entry: Entry): void {
+    if (entry.leaving === undefined) return;
+    this.#waiting -= 1;
+    entry.leaving.cancel();
+    entry.leaving = undefined;
   }
 
   #remove(key: string): void {
@@ -262,18 +266,14 @@ export class Presence {
     const change = { version: this.#version, count: this.#entries.size };
     // Before anybody whose listener may cause the next change.
     this.#sendToWatchers(joined, left);
-    this.#deps.changed({
-      ...change,
-      joined: joined.map((entry) => ({ ...presentUser(entry), here: entry.cameHere })),
-      left: left.map((entry) => ({ ...presentUser(entry), here: this.#tells(entry) })),
-    });
+    this.#deps.changed({ ...change, joined: joined.map(presentUser), left: left.map(presentUser) });
+    for (const entry of joined) this.#report(entry, true);
+    for (const entry of left) this.#report(entry, false);
   }
 
-  /** Whether this node is the one to act on a leave: the last that the user was on, or the first of those that are left. */
-  #tells({ lastNode }: Entry): boolean {
-    if (lastNode === undefined) return true;
-    const { self, others } = this.#deps.holders();
-    return !others.includes(lastNode) && others.every((node) => self < node);
+  #report(entry: Entry, isPresent: boolean): void {
+    const report: PresenceReport = (event) => this.#deps.reported(event, presentUser(entry));
+    this.#deps.reportPresence(entry.key, isPresent, report);
   }
 
   #sendToWatchers(joined: readonly Entry[], left: readonly Entry[]): void {
@@ -300,55 +300,4 @@ export class Presence {
     const about = { room: this.#deps.path, version: this.#version, count: this.#entries.size };
     return Payload.notice({ type: "presence", ...about, ...content });
   }
-}
-
-/** Who is among `members`, where nobody keeps count: without a version, and without those about to return. */
-export function stateOf(members: Iterable<Member>, userIdOf: (id: string) => string | undefined): PresenceState {
-  const entries = new Map<string, PresentUser>();
-  for (const member of members) {
-    const userId = userIdOf(member.id);
-    const key = keyOf(member, userId);
-    const { id = userId ?? member.id, user = member.user, connections = 0 } = entries.get(key) ?? {};
-    entries.set(key, { id, user, connections: connections + 1, here: true });
-  }
-  return { count: entries.size, version: 0, users: [...entries.values()] };
-}
-
-/** Who is in a room, as other nodes have it; without a version, since nobody follows it here. */
-export function stateElsewhere(changes: readonly PresenceUpdate[], mode: PresenceMode): PresenceState {
-  const entries = new Map<string, Entry>();
-  for (const { node, key, entry: theirs } of changes) {
-    if (theirs === undefined) continue;
-    const entry = entries.get(key) ?? newEntry(theirs.id);
-    entries.set(key, entry);
-    entry.user = theirs.shown;
-    entry.others ??= new Map();
-    entry.others.set(node, theirs);
-  }
-  return { count: entries.size, version: 0, users: mode === "full" ? [...entries.values()].map(presentUser) : [] };
-}
-
-const userPrefix = "user:";
-
-function keyOf(member: Member, userId: string | undefined): string {
-  return userId === undefined ? `connection:${member.id}` : userPrefix + userId;
-}
-
-function isUserKey(key: string): boolean {
-  return key.startsWith(userPrefix);
-}
-
-function newEntry(id: string): Entry {
-  const nobody = { local: 0, others: undefined, leaving: undefined, lastNode: undefined, cameHere: false };
-  return { id, user: undefined, shown: undefined, ...nobody };
-}
-
-function connectionsOf({ local, others }: Entry): number {
-  if (others === undefined) return local;
-  return [...others.values()].reduce((sum, { connections }) => sum + connections, local);
-}
-
-function presentUser(entry: Entry): PresentUser {
-  const { id, user, local } = entry;
-  return { id, user, connections: connectionsOf(entry), here: local > 0 };
 }

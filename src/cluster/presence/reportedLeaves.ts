@@ -1,0 +1,39 @@
+import type { RoomPath } from "../../wire/path.js";
+
+/** Leaves that are remembered; past it, those of the node that was lost first are forgotten. */
+const leavesMax = 10_000;
+
+/**
+ * Leaves that this node reported in place of lost nodes. A lost node that comes back has the users still, and must report
+ * their joins again.
+ */
+export class ReportedLeaves {
+  readonly #nodes = new Map<string, Map<RoomPath, Set<string>>>();
+  #count = 0;
+
+  add(node: string, path: RoomPath, key: string): void {
+    const rooms = this.#nodes.get(node) ?? new Map<RoomPath, Set<string>>();
+    this.#nodes.set(node, rooms);
+    rooms.set(path, (rooms.get(path) ?? new Set()).add(key));
+    this.#count += 1;
+    for (const oldest of this.#nodes.keys()) {
+      if (this.#count <= leavesMax) return;
+      this.#forget(oldest);
+    }
+  }
+
+  /** The users of a room whose leaves a node must know of; it is told once. */
+  take(node: string, path: RoomPath): readonly string[] {
+    const rooms = this.#nodes.get(node);
+    const keys = [...(rooms?.get(path) ?? [])];
+    this.#count -= keys.length;
+    rooms?.delete(path);
+    if (rooms?.size === 0) this.#nodes.delete(node);
+    return keys;
+  }
+
+  #forget(node: string): void {
+    for (const keys of this.#nodes.get(node)?.values() ?? []) this.#count -= keys.size;
+    this.#nodes.delete(node);
+  }
+}

@@ -1,0 +1,421 @@
+import { channel } from "node:diagnostics_channel";
+import { expect, it, onTestFinished } from "vitest";
+import {
+  App,
+  type AppOptions,
+  type DiagnosticMessages,
+  HttpError,
+  type TapBatch,
+  type TapEntry,
+  type TapFilter,
+  WebSocketHandler,
+} from "../src/index.js";
+import { closes, Mailbox, type Running, start } from "./support/app.js";
+
+class Chat extends WebSocketHandler<object, { id: string }> {
+  override authorize(): { id: string } {
+    const id = this.query.get("as") ?? "guest";
+    if (id === "mallory") throw new HttpError(401);
+    return { id };
+  }
+
+  override onMessage(text: string): void {
+    if (text === "throw") throw new Error("boom");
+    if (text === "echo") this.sendText("echo");
+    else this.sendTextToThisRoom(text);
+  }
+
+  override onBinary(bytes: Uint8Array): void {
+    this.sendBinaryToThisRoom(bytes);
+  }
+}
+
+function startChat(options: AppOptions = {}): Promise<Running> {
+  return start(new App(options).route("/chat/**:room", Chat, { name: "chat" }).route("/other", Chat));
+}
+
+/** The entries of a tap, as they come. */
+function tapped(app: App, filter: TapFilter): Mailbox<TapEntry> {
+  const mailbox = new Mailbox<TapEntry>();
+  onTestFinished(
+    app.tap(filter, ({ entries }) => {
+      for (const entry of entries) mailbox.put(entry);
+    }),
+  );
+  return mailbox;
+}
+
+/** What an entry is about, in a word. */
+function said(entry: TapEntry): string {
+  const content = "data" in entry ? String(entry.data) : entry.type;
+  return `${entry.direction} ${content}`;
+}
+
+/** A listener that is busy until it is told otherwise. */
+class Busy {
+  readonly batches = new Mailbox<TapBatch>();
+  #done: () => void = () => undefined;
+
+  readonly listener = (batch: TapBatch): Promise<void> => {
+    this.batches.put(batch);
+    return new Promise((resolve) => {
+      this.#done = resolve;
+    });
+  };
+
+  finish(): void {
+    this.#done();
+  }
+}
+
+/** Resolves when what was due in this turn of the loop is done. */
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+it("tells of all that passes through the app, in its order", async () => {
+  const { app, open } = await startChat();
+  const found = tapped(app, {});
+  const client = await open("/chat/a?as=ann");
+  const [connection] = app.registry.connections;
+  client.sendText("hello");
+  await client.read();
+  await expect(open("/nowhere")).rejects.toThrow();
+  const left = closes(app, 1);
+  client.sendText("throw");
+  await left;
+  const time = expect.any(Number);
+  await found.have(7);
+  expect(found.all).toEqual([
+    { direction: "lifecycle", type: "open", time, connection },
+    { direction: "in", time, connection, data: "hello" },
+    { direction: "out", time, connection, kind: "text", data: "hello", room: "/chat/a" },
+    {
+      ...{ direction: "publish", time, to: { kind: "room", path: "/chat/a" } },
+      ...{ kind: "text", data: "hello", kept: false, position: undefined },
+    },
+    {
+      ...{ direction: "lifecycle", type: "refuse", time, status: 404 },
+      request: expect.objectContaining({ url: "/nowhere", remoteAddress: "127.0.0.1" }),
+    },
+    { direction: "in", time, connection, data: "throw" },
+    { direction: "lifecycle", type: "error", time, error: new Error("boom"), connection },
+  ]);
+  expect((await found.have(8)).at(-1)).toMatchObject({
+    type: "close",
+    code: 1011,
+    reason: "internal error",
+    connection,
+  });
+});
+
+it("copies bytes that came, and does not read them as text", async () => {
+  const { app, open } = await startChat();
+  const all = tapped(app, { direction: "in" });
+  const texts = tapped(app, { text: "a" });
+  const client = await open("/chat/a");
+  client.sendBinary(new Uint8Array([97, 98]));
+  client.sendText("a");
+  await client.read();
+  await client.read();
+  expect((await all.have(2)).map((entry) => "data" in entry && entry.data)).toEqual([new Uint8Array([97, 98]), "a"]);
+  const [first] = all.all;
+  expect(first !== undefined && "data" in first && typeof first.data !== "string" && first.data.buffer.byteLength).toBe(
+    2,
+  );
+  expect((await texts.have(3)).map(said)).toEqual(["in a", "out a", "publish a"]);
+});
+
+it.each<[what: string, filter: TapFilter, expected: readonly string[]]>([
+  ["one room", { room: "/chat/a" }, ["in a1", "out a1", "publish a1"]],
+  ["a room of a tree that is published to", { room: "/chat/b/x" }, ["publish tree"]],
+  [
+    "a tree",
+    { room: "/chat/**", direction: ["in", "publish"] },
+    ["in a1", "publish a1", "in b1", "publish b1", "publish tree"],
+  ],
+  [
+    "a tree below it",
+    { room: "/chat/b/**" },
+    ["in b1", "out b1", "out b1", "publish b1", "out tree", "out tree", "publish tree", "out user"],
+  ],
+  ["the tree of all rooms", { room: "/**", direction: "in" }, ["in a1", "in b1", "in o1"]],
+  ["the topmost room", { room: "/" }, []],
+  ["no room that only begins alike", { room: "/cha/**" }, []],
+  ["a user", { user: "bob" }, ["in b1", "out b1", "out tree", "out user", "publish user"]],
+  ["a user as authorize returned it", { user: { id: "ann" } }, ["in a1", "out a1"]],
+  ["a direction", { direction: "publish" }, ["publish a1", "publish b1", "publish o1", "publish tree", "publish user"]],
+  ["several directions", { direction: ["in", "out"], room: "/other" }, ["in o1", "out o1"]],
+  ["a text", { text: "1", direction: "in" }, ["in a1", "in b1", "in o1"]],
+  ["a text and a room", { text: "re", room: "/chat/b/c" }, ["out tree", "out tree", "publish tree"]],
+])("tells of %s and nothing else", async (_what, filter, expected) => {
+  const { app, open } = await startChat();
+  const ann = await open("/chat/a?as=ann");
+  const bob = await open("/chat/b/c?as=bob");
+  const other = await open("/other?as=dan");
+  await open("/chat/b/c?as=cid");
+  const found = tapped(app, { direction: ["in", "out", "publish"], ...filter });
+  const all = tapped(app, { direction: ["in", "out", "publish"] });
+  for (const [client, text] of [
+    [ann, "a1"],
+    [bob, "b1"],
+    [other, "o1"],
+  ] as const) {
+    client.sendText(text);
+    await client.read();
+  }
+  app.registry.sendTextToRoom("/chat/b/**", "tree");
+  await all.have(13);
+  app.registry.sendTextToUser("bob", "user");
+  await all.have(15);
+  expect(found.all.map(said)).toEqual(expected);
+});
+
+it("tells of what is published to a room also where a member of it has another home", async () => {
+  const { app, open } = await startChat();
+  const client = await open("/other");
+  for (const connection of app.registry.connections) app.registry.join(connection, "/chat/a");
+  const found = tapped(app, { room: "/chat/a", direction: ["in", "out"] });
+  const all = tapped(app, { direction: ["in", "out"] });
+  app.registry.sendTextToRoom("/chat/a", "1");
+  app.registry.sendTextToRoom("/other", "2");
+  client.sendText("3");
+  await all.have(4);
+  expect(found.all.map(said)).toEqual(["out 1"]);
+});
+
+it.each(["connection", "except"] as const)("takes one connection: %s", async (key) => {
+  const { app, open } = await startChat();
+  const [ann, bob] = [await open("/chat/a"), await open("/chat/b")];
+  const [first] = app.registry.connections;
+  if (first === undefined) throw new Error("somebody is there");
+  const byObject = tapped(app, { [key]: first });
+  const byId = tapped(app, { [key]: first.id });
+  const all = tapped(app, {});
+  for (const client of [ann, bob]) {
+    client.sendText(client === ann ? "of ann" : "of bob");
+    await client.read();
+  }
+  await expect(open("/nowhere")).rejects.toThrow();
+  await all.have(7);
+  const expected = {
+    connection: ["in of ann", "out of ann"],
+    // A publication is not of a connection.
+    except: ["publish of ann", "in of bob", "out of bob", "publish of bob", "lifecycle refuse"],
+  };
+  expect(byObject.all.map(said)).toEqual(expected[key]);
+  expect(byId.all.map(said)).toEqual(expected[key]);
+});
+
+it("tells of refusals by the room that was asked for", async () => {
+  const { app, open } = await startChat();
+  const found = tapped(app, { room: "/chat/**", direction: "lifecycle" });
+  const ofUser = tapped(app, { user: "mallory", direction: "lifecycle" });
+  const all = tapped(app, {});
+  for (const path of ["/chat/a?as=mallory", "/other?as=mallory", "/chat/%ff"]) {
+    await expect(open(path)).rejects.toThrow();
+  }
+  await all.have(3);
+  expect(found.all).toMatchObject([{ type: "refuse", status: 401, request: { url: "/chat/a?as=mallory" } }]);
+  // Who was refused is no user.
+  expect(ofUser.all).toEqual([]);
+});
+
+it("lets a handler send to its own client what a tap finds, without an end, if it leaves itself out", async () => {
+  const app = new App();
+  class Watching extends WebSocketHandler {
+    override onConnect(): void {
+      const listener = ({ entries }: TapBatch) => this.sendJSON(entries.map(said));
+      app.tap({ room: "/watch/**", direction: ["in", "out"], except: this }, listener, { signal: this.signal });
+    }
+    override onMessage(): void {
+      this.close();
+    }
+  }
+  const { open } = await start(app.route("/watch", Watching).route("/watch/chat", Chat));
+  const watching = await open("/watch");
+  const client = await open("/watch/chat");
+  client.sendText("1");
+  await client.read();
+  expect(await watching.readJSON()).toEqual(["in 1", "out 1"]);
+  await turn();
+  client.sendText("2");
+  await client.read();
+  expect(await watching.readJSON()).toEqual(["in 2", "out 2"]);
+  const left = closes(app, 1);
+  await watching.close();
+  await left;
+  expect(channel("enfilade:message:in").hasSubscribers).toBe(false);
+});
+
+it("leaves other apps of the process out", async () => {
+  const [one, two] = [await startChat(), await startChat()];
+  const found = tapped(one.app, { direction: "in" });
+  const [ann, bob] = [await one.open("/chat/a"), await two.open("/chat/a")];
+  bob.sendText("of two");
+  await bob.read();
+  ann.sendText("of one");
+  await ann.read();
+  expect((await found.have(1)).map(said)).toEqual(["in of one"]);
+});
+
+it("calls the listener later, and never while its promise is pending; members get their messages meanwhile", async () => {
+  const { app, open } = await startChat();
+  const busy = new Busy();
+  onTestFinished(app.tap({ direction: "publish" }, busy.listener));
+  const client = await open("/chat/a");
+  const room = app.registry.room("/chat/a");
+  await room.publishText("first");
+  expect(busy.batches.all).toEqual([]);
+  await busy.batches.have(1);
+  for (let n = 0; n < 100; n += 1) await room.publishText(String(n));
+  expect(await client.readText()).toBe("first");
+  for (let n = 0; n < 100; n += 1) expect(await client.readText()).toBe(String(n));
+  expect(busy.batches.all).toHaveLength(1);
+  busy.finish();
+  const [, second] = await busy.batches.have(2);
+  expect(second?.entries).toHaveLength(100);
+  expect(second?.missed).toBe(0);
+});
+
+it("keeps the last tapEntriesMax entries for a busy listener, and says how many it missed", async () => {
+  const { app } = await startChat({ limits: { tapEntriesMax: 3 } });
+  const busy = new Busy();
+  onTestFinished(app.tap({ direction: "publish" }, busy.listener));
+  const publish = async (...texts: readonly string[]) => {
+    for (const text of texts) await app.registry.room("/chat/a").publishText(text);
+  };
+  const batch = ({ entries, missed }: TapBatch) => [entries.map(said).join(), missed];
+  await publish("1");
+  await busy.batches.have(1);
+  await publish("2", "3", "4", "5", "6", "7");
+  busy.finish();
+  await busy.batches.have(2);
+  await publish("8", "9", "10");
+  busy.finish();
+  await busy.batches.have(3);
+  busy.finish();
+  expect(busy.batches.all.map(batch)).toEqual([
+    ["publish 1", 0],
+    ["publish 5,publish 6,publish 7", 3],
+    ["publish 8,publish 9,publish 10", 0],
+  ]);
+});
+
+it("keeps no more than tapBytesMax, and tells also when nothing was left", async () => {
+  const { app } = await startChat({ limits: { tapBytesMax: 10 } });
+  const busy = new Busy();
+  onTestFinished(app.tap({ direction: "publish" }, busy.listener));
+  const room = app.registry.room("/chat/a");
+  await room.publishText("1");
+  await busy.batches.have(1);
+  for (const text of ["aaaaa", "bbbbb", "ccccc"]) await room.publishText(text);
+  busy.finish();
+  await busy.batches.have(2);
+  await room.publishText("d");
+  await room.publishBinary(new Uint8Array(11));
+  busy.finish();
+  await busy.batches.have(3);
+  busy.finish();
+  expect(busy.batches.all.map(({ entries, missed }) => [entries.map(said), missed])).toEqual([
+    [["publish 1"], 0],
+    [["publish bbbbb", "publish ccccc"], 1],
+    [[], 2],
+  ]);
+});
+
+it("reports the first error of a listener, calls it on, and does not end other taps", async () => {
+  const { app, errors } = await startChat();
+  let calls = 0;
+  const throwing = app.tap({ direction: "publish" }, () => {
+    calls += 1;
+    throw new Error(`thrown ${calls}`);
+  });
+  const rejecting = app.tap({}, async () => Promise.reject(new Error("rejected")));
+  onTestFinished(throwing);
+  onTestFinished(rejecting);
+  const found = tapped(app, { direction: "publish" });
+  for (const text of ["1", "2", "3"]) {
+    await app.registry.room("/chat/a").publishText(text);
+    await turn();
+    await turn();
+  }
+  expect((await found.have(3)).map(said)).toEqual(["publish 1", "publish 2", "publish 3"]);
+  expect(calls).toBe(3);
+  expect(errors.map(({ message }) => message)).toEqual(["thrown 1", "rejected"]);
+});
+
+it("delivers nothing after its removal, also when that is during a delivery", async () => {
+  const { app } = await startChat();
+  const batches: TapBatch[] = [];
+  const remove = app.tap({ direction: "publish" }, async (batch) => {
+    batches.push(batch);
+    await app.registry.room("/chat/a").publishText("2");
+    remove();
+    remove();
+  });
+  const removedEarly = app.tap({ direction: "publish" }, (batch) => batches.push(batch));
+  const found = tapped(app, { direction: "publish" });
+  await app.registry.room("/chat/a").publishText("1");
+  removedEarly();
+  await found.have(2);
+  await app.registry.room("/chat/a").publishText("3");
+  await found.have(3);
+  await turn();
+  expect(batches.map(({ entries }) => entries.map(said))).toEqual([["publish 1"]]);
+});
+
+it("is removed by its signal, and leaves no subscriber behind", async () => {
+  const { app } = await startChat();
+  const names: readonly (keyof DiagnosticMessages)[] = [
+    ...(["enfilade:connection:open", "enfilade:connection:close", "enfilade:message:in"] as const),
+    ...(["enfilade:message:out", "enfilade:publish", "enfilade:refuse", "enfilade:error"] as const),
+  ];
+  const subscribed = () => names.filter((name) => channel(name).hasSubscribers);
+  const controller = new AbortController();
+  const { signal } = controller;
+  const remove = app.tap({}, () => undefined, { signal });
+  expect(subscribed()).toEqual(names);
+  controller.abort();
+  expect(subscribed()).toEqual([]);
+  remove();
+  app.tap({}, () => undefined, { signal });
+  expect(subscribed()).toEqual([]);
+  onTestFinished(app.tap({ direction: "in" }, () => undefined));
+  expect(subscribed()).toEqual(["enfilade:message:in"]);
+});
+
+it("delivers what came before the app closed, and ends with it", async () => {
+  const { app, open } = await startChat();
+  const found = new Mailbox<TapEntry>();
+  app.tap({ direction: "lifecycle" }, ({ entries }) => {
+    for (const entry of entries) found.put(entry);
+  });
+  await open("/chat/a");
+  await app.close();
+  expect((await found.have(2)).map(said)).toEqual(["lifecycle open", "lifecycle close"]);
+  expect(channel("enfilade:connection:close").hasSubscribers).toBe(false);
+  expect(() => app.tap({}, () => undefined)).toThrow(expect.objectContaining({ code: "ERR_APP_STATE" }));
+});
+
+it.each<[what: string, filter: unknown, code: string, message: RegExp]>([
+  ["an unknown key", { rooms: "/a" }, "ERR_OPTION", /did you mean "room"/],
+  ["no object", "/a", "ERR_OPTION", /filter of a tap/],
+  ["an unknown direction", { direction: "up" }, "ERR_OPTION", /"up".*lifecycle/],
+  ["an unknown direction in a list", { direction: ["in", "outt"] }, "ERR_OPTION", /did you mean "out"/],
+  ["a text that is none", { text: /a/ }, "ERR_OPTION", /text of a tap is a string, got object/],
+  ["no connection", { connection: 7 }, "ERR_OPTION", /a handler or an id, got number/],
+  ["no path", { room: "chat" }, "ERR_PATH", /chat/],
+  ["no user", { user: true }, "ERR_USER", /boolean/],
+])("refuses a filter with %s", (_what, filter, code, message) => {
+  const app = new App();
+  const tap = () => Reflect.apply(app.tap, app, [filter, () => undefined]);
+  expect(tap).toThrow(expect.objectContaining({ code }));
+  expect(tap).toThrow(message);
+});
+
+it("refuses a listener that cannot be called", () => {
+  const app = new App();
+  const tap = () => Reflect.apply(app.tap, app, [{}, undefined]);
+  expect(tap).toThrow(expect.objectContaining({ code: "ERR_OPTION" }));
+});
