@@ -32,7 +32,7 @@ export type { EventDeclaration, EventOptions } from "./handler/event.js";
 export { EventHandler } from "./handler/events.js";
 export { WebSocketHandler } from "./handler/handler.js";
 export type { ConnectionLimits } from "./handler/limits.js";
-export type { BadMessage } from "./handler/reader.js";
+export type { BadMessage, Interceptor } from "./handler/reader.js";
 export type {
   HandlerClass,
   HistoryOptions,

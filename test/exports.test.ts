@@ -121,6 +121,7 @@ it("exports exactly the public types", () => {
     "HandlerClass",
     "HistoryOptions",
     "IncomingEvent",
+    "Interceptor",
     "Limits",
     "ListenOptions",
     "Listening",

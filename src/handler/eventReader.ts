@@ -13,6 +13,7 @@ import {
   type BadMessage,
   binaryReader,
   dispatch,
+  intercept,
   type Read,
   type Reader,
   type ReadSession,
@@ -30,7 +31,14 @@ export function eventReaderOf(eventClass: EventClass, protocol: EventProtocol, b
   const events = eventsOf(eventClass);
   const reader = new EventReader(events, protocol, badMessage);
   const readBinary = protocol.format === "binary" ? reader.read : binaryReader(eventClass.prototype);
-  return { method: "onJSON", ignored: [], read: dispatch(reader.read, readBinary), failed: () => undefined };
+  const onBinaryThrown = protocol.format === "binary" ? reader.onThrown : undefined;
+  return {
+    ...{ method: "onJSON", ignored: [] },
+    read: dispatch(reader.read, readBinary),
+    intercepted: (list) =>
+      dispatch(intercept(reader.read, list, reader.onThrown), intercept(readBinary, list, onBinaryThrown)),
+    failed: () => undefined,
+  };
 }
 
 /** A call that a message asks for. */
@@ -68,6 +76,13 @@ class EventReader {
     } catch (error) {
       return this.#fail(session, call, error);
     }
+  };
+
+  /** Answers for an interceptor that threw as for the method. */
+  readonly onThrown = (session: ReadSession, message: Message, thrown: unknown): Promise<void> | undefined => {
+    const call = this.#callOf(session, message);
+    if (call !== undefined) return this.#fail(session, call, thrown);
+    return isRefusal(thrown) ? undefined : session.report(thrown, "an interceptor");
   };
 
   /** What a message asks for; `undefined` when it was refused. */

@@ -30,6 +30,16 @@ export const closedForJSON =
 /** Does with one message of one connection what the class says. */
 export type Read = (session: ReadSession, message: Message) => unknown;
 
+/**
+ * Called for each message before its handler reads it.
+ *
+ * @param next Has the message read, by the next interceptor or the handler; to be called once, or not at all: then it is dropped.
+ */
+export type Interceptor = (handler: AnyHandler, message: Message, next: () => PromiseLike<void>) => unknown;
+
+/** What is done about what an interceptor threw; returns what is to be waited for. */
+type OnThrown = (session: ReadSession, message: Message, thrown: unknown) => unknown;
+
 /** How a class reads: decided once, at registration, for all its connections. */
 export interface Reader {
   readonly method: "serve" | "onJSON" | "onMessage";
@@ -37,6 +47,8 @@ export interface Reader {
   readonly ignored: readonly string[];
   /** Handles one message; for a class without `serve`. */
   readonly read: Read;
+  /** The same for connections whose messages are intercepted. */
+  intercepted(interceptors: readonly Interceptor[]): Read;
   /** Tells the method that the connection failed, if it takes errors. */
   failed(session: ReadSession, error: ConnectionError): unknown;
 }
@@ -65,9 +77,11 @@ export function readerOf({ name, prototype }: ReadingClass, badMessage: BadMessa
   }
   const takesError = method !== "serve" && takesErrors(prototype[method]);
   const readText = method === "onJSON" ? jsonReader(prototype, badMessage, takesError) : textReader;
+  const readBinary = binaryReader(prototype);
   return {
     ...{ method, ignored },
-    read: dispatch(readText, binaryReader(prototype)),
+    read: dispatch(readText, readBinary),
+    intercepted: (interceptors) => dispatch(intercept(readText, interceptors), intercept(readBinary, interceptors)),
     failed: (session, error) => (takesError ? session.call(method, [undefined, error]) : undefined),
   };
 }
@@ -85,6 +99,60 @@ export function dispatch(readText: Read, readBinary: Read): Read {
     if (receipt === undefined) return read(session, message);
     return receipt.begin() ? settled(receipt, () => read(session, message)) : undefined;
   };
+}
+
+/** `read` with interceptors around it, the first outermost. */
+export function intercept(read: Read, interceptors: readonly Interceptor[], onThrown: OnThrown = rethrow): Read {
+  const around = interceptors.reduceRight<Read>((inner, interceptor) => {
+    return (session, message) => runInterceptor(interceptor, session, message, inner);
+  }, read);
+  return async (session, message) => {
+    try {
+      await around(session, message);
+    } catch (thrown) {
+      await onThrown(session, message, thrown);
+    }
+  };
+}
+
+const rethrow: OnThrown = (_session, _message, thrown) => {
+  throw thrown;
+};
+
+/** Resolves when the interceptor is done, and what it had read too. */
+async function runInterceptor(
+  interceptor: Interceptor,
+  session: ReadSession,
+  message: Message,
+  read: Read,
+): Promise<void> {
+  let mayRead = true;
+  let isAwaited = false;
+  let reading: Promise<void> | undefined;
+  const next = (): PromiseLike<void> => {
+    if (!mayRead) throw new EnfiladeError("ERR_READING", "next() is called once, before the interceptor is done");
+    mayRead = false;
+    const promise = (async () => void (await read(session, message)))();
+    reading = promise;
+    return {
+      // biome-ignore lint/suspicious/noThenProperty: whether somebody waits decides who learns of an error
+      then(onDone, onFailed) {
+        isAwaited = true;
+        return promise.then(onDone, onFailed);
+      },
+    };
+  };
+  try {
+    await interceptor(session.handler, message, next);
+  } catch (error) {
+    // Reported is what the interceptor threw; the next message waits for this one all the same.
+    await reading?.catch(() => undefined);
+    throw error;
+  } finally {
+    mayRead = false;
+  }
+  if (isAwaited) await reading?.catch(() => undefined);
+  else await reading;
 }
 
 async function settled(receipt: Receipt, run: () => unknown): Promise<void> {

@@ -1,14 +1,14 @@
 import type { Clock } from "../connection/clock.js";
 import { Heartbeats } from "../connection/heartbeat.js";
-import { Lifetime } from "../connection/lifetime.js";
 import { Flusher } from "../connection/outbox.js";
 import { Peer, type PeerConfig } from "../connection/peer.js";
 import type { ConnectionRequest } from "../connection/request.js";
-import type { GoneListener, Refusal, Transport, TransportOptions } from "../connection/transport.js";
+import type { Refusal, Transport, TransportOptions } from "../connection/transport.js";
 import { channels, traces } from "../diagnostics.js";
 import { asError, type CloseInfo, EnfiladeError } from "../errors.js";
 import type { Application } from "../handler/application.js";
 import { type AnyHandler, bind, type HandlerConfig, type HandlerContext } from "../handler/handler.js";
+import type { Interceptor, Reader } from "../handler/reader.js";
 import { runSession, Session, type SessionConfig } from "../handler/session.js";
 import type { Metrics } from "../metrics.js";
 import type { Member } from "../protocol/dialect.js";
@@ -18,6 +18,7 @@ import { v1 } from "../wire/frames.js";
 import { pathOfTarget, type RoomPath } from "../wire/path.js";
 import { asks, authorize, ForeignOrigin, Refused, reauthorize } from "./access/authorization.js";
 import { Capacity } from "./access/capacity.js";
+import { Client } from "./access/client.js";
 import { Refuser } from "./access/refuser.js";
 import type { HandlerFactory } from "./creation.js";
 import { HandshakeTrace } from "./diagnostics/handshake.js";
@@ -57,24 +58,6 @@ interface RouteConfig {
   readonly session: SessionConfig;
 }
 
-/** A client that asked to connect, until its transport has ended. */
-class Client extends Lifetime implements GoneListener {
-  /** The address that its place is counted for; `undefined` if it was given none. */
-  address: string | undefined;
-
-  constructor(
-    readonly transport: Transport,
-    readonly onEnd: (client: Client) => void,
-  ) {
-    super();
-  }
-
-  onGone(): void {
-    this.end();
-    this.onEnd(this);
-  }
-}
-
 /** A client that a route was found for. */
 interface Candidate {
   readonly client: Client;
@@ -93,6 +76,7 @@ export class Acceptor {
   readonly #flusher: Flusher;
   readonly #receipts: Receipts;
   readonly #configs = new Map<Route, RouteConfig>();
+  readonly #interceptors: Interceptor[] = [];
   readonly #refuser: Refuser;
   readonly #warnings: Warnings;
   readonly #clients = new Set<Client>();
@@ -115,6 +99,13 @@ export class Acceptor {
 
   get handshakes(): number {
     return this.#handshakes;
+  }
+
+  /** Intercepts the messages of connections that open from now on. */
+  intercept(interceptor: Interceptor): void {
+    this.#interceptors.push(interceptor);
+    // Made again for the next connection of each route.
+    this.#configs.clear();
   }
 
   /** From now on every client is refused with 503. */
@@ -306,11 +297,18 @@ export class Acceptor {
     this.#follow(runSession(new Session(handler, context, member, config.session)));
   }
 
+  /** Decided here, so that messages cost nothing more where nothing intercepts them. */
+  #intercepted(reader: Reader): Reader {
+    if (this.#interceptors.length === 0) return reader;
+    return { ...reader, read: reader.intercepted([...this.#interceptors]) };
+  }
+
   #configOf(route: Route): RouteConfig {
     const known = this.#configs.get(route);
     if (known !== undefined) return known;
     const { app, clock, metrics, report, reporter } = this.#deps;
-    const { limits, reader, name: channel, closeOnLastRoomLeft, replay, room, policy } = route;
+    const reader = this.#intercepted(route.reader);
+    const { limits, name: channel, closeOnLastRoomLeft, replay, room, policy } = route;
     const { heartbeatMs, joinsMax, messageBytesMax, fragmentsMax, closeMs } = limits;
     const { eventProtocol, eventPolicies } = room;
     const { registry } = app;

@@ -9,8 +9,9 @@ import type { Transport, TransportRequest } from "../connection/transport.js";
 import { channels } from "../diagnostics.js";
 import { asError, EnfiladeError } from "../errors.js";
 import type { AppContext, Application, Status } from "../handler/application.js";
-import { declaredRoutes, type Fitting } from "../handler/decorators.js";
+import type { Fitting } from "../handler/decorators.js";
 import { unusedMethods } from "../handler/hooks.js";
+import type { Interceptor } from "../handler/reader.js";
 import type { HandlerClass, RouteOptions } from "../handler/route.js";
 import { Metrics } from "../metrics.js";
 import type { Member } from "../protocol/dialect.js";
@@ -32,7 +33,7 @@ import { type Listening, listen, listeningAt, serverFor, stop } from "./listenin
 import { type AppOptions, checkAppOptions, checkOptions, type Logger, type ScopeOptions } from "./options.js";
 import { refusal, upgradeHeaders } from "./refusal.js";
 import { infoOf, type Route, type RouteInfo, Router, unknownRoute } from "./router.js";
-import { checkNoInstance, rootConfig, Scope } from "./scope.js";
+import { rootConfig, Scope } from "./scope.js";
 
 /**
  * Handlers, the rooms they fill, and the server that lets clients in.
@@ -91,10 +92,7 @@ export class App implements Application {
         this.#events.has("close") && this.#events.tell("close", connectionOf(member), code, reason),
     });
     this.#scope = new Scope(rootConfig(options, limits), (route) => this.#add(route));
-    if (!Array.isArray(options.handlers ?? [])) {
-      throw new EnfiladeError("ERR_OPTION", "handlers takes a list of classes, such as [Chat]");
-    }
-    for (const handlerClass of options.handlers ?? []) this.#addDeclared(handlerClass);
+    for (const handlerClass of options.handlers ?? []) this.#scope.declareOwn(handlerClass);
     // Last, since it begins to connect: an app that is refused must leave nothing behind.
     const { random = Math.random, backplaneOutage: outage = "reject" } = options;
     this.registry = new Registry({
@@ -155,6 +153,28 @@ export class App implements Application {
       flush: { ...this.#metrics.flush },
       ...link,
     };
+  }
+
+  /**
+   * Calls `interceptor` with each message of a client before its handler reads it; several in the order of registration.
+   *
+   * It may await, call `next()` or drop the message by not doing so, and throw, which is as if the handler threw. It holds for
+   * connections that open from then on, and not for a handler that reads for itself, in `serve`.
+   *
+   * ```ts
+   * app.intercept(async (handler, message, next) => {
+   *   if (await budget.allows(handler.id, message.bytes.length)) await next();
+   * });
+   * ```
+   *
+   * @throws EnfiladeError `ERR_OPTION` when it is no function.
+   */
+  intercept(interceptor: Interceptor): this {
+    if (typeof interceptor !== "function") {
+      throw new EnfiladeError("ERR_OPTION", `intercept takes a function, got ${typeof interceptor}`);
+    }
+    this.#acceptor.intercept(interceptor);
+    return this;
   }
 
   /** Calls `listener` at each event of this name. Returns a function that removes it. */
@@ -276,11 +296,7 @@ export class App implements Application {
     checkNames("drain()", options, ["withinMs"]);
     const { withinMs = 10_000 } = options;
     this.#draining = true;
-    const leaving = [...this.registry.members].filter((member) => {
-      const bytes = member.dialect.encodeDrain(withinMs);
-      if (bytes !== undefined) member.push(bytes, undefined);
-      return bytes !== undefined;
-    });
+    const leaving = this.registry.drain(withinMs);
     await within(this.#clock, withinMs, Promise.all(leaving.map(({ ended }) => ended)));
   }
 
@@ -316,18 +332,6 @@ export class App implements Application {
     for (const what of unusedMethods(handlerClass, reader)) {
       this.#logger.warn(`enfilade: ${handlerClass.name} ${what}`);
     }
-  }
-
-  #addDeclared(handlerClass: HandlerClass): void {
-    checkNoInstance("handlers takes classes", handlerClass);
-    const declared = declaredRoutes(handlerClass);
-    for (const { pattern, ...options } of declared) this.#scope.declare(pattern, handlerClass, options);
-    if (declared.length > 0) return;
-    const name = typeof handlerClass === "function" ? handlerClass.name || "a handler" : String(handlerClass);
-    throw new EnfiladeError(
-      "ERR_NO_ROUTE",
-      `${name} has no route: decorate it with @Route("/path"), give it a static route = "/path", or call app.route`,
-    );
   }
 
   #assertOpen(what: string): void {
