@@ -229,6 +229,15 @@ export class Registry extends Sender {
     return this.#memberships;
   }
 
+  /** @internal Asks those clients to connect elsewhere that can be asked, and returns them. */
+  drain(withinMs: number): Member[] {
+    return [...this.#memberships].filter((member) => {
+      const bytes = member.dialect.encodeDrain(withinMs);
+      if (bytes !== undefined) member.push(bytes, undefined);
+      return bytes !== undefined;
+    });
+  }
+
   /** @internal Whether a connection with this home may come in. */
   hasSpace(home: RoomPath): boolean {
     return this.#rooms.hasSpace(home);

@@ -9,7 +9,7 @@ import type { Transport, TransportRequest } from "../connection/transport.js";
 import { channels } from "../diagnostics.js";
 import { asError, EnfiladeError } from "../errors.js";
 import type { AppContext, Application, Status } from "../handler/application.js";
-import { declaredRoutes, type Fitting } from "../handler/decorators.js";
+import type { Fitting } from "../handler/decorators.js";
 import { unusedMethods } from "../handler/hooks.js";
 import type { Interceptor } from "../handler/reader.js";
 import type { HandlerClass, RouteOptions } from "../handler/route.js";
@@ -33,7 +33,7 @@ import { type Listening, listen, listeningAt, serverFor, stop } from "./listenin
 import { type AppOptions, checkAppOptions, checkOptions, type Logger, type ScopeOptions } from "./options.js";
 import { refusal, upgradeHeaders } from "./refusal.js";
 import { infoOf, type Route, type RouteInfo, Router, unknownRoute } from "./router.js";
-import { checkNoInstance, rootConfig, Scope } from "./scope.js";
+import { rootConfig, Scope } from "./scope.js";
 
 /**
  * Handlers, the rooms they fill, and the server that lets clients in.
@@ -94,10 +94,7 @@ export class App implements Application {
         this.#events.has("close") && this.#events.tell("close", connectionOf(member), code, reason),
     });
     this.#scope = new Scope(rootConfig(options, limits), (route) => this.#add(route));
-    if (!Array.isArray(options.handlers ?? [])) {
-      throw new EnfiladeError("ERR_OPTION", "handlers takes a list of classes, such as [Chat]");
-    }
-    for (const handlerClass of options.handlers ?? []) this.#addDeclared(handlerClass);
+    for (const handlerClass of options.handlers ?? []) this.#scope.declareOwn(handlerClass);
     // Last, since it begins to connect: an app that is refused must leave nothing behind.
     const { random = Math.random, backplaneOutage: outage = "reject" } = options;
     this.registry = new Registry({
@@ -301,11 +298,7 @@ export class App implements Application {
     checkNames("drain()", options, ["withinMs"]);
     const { withinMs = 10_000 } = options;
     this.#draining = true;
-    const leaving = [...this.registry.members].filter((member) => {
-      const bytes = member.dialect.encodeDrain(withinMs);
-      if (bytes !== undefined) member.push(bytes, undefined);
-      return bytes !== undefined;
-    });
+    const leaving = this.registry.drain(withinMs);
     await within(this.#clock, withinMs, Promise.all(leaving.map(({ ended }) => ended)));
   }
 
@@ -341,18 +334,6 @@ export class App implements Application {
     for (const what of unusedMethods(handlerClass, reader)) {
       this.#logger.warn(`enfilade: ${handlerClass.name} ${what}`);
     }
-  }
-
-  #addDeclared(handlerClass: HandlerClass): void {
-    checkNoInstance("handlers takes classes", handlerClass);
-    const declared = declaredRoutes(handlerClass);
-    for (const { pattern, ...options } of declared) this.#scope.declare(pattern, handlerClass, options);
-    if (declared.length > 0) return;
-    const name = typeof handlerClass === "function" ? handlerClass.name || "a handler" : String(handlerClass);
-    throw new EnfiladeError(
-      "ERR_NO_ROUTE",
-      `${name} has no route: decorate it with @Route("/path"), give it a static route = "/path", or call app.route`,
-    );
   }
 
   #assertOpen(what: string): void {

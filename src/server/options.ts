@@ -107,8 +107,11 @@ function checkContext(context: AppContext | undefined): void {
 }
 
 /** @throws EnfiladeError `ERR_OPTION`. */
-export function checkAppOptions({ backplane, backplaneOutage = "reject", context }: AppOptions): void {
+export function checkAppOptions({ backplane, backplaneOutage = "reject", context, handlers = [] }: AppOptions): void {
   checkContext(context);
+  if (!Array.isArray(handlers)) {
+    throw new EnfiladeError("ERR_OPTION", "handlers takes a list of classes, such as [Chat]");
+  }
   if (backplaneOutage !== "reject" && backplaneOutage !== "local") {
     const came = JSON.stringify(backplaneOutage);
     throw new EnfiladeError("ERR_OPTION", `backplaneOutage takes "reject" or "local", got ${came}`);

@@ -1,6 +1,6 @@
 import type { DeliveryPolicy } from "../connection/policy.js";
 import { EnfiladeError } from "../errors.js";
-import type { Fitting } from "../handler/decorators.js";
+import { declaredRoutes, type Fitting } from "../handler/decorators.js";
 import { eventReaderOf } from "../handler/eventReader.js";
 import { EventHandler } from "../handler/events.js";
 import { type AnyHandler, WebSocketHandler } from "../handler/handler.js";
@@ -73,6 +73,19 @@ export class Scope<Prefix extends string = ""> {
     }
     build(new Scope(config, this.#register));
     return this;
+  }
+
+  /** @internal Adds the routes that a class declares for itself. */
+  declareOwn(handlerClass: HandlerClass): void {
+    checkNoInstance("handlers takes classes", handlerClass);
+    const declared = declaredRoutes(handlerClass);
+    for (const { pattern, ...options } of declared) this.declare(pattern, handlerClass, options);
+    if (declared.length > 0) return;
+    const name = typeof handlerClass === "function" ? handlerClass.name || "a handler" : String(handlerClass);
+    throw new EnfiladeError(
+      "ERR_NO_ROUTE",
+      `${name} has no route: decorate it with @Route("/path"), give it a static route = "/path", or call app.route`,
+    );
   }
 
   /** @internal {@link route} for a class that is known only at run time. */
@@ -172,7 +185,7 @@ function settle(config: ScopeConfig, options: SharedOptions): ScopeConfig {
 }
 
 /** @throws EnfiladeError `ERR_OPTION` for a handler: the library makes one for each connection. */
-export function checkNoInstance(expected: string, given: unknown): void {
+function checkNoInstance(expected: string, given: unknown): void {
   if (!(given instanceof WebSocketHandler)) return;
   const { name } = given.constructor;
   throw new EnfiladeError("ERR_OPTION", `${expected}: pass ${name || "the class"}, not an instance of it`);
