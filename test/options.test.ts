@@ -163,10 +163,13 @@ describe("an event that does not exist is refused", () => {
     );
   });
 
-  it("by registry.on", () => {
+  it.each([
+    ["presense", "presence"],
+    ["joined", "join"],
+  ])("by registry.on: %s", (event, near) => {
     const { registry } = new App();
-    const message = expect.stringContaining('the registry has no event "presense"; did you mean "presence"?');
-    expect(() => registry.on("presense" as never, () => undefined)).toThrow(
+    const message = expect.stringContaining(`the registry has no event "${event}"; did you mean "${near}"?`);
+    expect(() => registry.on(event as never, () => undefined)).toThrow(
       expect.objectContaining({ code: "ERR_OPTION", message }),
     );
     expect(() => registry.on("toString" as never, () => undefined)).toThrow(
