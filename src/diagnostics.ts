@@ -17,9 +17,9 @@ export const channels = {
 
 /** What takes time; Node names the channels of each `tracing:enfilade:handshake:start` and so on. */
 export const traces = {
-  handshake: tracingChannel<unknown, object>("enfilade:handshake"),
-  handler: tracingChannel<unknown, object>("enfilade:handler"),
-  publish: tracingChannel<unknown, object>("enfilade:publish"),
+  handshake: tracingChannel<object, object>("enfilade:handshake"),
+  handler: tracingChannel<object, object>("enfilade:handler"),
+  publish: tracingChannel<object, object>("enfilade:publish"),
 } as const;
 
 /** Takes what connections report. A method is called only where its channel has subscribers. */
@@ -42,7 +42,7 @@ export interface Span {
  * Runs `call` as a span, as `TracingChannel.tracePromise` of Node does. What is no promise stays none, so that a method is
  * waited for no longer than without a trace. To be called only where the channel has subscribers.
  */
-export function trace<T>(tracing: TracingChannel<unknown, object>, span: Span, call: () => T): T {
+export function trace<T>(tracing: TracingChannel<object, object>, span: Span, call: () => T): T {
   const { start, end, asyncStart, asyncEnd, error } = tracing;
   const settle = () => {
     asyncStart.publish(span);

@@ -136,6 +136,18 @@ describe("a WebSocket class without a port", () => {
     ]);
   });
 
+  it("says so when it is refused at once: by an app that is closed, or for want of a route", async () => {
+    const app = new App({ logger: { warn: () => undefined, error: () => undefined } }).route("/echo", Echo);
+    const statusAt = (path: string) =>
+      new Promise<unknown>((resolve) => {
+        const socket = new (socketsOf(app))(`ws://app${path}`);
+        socket.addEventListener("error", ({ message }) => resolve(message));
+      });
+    expect(await statusAt("/nowhere")).toBe("Unexpected server response: 404 Not Found");
+    await app.close();
+    expect(await statusAt("/echo?as=ann")).toBe("Unexpected server response: 503 Service Unavailable");
+  });
+
   it("carries enfilade/client", async () => {
     const { app } = await socketOn("/echo?as=ann");
     const room = connectRoom("ws://app/echo?as=ann", { WebSocket: socketsOf(app) });

@@ -72,4 +72,4 @@ export interface RouteDeclaration extends RouteOptions {
 }
 
 /** A handler class whose parameters are `Params`. One whose constructor takes something needs `new App({ create })`. */
-export type HandlerClass<Params extends object = object> = new (...args: never) => WebSocketHandler<Params>;
+export type HandlerClass<Params extends object = object> = new (...args: never[]) => WebSocketHandler<Params>;

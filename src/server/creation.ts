@@ -31,7 +31,7 @@ export class HandlerFactory {
   /** @throws EnfiladeError `ERR_OPTION` when `create` returns no handler of this class. */
   make(handlerClass: HandlerClass): AnyHandler {
     // Checked above to take nothing.
-    if (this.#create === undefined) return new handlerClass(...([] as never));
+    if (this.#create === undefined) return new handlerClass();
     const made: unknown = this.#create(handlerClass);
     if (made instanceof handlerClass) return made;
     throw notMade(made, handlerClass.name);

@@ -116,8 +116,10 @@ export class LinkedTransport implements Transport {
   refuse(refusal: Refusal): void {
     if (this.#state === "closed") return;
     this.#state = "closed";
-    this.#client.onRefused(refusal);
-    this.#later(0, () => this.#gone?.onGone());
+    this.#later(0, () => {
+      this.#client.onRefused(refusal);
+      this.#gone?.onGone();
+    });
   }
 
   listen(events: TransportEvents): void {
