@@ -54,7 +54,9 @@ export function trace<T>(tracing: TracingChannel<object, object>, span: Span, ca
   };
   const run = () => {
     try {
-      const result = call();
+      const called = call();
+      // A thenable may do its work anew each time that it is waited for.
+      const result = isThenable(called) && !(called instanceof Promise) ? (Promise.resolve(called) as T) : called;
       if (isThenable(result)) {
         result.then(
           (value) => {

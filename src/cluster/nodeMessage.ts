@@ -48,8 +48,8 @@ export function encodeNodeMessage({ message, below }: AddressedNodeMessage): Uin
 }
 
 /** An event travels as such: each node encodes it for its own members. */
-function contentOf({ event, kind, data }: Payload): { readonly kind: string; readonly data: string | Uint8Array } {
-  return event === undefined ? { kind, data } : { kind: "event", data: JSON.stringify(event) };
+function contentOf({ eventJSON, kind, data }: Payload): { readonly kind: string; readonly data: string | Uint8Array } {
+  return eventJSON === undefined ? { kind, data } : { kind: "event", data: eventJSON };
 }
 
 /** `undefined` for what is not a message of this version. */

@@ -86,6 +86,7 @@ export class ConnectionRequest implements RequestDeps {
   pack(): void {
     const { headers } = this;
     const values = Object.values(headers);
+    if (values.length === 0) return;
     // Only `set-cookie`, which no client sends, is a list.
     if (values.every((value) => typeof value === "string")) {
       this.#headers = new PackedHeaders(shared(Object.keys(headers).join("\n")), values.join("\n"));

@@ -51,7 +51,7 @@ export class CredentialRefresh {
     const { context, member } = this.#deps.session;
     if (result === "busy") {
       member.close(CloseCode.tryAgainLater, "try again later", false);
-    } else if (result === "refused" || userId(result.user) !== userId(context.user)) {
+    } else if (result === "refused" || !isSameUser(result.user, context.user)) {
       // One that became another user would still be addressed as the one it was.
       member.close(CloseCode.unauthorized, "unauthorized", false);
     } else {
@@ -60,4 +60,11 @@ export class CredentialRefresh {
       member.user = result.user;
     }
   }
+}
+
+/** Users without an `id` are told apart by their value where they have one; of two objects it is not known. */
+function isSameUser(one: unknown, other: unknown): boolean {
+  const [id, otherId] = [userId(one), userId(other)];
+  if (id !== undefined || otherId !== undefined) return id === otherId;
+  return one === other || (one instanceof Object && other instanceof Object);
 }

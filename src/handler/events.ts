@@ -1,7 +1,7 @@
-import { type Topic, type UserAddress, userTopic } from "../backplane/topic.js";
-import { type DeliveryOptions, policyOf } from "../connection/policy.js";
+import { isRoom, type Topic, type UserAddress, userTopic } from "../backplane/topic.js";
+import { type DeliveryOptions, type DeliveryPolicy, policyOf } from "../connection/policy.js";
 import type { SendOptions } from "../room/address.js";
-import { Payload } from "../wire/payload.js";
+import { encodeEvent, Payload } from "../wire/payload.js";
 import { configOf, memberOf, WebSocketHandler } from "./handler.js";
 
 /**
@@ -33,7 +33,7 @@ export abstract class EventHandler<
     const { policy: ofRoute } = configOf(this);
     const policy = policyOf(this.#policed(event, options)) ?? ofRoute;
     const { eventProtocol } = configOf(this);
-    memberOf(this).send(Payload.event({ kind: "event", event, data }, eventProtocol), policy);
+    memberOf(this).send(encodeEvent({ kind: "event", event, data }, eventProtocol), policy);
   }
 
   /** Sends an event to everyone at this connection's path, this client included unless excepted. */
@@ -58,7 +58,8 @@ export abstract class EventHandler<
   }
 
   #publish(topic: Topic, payload: Payload, event: string, options: SendOptions | undefined): void {
-    configOf(this).publisher.send(topic, payload, this.#policed(event, options));
+    const ofRoom = isRoom(topic) ? this.app.registry.configOf(topic).eventPolicies.get(event) : undefined;
+    configOf(this).publisher.send(topic, payload, this.#policed(event, options, ofRoom));
   }
 
   /** Each member gets it in the event protocol of its own route. */
@@ -66,9 +67,9 @@ export abstract class EventHandler<
     return Payload.event({ kind: "event", event, data, from: this.id, channel }, configOf(this).eventProtocol);
   }
 
-  /** `options` with the policy of the event, where they name none. */
-  #policed(event: string, options: SendOptions | undefined): SendOptions | undefined {
-    const policy = options?.policy ?? configOf(this).eventPolicies.get(event);
+  /** `options` with the policy of the event, where they name none: that of the room addressed, else that of this route. */
+  #policed(event: string, options: SendOptions | undefined, ofRoom?: DeliveryPolicy): SendOptions | undefined {
+    const policy = options?.policy ?? ofRoom ?? configOf(this).eventPolicies.get(event);
     return policy === options?.policy ? options : { ...options, policy };
   }
 }

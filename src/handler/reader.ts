@@ -134,6 +134,8 @@ async function runInterceptor(
     mayRead = false;
     const promise = (async () => void (await read(session, message)))();
     reading = promise;
+    // An interceptor may do other work before it waits: the error is seen below, whenever it comes.
+    promise.catch(() => undefined);
     return {
       // biome-ignore lint/suspicious/noThenProperty: whether somebody waits decides who learns of an error
       then(onDone, onFailed) {

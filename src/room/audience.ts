@@ -36,19 +36,25 @@ export class Audience {
     return this.members.size > 0 || (this.#listeners !== undefined && this.#listeners.size > 0);
   }
 
-  /** The one send loop: bytes are made once for all who get the same, and nothing that a member does can stop it. */
+  /**
+   * The one send loop: bytes are made once for all who get the same.
+   *
+   * @throws what the event protocol of a member threw, once all others have theirs.
+   */
   deliver(delivery: Delivery): void {
     delivery.address = this.address;
-    if (this.#catchUpBuffers === undefined) {
-      for (const member of this.members) deliverTo(member, delivery);
-    } else {
-      for (const member of this.members) {
+    let failure: { readonly error: unknown } | undefined;
+    for (const member of this.members) {
+      try {
         const buffer = this.#catchUpBuffers?.get(member);
         if (buffer === undefined) deliverTo(member, delivery);
         else buffer.take(delivery);
+      } catch (error) {
+        failure ??= { error };
       }
     }
     if (this.#listeners !== undefined) for (const listener of this.#listeners) listener.take(delivery);
+    if (failure !== undefined) throw failure.error;
   }
 
   /** Resolves when this node receives what is sent to the audience; `undefined` when it does. */

@@ -13,6 +13,7 @@ import type { Position } from "../wire/position.js";
 import { checkSendOptions, type Except, type SendOptions } from "./address.js";
 import type { Audiences } from "./audiences.js";
 import type { TreeListeners } from "./history/treeListeners.js";
+import type { RoomConfig } from "./roomConfig.js";
 import type { RoomTable } from "./roomTable.js";
 
 export interface PublisherDeps {
@@ -130,10 +131,11 @@ export class Publisher implements Receiver {
     checkSendOptions(options);
     const asked = checkedPolicy(options?.policy);
     const except = options?.except === undefined ? nobody : this.#exceptedBy(options.except);
-    if (!isRoom(topic)) return new Delivery({ payload, except, policy: asked });
-    const config = this.#deps.rooms.configOf(topic);
-    const policy = asked ?? config.policy;
-    const history = isKept(options, policy) ? config.history : undefined;
+    const config = isRoom(topic) ? this.#deps.rooms.configOf(topic) : undefined;
+    const policy = asked ?? config?.policy;
+    const history = isKept(options, policy, config) ? config?.history : undefined;
+    // What the protocol of the room has no form for is an error of the sender, and nothing is kept of it.
+    if (config !== undefined) payload.in(config.eventProtocol);
     return new Delivery({ payload, except, policy, history });
   }
 
@@ -179,11 +181,19 @@ function isObserved(): boolean {
 }
 
 /** What the next message replaces, or what is worthless when it is late, would push out of history what is not. */
-function isKept(options: SendOptions | undefined, policy: DeliveryPolicy | undefined): boolean {
+function isKept(
+  options: SendOptions | undefined,
+  policy: DeliveryPolicy | undefined,
+  config: RoomConfig | undefined,
+): boolean {
   const keep: unknown = options?.keep;
   if (keep === undefined) return policy === undefined || policy.kind === "reliable";
-  if (typeof keep === "boolean") return keep;
-  throw new EnfiladeError("ERR_OPTION", `keep takes a boolean, got ${typeof keep}`);
+  if (typeof keep !== "boolean") throw new EnfiladeError("ERR_OPTION", `keep takes a boolean, got ${typeof keep}`);
+  if (!keep || config?.history !== undefined) return keep;
+  throw new EnfiladeError(
+    "ERR_OPTION",
+    "keep: true needs a room whose route has history: { size: 100, seconds: 3600 }",
+  );
 }
 
 function exceptedIds(except: Except): readonly string[] {

@@ -61,7 +61,7 @@ export class Registry extends Sender {
     const trees = new TreeListeners(backplane);
     this.#history = new RoomHistory({ backplane, rooms, trees, subscriberMessagesMax: limits.subscriberMessagesMax });
     const catchUps = new CatchUps({
-      ...{ clock, limits },
+      ...{ clock, limits, onError: report },
       read: (path, query) => this.#history.readPage(path, query),
       live: (member) => rooms.get(member.home)?.replace(member, undefined),
     });

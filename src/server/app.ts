@@ -32,6 +32,7 @@ import { defaultLimits, type Limits, mergeLimits } from "./limits.js";
 import { type Listening, listen, listeningAt, serverFor, stop } from "./listening.js";
 import { type AppOptions, checkAppOptions, checkOptions, type Logger, type ScopeOptions } from "./options.js";
 import { refusal, upgradeHeaders } from "./refusal.js";
+import { emptyHistoryWarning } from "./roomConfig.js";
 import { infoOf, type Route, type RouteInfo, Router, unknownRoute } from "./router.js";
 import { rootConfig, Scope } from "./scope.js";
 
@@ -329,11 +330,12 @@ export class App implements Application {
     const { handlerClass, reader } = route;
     this.#handlers.check(handlerClass);
     this.#router.add(route);
+    const warning = emptyHistoryWarning(route);
+    if (warning !== undefined) this.#logger.warn(warning);
     if (this.#warned.has(handlerClass)) return;
     this.#warned.add(handlerClass);
-    for (const what of unusedMethods(handlerClass, reader)) {
-      this.#logger.warn(`enfilade: ${handlerClass.name} ${what}`);
-    }
+    const { name } = handlerClass;
+    for (const what of unusedMethods(handlerClass, reader)) this.#logger.warn(`enfilade: ${name} ${what}`);
   }
 
   #assertOpen(what: string): void {

@@ -6,6 +6,7 @@ import type { HistoryOptions, PresenceOptions, RouteOptions } from "../handler/r
 import { defaultRoomConfig, type RoomConfig } from "../room/roomConfig.js";
 import type { EventProtocol } from "../wire/events/protocol.js";
 import { checkNames } from "../wire/options.js";
+import { describeRoute, type Route } from "./router.js";
 
 const defaultSeconds = 3_600;
 const defaultBytesMax = 1024 * 1024;
@@ -31,6 +32,14 @@ export function roomConfigOf(options: RouteOptions, inherited: InheritedConfig):
 
 function presenceOptions(presence: NonNullable<RouteOptions["presence"]>): PresenceOptions {
   return typeof presence === "string" ? { mode: presence } : presence;
+}
+
+/** What is wrong with rooms that should have a history and never will. */
+export function emptyHistoryWarning(route: Route): string | undefined {
+  const { history, policy } = route.room;
+  if (history === undefined || policy === undefined || policy.kind === "reliable") return undefined;
+  const kept = "what is sent with { keep: true } or { policy: reliable }";
+  return `enfilade: the route ${describeRoute(route)} has history, and with its policy ${policy.kind} keeps only ${kept}`;
 }
 
 /** @throws EnfiladeError `ERR_OPTION`. */

@@ -18,6 +18,12 @@ export interface LinkedClient {
   onRefused(refusal: Refusal): void;
 }
 
+/** The close of a client, behind what it has sent. */
+interface ClientClose {
+  readonly code: number;
+  readonly reason: string;
+}
+
 const headerBytes = 5;
 const textKind = 1;
 const binaryKind = 2;
@@ -73,7 +79,7 @@ export class LinkedTransport implements Transport {
   /** What is under way to the client, and to the server. */
   #tasks: Task[] = [];
   #bufferedBytes = 0;
-  #incoming: (string | Uint8Array)[] = [];
+  #incoming: (string | Uint8Array | ClientClose)[] = [];
   #receivedBytes = 0;
   #isPaused = false;
   #isScheduled = false;
@@ -166,11 +172,8 @@ export class LinkedTransport implements Transport {
 
   /** The client closes, behind what it has sent. */
   closeByClient(code: number, reason: string): void {
-    this.#later(0, () => {
-      if (this.#state !== "open") return;
-      this.#server?.onClosing();
-      this.close(code, reason);
-    });
+    this.#incoming.push({ code, reason });
+    this.#later(0, () => this.#handOver());
   }
 
   /** Either end breaks the connection. */
@@ -192,6 +195,11 @@ export class LinkedTransport implements Transport {
     while (!this.#isPaused && this.#state === "open") {
       const data = this.#incoming.shift();
       if (data === undefined) return;
+      if (typeof data === "object" && "code" in data) {
+        this.#server?.onClosing();
+        this.close(data.code, data.reason);
+        return;
+      }
       const bytes = typeof data === "string" ? encoder.encode(data) : data;
       this.#receivedBytes += bytes.length;
       if (bytes.length > this.#messageBytesMax) {

@@ -9,8 +9,9 @@ export type EmittedEvent = OutgoingEvent & { readonly kind: "event" };
 
 /** One outgoing message, its content encoded once for all who receive it. */
 export class Payload {
-  #event: EmittedEvent | undefined;
-  #encodings: Map<EventProtocol, Payload> | undefined;
+  /** Of an event: as it was when it was emitted, whatever happens to its data later. */
+  #eventJSON: string | undefined;
+  #encodings: Map<EventProtocol, Payload | { readonly error: unknown }> | undefined;
 
   private constructor(
     /** A `notice` is the library's own, JSON with a `type`: it is sent as it is, in every dialect. */
@@ -49,29 +50,54 @@ export class Payload {
    */
   static event(event: EmittedEvent, protocol: EventProtocol): Payload {
     const payload = encodeEvent(event, protocol);
-    payload.#event = event;
+    payload.#eventJSON = jsonOf(event);
     payload.#encodings = new Map([[protocol, payload]]);
     return payload;
   }
 
-  /** What this is if it is an event. */
-  get event(): EmittedEvent | undefined {
-    return this.#event;
+  /** The event as JSON; `undefined` when this is no event, or one that JSON has no form for. */
+  get eventJSON(): string | undefined {
+    return this.#eventJSON;
   }
 
-  /** The same in the form of a protocol; only an event is another one in each. */
+  /**
+   * The same in the form of a protocol; only an event is another one in each.
+   *
+   * @throws EnfiladeError `ERR_VALUE` when the protocol has no form for the event.
+   */
   in(protocol: EventProtocol): Payload {
-    if (this.#event === undefined) return this;
-    const known = this.#encodings?.get(protocol);
-    if (known !== undefined) return known;
-    const encoded = encodeEvent(this.#event, protocol);
-    this.#encodings?.set(protocol, encoded);
-    return encoded;
+    if (this.#encodings === undefined) return this;
+    const known = this.#encodings.get(protocol) ?? this.#encodeIn(protocol);
+    this.#encodings.set(protocol, known);
+    if (known instanceof Payload) return known;
+    throw known.error;
+  }
+
+  /** A failure is kept too: it is the same for each of the many who would get it. */
+  #encodeIn(protocol: EventProtocol): Payload | { readonly error: unknown } {
+    try {
+      if (this.#eventJSON === undefined) {
+        throw new EnfiladeError("ERR_VALUE", "JSON has no form for the data of this event, and no other protocol has");
+      }
+      // It was written from such an event.
+      return encodeEvent(JSON.parse(this.#eventJSON) as EmittedEvent, protocol);
+    } catch (error) {
+      return { error };
+    }
   }
 
   /** A message of the library itself, such as the presence of a room. */
   static notice(fields: { readonly type: string }): Payload {
     return new Payload("notice", encodeJSON(fields));
+  }
+}
+
+function jsonOf(event: EmittedEvent): string | undefined {
+  try {
+    return JSON.stringify(event);
+  } catch {
+    // A binary protocol may have a form for what JSON has none for, such as a BigInt.
+    return undefined;
   }
 }
 

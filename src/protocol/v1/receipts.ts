@@ -44,6 +44,8 @@ export class FrameRecord {
   begun = false;
   /** Gets the answer; `undefined` once it is answered, or when the client has gone. */
   #to: Answered | undefined;
+  /** Connections whose inbox may hold it, until it is begun. */
+  readonly #holders = new Set<Answered>();
   /** The connection that had the answer last. */
   #told = "";
   #reply: string | undefined;
@@ -63,6 +65,7 @@ export class FrameRecord {
 
   /** It came over this connection: that is where the reply goes; once, however often it comes there. */
   cameOver(to: Answered): void {
+    if (!this.begun) this.#holders.add(to);
     if (this.#reply === undefined) this.#to = to;
     else if (this.#told !== to.id) this.#tell(to, this.#reply);
   }
@@ -72,11 +75,11 @@ export class FrameRecord {
     return this.#to !== undefined && this.#to !== connection;
   }
 
-  /** The connection is gone; says whether it took along what was never begun. */
+  /** The connection has ended; returns whether it was the last that could begin it, and did not. */
   left(connection: Answered): boolean {
-    if (this.#to !== connection) return false;
-    this.#to = undefined;
-    return !this.begun;
+    const wasHolder = this.#holders.delete(connection);
+    if (this.#to === connection) this.#to = undefined;
+    return wasHolder && !this.begun && this.#holders.size === 0;
   }
 
   /** Only the first answer counts. */

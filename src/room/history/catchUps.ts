@@ -15,6 +15,8 @@ export interface CatchUpsDeps {
   readonly read: (path: RoomPath, query: HistoryQuery) => Promise<HistoryPage>;
   readonly clock: Clock;
   readonly limits: { readonly subscriberMessagesMax: number; readonly recoverMessagesMax: number };
+  /** Takes errors of calls that nothing awaits. */
+  readonly onError: (error: unknown) => void;
   /** Called when a connection has what its home kept: it takes for itself what is published. */
   readonly live: (member: Member) => void;
 }
@@ -60,7 +62,12 @@ export class CatchUps {
       deliver: (delivery) => {
         this.#shareEncoded(delivery);
         delivery.address ??= member.home;
-        deliverTo(member, delivery);
+        try {
+          deliverTo(member, delivery);
+        } catch (error) {
+          // Kept by a node whose route has another event protocol: it must not keep the client from the rest.
+          this.#deps.onError(error);
+        }
         // A long past must not make a client slow that is not.
         return member.bufferedBytes < highWaterBytes ? undefined : this.#pace(member, handover);
       },

@@ -1,5 +1,6 @@
 import type { Delivery } from "../../backplane/delivery.js";
 import type { EventProtocol } from "../../wire/events/protocol.js";
+import type { Payload } from "../../wire/payload.js";
 import type { Position } from "../../wire/position.js";
 
 /** What was published to a room, as code of the server reads it: one of `data`, `text` and `bytes`. */
@@ -18,7 +19,7 @@ export interface Publication {
 
 /** @param protocol How an event is read, as that of the room's route. */
 export function publicationOf({ payload, position }: Delivery, protocol: EventProtocol, missed = 0): Publication {
-  const { kind, data } = payload.in(protocol);
+  const { kind, data } = readable(payload, protocol);
   return {
     ...(position !== undefined && { position }),
     ...(kind === "json" && { data: JSON.parse(data.toString()) }),
@@ -26,4 +27,13 @@ export function publicationOf({ payload, position }: Delivery, protocol: EventPr
     ...(typeof data !== "string" && { bytes: data }),
     ...(missed > 0 && { missed }),
   };
+}
+
+/** An event that the protocol has no form for is read as its sender encoded it. */
+function readable(payload: Payload, protocol: EventProtocol): Payload {
+  try {
+    return payload.in(protocol);
+  } catch {
+    return payload;
+  }
 }

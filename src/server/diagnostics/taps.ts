@@ -35,21 +35,23 @@ export class Taps {
     const tap = new Tap(listener, limits, report);
     if (signal?.aborted === true) return () => undefined;
     const unsubscribeAll = this.#subscribe(matcher, tap);
-    this.#subscriptions.add(unsubscribeAll);
-    const remove = () => {
+    const unsubscribe = () => {
       signal?.removeEventListener("abort", remove);
-      this.#subscriptions.delete(unsubscribeAll);
+      this.#subscriptions.delete(unsubscribe);
       unsubscribeAll();
+    };
+    const remove = () => {
+      unsubscribe();
       tap.end();
     };
+    this.#subscriptions.add(unsubscribe);
     signal?.addEventListener("abort", remove);
     return remove;
   }
 
   /** The app is closed. What was found before is still delivered. */
   unsubscribe(): void {
-    for (const unsubscribeAll of this.#subscriptions) unsubscribeAll();
-    this.#subscriptions.clear();
+    for (const unsubscribe of [...this.#subscriptions]) unsubscribe();
   }
 
   #subscribe(matcher: TapMatcher, tap: Tap): () => void {
