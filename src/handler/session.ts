@@ -103,7 +103,13 @@ export async function runSession(session: Session): Promise<void> {
   const { registry, reader } = config;
   const { dialect } = member;
   if (dialect.session !== undefined) startDialect(dialect.session, session);
-  const past = registry.enter(member, userId(context.user), config.member, dialect.joining, memberHooksOf(session));
+  const past = registry.memberships.enter(
+    member,
+    userId(context.user),
+    config.member,
+    dialect.joining,
+    memberHooksOf(session),
+  );
   config.onEntered(member);
   let method = "onConnect";
   try {
@@ -122,7 +128,7 @@ export async function runSession(session: Session): Promise<void> {
     await untilDetached(session, fail(session, error, method));
   } finally {
     member.detachHandler((error) => void session.report(error, method));
-    context.leftRooms = registry.exit(member);
+    context.leftRooms = registry.memberships.exit(member);
     dialect.session?.end();
   }
   const info = await member.ended;

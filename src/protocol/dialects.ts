@@ -1,3 +1,4 @@
+import type { Clock } from "../connection/clock.js";
 import type { ConnectionRequest } from "../connection/request.js";
 import type { Transport } from "../connection/transport.js";
 import type { EventProtocol } from "../wire/events/protocol.js";
@@ -6,15 +7,21 @@ import type { Dialect } from "./dialect.js";
 import { plainDialect } from "./plain.js";
 import { V1Dialect } from "./v1/dialect.js";
 import { v1Encoder } from "./v1/encoder.js";
-import type { Receipts } from "./v1/receipts.js";
+import { type ReceiptLimits, Receipts } from "./v1/receipts.js";
 
-/** How a client is spoken to: by the subprotocol that was agreed on. */
-export function dialectOf(
-  { framing, protocol }: Transport,
-  request: ConnectionRequest,
-  eventProtocol: EventProtocol,
-  receipts: Receipts,
-): Dialect {
-  if (protocol !== v1) return plainDialect(framing, eventProtocol);
-  return new V1Dialect(v1Encoder(framing, eventProtocol), request, receipts);
+/** The dialects of one app, and what is kept of their clients between connections. */
+export class Dialects {
+  /** The subprotocols of the library itself. */
+  readonly subprotocols: readonly string[] = [v1];
+  readonly #receipts: Receipts;
+
+  constructor(clock: Clock, limits: ReceiptLimits) {
+    this.#receipts = new Receipts(clock, limits);
+  }
+
+  /** The dialect of a client, by the subprotocol that its transport has agreed on. */
+  of({ framing, protocol }: Transport, request: ConnectionRequest, eventProtocol: EventProtocol): Dialect {
+    if (protocol !== v1) return plainDialect(framing, eventProtocol);
+    return new V1Dialect(v1Encoder(framing, eventProtocol), request, this.#receipts);
+  }
 }

@@ -4,7 +4,7 @@ import { isRoom, isTree, type Topic, type UserId, userIdOf, userTopic } from "..
 import type { Clock } from "../connection/clock.js";
 import { type Connection, connectionOf } from "../connection/connection.js";
 import { EnfiladeError } from "../errors.js";
-import type { JoiningClient, Member } from "../protocol/dialect.js";
+import type { Member } from "../protocol/dialect.js";
 import { type ListenOptions, Notifier } from "../wire/notifier.js";
 import { checkNames } from "../wire/options.js";
 import { type PathLimits, type RoomPath, roomName } from "../wire/path.js";
@@ -18,7 +18,7 @@ import { RoomHistory } from "./history/roomHistory.js";
 import type { Subscription } from "./history/subscription.js";
 import { TreeListeners } from "./history/treeListeners.js";
 import type { RecoveryLimits } from "./limits.js";
-import { type MemberConfig, type MemberHooks, Memberships } from "./memberships.js";
+import { Memberships } from "./memberships.js";
 import { type PresenceState, stateElsewhere, stateOf } from "./presence/presenceState.js";
 import { type PublicationObserver, Publisher } from "./publisher.js";
 import { type RegistryEvents, registryEvents } from "./registryEvents.js";
@@ -43,7 +43,8 @@ export class Registry extends Sender {
   readonly #deps: RegistryDeps;
   readonly #rooms: RoomTable;
   readonly #audiences: Audiences;
-  readonly #memberships: Memberships;
+  /** @internal Which connection is in which rooms. */
+  readonly memberships: Memberships;
   readonly #history: RoomHistory;
   readonly #events: Notifier<RegistryEvents>;
   /** @internal The way of every publication. */
@@ -65,12 +66,12 @@ export class Registry extends Sender {
       read: (path, query) => this.#history.readPage(path, query),
       live: (member) => rooms.get(member.home)?.replace(member, undefined),
     });
-    this.#memberships = new Memberships({ audiences: this.#audiences, rooms, catchUps });
+    this.memberships = new Memberships({ audiences: this.#audiences, rooms, catchUps });
     this.publisher = new Publisher({
       ...{ backplane, rooms, trees, audiences: this.#audiences, observer: deps.observer, onError: report },
-      clientNameOf: (id) => this.#memberships.get(id)?.dialect.clientName,
+      clientNameOf: (id) => this.memberships.get(id)?.dialect.clientName,
       counts: () => this.counts.local,
-      evict: (path, command) => this.#memberships.evict(path, command),
+      evict: (path, command) => this.memberships.evict(path, command),
       onGap: (path, { missed }) => this.#events.tell("lagged", new Room(path, this), missed),
     });
     backplane.start(this.publisher, deps);
@@ -95,13 +96,13 @@ export class Registry extends Sender {
   }
 
   connection(id: string): Connection | undefined {
-    const member = this.#memberships.get(id);
+    const member = this.memberships.get(id);
     return member && connectionOf(member);
   }
 
   /** The connections of this node; a copy. */
   get connections(): Connection[] {
-    return [...this.#memberships].map(connectionOf);
+    return [...this.memberships].map(connectionOf);
   }
 
   /** The rooms of this node in which somebody is, or listens; a copy. */
@@ -120,7 +121,7 @@ export class Registry extends Sender {
    * A room or a user that is on several nodes counts once for each.
    */
   get counts(): { local: Counts; cluster: Counts } {
-    const local = { connections: this.#memberships.size, rooms: this.#rooms.size, users: this.#audiences.userCount };
+    const local = { connections: this.memberships.size, rooms: this.#rooms.size, users: this.#audiences.userCount };
     return { local, cluster: addCounts(local, this.#deps.backplane.countsElsewhere()) };
   }
 
@@ -142,22 +143,22 @@ export class Registry extends Sender {
    * @throws EnfiladeError `ERR_PATH`, `ERR_JOINS_MAX`, `ERR_ROOMS_MAX`, or `ERR_JOIN_REFUSED` by `authorizeJoin`.
    */
   join(connection: Connection, path: string): Promise<void> | undefined {
-    return this.#memberships.join(connection.id, this.pathOf(path));
+    return this.memberships.join(connection.id, this.pathOf(path));
   }
 
   /** Takes a connection out of a room; where it is not, nothing changes. */
   leave(connection: Connection, path: string): void {
-    this.#memberships.leave(connection.id, this.pathOf(path));
+    this.memberships.leave(connection.id, this.pathOf(path));
   }
 
   /** Takes a connection out of all its rooms, its home included. */
   leaveAll(connection: Connection): void {
-    this.#memberships.leaveAll(connection.id);
+    this.memberships.leaveAll(connection.id);
   }
 
   /** The rooms that a connection is in, its home first as long as it is there. */
   roomsOf(connection: Connection): Room[] {
-    return this.#memberships.roomsOf(connection.id).map((path) => new Room(path, this));
+    return this.memberships.roomsOf(connection.id).map((path) => new Room(path, this));
   }
 
   /**
@@ -188,7 +189,7 @@ export class Registry extends Sender {
    */
   watchPresence(connection: Connection, path: string): void {
     const room = this.#rooms.get(this.pathOf(path));
-    const member = this.#memberships.get(connection.id);
+    const member = this.memberships.get(connection.id);
     if (room === undefined || member === undefined || !room.members.has(member)) {
       throw new EnfiladeError(
         "ERR_PRESENCE",
@@ -205,7 +206,7 @@ export class Registry extends Sender {
   roomOf(connectionId: string, path: string): RoomPath | undefined {
     try {
       const room = this.pathOf(path);
-      return this.#memberships.roomsOf(connectionId).includes(room) ? room : undefined;
+      return this.memberships.roomsOf(connectionId).includes(room) ? room : undefined;
     } catch (error) {
       if (error instanceof EnfiladeError) return undefined;
       throw error;
@@ -226,12 +227,12 @@ export class Registry extends Sender {
 
   /** @internal Members of this node. */
   get members(): Iterable<Member> {
-    return this.#memberships;
+    return this.memberships;
   }
 
   /** @internal Asks those clients to connect elsewhere that can be asked, and returns them. */
   drain(withinMs: number): Member[] {
-    return [...this.#memberships].filter((member) => {
+    return [...this.memberships].filter((member) => {
       const bytes = member.dialect.encodeDrain(withinMs);
       if (bytes !== undefined) member.push(bytes, undefined);
       return bytes !== undefined;
@@ -241,22 +242,6 @@ export class Registry extends Sender {
   /** @internal Whether a connection with this home may come in. */
   hasSpace(home: RoomPath): boolean {
     return this.#rooms.hasSpace(home);
-  }
-
-  /** @internal See {@link Memberships.enter}. */
-  enter(
-    member: Member,
-    userId: string | undefined,
-    config: MemberConfig,
-    client: JoiningClient | undefined,
-    hooks: MemberHooks | undefined,
-  ): Promise<void> | undefined {
-    return this.#memberships.enter(member, userId, config, client, hooks);
-  }
-
-  /** @internal Takes a connection out of everything; returns the rooms it was in. */
-  exit(member: Member): readonly RoomPath[] {
-    return this.#memberships.exit(member);
   }
 
   /** @internal */
@@ -300,7 +285,7 @@ export class Registry extends Sender {
     const { mode } = this.#rooms.configOf(path).presence;
     const isElsewhere = room === undefined || (room.members.size === 0 && room.presence?.state.count === 0);
     if (isElsewhere && mode !== "off") return stateElsewhere(await this.#deps.backplane.readPresence(path), mode);
-    return room?.presence?.state ?? stateOf(room?.members ?? [], (id) => this.#memberships.userIdOf(id));
+    return room?.presence?.state ?? stateOf(room?.members ?? [], (id) => this.memberships.userIdOf(id));
   }
 
   /** @internal */

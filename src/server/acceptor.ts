@@ -12,9 +12,7 @@ import type { Interceptor, Reader } from "../handler/reader.js";
 import { runSession, Session, type SessionConfig } from "../handler/session.js";
 import type { Metrics } from "../metrics.js";
 import type { Member } from "../protocol/dialect.js";
-import { dialectOf } from "../protocol/dialects.js";
-import { Receipts } from "../protocol/v1/receipts.js";
-import { v1 } from "../wire/frames.js";
+import { Dialects } from "../protocol/dialects.js";
 import { pathOfTarget, type RoomPath } from "../wire/path.js";
 import { asks, authorize, ForeignOrigin, Refused, reauthorize } from "./access/authorization.js";
 import { Capacity } from "./access/capacity.js";
@@ -74,7 +72,7 @@ export class Acceptor {
   readonly #deps: AcceptorDeps;
   readonly #capacity: Capacity;
   readonly #flusher: Flusher;
-  readonly #receipts: Receipts;
+  readonly #dialects: Dialects;
   readonly #configs = new Map<Route, RouteConfig>();
   readonly #interceptors: Interceptor[] = [];
   readonly #refuser: Refuser;
@@ -90,7 +88,7 @@ export class Acceptor {
     this.#deps = deps;
     const { clock, metrics, limits } = deps;
     this.#capacity = new Capacity(limits);
-    this.#receipts = new Receipts(clock, limits);
+    this.#dialects = new Dialects(clock, limits);
     this.#warnings = new Warnings(deps.warn);
     const { report } = deps;
     this.#refuser = new Refuser({ clock, limits, report, warnings: this.#warnings, onRefused: this.#onRefused });
@@ -287,7 +285,7 @@ export class Acceptor {
       return;
     }
     const { id, user } = context;
-    const dialect = dialectOf(transport, request, match.route.room.eventProtocol, this.#receipts);
+    const dialect = this.#dialects.of(transport, request, match.route.room.eventProtocol);
     const member = new Peer({ id, request, user, lifetime: client, transport, dialect }, config.peer);
     context.member = member;
     metrics.totals.opened += 1;
@@ -316,7 +314,7 @@ export class Acceptor {
     const config: RouteConfig = {
       transport: {
         ...{ messageBytesMax, fragmentsMax, closeMs, compression: route.compression },
-        subprotocols: [v1, ...route.subprotocols],
+        subprotocols: [...this.#dialects.subprotocols, ...route.subprotocols],
       },
       handler: { app, publisher: registry.publisher, eventProtocol, policy, eventPolicies },
       peer: {
