@@ -106,6 +106,12 @@ describe("the architecture", () => {
     expect(usersOf("reflect-metadata")).toEqual(["handler/decorators.ts"]);
   });
 
+  it("keeps enfilade.v1 to its dialect: only the set of dialects and the table of limits import it", () => {
+    const isOfV1 = (path: string) => path.startsWith("protocol/v1/");
+    const users = sources.filter(({ path, files }) => !isOfV1(path) && files.some(isOfV1));
+    expect(users.map(({ path }) => path)).toEqual(["protocol/dialects.ts", "server/limits.ts"]);
+  });
+
   it("keeps Node's modules out of what is shared with the browser", () => {
     const wire = sources.filter(({ path }) => folderOf(path) === "wire");
     expect(wire.flatMap(({ packages }) => packages.filter((name) => name.startsWith("node:")))).toEqual([]);

@@ -202,7 +202,7 @@ export class ClientRoom<Client = unknown, Server = unknown> implements AsyncIter
   }
 
   /**
-   * Calls an event of the handler; a refusal is told to `"error"`. Waits in a queue while there is no connection.
+   * Calls an event of the handler; a refusal is reported to `"error"`. Waits in a queue while there is no connection.
    *
    * @throws TypeError when JSON has no form for the data.
    */
@@ -212,7 +212,7 @@ export class ClientRoom<Client = unknown, Server = unknown> implements AsyncIter
   }
 
   /**
-   * Sends a message to the handler; a refusal is told to `"error"`. Waits in a queue while there is no connection.
+   * Sends a message to the handler; a refusal is reported to `"error"`. Waits in a queue while there is no connection.
    *
    * @throws TypeError when JSON has no form for the value, as for `undefined`.
    */
@@ -238,7 +238,7 @@ export class ClientRoom<Client = unknown, Server = unknown> implements AsyncIter
   }
 
   /**
-   * Gives the server the credentials anew, before the old ones end: what `token` is, or returns now.
+   * Sends the server new credentials before the old ones expire: what `token` is, or returns now.
    *
    * Without a connection there is nothing to do, since each attempt asks for them. A refusal closes the room with 4501.
    * Rejects with what `token` throws.
@@ -277,12 +277,12 @@ export class ClientRoom<Client = unknown, Server = unknown> implements AsyncIter
     return this.#log(logInto(element, linesMax));
   }
 
-  /** Nobody asks for it by default: then a line costs next to nothing. */
+  /** Without a log, which is the default, a line costs next to nothing. */
   #log(sink: (line: string) => unknown): () => void {
     return this.#listeners.on("line", (line) => sink(printable(line)));
   }
 
-  /** A listener that is there hears what was held. */
+  /** A listener that is registered receives what was held. */
   #read({ signal }: ListenOptions): void {
     if (!signal?.aborted) this.#inbox.read();
   }

@@ -12,7 +12,7 @@ export type BadMessage = "error" | "close";
 export interface ReadSession {
   readonly handler: AnyHandler;
   readonly member: Member;
-  /** Calls a method of the handler, if it has it; as a span where somebody traces. */
+  /** Calls a method of the handler, if it has it; as a span if the channel has subscribers. */
   call(method: string, args: readonly unknown[], event?: string): unknown;
   /** Reports what a method threw, to the app and to the handler. Never rejects. */
   report(thrown: unknown, method: string): Promise<void>;
@@ -137,7 +137,7 @@ async function runInterceptor(
     // An interceptor may do other work before it waits: the error is seen below, whenever it comes.
     promise.catch(() => undefined);
     return {
-      // biome-ignore lint/suspicious/noThenProperty: whether somebody waits decides who learns of an error
+      // biome-ignore lint/suspicious/noThenProperty: an error goes to the interceptor if it awaits next(), else it is reported
       then(onDone, onFailed) {
         isAwaited = true;
         return promise.then(onDone, onFailed);
@@ -147,7 +147,7 @@ async function runInterceptor(
   try {
     await interceptor(session.handler, message, next);
   } catch (error) {
-    // Reported is what the interceptor threw; the next message waits for this one all the same.
+    // Reported is what the interceptor threw; the next message still waits for this one.
     await reading?.catch(() => undefined);
     throw error;
   } finally {
@@ -167,7 +167,7 @@ async function settled(receipt: Receipt, run: () => unknown): Promise<void> {
   receipt.settle();
 }
 
-// The three that follow call the method themselves, so that no call stands between while nobody traces.
+// The three that follow call the method themselves, so that tracing costs no call while it is off.
 const textReader: Read = (session, { text }) =>
   traces.handler.hasSubscribers ? session.call("onMessage", [text]) : session.handler.onMessage?.(text);
 

@@ -11,7 +11,7 @@ import type { Position } from "../wire/position.js";
 export type Except = string | { readonly id: string } | readonly (string | { readonly id: string })[];
 
 export interface SendOptions extends DeliveryOptions {
-  /** Who does not get the message. Default: nobody, the sender gets it too. */
+  /** Who does not get the message. Default: no one; the sender gets it too. */
   readonly except?: Except | undefined;
   /**
    * Whether the history of the room keeps it, where there is one. Default: `true` with the policy `reliable`, `false` with
@@ -42,9 +42,9 @@ export interface Post {
 }
 
 /**
- * Somebody to send to, by name, whether anyone is there or not.
+ * Connections to send to by name, whether any is there or not.
  *
- * Whatever is sent is encoded once. To an address without members it is a delivery to nobody, never an error.
+ * A message is encoded once. Sending to an address without members does nothing.
  */
 export abstract class Address {
   readonly #topic: Topic;
@@ -108,7 +108,7 @@ export abstract class Address {
   }
 }
 
-/** Everyone who came through one named route, whatever their path. */
+/** All connections of one named route, on any path. */
 export class Channel extends Address {
   constructor(
     readonly name: string,

@@ -60,7 +60,7 @@ export interface RoomPost extends Post {
 /**
  * Everyone who is at one path, and what is kept of it.
  *
- * A `Room` is a handle: it may be kept, and speaks of whoever is there at the time it is used.
+ * A `Room` is a handle: it may be kept, and always shows who is there when it is used.
  */
 export class Room extends Address {
   readonly #post: RoomPost;
@@ -80,7 +80,7 @@ export class Room extends Address {
    * What the application keeps with this room, on this node: freed when the last one leaves. To a listener of
    * `"room-empty"` it is there for the last time.
    *
-   * @throws EnfiladeError `ERR_NO_ROOM` when nobody is here.
+   * @throws EnfiladeError `ERR_NO_ROOM` when no one is here.
    */
   get state(): Map<string, unknown> {
     const room = this.#opened ?? this.#post.roomState(this.path);
@@ -109,7 +109,7 @@ export class Room extends Address {
    * for await (const { data } of room.subscribe({ replay: 10 })) console.log(data);
    * ```
    *
-   * It hears from this call on, until the loop is left, `signal` is aborted, the room is closed with `close()`, or the
+   * It receives from this call on, until the loop is left, `signal` is aborted, the room is closed with `close()`, or the
    * app is. Call it and loop over it: what waits for a loop that never comes is kept up to `subscriberMessagesMax`.
    *
    * @throws EnfiladeError `ERR_ROOMS_MAX`; `ERR_HISTORY` when the past is asked for and none is kept, `ERR_OPTION`.
@@ -124,7 +124,7 @@ export class Room extends Address {
   }
 
   /**
-   * Who is here, on all nodes; where nobody is on this one, the others are asked, and have half a second.
+   * Who is here, on all nodes. If no one is on this one, the other nodes are asked and have half a second to answer.
    *
    * Where the route has no `presence`, it is counted among the connections of this node.
    */

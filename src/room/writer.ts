@@ -44,7 +44,7 @@ export function roomWriter(deps: WriterDeps, text: boolean): WritableStream<stri
 /** No faster than those who read: a source that outruns them would have them closed for being slow. */
 class Pace {
   readonly #deps: WriterDeps;
-  /** Who held up the others for too long, and is not waited for until he has caught up. */
+  /** Members that held up the others for too long; they are not waited for until they have caught up. */
   readonly #stalled = new WeakSet<Member>();
   #chunks = 0;
 

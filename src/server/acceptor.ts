@@ -61,7 +61,7 @@ interface Candidate {
   readonly client: Client;
   readonly request: ConnectionRequest;
   readonly match: Match;
-  /** `undefined` unless somebody traces. */
+  /** `undefined` while the channel has no subscribers. */
   readonly span: HandshakeTrace | undefined;
 }
 

@@ -2,7 +2,7 @@ import { type ListenOptions, listen } from "../listeners.js";
 import type { RoomListeners } from "../roomEvents.js";
 import type { ClientMessage } from "./message.js";
 
-/** Loads the state of the application anew. */
+/** Loads the state of the application again. */
 export type LoadState = () => unknown;
 
 /** What came, in order: a message, or a report between two messages, or else {@link resync}. */
@@ -22,7 +22,7 @@ export const resync: QueueItem = {};
 export const keptMax = 1_000;
 const keptSizeMax = 4_194_304;
 
-/** Hands over what came, as soon as somebody reads messages and the application has loaded its state. */
+/** Delivers messages once there is a reader and the application has loaded its state. */
 export class MessageQueue {
   readonly #listeners: RoomListeners;
   readonly #deliver: (message: ClientMessage) => void;
@@ -57,7 +57,7 @@ export class MessageQueue {
     this.#pump();
   }
 
-  /** Somebody reads from now on; whoever comes in the same tick reads all of it too. */
+  /** There is a reader from now on; readers that are added in the same tick get all messages too. */
   read(): void {
     this.#isRead = true;
     queueMicrotask(() => this.#pump());
@@ -96,7 +96,7 @@ export class MessageQueue {
   }
 
   #giveUpOldest(): void {
-    // A state that is due stays so: it is loaded before whatever is left.
+    // A state that is due stays so: it is loaded before the remaining messages.
     const at = this.#arrivals[0] === resync ? 1 : 0;
     const [{ size = 0, missed = 0 } = resync] = this.#arrivals.splice(at, 1);
     this.#size -= size;
@@ -122,7 +122,7 @@ export class MessageQueue {
 
   #resync(): void {
     this.#wasResynced = true;
-    // Nobody to wait for: what follows is not delayed by a tick.
+    // Nothing to wait for: the next message is not delayed by a tick.
     if (this.#loaders.size === 0) return;
     this.#isLoading = true;
     const report = this.#report;

@@ -35,13 +35,13 @@ export interface PresenceDeps {
   readonly hasGrace: () => boolean;
   /** No user is waited for any more: the last one is on another node, or the grace is over. */
   readonly waitingEnded: () => void;
-  /** Takes what goes wrong where nobody waits for the answer. */
+  /** Receives errors of calls that nothing awaits. */
   readonly report: (error: unknown) => void;
 }
 
-const nobody: readonly string[] = [];
+const noOne: readonly string[] = [];
 
-/** Who is in one room: changes of a tick are told together, and a leave only when its grace is over. */
+/** Who is in one room: changes of a tick are sent together, and a leave only when its grace is over. */
 export class Presence {
   readonly #deps: PresenceDeps;
   readonly #entries = new Map<string, Entry>();
@@ -183,13 +183,13 @@ export class Presence {
     this.#leaveUnused(key, entry);
   }
 
-  /** Somebody is there, or there again. */
+  /** A user is there, or there again. */
   #stay(key: string, entry: Entry): void {
     this.#roster = undefined;
     this.#stopWaiting(entry);
     if (this.#entries.has(key)) return;
     this.#entries.set(key, entry);
-    // Back within the tick: nobody needs to know.
+    // Back within the tick: no client needs to know.
     if (!this.#left.delete(key)) this.#joined.set(key, entry);
     this.#tellSoon();
   }
@@ -280,7 +280,7 @@ export class Presence {
     if (!this.#watchers.inUse) return;
     const ids = this.#deps.terms.mode === "full" ? { left: left.map(({ id }) => id) } : {};
     const payload = this.#frame({ ...this.#shown(joined, "joined"), ...ids });
-    this.#watchers.deliver(new Delivery({ payload, except: nobody }));
+    this.#watchers.deliver(new Delivery({ payload, except: noOne }));
   }
 
   /** What clients are told of users: ids, connections, and what the route shows of each. */
