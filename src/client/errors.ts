@@ -1,4 +1,4 @@
-import type { MessageIssue } from "../errors.js";
+import { EnfiladeError, type MessageIssue } from "../errors.js";
 import type { EventFailure } from "../wire/events/protocol.js";
 import type { StateDetail } from "./connection/reconnector.js";
 import { printable } from "./log.js";
@@ -22,8 +22,12 @@ export class RequestError extends Error {
   }
 }
 
-/** Why a room has no connection: the server refused it, or the room was closed for good, by either side. */
-export class ConnectError extends Error {
+/**
+ * Why a room has no connection: the server refused it, it cannot be reached, or one side closed the room for good.
+ *
+ * `code` is `ERR_CONNECTION`.
+ */
+export class ConnectError extends EnfiladeError {
   override readonly name = "ConnectError";
   /** 1006 where there was no connection. */
   readonly closeCode: number | undefined;
@@ -31,7 +35,7 @@ export class ConnectError extends Error {
   readonly status: number | undefined;
 
   constructor({ code, reason = "", status }: StateDetail) {
-    super(`no connection: ${code} ${printable(reason)}`);
+    super("ERR_CONNECTION", `no connection: ${code} ${printable(reason)}`);
     this.closeCode = code;
     this.status = status;
   }

@@ -5,7 +5,7 @@ import { checkName } from "../wire/options.js";
 import type { Bytes } from "../wire/payload.js";
 import type { Position } from "../wire/position.js";
 import { newClientId, subprotocols, urlOf } from "./connection/address.js";
-import type { AttemptDeps } from "./connection/attempt.js";
+import { type AttemptDeps, notAttempted } from "./connection/attempt.js";
 import { clientClock } from "./connection/clock.js";
 import { watchPage } from "./connection/page.js";
 import { type ClientState, Reconnector, type StateDetail } from "./connection/reconnector.js";
@@ -65,8 +65,8 @@ export class ClientRoom<Client = unknown, Server = unknown> implements AsyncIter
   readonly #token: () => Promise<string | undefined>;
   readonly #unwatchPage: () => void;
   #home = "";
-  /** With which status the last attempts were refused. */
-  #refusedWith: number | undefined;
+  /** The status of the last attempts that failed, or the close code of those before the first welcome. */
+  #failure: number | undefined;
   #id: string | undefined;
 
   /** @internal */
@@ -330,10 +330,13 @@ export class ClientRoom<Client = unknown, Server = unknown> implements AsyncIter
       this.#outbox.close();
       this.#inbox.close();
     }
-    const { status } = detail;
-    // Once for refusals in a row that have the same status.
-    if (status && status !== this.#refusedWith) this.#report(new ConnectError(detail));
-    if (status || state === "open") this.#refusedWith = status;
+    const { status, code, reason } = detail;
+    // A connection that breaks later is restored, and no error. One that was never there may have a wrong URL.
+    const isUnreachable = state === "waiting" && !this.#id && reason !== notAttempted;
+    const failure = status ?? (isUnreachable ? code : undefined);
+    // Once for failures in a row that are the same.
+    if (failure && failure !== this.#failure) this.#report(new ConnectError(detail));
+    if (failure || state === "open") this.#failure = failure;
     this.#listeners.tell("state", state, detail);
   }
 }

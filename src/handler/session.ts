@@ -26,8 +26,8 @@ export interface SessionConfig {
   readonly onEntered: (member: Member) => void;
   /** Called when a connection has ended, and its last hook has finished. */
   readonly onLeft: (member: Member, info: CloseInfo) => void;
-  /** Takes what a hook threw. */
-  readonly report: (error: Error, member: Member) => void;
+  /** Receives errors of hooks. `thrower` is the method, its class and route, for the log. */
+  readonly report: (error: Error, member: Member, thrower: string) => void;
   /** The class and its route, as errors and warnings name them. */
   readonly owner: string;
   /** Logs a warning, once for its kind. */
@@ -90,9 +90,10 @@ export class Session implements ReadSession {
   /** Reports what a method threw to the app alone, and returns it as an error. */
   reportToApp(thrown: unknown, method: string): Error {
     const { owner, report, warn } = this.config;
-    const error = asErrorOf(`${method} of ${owner}`, thrown);
+    const thrower = `${method} of ${owner}`;
+    const error = asErrorOf(thrower, thrown);
     if (error !== thrown) warn("no Error", () => noErrorWarning(error));
-    report(error, this.member);
+    report(error, this.member, thrower);
     return error;
   }
 }

@@ -1,21 +1,28 @@
 import { describeUserId, textOfUserId } from "../backplane/topic.js";
 import { EnfiladeError } from "../errors.js";
 
-/** The type of one symbol. Not `unique symbol`, which a method that returns it widens to `symbol`. */
-type Anonymous = symbol & { readonly description: "enfilade:anonymous" };
+/**
+ * The type of one symbol. Not `unique symbol`, which a method that returns it widens to `symbol`.
+ *
+ * `User` is the type of `this.user`: `undefined` of an anonymous client is only assigned where that type includes it.
+ */
+type Anonymous<User> = symbol & { readonly description: "enfilade:anonymous"; readonly user?: { readonly type: User } };
 
 /**
- * What `authorize` returns to let a client in without a user. Of a handler in a scope, it leaves the user of the scope.
+ * Returned from `authorize`, accepts a client without a user: `this.user` is `undefined`.
+ *
+ * The type of the user must include `undefined`, as `unknown` does: `WebSocketHandler<Params, User | undefined>`. In the
+ * `authorize` of a handler, the client keeps the user that the app or a scope returned.
  */
-// Symbol.for returns any symbol; the description of this one is its key.
-export const anonymous = Symbol.for("enfilade:anonymous") as Anonymous;
+// Symbol.for returns any symbol; the description of this one is its key, and it has no user.
+export const anonymous = Symbol.for("enfilade:anonymous") as Anonymous<undefined>;
 
-/** What may be a user: nothing that is missing or false, and no promise, which would be let in before it is settled. */
+/** Values that may be a user: none that is missing or false, and no promise, which would be accepted before it settles. */
 type Present = (object & { readonly then?: undefined }) | string | number | bigint | true;
 
-type Answer<User> = (User & Present) | Anonymous | Response;
+type Answer<User> = (User & Present) | Anonymous<User> | Response;
 
-/** What may be returned from `authorize`: the user, {@link anonymous}, or a refusal. */
+/** The return type of `authorize`: the user, {@link anonymous}, or a refusal. */
 export type Authorized<User> = Answer<User> | Promise<Answer<User>>;
 
 /**

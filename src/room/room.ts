@@ -1,4 +1,5 @@
 import type { EvictCommand, HistoryConfig, HistoryQuery } from "../backplane/backplane.js";
+import { isConnectionId } from "../backplane/connectionId.js";
 import { type UserAddress, userIdOf, userTopic } from "../backplane/topic.js";
 import type { Clock } from "../connection/clock.js";
 import { EnfiladeError } from "../errors.js";
@@ -178,11 +179,21 @@ export class Room extends Address {
   }
 }
 
+/** @throws EnfiladeError `ERR_OPTION` for the id of a user, which would evict nothing. */
+function evictedConnection(id: string): EvictCommand["who"] {
+  if (isConnectionId(id)) return { connection: id };
+  const quoted = JSON.stringify(id);
+  throw new EnfiladeError(
+    "ERR_OPTION",
+    `evict takes the id of a connection, and ${quoted} is none; for a user pass { user: ${quoted} }`,
+  );
+}
+
 function evicted(who: Evictee): EvictCommand["who"] {
   if (who instanceof User) return { user: who.id };
   const id: unknown = typeof who === "string" ? who : who !== null && typeof who === "object" && "id" in who && who.id;
   // A handler has an id and a user: it stands for its connection.
-  if (typeof id === "string") return { connection: id };
+  if (typeof id === "string") return evictedConnection(id);
   if (typeof who === "object" && who !== null && "user" in who) return { user: userIdOf(userTopic(who.user)) };
   throw new EnfiladeError("ERR_OPTION", `evict takes a handler, a connection, an id or { user }, got ${typeof who}`);
 }

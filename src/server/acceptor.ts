@@ -1,3 +1,4 @@
+import { newConnectionId } from "../backplane/connectionId.js";
 import type { Clock } from "../connection/clock.js";
 import { Heartbeats } from "../connection/heartbeat.js";
 import { Flusher } from "../connection/outbox.js";
@@ -22,7 +23,6 @@ import type { HandlerFactory } from "./creation.js";
 import { HandshakeTrace } from "./diagnostics/handshake.js";
 import type { RefusedRequest } from "./diagnostics/messages.js";
 import type { Reporter } from "./diagnostics/reporter.js";
-import { newId } from "./identity.js";
 import type { Limits } from "./limits.js";
 import { busy, refusal } from "./refusal.js";
 import { describeRoute, type Match, type Route, type Router } from "./router.js";
@@ -36,7 +36,8 @@ export interface AcceptorDeps {
   readonly clock: Clock;
   readonly metrics: Metrics;
   readonly reporter: Reporter;
-  readonly report: (error: Error, member?: Member) => void;
+  /** Receives errors. `thrower` is the method that threw it, for the log. */
+  readonly report: (error: Error, member?: Member, thrower?: string) => void;
   readonly warn: (message: string) => void;
   readonly onOpened: (member: Member) => void;
   readonly onClosed: (member: Member, info: CloseInfo) => void;
@@ -237,7 +238,7 @@ export class Acceptor {
 
   #contextOf({ client, request, match }: Candidate): HandlerContext {
     return {
-      id: newId(),
+      id: newConnectionId(),
       config: this.#configOf(match.route).handler,
       request,
       lifetime: client,

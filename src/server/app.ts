@@ -80,7 +80,8 @@ export class App implements Application {
     this.#limits = mergeLimits(defaultLimits, changes);
     this.#logger = options.logger ?? console;
     this.#clock = options.clock ?? systemClock;
-    const report = (error: unknown, member?: Member) => this.#report(asError(error), member && connectionOf(member));
+    const report = (error: unknown, member?: Member, by?: string) =>
+      this.#report(asError(error), member && connectionOf(member), by);
     const [clock, limits, reporter] = [this.#clock, this.#limits, this.#reporter];
     this.#taps = new Taps({ app: this, limits, report });
     this.#memory = new MemoryBackplane({ clock, limits });
@@ -334,17 +335,16 @@ export class App implements Application {
     if (warning !== undefined) this.#logger.warn(warning);
     if (this.#warned.has(handlerClass)) return;
     this.#warned.add(handlerClass);
-    const { name } = handlerClass;
-    for (const what of unusedMethods(handlerClass, reader)) this.#logger.warn(`enfilade: ${name} ${what}`);
+    for (const what of unusedMethods(handlerClass, reader)) this.#logger.warn(`enfilade: ${handlerClass.name} ${what}`);
   }
 
   #assertOpen(what: string): void {
     if (this.#state !== "open") throw new EnfiladeError("ERR_APP_STATE", `the app is closed and cannot ${what}`);
   }
 
-  #report(error: Error, connection: Connection | undefined): void {
+  #report(error: Error, connection: Connection | undefined, thrower: string | undefined): void {
     if (channels.failed.hasSubscribers) this.#reporter.onError(error, connection);
     if (this.#events.has("error")) this.#events.tell("error", error, connection);
-    else this.#logger.error("enfilade:", error);
+    else this.#logger.error(thrower === undefined ? "enfilade:" : `enfilade: ${thrower} threw`, error);
   }
 }

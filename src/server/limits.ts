@@ -5,6 +5,7 @@ import { EnfiladeError } from "../errors.js";
 import { type ConnectionLimits, defaultConnectionLimits } from "../handler/limits.js";
 import { defaultReceiptLimits, type ReceiptLimits } from "../protocol/v1/receipts.js";
 import { defaultRecoveryLimits, type RecoveryLimits } from "../room/limits.js";
+import { checkName } from "../wire/options.js";
 import { defaultPathLimits, type PathLimits } from "../wire/path.js";
 import { defaultTapLimits, type TapLimits } from "./diagnostics/tap.js";
 
@@ -72,8 +73,9 @@ export function mergeLimits<T extends ConnectionLimits>(base: T, changes: Partia
 
 function checkLimit(name: string, value: unknown, base: object): void {
   if (!Object.hasOwn(base, name)) {
-    const where = Object.hasOwn(defaultLimits, name) ? "is set for the whole app" : "is not known";
-    throw new EnfiladeError("ERR_OPTION", `the limit "${name}" ${where}; here are: ${Object.keys(base).join(", ")}`);
+    if (!Object.hasOwn(defaultLimits, name)) checkName("there is no limit", name, Object.keys(base));
+    const known = Object.keys(base).join(", ");
+    throw new EnfiladeError("ERR_OPTION", `the limit "${name}" is set for the whole app; here are: ${known}`);
   }
   if (name === "heartbeatMs" && value === false) return;
   const isTime = /Ms(Max)?$/.test(name);

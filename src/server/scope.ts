@@ -1,6 +1,6 @@
 import type { DeliveryPolicy } from "../connection/policy.js";
 import { EnfiladeError } from "../errors.js";
-import { declaredRoutes, type Fitting } from "../handler/decorators.js";
+import { declaredRoutes, decoratedEvents, type Fitting } from "../handler/decorators.js";
 import { eventReaderOf } from "../handler/eventReader.js";
 import { EventHandler } from "../handler/events.js";
 import { type AnyHandler, WebSocketHandler } from "../handler/handler.js";
@@ -140,8 +140,19 @@ export class Scope<Prefix extends string = ""> {
 /** How a class reads; one of events by their protocol. */
 function readerFor(handlerClass: HandlerClass, badMessage: BadMessage, protocol: EventProtocol): Reader {
   const readingClass = handlerClass as HandlerClass & { readonly prototype: AnyHandler };
-  if (!(handlerClass.prototype instanceof EventHandler)) return readerOf(readingClass, badMessage);
+  if (!(handlerClass.prototype instanceof EventHandler)) {
+    checkNoEvents(readingClass);
+    return readerOf(readingClass, badMessage);
+  }
   return eventReaderOf(readingClass, protocol, badMessage);
+}
+
+/** @throws EnfiladeError `ERR_EVENTS` for `@On` in a class that answers no events. */
+function checkNoEvents({ prototype }: { readonly prototype: AnyHandler }): void {
+  const [first] = decoratedEvents(prototype);
+  if (first === undefined) return;
+  const what = `@On marks ${first.method} for the event "${first.event}", but the class is no EventHandler`;
+  throw new EnfiladeError("ERR_EVENTS", `${what}; write: extends EventHandler`);
 }
 
 /** What holds in a whole app. */

@@ -155,6 +155,8 @@ const foreign = new RegExp(
   [
     // {name}, {name:type}, {*name}, {...name}; a group with a modifier is one of ours
     String.raw`\{(?<rest>\*|\.{3})?(?<braced>[A-Za-z_]\w*)(?::[^{}]*)?\}(?![?+*])`,
+    // [name], [...name]
+    String.raw`\[(?<spread>\.{3})?(?<bracketed>[A-Za-z_]\w*)\]`,
     // <name>, <type:name>
     String.raw`<(?:(?<type>\w+):)?(?<angled>[A-Za-z_]\w*)>`,
     // *name
@@ -166,10 +168,10 @@ const foreign = new RegExp(
 function foreignPart(pieces: readonly Piece[]): { source: string; own: string } | undefined {
   const { groups = {}, index = 0, 0: found } = foreign.exec(pieces.map(masked).join("")) ?? {};
   if (found === undefined) return undefined;
-  const { rest, braced, type, angled, starred } = groups;
-  const isMany = rest !== undefined || starred !== undefined || type === "path";
+  const { rest, braced, spread, bracketed, type, angled, starred } = groups;
+  const isMany = [rest, spread, starred].some((part) => part !== undefined) || type === "path";
   const source = pieces.map((piece) => piece.source).join("");
-  const own = `${isMany ? "**" : ""}:${braced ?? angled ?? starred}`;
+  const own = `${isMany ? "**" : ""}:${braced ?? bracketed ?? angled ?? starred}`;
   return { source: source.slice(index, index + found.length), own };
 }
 

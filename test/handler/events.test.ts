@@ -235,6 +235,26 @@ describe("events", () => {
   });
 });
 
+it("@On in a class that is no EventHandler is refused: it would never be called", () => {
+  class Plain extends WebSocketHandler {
+    onJSON() {
+      return undefined;
+    }
+    @On()
+    onJoin() {
+      return 1;
+    }
+  }
+  expect(() => new App().route("/x", Plain)).toThrow(
+    expect.objectContaining({
+      code: "ERR_EVENTS",
+      message:
+        'the route "/x" of Plain: @On marks onJoin for the event "join", but the class is no EventHandler; ' +
+        "write: extends EventHandler",
+    }),
+  );
+});
+
 it("a list in place of static events is refused", () => {
   class Listed extends EventHandler {
     static readonly events = ["onJoin"];

@@ -5,7 +5,7 @@ import express from "express";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { WebSocketServer } from "ws";
 import { App, type DeliveryPolicy, Route, WebSocketHandler } from "../../src/index.js";
-import { connectURL } from "../../src/testing/index.js";
+import { connect, connectURL } from "../../src/testing/index.js";
 import { Mailbox, start, startWith } from "../support/app.js";
 import { answerTo, clientFrame, rawClient, rawConnection, upgradeRequest } from "../support/raw.js";
 
@@ -324,6 +324,24 @@ describe("a listener that fails", () => {
     app.on("open", ({ request }) => logged.put(request.path));
     await open("/echo");
     expect([...(await logged.have(3))].sort()).toEqual(["/echo", "Error: async", "Error: sync"]);
+  });
+});
+
+describe("an error of a hook", () => {
+  it("is logged with the method, the class and its route", async () => {
+    class Failing extends WebSocketHandler {
+      override onConnect() {
+        throw new Error("no table");
+      }
+      onMessage() {
+        return undefined;
+      }
+    }
+    const logged = new Mailbox<string>();
+    const logger = { warn: () => undefined, error: (...line: unknown[]) => logged.put(line.map(String).join(" ")) };
+    await using app = new App({ logger }).route("/tables/:table", Failing);
+    await connect(app, "/tables/1");
+    expect(await logged.have(1)).toEqual(['enfilade: onConnect of Failing ("/tables/:table") threw Error: no table']);
   });
 });
 

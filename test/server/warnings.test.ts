@@ -454,6 +454,8 @@ describe("handlers and routes", () => {
     ["/chat/{id:int}/log", "{id:int}", ":id"],
     ["/chat/<room>", "<room>", ":room"],
     ["/chat/<int:room>", "<int:room>", ":room"],
+    ["/chat/[room]", "[room]", ":room"],
+    ["/files/[...rest]", "[...rest]", "**:rest"],
     ["/files/*rest", "*rest", "**:rest"],
     ["/files/{*rest}", "{*rest}", "**:rest"],
     ["/files/<path:rest>", "<path:rest>", "**:rest"],
@@ -468,9 +470,17 @@ describe("handlers and routes", () => {
 
   it("take what only looks alike", () => {
     const app = new App();
-    for (const pattern of ["/a/{b}?", "/c/\\<d\\>", "/e/{:f}g", "/h/:i(\\d{2})", "/j/a<b", "/k/**:rest"]) {
+    for (const pattern of [
+      "/a/{b}?",
+      "/c/\\<d\\>",
+      "/e/{:f}g",
+      "/h/:i(\\d{2})",
+      "/j/a<b",
+      "/k/**:rest",
+      "/l/\\[m\\]",
+    ]) {
       app.route(pattern, Echo);
     }
-    expect(app.routes).toHaveLength(6);
+    expect(app.routes).toHaveLength(7);
   });
 });

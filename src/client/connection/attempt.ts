@@ -27,6 +27,9 @@ export interface AttemptDeps {
   readonly report: (error: unknown) => void;
 }
 
+/** The reason of an attempt that ended with an error of this side, which was reported. */
+export const notAttempted = "not attempted";
+
 /** For a welcome to come, and for a pong. */
 const patienceMs = 10_000;
 
@@ -47,7 +50,7 @@ export class Attempt {
     this.#checkIn(patienceMs);
     this.#open().catch((error: unknown) => {
       if (!this.#over) deps.report(error);
-      this.fail("no connection");
+      this.fail(notAttempted);
     });
   }
 
