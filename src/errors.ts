@@ -74,7 +74,7 @@ export class EnfiladeError extends Error {
   override readonly name: string = "EnfiladeError";
 
   constructor(
-    /** What went wrong; see {@link ErrorCode}. */
+    /** The kind of the error; see {@link ErrorCode}. */
     readonly code: ErrorCode,
     message: string,
     options?: ErrorOptions,

@@ -12,7 +12,7 @@ export interface Receipt {
   settle(hasFailed?: boolean): void;
 }
 
-/** What a subprotocol knows about a message in addition to its content. */
+/** Properties of a message that its subprotocol adds to the content. */
 export interface MessageOrigin {
   readonly event?: DecodedEvent | undefined;
   readonly receipt?: Receipt | undefined;
