@@ -134,9 +134,11 @@ export interface Receiver {
 
 /** The configuration that an app passes to its backplane. */
 export interface BackplaneContext {
+  /** The clock of the app; use it for all timers. */
   readonly clock: Clock;
   /** A random number of at least 0 and less than 1, as `Math.random`. */
   readonly random: () => number;
+  /** The limits of the app. */
   readonly limits: BackplaneLimits & Pick<PeerLimits, "outboxBytesMax">;
   /** The option `backplaneOutage` of the app. */
   readonly outage: BackplaneOutage;
@@ -205,6 +207,7 @@ export interface Backplane {
   readPresence(path: RoomPath): Promise<readonly PresenceUpdate[]>;
   /** The sum of the counts of all other nodes. */
   countsElsewhere(): Counts;
+  /** The status for `app.status()`. */
   status(): BackplaneStatus;
   /** Called last; nothing is delivered afterwards. The backplane keeps its history and can be started again. */
   stop(): Promise<void>;

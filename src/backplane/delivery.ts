@@ -14,6 +14,7 @@ export interface HistoryConfig {
 
 /** The fields of a {@link Delivery}. */
 export interface DeliveryFields {
+  /** The content of the message. */
   readonly payload: Payload;
   /** The ids of connections that do not get the message, and the keys of their clients (`client:…`). */
   readonly except: readonly string[];

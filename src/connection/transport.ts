@@ -15,12 +15,15 @@ export interface Framing {
 export interface Refusal {
   /** The HTTP status, from 300 to 599. */
   readonly status: number;
+  /** The headers of the response. */
   readonly headers: Readonly<OutgoingHttpHeaders>;
+  /** The body of the response. */
   readonly body: string | Uint8Array;
 }
 
 /** Is notified when a transport has ended; see {@link Transport.whenGone}. */
 export interface GoneListener {
+  /** The transport has ended. */
   onGone(): void;
 }
 

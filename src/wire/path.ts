@@ -9,6 +9,7 @@ declare const canonical: unique symbol;
  */
 export type RoomPath = string & { readonly [canonical]: true };
 
+/** The limits of room paths. */
 export interface PathLimits {
   /** UTF-8 bytes of a room path. Longer ones are refused: 400 for a client, `ERR_PATH` in code. Default: 512. */
   readonly pathBytesMax: number;

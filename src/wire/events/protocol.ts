@@ -19,17 +19,27 @@ export const internalFault: EventFailure = { code: "internal", message: "interna
 export type OutgoingEvent =
   | {
       readonly kind: "event";
+      /** The name of the event. */
       readonly event: string;
+      /** The data that the handler emitted. */
       readonly data: unknown;
       /** The id of the connection whose handler emits it to a room, a user or everyone. */
       readonly from?: string | undefined;
       /** The path of the room that it is sent to. */
       readonly channel?: string | undefined;
     }
-  | { readonly kind: "reply"; readonly id: string | number; readonly data: unknown }
+  | {
+      readonly kind: "reply";
+      /** The id of the event that is answered. */
+      readonly id: string | number;
+      /** The result of the method; `undefined` if it returned nothing. */
+      readonly data: unknown;
+    }
   | {
       readonly kind: "error";
+      /** The id of the event that failed; `undefined` if it had none. */
       readonly id?: string | number | undefined;
+      /** The name of the event that failed; `undefined` if it could not be read. */
       readonly event?: string | undefined;
       readonly error: EventFailure;
     };
