@@ -1,11 +1,11 @@
 import { randomFillSync } from "node:crypto";
 
 const idBytes = 16;
-/** Random bytes for many ids at once: asking for 16 of them costs as much as for 4,096. */
+/** Random bytes for 256 ids: one call for 4,096 bytes takes as long as one for 16. */
 const pool = Buffer.allocUnsafe(256 * idBytes);
 let used = pool.length;
 
-/** The id of a new connection: 128 random bits in 22 characters of base64url, unique and not to be guessed. */
+/** Makes the id of a connection: 128 random bits as 22 characters of base64url, unique and impossible to guess. */
 export function newConnectionId(): string {
   if (used === pool.length) {
     randomFillSync(pool);
@@ -15,7 +15,7 @@ export function newConnectionId(): string {
   return pool.toString("base64url", used - idBytes, used);
 }
 
-/** Whether a text has the form of such an id. */
+/** Whether `text` has the form of a connection id. */
 export function isConnectionId(text: string): boolean {
   return /^[\w-]{22}$/.test(text);
 }

@@ -463,7 +463,7 @@ describe("handlers and routes", () => {
     expect(() => new App().route(pattern, Echo)).toThrow(
       expect.objectContaining({
         code: "ERR_ROUTE_PATTERN",
-        message: expect.stringContaining(`has ${JSON.stringify(part)}, which means nothing here: write "${own}"`),
+        message: expect.stringContaining(`has ${JSON.stringify(part)}, the syntax of another library; write "${own}"`),
       }),
     );
   });
