@@ -11,9 +11,15 @@ export interface ListenOptions {
 
 type Listener = (...args: never[]) => unknown;
 
+interface Entry {
+  readonly call: Listener;
+  /** Called before the first call, with the option `once`. */
+  readonly removeOnce: (() => void) | undefined;
+}
+
 /** Calls listeners. A listener that throws affects neither other listeners nor the code that causes the event. */
 export class Notifier<Events extends Record<keyof Events, readonly unknown[]>> {
-  readonly #listeners = new Map<keyof Events, Set<{ readonly call: Listener; readonly once: boolean }>>();
+  readonly #listeners = new Map<keyof Events, Set<Entry>>();
   readonly #onError: (error: unknown) => void;
   readonly #owner: string;
   readonly #names: readonly string[];
@@ -48,13 +54,13 @@ export class Notifier<Events extends Record<keyof Events, readonly unknown[]>> {
       throw new EnfiladeError("ERR_OPTION", `on("${String(event)}") takes a function, got ${typeof listener}`);
     }
     const { signal, once = false } = options;
-    const entry = { call: listener, once };
     const entries = this.#listeners.get(event) ?? new Set();
     this.#listeners.set(event, entries);
     const remove = () => {
       entries.delete(entry);
       signal?.removeEventListener("abort", remove);
     };
+    const entry: Entry = { call: listener, removeOnce: once ? remove : undefined };
     if (signal?.aborted === true) return remove;
     entries.add(entry);
     signal?.addEventListener("abort", remove);
@@ -75,21 +81,26 @@ export class Notifier<Events extends Record<keyof Events, readonly unknown[]>> {
   together(cause: () => void): void {
     const isFirst = !this.#isNotifying;
     this.#isNotifying = true;
-    cause();
-    if (isFirst) this.#notifyWaiting();
+    try {
+      cause();
+    } finally {
+      if (isFirst) this.#notifyWaiting();
+    }
   }
 
   #notifyWaiting(): void {
     this.#isNotifying = true;
-    for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) next();
-    this.#isNotifying = false;
+    try {
+      for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) next();
+    } finally {
+      this.#isNotifying = false;
+    }
   }
 
   #notify(event: keyof Events, args: readonly unknown[]): void {
-    const entries = this.#listeners.get(event);
-    for (const entry of [...(entries ?? [])]) {
-      if (entry.once) entries?.delete(entry);
-      this.#call(entry.call, args);
+    for (const { call, removeOnce } of [...(this.#listeners.get(event) ?? [])]) {
+      removeOnce?.();
+      this.#call(call, args);
     }
   }
 
