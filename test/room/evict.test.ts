@@ -154,7 +154,7 @@ describe("room.evict()", () => {
     await visit(app, "/home/a?user=ann");
     const room = app.registry.room("/home/a");
     for (const who of ["ann", { id: "ann" }]) {
-      const message = 'evict takes the id of a connection, and "ann" is none; for a user pass { user: "ann" }';
+      const message = 'evict takes the id of a connection, got "ann"; for a user pass { user: "ann" }';
       expect(() => room.evict(who)).toThrow(expect.objectContaining({ code: "ERR_OPTION", message }));
     }
     expect(room.size).toBe(1);

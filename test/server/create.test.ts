@@ -77,7 +77,7 @@ describe("new App({ create })", () => {
     const { open, errors } = await start(new App({ create: () => only }).route("/x", Plain));
     const first = await open("/x");
     await expect(open("/x")).rejects.toMatchObject({ status: 500 });
-    const message = "create returned the same instance of Plain again; each connection needs one of its own";
+    const message = "create returned the same instance of Plain again; return a new instance for each connection";
     expect(errors).toMatchObject([{ code: "ERR_OPTION", message }]);
     first.sendText("still here");
     expect(await first.readText()).toBe("still here");

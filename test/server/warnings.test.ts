@@ -242,7 +242,7 @@ describe("a message that is not JSON", () => {
       client.sendText("{");
       expect(await client.closed).toMatchObject({ code: 1007 });
     }
-    const hint = "to keep such a client, implement onJSON(message, error) or onError(error)";
+    const hint = "to keep the connection open, implement onJSON(message, error) or onError(error)";
     expect(warnings.all).toEqual([`enfilade: Plain ${closing}; ${hint}`]);
   });
 
@@ -264,7 +264,7 @@ describe("a message that is not JSON", () => {
       client.sendText("{");
       expect(await client.closed).toMatchObject({ code: 1007 });
     }
-    const hint = 'to keep such a client, leave out badMessage: "close"';
+    const hint = 'to keep the connection open, leave out badMessage: "close"';
     expect(warnings.all).toEqual([
       `enfilade: Takes ${closing}; ${hint}`,
       `enfilade: Events ${closing.replace("/x", "/events")}; ${hint}`,
@@ -307,7 +307,7 @@ describe("a message that is not JSON", () => {
       expect(await client.closed).toMatchObject({ code: 1007 });
     }
     expect(warnings.all).toEqual([
-      `enfilade: Reads ${closing}; to keep such a client, catch what readJSON() rejects with`,
+      `enfilade: Reads ${closing}; to keep the connection open, catch the error of readJSON()`,
     ]);
   });
 });
@@ -349,7 +349,7 @@ describe("a thrown value that is no Error", () => {
       client?.terminate();
     }
     expect(errors.map(({ message }) => message)).toEqual([what, what]);
-    expect(warnings.all).toEqual([`enfilade: ${what}, which is no Error; throw an Error, whose stack says where`]);
+    expect(warnings.all).toEqual([`enfilade: ${what}, which is not an Error; throw an Error to get a stack trace`]);
   });
 });
 
