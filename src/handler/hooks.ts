@@ -23,7 +23,6 @@ const aliases = new Map([
   ["authorisejoin", "authorizeJoin"],
   ["authenticate", "authorize"],
   ["authorise", "authorize"],
-  ["authorisejoin", "authorizeJoin"],
   ["onauth", "authorize"],
   ["onauthorize", "authorize"],
   ["onopen", "onConnect"],

@@ -2,7 +2,7 @@ import { type ConnectionOptions, connect } from "@nats-io/transport-node";
 import type { Backplane } from "../backplane/backplane.js";
 import { ClusterBackplane } from "../cluster/clusterBackplane.js";
 import { EnfiladeError } from "../errors.js";
-import { checkNames } from "../wire/options.js";
+import { checkNames, describeAddress } from "../wire/options.js";
 import { NatsEngine } from "./engine.js";
 
 /** Options of {@link nats}. */
@@ -56,7 +56,7 @@ function optionsOf(source: string | readonly string[] | ConnectionOptions): Conn
   if (typeof source === "object" && source !== null && !isList(source) && hasAddress(source)) return source;
   const expected =
     'a URL such as "nats://127.0.0.1:4222", a list of them, or options of @nats-io/transport-node with servers or port';
-  throw optionError("nats()", expected, source);
+  throw new EnfiladeError("ERR_OPTION", `nats() takes ${expected}; got ${describeAddress(source)}`);
 }
 
 /** Whether options contain an address: without one, the client would connect to localhost. */

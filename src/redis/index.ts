@@ -2,7 +2,7 @@ import { Redis, type RedisOptions } from "ioredis";
 import type { Backplane } from "../backplane/backplane.js";
 import { ClusterBackplane } from "../cluster/clusterBackplane.js";
 import { EnfiladeError } from "../errors.js";
-import { checkNames } from "../wire/options.js";
+import { checkNames, describeAddress } from "../wire/options.js";
 import { type DuplicableClient, isClient, type OwnClient } from "./client.js";
 import { RedisEngine, type RedisPair } from "./engine.js";
 
@@ -94,12 +94,5 @@ function retryMs(attempts: number): number {
 
 function sourceError(source: unknown): EnfiladeError {
   const expected = 'a URL such as "redis://127.0.0.1:6379", options of ioredis with an address, or a client of ioredis';
-  return new EnfiladeError("ERR_OPTION", `redis() takes ${expected}; got ${describe(source)}`);
-}
-
-/** Describes an object by its first properties: a client of another library is large, or has no JSON. */
-function describe(source: unknown): string {
-  if (typeof source !== "object" || source === null) return JSON.stringify(source) ?? String(source);
-  const names = Object.keys(source).slice(0, 5);
-  return `an object with ${names.length === 0 ? "no properties" : names.join(", ")}`;
+  return new EnfiladeError("ERR_OPTION", `redis() takes ${expected}; got ${describeAddress(source)}`);
 }

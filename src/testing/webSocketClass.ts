@@ -1,4 +1,3 @@
-import { STATUS_CODES } from "node:http";
 import type { App } from "../server/app.js";
 import { ABNORMAL } from "../wire/closeCodes.js";
 import { link } from "./link.js";
@@ -60,7 +59,7 @@ class LinkedWebSocket implements TestWebSocket {
       { protocols },
       {
         onOpen: (socket) => this.#open(socket),
-        onRefused: ({ status }) => this.#refuse(`Unexpected server response: ${status} ${STATUS_CODES[status] ?? ""}`),
+        onRefused: ({ status }) => this.#refuse(`Unexpected server response: ${status}`),
       },
     );
   }

@@ -53,3 +53,12 @@ function isWithin(edits: number, one: string, other: string): boolean {
       (one[0] === other[1] && one[1] === other[0] && isWithin(edits - 1, one.slice(2), other.slice(2))))
   );
 }
+
+/** Describes the address of a server in an error: passwords of URLs are hidden, and of objects only property names are shown. */
+export function describeAddress(address: unknown): string {
+  if (typeof address === "string") return JSON.stringify(address.replace(/^([a-z][\w+.-]*:\/\/)?.*@/is, "$1***@"));
+  if (typeof address !== "object" || address === null) return String(address);
+  if (Array.isArray(address)) return `[${address.map(describeAddress).join(", ")}]`;
+  const names = Object.keys(address).slice(0, 5);
+  return `an object with ${names.length === 0 ? "no properties" : names.join(", ")}`;
+}
