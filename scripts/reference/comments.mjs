@@ -82,14 +82,13 @@ export function splitDefault(text) {
   return { meaning, default: found[2] };
 }
 
-const unitsByWord = { Milliseconds: "ms", Seconds: "s", Bytes: "bytes", Characters: "characters" };
+const shortUnits = { milliseconds: "ms", seconds: "s" };
 
-/** The unit of a number: from the first word of its description, or else from its name. */
+/** The unit of a number: what its description begins with, such as "Bytes", else as its name says, else what is counted. */
 export function unitOf(name, description) {
-  const word = /^[A-Z][a-z]+/.exec(description)?.[0] ?? "";
-  if (Object.hasOwn(unitsByWord, word)) return unitsByWord[word];
+  const first = /^[A-Z][a-z]+s\b/.exec(description)?.[0].toLowerCase();
+  if (first !== undefined) return shortUnits[first] ?? first;
   if (/Ms(Max)?$/.test(name)) return "ms";
   if (/[bB]ytes(Max)?$/.test(name)) return "bytes";
-  const counted = name.endsWith("Max") ? /[A-Z]?[a-z]+s(?=[A-Z])/.exec(name)?.[0] : undefined;
-  return counted?.toLowerCase();
+  return (name.endsWith("Max") && /\b[a-z]+s\b/.exec(description)?.[0]) || "";
 }

@@ -74,7 +74,9 @@ export function membersOf(checker, symbol) {
   const ofClass = symbol.valueDeclaration !== undefined && ts.isClassDeclaration(symbol.valueDeclaration);
   const statics = ofClass ? checker.getPropertiesOfType(checker.getTypeOfSymbol(symbol)) : [];
   return [...own, ...statics.map((member) => ({ member, isStatic: true }))].flatMap(({ member, isStatic = false }) => {
-    const declarations = (member.declarations ?? []).filter((declaration) => isOurs(declaration) && isPublic(declaration));
+    const declarations = (member.declarations ?? []).filter(
+      (declaration) => isOurs(declaration) && isPublic(declaration),
+    );
     if (declarations.length === 0) return [];
     const [first] = declarations;
     const owner = checker.getSymbolAtLocation(first.parent.name);

@@ -63,6 +63,12 @@ export class Library {
     return symbol === undefined ? undefined : this.#entryOf(resolvedSymbol(this.checker, symbol), page);
   }
 
+  /** Whether a node names a type of ours that is not public. */
+  isHidden(node) {
+    const symbol = resolvedSymbol(this.checker, this.checker.getSymbolAtLocation(node));
+    return symbol.declarations.some(isOurs) && (this.#entries.get(symbol)?.isSupporting ?? true);
+  }
+
   #entryOf(symbol, page) {
     if (this.#entries.has(symbol)) return this.#entries.get(symbol);
     const declared = symbol.declarations?.[0];
@@ -70,12 +76,24 @@ export class Library {
     return this.#add(page, { name: symbol.name, symbol, isTypeOnly: true, isSupporting: true });
   }
 
-  /** A name as a comment on `page` links it: `App`, `App.route`, or a member of `entry` by itself. */
+  /** A name as a comment of `entry` writes it: `App`, `App.route`, or a member by itself. `undefined` when it is not public. */
   find(name, entry) {
     const [first, member] = name.split(".");
-    const found = this.#named(first, entry.page);
-    if (found !== undefined) return { entry: found, member };
-    return { entry, member: first };
+    const owner = this.#named(first, entry.page);
+    if (owner === undefined) return this.#memberNamed(entry, first);
+    return member === undefined ? { entry: owner } : this.#memberNamed(owner, member);
+  }
+
+  /** What a class inherits from a public parent is described there. */
+  #memberNamed(entry, member) {
+    const [declaration] = entry.declarations;
+    if (!ts.isClassDeclaration(declaration) && !ts.isInterfaceDeclaration(declaration)) return undefined;
+    const { own, inherited } = this.membersOf(entry);
+    const isIt = ({ name }) => name === member;
+    const found = own.find(isIt);
+    if (found !== undefined) return { entry, member: found };
+    const [parent] = [...inherited].find(([, members]) => members.some(isIt)) ?? [];
+    return parent === undefined ? undefined : this.#memberNamed(parent, member);
   }
 
   #named(name, page) {
@@ -83,14 +101,19 @@ export class Library {
     return named.find((entry) => entry.page === page) ?? named[0];
   }
 
-  /** What a class or an interface has itself, or from a parent that is not public; and by its public parents what it inherits. */
+  /**
+   * What a class or an interface has itself, or from a parent that is not public; and by its public parents what it inherits.
+   *
+   * Limits are for looking up a name: all in one table.
+   */
   membersOf(entry) {
     const own = [];
     const inherited = new Map();
     for (const member of membersOf(this.checker, entry.symbol)) {
       if (entry.kind === "errors" && errorMembers.has(member.name)) continue;
       const owner = this.#entries.get(member.owner);
-      if (owner === undefined || owner === entry || owner.isSupporting) own.push(member);
+      const isOwn = owner === undefined || owner === entry || owner.isSupporting || entry.name.endsWith("Limits");
+      if (isOwn) own.push(member);
       else inherited.set(owner, [...(inherited.get(owner) ?? []), member]);
     }
     return { own, inherited };

@@ -65,7 +65,7 @@ function replaceLinks(page, text, places) {
   return mapProse(text, (line) =>
     line.replace(/\]\(ref:(\d+)\)/g, (_link, id) => {
       const place = places.get(id);
-      if (place === undefined) throw new Error(`${page} has a link to a name that has no heading: ${line}`);
+      if (place === undefined) throw new Error(`${page} has a link to a name that has no heading (${id}): ${line}`);
       return `](${place.page === page ? "" : place.page}#${place.anchor})`;
     }),
   );

@@ -22,7 +22,10 @@ export function list(items) {
   return items.map((item) => `- ${item}`).join("\n");
 }
 
-/** Blocks, an empty line between them. */
+/** Blocks, in lists of any depth, with an empty line between them. */
 export function blocks(...parts) {
-  return parts.flat().filter((part) => part !== undefined && part !== "").join("\n\n");
+  return parts
+    .flat(Number.POSITIVE_INFINITY)
+    .filter((part) => part !== undefined && part !== "")
+    .join("\n\n");
 }

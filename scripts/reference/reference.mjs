@@ -12,15 +12,19 @@ import { undocumentedOf } from "./undocumented.mjs";
 
 const generated = "`npm run reference` makes this page from the doc comments in `src/`; edit them, not this page.";
 
-/** `pages` are texts by file name; `undocumented` are names with their source files. */
+/**
+ * `pages` are texts by file name; `undocumented` are names with their source files; `deadLinks` are links of comments to names
+ * that are not public.
+ */
 export function makeReference() {
   const library = new Library(sortedFiles());
-  const shared = { library, marks: new Marks(), signatures: new Signatures() };
+  const deadLinks = new Set();
+  const shared = { library, deadLinks, marks: new Marks(), signatures: new Signatures() };
   const texts = new Map(library.pages.map((page) => [`${page}.md`, pageText(contextOf(shared, page))]));
   texts.set("README.md", indexText(contextOf(shared, "README")));
   const linked = resolveMarks(texts);
   const pages = new Map([...linked].map(([name, text]) => [name, `${shared.signatures.fill(text)}\n`]));
-  return { pages, undocumented: undocumentedOf(library) };
+  return { pages, undocumented: undocumentedOf(library), deadLinks: [...deadLinks] };
 }
 
 /** The subpaths of the package, in the order of their introductions. */
@@ -33,25 +37,21 @@ function sortedFiles() {
 }
 
 /** What a renderer needs: the page it writes for, and how to mark headings and links. */
-function contextOf({ library, marks, signatures }, page) {
+function contextOf({ library, marks, signatures, deadLinks }, page) {
   return {
     library,
     signatures,
     page,
-    heading: (level, text, entry, member) => marks.heading(level, text, member ? `${entry.id}.${member}` : entry.id),
-    link: (text, entry, member) => marks.link(text, targetOf(library, entry, member)),
+    heading: (level, text, entry, member) => marks.heading(level, text, targetOf(entry, member)),
+    // Properties stand in the table of their owner.
+    link: (text, entry, member) =>
+      marks.link(text, targetOf(entry, member && hasHeading(entry, member) ? member.name : undefined)),
+    deadLink: (name, entry) => deadLinks.add(`${entry.name}: {@link ${name}}`),
   };
 }
 
-/** The heading that describes a name or a member: properties stand under their owner's, what is inherited under its parent's. */
-function targetOf(library, entry, member) {
-  if (member === undefined) return entry.id;
-  const { own, inherited } = library.membersOf(entry);
-  const found = own.find(({ name }) => name === member);
-  if (found !== undefined) return hasHeading(entry, found) ? `${entry.id}.${member}` : entry.id;
-  const [parent] = [...inherited].find(([, members]) => members.some(({ name }) => name === member)) ?? [];
-  if (parent !== undefined) return targetOf(library, parent, member);
-  throw new Error(`{@link ${member}}: ${entry.name} has no such member, and there is no such public name`);
+function targetOf(entry, member) {
+  return member === undefined ? entry.id : `${entry.id}.${member}`;
 }
 
 function pageText(context) {

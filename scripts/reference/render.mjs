@@ -3,7 +3,7 @@ import ts from "typescript";
 import { commentOf, splitDefault, unitOf } from "./comments.mjs";
 import { memberComment, mergedComment } from "./declarations.mjs";
 import { blocks, code, table } from "./markdown.mjs";
-import { describe, inlineComment } from "./prose.mjs";
+import { codeOf, describe, inlineComment } from "./prose.mjs";
 import { aliasText, callText, headerOf, mentionedIn, typeCell, wholeText } from "./types.mjs";
 
 /** The section of one name. */
@@ -64,9 +64,9 @@ function renderInterface(context, entry, declaration) {
     return [context.signatures.block([wholeText(declaration)]), comment, typesLine(context, [declaration], entry)];
   }
   const { own, inherited } = context.library.membersOf(entry);
-  const isSimple = declaration.typeParameters === undefined && declaration.heritageClauses === undefined;
+  const isSimple = declaration.typeParameters === undefined && inherited.size === 0;
   return [
-    isSimple && own.length > 0 ? "" : context.signatures.block([headerOf(declaration)]),
+    isSimple && own.length > 0 ? "" : context.signatures.block([headerOf(context, declaration)]),
     comment,
     ...membersOf(context, entry, own),
     ...inheritedLines(context, inherited),
@@ -83,9 +83,9 @@ function renderClass(context, entry, declaration) {
   const { own, inherited } = context.library.membersOf(entry);
   const isMade = entry.isTypeOnly && !entry.isSupporting;
   return [
-    context.signatures.block([headerOf(declaration)]),
+    context.signatures.block([headerOf(context, declaration)]),
     describe(context, entry.comment, entry),
-    isMade ? "The library makes its objects. The package exports the type only: `import type`." : "",
+    isMade ? "The library creates it; the package exports only its type." : "",
     isMade ? [] : constructorOf(context, entry, declaration),
     ...membersOf(context, entry, own),
     ...inheritedLines(context, inherited),
@@ -94,16 +94,16 @@ function renderClass(context, entry, declaration) {
 
 function constructorOf(context, entry, declaration) {
   const isAbstract = ts.getCombinedModifierFlags(declaration) & ts.ModifierFlags.Abstract;
-  const constructor = declaration.members.find(ts.isConstructorDeclaration);
-  const isPrivate = constructor && ts.getCombinedModifierFlags(constructor) & ts.ModifierFlags.Private;
+  const declared = declaration.members.find(ts.isConstructorDeclaration);
+  const isPrivate = declared && ts.getCombinedModifierFlags(declared) & ts.ModifierFlags.Private;
   if (isAbstract || isPrivate) return [];
   const heading = context.heading(4, code(`new ${entry.name}()`), entry, "constructor");
-  if (constructor === undefined) return [heading, `\`\`\`text\nnew ${entry.name}()\n\`\`\``];
+  if (declared === undefined) return [heading, `\`\`\`text\nnew ${entry.name}()\n\`\`\``];
   return [
     heading,
-    context.signatures.memberBlock([`new__${entry.name}${callText(constructor)}`]),
-    describe(context, commentOf(constructor), entry),
-    typesLine(context, constructor.parameters, entry),
+    context.signatures.memberBlock([`new__${entry.name}${callText(declared)}`]),
+    describe(context, commentOf(declared), entry),
+    typesLine(context, declared.parameters, entry),
   ];
 }
 
@@ -135,10 +135,9 @@ function renderMethod(context, entry, member) {
   const { name, declarations, isStatic } = member;
   const object = isStatic ? entry.name : entry.name[0].toLowerCase() + entry.name.slice(1);
   const heading = name.startsWith("[") ? `${object}${name}()` : `${object}.${name}()`;
-  const mark = (each) => (each.questionToken === undefined ? "" : "?");
   return [
     context.heading(4, code(heading), entry, name),
-    context.signatures.memberBlock(declarations.map((each) => `${name}${mark(each)}${callText(each)}`)),
+    context.signatures.memberBlock(declarations.map((each) => `${name}${callText(each)}`)),
     describe(context, memberComment(context.library.checker, entry.symbol, member), entry),
     typesLine(context, declarations, entry),
   ];
@@ -150,12 +149,16 @@ function propertyTable(context, entry, properties) {
   if (properties.every(({ declarations: [first] }) => first.type !== undefined && ts.isTupleTypeNode(first.type))) {
     return eventTable(context, entry, properties);
   }
+  const commentOfMember = (property) => memberComment(context.library.checker, entry.symbol, property);
   const rows = properties.map((property) => [
     code(`${property.name}${property.declarations[0].questionToken === undefined ? "" : "?"}`),
     typeCell(context, property.declarations[0]),
-    inlineComment(context, memberComment(context.library.checker, entry.symbol, property), entry),
+    inlineComment(context, commentOfMember(property), entry),
   ]);
-  return table(["Property", "Type", "Meaning"], rows);
+  const examples = properties.flatMap((property) =>
+    codeOf(commentOfMember(property)).map((block) => blocks(`${code(property.name)}:`, block)),
+  );
+  return blocks(table(["Property", "Type", "Meaning"], rows), examples);
 }
 
 function optionTable(context, entry, properties) {
@@ -164,28 +167,33 @@ function optionTable(context, entry, properties) {
     const { meaning, default: standard } = splitDefault(comment);
     const [first] = property.declarations;
     const ifLeftOut = standard ?? (first.questionToken === undefined ? "required" : "none");
-    return { name: property.name, type: typeCell(context, first), ifLeftOut, unit: unitOf(property.name, meaning), meaning };
+    const unit = isNumber(first) ? unitOf(property.name, meaning) : "";
+    return { name: property.name, type: typeCell(context, first), ifLeftOut, unit, meaning };
   });
   const isPlain = rows.every(({ ifLeftOut }) => ifLeftOut === "required");
-  const cells = rows.map(({ name, type, ifLeftOut, unit = "", meaning }) => [
+  const cells = rows.map(({ name, type, ifLeftOut, unit, meaning }) => [
     ...[code(name), type, isPlain ? "" : ifLeftOut],
     ...[unit, meaning],
   ]);
   return table(["Name", "Type", "Default", "Unit", "Meaning"], cells);
 }
 
+function isNumber({ type }) {
+  return type !== undefined && /\bnumber\b/.test(type.getText()) && !type.getText().includes("=>");
+}
+
 /** Events by name, each with the arguments that its listener gets. */
 function eventTable(context, entry, properties) {
   const rows = properties.map(({ name, declarations }) => {
     const [first] = declarations;
-    const mentioned = mentionedIn(context, [first.type]).map((found) => context.link(code(found.name), found));
     return [
       code(name.startsWith('"') ? name : `"${name}"`),
       code(`(${first.type.getText().slice(1, -1)})`),
-      [inlineComment(context, mergedComment(declarations), entry), mentioned.join(", ")].filter(Boolean).join(" "),
+      inlineComment(context, mergedComment(declarations), entry),
     ];
   });
-  return table(["Event", "Arguments", "Meaning"], rows);
+  const types = properties.map(({ declarations: [first] }) => first.type);
+  return blocks(table(["Event", "Arguments", "Meaning"], rows), typesLine(context, types, entry));
 }
 
 function inheritedLines(context, inherited) {

@@ -16,7 +16,7 @@ export class Signatures {
 
   /** A block of members, which are declarations only in an interface. */
   memberBlock(members) {
-    return this.#add({ code: `interface Snippet {\n${members.join(";\n")};\n}`, isMember: true });
+    return this.#add({ code: members.join(";\n"), isMember: true });
   }
 
   /** `text` with its blocks laid out. */
@@ -31,10 +31,20 @@ export class Signatures {
   }
 
   #layOut() {
-    const marked = this.#snippets.map(({ code }, index) => `// snippet ${index}\n${code}\n`).join("\n");
+    const marked = this.#snippets.map((snippet, index) => `// snippet ${index}\n${sourceOf(snippet)}\n`).join("\n");
     const [, ...formatted] = format(marked).split(/^\/\/ snippet \d+\n/m);
     return formatted.map((code, index) => (this.#snippets[index].isMember ? inside(code) : bare(code)));
   }
+}
+
+/** A snippet as the formatter reads it. */
+function sourceOf({ code, isMember }) {
+  return isMember ? `interface Snippet {\n${compact(code)};\n}` : compact(code);
+}
+
+/** The formatter leaves an object type in as many lines as it has; in one line it decides for itself. */
+function compact(code) {
+  return code.includes("/*") ? code : code.replace(/\{\s*\n\s*/g, "{ ").replace(/\s*\n\s*\}/g, " }");
 }
 
 function format(code) {
@@ -45,7 +55,12 @@ function format(code) {
 
 /** A declaration without what only the syntax asks for. */
 function bare(code) {
-  return withoutSemicolons(code.trim().replace(/ \{\}$/, "").replace(/ =\s+Computed;$/, "")).replace(/^declare /gm, "");
+  return withoutSemicolons(
+    code
+      .trim()
+      .replace(/ \{\}$/, "")
+      .replace(/ =\s+Computed;$/, ""),
+  ).replace(/^declare /gm, "");
 }
 
 /** The members of the interface around them. */
@@ -56,5 +71,5 @@ function inside(code) {
 
 /** Those inside of an object type stay. */
 function withoutSemicolons(code) {
-  return code.replace(/^(\S.*);$/gm, "$1");
+  return code.replace(/^(\S.*);$/gm, "$1").replace(/;$/, "");
 }

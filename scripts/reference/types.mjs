@@ -7,6 +7,7 @@ export function typeCell(context, declaration) {
   const type = typeOf(declaration);
   if (type === undefined) return code(declaration.initializer.getText());
   const parts = partsOf(type, declaration.questionToken !== undefined);
+  if (parts.length === 1 && ts.isParenthesizedTypeNode(parts[0])) parts[0] = parts[0].type;
   const cells = [];
   for (const part of parts) {
     const [mentioned] = mentionedIn(context, [part]);
@@ -33,7 +34,10 @@ function partsOf(type, isOptional) {
 
 function flatType(node) {
   const text = ts.isMethodSignature(node) ? `${parametersOf(node)} => ${node.type.getText()}` : node.getText();
-  return text.replace(/\/\*[\s\S]*?\*\//g, "").replace(/\s+/g, " ").replace(/; \}/g, " }");
+  return text
+    .replace(/\/\*[\s\S]*?\*\//g, "")
+    .replace(/\s+/g, " ")
+    .replace(/; \}/g, " }");
 }
 
 function parametersOf({ parameters }) {
@@ -73,20 +77,28 @@ function nameFor(type) {
   return word.toLowerCase();
 }
 
-/** `class Room extends Address`, without its body. */
-export function headerOf(declaration) {
+/** `class Room extends Address`, without its body, and without parents that are not public. */
+export function headerOf({ library }, declaration) {
   const { name, typeParameters = [], heritageClauses = [] } = declaration;
   const word = ts.isClassDeclaration(declaration) ? "class" : "interface";
   const isAbstract = ts.getCombinedModifierFlags(declaration) & ts.ModifierFlags.Abstract;
   const parameters = typeParameters.map((parameter) => parameter.getText()).join(", ");
-  const clauses = heritageClauses.map((clause) => ` ${clause.getText()}`).join("");
+  const clauses = heritageClauses.map((clause) => clauseText(library, clause)).join("");
   const generic = parameters === "" ? "" : `<${parameters}>`;
   return `declare ${isAbstract ? "abstract " : ""}${word} ${name.text}${generic}${clauses} {}`;
 }
 
+function clauseText(library, { token, types }) {
+  const texts = types.filter(({ expression }) => !library.isHidden(expression)).map((type) => type.getText());
+  return texts.length === 0 ? "" : ` ${ts.tokenToString(token)} ${texts.join(", ")}`;
+}
+
 /** A declaration as it stands, for what no table can show. */
 export function wholeText(declaration) {
-  return declaration.getText().replace(/^export /, "").replace(/^declare /, "");
+  return declaration
+    .getText()
+    .replace(/^export /, "")
+    .replace(/^declare /, "");
 }
 
 /** A conditional type says nothing to a reader; its comment does. */

@@ -16,7 +16,10 @@ function gapsOf(library, entry) {
     return [...gaps, ...literalGaps(entry, declaration)];
   }
   const members = library.membersOf(entry).own.filter((member) => isBare(library, entry, member));
-  return [...gaps, ...members.map(({ name, declarations: [first] }) => `${sourceOf(first)}: ${ownerOf(first)}.${name}`)];
+  return [
+    ...gaps,
+    ...members.map(({ name, declarations: [first] }) => `${sourceOf(first)}: ${ownerOf(first)}.${name}`),
+  ];
 }
 
 function ownerOf({ parent }) {

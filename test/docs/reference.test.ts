@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
+import { defaultLimits } from "../../src/index.js";
 
 const root = resolve(import.meta.dirname, "../..");
 const folder = join(root, "docs/reference");
@@ -33,13 +34,21 @@ function withoutCode(text: string): string {
   return text.replace(/^```[\s\S]*?^```$/gm, "");
 }
 
+/** A default as comments write it: `64 KiB`, `1,000` or `no limit`. */
+function numberOf(text: string): number {
+  if (text === "no limit") return Number.POSITIVE_INFINITY;
+  const [, digits = "", unit = ""] = /^([\d,]+)(?: (KiB|MiB))?$/.exec(text) ?? [];
+  return Number(digits.replaceAll(",", "")) * ({ KiB: 1_024, MiB: 1_048_576 }[unit] ?? 1);
+}
+
 describe.skipIf(compilerIsMissing())("docs/reference", () => {
   let pages = new Map<string, string>();
   let undocumented: string[] = [];
+  let deadLinks: string[] = [];
 
   beforeAll(async () => {
     const { makeReference } = await import("../../scripts/reference/reference.mjs");
-    ({ pages, undocumented } = makeReference());
+    ({ pages, undocumented, deadLinks } = makeReference());
   }, 120_000);
 
   it("is up to date; `npm run reference` updates it", () => {
@@ -55,13 +64,29 @@ describe.skipIf(compilerIsMissing())("docs/reference", () => {
     expect(undocumented).toEqual([]);
   });
 
-  it("links only to headings that exist", () => {
+  it("links only to public names and to headings that exist", () => {
+    expect(deadLinks).toEqual([]);
+    const anchors = new Map([...pages].map(([name, text]) => [name, anchorsOf(text)]));
     const broken = [...pages].flatMap(([name, text]) =>
       [...withoutCode(text).matchAll(/\]\((\w*\.?\w*)#([^)]*)\)/g)].flatMap(([link, page, anchor = ""]) =>
-        anchorsOf(pages.get(page || name) ?? "").has(anchor) ? [] : [`${name}: ${link}`],
+        anchors.get(page || name)?.has(anchor) ? [] : [`${name}: ${link}`],
       ),
     );
     expect(broken).toEqual([]);
+  });
+
+  it("has the default of every limit as it is", () => {
+    const [, table = ""] = /^### Limits\n([\s\S]*?)^### /m.exec(pages.get("enfilade.md") ?? "") ?? [];
+    // A bar in a cell has a backslash before it.
+    const rows = table
+      .split("\n")
+      .filter((line) => line.startsWith("| `"))
+      .map((line) => line.split(/(?<!\\)\|/));
+    const described = rows.map(([, name = "", , standard = ""]) => [
+      name.replace(/[` ]/g, ""),
+      numberOf(standard.trim()),
+    ]);
+    expect(Object.fromEntries(described)).toEqual(defaultLimits);
   });
 
   it("has links of every page from the index", () => {
