@@ -454,7 +454,7 @@ describe("options", () => {
     ({ backplane }) => {
       const make = () => new App({ backplane } as unknown as AppOptions);
       expect(make).toThrow(expect.objectContaining(wrong));
-      expect(make).toThrow(/backplane takes what redis\(\) or nats\(\) returns/);
+      expect(make).toThrow(/backplane takes redis\(url\), nats\(url\) or another Backplane/);
     },
   );
 
