@@ -214,7 +214,7 @@ describe("an error about a route names the route and the class", () => {
     [
       "ERR_OPTION",
       inScope("/:x", { limits: wrong({ connectionsMax: 1 }) }),
-      'the limit "connectionsMax" is set for the whole app; here are: ',
+      'the limit "connectionsMax" can only be set for the whole app; a scope or a route may set: ',
     ],
     ["ERR_OPTION", inScope("/:x", { origins: ["x"] }), 'the route "/org/:x" of Chat: origins takes'],
     ["ERR_ROUTE_PATTERN", inScope("/{x}", {}), 'the route "/org/{x}" of Chat: the pattern "/org/{x}" has "{x}"'],

@@ -235,7 +235,7 @@ describe("events", () => {
   });
 });
 
-it("@On in a class that is no EventHandler is refused: it would never be called", () => {
+it("@On in a class that does not extend EventHandler is refused: it would never be called", () => {
   class Plain extends WebSocketHandler {
     onJSON() {
       return undefined;
@@ -249,7 +249,7 @@ it("@On in a class that is no EventHandler is refused: it would never be called"
     expect.objectContaining({
       code: "ERR_EVENTS",
       message:
-        'the route "/x" of Plain: @On marks onJoin for the event "join", but the class is no EventHandler; ' +
+        'the route "/x" of Plain: @On marks onJoin for the event "join", but the class does not extend EventHandler; ' +
         "write: extends EventHandler",
     }),
   );

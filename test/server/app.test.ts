@@ -65,7 +65,10 @@ describe("listen()", () => {
     await using app = new App().route("/echo", Echo);
     await expect(app.listen(port, "127.0.0.1")).rejects.toMatchObject({ code: "EADDRINUSE" });
     expect(await echo(`${(await app.listen(0)).url}/echo`)).toBe("echo");
-    await expect(app.listen(0)).rejects.toMatchObject({ code: "ERR_APP_STATE", message: "the app listens already" });
+    await expect(app.listen(0)).rejects.toMatchObject({
+      code: "ERR_APP_STATE",
+      message: "the app listens already; use attach(server) for a second server",
+    });
   });
 });
 
@@ -256,7 +259,7 @@ describe("close()", () => {
     await app.close({ timeoutMs: 50 });
     await Promise.all([upgraded.ended, halfSent.ended, keptAlive.ended]);
     expect(app.status().state).toBe("closed");
-    expect(warnings).toEqual(["enfilade: not all connections were over after 50 ms; cut off"]);
+    expect(warnings).toEqual(["enfilade: some connections had not ended after 50 ms; they were destroyed"]);
   });
 });
 

@@ -63,7 +63,7 @@ describe("new App({ create })", () => {
 
   it("answers 500 where it returns a promise, and says so", async () => {
     const message =
-      "create returned a promise for Plain; it must return the instance itself: await in authorize or onConnect";
+      "create returned a promise for Plain; it must return the instance itself; await in authorize or onConnect";
     expect(await refusedBy(async () => new Plain())).toMatchObject([{ code: "ERR_OPTION", message }]);
     expect(await refusedBy(() => Promise.reject(new Error("later")))).toMatchObject([{ code: "ERR_OPTION", message }]);
   });
@@ -103,7 +103,7 @@ describe("new App({ create })", () => {
       }),
     );
     const message =
-      'the route "/x" of Greeter: the constructor of Greeter takes 1 parameter: pass new App({ create }), which makes the handlers';
+      'the route "/x" of Greeter: the constructor of Greeter takes 1 parameter; pass new App({ create }) to make the handlers';
     expect(() => new App().route("/x", Greeter)).toThrow(expect.objectContaining({ code: "ERR_OPTION", message }));
   });
 });

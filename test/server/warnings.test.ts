@@ -96,12 +96,12 @@ describe("a refused origin", () => {
       await answerTo(port, upgradeRequest("/x", { Host: "127.0.0.1:8000", Origin: origin }));
     }
     expect(warnings.all).toEqual([
-      'enfilade: refused a page of "https://app.example": that is not the Host of its request, "127.0.0.1:8000"; ' +
-        'to allow it, set origins: ["https://app.example"]; behind a proxy, have it pass the Host on, in nginx by: ' +
-        "proxy_set_header Host $http_host",
-      'enfilade: refused a page of "null": that is not the Host of its request, "127.0.0.1:8000"; ' +
-        'to allow pages without an origin, set origins: "*"; behind a proxy, have it pass the Host on, in nginx by: ' +
-        "proxy_set_header Host $http_host",
+      'enfilade: refused a page from "https://app.example": its request has another Host, "127.0.0.1:8000"; ' +
+        'to allow it, set origins: ["https://app.example"]; behind a proxy, forward the original Host, ' +
+        "in nginx with: proxy_set_header Host $http_host",
+      'enfilade: refused a page from "null": its request has another Host, "127.0.0.1:8000"; ' +
+        'to allow pages without an origin, set origins: "*"; behind a proxy, forward the original Host, ' +
+        "in nginx with: proxy_set_header Host $http_host",
     ]);
   });
 
@@ -109,7 +109,7 @@ describe("a refused origin", () => {
     const { port, warnings } = await loggedWith(Echo, { origins: ["https://a.example"] });
     await answerTo(port, upgradeRequest("/x", { Origin: "https://b.example" }));
     expect(warnings.all).toEqual([
-      'enfilade: refused a page of "https://b.example", which the option origins of "/x" does not allow; ' +
+      'enfilade: refused a page from "https://b.example": the option origins of "/x" does not allow it; ' +
         'to allow it, add "https://b.example"',
     ]);
   });
