@@ -2,7 +2,7 @@ import { isThenable } from "../connection/inbox.js";
 import { traces } from "../diagnostics.js";
 import { ConnectionError, EventError, MessageError } from "../errors.js";
 import type { DecodedEvent, IncomingEvent } from "../wire/events/incomingEvent.js";
-import { type EventFailure, type EventProtocol, internalFault, type OutgoingEvent } from "../wire/events/protocol.js";
+import { type EventFailure, type EventProtocol, internalFailure, type OutgoingEvent } from "../wire/events/protocol.js";
 import type { Message } from "../wire/message.js";
 import { encodeEvent } from "../wire/payload.js";
 import { validate } from "../wire/schema.js";
@@ -167,7 +167,7 @@ function isRefusal(error: unknown): error is EventError | MessageError {
 }
 
 function failureOf(error: unknown): EventFailure {
-  if (!isRefusal(error)) return internalFault;
+  if (!isRefusal(error)) return internalFailure;
   if (error instanceof EventError) return { code: error.eventCode, message: error.message };
   return { code: "bad_data", message: error.message, issues: error.issues };
 }

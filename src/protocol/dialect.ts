@@ -68,16 +68,13 @@ export interface Replies {
   reply(outgoing: OutgoingEvent): boolean;
 }
 
-/** As {@link ResumeFailure}. */
-export type LossReason = ResumeFailure;
-
 /** The position where a client begins, and whether it could resume. */
 export interface Resumption {
   /** The client gets the publications after this position; `undefined` if the home has no history. */
   readonly position?: Position | undefined;
   /** Whether the client gets all that it missed; `undefined` if it did not ask to resume. */
   readonly recovered?: boolean | undefined;
-  readonly reason?: LossReason | undefined;
+  readonly reason?: ResumeFailure | undefined;
   /** How many publications the client will never get; `undefined` if not known. */
   readonly missed?: number | undefined;
 }

@@ -80,7 +80,7 @@ export class Registry extends Sender {
       clientNameOf: (id) => this.memberships.get(id)?.dialect.clientName,
       counts: () => this.counts.local,
       evict: (path, command) => this.memberships.evict(path, command),
-      onGap: (path, { missed }) => this.#events.tell("lagged", new Room(path, this), missed),
+      onGap: (path, { missed }) => this.#events.emit("lagged", new Room(path, this), missed),
     });
     backplane.start(this.publisher, deps);
   }
@@ -330,14 +330,14 @@ export class Registry extends Sender {
   get #roomEvents(): RoomEvents {
     const handle = ({ path }: RoomState) => new Room(path, this);
     return {
-      onOpen: (room) => this.#events.tell("room", handle(room)),
+      onOpen: (room) => this.#events.emit("room", handle(room)),
       onFree: (room, end) =>
-        this.#events.together(() => {
+        this.#events.emitTogether(() => {
           end();
-          this.#events.tell("room-empty", new Room(room.path, this, room));
+          this.#events.emit("room-empty", new Room(room.path, this, room));
         }),
-      onPresence: (room, change) => this.#events.tell("presence", handle(room), change),
-      onReport: (path, event, user) => this.#events.tell(event, new Room(path, this), user),
+      onPresence: (room, change) => this.#events.emit("presence", handle(room), change),
+      onReport: (path, event, user) => this.#events.emit(event, new Room(path, this), user),
     };
   }
 }

@@ -30,11 +30,11 @@ export class AppNotifier extends Notifier<AppEvents> {
   }
 
   onOpened(member: Member): void {
-    if (this.has("open")) this.tell("open", connectionOf(member));
+    if (this.has("open")) this.emit("open", connectionOf(member));
   }
 
   onClosed(member: Member, { code, reason }: CloseInfo): void {
-    if (this.has("close")) this.tell("close", connectionOf(member), code, reason);
+    if (this.has("close")) this.emit("close", connectionOf(member), code, reason);
   }
 
   /** @param thrower Names the method that threw the error, for the log. */
@@ -42,7 +42,7 @@ export class AppNotifier extends Notifier<AppEvents> {
     const error = asError(thrown);
     const connection = member && connectionOf(member);
     if (channels.failed.hasSubscribers) this.#reporter.onError(error, connection);
-    if (this.has("error")) this.tell("error", error, connection);
+    if (this.has("error")) this.emit("error", error, connection);
     else this.#logger.error(thrower === undefined ? "enfilade:" : `enfilade: ${thrower} threw`, error);
   }
 }

@@ -72,13 +72,13 @@ export class Notifier<Events extends Record<keyof Events, readonly unknown[]>> {
   }
 
   /** Notifies the listeners of `event`, after those of earlier events. */
-  tell<Name extends keyof Events>(event: Name, ...args: Events[Name]): void {
+  emit<Name extends keyof Events>(event: Name, ...args: Events[Name]): void {
     this.#waiting.push(() => this.#notify(event, args));
     if (!this.#isNotifying) this.#notifyWaiting();
   }
 
   /** Notifies all events of `cause` in a row, before any event that a listener causes. */
-  together(cause: () => void): void {
+  emitTogether(cause: () => void): void {
     const isFirst = !this.#isNotifying;
     this.#isNotifying = true;
     try {
@@ -106,7 +106,7 @@ export class Notifier<Events extends Record<keyof Events, readonly unknown[]>> {
 
   #call(listener: Listener, args: readonly unknown[]): void {
     try {
-      // The cast is safe: `on` and `tell` check the arguments by the name of the event.
+      // The cast is safe: `on` and `emit` check the arguments by the name of the event.
       Promise.resolve(listener(...(args as never[]))).catch(this.#onError);
     } catch (error) {
       this.#onError(error);

@@ -17,8 +17,8 @@ describe("a listener with once and signal", () => {
     const values: number[] = [];
     notifier.on("changed", (value) => values.push(value), { once: true, signal });
     expect(getEventListeners(signal, "abort")).toHaveLength(1);
-    notifier.tell("changed", 1);
-    notifier.tell("changed", 2);
+    notifier.emit("changed", 1);
+    notifier.emit("changed", 2);
     expect(values).toEqual([1]);
     expect(getEventListeners(signal, "abort")).toEqual([]);
   });
@@ -33,10 +33,10 @@ describe("an error handler that throws", () => {
     const remove = notifier.on("changed", () => {
       throw new Error("a listener failed");
     });
-    expect(() => notifier.tell("changed", 1)).toThrow("the log is full");
+    expect(() => notifier.emit("changed", 1)).toThrow("the log is full");
     remove();
     notifier.on("changed", (value) => values.push(value));
-    notifier.tell("changed", 2);
+    notifier.emit("changed", 2);
     expect(values).toEqual([2]);
   });
 });

@@ -1,4 +1,4 @@
-import { internalFault } from "../../wire/events/protocol.js";
+import { internalFailure } from "../../wire/events/protocol.js";
 import type { RequestFrame } from "../../wire/frames.js";
 
 /**
@@ -18,6 +18,6 @@ export async function replyTo(
     return encode({ data: (await answer(data as never)) ?? null });
   } catch (error) {
     report(error);
-    return encode({ error: internalFault });
+    return encode({ error: internalFailure });
   }
 }

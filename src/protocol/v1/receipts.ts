@@ -1,5 +1,5 @@
 import type { Clock, Timer } from "../../connection/clock.js";
-import { type EventFailure, internalFault } from "../../wire/events/protocol.js";
+import { type EventFailure, internalFailure } from "../../wire/events/protocol.js";
 import type { FrameId } from "../../wire/frames.js";
 import type { Receipt } from "../../wire/message.js";
 import { type Outcome, replyText } from "./frames.js";
@@ -125,7 +125,7 @@ export class FrameReceipt implements Receipt {
   }
 
   settle(hasFailed = false): void {
-    this.#record.answer(hasFailed ? { error: internalFault } : { data: null });
+    this.#record.answer(hasFailed ? { error: internalFailure } : { data: null });
     this.#onCurrent(undefined);
   }
 }

@@ -1,5 +1,6 @@
 import type { HistoryPage, HistoryQuery } from "../../backplane/backplane.js";
-import type { LossReason, Resumption } from "../../protocol/dialect.js";
+import type { Resumption } from "../../protocol/dialect.js";
+import type { ResumeFailure } from "../../wire/frames.js";
 import { isUpTo, type Position } from "../../wire/position.js";
 
 /** A client that begins or resumes, and the limits that hold for it. */
@@ -36,7 +37,7 @@ export async function recover(
 }
 
 /** Why a client cannot recover all that it missed; `undefined` if it can. */
-function lossReason(since: Position, { top, deliveries }: HistoryPage, recoverMax: number): LossReason | undefined {
+function lossReason(since: Position, { top, deliveries }: HistoryPage, recoverMax: number): ResumeFailure | undefined {
   if (!isUpTo(top, since)) return "epoch";
   const first = deliveries[0]?.position?.offset ?? top.offset + 1;
   if (first !== since.offset + 1) return "trimmed";

@@ -13,7 +13,7 @@ export interface EventFailure {
 }
 
 /** The answer to a client when the server failed: it has no details. */
-export const internalFault: EventFailure = { code: "internal", message: "internal error" };
+export const internalFailure: EventFailure = { code: "internal", message: "internal error" };
 
 /** A message that an {@link EventProtocol} encodes for a client: an event, a reply, or an error. */
 export type OutgoingEvent =
