@@ -31,18 +31,26 @@ if (results.some(failed)) {
   process.exitCode = 1;
 }
 
-/** Rounds are interleaved: every peer once, then again, so that a slow minute of the machine meets all of them. */
+/**
+ * Rounds are interleaved: every peer once, then again, so that a slow minute of the machine meets all of them. Each round
+ * begins with the next peer, since the place in a round has an effect of its own.
+ */
 async function resultOf(work) {
   const peers = peersOf(work, options.quick && work.base !== undefined);
   const rounds = new Map(peers.map((peer) => [peer.name, []]));
   for (let round = 1; round <= options.rounds; round++) {
-    for (const peer of peers) {
+    for (const peer of startingAt(round, peers)) {
       progress(`${work.name}, round ${round} of ${options.rounds}: ${peer.name}`);
       rounds.get(peer.name)?.push(await outcomeOf(work, peer));
     }
   }
   progress("");
   return { work, rounds };
+}
+
+function startingAt(round, peers) {
+  const first = (round - 1) % peers.length;
+  return [...peers.slice(first), ...peers.slice(0, first)];
 }
 
 async function outcomeOf(work, peer) {

@@ -1,9 +1,9 @@
 import { channel, type TracingChannel, tracingChannel } from "node:diagnostics_channel";
 
 /**
- * The channels on which all apps of this process publish, in the terms of Node's `diagnostics_channel`.
+ * The channels of Node's `diagnostics_channel` on which all apps of this process publish.
  *
- * A site looks at `hasSubscribers` first, and makes nothing and calls nothing when there are none.
+ * Code that publishes checks `hasSubscribers` first, so a channel without subscribers costs only that check.
  */
 export const channels = {
   opened: channel("enfilade:connection:open"),
@@ -15,32 +15,34 @@ export const channels = {
   failed: channel("enfilade:error"),
 } as const;
 
-/** What takes time; Node names the channels of each `tracing:enfilade:handshake:start` and so on. */
+/** Operations with a duration. Node derives the channel names, such as `tracing:enfilade:handshake:start`. */
 export const traces = {
   handshake: tracingChannel<object, object>("enfilade:handshake"),
   handler: tracingChannel<object, object>("enfilade:handler"),
   publish: tracingChannel<object, object>("enfilade:publish"),
 } as const;
 
-/** Takes what connections report. A method is called only where its channel has subscribers. */
+/** Receives the messages of connections. A method is called only while its channel has subscribers. */
 export interface PeerObserver<Peer, Message, Payload> {
   onMessageIn(peer: Peer, message: Message): void;
   /**
-   * @param bytes How many the dialect made of it.
-   * @param room The room or the tree that it was published to; `undefined` for any other message.
+   * @param bytes The number of bytes that the dialect encoded.
+   * @param room The room or the tree that the message was published to; `undefined` for any other message.
    */
   onMessageOut(peer: Peer, payload: Payload, bytes: number, room: string | undefined): void;
 }
 
-/** What came of a call: set when it has returned, or when the promise that it returned has settled. */
+/** The outcome of a call: set when the call has returned, or when the promise that it returned has settled. */
 export interface Span {
+  /** The return value, or the value that the promise was resolved with. */
   result?: unknown;
+  /** The value that was thrown, or that the promise was rejected with. */
   error?: unknown;
 }
 
 /**
- * Runs `call` as a span, as `TracingChannel.tracePromise` of Node does. What is no promise stays none, so that a method is
- * waited for no longer than without a trace. To be called only where the channel has subscribers.
+ * Runs `call` as a span, as `TracingChannel.tracePromise` of Node does. A synchronous result stays synchronous, so that
+ * tracing does not delay the caller. Call this only while the channel has subscribers.
  */
 export function trace<T>(tracing: TracingChannel<object, object>, span: Span, call: () => T): T {
   const { start, end, asyncStart, asyncEnd, error } = tracing;
@@ -55,7 +57,7 @@ export function trace<T>(tracing: TracingChannel<object, object>, span: Span, ca
   const run = () => {
     try {
       const called = call();
-      // A thenable may do its work anew each time that it is waited for.
+      // A thenable may repeat its work on each call of then(); converted to a promise, it is called once.
       const result = isThenable(called) && !(called instanceof Promise) ? (Promise.resolve(called) as T) : called;
       if (isThenable(result)) {
         result.then(

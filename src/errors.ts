@@ -1,79 +1,80 @@
 /**
- * Stable codes of the errors that this library throws.
+ * The stable codes of the errors that this library throws; see {@link EnfiladeError}.
  *
- * They never change their meaning within a major version; the messages may.
+ * A code keeps its meaning within a major version. Messages may change.
  */
 export type ErrorCode =
-  /** A handler class implements none of `serve`, `onJSON`, `onMessage`. */
+  /** A handler class implements none of `serve`, `onJSON` and `onMessage`. */
   | "ERR_NO_READER"
-  /** A handler class was passed without a route, or one argument of a registration is not what it must be. */
+  /** A handler class has no route, or an argument of a registration has the wrong type. */
   | "ERR_NO_ROUTE"
-  /** A handler of events has none, or one that no method or more than one would answer. */
+  /** An `EventHandler` declares no event, or an event that no method, or more than one method, answers. */
   | "ERR_EVENTS"
-  /** A route pattern cannot be read, or cannot be turned into a path. */
+  /** A route pattern has a syntax error, or no path can be made from it. */
   | "ERR_ROUTE_PATTERN"
-  /** Two routes match the same paths, or bear the same name. */
+  /** Two routes match the same paths, or have the same name. */
   | "ERR_ROUTE_CONFLICT"
-  /** No route bears this name. */
+  /** No route has this name. */
   | "ERR_ROUTE_UNKNOWN"
-  /** An option or a limit is unknown, or its value is not of its kind. */
+  /** An option, a limit or an event name is unknown, or its value is invalid. */
   | "ERR_OPTION"
-  /** A path is no canonical room path. */
+  /** A string is not a valid room path. */
   | "ERR_PATH"
-  /** A parameter for a path is missing or does not fit its pattern. */
+  /** A path parameter is missing or does not fit its pattern. */
   | "ERR_PARAMS"
-  /** A value cannot be sent in this form. */
+  /** A value cannot be sent in this form, such as a cyclic object as JSON. */
   | "ERR_VALUE"
-  /** A close code that an application may not send, or a close reason that is no string. */
+  /** An application may not send this close code, or the close reason is not a string. */
   | "ERR_CLOSE_CODE"
   /** A message is not JSON. */
   | "ERR_BAD_JSON"
-  /** A text was to be read and binary data came. */
+  /** A text message was expected, but a binary message was received. */
   | "ERR_NOT_TEXT"
   /** A value does not fit its schema. */
   | "ERR_SCHEMA"
-  /** Messages of this connection are read by the library, or by another read at the same time. */
+  /** Something else reads this connection already, or an interceptor called `next()` twice or too late. */
   | "ERR_READING"
-  /** The handler has no connection yet, or none any more. */
+  /** The handler is not connected yet, or no longer. */
   | "ERR_NOT_CONNECTED"
-  /** No history is kept of this room, or it could not be read. */
+  /** This room keeps no history, or its history could not be read. */
   | "ERR_HISTORY"
-  /** Presence is off in this room, or was asked for from outside. */
+  /** Presence is off in this room, or the connection is not in this room. */
   | "ERR_PRESENCE"
-  /** Nobody is in this room, so there is nothing that could be kept of it. */
+  /** The room has no members on this node, so it has no state. */
   | "ERR_NO_ROOM"
-  /** No more rooms on this node. */
+  /** This node has `roomsMax` rooms. */
   | "ERR_ROOMS_MAX"
-  /** No more rooms for this connection. */
+  /** This connection is in `joinsMax` rooms. */
   | "ERR_JOINS_MAX"
-  /** The handler of a connection does not let it join a room; see `authorizeJoin`. */
+  /** `authorizeJoin` of the handler refused the join. */
   | "ERR_JOIN_REFUSED"
-  /** The other nodes cannot be reached now, or did not answer in time: a publication is refused, or nobody knows of it. */
+  /** The engine that connects the nodes is unreachable or did not answer in time; the call may still have succeeded. */
   | "ERR_BACKPLANE"
-  /** `authorize` returned what is no user, or one whose `id` is neither a string nor a finite number; or a message is for such a one. */
+  /** `authorize` returned an invalid user, or the `id` of a user is neither a string nor a finite number. */
   | "ERR_USER"
-  /** The app is closed, or listens already. */
+  /** The app is in the wrong state, such as closed, or listening already. */
   | "ERR_APP_STATE"
-  /** The connection has ended; see `ConnectionError`. */
+  /** The connection has ended; see {@link ConnectionError}. */
   | "ERR_CONNECTION"
-  /** A request is refused with an HTTP status; see `HttpError`. */
+  /** The request is refused with an HTTP status; see {@link HttpError}. */
   | "ERR_HTTP"
-  /** An event is refused; see `EventError`. */
+  /** The event is refused; see {@link EventError}. */
   | "ERR_EVENT"
-  /** A client answered a request with an error; see `RequestError`. */
+  /** The client answered a request with an error; see {@link RequestError}. */
   | "ERR_REQUEST"
-  /** A client did not answer a request in time. */
+  /** The client did not answer a request in time. */
   | "ERR_REQUEST_TIMEOUT"
-  /** No more requests to this client before it answers one. */
+  /** `requestsMax` requests to this client have no reply yet. */
   | "ERR_REQUESTS_MAX"
-  /** A client cannot answer requests. */
+  /** The client does not speak `enfilade.v1` and cannot answer requests. */
   | "ERR_NO_REQUESTS";
 
-/** An error of this library; its `code` says which. All others extend it. */
+/** An error of this library, with a stable `code`. All other error classes extend it. */
 export class EnfiladeError extends Error {
   override readonly name: string = "EnfiladeError";
 
   constructor(
+    /** The kind of the error; see {@link ErrorCode}. */
     readonly code: ErrorCode,
     message: string,
     options?: ErrorOptions,
@@ -82,16 +83,19 @@ export class EnfiladeError extends Error {
   }
 }
 
-/** A place in a value that does not fit its schema. */
+/** One part of a value that does not fit its schema. */
 export interface MessageIssue {
+  /** The keys that lead to the part, joined with dots, such as `items.0.price`; `""` for the whole value. */
   readonly path: string;
+  /** The message of the schema library. */
   readonly message: string;
 }
 
 /**
- * A message that arrived whole and is not what it should be.
+ * A received message is not valid: not JSON, not text, or it does not fit its schema.
  *
- * `code` is `ERR_BAD_JSON`, `ERR_NOT_TEXT` or `ERR_SCHEMA`; with the last, `issues` says where and why.
+ * `onJSON` and `onMessage` receive it as their second argument; the connection stays open.
+ * `code` is `ERR_BAD_JSON`, `ERR_NOT_TEXT` or `ERR_SCHEMA`.
  */
 export class MessageError extends EnfiladeError {
   override readonly name = "MessageError";
@@ -99,6 +103,7 @@ export class MessageError extends EnfiladeError {
   constructor(
     code: "ERR_BAD_JSON" | "ERR_NOT_TEXT" | "ERR_SCHEMA",
     message: string,
+    /** With `ERR_SCHEMA`, each part that does not fit; else empty. */
     readonly issues: readonly MessageIssue[] = [],
     options?: ErrorOptions,
   ) {
@@ -107,17 +112,24 @@ export class MessageError extends EnfiladeError {
 }
 
 /**
- * A refusal with an HTTP status, thrown from `authorize`.
+ * Refuses a client with an HTTP status, when thrown from `authorize`.
  *
- * The client gets `status`, `headers` and, as plain text, `message` (default: the standard phrase of the status).
+ * ```ts
+ * throw new HttpError(401);
+ * throw new HttpError(429, "too many logins", { headers: { "Retry-After": "60" } });
+ * ```
  *
- * @throws RangeError when `status` is not between 300 and 599.
+ * The client gets `status`, `headers` and, as plain text, `message`; by default, the standard phrase of the status.
+ *
+ * @throws RangeError when `status` is not an integer from 300 to 599.
  */
 export class HttpError extends EnfiladeError {
   override readonly name = "HttpError";
+  /** Headers of the response. Default: none. */
   readonly headers: Readonly<Record<string, string>>;
 
   constructor(
+    /** The HTTP status of the response, from 300 to 599. */
     readonly status: number,
     message = "",
     options: ErrorOptions & { headers?: Readonly<Record<string, string>> } = {},
@@ -132,22 +144,31 @@ export class HttpError extends EnfiladeError {
 
 /** How a connection ended. */
 export interface CloseInfo {
-  /** The close code of RFC 6455 7.4: 1005 when the peer gave none, 1006 when the connection broke. */
+  /** The close code (RFC 6455 7.4): 1005 when the client closed without a code, 1006 when the connection broke. */
   readonly code: number;
+  /** The close reason; `""` when there is none. */
   readonly reason: string;
-  /** Whether both sides agreed on the close: no failure, and the closing handshake done. */
+  /** `true` if there was no failure and the closing handshake was completed. */
   readonly isClean: boolean;
-  /** Who ended it; `network` when neither side closed it. */
+  /** The side that ended the connection; `network` when neither side closed it. */
   readonly by: "client" | "server" | "network";
 }
 
-/** The connection has ended: what a read rejects with, and what a reading method gets when the connection failed. */
+/**
+ * The connection has ended.
+ *
+ * Reads reject with it. If the connection failed, `onJSON` and `onMessage` receive it as their second argument.
+ * `code` is `ERR_CONNECTION`; the close code is in `closeCode`.
+ */
 export class ConnectionError extends EnfiladeError {
   override readonly name = "ConnectionError";
   /** See {@link CloseInfo.code}. */
   readonly closeCode: number;
+  /** See {@link CloseInfo.reason}. */
   readonly closeReason: string;
+  /** See {@link CloseInfo.isClean}. */
   readonly isClean: boolean;
+  /** See {@link CloseInfo.by}. */
   readonly by: CloseInfo["by"];
 
   constructor({ code, reason, isClean, by }: CloseInfo) {
@@ -160,15 +181,19 @@ export class ConnectionError extends EnfiladeError {
 }
 
 /**
- * Thrown by an event's method to refuse: the client is answered with `eventCode` and `message`, and nothing else happens.
+ * Refuses an event, when thrown from the method that answers it. The client gets `eventCode` and `message`.
  *
- * `code` is `ERR_EVENT`, as that of every error of this library is a constant.
+ * ```ts
+ * throw new EventError("name_taken", "this name is in use");
+ * ```
+ *
+ * The connection stays open, and the error is not reported to `onError`. `code` is `ERR_EVENT`.
  */
 export class EventError extends EnfiladeError {
   override readonly name = "EventError";
 
-  /** @param eventCode The `code` of the error that the client gets, such as `name_taken`. */
   constructor(
+    /** The `code` of the error that the client gets, such as `name_taken`. */
     readonly eventCode: string,
     message: string,
     options?: ErrorOptions,
@@ -178,17 +203,18 @@ export class EventError extends EnfiladeError {
 }
 
 /**
- * Why a request to a client has no reply: see `Connection.sendRequest`.
+ * A request to a client failed; see `connection.sendRequest()`.
  *
- * `code` is `ERR_REQUEST` when the client answered with an error, whose `code` is `eventCode` and whose `message` is this one.
+ * `code` is `ERR_REQUEST` when the client answered with an error: `eventCode` and `message` then come from the client.
+ * The other codes are `ERR_REQUEST_TIMEOUT`, `ERR_REQUESTS_MAX` and `ERR_NO_REQUESTS`.
  */
 export class RequestError extends EnfiladeError {
   override readonly name = "RequestError";
 
-  /** @param eventCode What the client says, such as `unknown_event`; only with `ERR_REQUEST`. */
   constructor(
     code: "ERR_REQUEST" | "ERR_REQUEST_TIMEOUT" | "ERR_REQUESTS_MAX" | "ERR_NO_REQUESTS",
     message: string,
+    /** The `code` that the client answered, such as `unknown_event`; set only with `ERR_REQUEST`. */
     readonly eventCode?: string,
     options?: ErrorOptions,
   ) {
@@ -196,22 +222,23 @@ export class RequestError extends EnfiladeError {
   }
 }
 
-/** `value` as an `Error`: what is thrown need not be one. */
+/** Returns `value` itself if it is an `Error`; else an `Error` that has `value` as its cause. */
 export function asError(value: unknown): Error {
-  return value instanceof Error ? value : new Error(`thrown: ${describeThrown(value)}`, { cause: value });
+  if (value instanceof Error) return value;
+  return new Error(`a value that is not an Error was thrown: ${describeThrown(value)}`, { cause: value });
 }
 
-/** The same, where it is known what threw it: without a stack, that is all that says where. */
+/** As {@link asError}; the message names the `thrower`, since a value without a stack does not show it. */
 export function asErrorOf(thrower: string, value: unknown): Error {
   return value instanceof Error ? value : new Error(`${thrower} threw ${describeThrown(value)}`, { cause: value });
 }
 
-const describedMax = 200;
+const describedLengthMax = 200;
 
-/** Never throws: an object may have no form as a text. */
+/** Never throws, even if neither JSON nor `String` can convert the value. */
 function describeThrown(value: unknown): string {
   try {
-    return (JSON.stringify(value) ?? String(value)).slice(0, describedMax);
+    return (JSON.stringify(value) ?? String(value)).slice(0, describedLengthMax);
   } catch {
     return `a value of type ${typeof value}`;
   }

@@ -1,26 +1,32 @@
-/** What one app has counted since it was made. */
+/** The counts of one app since it was created; see `app.status().totals`. */
 export interface Totals {
   /** Connections that were opened. */
   readonly opened: number;
-  /** Connections that have ended, of those. */
+  /** Opened connections that have ended. */
   readonly closed: number;
-  /** Upgrade requests that were answered with an HTTP error, or by a close code in place of one. */
+  /** Upgrade requests that were refused, by an HTTP error or, for clients that cannot read it, by a close code. */
   readonly refused: number;
-  /** Messages that came in. */
+  /** Messages received from clients. */
   readonly received: number;
-  /** Messages handed to a connection; a broadcast to ten counts ten. */
+  /** Messages handed to a connection; a broadcast to ten connections counts ten. */
   readonly delivered: number;
-  /** Of those, messages that a delivery policy dropped, or replaced, for a client that lagged. */
+  /** Delivered messages that a delivery policy then dropped or replaced, because the client lagged. */
   readonly dropped: number;
-  /** Connections that were closed because they read too slowly. */
+  /** Connections that were closed with 4008 because the client read too slowly. */
   readonly slow: number;
 }
 
 /** The counters of one app. */
 export class Metrics {
   readonly totals: { -readonly [Name in keyof Totals]: Totals[Name] } = {
-    ...{ opened: 0, closed: 0, refused: 0, received: 0, delivered: 0, dropped: 0, slow: 0 },
+    opened: 0,
+    closed: 0,
+    refused: 0,
+    received: 0,
+    delivered: 0,
+    dropped: 0,
+    slow: 0,
   };
-  /** Times that what was sent went out to the sockets, and the milliseconds that the longest of them held the loop. */
+  /** How often outboxes were flushed, and for how many milliseconds the longest flush blocked the event loop. */
   readonly flush = { count: 0, msMax: 0 };
 }

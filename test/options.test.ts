@@ -206,6 +206,16 @@ describe("an error about a route names the route and the class", () => {
       inScope("/:x", { limits: { joinsMax: 0 } }),
       'the route "/org/:x" of Chat: the limit "joinsMax" takes',
     ],
+    [
+      "ERR_OPTION",
+      inScope("/:x", { limits: wrong({ mesageBytesMax: 1 }) }),
+      'there is no limit "mesageBytesMax"; did you mean "messageBytesMax"?',
+    ],
+    [
+      "ERR_OPTION",
+      inScope("/:x", { limits: wrong({ connectionsMax: 1 }) }),
+      'the limit "connectionsMax" can only be set for the whole app; a scope or a route may set: ',
+    ],
     ["ERR_OPTION", inScope("/:x", { origins: ["x"] }), 'the route "/org/:x" of Chat: origins takes'],
     ["ERR_ROUTE_PATTERN", inScope("/{x}", {}), 'the route "/org/{x}" of Chat: the pattern "/org/{x}" has "{x}"'],
     ["ERR_ROUTE_PATTERN", inScope("x", {}), 'the route "/orgx" of Chat: a route begins with "/"'],

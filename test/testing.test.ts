@@ -90,6 +90,7 @@ describe("a WebSocket class without a port", () => {
   class Echo extends WebSocketHandler {
     override authorize() {
       if (this.query.get("as") === "nobody") throw new HttpError(401);
+      if (this.query.get("as") === "gone") throw new HttpError(410);
       return { id: "ann" };
     }
     onMessage(text: string) {
@@ -131,7 +132,7 @@ describe("a WebSocket class without a port", () => {
     const { events, has } = await socketOn("/echo?as=nobody");
     await has("close");
     expect(events).toMatchObject([
-      { type: "error", message: "Unexpected server response: 401 Unauthorized" },
+      { type: "error", message: "Unexpected server response: 401" },
       { type: "close", code: 1006 },
     ]);
   });
@@ -143,9 +144,9 @@ describe("a WebSocket class without a port", () => {
         const socket = new (socketsOf(app))(`ws://app${path}`);
         socket.addEventListener("error", ({ message }) => resolve(message));
       });
-    expect(await statusAt("/nowhere")).toBe("Unexpected server response: 404 Not Found");
+    expect(await statusAt("/nowhere")).toBe("Unexpected server response: 404");
     await app.close();
-    expect(await statusAt("/echo?as=ann")).toBe("Unexpected server response: 503 Service Unavailable");
+    expect(await statusAt("/echo?as=ann")).toBe("Unexpected server response: 503");
   });
 
   it("carries enfilade/client", async () => {
@@ -156,6 +157,13 @@ describe("a WebSocket class without a port", () => {
     room.sendText("hello");
     expect(await seen.have(1)).toEqual(["hello"]);
     room.close();
+  });
+
+  it("gives enfilade/client the status of a final refusal, so that it stops", async () => {
+    const { app } = await socketOn("/echo?as=ann");
+    const room = connectRoom("ws://app/echo?as=gone", { WebSocket: socketsOf(app) });
+    await expect(room.opened).rejects.toMatchObject({ status: 410 });
+    expect(room.state).toBe("closed");
   });
 });
 

@@ -13,7 +13,7 @@ export type { HistoryConfig } from "./delivery.js";
 export interface HistoryPage {
   /** The position of the last publication; offset 0 before the first. */
   readonly top: Position;
-  /** The offset at which the epoch of `top` began, if not 0: what is before it was published in an older epoch. */
+  /** The offset at which the epoch of `top` began, if not 0. Publications before it belong to an older epoch. */
   readonly base?: number | undefined;
   /** The last offset that was read, if entries after the last delivery could not be decoded. */
   readonly readTo?: number | undefined;
@@ -21,74 +21,82 @@ export interface HistoryPage {
   readonly deliveries: readonly Delivery[];
 }
 
+/** A query for {@link Backplane.readHistory}. */
 export interface HistoryQuery {
-  /** Only what came after this position. For a position of another epoch, or one that is not reached yet: everything. */
+  /** Only publications after this position; all of them if it is of another epoch, or not reached yet. */
   readonly since?: Position | undefined;
-  /** The maximum: of the first ones after `since`, or else of the last ones. */
+  /** The maximum number of publications: the first ones after `since`, or without `since` the last ones. */
   readonly limit: number;
 }
 
-/** Publications to a room that this node has missed and that are no longer kept. */
+/** Publications to a room that this node missed and that the history does not have any more. */
 export interface Gap {
-  /** The last of them: delivery continues with the publication after it. */
+  /** The position of the last one. Delivery continues with the publication after it. */
   readonly position: Position;
-  /** How many; `undefined` if not known. */
+  /** How many publications are missing; `undefined` if not known. */
   readonly missed: number | undefined;
 }
 
-/** Closes all members of a topic. */
+/** Closes the connections of all members of a topic. */
 export interface CloseCommand {
+  /** 1000, or a code from 3000 to 4999. */
   readonly code: number;
+  /** At most 123 bytes of UTF-8. */
   readonly reason: string;
 }
 
-/** Takes members out of a room without closing them. */
+/** Removes members from a room without closing their connections. */
 export interface EvictCommand {
-  /** One connection by its id, or all connections of a user. */
+  /** The id of one connection, or the id of a user for all connections of this user. */
   readonly who: { readonly connection: string } | { readonly user: string };
   /** At most 123 bytes of UTF-8, as a close reason. */
   readonly reason: string;
 }
 
-/** A user in a room, as one node has it. */
+/** A user in a room, with the connections of one node. */
 export interface PresenceEntry {
+  /** The id of the user; for an anonymous connection, the id of the connection. */
   readonly id: string;
-  /** What is shown of the user; JSON. */
+  /** The result of `show` of the route, a JSON value. */
   readonly shown?: unknown;
-  /** Connections of that node; never 0. */
+  /** The number of connections on this node; never 0. */
   readonly connections: number;
 }
 
-/** The nodes that have a room with presence open. A node has another id after each start. */
+/** The nodes that have a room with presence open. A node gets a new id at each start. */
 export interface RoomNodes {
+  /** The id of this node. */
   readonly self: string;
+  /** The ids of the other nodes. */
   readonly others: readonly string[];
 }
 
-/** What another node has of one user in a room; without `entry`: no longer anything. */
+/** The presence of one user in a room on another node. */
 export interface PresenceUpdate {
   /** The id of the node. */
   readonly node: string;
+  /** The key of the user or of the anonymous connection in the room; the same on all nodes. */
   readonly key: string;
+  /** The current entry; `undefined` if the user is no longer in the room on this node. */
   readonly entry: PresenceEntry | undefined;
 }
 
-/** Reports that a user joined a room or left it. */
+/** Reports once that a user joined or left a room. */
 export type PresenceReport = (event: "join" | "leave") => void;
 
-/** The state of the connection between nodes. */
+/** The state of the connection to the other nodes; `app.status().backplane`. */
 export interface LinkStatus {
-  /** `memory` for a single node, else the name of the engine. */
+  /** `memory` for a single node; else the name of the engine, such as `redis`. */
   readonly engine: string;
   /** `away` while the engine cannot be reached, and before the first connection. */
   readonly state: "up" | "away";
-  /** Nodes of the cluster, this one included. */
+  /** Known nodes of the cluster, including this one. */
   readonly nodes: number;
-  /** Messages that this version does not understand; they were ignored. */
+  /** Messages from other nodes that this version could not decode; they were ignored. */
   readonly malformed: number;
   /** How often a room missed publications on this node and got them later. */
   readonly healed: number;
-  /** How often publications were lost for good, and the members of the room notified. */
+  /** How often publications were lost for good and the members of the room were notified. */
   readonly lagged: number;
   /** Publications that were rejected. */
   readonly unpublished: number;
@@ -96,102 +104,111 @@ export interface LinkStatus {
 
 /** The status of a backplane. */
 export interface BackplaneStatus {
-  /** Rooms with history in this process, and the bytes accounted for it. */
+  /** Rooms whose history is in this process. */
   readonly historyRooms: number;
+  /** The bytes accounted for the history in this process; see `historyBytesMax`. */
   readonly historyBytes: number;
-  /** How often the history of a room was dropped to make space for others. */
+  /** How often the history of a room was dropped to make space for other rooms. */
   readonly historyEvictions: number;
+  /** The connection to the other nodes. */
   readonly backplane: LinkStatus;
 }
 
-/** How a node receives from its backplane. No method throws. */
+/** Receives publications and commands from the backplane; the app implements it. No method throws. */
 export interface Receiver {
-  /** Delivers to the members of `topic` on this node. */
+  /** Delivers a message to the members of `topic` on this node. */
   onDelivery(topic: Topic, delivery: Delivery): void;
-  /** Closes the members of `topic` on this node. */
+  /** Closes the connections of the members of `topic` on this node. */
   onCloseAll(topic: Topic, closing: CloseCommand): void;
-  /** Takes members of a room on this node out of it. */
+  /** Removes members on this node from a room. */
   onEvict(path: RoomPath, command: EvictCommand): void;
-  /** Notifies the members of a room about lost publications. */
+  /** Notifies the members of a room on this node about lost publications. */
   onGap(path: RoomPath, gap: Gap): void;
-  /** Takes changes of what other nodes have in a room. */
+  /** Applies changes of the presence on other nodes. */
   onPresence(path: RoomPath, changes: readonly PresenceUpdate[]): void;
+  /** Reports an error to the app. */
   onError(error: Error): void;
   /** The counts of this node. */
   counts(): Counts;
 }
 
-/** What a backplane gets from its app. */
+/** The configuration that an app passes to its backplane. */
 export interface BackplaneContext {
+  /** The clock of the app; use it for all timers. */
   readonly clock: Clock;
-  /** From 0 to 1, as `Math.random`. */
+  /** A random number of at least 0 and less than 1, as `Math.random`. */
   readonly random: () => number;
+  /** The limits of the app. */
   readonly limits: BackplaneLimits & Pick<PeerLimits, "outboxBytesMax">;
+  /** The option `backplaneOutage` of the app. */
   readonly outage: BackplaneOutage;
 }
 
 /**
- * What happens to publications without history while the other nodes cannot be reached: they are rejected, or delivered on
- * this node alone.
+ * The handling of publications without history while the engine cannot be reached: `reject` them with `ERR_BACKPLANE`
+ * (the default), or deliver them on this node only (`local`).
  */
 export type BackplaneOutage = "reject" | "local";
 
 /**
- * Connects the topics of all nodes.
+ * Connects the rooms and other topics of all nodes. Use `redis()`, `nats()` or the default `MemoryBackplane`, or
+ * implement `Engine` for another broker.
  *
- * The contract:
- * - A publication is delivered exactly once to every node that has its topic open, and one to `below:` to every node. The
- *   publishing node receives its own publication the same way, and not before its call.
- * - Publications and commands of one node to one topic arrive in the order of the calls. In rooms with history, those
- *   of all nodes arrive in the order of their offsets.
- * - What is lost between nodes is read from history, or reported with {@link Receiver.onGap}.
+ * Every implementation guarantees:
+ * - A publication is delivered exactly once to every node that has its topic open. One to a tree (`below:`) is
+ *   delivered to every node. The publishing node receives its own publications too, and not before the call.
+ * - Publications and commands of one node to one topic arrive in the order of the calls. In rooms with history, the
+ *   publications of all nodes arrive in the order of their offsets.
+ * - Publications that are lost between nodes are read from history, or reported with {@link Receiver.onGap}.
  */
 export interface Backplane {
   /** Called once, before any other method. */
   start(receiver: Receiver, config: BackplaneContext): void;
   /**
-   * Subscribes this node to `topic`. Returns a promise that resolves when it is subscribed and never rejects; `undefined`
-   * when it is.
+   * Subscribes this node to `topic`. Returns `undefined` if the node is subscribed at once; else a promise that
+   * resolves when it is, and never rejects.
    *
-   * A tree (`below:`) is opened for code that listens to all of its rooms. Publications to rooms of it that are not open are
-   * then delivered too, where the backplane can: one of a single node does, one over an engine does not.
+   * A tree (`below:`) is opened for code that subscribes to all of its rooms. `MemoryBackplane` then also delivers
+   * publications to rooms of the tree that are not open; a backplane over an engine does not.
    *
    * @param history How much history the room keeps; `undefined`: none.
    */
   open(topic: Topic, history?: HistoryConfig): Promise<void> | undefined;
-  /** Ends the subscription: the last member of this node left. */
+  /** Ends the subscription to `topic`; called when the last member on this node has left. */
   close(topic: Topic): void;
   /**
-   * Resolves when the publication has been sent to every node that has `topic` open, with its position in a room with
-   * history. Rejects with `ERR_BACKPLANE` when it was not sent, or when that is not known.
+   * Publishes a message to all nodes that have `topic` open. Resolves when it has been sent, with its position if the
+   * room keeps it as history. Rejects with `ERR_BACKPLANE` if it was not sent, or if that is not known.
    */
   publish(topic: Topic, delivery: Delivery): Promise<Position | undefined>;
-  /** Closes all members of `topic` on every node; resolves and rejects as {@link publish}. */
+  /** Closes the connections of all members of `topic` on every node. Resolves and rejects as {@link publish}. */
   closeAll(topic: Topic, closing: CloseCommand): Promise<void>;
-  /** Takes members out of a room on every node; resolves and rejects as {@link publish}. */
+  /** Removes members from a room on every node. Resolves and rejects as {@link publish}. */
   evict(path: RoomPath, command: EvictCommand): Promise<void>;
   /**
-   * Reads the history of a room, as it is at some moment between the call and its answer. What is delivered to this node
-   * after that moment follows without a gap. Rejects with `ERR_BACKPLANE`.
+   * Reads the history of a room, as of some moment between the call and its result. Publications that are delivered to
+   * this node after that moment follow without a gap. Rejects with `ERR_BACKPLANE` if the history cannot be read.
    */
   readHistory(path: RoomPath, query: HistoryQuery, history: HistoryConfig): Promise<HistoryPage>;
   /**
-   * Tells the other nodes what this one has of a user in a room that is open here; without `entry`: no longer anything.
-   * Returns a promise that resolves when it is known what the others have and never rejects; `undefined` when it is known.
+   * Announces the presence of a user on this node, in a room that is open here; without `entry`, that it has ended.
+   * Returns `undefined` if the presence on the other nodes is known; else a promise that resolves when it is, and never
+   * rejects.
    */
   announce(path: RoomPath, key: string, entry: PresenceEntry | undefined): Promise<unknown> | undefined;
   /**
-   * Says that a user is now in a room that is open here, as this node sees it, or no longer. Of all nodes that say so,
-   * exactly one has `report` called with "join", and one with "leave".
+   * Called when, from the view of this node, a user has joined or left a room that is open here. The backplane calls
+   * `report` on exactly one of the nodes that call this method: once with "join", and once with "leave".
    */
   reportPresence(path: RoomPath, key: string, isPresent: boolean, report: PresenceReport): void;
-  /** The nodes that have a room open that is open here, as far as this one knows. */
+  /** The nodes that have a room open, as far as this node knows; the room is open here. */
   nodesInRoom(path: RoomPath): RoomNodes;
-  /** What the other nodes have in a room that is not open here, as far as they answer. Rejects with `ERR_BACKPLANE`. */
+  /** Asks the other nodes for the presence in a room that is not open here. Rejects with `ERR_BACKPLANE` on failure. */
   readPresence(path: RoomPath): Promise<readonly PresenceUpdate[]>;
-  /** The counts of all other nodes in total. */
+  /** The sum of the counts of all other nodes. */
   countsElsewhere(): Counts;
+  /** The status for `app.status()`. */
   status(): BackplaneStatus;
-  /** Called last: nothing is delivered after it. The backplane can be started again, with its history. */
+  /** Called last; nothing is delivered afterwards. The backplane keeps its history and can be started again. */
   stop(): Promise<void>;
 }

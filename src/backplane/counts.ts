@@ -1,7 +1,10 @@
-/** How much there is on one node, or on several in total. */
+/** The counts of one node, or the sums of several nodes. In a sum, a room or a user on two nodes counts twice. */
 export interface Counts {
+  /** Open connections. */
   readonly connections: number;
+  /** Open rooms. */
   readonly rooms: number;
+  /** Connected users, without anonymous clients. */
   readonly users: number;
 }
 

@@ -2,33 +2,34 @@ import type { DeliveryPolicy } from "../connection/policy.js";
 import type { Payload } from "../wire/payload.js";
 import type { Position } from "../wire/position.js";
 
-/** How much of a room is kept. */
+/** How much history a room keeps. */
 export interface HistoryConfig {
-  /** Publications. */
+  /** The maximum number of publications. */
   readonly size: number;
-  /** Bytes, as they are accounted for. */
+  /** The maximum number of accounted bytes. */
   readonly bytesMax: number;
-  /** Milliseconds since its publication. */
+  /** The maximum number of milliseconds since a publication. */
   readonly ageMsMax: number;
 }
 
-/** What a delivery is made of. */
+/** The fields of a {@link Delivery}. */
 export interface DeliveryFields {
+  /** The content of the message. */
   readonly payload: Payload;
-  /** Ids of the connections that do not get it, and names of their clients. */
+  /** The ids of connections that do not get the message, and the keys of their clients (`client:…`). */
   readonly except: readonly string[];
-  /** What happens to it for a member that lags. */
+  /** What happens to the message for a member that lags. */
   readonly policy?: DeliveryPolicy | undefined;
-  /** How much of its room is to be kept; nothing if `undefined`. */
+  /** How much history the room keeps; `undefined` if this message is not kept. */
   readonly history?: HistoryConfig | undefined;
-  /** Given by the backplane to what is kept. */
+  /** The position that the backplane gave to the message; `undefined` if it is not kept. */
   readonly position?: Position | undefined;
 }
 
-/** To whom the bytes go: to a member of the room itself, to one of another room, or to one that the sender excepted. */
+/** The receiver of encoded bytes: a member with this room as its home, another member, or an excepted member. */
 export type EncodedForm = "home" | "other" | "excepted";
 
-/** Bytes that were made of a delivery, in a list: mostly there is one. */
+/** Encoded bytes of a delivery, as a linked list; mostly of one element. */
 class Encoded {
   constructor(
     readonly encoder: object,
@@ -38,14 +39,14 @@ class Encoded {
   ) {}
 }
 
-/** One message on its way to all members of a topic, with the bytes that dialects made of it, each once. */
+/** One message to all members of a topic. It stores encoded bytes, so that each dialect encodes the message once. */
 export class Delivery implements DeliveryFields {
   readonly payload: Payload;
   readonly except: readonly string[];
   readonly policy: DeliveryPolicy | undefined;
   readonly history: HistoryConfig | undefined;
   readonly position: Position | undefined;
-  /** The path of the room or the tree that it was published to; `undefined` for any other audience. Set by the audience. */
+  /** The path of the room or the pattern of the tree; `undefined` for other topics. Set when it is delivered. */
   address: string | undefined;
   #encoded: Encoded | undefined;
 
@@ -57,13 +58,13 @@ export class Delivery implements DeliveryFields {
     this.position = position;
   }
 
-  /** The same with its position, and nothing encoded. */
+  /** A copy with a position and without encoded bytes. */
   at(position: Position): Delivery {
     const { payload, except, policy, history } = this;
     return new Delivery({ payload, except, policy, history, position });
   }
 
-  /** What {@link keepEncoded} got for this encoder and form. */
+  /** The bytes that {@link keepEncoded} stored for this encoder and form. */
   encoded(encoder: object, form: EncodedForm): Uint8Array | undefined {
     for (let one = this.#encoded; one !== undefined; one = one.next) {
       if (one.encoder === encoder && one.form === form) return one.bytes;
@@ -71,13 +72,17 @@ export class Delivery implements DeliveryFields {
     return undefined;
   }
 
-  /** @param encoder Stands for all members that get the same bytes, such as the dialect that they share. */
+  /**
+   * Stores encoded bytes, and returns them.
+   *
+   * @param encoder An object that all members share which get the same bytes, such as their dialect.
+   */
   keepEncoded(encoder: object, form: EncodedForm, bytes: Uint8Array): Uint8Array {
     this.#encoded = new Encoded(encoder, form, bytes, this.#encoded);
     return bytes;
   }
 
-  /** Frees what was encoded: a delivery that is kept is read rarely. */
+  /** Frees the encoded bytes; a delivery in a history is rarely needed again. */
   dropEncoded(): void {
     this.#encoded = undefined;
   }

@@ -1,18 +1,18 @@
-/** What backplanes enforce, and what is bounded alike on the way from them. */
+/** The limits of the backplane, and of deliveries that wait for a reader. */
 export interface BackplaneLimits {
-  /** Bytes of all that is kept of rooms, as accounted for. Past it: the rooms quiet for longest lose their history. Default: 64 MiB. */
+  /** Bytes of all histories on this node. Above: rooms lose theirs, the longest quiet first. Default: 64 MiB. */
   readonly historyBytesMax: number;
-  /** Rooms on this node. Past it: 503, and `join` throws. Default: 100,000. */
+  /** Rooms on this node. Above: clients get a 503, and `join` throws `ERR_ROOMS_MAX`. Default: 100,000. */
   readonly roomsMax: number;
-  /** Publications waiting for a `room.subscribe()`, or for a client that history is read for. Past it: see there. Default: 1,000. */
+  /** Publications that wait for a `subscribe()` loop or a client. Above: the oldest are dropped. Default: 1,000. */
   readonly subscriberMessagesMax: number;
-  /** Milliseconds for the backplane's engine to answer. Past it: `ERR_BACKPLANE`, and a new connection to it. Default: 5,000. */
+  /** Milliseconds for the engine to answer. Above: `ERR_BACKPLANE`, and the engine is reconnected. Default: 5,000. */
   readonly backplaneMs: number;
-  /** Bytes of publications that the engine has not taken yet. Past it: `ERR_BACKPLANE`. Default: 16 MiB. */
+  /** Bytes of publications that the engine has not acknowledged. Above: `ERR_BACKPLANE`. Default: 16 MiB. */
   readonly backplaneBytesMax: number;
-  /** Milliseconds between a node's signs of life to the others; after three without one they count it as gone. Default: 3,000. */
+  /** Milliseconds between the heartbeats of a node. After three missing ones the node is lost. Default: 3,000. */
   readonly nodeHeartbeatMs: number;
-  /** Milliseconds, give or take a half, between two looks at whether quiet rooms missed something. Default: 30,000. */
+  /** Average milliseconds between two checks whether quiet rooms missed publications. Default: 30,000. */
   readonly roomCheckMs: number;
 }
 

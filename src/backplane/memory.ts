@@ -1,6 +1,5 @@
 import { randomBytes } from "node:crypto";
 import { type Clock, systemClock, type Timer, timerMsMax } from "../connection/clock.js";
-
 import type { RoomPath } from "../wire/path.js";
 import type { Position } from "../wire/position.js";
 import type {
@@ -23,34 +22,40 @@ import { MemoryHistory } from "./memoryHistory.js";
 import { SerialQueue } from "./serialQueue.js";
 import { isRoom, isTree, type Topic } from "./topic.js";
 
+/** Options of `MemoryBackplane`. */
 export interface MemoryOptions {
-  /** Default: the system's time. */
+  /** The clock for the age of publications. Default: that of the process. */
   readonly clock?: Clock | undefined;
-  /** Its `historyBytesMax` and `roomsMax` bound what is kept. Default: the app's defaults. */
+  /** Limits the history by `historyBytesMax` and `roomsMax`. Default: 64 MiB and 100,000 rooms. */
   readonly limits?: Pick<BackplaneLimits, "historyBytesMax" | "roomsMax"> | undefined;
 }
 
 /** The history of one room, with its timers. */
-interface KeptRoom {
+interface StoredRoom {
   readonly history: MemoryHistory;
   config: HistoryConfig | undefined;
-  /** Fires when its oldest entry is too old. */
+  /** Fires when the oldest entry is too old. */
   expiry: Timer | undefined;
-  /** Fires when the room has been unused for long enough. */
+  /** Fires when the room has been unused for `numberingMs`. */
   idle: Timer | undefined;
 }
 
-const nothing = Promise.resolve(undefined);
+const resolved = Promise.resolve(undefined);
 
-/** The backplane of a single node. Publications are delivered within the call, so the order of calls is kept. */
+/**
+ * The backplane of a single node, the default of an app. History is in memory.
+ *
+ * It delivers publications within the call of `publish`, so their order is that of the calls. The history outlives an
+ * app: pass the same backplane to the next app of the process.
+ */
 export class MemoryBackplane implements Backplane {
   readonly #clock: Clock;
   readonly #limits: Pick<BackplaneLimits, "historyBytesMax" | "roomsMax">;
   readonly #opened = new Set<Topic>();
   #openTrees = 0;
   /** In the order of their last publications. */
-  readonly #rooms = new Map<RoomPath, KeptRoom>();
-  /** Rooms that are closed and empty; the one that has been so for longest first. */
+  readonly #rooms = new Map<RoomPath, StoredRoom>();
+  /** Rooms that are closed and have no history, the longest unused first. */
   readonly #unused = new Set<RoomPath>();
   readonly #epochPrefix = randomBytes(6).toString("base64url");
   #epochs = 0;
@@ -82,22 +87,21 @@ export class MemoryBackplane implements Backplane {
   publish(topic: Topic, delivery: Delivery): Promise<Position | undefined> {
     const { history } = delivery;
     const kept = history !== undefined && isRoom(topic) ? this.#keep(topic, delivery, history) : delivery;
-    const isHeard = this.#opened.has(topic) || isTree(topic) || (this.#openTrees > 0 && isRoom(topic));
-    if (isHeard) this.#deliveries.run(() => this.#receiver?.onDelivery(topic, kept));
-    return kept.position === undefined ? nothing : Promise.resolve(kept.position);
+    const hasReceivers = this.#opened.has(topic) || isTree(topic) || (this.#openTrees > 0 && isRoom(topic));
+    if (hasReceivers) this.#deliveries.run(() => this.#receiver?.onDelivery(topic, kept));
+    return kept.position === undefined ? resolved : Promise.resolve(kept.position);
   }
 
   closeAll(topic: Topic, closing: CloseCommand): Promise<void> {
     this.#deliveries.run(() => this.#receiver?.onCloseAll(topic, closing));
-    return nothing;
+    return resolved;
   }
 
   evict(path: RoomPath, command: EvictCommand): Promise<void> {
     this.#deliveries.run(() => this.#receiver?.onEvict(path, command));
-    return nothing;
+    return resolved;
   }
 
-  /** There are no other nodes to tell. */
   announce(): undefined {
     return undefined;
   }
@@ -133,7 +137,7 @@ export class MemoryBackplane implements Backplane {
     for (const path of [...this.#rooms.keys()]) this.#freeUnused(path);
   }
 
-  /** Deletes all history. */
+  /** Deletes the history of all rooms. */
   clear(): void {
     for (const [path, room] of this.#rooms) this.#forget(path, room);
     this.#bytes = 0;
@@ -142,7 +146,9 @@ export class MemoryBackplane implements Backplane {
   status(): BackplaneStatus {
     const filled = [...this.#rooms.values()].filter(({ history }) => history.size > 0);
     return {
-      ...{ historyRooms: filled.length, historyBytes: this.#bytes, historyEvictions: this.#evictions },
+      historyRooms: filled.length,
+      historyBytes: this.#bytes,
+      historyEvictions: this.#evictions,
       backplane: { engine: "memory", state: "up", nodes: 1, malformed: 0, healed: 0, lagged: 0, unpublished: 0 },
     };
   }
@@ -162,18 +168,19 @@ export class MemoryBackplane implements Backplane {
     return kept;
   }
 
-  #room(path: RoomPath): KeptRoom {
+  #room(path: RoomPath): StoredRoom {
     const known = this.#rooms.get(path);
     if (known !== undefined) return known;
     this.#epochs += 1;
     const epoch = `${this.#epochPrefix}-${this.#epochs.toString(36)}`;
-    const room: KeptRoom = { history: new MemoryHistory(epoch), config: undefined, expiry: undefined, idle: undefined };
+    const history = new MemoryHistory(epoch);
+    const room: StoredRoom = { history, config: undefined, expiry: undefined, idle: undefined };
     this.#rooms.set(path, room);
     this.#makeSpace(path);
     return room;
   }
 
-  /** The rooms without a publication for longest lose their whole history first; a gap in the offsets or a new epoch shows it. */
+  /** The longest quiet rooms lose their whole history first. A gap in the offsets or a new epoch shows the loss. */
   #makeSpace(newest: RoomPath): void {
     const { historyBytesMax, roomsMax } = this.#limits;
     // Rooms without history are removed before any history is.
@@ -183,7 +190,7 @@ export class MemoryBackplane implements Backplane {
       this.#forget(path, room);
     }
     const last = this.#rooms.get(newest)?.history;
-    // A room that exceeds the limit by itself must not cost the others their history.
+    // A room that exceeds the limit by itself loses history itself, not the other rooms.
     if (last !== undefined) this.#shrink(last, historyBytesMax);
     for (const [path, room] of this.#rooms) {
       const excess = this.#bytes - historyBytesMax;
@@ -195,14 +202,14 @@ export class MemoryBackplane implements Backplane {
     }
   }
 
-  #forget(path: RoomPath, { expiry, idle }: KeptRoom): void {
+  #forget(path: RoomPath, { expiry, idle }: StoredRoom): void {
     expiry?.cancel();
     idle?.cancel();
     this.#rooms.delete(path);
     this.#unused.delete(path);
   }
 
-  /** The room is open or has history again. */
+  /** The room is open, or has history, again. */
   #use(path: RoomPath): void {
     if (!this.#unused.delete(path)) return;
     const room = this.#rooms.get(path);
@@ -224,7 +231,7 @@ export class MemoryBackplane implements Backplane {
     this.#bytes += history.bytes - before;
   }
 
-  #expireLater(path: RoomPath, room: KeptRoom, config: HistoryConfig): Timer | undefined {
+  #expireLater(path: RoomPath, room: StoredRoom, config: HistoryConfig): Timer | undefined {
     const { oldestAt } = room.history;
     if (oldestAt === undefined || config.ageMsMax === Number.POSITIVE_INFINITY) return undefined;
     const ms = Math.min(timerMsMax, oldestAt + config.ageMsMax - this.#clock.now());
@@ -235,7 +242,7 @@ export class MemoryBackplane implements Backplane {
     }, ms);
   }
 
-  /** Removes a room that has been closed and empty for a while. */
+  /** Starts the timer that removes a room, if the room is closed and has no history. */
   #freeUnused(path: RoomPath): void {
     const room = this.#rooms.get(path);
     if (room === undefined || !this.#isUnused(path, room)) return;
@@ -246,10 +253,10 @@ export class MemoryBackplane implements Backplane {
     }, numberingMs);
   }
 
-  #isUnused(path: RoomPath, { history }: KeptRoom): boolean {
+  #isUnused(path: RoomPath, { history }: StoredRoom): boolean {
     return history.size === 0 && !this.#opened.has(path);
   }
 }
 
-/** Milliseconds that the numbering of a closed and empty room is kept: clients that return find the epoch they know. */
+/** Milliseconds that a closed room without history keeps its numbering: returning clients then find the same epoch. */
 const numberingMs = 10 * 60_000;

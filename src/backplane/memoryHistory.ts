@@ -2,7 +2,7 @@ import { isUpTo, type Position } from "../wire/position.js";
 import type { HistoryConfig, HistoryPage, HistoryQuery } from "./backplane.js";
 import type { Delivery } from "./delivery.js";
 
-/** What an entry takes in addition to its message, of which a character may take two bytes: objects, and its place in lists. */
+/** The memory of an entry in addition to its message: objects, and places in lists. */
 const entryBytes = 260;
 
 interface Entry {
@@ -22,7 +22,7 @@ export class MemoryHistory {
     this.#epoch = epoch;
   }
 
-  /** Accounted for as the message twice and {@link entryBytes}. */
+  /** The accounted bytes: for each entry, {@link entryBytes} and two bytes for each character of the message. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -40,12 +40,12 @@ export class MemoryHistory {
     return { epoch: this.#epoch, offset: this.#offset };
   }
 
-  /** Numbers a delivery and keeps it; removes what the configuration does not keep. */
+  /** Numbers a delivery, stores a copy, and returns it numbered. Removes the entries that exceed the configuration. */
   append(delivery: Delivery, config: HistoryConfig, now: number): Delivery {
     this.#offset += 1;
     const { top } = this;
     const bytes = entryBytes + 2 * delivery.payload.data.length;
-    // Another object than the one that is delivered, whose encoded bytes need not be kept.
+    // A copy is stored, since the delivered object also holds encoded bytes.
     this.#entries.push({ delivery: delivery.at(top), at: now, bytes });
     this.#bytes += bytes;
     while (this.size > config.size) this.#shift();
@@ -54,16 +54,17 @@ export class MemoryHistory {
     return delivery.at(top);
   }
 
-  /** Removes what was added at `time` or before. */
+  /** Removes the entries that were added at `time` or before. */
   expire(time: number): void {
     while (this.oldestAt !== undefined && this.oldestAt <= time) this.#shift();
   }
 
-  /** Removes the oldest entries until no more than `bytes` are left. */
+  /** Removes the oldest entries until at most `bytes` are left. */
   shrink(bytes: number): void {
     while (this.#bytes > bytes) this.#shift();
   }
 
+  /** Reads a page; see `HistoryQuery`. */
   read({ since, limit }: HistoryQuery): HistoryPage {
     const { top } = this;
     const all = this.#entries.map(({ delivery }) => delivery);

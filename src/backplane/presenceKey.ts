@@ -1,11 +1,11 @@
 const userPrefix = "user:";
 
-/** The key of a user in a room; the same on every node. */
+/** The key of a user in the presence of a room; the same on all nodes. */
 export function userKey(id: string): string {
   return userPrefix + id;
 }
 
-/** The key of an anonymous connection, which is on one node only. */
+/** The key of an anonymous connection in the presence of a room. */
 export function connectionKey(id: string): string {
   return `connection:${id}`;
 }

@@ -1,19 +1,20 @@
-/** Runs callbacks one after another, never inside one another: what a delivery causes is delivered after it. */
+/** Runs callbacks one after another, never nested: a delivery that another delivery causes runs after it. */
 export class SerialQueue {
   readonly #waiting: (() => void)[] = [];
-  #running = false;
+  #isRunning = false;
 
-  run(work: () => void): void {
-    if (this.#running) {
-      this.#waiting.push(work);
+  /** Runs `callback` now, or after the running callback and those that wait. */
+  run(callback: () => void): void {
+    if (this.#isRunning) {
+      this.#waiting.push(callback);
       return;
     }
-    this.#running = true;
+    this.#isRunning = true;
     try {
-      work();
+      callback();
       for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) next();
     } finally {
-      this.#running = false;
+      this.#isRunning = false;
     }
   }
 }

@@ -1,7 +1,7 @@
-/** What JSON leaves out of an object, and has no form for by itself. */
+/** Types that JSON omits from an object and cannot encode on their own. */
 type Omitted = undefined | symbol | ((...args: never) => unknown);
 
-/** What JSON makes an empty object: its content is in no property. */
+/** Types that JSON encodes as `{}`, since their content is not in properties. */
 type Opaque =
   | ReadonlyMap<unknown, unknown>
   | ReadonlySet<unknown>
@@ -9,32 +9,33 @@ type Opaque =
   | WeakSet<object>
   | RegExp;
 
-/** The names of properties that JSON keeps. */
+/** The names of properties that JSON does not omit. */
 type Kept<Value> = {
   [Name in keyof Value]-?: Name extends string | number ? ([Value[Name]] extends [Omitted] ? never : Name) : never;
 }[keyof Value];
 
-/** Of these, the ones that may be left out. */
-type MayMiss<Value> = {
+/** The names of those properties that JSON may omit. */
+type Omissible<Value> = {
   [Name in Kept<Value>]: Extract<Value[Name], Omitted> extends never ? never : Name;
 }[Kept<Value>];
 
-/** In a list JSON has `null` for what it would leave out of an object. */
+/** An element of a list: JSON has `null` in place of a value that it would omit from an object. */
 type InList<Value> = AsJSON<Exclude<Value, Omitted>> | (Extract<Value, Omitted> extends never ? never : null);
 
-/** One type for an intersection, which reads better in messages of the compiler. */
+/** Merges an intersection into one type, for readable compiler messages. */
 type Flat<Value> = { [Name in keyof Value]: Value[Name] };
 
 type ObjectAsJSON<Value> = Flat<
-  { [Name in Exclude<Kept<Value>, MayMiss<Value>>]: AsJSON<Value[Name]> } & {
-    [Name in MayMiss<Value>]?: AsJSON<Exclude<Value[Name], Omitted>>;
+  { [Name in Exclude<Kept<Value>, Omissible<Value>>]: AsJSON<Value[Name]> } & {
+    [Name in Omissible<Value>]?: AsJSON<Exclude<Value[Name], Omitted>>;
   }
 >;
 
 /**
- * A value as it arrives when it was sent as JSON: a `Date` is a string, members that are `undefined` or functions are missing, a `Map` is `{}`.
+ * The type of a value after it was sent as JSON. A `Date` becomes a string, a `Map` becomes `{}`, and properties that
+ * are `undefined` or functions are missing.
  *
- * `never` is what JSON has no form for: a function, a symbol, a `bigint`.
+ * A type that JSON cannot encode becomes `never`: a function, a symbol, a `bigint`.
  */
 export type AsJSON<Value> = unknown extends Value
   ? Value
@@ -50,10 +51,10 @@ export type AsJSON<Value> = unknown extends Value
             ? { [Index in keyof Value]: InList<Value[Index]> }
             : ObjectAsJSON<Value>;
 
-/** What a method without a result returns: nothing to rely on. */
+/** The return type `void`. */
 type NoResult = ReturnType<() => void>;
 
-/** A reply as it arrives: as JSON, with `null` for `undefined`. */
+/** The type of a reply after it was sent as JSON, with `null` for `undefined`. */
 export type ReplyAsJSON<Value> = unknown extends Value
   ? Value
   : NoResult extends Value

@@ -4,7 +4,8 @@ import { type ConnectOptions, connectOptionNames } from "./connectOptions.js";
 import { ClientRoom } from "./room.js";
 
 /**
- * Connects to a room, and keeps connected until it is closed.
+ * Connects to a room, and reconnects until the room is closed. Returns at once; `await room.opened` waits for the
+ * connection.
  *
  * ```ts
  * const room = connect<Chat>("/chat/general", { token });
@@ -12,13 +13,14 @@ import { ClientRoom } from "./room.js";
  * await room.request("join", { name: "Ann" });
  * ```
  *
- * With the type of an `EventHandler`, names, data and replies of its events `onJoin`, say `join`, are checked. With two interfaces,
- * `connect<ClientEvents, ServerEvents>`, the first has the events of the client by their names on the wire, each as a function from data to
- * reply; the second those of the server, each as its data, or as such a function for one that the server requests.
+ * With the type of an `EventHandler`, as in `connect<Chat>`, TypeScript checks the names, data and replies of its
+ * events: the method `onJoin` answers the event `join`. With two interfaces, `connect<ClientEvents, ServerEvents>`, the
+ * first has the events of the client by their names on the wire, each as a function from data to reply. The second has
+ * the events of the server, each as the type of its data, or as such a function if the server requests it.
  *
- * @param url Of `ws`, `wss`, `http` or `https`; in a page it may be relative.
- * @throws TypeError when it is no such URL, or there is no WebSocket.
- * @throws EnfiladeError `ERR_OPTION` when there is no such option.
+ * @param url A URL with `ws`, `wss`, `http` or `https`. In a page it may be relative.
+ * @throws TypeError when the URL is invalid, or there is no global `WebSocket` and none in the options.
+ * @throws EnfiladeError `ERR_OPTION` when an option is unknown.
  */
 export function connect<Client = unknown, Server = unknown>(
   url: string | URL,

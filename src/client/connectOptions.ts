@@ -2,27 +2,36 @@ import type { Clock } from "../connection/clock.js";
 import type { WebSocketConstructor } from "./connection/socket.js";
 import type { LoadState } from "./messages/messageQueue.js";
 
-/** How a room is connected to. */
+/** Options of `connect(url, options)`. */
 export interface ConnectOptions {
-  /** Credentials, never part of the URL. A function is called for each attempt, and has 10 s; one that fails has its attempt fail. */
+  /**
+   * Credentials for `authorize`, which reads them as `request.token`. Sent as a subprotocol, never in the URL.
+   *
+   * A function is called for each attempt to connect. If it rejects, or takes longer than 10 s, the attempt fails.
+   */
   readonly token?: string | (() => string | Promise<string>) | undefined;
-  /** Default: the global one, which Node has since 22. */
+  /** The WebSocket class. Default: the global `WebSocket`. Node 20 has none: pass `WebSocket` of the package `ws`. */
   readonly WebSocket?: WebSocketConstructor | undefined;
-  /** Frames that wait while there is no connection; past it the oldest message or event is dropped. Default: 100. */
+  /**
+   * Messages that wait while there is no connection. Past it the oldest is dropped, and reported by the event
+   * `"dropped"`; `request` rejects with `queue_full`. Default: 100.
+   */
   readonly queueMessagesMax?: number | undefined;
-  /** Bytes of them. Default: 1 MiB. */
+  /** Bytes of these messages. Past it the oldest are dropped too. Default: 1 MiB. */
   readonly queueBytesMax?: number | undefined;
-  /** See {@link ClientRoom.onResync}. */
+  /** Loads the state of the application after a loss; see {@link ClientRoom.onResync}. */
   readonly onResync?: LoadState | undefined;
-  /** A line for each frame and each state, to the console or to a function: control characters escaped, cut at 300. Default: `false`. */
+  /**
+   * Logs each frame and each state: `true` to the console, or to a function. A line has at most 300 characters, and its
+   * control characters are escaped. Default: `false`.
+   */
   readonly debug?: boolean | ((line: string) => void) | undefined;
-  /** Time, so that a test can set it. */
+  /** The source of time, for tests: `new ManualClock()` of `enfilade/testing`. Default: the system's time. */
   readonly clock?: Clock | undefined;
-  /** From 0 to 1, for the time between attempts. Default: `Math.random`. */
+  /** Returns a number from 0 to 1, for the delays between attempts. Default: `Math.random`. */
   readonly random?: (() => number) | undefined;
 }
 
-/** The names of the options. */
 export const connectOptionNames = [
   "token",
   "WebSocket",

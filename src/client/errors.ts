@@ -1,18 +1,20 @@
-import type { MessageIssue } from "../errors.js";
+import { EnfiladeError, type MessageIssue } from "../errors.js";
 import type { EventFailure } from "../wire/events/protocol.js";
 import type { StateDetail } from "./connection/reconnector.js";
 import { printable } from "./log.js";
 
 /**
- * Why a request, an event or a message was not done.
+ * The server refused a request, an event or a message, or there was no reply.
  *
- * `code` is the server's (`unknown_event`, `bad_data`, `internal`, that of an `EventError`, …), or of this side: `timeout` (no reply within
- * `timeoutMs`), `queue_full` (not connected, and too much waits already) and `closed` (the room is closed).
+ * `code` is one of the server, such as `unknown_event`, `bad_data`, `internal` or that of an `EventError`; or one of
+ * this client: `timeout` (no reply within `timeoutMs`), `queue_full` (no connection, and too many messages wait
+ * already) or `closed` (the room is closed).
  */
 export class RequestError extends Error {
   override readonly name = "RequestError";
+  /** The reason, such as `bad_data` or `timeout`. */
   readonly code: string;
-  /** Where the data does not fit its schema, with `bad_data`; else empty. */
+  /** The places where the data does not match its schema, with `bad_data`; else empty. */
   readonly issues: readonly MessageIssue[];
 
   constructor({ code, message, issues = [] }: EventFailure) {
@@ -22,22 +24,29 @@ export class RequestError extends Error {
   }
 }
 
-/** Why a room has no connection: the server refused it, or the room was closed for good, by either side. */
-export class ConnectError extends Error {
+/**
+ * A room has no connection: the server refused it or cannot be reached, or the room was closed.
+ *
+ * `code` is `ERR_CONNECTION`.
+ */
+export class ConnectError extends EnfiladeError {
   override readonly name = "ConnectError";
-  /** 1006 where there was no connection. */
+  /** The close code of the last connection; 1006 if no connection was opened. */
   readonly closeCode: number | undefined;
-  /** The HTTP status, where the WebSocket tells it (`ws` does), or that the close code stands for: 401 for 4501, 404 for 4504. */
+  /**
+   * The HTTP status of a refusal: 401 for the close code 4501, 404 for 4504, or the status itself, which the WebSocket
+   * of `ws` reports and those of browsers and Node do not. Else `undefined`.
+   */
   readonly status: number | undefined;
 
   constructor({ code, reason = "", status }: StateDetail) {
-    super(`no connection: ${code} ${printable(reason)}`);
+    super("ERR_CONNECTION", `no connection: ${code} ${printable(reason)}`);
     this.closeCode = code;
     this.status = status;
   }
 }
 
-/** `value` as an `Error`: what is thrown need not be one. */
+/** Returns `value`, or an `Error` with it as the cause if it is not an `Error`. */
 export function asError(value: unknown): Error {
   return value instanceof Error ? value : new Error("thrown: no Error", { cause: value });
 }

@@ -1,6 +1,6 @@
 import type { AsJSON, ReplyAsJSON } from "./asJSON.js";
 
-/** Hooks of a handler that no client calls by name. */
+/** Hooks of a handler. They do not answer events. */
 type Hook =
   | "onJSON"
   | "onMessage"
@@ -12,7 +12,7 @@ type Hook =
   | "onRoomJoin"
   | "onRoomLeave";
 
-/** The event of a method: `onJoin` answers `join`. */
+/** The event that a method answers: `join` for `onJoin`. */
 type EventOf<Method> = Method extends Hook
   ? never
   : Method extends `on${infer Name}`
@@ -21,15 +21,16 @@ type EventOf<Method> = Method extends Hook
       : Uncapitalize<Name>
     : never;
 
-/** Any event, with any data. */
+/** Any event with any data. */
 interface AnyCalls {
   readonly [event: string]: (data?: unknown) => unknown;
 }
 
 /**
- * What a client may call, by the names of events.
+ * The events that a client may send, each as a function from data to reply.
  *
- * Without events of the server, `Client` is a handler, whose methods `onJoin` answer `join`; else it has the events by their names.
+ * If `Server` is not given, `Client` is a handler class, whose method `onJoin` answers `join`. Else `Client` has the
+ * events by their names.
  */
 type Calls<Client, Server> = unknown extends Server
   ? unknown extends Client
@@ -45,7 +46,7 @@ type Callable = (...args: never) => unknown;
 /** The names of the events that a client may send. */
 export type EventName<Client, Server = unknown> = keyof Calls<Client, Server> & string;
 
-/** What an event is sent with: the first parameter of what answers it. */
+/** The data of an event of the client: the first parameter of its method. */
 export type EventData<Client, Event extends EventName<Client, Server>, Server = unknown> = Calls<
   Client,
   Server
@@ -53,7 +54,7 @@ export type EventData<Client, Event extends EventName<Client, Server>, Server = 
   ? Args[0]
   : never;
 
-/** What an event is answered with: what its method returns, awaited, as JSON makes it. */
+/** The reply to an event of the client: the awaited result of its method, as JSON. */
 export type EventReply<Client, Event extends EventName<Client, Server>, Server = unknown> = Calls<
   Client,
   Server
@@ -61,7 +62,7 @@ export type EventReply<Client, Event extends EventName<Client, Server>, Server =
   ? ReplyAsJSON<Awaited<Reply>>
   : never;
 
-/** The arguments behind the name: the data may be left out where the method can do without. */
+/** The arguments after the name of an event. The data is optional if the method accepts `undefined`. */
 export type EventArguments<
   Client,
   Event extends EventName<Client, Server>,
@@ -72,27 +73,27 @@ export type EventArguments<
     ? [data?: EventData<Client, Event, Server>, ...more: More]
     : [data: EventData<Client, Event, Server>, ...more: More];
 
-/** The names of the events that a server sends. */
+/** The names of the events that the server sends. */
 export type ServerEventName<Server> = unknown extends Server
   ? string
   : { [Event in keyof Server]: Server[Event] extends Callable ? never : Event }[keyof Server] & string;
 
-/** What such an event arrives with. */
+/** The data of an event of the server, as JSON. */
 export type ServerEventData<Server, Event> = Event extends keyof Server ? AsJSON<Server[Event]> : unknown;
 
-/** The names of the events that a server requests. */
+/** The names of the events that the server requests. */
 export type ServerRequestName<Server> = unknown extends Server
   ? string
   : { [Event in keyof Server]: Server[Event] extends Callable ? Event : never }[keyof Server] & string;
 
-/** What such a request arrives with. */
+/** The data of a request of the server, as JSON. */
 export type ServerRequestData<Server, Event> = Event extends keyof Server
   ? Server[Event] extends (...args: infer Args) => unknown
     ? AsJSON<Args[0]>
     : never
   : unknown;
 
-/** What such a request is answered with. */
+/** The reply to a request of the server. */
 export type ServerRequestReply<Server, Event> = Event extends keyof Server
   ? Server[Event] extends (...args: never) => infer Reply
     ? Reply | Promise<Awaited<Reply>>

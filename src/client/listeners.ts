@@ -1,15 +1,15 @@
 import { checkNames } from "../wire/options.js";
 
-/** When a listener is removed by itself. */
+/** Options of `on`, `onEvent`, `onRequest` and `onResync`. */
 export interface ListenOptions {
-  /** Removes the listener when it is aborted; nothing is added when it already is. */
+  /** Removes the listener when it is aborted. If it is aborted already, the listener is not added. */
   readonly signal?: AbortSignal | undefined;
-  /** Removes the listener before its first call. */
+  /** If true, the listener is called at most once. Default: `false`. */
   readonly once?: boolean | undefined;
 }
 
-/** What is used of the set or map that keeps listeners. */
-interface Keeper<Listener> {
+/** The part of a `Set` that {@link listen} uses. */
+interface ListenerSet<Listener> {
   add(listener: Listener): unknown;
   delete(listener: Listener): unknown;
 }
@@ -17,10 +17,10 @@ interface Keeper<Listener> {
 /**
  * Adds a listener and returns a function that removes it. A listener added twice is called twice.
  *
- * @throws EnfiladeError `ERR_OPTION` when there is no such option.
+ * @throws EnfiladeError `ERR_OPTION` when an option is unknown.
  */
 export function listen<Args extends readonly unknown[]>(
-  keeper: Keeper<(...args: Args) => unknown>,
+  listeners: ListenerSet<(...args: Args) => unknown>,
   listener: (...args: Args) => unknown,
   options: ListenOptions = {},
 ): () => void {
@@ -31,31 +31,31 @@ export function listen<Args extends readonly unknown[]>(
     return listener(...args);
   };
   const remove = () => {
-    keeper.delete(added);
+    listeners.delete(added);
     signal?.removeEventListener("abort", remove);
   };
   if (!signal?.aborted) {
-    keeper.add(added);
+    listeners.add(added);
     signal?.addEventListener("abort", remove);
   }
   return remove;
 }
 
 /** The arguments of each event, by its name. */
-type Tuples<Events> = Record<keyof Events, readonly unknown[]>;
+type EventMap<Events> = Record<keyof Events, readonly unknown[]>;
 
-/** Listeners that cannot harm each other, nor their caller. */
-export class Listeners<Events extends Tuples<Events>> {
-  // Without a prototype, since names may come from a server.
+/** Calls listeners by the name of an event. An error of one does not affect the others or the caller. */
+export class Listeners<Events extends EventMap<Events>> {
+  // Has no prototype, since names may come from the server.
   readonly #sets: { [Name in keyof Events]?: Set<(...args: Events[Name]) => unknown> } = Object.create(null);
   readonly #onFailure: (error: unknown, event: keyof Events) => void;
 
-  /** @param onFailure Receives what a listener throws, or what the promise it returns is rejected with. */
+  /** @param onFailure Receives the errors that listeners throw or reject with. */
   constructor(onFailure: (error: unknown, event: keyof Events) => void) {
     this.#onFailure = onFailure;
   }
 
-  /** See {@link listen}. */
+  /** Adds a listener; see {@link listen}. */
   on<Name extends keyof Events>(
     event: Name,
     listener: (...args: Events[Name]) => unknown,
@@ -71,11 +71,11 @@ export class Listeners<Events extends Tuples<Events>> {
     return [...(this.#sets[event] ?? [])];
   }
 
-  /** Returns whether there was a listener. */
-  tell<Name extends keyof Events>(event: Name, ...args: Events[Name]): boolean {
+  /** Calls the listeners of an event. Returns true if there was one. */
+  emit<Name extends keyof Events>(event: Name, ...args: Events[Name]): boolean {
     const called = this.of(event);
     for (const listener of called) {
-      // It runs at once; only that it failed is learnt later, whether it throws or rejects.
+      // The listener runs at once. An error, thrown or rejected, is reported later.
       (async () => listener(...args))().catch((error: unknown) => this.#onFailure(error, event));
     }
     return called.length > 0;

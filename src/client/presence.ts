@@ -1,43 +1,44 @@
 import type { PresenceFrame, PresentUser } from "../wire/frames.js";
 
-/** Who is in the room. */
+/** The users who are in a room. */
 export interface Presence {
+  /** The number of users. All connections of a user count as one; an anonymous connection counts by itself. */
   readonly count: number;
-  /** Counts up with every change; 0 until the server has told, and where it keeps no presence. */
+  /** Increases by one with each change; 0 before the first report of the server, and if the route keeps no presence. */
   readonly version: number;
-  /** Empty where the server keeps only the count. */
+  /** The users; empty if the route keeps only the count. */
   readonly users: readonly PresentUser[];
 }
 
-/** The roster, kept current from change to change. */
+/** Keeps the presence of the room up to date from the server's frames. */
 export class PresenceState {
-  readonly #ask: () => void;
+  readonly #watch: () => void;
   readonly #users = new Map<string, PresentUser>();
   #presence: Presence = { count: 0, version: 0, users: [] };
-  #isAsked = false;
+  #isWatchSent = false;
 
-  /** @param ask Asks the server for the whole roster. */
-  constructor(ask: () => void) {
-    this.#ask = ask;
+  /** @param watch Asks the server for all users. */
+  constructor(watch: () => void) {
+    this.#watch = watch;
   }
 
   get presence(): Presence {
     return this.#presence;
   }
 
-  /** Whether it is another roster now. */
+  /** Applies a frame. Returns true if the presence has changed. */
   take({ version, count, users, joined, left }: PresenceFrame): boolean {
     const next = this.#presence.version + 1;
-    // A change makes sense only on top of the one before; else the whole roster is needed.
+    // A change applies only to the version before it. If one is missing, all users are needed.
     if (!users && (joined ?? left) && version !== next) {
-      if (version > next && !this.#isAsked) {
-        this.#isAsked = true;
-        this.#ask();
+      if (version > next && !this.#isWatchSent) {
+        this.#isWatchSent = true;
+        this.#watch();
       }
       return false;
     }
     if (users) {
-      this.#isAsked = false;
+      this.#isWatchSent = false;
       this.#users.clear();
     }
     for (const user of users ?? joined ?? []) this.#users.set(user.id, user);

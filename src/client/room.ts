@@ -5,7 +5,7 @@ import { checkName } from "../wire/options.js";
 import type { Bytes } from "../wire/payload.js";
 import type { Position } from "../wire/position.js";
 import { newClientId, subprotocols, urlOf } from "./connection/address.js";
-import type { AttemptDeps } from "./connection/attempt.js";
+import { type AttemptDeps, notAttempted } from "./connection/attempt.js";
 import { clientClock } from "./connection/clock.js";
 import { watchPage } from "./connection/page.js";
 import { type ClientState, Reconnector, type StateDetail } from "./connection/reconnector.js";
@@ -35,18 +35,17 @@ import { SendQueue } from "./messages/sendQueue.js";
 import { type Presence, PresenceState } from "./presence.js";
 import { type InternalEvents, type RoomEvents, roomEventNames } from "./roomEvents.js";
 
-/** A room as a client has it, over however many connections that takes; made by {@link connect}. */
+/** A room that this client is connected to, across reconnects. Made by {@link connect}. */
 export class ClientRoom<Client = unknown, Server = unknown> implements AsyncIterable<ClientMessage>, AsyncDisposable {
   /**
-   * Resolves with the room at its first welcome.
-   *
-   * @throws ConnectError (as a rejection) when the room is closed before.
+   * Resolves with the room when it is connected for the first time. Rejects with a `ConnectError` if the room is closed
+   * first, such as by a refusal.
    */
   readonly opened: Promise<this>;
   readonly #clock: Clock;
   readonly #report = (error: unknown): void => {
-    // What nobody listens for must not go unseen; what the server said is shown so that it can do nothing.
-    if (this.#listeners.tell("error", asError(error))) return;
+    // An error without a listener is logged. The server's text may contain control characters.
+    if (this.#listeners.emit("error", asError(error))) return;
     console.error(error instanceof RequestError ? printable(`${error.code}: ${error.message}`) : error);
   };
   readonly #listeners = new Listeners<InternalEvents>((error, event) => {
@@ -54,19 +53,19 @@ export class ClientRoom<Client = unknown, Server = unknown> implements AsyncIter
     else this.#report(error);
   });
   /** Listeners of requests, by the name of the event. */
-  readonly #answers = new Listeners<Record<string, [data: never]>>(this.#report);
-  /** Listeners of named events that handlers emit. */
-  readonly #events = new Listeners<Record<string, [data: never]>>(this.#report);
-  readonly #roster = new PresenceState(() => this.#line.send('{"type":"watch"}'));
-  readonly #inbox = new MessageQueue(this.#listeners, (message) => this.#deliver(message), this.#report);
-  readonly #progress = new Progress(this.#inbox, this.#listeners);
-  readonly #outbox: SendQueue;
-  readonly #line: Reconnector;
+  readonly #requestListeners = new Listeners<Record<string, [data: never]>>(this.#report);
+  /** Listeners of the events that handlers emit, by name. */
+  readonly #eventListeners = new Listeners<Record<string, [data: never]>>(this.#report);
+  readonly #presenceState = new PresenceState(() => this.#reconnector.send('{"type":"watch"}'));
+  readonly #messages = new MessageQueue(this.#listeners, (message) => this.#deliver(message), this.#report);
+  readonly #progress = new Progress(this.#messages, this.#listeners);
+  readonly #sendQueue: SendQueue;
+  readonly #reconnector: Reconnector;
   readonly #token: () => Promise<string | undefined>;
   readonly #unwatchPage: () => void;
   #home = "";
-  /** With which status the last attempts were refused. */
-  #refusedWith: number | undefined;
+  /** The status, or before the first welcome the close code, of the last failed attempt. */
+  #lastFailure: number | undefined;
   #id: string | undefined;
 
   /** @internal */
@@ -77,57 +76,56 @@ export class ClientRoom<Client = unknown, Server = unknown> implements AsyncIter
     this.#clock = clock;
     this.#token = async () => (typeof token === "function" ? token() : token);
     if (debug) this.#log(debug === true ? (line) => console.debug(line) : debug);
-    if (onResync) this.#inbox.load(onResync);
+    if (onResync) this.#messages.load(onResync);
     const attempts: AttemptDeps = {
       WebSocket,
       url: () => urlOf(url, client, this.position),
       offer: async () => subprotocols(await this.#token()),
       clock,
-      trace: (line) => this.#listeners.tell("line", line),
+      trace: (line) => this.#listeners.emit("line", line),
       report: this.#report,
     };
-    this.#line = new Reconnector(attempts, random, {
-      onFrame: (frame, size, isRenewed) => this.#take(frame, size, isRenewed),
-      onState: (state, detail) => this.#become(state, detail),
+    this.#reconnector = new Reconnector(attempts, random, {
+      onFrame: (frame, size, isRenewed) => this.#onFrame(frame, size, isRenewed),
+      onState: (state, detail) => this.#onState(state, detail),
     });
-    this.#outbox = new SendQueue(this.#line, this.#listeners, queueMessagesMax, queueBytesMax);
+    this.#sendQueue = new SendQueue(this.#reconnector, this.#listeners, queueMessagesMax, queueBytesMax);
     this.opened = new Promise((resolve, reject) => {
       this.on("state", (state, detail) => {
         if (state === "open") resolve(this);
         else if (state === "closed") reject(new ConnectError(detail));
       });
     });
-    // Who never asks for it is not told by an unhandled rejection.
+    // Code that does not use `opened` must not get an unhandled rejection.
     this.opened.catch(() => undefined);
-    this.#unwatchPage = watchPage(({ type }) => this.#line[type]());
+    this.#unwatchPage = watchPage(({ type }) => this.#reconnector[type]());
   }
 
-  /** The id of the connection, another one after each reconnect; `undefined` before the first. */
+  /** The id of the connection, a new one after each reconnect; `undefined` before the first connection. */
   get id(): string | undefined {
     return this.#id;
   }
 
-  /** Whether there is a connection, or will be. */
+  /** The state of the connection: `"connecting"`, `"open"`, `"waiting"` for an attempt, or `"closed"` for good. */
   get state(): ClientState {
-    return this.#line.state;
+    return this.#reconnector.state;
   }
 
-  /** What was received last; `undefined` where the server keeps no history, and before the first connection. */
+  /** The position of the last publication received; `undefined` before the first connection and without history. */
   get position(): Position | undefined {
     return this.#progress.position;
   }
 
-  /** Who is in the room, where its route keeps presence; of the last connection while there is none. */
+  /** The users in the room, if its route keeps presence. While disconnected, the users reported last. */
   get presence(): Presence {
-    return this.#roster.presence;
+    return this.#presenceState.presence;
   }
 
   /**
-   * Calls `listener` with each event of that name; an error that it throws is reported to `"error"`.
+   * Calls `listener` for each event with this name; see {@link RoomEvents}. An error of the listener is reported to
+   * `"error"`. Returns a function that removes the listener.
    *
-   * Returns a function that removes the listener.
-   *
-   * @throws EnfiladeError `ERR_OPTION` when there is no such event or option.
+   * @throws EnfiladeError `ERR_OPTION` when the event or an option is unknown.
    */
   on<Name extends keyof RoomEvents>(
     event: Name,
@@ -140,25 +138,27 @@ export class ClientRoom<Client = unknown, Server = unknown> implements AsyncIter
     return remove;
   }
 
-  /** As {@link on}, but with the data of each event of this name that a handler emits, in the form of `jsonEvents`. */
+  /**
+   * Calls `listener` with the data of each event with this name that a handler emits: a message `{ event, data }`, the
+   * form of `jsonEvents`. Returns a function that removes the listener.
+   */
   onEvent<Event extends ServerEventName<Server>>(
     event: Event,
     listener: (data: ServerEventData<Server, Event>) => unknown,
     options?: ListenOptions,
   ): () => void;
   onEvent(event: string, listener: (data: never) => unknown, options: ListenOptions = {}): () => void {
-    const remove = this.#events.on(event, listener, options);
+    const remove = this.#eventListeners.on(event, listener, options);
     this.#read(options);
     return remove;
   }
 
   /**
-   * Answers requests of this event that the server sends: with what `answer` returns, awaited. What it throws is reported to `"error"`,
-   * and the server gets the error `internal`. It is asked at once, also while messages are held.
+   * Answers requests of the server with this name: the reply is the awaited result of `answer`. If it throws, the error
+   * is reported to `"error"`, and the server gets the error `internal`. It is called at once, not in order with
+   * messages. If an event has several listeners, the first one answers. Returns a function that removes the listener.
    *
-   * Of several for one event the first answers. Returns a function that removes it.
-   *
-   * @throws EnfiladeError `ERR_OPTION` when there is no such option.
+   * @throws EnfiladeError `ERR_OPTION` when an option is unknown.
    */
   onRequest<Event extends ServerRequestName<Server>>(
     event: Event,
@@ -166,174 +166,178 @@ export class ClientRoom<Client = unknown, Server = unknown> implements AsyncIter
     options?: ListenOptions,
   ): () => void;
   onRequest(event: string, answer: (data: never) => unknown, options?: ListenOptions): () => void {
-    return this.#answers.on(event, answer, options);
+    return this.#requestListeners.on(event, answer, options);
   }
 
   /**
-   * Calls `loadState` after the first welcome, and after each one with which messages may be missing. Messages are held
-   * until it settles; an error that it throws is reported to `"error"`. Returns a function that removes it.
+   * Calls `loadState` after the first connect, and after each reconnect that may have lost messages. Messages wait
+   * until it settles. Its error is reported to `"error"`. If the room was connected before, it is called at once.
+   * Returns a function that removes it.
    *
-   * It is called at once if the room was welcomed before.
-   *
-   * @throws EnfiladeError `ERR_OPTION` when there is no such option.
+   * @throws EnfiladeError `ERR_OPTION` when an option is unknown.
    */
   onResync(loadState: LoadState, options?: ListenOptions): () => void {
-    return this.#inbox.load(loadState, options);
-  }
-
-  /** Messages from now on, and what was held; ends when the room is closed. A slow loop loses the oldest past 1,000, told by `"lost"`. */
-  [Symbol.asyncIterator](): AsyncGenerator<ClientMessage, void, undefined> {
-    return readFrom(this.#listeners, this.#inbox);
+    return this.#messages.load(loadState, options);
   }
 
   /**
-   * Calls an event of the handler and resolves with its reply.
+   * `for await (const message of room)` reads the waiting messages and all later ones, until the room is closed. If
+   * more than 1,000 wait for a slow loop, the oldest is dropped, and `"lost"` reports it.
+   */
+  [Symbol.asyncIterator](): AsyncGenerator<ClientMessage, void, undefined> {
+    return readFrom(this.#listeners, this.#messages);
+  }
+
+  /**
+   * Sends an event to the handler and resolves with the reply. Waits in a queue while there is no connection.
    *
-   * @throws RequestError (as a rejection) with the server's refusal, or with `timeout`, `queue_full` or `closed`.
-   * @throws TypeError (as a rejection) when JSON has no form for the data.
-   * @throws EnfiladeError (as a rejection) `ERR_OPTION` when there is no such option.
+   * Rejects with a `RequestError` when the server refuses, or with the code `timeout`, `queue_full` or `closed`; with a
+   * `TypeError` when JSON cannot encode the data; with `ERR_OPTION` when an option is unknown.
    */
   request<Event extends EventName<Client, Server>>(
     event: Event,
     ...args: EventArguments<Client, Event, [options?: RequestOptions], Server>
   ): Promise<EventReply<Client, Event, Server>>;
   request(event: string, data?: unknown, options: RequestOptions = {}): Promise<unknown> {
-    return request(this.#outbox, this.#clock, { type: "event", event, data }, options);
+    return request(this.#sendQueue, this.#clock, { type: "event", event, data }, options);
   }
 
   /**
-   * Calls an event of the handler; a refusal is reported to `"error"`. Waits in a queue while there is no connection.
+   * Sends an event to the handler, without a reply. A refusal is reported to `"error"`. Waits in a queue while there is
+   * no connection.
    *
-   * @throws TypeError when JSON has no form for the data.
+   * @throws TypeError when JSON cannot encode the data.
    */
   emit<Event extends EventName<Client, Server>>(event: Event, ...args: EventArguments<Client, Event, [], Server>): void;
   emit(event: string, data?: unknown): void {
-    this.#outbox.push({ type: "event", event, data });
+    this.#sendQueue.push({ type: "event", event, data });
   }
 
   /**
-   * Sends a message to the handler; a refusal is reported to `"error"`. Waits in a queue while there is no connection.
+   * Sends a JSON message to the handler (`onJSON`). A refusal is reported to `"error"`. Waits in a queue while there is
+   * no connection.
    *
-   * @throws TypeError when JSON has no form for the value, as for `undefined`.
+   * @throws TypeError when JSON cannot encode the value, such as `undefined`.
    */
   sendJSON(value: unknown): void {
     if (value === undefined) throw new TypeError("undefined is no JSON");
-    this.#outbox.push({ type: "message", data: value });
+    this.#sendQueue.push({ type: "message", data: value });
   }
 
-  /** As {@link sendJSON}, but a text as it is. */
+  /** Sends a text message to the handler (`onMessage`). Otherwise like {@link sendJSON}. */
   sendText(text: string): void {
-    this.#outbox.push({ type: "message", text });
+    this.#sendQueue.push({ type: "message", text });
   }
 
   /**
-   * Sends a binary message to the handler, without an answer. Waits in a queue while there is no connection.
+   * Sends a binary message to the handler (`onBinary`). Waits in a queue while there is no connection. It is sent at
+   * most once, and is lost if the connection breaks before it arrives.
    *
-   * It is sent at most once: when the connection breaks while it is under way, it may be lost.
-   *
-   * @throws TypeError when `bytes` are none.
+   * @throws TypeError when `bytes` is not an `ArrayBuffer` or a view of one.
    */
   sendBinary(bytes: Bytes): void {
-    this.#outbox.pushBinary(bytes);
+    this.#sendQueue.pushBinary(bytes);
   }
 
   /**
-   * Sends the server new credentials before the old ones expire: what `token` is, or returns now.
+   * Sends the current `token` to the server, before the old one expires. The server calls `authorize` again; a refusal
+   * closes the room with 4501.
    *
-   * Without a connection there is nothing to do, since each attempt asks for them. A refusal closes the room with 4501.
-   * Rejects with what `token` throws.
+   * Does nothing without a connection, since each attempt sends the current token. Rejects with the error of `token`.
    */
   async refresh(): Promise<void> {
     const token = await this.#token();
     if (token && this.state === "open") {
-      this.#line.send(JSON.stringify({ type: "refresh", token }), "refresh");
+      this.#reconnector.send(JSON.stringify({ type: "refresh", token }), "refresh");
     }
   }
 
   /**
-   * Closes the connection, for good: requests are rejected, loops end, and what is held or queued is given up.
+   * Closes the room for good: requests reject with `closed`, loops end, and waiting messages are dropped.
    *
-   * @param code Default: 1000. Else from 3000 to 4999.
+   * @param code 1000, or a code from 3000 to 4999. Default: 1000.
    * @param reason Cut to 123 bytes. Default: none.
-   * @throws EnfiladeError `ERR_CLOSE_CODE` for another code.
+   * @throws EnfiladeError `ERR_CLOSE_CODE` for another code, or a reason that is not a string.
    */
   close(code = 1000, reason = ""): void {
     const checked = checkedReason(code, reason);
-    this.#inbox.discard();
-    this.#line.close({ code, reason: checked });
+    this.#messages.discard();
+    this.#reconnector.close({ code, reason: checked });
   }
 
-  /** Closes the room with 1000, for `await using`. */
+  /** Closes the room with 1000, at the end of the block of `await using room = connect(…)`. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.close();
   }
 
   /**
-   * Appends a line to an element of a page for each frame and each state, as text that no markup can leave. Returns what ends it.
+   * Logs each frame and each state as a line of text in an element of the page. Returns a function that ends the log.
    *
-   * @param linesMax Past it the oldest line goes. Default: 500.
+   * @param linesMax The number of lines; past it the oldest line is removed. Default: 500.
    */
   attachLog(element: LogElement, linesMax = 500): () => void {
     return this.#log(logInto(element, linesMax));
   }
 
-  /** Without a log, which is the default, a line costs next to nothing. */
   #log(sink: (line: string) => unknown): () => void {
     return this.#listeners.on("line", (line) => sink(printable(line)));
   }
 
-  /** A listener that is registered receives what was held. */
+  /** Starts the delivery of messages to a listener. */
   #read({ signal }: ListenOptions): void {
-    if (!signal?.aborted) this.#inbox.read();
+    if (!signal?.aborted) this.#messages.read();
   }
 
   #deliver(message: ClientMessage): void {
-    this.#listeners.tell("message", message);
+    this.#listeners.emit("message", message);
     const { event, data } = Object(message.data);
-    // What an event carries is the server's word, as its listeners declare it.
-    if (typeof event === "string") this.#events.tell(event, data as never);
+    // The type of the data is the one that the listeners declare; it is not checked.
+    if (typeof event === "string") this.#eventListeners.emit(event, data as never);
   }
 
-  #enter(welcome: WelcomeFrame, isRenewed: boolean): void {
+  #onWelcome(welcome: WelcomeFrame, isRenewed: boolean): void {
     ({ id: this.#id, room: this.#home } = welcome);
-    const report = this.#progress.begin(welcome, isRenewed);
-    this.#outbox.restart();
-    if (!isRenewed) this.#become("open", {});
-    report();
+    const emitProgress = this.#progress.begin(welcome, isRenewed);
+    this.#sendQueue.restart();
+    if (!isRenewed) this.#onState("open", {});
+    emitProgress();
   }
 
-  #take(frame: ReceivedFrame, size: number, isRenewed: boolean): void {
-    if (frame.type === "welcome") this.#enter(frame, isRenewed);
+  #onFrame(frame: ReceivedFrame, size: number, isRenewed: boolean): void {
+    if (frame.type === "welcome") this.#onWelcome(frame, isRenewed);
     else if (frame.type === "message") this.#progress.receive(frame, size);
-    else if (frame.type === "reply") this.#outbox.settle(frame, this.#report);
+    else if (frame.type === "reply") this.#sendQueue.settle(frame, this.#report);
     else if (frame.type === "request") this.#answer(frame);
     else if (frame.type === "error") this.#report(new RequestError(frame.error));
     else if (frame.type === "lagged") this.#progress.lag(frame);
-    else if (frame.type === "presence" && frame.room === this.#home && this.#roster.take(frame)) {
-      this.#listeners.tell("presence", this.presence);
+    else if (frame.type === "presence" && frame.room === this.#home && this.#presenceState.take(frame)) {
+      this.#listeners.emit("presence", this.presence);
     }
   }
 
-  /** On the connection that it came on, or not at all: on another one the id would be another request's. */
+  /** Replies only on the connection of the request. On another one the id would belong to another request. */
   #answer(frame: RequestFrame): void {
     const id = this.#id;
-    const [answer] = this.#answers.of(frame.event);
+    const [answer] = this.#requestListeners.of(frame.event);
     replyTo(frame, answer, this.#report)
-      .then((reply) => this.#id === id && this.state === "open" && this.#line.send(reply))
+      .then((reply) => this.#id === id && this.state === "open" && this.#reconnector.send(reply))
       .catch(this.#report);
   }
 
-  #become(state: ClientState, detail: StateDetail): void {
-    this.#listeners.tell("line", `${state} ${JSON.stringify(detail)}`);
+  #onState(state: ClientState, detail: StateDetail): void {
+    this.#listeners.emit("line", `${state} ${JSON.stringify(detail)}`);
     if (state === "closed") {
       this.#unwatchPage();
-      this.#outbox.close();
-      this.#inbox.close();
+      this.#sendQueue.close();
+      this.#messages.close();
     }
-    const { status } = detail;
-    // Once for refusals in a row that have the same status.
-    if (status && status !== this.#refusedWith) this.#report(new ConnectError(detail));
-    if (status || state === "open") this.#refusedWith = status;
-    this.#listeners.tell("state", state, detail);
+    const { status, code, reason } = detail;
+    // Only a server that was never reached is an error, since the URL may be wrong. A broken connection is restored.
+    const isUnreachable = state === "waiting" && !this.#id && reason !== notAttempted;
+    const failure = status ?? (isUnreachable ? code : undefined);
+    // Equal failures in a row are reported once.
+    if (failure && failure !== this.#lastFailure) this.#report(new ConnectError(detail));
+    if (failure || state === "open") this.#lastFailure = failure;
+    this.#listeners.emit("state", state, detail);
   }
 }

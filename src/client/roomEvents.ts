@@ -5,61 +5,69 @@ import type { Listeners } from "./listeners.js";
 import type { ClientMessage } from "./messages/message.js";
 import type { Presence } from "./presence.js";
 
-/** A new connection continued where the last one ended: nothing was missed. */
+/** A new connection has resumed at the position of the last one: no message is missing. */
 export interface Recovered {
-  /** Of the last publication that was received; the ones that were missed follow. */
+  /** The position of the last publication before the reconnect. The publications after it follow as messages. */
   readonly position: Position;
 }
 
-/** Messages that may be missing. */
+/** Messages are missing, or may be. */
 export interface Lost {
   /**
-   * Of a new connection: `epoch` (the history was begun anew), `trimmed` (it does not reach back so far), `limit` (more was
-   * missed than is replayed), `invalid`, `off` (there is none). On one connection: `jump` (the offsets had a gap) and `lagged`, both
-   * since this client was slow, or publications were lost between nodes. On this side: `overflow`, more waited for a reader than is kept.
+   * After a reconnect: `epoch` (the history has restarted), `trimmed` (the history no longer has the missed messages),
+   * `limit` (more messages were missed than the server replays), `invalid` (the server could not read the position) or
+   * `off` (the room has no history).
+   *
+   * On an open connection: `jump` (a gap in the offsets) or `lagged`. The server dropped messages since this client was
+   * slow, or they were lost between nodes.
+   *
+   * In this client: `overflow` (more than 1,000 messages, or 4 MiB of them, waited for a reader).
    */
   readonly reason: ResumeFailure | "jump" | "lagged" | "overflow";
-  /** How many; `undefined` where the server does not know. With `off` there may have been none. */
+  /** The number of missing messages; `undefined` if it is not known. With `off` it is possible that none is missing. */
   readonly missed: number | undefined;
 }
 
-/** Frames of this side that were given up before any connection took them. */
+/** Outgoing messages that were dropped before they were sent. */
 export interface Dropped {
+  /** The number of dropped messages. */
   readonly count: number;
-  /** `full`: more waited than may; `closed`: the room is closed. */
+  /** `full`: past `queueMessagesMax` or `queueBytesMax`; `closed`: the room was closed. */
   readonly reason: "full" | "closed";
 }
 
-/** What a room reports, and with which arguments. */
+/** The events of {@link ClientRoom.on}, with the arguments of their listeners. */
 export interface RoomEvents {
-  /** A message, in order. Held until there is a first listener or loop. */
+  /** A message has arrived. Messages come in order, and wait until there is a first listener or loop. */
   message: [message: ClientMessage];
-  /** Another state, and what led to it. */
+  /** The state has changed. `detail` has the close code, the reason and the delay of the next attempt. */
   state: [state: ClientState, detail: StateDetail];
-  /** In order with the messages. */
+  /** A new connection has resumed without a loss. Called in order with the messages. */
   recovered: [recovered: Recovered];
-  /** Messages may be missing, at this place in their order. */
+  /** Messages are missing at this place in the order, or may be. */
   lost: [lost: Lost];
-  /** Another presence; see {@link ClientRoom.presence}. */
+  /** The users in the room have changed; see {@link ClientRoom.presence}. */
   presence: [presence: Presence];
-  /** Frames of this side were dropped. */
+  /** Outgoing messages were dropped. */
   dropped: [dropped: Dropped];
-  /** A refusal that nobody awaited, an error that a listener threw, or a failure to get a token. */
+  /**
+   * A refused message or event, an unreachable server or a refused connection ({@link ConnectError}), an error of a
+   * listener, or an error of `token`. Without a listener it is logged to the console.
+   */
   error: [error: Error];
 }
 
-/** What a room reports inside as well. */
+/** The events of a room, including those for its own parts. */
 export interface InternalEvents extends RoomEvents {
-  /** No more messages come. */
+  /** No more messages will arrive. */
   end: [];
   /** A line for the log, for each frame and each state. */
   line: [line: string];
 }
 
-/** Where the parts of a room report. */
-export type RoomListeners = Pick<Listeners<InternalEvents>, "tell">;
+/** Notifies the listeners of a room. */
+export type RoomListeners = Pick<Listeners<InternalEvents>, "emit">;
 
-/** The names of what a room reports. */
 export const roomEventNames = [
   "message",
   "state",

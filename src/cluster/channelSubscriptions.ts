@@ -1,26 +1,26 @@
 import { deferred } from "../connection/clock.js";
 import type { Engine } from "./engine.js";
 
-/** Channels that one command may name. */
+/** The number of channels in one command. */
 const channelsMax = 500;
 
-/** A channel that is wanted and not subscribed yet. */
-interface Pending {
+/** A subscription that the engine has not confirmed. */
+interface PendingSubscription {
   readonly promise: Promise<void>;
   readonly resolve: () => void;
 }
 
 export interface SubscriptionsDeps {
   readonly engine: Pick<Engine, "subscribe" | "unsubscribe">;
-  /** Takes why a channel could not be subscribed or unsubscribed. */
+  /** Receives the errors of subscribe and unsubscribe. */
   readonly onError: (error: unknown) => void;
 }
 
-/** The channels that this node wants to be subscribed to, over all its connections to the engine. */
+/** The channels that this node subscribes to. They are subscribed again on each new connection to the engine. */
 export class ChannelSubscriptions {
   readonly #deps: SubscriptionsDeps;
-  readonly #wanted = new Map<string, Pending | undefined>();
-  /** Not sent to the engine yet. */
+  readonly #wanted = new Map<string, PendingSubscription | undefined>();
+  /** The channels to subscribe and to unsubscribe with the next commands. */
   readonly #adding = new Set<string>();
   readonly #removing = new Set<string>();
   #isScheduled = false;
@@ -31,10 +31,10 @@ export class ChannelSubscriptions {
     this.#deps = deps;
   }
 
-  /** Subscribes to `channel` from now on; returns what {@link subscribed} returns. */
+  /** Subscribes to `channel` until {@link remove}. Returns the result of {@link whenSubscribed}. */
   add(channel: string): Promise<void> | undefined {
-    if (this.#wanted.has(channel)) return this.subscribed(channel);
-    // Before the first attempt to connect has succeeded or failed, callers wait for it.
+    if (this.#wanted.has(channel)) return this.whenSubscribed(channel);
+    // Callers wait while connected, and until the first attempt to connect has succeeded or failed.
     const pending = this.#isConnected || !this.#hasTried ? deferred<void>() : undefined;
     this.#wanted.set(channel, pending);
     this.#removing.delete(channel);
@@ -51,14 +51,14 @@ export class ChannelSubscriptions {
   }
 
   /**
-   * Resolves when `channel` is subscribed, or cannot be now. `undefined` when that is so already, or when the channel is
-   * not wanted.
+   * Resolves when `channel` is subscribed, or cannot be subscribed now. `undefined` if that is decided already, or if
+   * the channel was not added.
    */
-  subscribed(channel: string): Promise<void> | undefined {
+  whenSubscribed(channel: string): Promise<void> | undefined {
     return this.#wanted.get(channel)?.promise;
   }
 
-  /** The engine has a new connection without subscriptions. Resolves when all wanted channels are subscribed. */
+  /** Subscribes all channels on a new connection of the engine. Resolves when all of them are subscribed. */
   async renew(): Promise<void> {
     this.#isConnected = true;
     this.#hasTried = true;
@@ -66,11 +66,11 @@ export class ChannelSubscriptions {
     const channels = [...this.#wanted.keys()];
     for (const channel of channels) this.#wanted.set(channel, this.#wanted.get(channel) ?? deferred<void>());
     await this.#subscribe(channels);
-    // Where only one of two connections was lost, the other may have subscriptions that are no longer wanted.
+    // If only one of two connections was lost, the other one still has channels that were removed meanwhile.
     this.#flushSoon();
   }
 
-  /** The connection is lost. Nothing waits for the next one. */
+  /** The connection is lost. Resolves all pending subscriptions. */
   disconnect(): void {
     this.#isConnected = false;
     this.#hasTried = true;
@@ -93,15 +93,15 @@ export class ChannelSubscriptions {
     const [adding, removing] = [[...this.#adding], [...this.#removing]];
     this.#adding.clear();
     this.#removing.clear();
-    for (const channels of parts(removing)) this.#deps.engine.unsubscribe(channels).catch(this.#deps.onError);
+    for (const channels of chunksOf(removing)) this.#deps.engine.unsubscribe(channels).catch(this.#deps.onError);
     this.#subscribe(adding).catch(this.#deps.onError);
   }
 
   async #subscribe(all: readonly string[]): Promise<void> {
-    await Promise.all(parts(all).map((channels) => this.#subscribePart(channels)));
+    await Promise.all(chunksOf(all).map((channels) => this.#subscribeChunk(channels)));
   }
 
-  async #subscribePart(channels: readonly string[]): Promise<void> {
+  async #subscribeChunk(channels: readonly string[]): Promise<void> {
     const pending = channels.map((channel) => this.#wanted.get(channel));
     try {
       await this.#deps.engine.subscribe(channels);
@@ -109,14 +109,14 @@ export class ChannelSubscriptions {
       this.#deps.onError(error);
     }
     for (const [index, channel] of channels.entries()) {
-      const subscribed = pending[index];
-      if (this.#wanted.get(channel) === subscribed && subscribed !== undefined) this.#wanted.set(channel, undefined);
-      subscribed?.resolve();
+      const confirmed = pending[index];
+      if (this.#wanted.get(channel) === confirmed && confirmed !== undefined) this.#wanted.set(channel, undefined);
+      confirmed?.resolve();
     }
   }
 }
 
-function parts(channels: readonly string[]): readonly (readonly string[])[] {
+function chunksOf(channels: readonly string[]): readonly (readonly string[])[] {
   const count = Math.ceil(channels.length / channelsMax);
   return Array.from({ length: count }, (_, index) => channels.slice(index * channelsMax, (index + 1) * channelsMax));
 }

@@ -1,9 +1,9 @@
 import { isRoom, type Topic } from "../backplane/topic.js";
 import type { RoomPath } from "../wire/path.js";
 
-/** Every node subscribes to it: messages for a room and all rooms below it. */
+/** The channel of messages to a tree of rooms. Every node subscribes to it. */
 export const treesChannel = "trees";
-/** Every node subscribes to it: heartbeats. */
+/** The channel of heartbeats. Every node subscribes to it. */
 export const nodesChannel = "nodes";
 
 const nodePrefix = "node:";
@@ -19,7 +19,7 @@ export function presenceChannel(path: RoomPath): string {
   return presencePrefix + path;
 }
 
-/** Whether a channel carries signals between nodes, and no messages for members. */
+/** Returns true if a channel carries signals between nodes, not messages for members. */
 export function carriesSignals(channel: string): boolean {
   return channel === nodesChannel || channel.startsWith(nodePrefix) || channel.startsWith(presencePrefix);
 }
@@ -30,7 +30,10 @@ export function roomOfPresence(channel: string): RoomPath | undefined {
   return isRoom(path) ? path : undefined;
 }
 
-/** Ids of users may contain half a surrogate pair, which UTF-8 cannot encode: two of them must not become one channel. */
+/**
+ * The channel of a topic. The id of a user may contain half a surrogate pair. UTF-8 cannot encode it, and would give
+ * two such ids the same channel; so it is escaped.
+ */
 export function channelOf(topic: Topic): string {
   return /\p{Surrogate}/u.test(topic) ? `json:${JSON.stringify(topic)}` : topic;
 }

@@ -25,18 +25,25 @@ import type { Engine } from "./engine.js";
 import { decodeNodeMessage, encodeNodeMessage, type NodeMessage } from "./nodeMessage.js";
 import { splitNodeMessages } from "./nodeMessageBatch.js";
 
-/** What there is from a start to the next stop. */
-interface Running {
+/** The state of a started backplane. */
+interface ActiveRun {
   readonly run: ClusterRun;
   readonly receiver: Receiver;
   readonly context: BackplaneContext;
 }
 
-/** A backplane of many nodes over an engine that carries bytes between them. */
+/**
+ * A backplane of many nodes over an {@link Engine}. It keeps the order of publications, closes gaps, and merges
+ * presence.
+ *
+ * ```ts
+ * const app = new App({ handlers: [Chat], backplane: new ClusterBackplane(engine) });
+ * ```
+ */
 export class ClusterBackplane implements Backplane {
   readonly #engine: Engine;
   readonly #topics = new Map<string, Topic>();
-  #running: Running | undefined;
+  #active: ActiveRun | undefined;
   #malformed = 0;
 
   constructor(engine: Engine) {
@@ -44,26 +51,26 @@ export class ClusterBackplane implements Backplane {
   }
 
   start(receiver: Receiver, context: BackplaneContext): void {
-    if (this.#running !== undefined) {
-      throw new EnfiladeError("ERR_OPTION", `a backplane serves one app; call ${this.#engine.name}() for each`);
+    if (this.#active !== undefined) {
+      throw new EnfiladeError("ERR_OPTION", `a backplane serves one app; call ${this.#engine.name}() for each app`);
     }
     const onMalformed = (channel: string) => this.#onMalformed(receiver, channel);
     const run = new ClusterRun(this.#engine, receiver, context, onMalformed);
-    const running = { run, receiver, context };
-    this.#running = running;
+    const active = { run, receiver, context };
+    this.#active = active;
     run.start();
     this.#engine.start({
       onUp: () => run.onUp(),
       onDown: (error) => run.onDown(error),
-      onMessage: (channel, bytes, position) => this.#onMessage(running, channel, bytes, position),
+      onMessage: (channel, bytes, position) => this.#onMessage(active, channel, bytes, position),
       onMalformed,
       onError: (error) => receiver.onError(run.outgoing.errorOf("a channel cannot be subscribed", error)),
     });
   }
 
   open(topic: Topic, history?: HistoryConfig): Promise<void> | undefined {
-    const run = this.#running?.run;
-    // Every node receives what is sent to a tree; what is published to its rooms comes on the channels of these.
+    const run = this.#active?.run;
+    // Every node receives all messages to trees. The publications to the rooms of a tree arrive on their own channels.
     if (run === undefined || isTree(topic)) return undefined;
     this.#topics.set(channelOf(topic), topic);
     const subscribed = run.subscriptions.add(channelOf(topic));
@@ -73,7 +80,7 @@ export class ClusterBackplane implements Backplane {
   }
 
   close(topic: Topic): void {
-    const run = this.#running?.run;
+    const run = this.#active?.run;
     if (run === undefined || isTree(topic)) return;
     this.#topics.delete(channelOf(topic));
     run.subscriptions.remove(channelOf(topic));
@@ -85,7 +92,7 @@ export class ClusterBackplane implements Backplane {
   publish(topic: Topic, delivery: Delivery): Promise<Position | undefined> {
     const { history } = delivery;
     if (history === undefined || !isRoom(topic)) return this.#post(topic, { delivery });
-    const run = this.#running?.run;
+    const run = this.#active?.run;
     if (run === undefined) return Promise.reject(closed());
     const message = encodeNodeMessage({ message: { delivery }, below: undefined });
     return run.outgoing.append({ path: topic, history }, message);
@@ -104,35 +111,37 @@ export class ClusterBackplane implements Backplane {
   }
 
   announce(path: RoomPath, key: string, entry: PresenceEntry | undefined): Promise<unknown> | undefined {
-    if (this.#running === undefined) return undefined;
-    const { presence, subscriptions } = this.#running.run;
+    if (this.#active === undefined) return undefined;
+    const { presence, subscriptions } = this.#active.run;
     if (!presence.has(path)) void subscriptions.add(presenceChannel(path));
     return presence.announce(path, key, entry);
   }
 
   reportPresence(path: RoomPath, key: string, isPresent: boolean, report: PresenceReport): void {
-    this.#running?.run.presence.setPresent(path, key, isPresent, report);
+    this.#active?.run.presence.setPresent(path, key, isPresent, report);
   }
 
   nodesInRoom(path: RoomPath): RoomNodes {
-    const run = this.#running?.run;
+    const run = this.#active?.run;
     return { self: run?.id ?? "", others: run?.presence.nodesInRoom(path) ?? [] };
   }
 
   async readPresence(path: RoomPath): Promise<readonly PresenceUpdate[]> {
     const { engineState, outgoing, presence } = this.#runOrThrow();
     if (engineState.isUp) return presence.readPresence(path);
-    throw outgoing.errorOf("who is on other nodes is not known until it is back", engineState.outage);
+    throw outgoing.errorOf("it cannot be reached, so the presence on other nodes is not known", engineState.outage);
   }
 
   countsElsewhere(): Counts {
-    return this.#running?.run.nodes.sum ?? noCounts;
+    return this.#active?.run.nodes.sum ?? noCounts;
   }
 
   status(): BackplaneStatus {
-    const run = this.#running?.run;
+    const run = this.#active?.run;
     return {
-      ...{ historyRooms: 0, historyBytes: 0, historyEvictions: 0 },
+      historyRooms: 0,
+      historyBytes: 0,
+      historyEvictions: 0,
       backplane: {
         engine: this.#engine.name,
         state: run?.engineState.isUp === true ? "up" : "away",
@@ -145,66 +154,67 @@ export class ClusterBackplane implements Backplane {
   }
 
   async stop(): Promise<void> {
-    const running = this.#running;
-    if (running === undefined) return;
-    await running.run.stop(() => {
-      this.#running = undefined;
+    const active = this.#active;
+    if (active === undefined) return;
+    await active.run.stop(() => {
+      this.#active = undefined;
       this.#topics.clear();
     });
   }
 
   #runOrThrow(): ClusterRun {
-    if (this.#running !== undefined) return this.#running.run;
+    if (this.#active !== undefined) return this.#active.run;
     throw closed();
   }
 
-  #onMessage(running: Running, channel: string, bytes: Uint8Array, position: Position | undefined): void {
-    if (running !== this.#running) return;
-    const { run, receiver } = running;
-    const isUnderstood = run.signalReceiver.receive(channel, bytes);
-    if (isUnderstood === false) this.#onMalformed(receiver, channel);
-    if (isUnderstood !== undefined) return;
+  #onMessage(active: ActiveRun, channel: string, bytes: Uint8Array, position: Position | undefined): void {
+    if (active !== this.#active) return;
+    const { run, receiver } = active;
+    const isValidSignal = run.signalReceiver.receive(channel, bytes);
+    if (isValidSignal === false) this.#onMalformed(receiver, channel);
+    if (isValidSignal !== undefined) return;
     for (const [index, message] of splitNodeMessages(bytes).entries()) {
-      this.#onNodeMessage(running, channel, message, position && { ...position, offset: position.offset + index });
+      this.#onNodeMessage(active, channel, message, position && { ...position, offset: position.offset + index });
     }
   }
 
-  #onNodeMessage(running: Running, channel: string, bytes: Uint8Array, position: Position | undefined): void {
+  #onNodeMessage(active: ActiveRun, channel: string, bytes: Uint8Array, position: Position | undefined): void {
     const addressed = decodeNodeMessage(bytes);
     const isForTree = channel === treesChannel;
     const topic: Topic | undefined = isForTree
       ? addressed?.below && `below:${addressed.below}`
       : this.#topics.get(channel);
-    const isMalformed = addressed === undefined || (topic === undefined ? isForTree : !isFor(topic, addressed.message));
-    if (isMalformed) this.#onMalformed(running.receiver, channel);
-    else if (topic !== undefined) this.#deliver(running, topic, addressed.message, position);
+    const isMalformed =
+      addressed === undefined || (topic === undefined ? isForTree : !isValidFor(topic, addressed.message));
+    if (isMalformed) this.#onMalformed(active.receiver, channel);
+    else if (topic !== undefined) this.#deliver(active, topic, addressed.message, position);
   }
 
-  #deliver({ run, receiver }: Running, topic: Topic, message: NodeMessage, position: Position | undefined): void {
+  #deliver({ run, receiver }: ActiveRun, topic: Topic, message: NodeMessage, position: Position | undefined): void {
     const { cursors } = run;
     if (!("delivery" in message)) {
       const command = () => deliverLocally(receiver, topic, message);
-      // After everything that was published before, some of which may have to be read first.
+      // Runs after all earlier publications, of which some may have to be read first.
       if (!isRoom(topic) || !cursors.afterPending(topic, command)) command();
       return;
     }
     const { delivery } = message;
-    const hasCursor = position !== undefined && isRoom(topic) && cursors.take(topic, delivery.at(position));
+    const hasCursor = position !== undefined && isRoom(topic) && cursors.onArrival(topic, delivery.at(position));
     if (!hasCursor) receiver.onDelivery(topic, delivery);
   }
 
   #onMalformed(receiver: Receiver, channel: string): void {
     this.#malformed += 1;
-    // Only the first one is reported; the status has their number.
+    // Only the first one is reported. The status has the number.
     if (this.#malformed > 1) return;
-    const what = `${this.#engine.name} delivered a message that this version does not understand`;
-    const where = `on ${JSON.stringify(channel)}; such messages are ignored, and counted in status()`;
-    receiver.onError(new EnfiladeError("ERR_BACKPLANE", `${what}, ${where}`));
+    const problem = `${this.#engine.name} delivered a message that this version does not understand`;
+    const place = `on ${JSON.stringify(channel)}; such messages are ignored, and counted in status()`;
+    receiver.onError(new EnfiladeError("ERR_BACKPLANE", `${problem}, ${place}`));
   }
 
   #post(topic: Topic, message: NodeMessage): Promise<undefined> {
-    if (this.#running === undefined) return Promise.reject(closed());
-    const { run, receiver, context } = this.#running;
+    if (this.#active === undefined) return Promise.reject(closed());
+    const { run, receiver, context } = this.#active;
     const channel = isTree(topic) ? treesChannel : channelOf(topic);
     const bytes = encodeNodeMessage({ message, below: isTree(topic) ? baseOf(topic) : undefined });
     const deliverHere = context.outage === "local" ? () => deliverLocally(receiver, topic, message) : undefined;
@@ -212,12 +222,12 @@ export class ClusterBackplane implements Backplane {
   }
 }
 
-/** Members are evicted from rooms only. */
-function isFor(topic: Topic, message: NodeMessage): boolean {
+/** Returns false for a command to evict from a topic that is not a room. */
+function isValidFor(topic: Topic, message: NodeMessage): boolean {
   return isRoom(topic) || !("evicting" in message);
 }
 
-/** Delivers on this node alone. */
+/** Delivers on this node only. */
 function deliverLocally(receiver: Receiver, topic: Topic, message: NodeMessage): void {
   if ("delivery" in message) receiver.onDelivery(topic, message.delivery);
   else if ("closing" in message) receiver.onCloseAll(topic, message.closing);
@@ -225,5 +235,5 @@ function deliverLocally(receiver: Receiver, topic: Topic, message: NodeMessage):
 }
 
 function closed(): EnfiladeError {
-  return new EnfiladeError("ERR_APP_STATE", "the app is closed, and its backplane publishes nothing more");
+  return new EnfiladeError("ERR_APP_STATE", "the app is closed, so its backplane cannot be used; make a new App");
 }

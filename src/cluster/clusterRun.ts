@@ -14,16 +14,16 @@ import { OutgoingQueue } from "./outgoingQueue.js";
 import { ClusterPresence } from "./presence/clusterPresence.js";
 import { RoomCursors } from "./roomCursors.js";
 
-/** How many times `backplaneMs` an attempt to connect may take. */
-const connectTimeoutTimes = 3;
-/** Milliseconds that the engine has to accept the last publications, and then the leave of this node. */
+/** An attempt to connect may take `backplaneMs` times this. */
+const connectTimeoutFactor = 3;
+/** Milliseconds for the engine to accept the last publications, and again as long for it to stop. */
 const stopMs = 1_000;
-/** Milliseconds between two calls of `tidy`, randomly up to a half more or less. */
+/** Milliseconds between two calls of `tidy`, at random up to half more or less. */
 const tidyMs = 3_600_000;
 
-/** A node of the cluster from its start to its stop: its parts, and how they react to the engine's connection. */
+/** A node of the cluster, from its start to its stop: makes its parts, and notifies them of the engine's connection. */
 export class ClusterRun {
-  /** Of this node; another one after each start. */
+  /** The id of this node. Each start has a new one. */
   readonly id = randomBytes(9).toString("base64url");
   readonly engineState = new EngineState();
   readonly outgoing: OutgoingQueue;
@@ -38,7 +38,7 @@ export class ClusterRun {
   readonly #receiver: Receiver;
   readonly #onMalformed: (channel: string) => void;
   #connectTimeout: Timer | undefined;
-  #tidying: Timer | undefined;
+  #tidyTimer: Timer | undefined;
   #isStopping = false;
   #isStopped = false;
 
@@ -46,7 +46,7 @@ export class ClusterRun {
     engine: Engine,
     receiver: Receiver,
     context: BackplaneContext,
-    /** Takes the channel of a message that this version does not understand. */
+    /** Receives the channel of each message that this version does not understand. */
     onMalformed: (channel: string) => void,
   ) {
     this.#engine = engine;
@@ -85,13 +85,13 @@ export class ClusterRun {
     this.nodes.pause();
     this.subscriptions.disconnect();
     this.outgoing.stopWatching();
-    this.cursors.rejectWaiting(this.outgoing.errorOf("what is kept cannot be read now", error));
+    this.cursors.rejectWaiting(this.outgoing.errorOf("the history cannot be read now", error));
     this.presence.stopWaiting();
     if (!isChange) return;
-    this.#receiver.onError(this.outgoing.errorOf("it cannot be reached, and is tried again until it can", error));
+    this.#receiver.onError(this.outgoing.errorOf("it cannot be reached; the app continues to try", error));
   }
 
-  /** @param onSent Called when the last publications are sent: from then on nothing is delivered or published. */
+  /** @param onSent Called when the last publications are sent. After that nothing is delivered or published. */
   async stop(onSent: () => void): Promise<void> {
     const { clock } = this.#context;
     this.#isStopping = true;
@@ -99,9 +99,9 @@ export class ClusterRun {
     this.nodes.end();
     this.signals.stop();
     this.cursors.end();
-    this.#tidying?.cancel();
+    this.#tidyTimer?.cancel();
     this.#connectTimeout?.cancel();
-    // The last publications must be sent; an engine that does not answer is not waited for.
+    // Waits for the last publications to be sent, but not for long if the engine does not answer.
     if (this.engineState.isUp) await within(clock, stopMs, this.outgoing.idle());
     this.#isStopped = true;
     onSent();
@@ -112,7 +112,7 @@ export class ClusterRun {
     await within(clock, stopMs, this.#engine.stop());
   }
 
-  /** Subscribes again, finds the other nodes, and reads what was missed. */
+  /** Subscribes again, finds the other nodes, and reads missed publications. */
   async #catchUp(): Promise<void> {
     const { connectionNumber } = this.engineState;
     this.cursors.renew();
@@ -129,11 +129,15 @@ export class ClusterRun {
     const { clock, limits } = this.#context;
     const { backplaneMs, backplaneBytesMax } = limits;
     return new OutgoingQueue({
-      ...{ engine: this.#engine, clock, engineState, backplaneMs, backplaneBytesMax },
-      // Until the first attempt to connect has succeeded or failed, everything waits for it.
-      subscribed: (channel) => {
-        const subscribed = subscriptions.subscribed(engineState.state === "connecting" ? nodesChannel : channel);
-        const begun = this.cursors.begun(channel);
+      engine: this.#engine,
+      clock,
+      engineState,
+      backplaneMs,
+      backplaneBytesMax,
+      // All publications wait until the first attempt to connect has succeeded or failed.
+      whenReady: (channel) => {
+        const subscribed = subscriptions.whenSubscribed(engineState.state === "connecting" ? nodesChannel : channel);
+        const begun = this.cursors.whenBegun(channel);
         return subscribed === undefined ? begun : begun === undefined ? subscribed : subscribed.then(() => begun);
       },
     });
@@ -142,7 +146,8 @@ export class ClusterRun {
   #makePresence(): ClusterPresence {
     const { id, engineState, signals } = this;
     return new ClusterPresence({
-      ...{ id, clock: this.#context.clock },
+      id,
+      clock: this.#context.clock,
       otherNodes: () => (engineState.isUp ? this.nodes.answering : []),
       isAlone: () => engineState.state === "away" && this.#context.outage === "local",
       sendToRoom: (path, kind, fields) => signals.send(presenceChannel(path), kind, fields),
@@ -157,16 +162,18 @@ export class ClusterRun {
     const { clock, limits } = this.#context;
     const counts = () => this.#receiver.counts();
     return new Nodes({
-      ...{ id, clock, heartbeatMs: limits.nodeHeartbeatMs },
+      id,
+      clock,
+      heartbeatMs: limits.nodeHeartbeatMs,
       sendHeartbeat: () => void signals.sendHeartbeats(counts, presence),
       sendLeave: () => void signals.send(nodesChannel, "leave", { node: id }),
       onFound: (node) => {
-        // It may be new, and would not know of this node before its next heartbeat.
+        // The other node may be new, and would learn of this node only by its next heartbeat.
         void signals.sendHeartbeat(nodeChannel(node), counts(), { presence: [], renew: false });
         presence.askAll(node);
       },
       onLost: (node, isSilent) => presence.forget(node, isSilent),
-      onDeaf: () => this.#restart(new Error(`this node does not receive what it publishes to ${this.#engine.name}`)),
+      onOwnHeartbeatsLost: () => this.#restart(new Error("this node does not receive its own heartbeats")),
     });
   }
 
@@ -174,10 +181,13 @@ export class ClusterRun {
     const { engineState, outgoing, subscriptions } = this;
     const [engine, context, receiver] = [this.#engine, this.#context, this.#receiver];
     const history = new HistoryReader({
-      ...{ engine, engineState, outgoing },
-      // Reading much may take long; other calls find out whether the engine still answers.
+      engine,
+      engineState,
+      outgoing,
+      // A long read may be slow on a good connection, so it does not restart the connection.
       inTime: (answer) => this.#inTime(answer, false),
-      whenConnected: () => (engineState.state === "connecting" ? subscriptions.subscribed(nodesChannel) : undefined),
+      whenConnected: () =>
+        engineState.state === "connecting" ? subscriptions.whenSubscribed(nodesChannel) : undefined,
       onMalformed: (path: RoomPath) => this.#onMalformed(path),
     });
     const inTime = <T>(answer: Promise<T>) => this.#inTime(answer, true);
@@ -189,10 +199,10 @@ export class ClusterRun {
     this.#receiver.onError(this.outgoing.errorOf("a channel cannot be subscribed", asError(error)));
   }
 
-  /** An engine that accepts a connection and does not answer is connected to again. */
+  /** Reconnects to an engine that accepts a connection but does not answer. */
   #startConnectTimeout(): void {
     const { clock, limits } = this.#context;
-    const ms = connectTimeoutTimes * limits.backplaneMs;
+    const ms = connectTimeoutFactor * limits.backplaneMs;
     this.#connectTimeout?.cancel();
     this.#connectTimeout = clock.setTimeout(
       () => this.#engine.restart(new Error(`it did not answer within ${ms} ms`)),
@@ -202,7 +212,7 @@ export class ClusterRun {
 
   #tidyLater(): void {
     const { clock, random } = this.#context;
-    this.#tidying = clock.setTimeout(() => this.#tidy(), tidyMs * (0.5 + random()));
+    this.#tidyTimer = clock.setTimeout(() => this.#tidy(), tidyMs * (0.5 + random()));
   }
 
   #tidy(): void {
@@ -210,17 +220,23 @@ export class ClusterRun {
     if (!this.engineState.isUp) return;
     this.#engine
       .tidy?.()
-      .catch((error) => this.#receiver.onError(this.outgoing.errorOf("it could not be tidied", asError(error))));
+      .catch((error) =>
+        this.#receiver.onError(this.outgoing.errorOf("unused rooms could not be removed", asError(error))),
+      );
   }
 
-  /** @param restarts Whether an engine that does not give this answer in time is connected to again. */
-  async #inTime<T>(answer: Promise<T>, restarts: boolean): Promise<T> {
+  /**
+   * Rejects when the engine does not answer within `backplaneMs`.
+   *
+   * @param canRestart If true, it then also reconnects to the engine.
+   */
+  async #inTime<T>(answer: Promise<T>, canRestart: boolean): Promise<T> {
     const { clock, limits } = this.#context;
     const { connectionNumber } = this.engineState;
     const answered = await within(clock, limits.backplaneMs, answer);
     if (answered !== timeIsUp) return answered;
     const error = new Error(`${this.#engine.name} did not answer within ${limits.backplaneMs} ms`);
-    if (restarts && this.engineState.connectionNumber === connectionNumber) this.#restart(error);
+    if (canRestart && this.engineState.connectionNumber === connectionNumber) this.#restart(error);
     throw error;
   }
 

@@ -2,67 +2,79 @@ import type { HistoryConfig, HistoryQuery } from "../backplane/backplane.js";
 import type { RoomPath } from "../wire/path.js";
 import type { Position } from "../wire/position.js";
 
-/** What an engine reports. None of it throws. */
+/** Receives the events of an engine. No method throws. */
 export interface EngineEvents {
-  /** Connected or reconnected: the engine answers, and nothing is subscribed yet. */
+  /** The engine is connected or reconnected, and answers. No channel is subscribed yet. */
   onUp(): void;
-  /** The connection was lost, or an attempt to connect failed. The engine keeps trying. */
+  /** The connection was lost, or an attempt to connect failed. The engine continues to try. */
   onDown(error: Error): void;
-  /** @param position Given for what was appended to the history of a room; for a batch, that of the first message. */
+  /**
+   * A message has arrived on a subscribed channel.
+   *
+   * @param position The position of an appended message, in a batch that of the first one; `undefined` for other
+   * messages.
+   */
   onMessage(channel: string, bytes: Uint8Array, position: Position | undefined): void;
-  /** A message arrived on one of our channels that this engine did not write. */
+  /** A message has arrived on a subscribed channel that was not written by this engine. */
   onMalformed(channel: string): void;
-  /** A channel cannot be subscribed, for a reason that lasts. */
+  /** A channel cannot be subscribed, and another attempt would fail too. */
   onError(error: Error): void;
 }
 
 /** A page of history as the engine stores it; see `HistoryPage`. */
 export interface EngineHistoryPage {
+  /** The position of the last publication of the room; offset 0 before the first. */
   readonly top: Position;
+  /** The offset at which the epoch of `top` began; 0 for a new room. */
   readonly base: number;
+  /** The publications, in the order of their offsets. */
   readonly entries: readonly { readonly offset: number; readonly bytes: Uint8Array }[];
 }
 
-/** A room and how much of it is kept. */
+/** A room and the limits of its history. */
 export interface EngineRoom {
   readonly path: RoomPath;
   readonly history: HistoryConfig;
 }
 
 /**
- * Carries bytes between nodes and keeps them: Redis, NATS.
+ * Carries bytes between nodes and stores the history of rooms, such as Redis or NATS.
  *
  * The contract:
  * - The name of a channel is any text. The channel of a room is its path.
- * - Every promise may reject at any time, and rejects soon after the connection is lost. Nothing is queued while there is
- *   no connection.
- * - What one node publishes to one channel, or appends to one room, arrives in the order of the calls, both kinds in one
- *   order. It arrives at most once at every node that has subscribed, the publisher included.
+ * - Every promise may reject at any time, and rejects soon after the connection is lost. Nothing is queued while there
+ * is no connection.
+ * - The messages that one node publishes to one channel or appends to one room arrive in the order of these calls, of
+ * both kinds. Each arrives at most once at every subscribed node, including the node that sent it.
  */
 export interface Engine {
-  /** For errors and the status, such as `redis`. */
+  /** The name in errors and in the status, such as `redis`. */
   readonly name: string;
-  /** Connects, and keeps reconnecting until {@link stop}. */
+  /** Connects, and reconnects until {@link stop}. */
   start(events: EngineEvents): void;
   /** Drops a connection that does not answer, calls `onDown`, and connects again. */
   restart(reason: Error): void;
+  /** Resolves when the channels are subscribed. */
   subscribe(channels: readonly string[]): Promise<unknown>;
+  /** Resolves when the channels are unsubscribed. */
   unsubscribe(channels: readonly string[]): Promise<unknown>;
+  /** Sends a message to all subscribed nodes. Resolves when the engine has accepted it. */
   publish(channel: string, bytes: Uint8Array): Promise<unknown>;
-  /** How many publications {@link append} takes at once. */
+  /** The number of publications that one call of {@link append} accepts. */
   readonly appendMax: number;
   /**
-   * Numbers publications to a room, keeps them, and publishes them to the room's channel; several as one batch, joined by
-   * `joinNodeMessages`. Resolves with the position of the first; the others follow it.
+   * Numbers publications to a room, stores them in its history, and publishes them to its channel; several as one batch
+   * of `joinNodeMessages`. Resolves with the position of the first one. The others have the offsets after it.
    */
   append(room: EngineRoom, publications: readonly Uint8Array[]): Promise<Position>;
+  /** Reads the history of a room. */
   read(path: RoomPath, query: HistoryQuery, history: HistoryConfig): Promise<EngineHistoryPage>;
   /** Resolves with the position of the last publication, and marks the room as in use. */
   top(room: EngineRoom): Promise<Position>;
-  /** Whether an error is an answer: the engine can be reached, and refused. */
+  /** Returns true for an error that is an answer of the engine: it can be reached, and refused the call. */
   refuses(error: Error): boolean;
-  /** Removes what is left of rooms that are no longer used. Called now and then. */
+  /** Removes the remains of rooms that are no longer in use. Called about once per hour. */
   tidy?(): Promise<void>;
-  /** Ends every connection, after what was published has been sent. */
+  /** Ends every connection, after all publications have been sent. */
   stop(): Promise<void>;
 }

@@ -1,4 +1,4 @@
-/** Whether the engine can be reached. */
+/** The state of the connection to the engine. */
 export class EngineState {
   #state: "connecting" | "up" | "away" = "connecting";
   #outage = new Error("not connected yet");
@@ -13,12 +13,12 @@ export class EngineState {
     return this.#state === "up";
   }
 
-  /** Changes with each connection: an answer that belongs to an older one says nothing about this one. */
+  /** Changes with each connection, so that an answer on an older connection can be recognised. */
   get connectionNumber(): number {
     return this.#connectionNumber;
   }
 
-  /** Why the engine is away. */
+  /** The error that caused the outage. */
   get outage(): Error {
     return this.#outage;
   }
@@ -28,7 +28,7 @@ export class EngineState {
     this.#connectionNumber += 1;
   }
 
-  /** Returns whether this is a change. */
+  /** Returns true if the engine was not away before. */
   markAway(outage: Error): boolean {
     const isChange = this.#state !== "away";
     this.#state = "away";

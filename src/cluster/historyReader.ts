@@ -12,14 +12,14 @@ export interface HistoryReaderDeps {
   readonly engine: Pick<Engine, "read">;
   readonly engineState: EngineState;
   readonly outgoing: OutgoingQueue;
-  /** Resolves when the first attempt to connect has succeeded or failed; `undefined` when that is so already. */
+  /** Resolves when the first attempt to connect has succeeded or failed; `undefined` after that. */
   readonly whenConnected: () => Promise<void> | undefined;
-  /** Rejects when an answer of the engine does not come in time. */
+  /** Rejects when the engine does not answer in time. */
   readonly inTime: <T>(answer: Promise<T>) => Promise<T>;
   readonly onMalformed: (path: RoomPath) => void;
 }
 
-/** Reads the history that the engine keeps, as deliveries. */
+/** Reads the history of rooms from the engine, as deliveries. */
 export class HistoryReader {
   readonly #deps: HistoryReaderDeps;
   readonly #reads = new Map<string, Promise<HistoryPage>>();
@@ -29,22 +29,22 @@ export class HistoryReader {
   }
 
   /**
-   * Reads what is kept; the same queries at the same time share an answer.
+   * Reads the history of a room. Equal queries at the same time share one read. Rejects with `ERR_BACKPLANE`.
    *
-   * @param reached The last position that was delivered to this node before the call: the answer must reach it.
-   * @throws EnfiladeError (as a rejection) `ERR_BACKPLANE`.
+   * @param reached The position of the last delivery on this node. The page must not end before it.
    */
   async read(room: EngineRoom, query: HistoryQuery, reached: Position | undefined): Promise<HistoryPage> {
     const { engineState, outgoing, whenConnected } = this.#deps;
     await whenConnected();
-    if (!engineState.isUp) throw outgoing.errorOf("history cannot be read until it is back", engineState.outage);
+    if (!engineState.isUp)
+      throw outgoing.errorOf("it cannot be reached, so the history cannot be read", engineState.outage);
     const { since, limit } = query;
     const key = JSON.stringify([room.path, since?.epoch, since?.offset, limit]);
-    let before: Promise<HistoryPage> | undefined;
-    for (let begun = this.#reads.get(key); begun !== undefined && begun !== before; begun = this.#reads.get(key)) {
-      const page = await begun;
+    let last: Promise<HistoryPage> | undefined;
+    for (let read = this.#reads.get(key); read !== undefined && read !== last; read = this.#reads.get(key)) {
+      const page = await read;
       if (reached === undefined || isUpTo(page.top, reached)) return page;
-      before = begun;
+      last = read;
     }
     const reading = this.#readNow(room, query);
     this.#reads.set(key, reading);
@@ -60,7 +60,7 @@ export class HistoryReader {
     try {
       return this.#decode(path, await inTime(engine.read(path, query, history)));
     } catch (error) {
-      throw outgoing.errorOf("history could not be read", asError(error));
+      throw outgoing.errorOf("the history could not be read", asError(error));
     }
   }
 

@@ -6,7 +6,7 @@ import { jsonEvents } from "../wire/events/jsonEvents.js";
 import type { RoomPath } from "../wire/path.js";
 import { Payload } from "../wire/payload.js";
 
-/** What nodes send each other for the members of a topic: a message, or the command to close or to evict them. */
+/** A message between nodes for the members of a topic: a delivery, or a command to close or to evict members. */
 export type NodeMessage =
   | { readonly delivery: Delivery }
   | { readonly closing: CloseCommand }
@@ -14,22 +14,22 @@ export type NodeMessage =
 
 export interface AddressedNodeMessage {
   readonly message: NodeMessage;
-  /** Set for a message to a room and all rooms below it; otherwise the channel is the address. */
+  /** The topmost room of a message to a tree of rooms; `undefined` for other messages, whose address is the channel. */
   readonly below: RoomPath | undefined;
 }
 
-/** Of messages, which are also what history is made of. Nodes ignore messages and signals of another version. */
+/** The version of messages, which are also stored as history. Nodes ignore messages and signals of another version. */
 const version = 1;
-/** Of signals, which are never kept. */
+/** The version of signals, which are never stored. */
 const signalVersion = 2;
 
-/** The headers of most messages, encoded and parsed once. */
+/** The headers of most messages, encoded and parsed in advance. */
 const plainHeaders = new Map(
   ["json", "text", "binary", "event"].map((kind) => [kind, JSON.stringify({ v: version, k: kind })] as const),
 );
 const plainFields = new Map([...plainHeaders].map(([kind, header]) => [header, { v: version, k: kind }] as const));
 
-/** A header line of JSON, followed by the message itself. */
+/** Encodes a message as a header line of JSON, followed by the content. */
 export function encodeNodeMessage({ message, below }: AddressedNodeMessage): Uint8Array {
   if ("closing" in message)
     return Buffer.from(`${JSON.stringify({ v: version, t: below, k: "close", ...message.closing })}\n`);
@@ -47,12 +47,12 @@ export function encodeNodeMessage({ message, below }: AddressedNodeMessage): Uin
   return Buffer.concat([Buffer.from(header), data]);
 }
 
-/** An event travels as such: each node encodes it for its own members. */
+/** The content to send. An event is sent as an event, since each node encodes it for its own members. */
 function contentOf({ eventJSON, kind, data }: Payload): { readonly kind: string; readonly data: string | Uint8Array } {
   return eventJSON === undefined ? { kind, data } : { kind: "event", data: eventJSON };
 }
 
-/** `undefined` for what is not a message of this version. */
+/** Decodes a message; `undefined` if it is malformed or of another version. */
 export function decodeNodeMessage(bytes: Uint8Array): AddressedNodeMessage | undefined {
   const whole = bufferOf(bytes);
   const end = whole.indexOf(lineEnd);
@@ -73,7 +73,7 @@ function messageOf(header: Fields, whole: Buffer, start: number): NodeMessage | 
 
 const lineEnd = 10;
 const reasonBytesMax = 123;
-const noOne: readonly string[] = [];
+const noExceptions: readonly string[] = [];
 
 function bufferOf(bytes: Uint8Array): Buffer {
   return bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -91,7 +91,7 @@ function evictingOf({ connection, user, reason }: Fields): NodeMessage | undefin
   return typeof user === "string" && connection === undefined ? { evicting: { who: { user }, reason } } : undefined;
 }
 
-function deliveryOf({ k, x = noOne, p }: Fields, whole: Buffer, start: number): NodeMessage | undefined {
+function deliveryOf({ k, x = noExceptions, p }: Fields, whole: Buffer, start: number): NodeMessage | undefined {
   const payload = payloadOf(k, whole, start);
   if (payload === undefined || !isStrings(x) || !isPolicy(p)) return undefined;
   return { delivery: new Delivery({ payload, except: x, policy: p }) };
@@ -102,7 +102,7 @@ function payloadOf(kind: unknown, whole: Buffer, start: number): Payload | undef
   const text = whole.toString("utf8", start);
   if (kind === "text") return Payload.text(text);
   if (kind === "event") return eventOf(parse(text));
-  // Invalid JSON would break the frame that it is put into.
+  // Invalid JSON would break the frame that it is copied into.
   return kind === "json" && isJSON(text) ? Payload.encodedJSON(text) : undefined;
 }
 
@@ -126,13 +126,13 @@ function isPolicy(value: unknown): value is DeliveryPolicy | undefined {
   return value.kind === "reliable" || value.kind === "skip";
 }
 
-/** Fields of a JSON object from an unknown sender. */
+/** The unchecked fields of a JSON object that another node sent. */
 export type Fields = Readonly<Record<string, unknown>>;
 
 function parse(text: string): Fields | undefined {
   try {
     const value: unknown = JSON.parse(text);
-    // Nothing is claimed about the fields: each is `unknown`.
+    // The type is safe: every field is `unknown`.
     return typeof value === "object" && value !== null ? (value as Fields) : undefined;
   } catch {
     return undefined;
@@ -148,12 +148,12 @@ function isJSON(text: string): boolean {
   }
 }
 
-/** A signal: what nodes tell each other about themselves, as JSON whose `t` names the kind. */
+/** Encodes a signal between nodes as JSON. Its `t` is the kind. */
 export function encodeSignal(kind: string, fields: object): Uint8Array {
   return Buffer.from(JSON.stringify({ v: signalVersion, t: kind, ...fields }));
 }
 
-/** `undefined` for what is not a signal of this version. */
+/** Decodes a signal; `undefined` if it is malformed or of another version. */
 export function decodeSignal(bytes: Uint8Array): Fields | undefined {
   const fields = parse(bufferOf(bytes).toString());
   return fields?.v === signalVersion ? fields : undefined;

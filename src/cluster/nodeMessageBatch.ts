@@ -1,8 +1,8 @@
-/** The first byte of a batch; a node message by itself begins with `{`. */
+/** The first byte of a batch. A single node message begins with `{`. */
 const batchMark = 1;
 const lengthBytes = 4;
 
-/** One message that carries several node messages, each after its length; one by itself is sent as it is. */
+/** Joins node messages into a batch, each preceded by its length. A single message is returned unchanged. */
 export function joinNodeMessages(messages: readonly Uint8Array[]): Uint8Array {
   const [first] = messages;
   if (first !== undefined && messages.length === 1) return first;
@@ -17,7 +17,10 @@ export function joinNodeMessages(messages: readonly Uint8Array[]): Uint8Array {
   return joined;
 }
 
-/** The node messages of a batch. Bytes after the last whole one are returned as one that cannot be decoded. */
+/**
+ * Splits a batch into its node messages. Bytes after the last complete one are returned as a message, which is
+ * malformed.
+ */
 export function splitNodeMessages(batch: Uint8Array): readonly Uint8Array[] {
   if (batch[0] !== batchMark) return [batch];
   const bytes = Buffer.from(batch.buffer, batch.byteOffset, batch.byteLength);

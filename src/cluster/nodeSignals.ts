@@ -12,13 +12,13 @@ export interface NodeSignalsDeps {
   readonly id: string;
   readonly engine: Pick<Engine, "publish">;
   readonly engineState: EngineState;
-  readonly subscriptions: Pick<ChannelSubscriptions, "subscribed">;
+  readonly subscriptions: Pick<ChannelSubscriptions, "whenSubscribed">;
 }
 
-/** Heartbeats in a row, when many rooms have changed. */
+/** The number of heartbeats in a row, when many rooms have changed. */
 const heartbeatsMax = 20;
 
-/** What nodes tell each other about themselves: heartbeats, leaves, and presence. */
+/** Sends the signals between nodes: heartbeats, leaves of nodes, and presence. */
 export class NodeSignals {
   readonly #deps: NodeSignalsDeps;
   #isStopped = false;
@@ -27,16 +27,16 @@ export class NodeSignals {
     this.#deps = deps;
   }
 
-  /** Sends no further signals but the leave of this node. */
+  /** From now on only the leave of this node is sent. */
   stop(): void {
     this.#isStopped = true;
   }
 
-  /** Returns whether the signal was sent. The next heartbeat makes up for one that was lost. */
+  /** Resolves with true if the signal was sent. The next heartbeat corrects the loss of a signal. */
   async send(channel: string, kind: string, fields: object): Promise<boolean> {
     const { engine, engineState, subscriptions } = this.#deps;
     try {
-      await subscriptions.subscribed(channel);
+      await subscriptions.whenSubscribed(channel);
       if (!engineState.isUp || (this.#isStopped && kind !== "leave")) return false;
       await engine.publish(channel, encodeSignal(kind, fields));
       return true;
@@ -49,18 +49,18 @@ export class NodeSignals {
     return this.send(channel, "heartbeat", { node: this.#deps.id, counts, ...marks });
   }
 
-  /** Sends a heartbeat to all nodes; more than one where one cannot list all rooms that changed. */
+  /** Sends a heartbeat to all nodes, or several if one cannot list all changed rooms. */
   async sendHeartbeats(counts: () => object, presence: ClusterPresence): Promise<void> {
-    for (let sent = 0; sent === 0 || (presence.isMarked && sent < heartbeatsMax); sent += 1) {
-      const marks = presence.marks();
+    for (let sent = 0; sent === 0 || (presence.hasMarks && sent < heartbeatsMax); sent += 1) {
+      const marks = presence.takeMarks();
       if (await this.sendHeartbeat(nodesChannel, counts(), marks)) continue;
-      presence.unmark(marks);
+      presence.restoreMarks(marks);
       return;
     }
   }
 }
 
-/** Hands the signals that arrive to what they are about. */
+/** Passes arriving signals to the parts of this node. */
 export class SignalReceiver {
   constructor(
     readonly id: string,
@@ -68,7 +68,7 @@ export class SignalReceiver {
     readonly presence: ClusterPresence,
   ) {}
 
-  /** Returns whether the signal was understood; `undefined` when the channel carries no signals. */
+  /** Returns true if the signal is valid, false if it is malformed, `undefined` if the channel carries no signals. */
   receive(channel: string, bytes: Uint8Array): boolean | undefined {
     if (!carriesSignals(channel)) return undefined;
     const fields = decodeSignal(bytes);
@@ -81,7 +81,7 @@ export class SignalReceiver {
     if (kind === "heartbeat") return this.#receiveHeartbeat(fields);
     if (kind === "leave") this.nodes.onLeave(node);
     else {
-      this.nodes.notice(node);
+      this.nodes.onSignal(node);
       return this.presence.receive(roomOfPresence(channel) ?? path, kind, fields);
     }
     return true;

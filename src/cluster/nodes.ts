@@ -3,42 +3,42 @@ import type { Clock, Timer } from "../connection/clock.js";
 import type { Fields } from "./nodeMessage.js";
 import type { PresenceMark } from "./presence/presenceMarks.js";
 
-/** What a node tells all others, at an interval. */
+/** The state of a node, sent to all nodes at an interval. */
 export interface Heartbeat {
   readonly node: string;
   readonly counts: Counts;
   /** The rooms whose presence changed since the last heartbeat, with its sequence number; `null` for a closed room. */
   readonly presence: readonly PresenceMark[];
-  /** Whether more rooms changed than are listed: the others ask for all of them again. */
+  /** True if more rooms changed than are listed. The other nodes then ask for the presence of all rooms again. */
   readonly renew: boolean;
 }
 
 export interface NodesDeps {
-  /** The id of this node; another one after each start. */
+  /** The id of this node. Each start has a new one. */
   readonly id: string;
   readonly clock: Clock;
   readonly heartbeatMs: number;
   /** Sends a heartbeat to all nodes, this one included. */
   readonly sendHeartbeat: () => void;
   readonly sendLeave: () => void;
-  /** A node was found that was not known. */
+  /** A node was found that was not known before. */
   readonly onFound: (node: string) => void;
-  /** @param isSilent Whether its heartbeats stopped; else it said that it leaves. */
+  /** @param isSilent True if its heartbeats stopped; false if it announced its leave. */
   readonly onLost: (node: string, isSilent: boolean) => void;
   /** This node no longer receives its own heartbeats. */
-  readonly onDeaf: () => void;
+  readonly onOwnHeartbeatsLost: () => void;
 }
 
 interface OtherNode {
-  /** When its last heartbeat came. */
+  /** The time of its last heartbeat. */
   seenAt: number;
   counts: Counts;
 }
 
-/** Heartbeats that a node may miss before it is lost. */
-const missesMax = 3;
-/** Heartbeat intervals after which a heartbeat is overdue. */
-const overdue = 1.5;
+/** The number of heartbeat intervals without a heartbeat after which a node is lost. */
+const lostIntervals = 3;
+/** The number of heartbeat intervals after which a heartbeat is overdue. */
+const overdueIntervals = 1.5;
 
 /** The other nodes of the cluster, known by their heartbeats, and the counts of each. */
 export class Nodes {
@@ -55,18 +55,19 @@ export class Nodes {
     return this.#others.size;
   }
 
-  /** The nodes whose last heartbeat came in time. */
+  /** The nodes whose last heartbeat arrived in time. */
   get answering(): readonly string[] {
     const { clock, heartbeatMs } = this.#deps;
-    const due = clock.now() - overdue * heartbeatMs;
+    const due = clock.now() - overdueIntervals * heartbeatMs;
     return [...this.#others].filter(([, { seenAt }]) => seenAt > due).map(([node]) => node);
   }
 
+  /** The sum of the counts of all other nodes. */
   get sum(): Counts {
     return [...this.#others.values()].reduce((sum, { counts }) => addCounts(sum, counts), noCounts);
   }
 
-  /** This node is connected. Heartbeats that it missed before do not count against the others. */
+  /** This node is connected. The heartbeats it missed before do not make other nodes lost. */
   begin(): void {
     const now = this.#deps.clock.now();
     this.#ownSeenAt = now;
@@ -75,7 +76,7 @@ export class Nodes {
     this.#beat();
   }
 
-  /** This node is not connected: no node is lost until it is again. */
+  /** This node is not connected. Until it is connected again, no node becomes lost. */
   pause(): void {
     this.#timer?.cancel();
     this.#timer = undefined;
@@ -92,8 +93,8 @@ export class Nodes {
     else this.#update(node, counts);
   }
 
-  /** Any signal of a node shows that it exists. Without heartbeats it is lost again. */
-  notice(node: string): void {
+  /** Adds a node that sent any signal. If it sends no heartbeats, it becomes lost again. */
+  onSignal(node: string): void {
     if (node !== this.#deps.id && !this.#others.has(node)) this.#update(node, noCounts);
   }
 
@@ -103,7 +104,7 @@ export class Nodes {
     if (isNew) this.#deps.onFound(node);
   }
 
-  /** The node said that it leaves. */
+  /** The node announced its leave. */
   onLeave(node: string): void {
     this.#remove(node, false);
   }
@@ -114,11 +115,11 @@ export class Nodes {
 
   #beat(): void {
     const { clock, heartbeatMs } = this.#deps;
-    const oldest = clock.now() - missesMax * heartbeatMs;
+    const oldest = clock.now() - lostIntervals * heartbeatMs;
     this.#timer = clock.setTimeout(() => this.#beat(), heartbeatMs);
     if (this.#ownSeenAt <= oldest) {
-      // A node that does not receive its own heartbeats cannot judge others by theirs.
-      this.#deps.onDeaf();
+      // A node that misses its own heartbeats would also miss those of other nodes, so it must not declare them lost.
+      this.#deps.onOwnHeartbeatsLost();
       return;
     }
     this.#deps.sendHeartbeat();
@@ -126,7 +127,7 @@ export class Nodes {
   }
 }
 
-/** `undefined` for what is not a heartbeat. */
+/** Reads a heartbeat; `undefined` if it is malformed. */
 export function heartbeatOf({ node, counts, presence, renew }: Fields): Heartbeat | undefined {
   if (typeof node !== "string" || !isCounts(counts) || !Array.isArray(presence)) return undefined;
   const isMark = (one: unknown) =>

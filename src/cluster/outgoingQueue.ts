@@ -11,51 +11,51 @@ export interface OutgoingDeps {
   readonly engineState: EngineState;
   readonly backplaneMs: number;
   readonly backplaneBytesMax: number;
-  /** Resolves when a channel is subscribed, or cannot be now; `undefined` when that is so already. */
-  readonly subscribed: (channel: string) => Promise<void> | undefined;
+  /** Resolves when messages may be sent to a channel; `undefined` if they may be sent now. */
+  readonly whenReady: (channel: string) => Promise<void> | undefined;
 }
 
-/** What was published to one channel in one event-loop tick. */
+/** The messages to one channel in one event-loop tick. */
 interface NodeMessageBatch {
   readonly channel: string;
-  /** Set for a room with history. */
+  /** Set if the messages are stored in the history of a room. */
   readonly room: EngineRoom | undefined;
   readonly messages: Uint8Array[];
   bytes: number;
-  /** Resolves with the position of the first message, for a room with history. */
+  /** Resolves with the position of the first message, or `undefined` without history. */
   readonly promise: Promise<Position | undefined>;
   readonly resolve: (first: Position | undefined) => void;
   readonly reject: (error: unknown) => void;
-  /** Called instead while the other nodes cannot be reached; without them the messages are rejected. */
+  /** Called in place of sending while the engine cannot be reached. Messages without one are rejected then. */
   readonly deliverHere: (() => void)[];
 }
 
-const unanswered = "no answer came, so it is not known whether it was published";
+const unanswered = "it did not answer, so the message may or may not have been published";
 /** The kind of outage of a lost connection, for publications in flight and for those that follow. */
 const connectionLost = "connection lost";
-const overload = "it takes publications slower than they come; await publish() to slow down";
-/** Outages that are told apart. */
+const overload = "it accepts publications more slowly than they are sent; await publish() to slow down";
+/** The number of outages that are distinguished. */
 const outagesMax = 1_000;
-/** Node messages in one batch, and their bytes; a larger message is sent by itself. */
+/** The number of node messages in one batch, and of their bytes. A larger message is sent in a batch of its own. */
 const batchMessagesMax = 256;
 const batchBytesMax = 64 * 1024;
 
 /**
- * Publications on their way to the engine. Those to one channel in one event-loop tick are sent as one batch. Until they
- * are answered, all of them are bounded in bytes and in time.
+ * The publications that the engine has not answered yet. Those to one channel in one event-loop tick are sent as one
+ * batch. Their number of bytes and the time for an answer are limited.
  */
 export class OutgoingQueue {
   readonly #deps: OutgoingDeps;
   #queue: NodeMessageBatch[] = [];
-  /** The last of the queue for each channel. */
+  /** The last batch in the queue for each channel. */
   readonly #latest = new Map<string, NodeMessageBatch>();
   #bytes = 0;
   #begun = 0;
   #answered = 0;
   #timer: Timer | undefined;
-  /** The first error of each kind of outage, so that the others can name it as their cause; of one connection. */
+  /** The first error of each kind of outage, on one connection. Further errors have it as their cause. */
   readonly #outages = new Map<string, Error>();
-  #outagesOf = 0;
+  #outagesConnection = 0;
   #failures = 0;
   #whenIdle: (() => void) | undefined;
 
@@ -63,16 +63,15 @@ export class OutgoingQueue {
     this.#deps = deps;
   }
 
-  /** How many publications were rejected. */
+  /** The number of rejected publications. */
   get failures(): number {
     return this.#failures;
   }
 
   /**
-   * Publishes a node message.
+   * Publishes a node message. Rejects with `ERR_BACKPLANE`.
    *
-   * @param deliverHere Called instead while the other nodes cannot be reached; without it, the message is rejected then.
-   * @throws EnfiladeError (as a rejection) `ERR_BACKPLANE`.
+   * @param deliverHere Called in place of sending while the engine cannot be reached. Without it the promise rejects.
    */
   post(channel: string, message: Uint8Array, deliverHere: (() => void) | undefined): Promise<undefined> {
     const batch = this.#add(channel, message, undefined);
@@ -82,7 +81,7 @@ export class OutgoingQueue {
     return batch.promise as Promise<undefined>;
   }
 
-  /** Publishes a node message and keeps it; resolves with its position. */
+  /** Publishes a node message and stores it in the history of its room. Resolves with its position. */
   append(room: EngineRoom, message: Uint8Array): Promise<Position | undefined> {
     const batch = this.#add(room.path, message, room);
     if (batch instanceof EnfiladeError) return Promise.reject(batch);
@@ -91,15 +90,18 @@ export class OutgoingQueue {
     return batch.promise.then((first) => first && { epoch: first.epoch, offset: first.offset + index });
   }
 
-  /** The error for a call that the engine failed. */
-  errorOf(why: string, cause: Error, kind = why): EnfiladeError {
+  /**
+   * Makes the error of a failed call. Errors of one `kind` have the first one as their cause, until the next
+   * connection.
+   */
+  errorOf(problem: string, cause: Error, kind = problem): EnfiladeError {
     const { engineState, engine } = this.#deps;
     const { connectionNumber } = engineState;
-    if (this.#outagesOf !== connectionNumber || this.#outages.size > outagesMax) this.#outages.clear();
-    this.#outagesOf = connectionNumber;
+    if (this.#outagesConnection !== connectionNumber || this.#outages.size > outagesMax) this.#outages.clear();
+    this.#outagesConnection = connectionNumber;
     const outage = this.#outages.get(kind) ?? cause;
     this.#outages.set(kind, outage);
-    return new EnfiladeError("ERR_BACKPLANE", `${engine.name}: ${why} (${cause.message})`, { cause: outage });
+    return new EnfiladeError("ERR_BACKPLANE", `${engine.name}: ${problem} (${cause.message})`, { cause: outage });
   }
 
   /** Resolves when all publications are answered. */
@@ -110,28 +112,28 @@ export class OutgoingQueue {
     });
   }
 
-  /** The connection is lost: no answer is waited for. */
+  /** The connection is lost, so answers are not expected. */
   stopWatching(): void {
     this.#timer?.cancel();
     this.#timer = undefined;
   }
 
-  /** Adds a message to a batch and returns that, or why it is rejected. */
+  /** Adds a message to a batch and returns the batch, or the error of a rejected message. */
   #add(channel: string, message: Uint8Array, room: EngineRoom | undefined): NodeMessageBatch | EnfiladeError {
     const { engineState, engine, backplaneBytesMax } = this.#deps;
     const { length } = message;
-    if (engineState.state === "away" && room !== undefined) return this.#away(1);
+    if (engineState.state === "away" && room !== undefined) return this.#outageError(1);
     if (this.#bytes + length > backplaneBytesMax && this.#bytes > 0) {
-      const cause = new Error(
-        `${this.#bytes} bytes wait for ${engine.name}, of ${backplaneBytesMax} (backplaneBytesMax)`,
-      );
-      return this.#failure(overload, cause, 1);
+      const waiting = `${this.#bytes} bytes wait for ${engine.name}`;
+      const cause = new Error(`${waiting}; the limit backplaneBytesMax is ${backplaneBytesMax}`);
+      return this.#countedError(overload, cause, 1);
     }
     this.#bytes += length;
     const latest = this.#latest.get(channel);
     const messagesMax = room === undefined ? batchMessagesMax : engine.appendMax;
-    const fits = latest !== undefined && latest.room?.history === room?.history && latest.messages.length < messagesMax;
-    const batch = fits && latest.bytes + length <= batchBytesMax ? latest : this.#begin(channel, room);
+    const hasSpace =
+      latest !== undefined && latest.messages.length < messagesMax && latest.bytes + length <= batchBytesMax;
+    const batch = hasSpace && latest.room?.history === room?.history ? latest : this.#begin(channel, room);
     batch.messages.push(message);
     batch.bytes += length;
     return batch;
@@ -157,10 +159,10 @@ export class OutgoingQueue {
     this.#queue = [];
     this.#latest.clear();
     for (const batch of queue) {
-      const subscribed = this.#deps.subscribed(batch.channel);
-      // A node must receive its own publications.
-      if (subscribed === undefined) this.#send(batch);
-      else subscribed.then(() => this.#send(batch));
+      const ready = this.#deps.whenReady(batch.channel);
+      // A node must be subscribed first, to receive its own publications.
+      if (ready === undefined) this.#send(batch);
+      else ready.then(() => this.#send(batch));
     }
   }
 
@@ -177,39 +179,41 @@ export class OutgoingQueue {
     send().then(
       (answer) => {
         this.#settle(batch);
-        // An engine answers `append` with a position; the answer to `publish` has no meaning.
+        // `append` resolves with a position. The result of `publish` is not used.
         batch.resolve(room === undefined ? undefined : (answer as Position));
       },
       (thrown) => {
         this.#settle(batch);
         const error = asError(thrown);
         const isRefused = engine.refuses(error);
-        const why = isRefused ? "it refused a publication" : unanswered;
-        batch.reject(this.#failure(why, error, messages.length, isRefused ? `refused ${channel}` : connectionLost));
+        const problem = isRefused ? "it refused a publication" : unanswered;
+        batch.reject(
+          this.#countedError(problem, error, messages.length, isRefused ? `refused ${channel}` : connectionLost),
+        );
       },
     );
   }
 
-  /** The other nodes cannot be reached. */
+  /** Delivers on this node only, or rejects. */
   #deliverHere(batch: NodeMessageBatch): void {
     const { deliverHere, messages } = batch;
     this.#settle(batch);
     if (deliverHere.length < messages.length) {
-      batch.reject(this.#away(messages.length));
+      batch.reject(this.#outageError(messages.length));
       return;
     }
     for (const deliver of deliverHere) deliver();
     batch.resolve(undefined);
   }
 
-  #away(count: number): EnfiladeError {
-    const why = "it cannot be reached now, so nothing is published until it is back";
-    return this.#failure(why, this.#deps.engineState.outage, count, connectionLost);
+  #outageError(count: number): EnfiladeError {
+    const problem = "it cannot be reached, so nothing is published";
+    return this.#countedError(problem, this.#deps.engineState.outage, count, connectionLost);
   }
 
-  #failure(why: string, cause: Error, count: number, kind = why): EnfiladeError {
+  #countedError(problem: string, cause: Error, count: number, kind = problem): EnfiladeError {
     this.#failures += count;
-    return this.errorOf(why, cause, kind);
+    return this.errorOf(problem, cause, kind);
   }
 
   #settle({ bytes }: NodeMessageBatch): void {
@@ -220,7 +224,7 @@ export class OutgoingQueue {
     this.#whenIdle?.();
   }
 
-  /** Checks after a while whether the engine has answered anything that was sent before. */
+  /** Reconnects to the engine if it answers none of the batches within `backplaneMs`. */
   #watch(): Timer {
     const { clock, backplaneMs, engine } = this.#deps;
     const [begun, answered] = [this.#begun, this.#answered];

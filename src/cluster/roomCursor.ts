@@ -5,54 +5,55 @@ import { isNext, isUpTo, type Position } from "../wire/position.js";
 
 export interface RoomCursorDeps {
   readonly clock: Clock;
-  /** Reads the first ones that are kept after a position. */
+  /** Reads the oldest stored publications after a position. */
   readonly read: (since: Position) => Promise<HistoryPage>;
   readonly deliver: (delivery: Delivery) => void;
   readonly onGap: (gap: Gap) => void;
   /** Called when missed publications have been delivered. */
   readonly onHealed: () => void;
-  /** Called when they could not be read; it is tried again later. */
+  /** Called when they could not be read. The cursor tries again later. */
   readonly onError: (error: unknown) => void;
-  /** Deliveries, and bytes of them, that may be held during a read; past it they are dropped and read as well. */
+  /** The number of deliveries that may be held during a read. Past it they are dropped, and read too. */
   readonly messagesMax: number;
+  /** The number of their bytes. */
   readonly bytesMax: number;
 }
 
-/** What is held during a read: a publication, or a callback that runs after the publications before it. */
+/** Held during a read: a publication, or a callback to run after all earlier publications. */
 type Held = { readonly delivery: Delivery; readonly position: Position } | { readonly callback: () => void };
 
-interface Waiting {
+interface PositionWaiter {
   readonly top: Position;
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
 }
 
-/** Milliseconds for a publication to arrive at this node before it counts as lost. */
+/** Milliseconds until a publication that has not arrived at this node is read. */
 const arrivalMs = 100;
-/** Milliseconds until a failed read is tried again. */
+/** Milliseconds until a failed read is repeated. */
 const retryMs = 1_000;
 
 /**
- * The position of one room on this node. Publications that are missing before a newer one are read and delivered first,
- * none is delivered twice, and those that are no longer kept are reported as a gap.
+ * The position of one room on this node. It delivers every publication once and in order: missing publications are read
+ * before a newer one is delivered. Those that the history no longer has are reported as a gap.
  */
 export class RoomCursor {
   readonly #deps: RoomCursorDeps;
-  /** Of the last delivery; `undefined` until the start is known. */
+  /** The position of the last delivery; `undefined` until the start is known. */
   #last: Position | undefined;
-  /** Of the first publication that arrived before the start was known. */
+  /** The position of the first publication that arrived before the start was known. */
   #first: Position | undefined;
   #isReading = false;
-  /** What arrived during a read; incomplete when `#hasOverflowed`. */
+  /** The publications and callbacks that arrived during a read; incomplete if `#hasOverflowed`. */
   #held: Held[] = [];
   #heldCount = 0;
   #heldBytes = 0;
   #hasOverflowed = false;
-  #waiting: Waiting[] = [];
-  /** Fires when what {@link reached} waits for is late. */
+  #waiters: PositionWaiter[] = [];
+  /** Fires when a publication that {@link whenReached} waits for is late. */
   #arrivalTimer: Timer | undefined;
-  /** Set after a failed read: until it fires nothing is read or held. */
-  #retry: Timer | undefined;
+  /** Set after a failed read. Until it fires, nothing is read or held. */
+  #retryTimer: Timer | undefined;
   #isEnded = false;
 
   constructor(deps: RoomCursorDeps) {
@@ -63,7 +64,9 @@ export class RoomCursor {
     return this.#last;
   }
 
-  /** Sets the start: the last publication when the channel was subscribed, or the first that arrived if that is older. */
+  /**
+   * Sets the start: the last publication before the channel was subscribed, or the first that arrived if that is older.
+   */
   begin(top: Position): void {
     if (this.#isEnded || this.#last !== undefined) return;
     const first = this.#first;
@@ -72,13 +75,13 @@ export class RoomCursor {
     if (this.#hasOverflowed || !this.#deliverHeld(true)) this.#heal();
   }
 
-  /** Takes a publication that has just arrived. */
-  take(delivery: Delivery): void {
+  /** A publication has arrived. */
+  onArrival(delivery: Delivery): void {
     const { position } = delivery;
     const last = this.#last;
     if (this.#isEnded || position === undefined || (last !== undefined && isUpTo(last, position))) return;
-    // It is kept by the engine, and read with the others later.
-    if (this.#retry !== undefined) return;
+    // The engine has stored it. It will be read later.
+    if (this.#retryTimer !== undefined) return;
     if (last !== undefined && !this.#isReading && isNext(last, position)) {
       this.#deliver(delivery, position);
     } else {
@@ -88,50 +91,50 @@ export class RoomCursor {
     }
   }
 
-  /** Calls back after all publications that came before. */
+  /** Runs `callback` after all earlier publications. */
   afterPending(callback: () => void): void {
     if (this.#last === undefined || this.#isReading) this.#held.push({ callback });
     else callback();
   }
 
-  /** Reads what this node has missed, given the position of the last publication. */
+  /** Reads missed publications, if this node has not reached `top`, the last one. */
   compare(top: Position): void {
     if (!this.#isReading && this.#last !== undefined && !isUpTo(this.#last, top)) this.#heal();
   }
 
   /**
-   * Resolves when everything up to `top` was delivered or reported as a gap; `undefined` when that is so already. Rejects
-   * when it cannot be read.
+   * Resolves when every publication up to `top` is delivered or reported as a gap; `undefined` if that has happened.
+   * Rejects when they cannot be read.
    */
-  reached(top: Position): Promise<void> | undefined {
+  whenReached(top: Position): Promise<void> | undefined {
     if (this.#isEnded || this.#last === undefined || isUpTo(this.#last, top)) return undefined;
     const { promise, resolve, reject } = deferred<void>();
-    this.#waiting.push({ top, resolve, reject });
+    this.#waiters.push({ top, resolve, reject });
     this.#arrivalTimer ??= this.#deps.clock.setTimeout(() => {
       this.#arrivalTimer = undefined;
-      const [waiting] = this.#waiting;
-      if (waiting !== undefined) this.compare(waiting.top);
+      const [waiter] = this.#waiters;
+      if (waiter !== undefined) this.compare(waiter.top);
     }, arrivalMs);
     return promise;
   }
 
-  /** Rejects what waits in {@link reached}: publications cannot be read now. */
+  /** Rejects the promises of {@link whenReached}, since publications cannot be read now. */
   rejectWaiting(error: unknown): void {
-    this.#stopWaiting((waiting) => waiting.reject(error));
+    this.#settleWaiters((waiter) => waiter.reject(error));
   }
 
   /** The room is closed on this node. */
   end(): void {
     this.#isEnded = true;
-    this.#retry?.cancel();
+    this.#retryTimer?.cancel();
     this.#dropHeld();
-    this.#stopWaiting((waiting) => waiting.resolve());
+    this.#settleWaiters((waiter) => waiter.resolve());
   }
 
-  #stopWaiting(settle: (waiting: Waiting) => void): void {
+  #settleWaiters(settle: (waiter: PositionWaiter) => void): void {
     this.#arrivalTimer?.cancel();
     this.#arrivalTimer = undefined;
-    for (const waiting of this.#waiting.splice(0)) settle(waiting);
+    for (const waiter of this.#waiters.splice(0)) settle(waiter);
   }
 
   #hold(delivery: Delivery, position: Position): void {
@@ -140,7 +143,7 @@ export class RoomCursor {
     this.#heldBytes += delivery.payload.data.length;
     const { messagesMax, bytesMax } = this.#deps;
     if (this.#heldCount <= messagesMax && this.#heldBytes <= bytesMax) return;
-    // All of it is kept by the engine, and will be read.
+    // The engine has stored all of them. They will be read.
     this.#hasOverflowed = true;
     this.#dropHeld();
   }
@@ -153,13 +156,13 @@ export class RoomCursor {
 
   #heal(): void {
     this.#isReading = true;
-    this.#retry?.cancel();
-    this.#retry = undefined;
+    this.#retryTimer?.cancel();
+    this.#retryTimer = undefined;
     this.#readMissing().catch((error) => {
       this.#isReading = false;
       this.#dropHeld();
       this.#runCallbacks();
-      if (!this.#isEnded) this.#retry = this.#deps.clock.setTimeout(() => this.#heal(), retryMs);
+      if (!this.#isEnded) this.#retryTimer = this.#deps.clock.setTimeout(() => this.#heal(), retryMs);
       this.#deps.onError(error);
       this.rejectWaiting(error);
     });
@@ -171,24 +174,24 @@ export class RoomCursor {
       const before = new Set(this.#held);
       const page = await this.#deps.read(last);
       if (this.#isEnded) return;
-      const isComplete = this.#catchUp(last, page) && !this.#hasOverflowed;
+      const isComplete = this.#deliverPage(last, page) && !this.#hasOverflowed;
       const isEmpty = this.#deliverHeld(isComplete);
       if (isEmpty && isComplete) break;
       if (isComplete) {
-        // Of another epoch, or malformed: no read will ever reach them.
+        // Those are of another epoch, or malformed. No read will return them.
         this.#held = this.#held.filter((held) => "callback" in held || !before.has(held));
       }
     }
-    // No await since the last check of what is held: nothing can have arrived in between.
+    // There is no await since the last check of the held publications, so none has arrived meanwhile.
     this.#isReading = false;
     this.#runCallbacks();
-    this.#stopWaiting((waiting) => waiting.resolve());
+    this.#settleWaiters((waiter) => waiter.resolve());
   }
 
-  /** Delivers what was read. Returns whether this was the last page. */
-  #catchUp(last: Position, { top, base = 0, readTo, deliveries }: HistoryPage): boolean {
+  /** Delivers a page that was read. Returns true if it was the last page. */
+  #deliverPage(last: Position, { top, base = 0, readTo, deliveries }: HistoryPage): boolean {
     const isSame = last.epoch === top.epoch && last.offset <= top.offset;
-    // Publications that are older than the epoch were renumbered when it began; they were delivered before.
+    // Publications up to `base` are older than the epoch. They were renumbered when it began, and delivered before.
     const fresh = isSame ? deliveries : deliveries.filter(({ position }) => (position?.offset ?? 0) > base);
     for (const delivery of fresh) {
       const { position } = delivery;
@@ -201,7 +204,7 @@ export class RoomCursor {
     return this.#last !== undefined && isUpTo(this.#last, top);
   }
 
-  /** Reports a gap: publications between the last one and this offset are no longer kept. */
+  /** Reports a gap up to `offset`, if the cursor has not reached it. The history no longer has these publications. */
   #skipTo(epoch: string, offset: number): void {
     const last = this.#last;
     const isSame = last?.epoch === epoch;
@@ -211,9 +214,9 @@ export class RoomCursor {
   }
 
   /**
-   * Delivers what is held, up to the first gap. Returns whether that was all.
+   * Delivers the held publications up to the first gap. Returns true if none is left.
    *
-   * @param isComplete Whether no earlier publication is missing, so that callbacks may run.
+   * @param isComplete True if no earlier publication is missing, so that callbacks may run.
    */
   #deliverHeld(isComplete: boolean): boolean {
     const held = this.#held;
@@ -239,7 +242,7 @@ export class RoomCursor {
     return true;
   }
 
-  /** Runs the callbacks that are held: the publications before them do not come. */
+  /** Runs the held callbacks. The publications before them will not arrive. */
   #runCallbacks(): void {
     const held = this.#held.splice(0);
     for (const one of held) if ("callback" in one) one.callback();
@@ -248,9 +251,9 @@ export class RoomCursor {
   #deliver(delivery: Delivery, position: Position): void {
     this.#last = position;
     this.#deps.deliver(delivery);
-    if (this.#waiting.length === 0) return;
-    const reached = this.#waiting.filter(({ top }) => isUpTo(position, top));
-    this.#waiting = this.#waiting.filter(({ top }) => !isUpTo(position, top));
+    if (this.#waiters.length === 0) return;
+    const reached = this.#waiters.filter(({ top }) => isUpTo(position, top));
+    this.#waiters = this.#waiters.filter(({ top }) => !isUpTo(position, top));
     for (const { resolve } of reached) resolve();
   }
 }

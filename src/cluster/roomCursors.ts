@@ -10,14 +10,14 @@ import type { HistoryReader } from "./historyReader.js";
 import type { OutgoingQueue } from "./outgoingQueue.js";
 import { RoomCursor } from "./roomCursor.js";
 
-/** Publications that are read at once. */
+/** The number of publications in one read. */
 const readMax = 1_000;
-/** Rooms that are compared at once. */
+/** The number of rooms that are compared at the same time. */
 const compareMax = 200;
 
 interface CursorRoom extends EngineRoom {
   readonly cursor: RoomCursor;
-  /** Until it is known where the room begins on this node. */
+  /** Pending until the start position of the room on this node is known. */
   beginning: { readonly promise: Promise<void>; readonly resolve: () => void } | undefined;
 }
 
@@ -35,8 +35,8 @@ export interface RoomCursorsDeps {
 export class RoomCursors {
   readonly #deps: RoomCursorsDeps;
   readonly #rooms = new Map<RoomPath, CursorRoom>();
-  readonly #failing = new Set<RoomPath>();
-  #checking: Timer | undefined;
+  readonly #failingRooms = new Set<RoomPath>();
+  #checkTimer: Timer | undefined;
   #healed = 0;
   #lagged = 0;
 
@@ -49,30 +49,30 @@ export class RoomCursors {
     return { healed: this.#healed, lagged: this.#lagged };
   }
 
-  /** The room is opened. Call {@link begin} when its channel is subscribed. */
+  /** Adds the cursor of a room. Call {@link begin} when the channel of the room is subscribed. */
   open(path: RoomPath, history: HistoryConfig): void {
     const cursor = this.#makeCursor({ path, history });
     this.#rooms.set(path, { path, history, cursor, beginning: deferred<void>() });
   }
 
   /**
-   * Resolves when it is known where a room begins on this node, or cannot be known now; `undefined` when that is so, or
-   * when the room is not open.
+   * Resolves when the start position of a room on this node is known, or cannot be known now; `undefined` if that is
+   * decided already, or if the room is not open.
    *
-   * What this node published before that could not be told from what was published before it opened the room.
+   * Publications of this node wait for it. Else they could count as published before this node opened the room.
    */
-  begun(path: string): Promise<void> | undefined {
+  whenBegun(path: string): Promise<void> | undefined {
     return isRoom(path) ? this.#rooms.get(path)?.beginning?.promise : undefined;
   }
 
-  /** The engine is connected again: rooms that have not begun yet begin soon. */
+  /** The engine is connected again, so that rooms without a start position get one soon. */
   renew(): void {
     for (const room of this.#rooms.values()) {
       if (room.cursor.last === undefined) room.beginning ??= deferred<void>();
     }
   }
 
-  /** The channel of a room is subscribed. Resolves when the position of its last publication is known. */
+  /** Reads the position of the last publication of a room, whose channel is subscribed now. */
   async begin(path: RoomPath): Promise<void> {
     const room = this.#rooms.get(path);
     if (room === undefined) return;
@@ -86,37 +86,37 @@ export class RoomCursors {
     room.cursor.end();
     endBeginning(room);
     this.#rooms.delete(path);
-    this.#failing.delete(path);
+    this.#failingRooms.delete(path);
   }
 
-  /** Calls back after all earlier publications to a room. Returns whether the room has a cursor. */
+  /** Runs `callback` after all earlier publications to a room. Returns true if the room has a cursor. */
   afterPending(path: RoomPath, callback: () => void): boolean {
     const room = this.#rooms.get(path);
     room?.cursor.afterPending(callback);
     return room !== undefined;
   }
 
-  /** Takes a publication to a room. Returns whether the room has a cursor. */
-  take(path: RoomPath, delivery: Delivery): boolean {
+  /** Passes a publication to the cursor of its room. Returns true if the room has one. */
+  onArrival(path: RoomPath, delivery: Delivery): boolean {
     const room = this.#rooms.get(path);
-    room?.cursor.take(delivery);
+    room?.cursor.onArrival(delivery);
     return room !== undefined;
   }
 
   async readHistory(room: EngineRoom, query: HistoryQuery): Promise<HistoryPage> {
     const cursor = this.#rooms.get(room.path)?.cursor;
     const page = await this.#deps.history.read(room, query, cursor?.last);
-    // A client that gets this page must not get the same publications live after it.
-    await cursor?.reached(page.top);
+    // A client that gets this page must not get the same publications again as live messages.
+    await cursor?.whenReached(page.top);
     return page;
   }
 
-  /** Compares all rooms with the engine, and reads what they missed. */
+  /** Compares all rooms with the engine, and reads their missed publications. */
   async compareAll(): Promise<void> {
     await this.#compare([...this.#rooms.values()]);
   }
 
-  /** Rejects what waits for publications, which cannot be read now. */
+  /** Rejects all promises that wait for publications, since they cannot be read now. */
   rejectWaiting(error: unknown): void {
     for (const room of this.#rooms.values()) {
       room.cursor.rejectWaiting(error);
@@ -125,7 +125,7 @@ export class RoomCursors {
   }
 
   end(): void {
-    this.#checking?.cancel();
+    this.#checkTimer?.cancel();
     for (const path of [...this.#rooms.keys()]) this.close(path);
   }
 
@@ -146,7 +146,8 @@ export class RoomCursors {
       onError: (error) => {
         if (engineState.isUp) this.#fail(room.path, asError(error));
       },
-      ...{ messagesMax: limits.subscriberMessagesMax, bytesMax: limits.outboxBytesMax },
+      messagesMax: limits.subscriberMessagesMax,
+      bytesMax: limits.outboxBytesMax,
     });
   }
 
@@ -156,13 +157,13 @@ export class RoomCursors {
     }
   }
 
-  /** A room for which the engine refuses does not affect others. It is reported once until it works again. */
+  /** Compares one room. An error does not affect other rooms, and is reported once until the room works again. */
   async #compareOne(room: CursorRoom): Promise<void> {
     const { engine, inTime, engineState, outgoing } = this.#deps;
     const { connectionNumber } = engineState;
     try {
       const top = await inTime(engine.top(room));
-      this.#failing.delete(room.path);
+      this.#failingRooms.delete(room.path);
       if (room.cursor.last === undefined) room.cursor.begin(top);
       else room.cursor.compare(top);
     } catch (error) {
@@ -175,16 +176,16 @@ export class RoomCursors {
   }
 
   #fail(path: RoomPath, error: Error): void {
-    if (this.#failing.has(path)) return;
-    this.#failing.add(path);
+    if (this.#failingRooms.has(path)) return;
+    this.#failingRooms.add(path);
     this.#deps.receiver.onError(error);
   }
 
-  /** A room without traffic may have missed publications too. */
+  /** Compares all rooms at an interval, since a room without traffic may have missed publications too. */
   #checkLater(): void {
     const { clock, random, limits } = this.#deps.context;
     const ms = limits.roomCheckMs * (0.5 + random());
-    this.#checking = clock.setTimeout(() => {
+    this.#checkTimer = clock.setTimeout(() => {
       this.#checkLater();
       this.compareAll().catch((error) => this.#deps.receiver.onError(asError(error)));
     }, ms);

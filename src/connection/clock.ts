@@ -1,19 +1,25 @@
-/** Time as the library reads it; another one may be passed to the app, so that a test decides what the time is. */
+/**
+ * The time and the timers of an app. A test can pass a `ManualClock` of `enfilade/testing` as the option `clock`.
+ *
+ * Default: the clock and the timers of the process.
+ */
 export interface Clock {
-  /** Milliseconds since some moment; never goes back. */
+  /** Milliseconds since a fixed moment; never decreases. */
   now(): number;
-  /** Calls `callback` once after `ms`; the timer does not keep the process alive. */
+  /** Calls `callback` once after `ms` milliseconds. The timer must not keep the process alive. */
   setTimeout(callback: () => void, ms: number): Timer;
 }
 
+/** A timer of a {@link Clock}. */
 export interface Timer {
-  /** Does nothing when the timer has fired. */
+  /** Prevents the call; does nothing if the timer has fired. */
   cancel(): void;
 }
 
-/** Delays of Node's timers end here (2^31 - 1); a longer one would fire at once. */
+/** The longest delay of a Node timer (2^31 - 1 ms); a longer one would fire at once. */
 export const timerMsMax = 0x7fff_ffff;
 
+/** The clock and the timers of the process. */
 export const systemClock: Clock = {
   now: () => performance.now(),
   setTimeout(callback, ms) {
@@ -23,10 +29,10 @@ export const systemClock: Clock = {
   },
 };
 
-/** What {@link within} resolves with when the time was up. */
+/** The result of {@link within} when the time is up. */
 export const timeIsUp = Symbol("time is up");
 
-/** What `promise` settles to, or {@link timeIsUp} after `ms`; the promise goes on, and its late rejection is ignored. */
+/** Settles as `promise` does, or resolves with {@link timeIsUp} after `ms`; `promise` may then reject unnoticed. */
 export async function within<T>(clock: Clock, ms: number, promise: Promise<T>): Promise<T | typeof timeIsUp> {
   const { promise: late, resolve } = deferred<typeof timeIsUp>();
   const timer = clock.setTimeout(() => resolve(timeIsUp), ms);
@@ -37,7 +43,7 @@ export async function within<T>(clock: Clock, ms: number, promise: Promise<T>): 
   }
 }
 
-/** A promise and what settles it. */
+/** A promise and the functions that settle it. */
 export function deferred<T>(): { promise: Promise<T>; resolve: (value: T) => void; reject: (error: unknown) => void } {
   let resolve: (value: T) => void = () => undefined;
   let reject: (error: unknown) => void = () => undefined;

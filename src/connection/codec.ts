@@ -3,34 +3,34 @@ import type { Payload } from "../wire/payload.js";
 import type { Position } from "../wire/position.js";
 import type { DeliveryPolicy } from "./policy.js";
 
-/** How long a request to a client waits. */
+/** Options of `connection.sendRequest()`. */
 export interface RequestOptions {
-  /** Milliseconds until it is given up; `Infinity` for never. Default: 10,000. */
+  /** Milliseconds to wait for the reply, above 0; `Infinity`: no timeout. Default: 10,000. */
   readonly timeoutMs?: number | undefined;
-  /** Gives it up when it is aborted, with its reason. */
+  /** Aborting it rejects the request with the reason of the signal. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Requests to a client, which it answers. */
+/** Sends requests to a client. */
 export interface Requests {
   /** See `Connection.sendRequest`. */
   request(event: string, data: unknown, options: RequestOptions): Promise<unknown>;
 }
 
-/** What a connection itself needs of the dialect that its client speaks. */
+/** The part of a dialect that a connection uses itself. */
 export interface Codec {
-  /** The bytes of a message to this client alone. */
+  /** Encodes a message that is sent to this client only. */
   encodePayload(payload: Payload): Uint8Array;
-  /** An incoming message for the handler; `undefined` when the dialect has dealt with it. */
+  /** Reads a received message. Returns the message for the handler; `undefined` if the dialect has handled it. */
   receive(message: Message): Message | undefined;
-  /** For a client that answers requests; `undefined` for one that cannot. */
+  /** Sends requests to the client; `undefined` if the client cannot answer them. */
   readonly requests: Requests | undefined;
-  /** Whether the client is told of messages that were dropped for it; only then the next three are called. */
+  /** Whether the client is notified of dropped messages. If not, the next three methods are not called. */
   readonly reportsLosses: boolean;
-  /** @param position Of a publication of the client's home, where history is kept. */
+  /** @param position Of a publication to the client's home, if the home has history; else `undefined`. */
   onSent(position: Position | undefined): void;
-  /** With `skip` this message was dropped, with any other policy an earlier one that it replaced. */
+  /** With the policy `skip` this message was dropped; with `latest` it replaced an earlier one. */
   onDropped(position: Position | undefined, policy: DeliveryPolicy): void;
-  /** What to send about publications that were dropped for this client. */
+  /** The frames that report the messages dropped since the last call. */
   reportLosses(): Uint8Array[];
 }

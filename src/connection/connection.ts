@@ -8,7 +8,13 @@ import type { Peer } from "./peer.js";
 import { type DeliveryOptions, policyOf } from "./policy.js";
 import type { ConnectionRequest } from "./request.js";
 
-/** One client: what it sends, what it is sent, and how it ends. */
+/**
+ * The connection to one client: reads its messages, sends messages to it, and closes it.
+ *
+ * ```ts
+ * for await (const message of this.connection) this.connection.sendText(message.text);
+ * ```
+ */
 export class Connection implements AsyncIterable<Message> {
   readonly #peer: Peer;
 
@@ -17,32 +23,32 @@ export class Connection implements AsyncIterable<Message> {
     this.#peer = peer;
   }
 
-  /** Unique for each connection, and not to be guessed. */
+  /** The id of the connection: 22 random characters, unique and impossible to guess. */
   get id(): string {
     return this.#peer.id;
   }
 
-  /** The HTTP request that asked for this connection. */
+  /** The HTTP request that opened this connection. */
   get request(): ConnectionRequest {
     return this.#peer.request;
   }
 
-  /** What `authorize` returned, last when a client renewed its credentials; `undefined` for an anonymous client. */
+  /** The user that `authorize` returned last (it runs again for a new token); `undefined` for an anonymous client. */
   get user(): unknown {
     return this.#peer.user;
   }
 
-  /** Resolves when the socket is gone. Never rejects. */
+  /** A promise that resolves when the connection has ended, with its close code and reason. It never rejects. */
   get ended(): Promise<CloseInfo> {
     return this.#peer.ended;
   }
 
-  /** The subprotocol agreed on, or `""`. */
+  /** The subprotocol of the connection, such as `enfilade.v1`; `""` if there is none. */
   get protocol(): string {
     return this.#peer.protocol;
   }
 
-  /** Aborted when the connection ends, from whichever side. */
+  /** A signal that is aborted when the connection ends, whichever side ends it. */
   get signal(): AbortSignal {
     return this.#peer.signal;
   }
@@ -52,73 +58,111 @@ export class Connection implements AsyncIterable<Message> {
     return this.#peer.isOpen;
   }
 
-  /** Bytes sent and not yet taken by the network. */
+  /** The bytes that were sent but that the network has not accepted yet. */
   get bufferedBytes(): number {
     return this.#peer.bufferedBytes;
   }
 
   /**
-   * Sends `value` as JSON. Sending to a connection that has ended does nothing.
+   * Sends `value` as JSON to this client. Does nothing if the connection has ended.
    *
-   * @throws EnfiladeError `ERR_VALUE` when JSON has no form for it.
+   * @throws EnfiladeError `ERR_VALUE` when JSON cannot encode `value`; `ERR_OPTION` when an option is invalid.
    */
   sendJSON(value: unknown, options?: DeliveryOptions): void {
     this.#peer.send(Payload.json(value), policyOf(options));
   }
 
+  /**
+   * Sends a text message to this client. Does nothing if the connection has ended.
+   *
+   * @throws EnfiladeError `ERR_VALUE` when `text` is not a string; `ERR_OPTION` when an option is invalid.
+   */
   sendText(text: string, options?: DeliveryOptions): void {
     this.#peer.send(Payload.text(text), policyOf(options));
   }
 
-  /** Sends bytes; they are copied, so the caller may go on using the buffer. */
+  /**
+   * Sends a binary message to this client. Does nothing if the connection has ended.
+   *
+   * The bytes are copied, so the buffer can be reused at once.
+   *
+   * @throws EnfiladeError `ERR_VALUE` when `bytes` is neither an `ArrayBuffer` nor a view of one; `ERR_OPTION` when an
+   *   option is invalid.
+   */
   sendBinary(bytes: Bytes, options?: DeliveryOptions): void {
     this.#peer.send(Payload.binary(bytes), policyOf(options));
   }
 
   /**
-   * Sends a request to a client of `enfilade.v1`, and resolves with the data of its reply.
+   * Sends a request to a client of `enfilade.v1`, and resolves with the data of its reply, which is not checked.
    *
-   * A handler may await it at any time; messages of the client wait meanwhile. A client that reconnects has another
-   * connection, and requests of the old one are rejected.
+   * ```ts
+   * const { video } = await this.connection.sendRequest("capabilities", { codecs }, { timeoutMs: 5_000 });
+   * ```
    *
-   * @throws RequestError (as a rejection) `ERR_REQUEST` with the error that the client answered, `ERR_REQUEST_TIMEOUT`,
-   *   `ERR_REQUESTS_MAX`, or `ERR_NO_REQUESTS` for a client that does not speak `enfilade.v1`.
+   * While a handler awaits the reply, further messages of the client wait. When the connection ends, the promise
+   * rejects, even if the client reconnects: it then has a new connection.
+   *
+   * @throws RequestError (as a rejection) `ERR_REQUEST` when the client answered with an error, `ERR_REQUEST_TIMEOUT`
+   *   after `timeoutMs`, `ERR_REQUESTS_MAX` when `requestsMax` requests have no reply yet, `ERR_NO_REQUESTS` when the
+   *   client does not speak `enfilade.v1`.
    * @throws ConnectionError (as a rejection) when the connection has ended.
-   * @throws EnfiladeError (as a rejection) `ERR_VALUE` when JSON has no form for `data`, `ERR_OPTION`.
+   * @throws EnfiladeError (as a rejection) `ERR_VALUE` when JSON cannot encode `data` or `event` is not a string,
+   *   `ERR_OPTION` when an option is invalid.
    */
   sendRequest(event: string, data?: unknown, options: RequestOptions = {}): Promise<unknown> {
     const { requests } = this.#peer.dialect;
-    return handled(requests?.request(event, data, options) ?? Promise.reject(noRequests()));
+    return markHandled(requests?.request(event, data, options) ?? Promise.reject(noRequests()));
   }
 
-  /** Resolves when all that was sent before has left this process, or never can. */
+  /** Resolves when all messages sent before have left this process, or cannot any more. Never rejects. */
   flushed(): Promise<void> {
     return this.#peer.flushed();
   }
 
   /**
-   * The next message.
+   * Reads the next message. For handlers with `serve`.
    *
-   * @throws ConnectionError (as a rejection) when the connection has ended; `isClean` tells whether in agreement.
-   * @throws EnfiladeError `ERR_READING` (as a rejection) when the library, or another read, waits for messages.
+   * @throws ConnectionError (as a rejection) when the connection has ended; `isClean` is `false` if it failed.
+   * @throws EnfiladeError (as a rejection) `ERR_READING` when the library or another read already waits for messages.
    */
   read(): Promise<Message> {
-    return handled(this.#read());
+    return markHandled(this.#read());
   }
 
-  /** The next message, which must be text: a binary one rejects this read with a `MessageError` and is used up. */
+  /**
+   * Reads the next message as text.
+   *
+   * @throws MessageError (as a rejection) `ERR_NOT_TEXT` when the message is binary. The message counts as read.
+   * @throws ConnectionError, EnfiladeError (as rejections) as {@link read}.
+   */
   readText(): Promise<string> {
-    return handled(this.#read().then((message) => message.text));
+    return markHandled(this.#read().then((message) => message.text));
   }
 
-  /** The next message parsed, and checked if there is a schema; what fails rejects this read and is used up. */
+  /**
+   * Reads the next message as JSON; with a schema, resolves with the output of the schema.
+   *
+   * ```ts
+   * const hello = await this.connection.readJSON(z.object({ name: z.string() }));
+   * ```
+   *
+   * @throws MessageError (as a rejection) `ERR_NOT_TEXT`, `ERR_BAD_JSON`, or `ERR_SCHEMA` with `issues`. The message
+   *   counts as read.
+   * @throws ConnectionError, EnfiladeError (as rejections) as {@link read}.
+   */
   readJSON(): Promise<unknown>;
   readJSON<Output>(schema: Schema<Output>): Promise<Output>;
   readJSON<Output>(schema?: Schema<Output>): Promise<unknown> {
-    return handled(this.#read().then((message) => (schema === undefined ? message.json() : message.json(schema))));
+    return markHandled(this.#read().then((message) => (schema === undefined ? message.json() : message.json(schema))));
   }
 
-  /** Messages until the connection ends: after a clean close the loop is over, after any other it throws `ConnectionError`. */
+  /**
+   * Iterates over the messages: `for await (const message of connection)`. A clean close ends the loop.
+   *
+   * @throws ConnectionError when the connection has failed.
+   * @throws EnfiladeError `ERR_READING` as {@link read}.
+   */
   async *[Symbol.asyncIterator](): AsyncGenerator<Message, void, undefined> {
     for (;;) {
       const message = await this.#peer.take();
@@ -133,22 +177,31 @@ export class Connection implements AsyncIterable<Message> {
   }
 
   /**
-   * Closes the connection: what was sent before still goes out, what has come and is not read yet is discarded.
+   * Closes the connection. Messages sent before still go out; received messages that were not read are discarded.
    *
-   * Does nothing when the connection is closing already.
+   * ```ts
+   * this.connection.close(); // 1000: clients of enfilade.v1 do not reconnect
+   * this.connection.close(4001, "please reconnect"); // 4000 to 4499: they reconnect; 4500 to 4999: they do not
+   * ```
    *
-   * @param code 1000 or from 3000 to 4999. Default: 1000.
-   * @param reason Cut to 123 bytes of UTF-8 on a character boundary.
-   * @throws EnfiladeError `ERR_CLOSE_CODE` for another code, or a reason that is no string.
+   * Does nothing if the connection is closing or has ended.
+   *
+   * @param code 1000, or a code from 3000 to 4999. Default: 1000.
+   * @param reason A text for the client, cut to 123 bytes of whole characters. Default: `""`.
+   * @throws EnfiladeError `ERR_CLOSE_CODE` when the code is not allowed, or the reason is not a string.
    */
   close(code: number = CloseCode.normal, reason = ""): void {
     this.#peer.close(code, checkedReason(code, reason));
   }
 
   /**
-   * Closes when the handler has finished with what has come so far; nothing that comes later is read.
+   * Closes the connection when the handler has finished with all messages received so far. Later messages are not read.
    *
-   * Takes and throws what {@link close} does. A handler that never finishes keeps the connection open.
+   * A handler that never finishes keeps the connection open.
+   *
+   * @param code As for {@link close}.
+   * @param reason As for {@link close}.
+   * @throws EnfiladeError `ERR_CLOSE_CODE` as {@link close}.
    */
   requestClose(code: number = CloseCode.normal, reason = ""): void {
     this.#peer.requestClose(code, checkedReason(code, reason));
@@ -162,13 +215,13 @@ export class Connection implements AsyncIterable<Message> {
 }
 
 function noRequests(): RequestError {
-  const what = "this client does not speak enfilade.v1, and cannot answer requests; send it an event instead";
-  return new RequestError("ERR_NO_REQUESTS", what);
+  const message = "this client does not speak enfilade.v1 and cannot answer requests; send it an event instead";
+  return new RequestError("ERR_NO_REQUESTS", message);
 }
 
 const connections = new WeakMap<Peer, Connection>();
 
-/** The connection of a peer as users have it: always the same object, made when it is first asked for. */
+/** The `Connection` of a peer: always the same object, made on the first call. */
 export function connectionOf(peer: Peer): Connection {
   const known = connections.get(peer);
   if (known !== undefined) return known;
@@ -178,12 +231,12 @@ export function connectionOf(peer: Peer): Connection {
 }
 
 /**
- * The same promise, whose rejection ends no process when it is not awaited yet.
+ * Returns `promise`, marked as handled: its rejection does not end the process.
  *
- * A read or a request may be begun before other work and awaited after it; that the client leaves meanwhile must not count as an
- * unhandled rejection.
+ * A handler may start a read or a request, do other work, and await it then. If the client disconnects meanwhile, this
+ * must not count as an unhandled rejection.
  */
-function handled<T>(promise: Promise<T>): Promise<T> {
+function markHandled<T>(promise: Promise<T>): Promise<T> {
   promise.catch(() => undefined);
   return promise;
 }

@@ -1,14 +1,14 @@
 import type { Position } from "../wire/position.js";
 import type { DeliveryPolicy } from "./policy.js";
 
-/** A message that waits for the one that has to come first. */
+/** A message that waits until the first message was sent. */
 export interface EarlyMessage {
   readonly bytes: Uint8Array;
   readonly policy: DeliveryPolicy | undefined;
   readonly position: Position | undefined;
 }
 
-/** What was sent to a client before the message that has to come first. */
+/** Messages to a client that wait until the first message was sent, such as the welcome of `enfilade.v1`. */
 export class EarlyMessages {
   readonly all: EarlyMessage[] = [];
   readonly #messagesMax: number;
@@ -17,7 +17,7 @@ export class EarlyMessages {
     this.#messagesMax = messagesMax;
   }
 
-  /** Returns whether there was space. */
+  /** Returns `false` when the limit is exceeded. */
   add(message: EarlyMessage): boolean {
     this.all.push(message);
     return this.all.length <= this.#messagesMax;

@@ -1,80 +1,80 @@
 import type { Clock, Timer } from "./clock.js";
 
-/** Whose heart it is; the connection. */
+/** The connection that a heartbeat checks. */
 export interface HeartbeatOwner {
-  /** Bytes received so far, of any frame. */
+  /** Bytes received so far, of all frames. */
   readonly receivedBytes: number;
   ping(): void;
-  /** Called when nothing was heard for two intervals. */
+  /** Called when nothing was received for two intervals. */
   onLost(): void;
 }
 
-/** How often a round looks at every heart, in an interval: a loss is found at most this part of one late. */
+/** The maximum number of rounds in an interval: a lost peer is detected at most 1/16 of an interval late. */
 const roundsPerInterval = 16;
 
-/** What was heard of one peer, and when. */
+/** The time of the last traffic from one peer. */
 export class Heartbeat {
   readonly #owner: HeartbeatOwner;
   readonly #clock: Clock;
-  #heardAt: number;
+  #lastTrafficAt: number;
   #checkedAt: number;
   #receivedBytes: number;
-  #pinged = false;
-  #held = false;
+  #hasPinged = false;
+  #isPaused = false;
 
   constructor(owner: HeartbeatOwner, clock: Clock) {
     this.#owner = owner;
     this.#clock = clock;
-    this.#heardAt = this.#now();
-    this.#checkedAt = this.#heardAt;
+    this.#lastTrafficAt = this.#now();
+    this.#checkedAt = this.#lastTrafficAt;
     this.#receivedBytes = owner.receivedBytes;
   }
 
-  /** Any traffic counts. */
-  heard(): void {
-    this.#heardAt = this.#now();
-    this.#pinged = false;
+  /** Records that something was received; any traffic counts. */
+  onTraffic(): void {
+    this.#lastTrafficAt = this.#now();
+    this.#hasPinged = false;
   }
 
-  /** While the socket is paused by us nothing can be heard: silence says nothing, and TCP has to find out by our pings. */
-  hold(held: boolean): void {
-    this.#held = held;
-    this.heard();
+  /** While we pause the socket, nothing can be received. TCP then detects a lost peer by our pings. */
+  setPaused(isPaused: boolean): void {
+    this.#isPaused = isPaused;
+    this.onTraffic();
   }
 
-  /** Does what is due, and says when the next thing is. */
+  /** Pings the peer or reports it as lost, if that is due. Returns the time of the next check. */
   check(intervalMs: number): number {
-    this.#noteUnfinished();
-    const silentMs = this.#checkedAt - this.#heardAt;
+    this.#noteUnfinishedMessage();
+    const silentMs = this.#checkedAt - this.#lastTrafficAt;
     if (silentMs >= 2 * intervalMs) {
       this.#owner.onLost();
-    } else if (silentMs >= intervalMs && !this.#pinged) {
-      this.#pinged = true;
+    } else if (silentMs >= intervalMs && !this.#hasPinged) {
+      this.#hasPinged = true;
       this.#owner.ping();
-      if (this.#held) this.heard();
+      if (this.#isPaused) this.onTraffic();
     }
-    return this.#heardAt + (this.#pinged ? 2 : 1) * intervalMs;
+    return this.#lastTrafficAt + (this.#hasPinged ? 2 : 1) * intervalMs;
   }
 
-  /** Bytes that no event told of belong to a message that is not whole yet. */
-  #noteUnfinished(): void {
+  /** Bytes that arrived without an event belong to a message that is not complete yet; they count as traffic, too. */
+  #noteUnfinishedMessage(): void {
     const { receivedBytes } = this.#owner;
-    const untold = receivedBytes !== this.#receivedBytes && this.#heardAt < this.#checkedAt;
+    const isUnfinished = receivedBytes !== this.#receivedBytes && this.#lastTrafficAt < this.#checkedAt;
     this.#receivedBytes = receivedBytes;
     this.#checkedAt = this.#now();
-    if (untold) this.heard();
+    if (isUnfinished) this.onTraffic();
   }
 
-  /** Whole milliseconds: V8 keeps these in the object itself, and allocates for any other number. */
+  /** Whole milliseconds: V8 stores small integers in the object itself, and allocates memory for other numbers. */
   #now(): number {
     return Math.trunc(this.#clock.now());
   }
 }
 
 /**
- * Finds out which peers are gone: after one interval of silence each is pinged, after two it is lost.
+ * Detects lost peers: a peer is pinged after one interval of silence, and is lost after two.
  *
- * One timer for all of them, since one each would be a good part of what an idle connection costs.
+ * All peers share one timer: a timer for each would be a large part of the memory of an idle connection.
  */
 export class Heartbeats {
   readonly #clock: Clock;

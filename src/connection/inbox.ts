@@ -1,29 +1,29 @@
 import { EnfiladeError } from "../errors.js";
 import type { Message } from "../wire/message.js";
 
-/** Whose messages they are; the connection. */
+/** The connection of an inbox. */
 export interface InboxOwner {
-  /** Called when the socket has to stop, and when it may go on. */
-  onHold(held: boolean): void;
-  /** Called when more bytes wait than may: the sender is a flood. */
+  /** Called with `true` to pause the socket, and with `false` to resume it. */
+  onHold(isPaused: boolean): void;
+  /** Called when more bytes wait than are allowed. */
   onFlooded(): void;
-  /** Takes what a call was rejected with when it was not awaited any more. */
+  /** Receives the rejection of a reader's call; it matters only if the reader is not awaited any more. */
   onLateError(error: unknown): void;
 }
 
 interface Reader {
-  /** Called with the subject, so that no function is made for each connection, and no call stands between. */
+  /** Called with `subject`, so that connections can share one function and need no closure. */
   readonly read: (subject: unknown, message: Message) => unknown;
   readonly subject: unknown;
-  readonly done: () => void;
-  readonly failed: (error: unknown) => void;
+  readonly onDone: () => void;
+  readonly onFailed: (error: unknown) => void;
 }
 
 /**
- * Messages of one connection on their way to its reader: in order, one at a time, none dropped.
+ * The received messages of one connection that wait for its reader: in order, one at a time, none dropped.
  *
- * Past the mark the socket is paused. What one chunk of the socket still held comes all the same, so the mark may be
- * passed by what fits into a chunk (64 KiB). Since that may be inflated to a thousand times as much, bytes are bounded too.
+ * At `messagesMax` the socket is paused. The rest of the chunk that was read last (up to 64 KiB) still arrives, so the
+ * count may exceed the limit. Compressed, a chunk may hold a thousand times as much, so bytes are limited as well.
  */
 export class Inbox {
   readonly #owner: InboxOwner;
@@ -32,10 +32,10 @@ export class Inbox {
   #waiting: Message[] = [];
   #waitingBytes = 0;
   #reader: Reader | undefined;
-  #taker: ((message: Message | undefined) => void) | undefined;
-  #busy = false;
-  #held = false;
-  #ended = false;
+  #resolveTake: ((message: Message | undefined) => void) | undefined;
+  #isBusy = false;
+  #isPaused = false;
+  #hasEnded = false;
 
   constructor(owner: InboxOwner, messagesMax: number, bytesMax: number) {
     this.#owner = owner;
@@ -44,105 +44,107 @@ export class Inbox {
   }
 
   push(message: Message): void {
-    if (this.#ended) return;
+    if (this.#hasEnded) return;
     this.#waiting.push(message);
     this.#waitingBytes += message.bytes.length;
-    if (this.#taker !== undefined) this.#give(this.#taker);
+    if (this.#resolveTake !== undefined) this.#give(this.#resolveTake);
     else if (this.#reader !== undefined) this.#drain(this.#reader);
-    if (!this.#held && this.#waiting.length >= this.#messagesMax) this.#hold(true);
+    if (!this.#isPaused && this.#waiting.length >= this.#messagesMax) this.#setPaused(true);
     if (this.#waitingBytes > this.#bytesMax) this.#owner.onFlooded();
   }
 
-  /** No more will come. What waits is still read. */
+  /** No more messages will arrive. Waiting messages are still read. */
   end(): void {
-    if (this.#ended) return;
-    this.#ended = true;
-    this.#taker?.(undefined);
-    this.#taker = undefined;
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
+    this.#resolveTake?.(undefined);
+    this.#resolveTake = undefined;
     if (this.#reader !== undefined) this.#drain(this.#reader);
   }
 
-  /** Nothing reads any more: what waits is discarded, and pending reads learn that there is no more. */
+  /** The reader has finished: discards waiting messages, and ends pending reads. */
   abandon(): void {
     this.discard();
-    this.#reader?.done();
+    this.#reader?.onDone();
   }
 
-  /** No more will come, and what waits is let go. */
+  /** No more messages will arrive, and waiting messages are discarded. */
   discard(): void {
     this.#waiting = [];
     this.#waitingBytes = 0;
-    this.#release();
+    this.#resumeIfLow();
     this.end();
   }
 
   /**
-   * The next message; `undefined` when no more will come.
+   * Takes the next message; `undefined` when no more will arrive.
    *
-   * @throws EnfiladeError `ERR_READING` when somebody else reads already.
+   * @throws EnfiladeError (as a rejection) `ERR_READING` when `each` or another `take` is reading.
    */
   take(): Promise<Message | undefined> {
     if (this.#reader !== undefined) {
-      return Promise.reject(reading("the library reads this connection for onJSON or onMessage; use serve() to read"));
+      return Promise.reject(
+        readingError("the library reads this connection for onJSON or onMessage; implement serve() to read yourself"),
+      );
     }
-    if (this.#taker !== undefined) {
-      return Promise.reject(reading("another read of this connection is not done; await it first"));
+    if (this.#resolveTake !== undefined) {
+      return Promise.reject(readingError("another read of this connection is still pending; await it first"));
     }
     const message = this.#next();
-    this.#release();
-    if (message !== undefined || this.#ended) return Promise.resolve(message);
+    this.#resumeIfLow();
+    if (message !== undefined || this.#hasEnded) return Promise.resolve(message);
     return new Promise((resolve) => {
-      this.#taker = resolve;
+      this.#resolveTake = resolve;
     });
   }
 
   /**
-   * Calls `read` with `subject` and each message, the next when the promise of the last has settled.
+   * Calls `read` with `subject` and each message. If `read` returns a promise, the next call waits for it.
    *
-   * Resolves when no more will come and all were read; rejects with what `read` throws, and reads no further.
+   * Resolves when all messages were read and no more will arrive. An error of `read` rejects, and stops the reading.
    */
   each<Subject>(read: (subject: Subject, message: Message) => unknown, subject: Subject): Promise<void> {
-    return new Promise((done, failed) => {
-      // The two belong together: `read` is only ever called with this subject.
-      this.#reader = { read: read as Reader["read"], subject, done, failed };
+    return new Promise((onDone, onFailed) => {
+      // The cast is safe: `read` is called with this subject only.
+      this.#reader = { read: read as Reader["read"], subject, onDone, onFailed };
       this.#drain(this.#reader);
     });
   }
 
   #drain(reader: Reader): void {
-    while (!this.#busy) {
+    while (!this.#isBusy) {
       const message = this.#next();
       if (message === undefined) break;
-      this.#busy = true;
+      this.#isBusy = true;
       try {
         const result = reader.read(reader.subject, message);
         if (isThenable(result)) this.#continueAfter(result, reader);
-        else this.#busy = false;
+        else this.#isBusy = false;
       } catch (error) {
-        // It stays busy: nothing is read after a failure.
-        reader.failed(error);
+        // #isBusy stays true: nothing is read after a failure.
+        reader.onFailed(error);
       }
     }
-    this.#release();
-    if (this.#ended && !this.#busy) reader.done();
+    this.#resumeIfLow();
+    if (this.#hasEnded && !this.#isBusy) reader.onDone();
   }
 
   #continueAfter(result: PromiseLike<unknown>, reader: Reader): void {
     result.then(
       () => {
-        this.#busy = false;
+        this.#isBusy = false;
         this.#drain(reader);
       },
       (error) => {
         this.#owner.onLateError(error);
-        reader.failed(error);
+        reader.onFailed(error);
       },
     );
   }
 
-  #give(taker: (message: Message | undefined) => void): void {
-    this.#taker = undefined;
-    taker(this.#next());
+  #give(resolve: (message: Message | undefined) => void): void {
+    this.#resolveTake = undefined;
+    resolve(this.#next());
   }
 
   #next(): Message | undefined {
@@ -151,21 +153,21 @@ export class Inbox {
     return message;
   }
 
-  #release(): void {
-    if (this.#held && this.#waiting.length <= this.#messagesMax / 2) this.#hold(false);
+  #resumeIfLow(): void {
+    if (this.#isPaused && this.#waiting.length <= this.#messagesMax / 2) this.#setPaused(false);
   }
 
-  #hold(held: boolean): void {
-    this.#held = held;
-    this.#owner.onHold(held);
+  #setPaused(isPaused: boolean): void {
+    this.#isPaused = isPaused;
+    this.#owner.onHold(isPaused);
   }
 }
 
-function reading(message: string): EnfiladeError {
+function readingError(message: string): EnfiladeError {
   return new EnfiladeError("ERR_READING", message);
 }
 
-/** Whether there is something to wait for. */
+/** Whether `value` is a promise, or another object that can be awaited. */
 export function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
 }

@@ -1,18 +1,18 @@
-/** Where a connection is in its life: `draining` reads nothing new, `closing` sends nothing new, `closed` has no socket. */
+/** The state of a connection: `draining` receives no new messages, `closing` sends none, `closed` has no socket. */
 export type ConnectionState = "open" | "draining" | "closing" | "closed";
 
-/** What moves a connection on. */
+/** An event that changes the state of a connection. */
 export type ConnectionEvent =
-  /** This side asks for an orderly end: what has come is still handled. */
+  /** The server requests an orderly end: received messages are still handled. */
   | "requestClose"
-  /** This side closes: what was sent still goes out, what waits to be read is discarded. */
+  /** The server closes: sent messages still go out, received messages that were not read are discarded. */
   | "close"
-  /** The connection cannot go on: what waits to be sent is discarded, what has come is still read. */
+  /** The connection has failed: messages that wait to be sent are discarded, received messages are still handled. */
   | "fail"
-  /** The socket is gone. */
+  /** The transport has ended. */
   | "gone";
 
-/** What a move does, in this order. */
+/** An effect of a transition. */
 export type ConnectionEffect =
   | "stopHeartbeat"
   | "stopCloseTimer"
@@ -27,6 +27,7 @@ export type ConnectionEffect =
 
 export interface Transition {
   readonly to: ConnectionState;
+  /** Applied in this order. */
   readonly effects: readonly ConnectionEffect[];
 }
 
@@ -48,7 +49,7 @@ const gone: Transition = {
   ],
 };
 
-/** Every legal move; an event that is missing in a state changes nothing. */
+/** All legal transitions. An event without an entry changes nothing. */
 const transitions: Readonly<Record<ConnectionState, Partial<Readonly<Record<ConnectionEvent, Transition>>>>> = {
   open: { requestClose: { to: "draining", effects: ["endInbox"] }, close, fail, gone },
   draining: { close, fail, gone },
@@ -56,7 +57,7 @@ const transitions: Readonly<Record<ConnectionState, Partial<Readonly<Record<Conn
   closed: {},
 };
 
-/** The move that `event` makes in `state`; `undefined` when it changes nothing. */
+/** The transition for `event` in `state`; `undefined` if the event changes nothing. */
 export function transitionOf(state: ConnectionState, event: ConnectionEvent): Transition | undefined {
   return transitions[state][event];
 }

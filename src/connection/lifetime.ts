@@ -1,22 +1,22 @@
-/** Tells once that a connection, or the handshake that should become one, is over. */
+/** The lifetime of a connection, from its handshake on. Ends once. */
 export class Lifetime {
   #controller: AbortController | undefined;
-  #over = false;
+  #isOver = false;
 
   get isOver(): boolean {
-    return this.#over;
+    return this.#isOver;
   }
 
-  /** Made when it is first asked for: most handlers never do, and a controller is not small. */
+  /** Aborted at the end. Made on first use: most handlers need none, and an AbortController takes much memory. */
   get signal(): AbortSignal {
     this.#controller ??= new AbortController();
-    if (this.#over) this.#controller.abort();
+    if (this.#isOver) this.#controller.abort();
     return this.#controller.signal;
   }
 
   end(): void {
-    if (this.#over) return;
-    this.#over = true;
+    if (this.#isOver) return;
+    this.#isOver = true;
     this.#controller?.abort();
   }
 }

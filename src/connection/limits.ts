@@ -1,24 +1,24 @@
-/** What a connection enforces. The app sets it, a scope and a route may set their own. */
+/** The limits of one connection. The app sets them; a scope and a route may override them. */
 export interface PeerLimits {
-  /** Bytes of one incoming message, fragments joined and inflated. Past it: close 1009. Default: 64 KiB. */
+  /** Bytes of one received message, with all fragments, decompressed. Above: close 1009. Default: 64 KiB. */
   readonly messageBytesMax: number;
-  /** Fragments of one incoming message. Past it: close 1008. Default: 256. */
+  /** Fragments of one received message. Above: close 1008. Default: 256. */
   readonly fragmentsMax: number;
-  /** Messages waiting for a busy handler. At it the socket is paused; nothing is dropped. Default: 64. */
+  /** Received messages that wait for a busy handler. When reached: the socket is paused. Default: 64. */
   readonly inboxMessagesMax: number;
-  /** Bytes handed to the socket and not yet taken by the network; what is sent above it waits here. Default: 64 KiB. */
+  /** Bytes buffered in the socket. When reached: the client lags, and messages wait in the outbox. Default: 64 KiB. */
   readonly highWaterBytes: number;
-  /** Bytes waiting for a client that reads slowly. Past it: close 4008. Default: 1 MiB. */
+  /** Bytes that wait in the outbox for a slow client. Above: close 4008. Default: 1 MiB. */
   readonly outboxBytesMax: number;
-  /** Milliseconds that a message may wait for such a client. Past it: close 4008. Default: 30,000. */
+  /** Milliseconds that a message may wait in the outbox for a slow client. Above: close 4008. Default: 30,000. */
   readonly outboxAgeMsMax: number;
-  /** Messages to a client of `enfilade.v1` that wait until the history of its room is read. Past it: close 4008. Default: 1,000. */
+  /** Messages that wait for the welcome of an `enfilade.v1` client. Above: close 4008. Default: 1,000. */
   readonly earlyMessagesMax: number;
-  /** Requests to a client of `enfilade.v1` that it has not answered yet. Past it: `sendRequest` rejects. Default: 64. */
+  /** Requests to an `enfilade.v1` client without a reply yet. Above: `sendRequest` rejects. Default: 64. */
   readonly requestsMax: number;
-  /** Milliseconds of silence before a ping; after two of them the connection is ended. `false`: never. Default: 25,000. */
+  /** Milliseconds of silence until a ping; after two of them the connection ends. `false`: off. Default: 25,000. */
   readonly heartbeatMs: number | false;
-  /** Milliseconds to wait for the peer's part of a close. Past it: terminated. Default: 5,000. */
+  /** Milliseconds until a close is forced, and that a busy handler has after the end to finish. Default: 5,000. */
   readonly closeMs: number;
 }
 
@@ -35,9 +35,9 @@ export const defaultPeerLimits: PeerLimits = {
   closeMs: 5_000,
 };
 
-/** What the writing of all connections of an app enforces. */
+/** The limits for writing to all connections of an app. */
 export interface FlushLimits {
-  /** Connections that are written to before the loop is let free for others. Default: 2,000. */
+  /** Connections written to in one turn of the event loop; the others follow in the next. Default: 2,000. */
   readonly flushConnectionsMax: number;
 }
 

@@ -5,43 +5,45 @@ import type { DeliveryPolicy } from "./policy.js";
 import type { Transport } from "./transport.js";
 
 /**
- * A frame and all that go before it in this tick.
+ * The frames that were sent to a connection in this tick, as a node of a tree: the last frame, and as its parent the
+ * frames before it.
  *
- * The pending frames of a connection are a node in a tree of sequences. Sending steps to a child, and a node remembers
- * its last child, so members of a room with equal histories arrive at the same node, whose bytes are joined once.
+ * Sending a frame moves a connection to a child of its node. A node remembers its last child. So the members of a room
+ * that were sent the same frames are at the same node, and the bytes of these frames are joined once for all of them.
  */
-class Sequence {
-  #lastChild: Sequence | undefined;
+class FrameSequence {
+  #lastChild: FrameSequence | undefined;
   #bytes: Uint8Array | undefined;
 
   constructor(
-    readonly parent: Sequence | undefined,
+    readonly parent: FrameSequence | undefined,
     readonly frame: Uint8Array,
-    readonly size: number,
+    readonly sizeBytes: number,
   ) {}
 
-  child(frame: Uint8Array): Sequence {
+  append(frame: Uint8Array): FrameSequence {
     const last = this.#lastChild;
     if (last !== undefined && last.frame === frame) return last;
-    const next = new Sequence(this, frame, this.size + frame.length);
+    const next = new FrameSequence(this, frame, this.sizeBytes + frame.length);
     this.#lastChild = next;
     return next;
   }
 
-  forget(): void {
+  /** Frees the tree below this node, except for nodes that are in use. */
+  forgetChildren(): void {
     this.#lastChild = undefined;
   }
 
-  /** All frames up to this one, in order; a lone frame is not copied. */
+  /** All frames up to this one, in order. A single frame is not copied. */
   bytes(): Uint8Array {
-    this.#bytes ??= this.size === this.frame.length ? this.frame : this.#joined();
+    this.#bytes ??= this.sizeBytes === this.frame.length ? this.frame : this.#join();
     return this.#bytes;
   }
 
-  #joined(): Uint8Array {
-    const joined = Buffer.allocUnsafe(this.size);
-    for (let node: Sequence | undefined = this; node !== undefined; node = node.parent) {
-      joined.set(node.frame, node.size - node.frame.length);
+  #join(): Uint8Array {
+    const joined = Buffer.allocUnsafe(this.sizeBytes);
+    for (let node: FrameSequence | undefined = this; node !== undefined; node = node.parent) {
+      joined.set(node.frame, node.sizeBytes - node.frame.length);
     }
     return joined;
   }
@@ -50,86 +52,91 @@ class Sequence {
 export interface FlusherDeps {
   readonly clock: Clock;
   readonly metrics: Metrics;
-  /** Outboxes that are flushed before the loop is let free for others. */
+  /** Outboxes flushed in one turn of the event loop; the others follow in the next. */
   readonly flushConnectionsMax: number;
 }
 
-/** Flushes the outboxes of one app, each once a tick, after everything that the tick received was handled. */
+/** Flushes the outboxes of one app, each once a tick, after all messages that the tick received were handled. */
 export class Flusher {
-  /** The empty sequence, where every outbox stands that has nothing to send. */
-  readonly root = new Sequence(undefined, new Uint8Array(0), 0);
+  /** The empty sequence: the node of all outboxes with nothing to send. */
+  readonly root = new FrameSequence(undefined, new Uint8Array(0), 0);
   readonly #deps: FlusherDeps;
-  #waiting: Outbox[] = [];
-  #scheduled = false;
+  #outboxes: Outbox[] = [];
+  #isScheduled = false;
 
   constructor(deps: FlusherDeps) {
     this.#deps = deps;
   }
 
   add(outbox: Outbox): void {
-    this.#waiting.push(outbox);
+    this.#outboxes.push(outbox);
     this.#schedule();
   }
 
   #schedule(): void {
-    if (this.#scheduled) return;
-    this.#scheduled = true;
-    // setImmediate runs after the poll phase: one write carries what all messages of this tick caused.
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    // setImmediate runs after the poll phase, so one write has all that the messages of this tick caused.
     setImmediate(() => this.#flush());
   }
 
-  /** A very large room goes in slices; what is sent in between comes behind, since an outbox keeps its own order. */
+  /** Many outboxes are flushed in slices. Messages sent between two slices stay in order: each outbox keeps its own. */
   #flush(): void {
     const { clock, metrics, flushConnectionsMax } = this.#deps;
-    const begun = clock.now();
-    this.#scheduled = false;
+    const startedAt = clock.now();
+    this.#isScheduled = false;
     const slice =
-      this.#waiting.length > flushConnectionsMax ? this.#waiting.splice(0, flushConnectionsMax) : this.#waiting;
-    if (slice === this.#waiting) this.#waiting = [];
+      this.#outboxes.length > flushConnectionsMax ? this.#outboxes.splice(0, flushConnectionsMax) : this.#outboxes;
+    if (slice === this.#outboxes) this.#outboxes = [];
     else this.#schedule();
-    this.root.forget();
+    this.root.forgetChildren();
     for (const outbox of slice) outbox.flush();
     metrics.flush.count += 1;
-    metrics.flush.msMax = Math.max(metrics.flush.msMax, clock.now() - begun);
+    metrics.flush.msMax = Math.max(metrics.flush.msMax, clock.now() - startedAt);
   }
 }
 
-/** Whose frames they are; the connection. */
+/** The connection of an outbox. */
 export interface OutboxOwner {
-  /** Called once, when more waits than may, or for longer; the outbox takes no more. */
+  /** Called once, when `outboxBytesMax` or `outboxAgeMsMax` is exceeded. The outbox then accepts no more frames. */
   onOverflow(): void;
-  /** Called when nothing waits any more, after something did. */
+  /** Called when the backlog has become empty. */
   onDrained(): void;
 }
 
-/** What the outboxes of one route have in common. */
+/** The configuration of all outboxes of one route. */
 export interface OutboxConfig {
   readonly flusher: Flusher;
   readonly clock: Clock;
   readonly limits: Pick<PeerLimits, "highWaterBytes" | "outboxBytesMax" | "outboxAgeMsMax">;
 }
 
-/** Frames that wait for a socket with `highWaterBytes` in it. */
-interface Waiting {
+/** Frames that wait until the socket buffers less than `highWaterBytes`. */
+interface BacklogEntry {
   readonly bytes: Uint8Array;
-  /** When the first message waited here; one that takes another's place is as old as that. */
+  /** When the wait began. A message that replaces another one has the time of that one. */
   readonly since: number;
 }
 
-/** What one connection has yet to be sent, in the order of the calls. */
+/** The frames that wait to be sent to one connection, in the order of the calls. */
 export class Outbox {
   readonly #owner: OutboxOwner;
   readonly #transport: Transport;
   readonly #config: OutboxConfig;
-  #pending: Sequence;
-  /** In the order of sending; a number for what may not be replaced, else the key. Empty for a client that keeps up. */
-  #backlog: Map<number | string, Waiting> | undefined;
+  /** The frames of this tick. */
+  #pending: FrameSequence;
+  /**
+   * The frames for a client that lags, in the order of sending; `undefined` for a client that keeps up. The key is that
+   * of the policy `latest`, or a number for frames that cannot be replaced.
+   */
+  #backlog: Map<number | string, BacklogEntry> | undefined;
   #backlogBytes = 0;
   #nextNumber = 0;
   #ageTimer: Timer | undefined;
-  #pumping = false;
-  #finished: (() => void) | undefined;
-  #shut = false;
+  #isPumping = false;
+  #onFinished: (() => void) | undefined;
+  /** No more frames are accepted. */
+  #isClosed = false;
 
   constructor(owner: OutboxOwner, transport: Transport, config: OutboxConfig) {
     this.#owner = owner;
@@ -138,36 +145,37 @@ export class Outbox {
     this.#pending = config.flusher.root;
   }
 
+  /** The bytes that wait here. */
   get bytes(): number {
-    return this.#pending.size + this.#backlogBytes;
+    return this.#pending.sizeBytes + this.#backlogBytes;
   }
 
   push(frame: Uint8Array): void {
-    if (this.#shut) return;
+    if (this.#isClosed) return;
     const { flusher, limits } = this.#config;
     if (this.#pending === flusher.root) flusher.add(this);
-    this.#pending = this.#pending.child(frame);
-    if (this.#pending.size >= limits.highWaterBytes) this.flush();
+    this.#pending = this.#pending.append(frame);
+    if (this.#pending.sizeBytes >= limits.highWaterBytes) this.flush();
   }
 
-  /** As {@link push}, but for a client that lags the policy decides; says whether a message was dropped for it. */
+  /** As {@link push}, but with a policy for a client that lags. Returns `true` if a message was dropped or replaced. */
   offer(frame: Uint8Array, policy: DeliveryPolicy): boolean {
-    if (policy.kind === "reliable" || !this.#lags()) {
+    if (policy.kind === "reliable" || !this.#isLagging()) {
       this.push(frame);
       return false;
     }
     if (policy.kind === "skip") {
-      // Nothing waits, but the client is to be told when it has caught up.
+      // The message does not wait, but the client must be notified once it has caught up.
       this.#backlog ??= new Map();
       this.#pumpWhenWritten();
       return true;
     }
-    // What was sent before goes first.
+    // Frames that were sent before keep their place.
     this.flush();
-    if (this.#shut) return true;
+    if (this.#isClosed) return true;
     const replaced = this.#backlog?.get(policy.key);
-    this.#remove(policy.key);
-    this.#wait(policy.key, frame, replaced?.since);
+    this.#removeFromBacklog(policy.key);
+    this.#addToBacklog(policy.key, frame, replaced?.since);
     return replaced !== undefined;
   }
 
@@ -177,31 +185,31 @@ export class Outbox {
     if (pending === root) return;
     this.#pending = root;
     if (!this.#transport.isOpen) return;
-    if (this.#lags()) {
-      this.#wait(this.#nextNumber, pending.bytes());
+    if (this.#isLagging()) {
+      this.#addToBacklog(this.#nextNumber, pending.bytes());
       this.#nextNumber += 1;
     } else {
       this.#transport.write(pending.bytes());
     }
   }
 
-  /** Takes no more; calls `done` once what was pushed before is handed over to the socket. */
-  finish(done: () => void): void {
-    // Shut first: what was accepted before a close is not refused for its size any more.
-    this.#shut = true;
+  /** Accepts no more frames. Calls `onFinished` when all accepted frames have been written to the socket. */
+  finish(onFinished: () => void): void {
+    // Closed first: frames accepted before a close must not overflow the outbox any more.
+    this.#isClosed = true;
     this.flush();
-    if (this.#backlog === undefined) done();
-    else this.#finished = done;
+    if (this.#backlog === undefined) onFinished();
+    else this.#onFinished = onFinished;
   }
 
-  /** Takes no more, and lets go of what waits. */
+  /** Accepts no more frames, and discards waiting frames. */
   drop(): void {
-    this.#shut = true;
+    this.#isClosed = true;
     this.#pending = this.#config.flusher.root;
-    this.#empty();
+    this.#clearBacklog();
   }
 
-  /** Resolves when all that was pushed before has left this process, or cannot any more. */
+  /** Resolves when all frames pushed before have left this process, or cannot any more. */
   async flushed(): Promise<void> {
     this.flush();
     do {
@@ -209,16 +217,16 @@ export class Outbox {
     } while (this.#backlog !== undefined && this.#transport.isOpen);
   }
 
-  #lags(): boolean {
+  #isLagging(): boolean {
     return this.#backlog !== undefined || this.#transport.bufferedBytes >= this.#config.limits.highWaterBytes;
   }
 
-  #wait(key: number | string, bytes: Uint8Array, since = this.#config.clock.now()): void {
+  #addToBacklog(key: number | string, bytes: Uint8Array, since = this.#config.clock.now()): void {
     const { limits } = this.#config;
     this.#backlog ??= new Map();
     this.#backlog.set(key, { bytes, since });
     this.#backlogBytes += bytes.length;
-    if (this.#backlogBytes > limits.outboxBytesMax && !this.#shut) {
+    if (this.#backlogBytes > limits.outboxBytesMax && !this.#isClosed) {
       this.drop();
       this.#owner.onOverflow();
     } else {
@@ -227,12 +235,12 @@ export class Outbox {
     }
   }
 
-  #remove(key: number | string): void {
+  #removeFromBacklog(key: number | string): void {
     this.#backlogBytes -= this.#backlog?.get(key)?.bytes.length ?? 0;
     this.#backlog?.delete(key);
   }
 
-  #empty(): void {
+  #clearBacklog(): void {
     this.#backlog = undefined;
     this.#backlogBytes = 0;
     this.#ageTimer?.cancel();
@@ -247,9 +255,9 @@ export class Outbox {
     const { clock, limits } = this.#config;
     const [first] = this.#backlog?.values() ?? [];
     if (first === undefined) return;
-    const left = first.since + limits.outboxAgeMsMax - clock.now();
-    if (left > 0) {
-      this.#ageTimer = this.#checkAgeIn(left);
+    const remainingMs = first.since + limits.outboxAgeMsMax - clock.now();
+    if (remainingMs > 0) {
+      this.#ageTimer = this.#checkAgeIn(remainingMs);
     } else {
       this.drop();
       this.#owner.onOverflow();
@@ -257,30 +265,31 @@ export class Outbox {
   }
 
   #pumpWhenWritten(): void {
-    if (this.#pumping) return;
-    this.#pumping = true;
+    if (this.#isPumping) return;
+    this.#isPumping = true;
     this.#transport.whenWritten(() => {
-      this.#pumping = false;
+      this.#isPumping = false;
       this.#pump();
     });
   }
 
+  /** Writes the backlog as far as the socket accepts it. */
   #pump(): void {
     const { highWaterBytes } = this.#config.limits;
     if (!this.#transport.isOpen) this.drop();
     if (this.#backlog === undefined) return;
     for (const [key, { bytes }] of this.#backlog) {
       if (this.#transport.bufferedBytes >= highWaterBytes) break;
-      this.#remove(key);
+      this.#removeFromBacklog(key);
       this.#transport.write(bytes);
     }
     if (this.#backlog.size > 0) {
       this.#pumpWhenWritten();
       return;
     }
-    this.#empty();
-    this.#finished?.();
-    this.#finished = undefined;
-    if (!this.#shut) this.#owner.onDrained();
+    this.#clearBacklog();
+    this.#onFinished?.();
+    this.#onFinished = undefined;
+    if (!this.#isClosed) this.#owner.onDrained();
   }
 }

@@ -19,7 +19,7 @@ import type { DeliveryPolicy } from "./policy.js";
 import type { ConnectionRequest } from "./request.js";
 import type { Transport, TransportEvents } from "./transport.js";
 
-/** What the connections of one route have in common. */
+/** The configuration of all connections of one route. */
 export interface PeerConfig {
   readonly limits: PeerLimits;
   readonly clock: Clock;
@@ -33,14 +33,14 @@ export interface PeerConfig {
 export interface PeerDeps<C extends Codec> {
   readonly id: string;
   readonly request: ConnectionRequest;
-  /** What `authorize` returned. */
+  /** The user that `authorize` returned. */
   readonly user: unknown;
   readonly lifetime: Lifetime;
   readonly transport: Transport;
   readonly dialect: C;
 }
 
-/** One client as the library has it: its transport, its inbox and outbox, and its life. Users have it as a `Connection`. */
+/** The internal side of a connection: its transport, inbox, outbox and lifecycle. Users have it as a `Connection`. */
 export class Peer<C extends Codec = Codec> implements InboxOwner, OutboxOwner, HeartbeatOwner, TransportEvents {
   static readonly #effects: Readonly<Record<ConnectionEffect, (peer: Peer, info: CloseInfo) => void>> = {
     stopHeartbeat: (peer) => peer.#heartbeat && peer.#config.heartbeats?.unwatch(peer.#heartbeat),
@@ -54,7 +54,7 @@ export class Peer<C extends Codec = Codec> implements InboxOwner, OutboxOwner, H
     endInbox: (peer) => peer.#inbox.end(),
     abortSignal: (peer) => peer.#lifetime.end(),
     resolveEnded: (peer, info) => peer.#resolveEnded?.(info),
-    // A handler that is still busy has closeMs to finish: it must not keep its rooms for ever.
+    // A busy handler has closeMs to finish: it must not stay in its rooms for ever.
     startDetachTimer: (peer) => {
       if (!peer.#isDetached) peer.#detachTimer = peer.#afterCloseMs(() => peer.detachHandler());
     },
@@ -62,10 +62,10 @@ export class Peer<C extends Codec = Codec> implements InboxOwner, OutboxOwner, H
 
   readonly id: string;
   readonly request: ConnectionRequest;
-  /** The room of the request's path. */
+  /** The path of the connection's first room, the path of the request. */
   readonly home: RoomPath;
   readonly dialect: C;
-  /** What `authorize` returned, last when a client renewed its credentials. */
+  /** The user that `authorize` returned last. */
   user: unknown;
   readonly #lifetime: Lifetime;
   readonly #transport: Transport;
@@ -77,7 +77,7 @@ export class Peer<C extends Codec = Codec> implements InboxOwner, OutboxOwner, H
   #closeInfo: CloseInfo | undefined;
   #ended: Promise<CloseInfo> | undefined;
   #resolveEnded: ((info: CloseInfo) => void) | undefined;
-  /** What was sent before the message that has to come first; `undefined` when nothing has to. */
+  /** Messages that wait until {@link release}; `undefined` when messages are not held back. */
   #early: EarlyMessages | undefined;
   #onDrain: (() => void) | undefined;
   #closeTimer: Timer | undefined;
@@ -123,20 +123,20 @@ export class Peer<C extends Codec = Codec> implements InboxOwner, OutboxOwner, H
     return this.#outbox.bytes + this.#transport.bufferedBytes;
   }
 
-  /** How the connection ended, as far as is known; `undefined` while it goes on. */
+  /** How the connection ends or ended, as far as is known; `undefined` while it is open. */
   get closeInfo(): CloseInfo | undefined {
     return this.#closeInfo;
   }
 
-  /** What a read rejects with when there will be no more messages. */
+  /** The error of reads after the end. */
   get error(): ConnectionError {
-    // The inbox ends only after this was set; until then no read learns that there is no message.
+    // Reads end after #closeInfo was set; the default is for the type only.
     return new ConnectionError(this.#closeInfo ?? { code: ABNORMAL, reason: "", isClean: false, by: "network" });
   }
 
-  /** Resolves when the socket is gone. Never rejects. */
+  /** Resolves when the connection has ended. Never rejects. */
   get ended(): Promise<CloseInfo> {
-    // Made when it is first asked for: of most connections it never is, as long as they are open.
+    // Made on first use, to save memory: most open connections need none.
     this.#ended ??= new Promise((resolve) => {
       if (this.#state === "closed" && this.#closeInfo !== undefined) resolve(this.#closeInfo);
       else this.#resolveEnded = resolve;
@@ -151,12 +151,12 @@ export class Peer<C extends Codec = Codec> implements InboxOwner, OutboxOwner, H
     this.push(bytes, policy);
   }
 
-  /** Reports a message that is about to be pushed; to be called only where the channel has subscribers. */
+  /** Publishes a message that is about to be pushed. Call this only while the channel has subscribers. */
   reportOut(payload: Payload, bytes: Uint8Array, room?: string): void {
     if (this.isOpen) this.#config.observer.onMessageOut(this, payload, bytes.length, room);
   }
 
-  /** Sends bytes that a dialect made, shared by all who get the same. `position`: of a kept publication of the home. */
+  /** Sends encoded bytes. `position` is that of a publication to the home, if the home has history. */
   push(bytes: Uint8Array, policy: DeliveryPolicy | undefined, position?: Position): void {
     if (this.#state !== "open" && this.#state !== "draining") return;
     if (this.#early !== undefined) {
@@ -175,12 +175,12 @@ export class Peer<C extends Codec = Codec> implements InboxOwner, OutboxOwner, H
     }
   }
 
-  /** Holds back what is sent until {@link release}. */
+  /** From now on, messages wait until {@link release}. */
   holdBack(): void {
     this.#early = new EarlyMessages(this.#config.limits.earlyMessagesMax);
   }
 
-  /** Sends the message that has to come first, and what was held back behind it. */
+  /** Sends `first`, and then the messages that were held back. */
   release(first: Uint8Array): void {
     const early = this.#early;
     this.#early = undefined;
@@ -188,18 +188,18 @@ export class Peer<C extends Codec = Codec> implements InboxOwner, OutboxOwner, H
     for (const { bytes, policy, position } of early?.all ?? []) this.push(bytes, policy, position);
   }
 
-  /** Sends what the dialect has to say about losses. */
+  /** Notifies the client of messages that were dropped for it. */
   reportLosses(): void {
     if (!this.dialect.reportsLosses) return;
     for (const bytes of this.dialect.reportLosses()) this.push(bytes, undefined);
   }
 
-  /** Resolves when all that was sent before has left this process, or never can. */
+  /** Resolves when all messages sent before have left this process, or cannot any more. */
   flushed(): Promise<void> {
     return this.#outbox.flushed();
   }
 
-  /** The next message; `undefined` when no more will come. A message that may come twice is done with when it was read. */
+  /** Takes the next message; `undefined` when no more will arrive. A message with a receipt then counts as handled. */
   async take(): Promise<Message | undefined> {
     let message = await this.#inbox.take();
     while (message?.origin?.receipt?.begin() === false) message = await this.#inbox.take();
@@ -207,34 +207,34 @@ export class Peer<C extends Codec = Codec> implements InboxOwner, OutboxOwner, H
     return message;
   }
 
-  /** Calls `read` with each message, one at a time; resolves when there will be no more. */
+  /** Calls `read` with each message, one at a time. Resolves when no more will arrive. */
   each<Subject>(read: (subject: Subject, message: Message) => unknown, subject: Subject): Promise<void> {
     return this.#inbox.each(read, subject);
   }
 
-  /** Calls `onDrain` whenever a client that lagged has caught up. */
+  /** Calls `onDrain` whenever the client lagged and has caught up. */
   whenDrained(onDrain: () => void): void {
     this.#onDrain = onDrain;
   }
 
-  /** Closes when the handler has finished with what has come so far. */
+  /** Closes the connection when the handler has finished with all messages received so far. */
   requestClose(code: number, reason: string): void {
     this.#move("requestClose", { code, reason, isClean: true, by: "server" });
   }
 
-  /** Closes with any code; `isClean: false` when it is for a failure. */
+  /** Closes with any code; `isClean` is `false` for a failure. */
   close(code: number, reason: string, isClean = true): void {
-    // The socket may be gone before the transport has said so.
+    // The lifetime may end before the transport reports its end to this peer.
     if (!this.#lifetime.isOver) this.#move("close", { code, reason, isClean, by: "server" });
   }
 
-  /** Closes as was requested, or else with 1000: the handler has finished. */
+  /** The handler has finished: closes with the code of {@link requestClose}, or else with 1000. */
   finish(): void {
     const { code, reason } = this.#closeInfo ?? { code: CloseCode.normal, reason: "" };
     this.close(code, reason);
   }
 
-  /** The handler has ended: nothing more is read for it. What it throws later goes to `onLateError`. */
+  /** The handler has ended, or is not awaited any more: stops reading for it. Later errors go to `onLateError`. */
   detachHandler(onLateError?: (error: unknown) => void): void {
     this.#onLateError = onLateError ?? this.#onLateError;
     if (this.#isDetached) return;
@@ -248,7 +248,7 @@ export class Peer<C extends Codec = Codec> implements InboxOwner, OutboxOwner, H
     return this.#isDetached;
   }
 
-  /** Resolves when the handler is not waited for any more. */
+  /** Resolves when the handler is detached. */
   get untilDetached(): Promise<void> {
     this.#detached ??= new Promise((resolve) => {
       if (this.#isDetached) resolve();
@@ -257,14 +257,14 @@ export class Peer<C extends Codec = Codec> implements InboxOwner, OutboxOwner, H
     return this.#detached;
   }
 
-  /** Takes what a handler threw; it is reported if the handler is not waited for any more. */
+  /** Receives errors of the handler. Reports them only if the handler is detached; else its caller does. */
   onLateError(error: unknown): void {
     if (this.#isDetached) this.#onLateError?.(error);
   }
 
   onMessage(message: Message): void {
     this.#config.metrics.totals.received += 1;
-    this.#heartbeat?.heard();
+    this.#heartbeat?.onTraffic();
     if (this.#state === "closing" || this.#state === "closed") return;
     const forHandler = this.dialect.receive(message);
     if (forHandler === undefined) return;
@@ -273,7 +273,7 @@ export class Peer<C extends Codec = Codec> implements InboxOwner, OutboxOwner, H
   }
 
   onHeard(): void {
-    this.#heartbeat?.heard();
+    this.#heartbeat?.onTraffic();
   }
 
   onClosing(): void {
@@ -285,7 +285,7 @@ export class Peer<C extends Codec = Codec> implements InboxOwner, OutboxOwner, H
     this.#move("fail", { code, reason, isClean: false, by: "server" });
   }
 
-  /** The end of every connection, however it came to it. */
+  /** Every connection ends here. */
   onGone(code: number, reason: string): void {
     const isAbnormal = code === ABNORMAL;
     const known = this.#closeInfo;
@@ -293,18 +293,18 @@ export class Peer<C extends Codec = Codec> implements InboxOwner, OutboxOwner, H
     else this.#move("gone", { code, reason, isClean: !isAbnormal, by: isAbnormal ? "network" : "client" });
   }
 
-  onHold(held: boolean): void {
-    this.#heartbeat?.hold(held);
-    if (held) this.#transport.pause();
+  onHold(isPaused: boolean): void {
+    this.#heartbeat?.setPaused(isPaused);
+    if (isPaused) this.#transport.pause();
     else this.#transport.resume();
   }
 
-  /** A chunk of compressed messages held more than may wait, however fast the socket was paused. */
+  /** A chunk of compressed messages had more bytes than may wait; pausing the socket was too late. */
   onFlooded(): void {
     this.#failWith(CloseCode.policyViolation, "too many messages at once");
   }
 
-  /** More waits for this client than may, or for longer: it reads too slowly. */
+  /** The client reads too slowly: too many bytes wait for it, or they wait too long. */
   onOverflow(): void {
     if (this.#failWith(CloseCode.slow, "slow")) this.#config.metrics.totals.slow += 1;
   }
@@ -337,7 +337,7 @@ export class Peer<C extends Codec = Codec> implements InboxOwner, OutboxOwner, H
     return this.#config.clock.setTimeout(callback, this.#config.limits.closeMs);
   }
 
-  /** The one place where the state changes; returns whether it did. */
+  /** The only method that changes the state. Returns whether it did. */
   #move(event: ConnectionEvent, info: CloseInfo): boolean {
     const transition = transitionOf(this.#state, event);
     if (transition === undefined) return false;

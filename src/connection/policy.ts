@@ -2,23 +2,24 @@ import { EnfiladeError } from "../errors.js";
 import { checkName } from "../wire/options.js";
 
 /**
- * What becomes of a message for a client that lags: one with `highWaterBytes` in its socket that the network has not taken.
+ * What happens to a message for a client that lags: {@link reliable} (the default), {@link skip}, or {@link latest}.
  *
- * For a client that keeps up all policies are the same.
+ * A client lags while its socket buffers `highWaterBytes` or more. For other clients the policy has no effect.
  */
 export type DeliveryPolicy =
   | { readonly kind: "reliable" }
   | { readonly kind: "skip" }
   | { readonly kind: "latest"; readonly key: string };
 
-/** The message waits, up to `outboxBytesMax` and `outboxAgeMsMax`; past these the client is closed with 4008. The default. */
+/** The default: the message waits. Above `outboxBytesMax` or `outboxAgeMsMax` the connection is closed with 4008. */
 export const reliable: DeliveryPolicy = { kind: "reliable" };
 
-/** The message is dropped: for what is worthless when it is late. */
+/** The message is dropped. For messages that are useless when they are late. */
 export const skip: DeliveryPolicy = { kind: "skip" };
 
 /**
- * The message waits in place of the one with the same key that waits already: for what the next one replaces.
+ * The message waits, and replaces a waiting message with the same key. For values of which only the newest counts, such
+ * as positions and prices.
  *
  * ```ts
  * this.sendJSONToThisRoom(cursor, { policy: latest(`cursor:${this.id}`) });
@@ -28,8 +29,9 @@ export function latest(key: string): DeliveryPolicy {
   return { kind: "latest", key };
 }
 
+/** Options of a send to one client. */
 export interface DeliveryOptions {
-  /** What becomes of the message for a client that lags. Default: `reliable`. */
+  /** What happens to the message for a client that lags. Default: `reliable`. */
   readonly policy?: DeliveryPolicy | undefined;
 }
 
@@ -38,21 +40,22 @@ const deliveryNames = ["policy"];
 /**
  * The policy of a message to one client.
  *
- * @throws EnfiladeError `ERR_OPTION` when it has an option that does not exist, or what {@link checkedPolicy} throws.
+ * @throws EnfiladeError `ERR_OPTION` when an option is unknown, or the policy is invalid.
  */
 export function policyOf(options: DeliveryOptions | undefined): DeliveryPolicy | undefined {
   if (options === undefined) return undefined;
-  // Not checkNames, which makes a list of the names: this is called for each message.
+  // checkNames() would make a list of the names; this function is called for each message.
   for (const name in options)
     if (name !== "policy") checkName("a send to one client has no option", name, deliveryNames);
   return checkedPolicy(options.policy);
 }
 
-/** @throws EnfiladeError `ERR_OPTION` when the policy is none, such as the text `"skip"`. */
+/** @throws EnfiladeError `ERR_OPTION` when the policy is invalid, such as the string `"skip"`. */
 export function checkedPolicy(policy: DeliveryPolicy | undefined): DeliveryPolicy | undefined {
-  // In JavaScript it may be anything.
+  // A caller in JavaScript may pass any value.
   const kind: unknown = policy?.kind;
   if (policy === undefined || kind === "reliable" || kind === "skip") return policy;
   if (kind === "latest" && "key" in policy && typeof policy.key === "string") return policy;
-  throw new EnfiladeError("ERR_OPTION", `policy takes reliable, skip or latest(key), got ${JSON.stringify(policy)}`);
+  const came = JSON.stringify(policy);
+  throw new EnfiladeError("ERR_OPTION", `policy takes reliable, skip or latest(key) of enfilade, got ${came}`);
 }

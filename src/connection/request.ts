@@ -3,19 +3,19 @@ import { tokenPrefix } from "../wire/frames.js";
 import type { RoomPath } from "../wire/path.js";
 
 export interface RequestDeps {
-  /** The request target as it came, such as `/chat/general?as=ann`. */
+  /** The request target, such as `/chat/general?as=ann`. */
   readonly url: string;
-  /** The canonical path of it: the room that the connection comes home to. */
+  /** The canonical room path of the target: the home of the connection. */
   readonly path: RoomPath;
   readonly headers: IncomingHttpHeaders;
   readonly remoteAddress: string;
-  /** Whether it came over TLS. */
+  /** `true` if the request came over TLS. */
   readonly secure: boolean;
-  /** The request as Node has it, until `authorize` has answered. */
+  /** Node's own request object, until `authorize` has finished. */
   readonly raw?: IncomingMessage | undefined;
 }
 
-/** Headers as two texts; no line break is ever in a name or a value (RFC 9110 5.5). */
+/** Headers as two strings, separated by line breaks; names and values have none (RFC 9110 5.5). */
 class PackedHeaders {
   constructor(
     readonly names: string,
@@ -29,20 +29,30 @@ class PackedHeaders {
 }
 
 const nameListsMax = 256;
-/** Lists of names that came before: most clients send the same, so it is kept once. */
+/** Lists of header names. Most clients send the same list, so equal lists share one string. */
 const nameLists = new Map<string, string>();
 
-function shared(names: string): string {
+function shareNames(names: string): string {
   const known = nameLists.get(names);
   if (known === undefined && nameLists.size < nameListsMax) nameLists.set(names, names);
   return known ?? names;
 }
 
-/** The HTTP request that asked for the connection. */
+/**
+ * The HTTP request that opens a connection: the argument of `authorize`, and `this.request` in a handler.
+ *
+ * ```ts
+ * async authorize({ token, query, headers }: ConnectionRequest) { … }
+ * ```
+ */
 export class ConnectionRequest implements RequestDeps {
+  /** The request target as the client sent it, such as `/chat/general?as=ann`. */
   readonly url: string;
+  /** The canonical room path of the URL, such as `/chat/general`: the home of the connection. */
   readonly path: RoomPath;
+  /** The IP address of the client or of the last proxy; `""` if a transport does not know it. */
   readonly remoteAddress: string;
+  /** `true` if the request came over TLS. */
   readonly secure: boolean;
   #headers: IncomingHttpHeaders | PackedHeaders;
   #query: URLSearchParams | undefined;
@@ -60,8 +70,8 @@ export class ConnectionRequest implements RequestDeps {
   }
 
   /**
-   * The request as Node has it, for session middleware; only until `authorize` has answered, and `undefined` when a client renews
-   * its token, or came over a transport of another kind.
+   * The request object of Node, for session middleware. Set only until `authorize` has finished; also `undefined` when
+   * a client renews its token, and for transports other than WebSocket.
    *
    * ```ts
    * await new Promise((resolve) => sessionMiddleware(request.raw, {}, resolve));
@@ -71,38 +81,41 @@ export class ConnectionRequest implements RequestDeps {
     return this.#raw;
   }
 
-  /** @internal Node may free it: it is several times as large as all that is kept of a request. */
+  /** @internal Frees the request of Node, which is several times as large as the rest of this object. */
   dropRaw(): void {
     this.#raw = undefined;
   }
 
-  /** The headers as Node has them: names in lower case. */
+  /** The headers of the request, as in Node: names in lower case, `headers["user-agent"]`. */
   get headers(): IncomingHttpHeaders {
     if (this.#headers instanceof PackedHeaders) this.#headers = this.#headers.unpack();
     return this.#headers;
   }
 
-  /** @internal Keeps the headers as text until they are asked for again: as an object they are ten times as large. */
+  /** @internal Stores the headers as strings until they are read again; an object takes ten times as much memory. */
   pack(): void {
     const { headers } = this;
     const values = Object.values(headers);
     if (values.length === 0) return;
-    // Only `set-cookie`, which no client sends, is a list.
+    // Only `set-cookie` is an array, and clients do not send it.
     if (values.every((value) => typeof value === "string")) {
-      this.#headers = new PackedHeaders(shared(Object.keys(headers).join("\n")), values.join("\n"));
+      this.#headers = new PackedHeaders(shareNames(Object.keys(headers).join("\n")), values.join("\n"));
     }
   }
 
   /**
-   * The credentials of the client, wherever it had room for them: an `Authorization: Bearer` header, or, since a page sets
-   * no headers, among the subprotocols (PROTOCOL.md). A client may renew them.
+   * The token that the client sent, for `authorize`; `undefined` if it sent none.
+   *
+   * It is the option `token` of `connect()` of `enfilade/client`. That client sends it among the subprotocols
+   * (PROTOCOL.md), since a browser cannot set headers. Another client may send `Authorization: Bearer …`, which takes
+   * precedence. When a client renews its token, `authorize` is called again.
    */
   get token(): string | undefined {
     this.#token ??= tokenOf(this.headers);
     return this.#token;
   }
 
-  /** @internal The same with other credentials. */
+  /** @internal A copy of this request with another token, without `raw`. */
   with(token: string): ConnectionRequest {
     const { url, path, headers, remoteAddress, secure } = this;
     const request = new ConnectionRequest({ url, path, headers, remoteAddress, secure });
@@ -110,18 +123,19 @@ export class ConnectionRequest implements RequestDeps {
     return request;
   }
 
-  /** @internal */
+  /** @internal Replaces the token. */
   renew(token: string): void {
     this.#token = token;
   }
 
+  /** The query parameters of the URL: `query.get("as")`. */
   get query(): URLSearchParams {
     const start = this.url.indexOf("?");
     this.#query ??= new URLSearchParams(start === -1 ? "" : this.url.slice(start));
     return this.#query;
   }
 
-  /** The same request in the form of the Fetch standard, for libraries that take one; made when first asked for. */
+  /** This request as a `Request` of the Fetch standard, for libraries that take one. Made on first use. */
   get web(): Request {
     this.#web ??= this.#toWeb();
     return this.#web;
@@ -132,7 +146,7 @@ export class ConnectionRequest implements RequestDeps {
     for (const [name, value] of Object.entries(this.headers)) {
       for (const one of Array.isArray(value) ? value : [value ?? ""]) headers.append(name, one);
     }
-    // Only the host of the Host header: with more in it, it would stand before the path and change what the path is.
+    // Only the origin: a Host header such as `a/b` would change the path of the URL.
     const base = `${this.secure ? "https" : "http"}://${this.headers.host ?? "localhost"}`;
     const { origin } = new URL(URL.canParse(base) ? base : "http://localhost");
     return new Request(origin + this.url, { headers });

@@ -1,97 +1,109 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from "node:http";
 import type { Message } from "../wire/message.js";
 
-/** How messages become the bytes of one kind of transport. One object serves all transports of a kind, which then share bytes. */
+/**
+ * Encodes messages for one kind of transport.
+ *
+ * Transports with the same `Framing` object share the encoded bytes of a broadcast. So use one object for all of them.
+ */
 export interface Framing {
-  /** The bytes of one whole message: text for a string, else binary. */
+  /** Returns the bytes of one whole message: a text message for a string, else a binary message. */
   encode(data: string | Uint8Array): Uint8Array;
 }
 
-/** The answer to a client that does not become a connection: an HTTP status, headers and a body. */
+/** The HTTP answer to a client that is refused. */
 export interface Refusal {
+  /** The HTTP status, from 300 to 599. */
   readonly status: number;
+  /** The headers of the response. */
   readonly headers: Readonly<OutgoingHttpHeaders>;
+  /** The body of the response. */
   readonly body: string | Uint8Array;
 }
 
-/** Learns that a transport has ended. */
+/** Is notified when a transport has ended; see {@link Transport.whenGone}. */
 export interface GoneListener {
+  /** The transport has ended. */
   onGone(): void;
 }
 
-/** What a client of a transport asks for. */
+/** The request of a client that connects over a transport; the second argument of `app.accept()`. */
 export interface TransportRequest {
   /** The request target, such as `/chat/general?as=ann`. */
   readonly url: string;
-  /** Names in lower case. Default: none. */
+  /** The headers, with names in lower case. Default: none. */
   readonly headers?: IncomingHttpHeaders | undefined;
-  /** Default: `""`, unknown. */
+  /** The IP address of the client. Default: `""`, unknown. */
   readonly remoteAddress?: string | undefined;
   /** Whether the transport is encrypted, as with TLS. Default: `false`. */
   readonly secure?: boolean | undefined;
 }
 
-/** What the route of a client says of its transport. */
+/** The options of the client's route that concern its transport; see {@link Transport.open}. */
 export interface TransportOptions {
-  /** Bytes of one incoming message; past it {@link TransportEvents.onFailed} with 1009. */
+  /** Bytes of one received message. Above: the transport fails with 1009, see {@link TransportEvents.onFailed}. */
   readonly messageBytesMax: number;
+  /** Fragments of one received message. Above: the transport fails with 1008. */
   readonly fragmentsMax: number;
-  /** Milliseconds to wait for the peer's part of a close. */
+  /** Milliseconds to wait for the peer's answer to a close. */
   readonly closeMs: number;
+  /** Whether messages may be compressed. */
   readonly compression: boolean;
-  /** Known subprotocols, the preferred first. */
+  /** The subprotocols of the server, the preferred first. */
   readonly subprotocols: readonly string[];
 }
 
 /**
- * Moves messages as bytes between this process and one client, and ends.
+ * Carries messages between this process and one client. WebSocket is built in; pass other transports to `app.accept()`.
  *
- * It exists from the moment that a client asks to connect. Then exactly one of {@link Transport.open} and
- * {@link Transport.refuse} is called, and `listen` right after an `open` that returned `true`.
+ * A transport exists as soon as a client asks to connect. The app calls `whenGone` first, then either `open` or
+ * `refuse`. If `open` returns `true`, it calls `listen` at once.
  */
 export interface Transport {
-  /** How messages become bytes here; asked for once the transport is open. */
+  /** Encodes messages for this transport. Read after `open`. */
   readonly framing: Framing;
-  /** The subprotocol agreed on, or `""`. */
+  /** The subprotocol that was agreed on; `""` if there is none. Read after `open`. */
   readonly protocol: string;
-  /** Whether bytes may still be written: neither side has begun to close. */
+  /** Whether bytes can still be written: neither side has started to close. */
   readonly isOpen: boolean;
-  /** Bytes handed over and not yet taken by the network. */
+  /** The bytes that were written but that the network has not accepted yet. */
   readonly bufferedBytes: number;
-  /** Bytes received so far; grows with every byte, also of a message that is not whole yet. */
+  /** The bytes received so far, including those of an incomplete message. */
   readonly receivedBytes: number;
-  /** Calls `listener.onGone` once when the transport has ended, whether it was open or not. Called before `open` and `refuse`. */
+  /** Calls `listener.onGone` once when the transport has ended, whether it was opened or not. */
   whenGone(listener: GoneListener): void;
-  /** Accepts the client. Returns `false` when that failed; the transport has then answered and ends by itself. */
+  /** Accepts the client. Returns `false` if that failed: the transport then answers the client and ends by itself. */
   open(options: TransportOptions): boolean;
-  /** Answers a client that is not accepted, and ends. Throws when the answer cannot be written; it may be called once more then. */
+  /** Refuses the client, and ends. Throws if the answer cannot be written; it may then be called once more. */
   refuse(refusal: Refusal): void;
-  /** From now on `events` are called. */
+  /** From now on, reports to `events`. */
   listen(events: TransportEvents): void;
-  /** Hands whole messages over, as `framing` made them. Never throws: a broken transport reports `onGone`. */
+  /** Sends one or more messages, encoded by `framing`. Never throws: a broken transport reports `onGone`. */
   write(bytes: Uint8Array): void;
-  /** Calls `callback` once, when all that was written before has left this process, or never can. */
+  /** Calls `callback` once, when all bytes written before have left this process, or cannot any more. */
   whenWritten(callback: () => void): void;
-  /** Asks the peer for any sign of life; a transport that has no such thing does nothing, and its heartbeat should be off. */
+  /** Sends a ping that the peer answers. Without pings it does nothing; turn the heartbeat off then. */
   ping(): void;
-  /** Stops and starts receiving, so that the sender is held back. */
+  /** Stops receiving, so that the sender is slowed down. */
   pause(): void;
+  /** Receives again. */
   resume(): void;
-  /** Ends the connection in agreement with the peer, behind all that was written; then `onGone` is called. */
+  /** Starts the closing handshake, after all bytes written before. `onGone` follows. */
   close(code: number, reason: string): void;
-  /** Ends the connection at once. */
+  /** Ends the connection at once, without a closing handshake. `onGone` follows. */
   destroy(): void;
 }
 
-/** What a transport reports to its connection. */
+/** The events that a transport reports to its connection; see {@link Transport.listen}. */
 export interface TransportEvents {
+  /** A whole message was received. */
   onMessage(message: Message): void;
-  /** A sign of life that is no message. */
+  /** A sign of life was received that is not a message, such as a pong. */
   onHeard(): void;
-  /** The transport begins to close: what is sent from now on comes too late. */
+  /** The closing handshake begins: messages sent after this call are lost. */
   onClosing(): void;
-  /** The peer broke the protocol or a limit; the transport closes with this code. */
+  /** The client violated the protocol or a limit. The transport has closed with this code. */
   onFailed(code: number, reason: string): void;
-  /** The transport has ended. `code` is 1006 when the peer did not close it. Called once, and nothing after it. */
+  /** The transport has ended. `code` is 1006 if the client did not close it. Called once, as the last event. */
   onGone(code: number, reason: string): void;
 }

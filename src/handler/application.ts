@@ -4,30 +4,30 @@ import type { Totals } from "../metrics.js";
 import type { Channel } from "../room/address.js";
 import type { Registry } from "../room/registry.js";
 
-/** What an app tells about itself. */
+/** The result of `app.status()`: the state and the counters of an app. */
 export interface Status extends BackplaneStatus, Counts {
   /** `open` until `close()` is called. */
   readonly state: "open" | "closing" | "closed";
-  /** Whether new clients may be led here: open, not draining, and the backplane in reach. For a readiness check. */
+  /** For a readiness check: true while the app is open and not draining, and the backplane can be reached. */
   readonly ready: boolean;
-  /** Connections of this node now. */
+  /** Current connections of this node. */
   readonly connections: number;
-  /** Upgrade requests that are being answered now. */
+  /** Upgrade requests that have no answer yet. */
   readonly handshakes: number;
-  /** Rooms of this node in which somebody is, or listens. */
+  /** Open rooms of this node: those with a member or a subscription, or with a user who may return. */
   readonly rooms: number;
-  /** Users who are connected to this node. */
+  /** Users with a connection to this node. */
   readonly users: number;
-  /** The same of all nodes, as these told last; what is on several counts once for each. */
+  /** The counts of all nodes, as last reported by each; a room or a user on several nodes counts once for each node. */
   readonly cluster: Counts;
-  /** Counted since the app was made. */
+  /** Totals since the app was created. */
   readonly totals: Totals;
-  /** How what was sent went out: how often, and the milliseconds that the longest time held the loop. */
+  /** Flushes to the sockets: how many, and the longest time in milliseconds that one blocked the event loop. */
   readonly flush: { readonly count: number; readonly msMax: number };
 }
 
 /**
- * What `app.context` has; empty until an application declares it.
+ * The type of `app.context`. It is empty until the application adds its own properties.
  *
  * ```ts
  * declare module "enfilade" {
@@ -37,29 +37,31 @@ export interface Status extends BackplaneStatus, Counts {
  * }
  * ```
  */
-// biome-ignore lint/suspicious/noEmptyInterface: the application fills it
+// biome-ignore lint/suspicious/noEmptyInterface: the application adds the properties
 export interface AppContext {}
 
-/** The app, as its handlers see it. */
+/** The app as its handlers see it: `this.app`. */
 export interface Application {
+  /** All connections and rooms of this node; sends to rooms and users by name. */
   readonly registry: Registry;
   /**
-   * What the application shares with its handlers, such as a database: the option `context`.
+   * The object that the application shares with its handlers, such as a database: the option `context`.
    *
-   * @throws EnfiladeError `ERR_OPTION` when the app was given none.
+   * @throws EnfiladeError `ERR_OPTION` when the app was created without `context`.
    */
   readonly context: AppContext;
   /**
-   * Everyone who connected through the route of this name.
+   * All connections that came through the route with this name, to send to them.
    *
-   * @throws EnfiladeError `ERR_ROUTE_UNKNOWN` when no route bears it.
+   * @throws EnfiladeError `ERR_ROUTE_UNKNOWN` when no route has this name.
    */
   channel(name: string): Channel;
   /**
-   * The path of a named route, percent-encoded.
+   * The percent-encoded path of a named route, with these parameters.
    *
-   * @throws EnfiladeError `ERR_ROUTE_UNKNOWN`, or what `roomPath` throws.
+   * @throws EnfiladeError `ERR_ROUTE_UNKNOWN` when no route has this name; also the errors of `roomPath`.
    */
   url(name: string, params?: Readonly<Record<string, string | number | undefined>>): string;
+  /** The state of the app and its counters, such as for a readiness check or for metrics. */
   status(): Status;
 }

@@ -4,19 +4,20 @@ import { CloseCode } from "../wire/closeCodes.js";
 import type { AnyHandler, HandlerContext } from "./handler.js";
 import { userId } from "./user.js";
 
-/** What scopes and handler say: a user, `refused`, or `busy` when they cannot say it now. */
+/** The result of asking `authorize` again: a user, `refused`, or `busy` when there is no decision for now. */
 export type Reauthorization = { readonly user: unknown } | "refused" | "busy";
 
-/** Asks scopes and handler again. */
+/** Calls `authorize` of the app, its scopes and the handler again. */
 export type Reauthorize = (handler: AnyHandler, request: ConnectionRequest) => Promise<Reauthorization>;
 
+/** The session whose credentials are renewed, and its collaborators. */
 export interface CredentialRefreshDeps {
   readonly session: { readonly handler: AnyHandler; readonly context: HandlerContext; readonly member: Member };
   readonly reauthorize: Reauthorize;
   readonly onError: (error: unknown) => void;
 }
 
-/** A client that renews its credentials while it is connected. */
+/** Renews the credentials of a connected client. */
 export class CredentialRefresh {
   readonly #deps: CredentialRefreshDeps;
   #isRefreshing = false;
@@ -26,7 +27,7 @@ export class CredentialRefresh {
     this.#deps = deps;
   }
 
-  /** One at a time, and of those that come meanwhile the last. */
+  /** Runs one refresh at a time; of the tokens that arrive meanwhile, only the last one is used. */
   refreshWith(token: string): void {
     this.#nextToken = token;
     if (this.#isRefreshing) return;
@@ -52,7 +53,7 @@ export class CredentialRefresh {
     if (result === "busy") {
       member.close(CloseCode.tryAgainLater, "try again later", false);
     } else if (result === "refused" || !isSameUser(result.user, context.user)) {
-      // One that became another user would still be addressed as the one it was.
+      // The topics of a connection do not change: as another user it would still receive messages to the first one.
       member.close(CloseCode.unauthorized, "unauthorized", false);
     } else {
       member.request.renew(token);
@@ -62,7 +63,7 @@ export class CredentialRefresh {
   }
 }
 
-/** Users without an `id` are told apart by their value where they have one; of two objects it is not known. */
+/** Compares ids; without ids it compares primitive values. Two objects without ids count as the same user. */
 function isSameUser(one: unknown, other: unknown): boolean {
   const [id, otherId] = [userId(one), userId(other)];
   if (id !== undefined || otherId !== undefined) return id === otherId;

@@ -8,32 +8,34 @@ import type { HandlerClass, RouteDeclaration, RouteOptions } from "./route.js";
 
 const routesKey = Symbol.for("enfilade:routes");
 
-/** What a route hands to its class: what its `params` schema returns, or else what the pattern yields. */
-type Yielded<Pattern extends string, Parsed extends object> = object extends Parsed ? RouteParams<Pattern> : Parsed;
+/** The parameters that a route passes to its class: from its `params` schema, or else from the pattern. */
+type ParamsOfRoute<Pattern extends string, Parsed extends object> = object extends Parsed
+  ? RouteParams<Pattern>
+  : Parsed;
 
 /**
- * Asks nothing more of a class whose declared parameters the route yields, and the impossible of any other.
- *
- * A class that declares no parameters of its own fits every route.
+ * `unknown` if the route provides the parameters that a class declares; else a property that no class has, so that
+ * registration does not compile. A class that declares no parameters fits every route.
  */
 export type Fitting<Pattern extends string, Declared extends object, Parsed extends object> =
   Readonly<Record<string, string | undefined>> extends Declared
     ? unknown
-    : Yielded<Pattern, Parsed> extends Declared
+    : ParamsOfRoute<Pattern, Parsed> extends Declared
       ? unknown
-      : { readonly "this route yields": Yielded<Pattern, Parsed> };
+      : { readonly "this route yields": ParamsOfRoute<Pattern, Parsed> };
 
 /**
- * Gives a handler class a route; several may be stacked. Works with legacy and with standard decorators.
+ * Class decorator: adds a route to a handler class, which can have several. Works with legacy and standard decorators.
  *
  * ```ts
  * @Route("/chat/:channel", { name: "chat" })
  * class Chat extends WebSocketHandler<{ channel: string }> { … }
  * ```
  *
- * Without decorators, `static route = "/chat/:channel"` says the same. A subclass does not inherit a route.
+ * Without decorators, write `static route = "/chat/:channel"`. A subclass does not inherit a route.
  *
- * @throws EnfiladeError `ERR_NO_ROUTE` when what it stands on is no class.
+ * @param pattern Such as `/chat/:channel`; `:name(\\d+)`, `:name?`, `:name+` and `**` are allowed too.
+ * @throws EnfiladeError `ERR_NO_ROUTE` when it decorates anything but a class.
  */
 export function Route<const Pattern extends string, Parsed extends object = object>(
   pattern: Pattern,
@@ -44,22 +46,26 @@ export function Route<const Pattern extends string, Parsed extends object = obje
 ) => void {
   return (handlerClass, context) => {
     if (typeof handlerClass !== "function" || (context !== undefined && context.kind !== "class")) {
-      throw new EnfiladeError("ERR_NO_ROUTE", `@Route("${pattern}") stands on a class that extends WebSocketHandler`);
+      const came = context?.kind ?? typeof handlerClass;
+      throw new EnfiladeError(
+        "ERR_NO_ROUTE",
+        `@Route("${pattern}") takes a class that extends WebSocketHandler, got ${came}; put it above the class`,
+      );
     }
     const declared: RouteDeclaration = { ...options, pattern };
-    // Decorators run from the innermost out: the topmost is the first that a reader sees.
+    // Decorators run from the bottom up; routes are listed in reading order, from the top down.
     Reflect.defineMetadata(routesKey, [declared, ...decoratedRoutes(handlerClass)], handlerClass);
   };
 }
 
-/** The routes that decorators gave to this very class, the topmost first. */
+/** The routes that decorators added to this class itself, in reading order. */
 export function decoratedRoutes(handlerClass: object): readonly RouteDeclaration[] {
   return Reflect.getOwnMetadata(routesKey, handlerClass) ?? [];
 }
 
 type StaticRoute = string | RouteDeclaration | readonly (string | RouteDeclaration)[];
 
-/** The routes of this very class: a subclass inherits neither decorators nor `static route`. */
+/** The routes of this class itself: a subclass inherits neither decorators nor `static route`. */
 export function declaredRoutes(handlerClass: HandlerClass & { readonly route?: StaticRoute }): RouteDeclaration[] {
   if (typeof handlerClass !== "function") return [];
   const declared = Object.hasOwn(handlerClass, "route") ? (handlerClass.route ?? []) : [];
@@ -70,27 +76,39 @@ export function declaredRoutes(handlerClass: HandlerClass & { readonly route?: S
 
 const eventKey = Symbol.for("enfilade:event");
 
-/** What a method is marked with. */
+/** The metadata that `@On` attaches to a method. */
 interface EventMark extends EventOptions {
   readonly event: string | undefined;
 }
 
-/** A method that takes the event's data, and if it likes the whole event. */
-type EventTaker<Data> = (data: Data, incoming: IncomingEvent) => unknown;
+/** A method that takes the event's data and, optionally, the whole event. */
+type AnsweringMethod<Data> = (data: Data, incoming: IncomingEvent) => unknown;
 
-/** A method decorator of either kind. */
+/** A method decorator, legacy or standard. */
 interface EventDecorator<Data> {
-  // What a legacy decorator is given.
-  <Method extends EventTaker<Data>>(prototype: object, name: string, descriptor: TypedPropertyDescriptor<Method>): void;
-  // What a standard decorator is given.
-  <Method extends EventTaker<Data>>(method: Method, context: ClassMethodDecoratorContext): void;
+  // The arguments of a legacy decorator.
+  <Method extends AnsweringMethod<Data>>(
+    prototype: object,
+    name: string,
+    descriptor: TypedPropertyDescriptor<Method>,
+  ): void;
+  // The arguments of a standard decorator.
+  <Method extends AnsweringMethod<Data>>(method: Method, context: ClassMethodDecoratorContext): void;
 }
 
 /**
- * Has a method of an `EventHandler` answer an event; several may be stacked. Works with legacy and with standard decorators.
+ * Method decorator: the method of an `EventHandler` answers this event; a method can answer several events. Works with
+ * legacy and standard decorators.
  *
- * @param event Default: the method's name, without a leading `on`: `onJoin` answers `join`.
- * @throws EnfiladeError `ERR_EVENTS` when it stands on something other than a method; `ERR_OPTION`.
+ * ```ts
+ * @On("join", { schema: z.object({ name: z.string() }) })
+ * onJoin({ name }: { name: string }) {
+ *   return { members: this.room.size }; // the reply, if the client sent an id
+ * }
+ * ```
+ *
+ * @param event Default: the method's name without a leading `on`: `onJoin` answers `join`.
+ * @throws EnfiladeError `ERR_EVENTS` when it decorates anything but a method, `ERR_OPTION` for an unknown option.
  */
 export function On(event?: string): EventDecorator<never>;
 export function On(event: string | undefined, options: { readonly raw: true }): EventDecorator<string>;
@@ -98,11 +116,12 @@ export function On<Data>(event: string | undefined, options: EventOptions<Data>)
 export function On<Data>(event?: string, options: EventOptions<Data> = {}): EventDecorator<Data> {
   checkNames(event === undefined ? "@On()" : `@On("${event}")`, options, eventOptionNames);
   return (...args: readonly unknown[]) => {
-    // Of a legacy decorator's arguments the third describes the method; of a standard one's the first is the method.
+    // A legacy decorator gets a property descriptor as its third argument; a standard one gets the method as its first.
     const [first, , descriptor] = args;
     const method = descriptor === undefined ? first : (descriptor as PropertyDescriptor).value;
-    if (typeof method !== "function")
-      throw new EnfiladeError("ERR_EVENTS", "@On stands on a method of an EventHandler");
+    if (typeof method !== "function") {
+      throw new EnfiladeError("ERR_EVENTS", `@On takes a method of an EventHandler, got ${typeof method}`);
+    }
     const mark: EventMark = { ...options, event };
     Reflect.defineMetadata(eventKey, [mark, ...marksOf(method)], method);
   };
@@ -112,7 +131,7 @@ function marksOf(method: object): readonly EventMark[] {
   return Reflect.getOwnMetadata(eventKey, method) ?? [];
 }
 
-/** The marked methods of a class and its parents; a method that overrides a marked one answers for it. */
+/** The methods with `@On` of a class and its parents. A method that overrides one of them answers its event. */
 export function decoratedEvents(prototype: object): EventMethod[] {
   const marks = new Map<string, readonly EventMark[]>();
   for (let at: object | null = prototype; at !== null; at = Object.getPrototypeOf(at)) {

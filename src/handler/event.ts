@@ -1,19 +1,19 @@
 import type { Schema } from "../wire/schema.js";
 
-/** What is said of an event beside its name. */
+/** Options of one event of an `EventHandler`. */
 export interface EventOptions<Data = unknown> {
-  /** What the data must be; the method gets what the schema returns. */
+  /** Checks the data of the event; the method gets the output of the schema. Any Standard Schema, such as zod. */
   readonly schema?: Schema<Data> | undefined;
-  /** Whether the method gets the data as JSON text. Default: `false`. */
+  /** Whether the method gets the data as JSON text, not parsed. Not together with `schema`. Default: `false`. */
   readonly raw?: boolean | undefined;
 }
 
 export const eventOptionNames: readonly string[] = ["schema", "raw"];
 
-/** An event without decorators: the name of its method, or that and its options. */
+/** An entry of `static events`: the name of the method that answers the event, or the name with options. */
 export type EventDeclaration = string | (EventOptions & { readonly method: string });
 
-/** Which method answers an event, and what becomes of its data first. */
+/** An event, the method that answers it, and its options. */
 export interface EventMethod extends EventOptions {
   readonly event: string;
   readonly method: string;

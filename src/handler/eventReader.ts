@@ -2,7 +2,7 @@ import { isThenable } from "../connection/inbox.js";
 import { traces } from "../diagnostics.js";
 import { ConnectionError, EventError, MessageError } from "../errors.js";
 import type { DecodedEvent, IncomingEvent } from "../wire/events/incomingEvent.js";
-import { type EventFailure, type EventProtocol, internalFault, type OutgoingEvent } from "../wire/events/protocol.js";
+import { type EventFailure, type EventProtocol, internalFailure, type OutgoingEvent } from "../wire/events/protocol.js";
 import type { Message } from "../wire/message.js";
 import { encodeEvent } from "../wire/payload.js";
 import { validate } from "../wire/schema.js";
@@ -20,28 +20,29 @@ import {
   refuseJSON,
 } from "./reader.js";
 
-/** The part of a class of events that is looked at. */
+/** The part of an `EventHandler` class that this file reads. */
 export interface EventClass {
   readonly name: string;
   readonly prototype: AnyHandler;
 }
 
-/** How a class of events reads: each message is decoded by the protocol of its route and answered by a method. */
+/** The reader of an `EventHandler` class: decodes each message with the event protocol and calls the event's method. */
 export function eventReaderOf(eventClass: EventClass, protocol: EventProtocol, badMessage: BadMessage): Reader {
   const events = eventsOf(eventClass);
   const reader = new EventReader(events, protocol, badMessage);
   const readBinary = protocol.format === "binary" ? reader.read : binaryReader(eventClass.prototype);
   const onBinaryThrown = protocol.format === "binary" ? reader.onThrown : undefined;
   return {
-    ...{ method: "onJSON", ignored: [] },
+    method: "onJSON",
+    ignored: [],
     read: dispatch(reader.read, readBinary),
     intercepted: (list) =>
       dispatch(intercept(reader.read, list, reader.onThrown), intercept(readBinary, list, onBinaryThrown)),
-    failed: () => undefined,
+    onFailure: () => undefined,
   };
 }
 
-/** A call that a message asks for. */
+/** A method to call for a message. */
 interface Call {
   readonly event: EventMethod;
   readonly incoming: IncomingEvent;
@@ -59,7 +60,7 @@ class EventReader {
     this.#badMessage = badMessage;
   }
 
-  /** Returns a promise only where there is something to wait for: most methods have finished when they return. */
+  /** Returns a promise only if the schema or the method is asynchronous. */
   readonly read: Read = (session, message) => {
     const call = this.#callOf(session, message);
     if (call === undefined) return undefined;
@@ -67,7 +68,7 @@ class EventReader {
     try {
       const data = readData(event, incoming.data);
       if (data instanceof Promise) return this.#callLater(session, call, data);
-      // Registration made sure that every event names a method of its class.
+      // Registration checked that every event names a method of its class.
       const method: (data: unknown, incoming: IncomingEvent) => unknown = Reflect.get(session.handler, event.method);
       const reply = traces.handler.hasSubscribers
         ? session.call(event.method, [data, incoming], incoming.event)
@@ -78,14 +79,14 @@ class EventReader {
     }
   };
 
-  /** Answers for an interceptor that threw as for the method. */
+  /** Answers the client when an interceptor threw, as when the method threw. */
   readonly onThrown = (session: ReadSession, message: Message, thrown: unknown): Promise<void> | undefined => {
     const call = this.#callOf(session, message);
     if (call !== undefined) return this.#fail(session, call, thrown);
     return isRefusal(thrown) ? undefined : session.report(thrown, "an interceptor");
   };
 
-  /** What a message asks for; `undefined` when it was refused. */
+  /** The call for a message; `undefined` when the message was refused. */
   #callOf(session: ReadSession, message: Message): Call | undefined {
     const decoded = this.#decode(session, message);
     if (decoded === undefined) return undefined;
@@ -101,7 +102,7 @@ class EventReader {
 
   #decode(session: ReadSession, message: Message): DecodedEvent | undefined {
     try {
-      // A protocol may be JavaScript, and return nothing.
+      // A protocol written in JavaScript may return nothing.
       const decoded: DecodedEvent | null | undefined = message.origin?.event ?? this.#protocol.decode(message);
       return decoded ?? {};
     } catch (error) {
@@ -135,10 +136,10 @@ class EventReader {
     if (id !== undefined || isAwaited) this.#send(session, { kind: "reply", id: id ?? "", data });
   }
 
-  /** The client learns what it may know; what is no refusal is reported as our own error. The connection stays open. */
+  /** Answers with the error and keeps the connection open. Errors that are no refusal are also reported to the app. */
   #fail(session: ReadSession, { event, incoming }: Call, error: unknown): Promise<void> | undefined {
     this.#refuse(session, incoming, failureOf(error));
-    return isRefusal(error) || isOver(session, error) ? undefined : session.report(error, event.method);
+    return isRefusal(error) || isEndOfConnection(session, error) ? undefined : session.report(error, event.method);
   }
 
   #refuse(session: ReadSession, { id, event }: DecodedEvent, error: EventFailure): undefined {
@@ -150,8 +151,8 @@ class EventReader {
   }
 }
 
-/** Reading on after the end is how a method learns of it, not an error of its own. */
-function isOver({ member }: ReadSession, error: unknown): boolean {
+/** Whether a pending read or request of the method ended with the connection. That is not an error of the method. */
+function isEndOfConnection({ member }: ReadSession, error: unknown): boolean {
   return error instanceof ConnectionError && member.closeInfo !== undefined;
 }
 
@@ -160,13 +161,13 @@ function readData({ schema, raw }: EventMethod, data: unknown): unknown {
   return schema === undefined ? data : validate(schema, data);
 }
 
-/** Whether it is for the client to know, and no fault of the handler. */
+/** Whether the client may see the error: its data was bad, or the method refused the event. */
 function isRefusal(error: unknown): error is EventError | MessageError {
   return error instanceof EventError || (error instanceof MessageError && error.code === "ERR_SCHEMA");
 }
 
 function failureOf(error: unknown): EventFailure {
-  if (!isRefusal(error)) return internalFault;
+  if (!isRefusal(error)) return internalFailure;
   if (error instanceof EventError) return { code: error.eventCode, message: error.message };
   return { code: "bad_data", message: error.message, issues: error.issues };
 }

@@ -9,38 +9,41 @@ const declarationNames = ["method", ...eventOptionNames];
 const tables = new WeakMap<object, ReadonlyMap<string, EventMethod>>();
 
 /**
- * The events of a class by name: those of its decorators, its parents', and `static events`.
+ * The events of a class by name: from `@On` of the class and its parents, and from `static events`.
  *
- * @throws EnfiladeError `ERR_EVENTS` when there is none, or one that no method or more than one would answer.
+ * @throws EnfiladeError `ERR_EVENTS` when there are none, or when an event has no method or several.
  */
 export function eventsOf(handlerClass: object): ReadonlyMap<string, EventMethod> {
   const known = tables.get(handlerClass);
   if (known !== undefined) return known;
-  // It was checked to extend EventHandler, whose static fields may be anything.
+  // The caller checked that it extends EventHandler.
   const eventClass = handlerClass as EventClass;
   const { name, prototype } = eventClass;
   const table = new Map<string, EventMethod>();
-  for (const one of [...decoratedEvents(prototype), ...declaredEvents(eventClass)])
-    addEvent(table, one, name, prototype);
+  for (const event of [...decoratedEvents(prototype), ...declaredEvents(eventClass)]) {
+    addEvent(table, event, name, prototype);
+  }
   if (table.size === 0) {
-    throw new EnfiladeError(
-      "ERR_EVENTS",
-      `${name} answers no event: mark a method with @On(), or give it static events`,
-    );
+    throw new EnfiladeError("ERR_EVENTS", `${name} answers no event: add @On() to a method, or declare static events`);
   }
   tables.set(handlerClass, table);
   return table;
 }
 
-function addEvent(table: Map<string, EventMethod>, one: EventMethod, name: string, prototype: AnyHandler): void {
-  const { event, method } = one;
+function addEvent(table: Map<string, EventMethod>, added: EventMethod, name: string, prototype: AnyHandler): void {
+  const { event, method, schema, raw } = added;
   const other = table.get(event);
-  const refuse = (why: string) => new EnfiladeError("ERR_EVENTS", `the event "${event}" of ${name} ${why}`);
-  if (typeof Reflect.get(prototype, method) !== "function") throw refuse(`names "${method}", which is no method of it`);
-  if (other !== undefined && other.method !== method) throw refuse(`is answered by ${other.method} and by ${method}`);
-  if (one.schema !== undefined) checkSchema(one.schema, `the event "${event}" of ${name}`);
-  if (one.schema !== undefined && one.raw === true) throw refuse("has a schema and is raw; choose one");
-  table.set(event, one);
+  const owner = `the event "${event}" of ${name}`;
+  const errorOf = (problem: string) => new EnfiladeError("ERR_EVENTS", `${owner} ${problem}`);
+  if (typeof Reflect.get(prototype, method) !== "function") {
+    throw errorOf(`names the method "${method}", which ${name} does not have`);
+  }
+  if (other !== undefined && other.method !== method) {
+    throw errorOf(`has two methods, ${other.method} and ${method}; keep one`);
+  }
+  if (schema !== undefined) checkSchema(schema, owner);
+  if (schema !== undefined && raw === true) throw errorOf("has both schema and raw: true; remove one");
+  table.set(event, added);
 }
 
 interface EventClass {
@@ -51,15 +54,15 @@ interface EventClass {
 
 function declaredEvents(handlerClass: EventClass): EventMethod[] {
   if (Array.isArray(handlerClass.events)) {
-    throw new EnfiladeError("ERR_EVENTS", 'static events is an object, such as { join: "onJoin" }, and no list');
+    throw new EnfiladeError("ERR_EVENTS", 'static events takes an object such as { join: "onJoin" }, got an array');
   }
   return Object.entries(handlerClass.events ?? {}).map(([event, declared]) => {
     if (typeof declared === "string") return { event, method: declared };
-    const what = `the event "${event}" of ${handlerClass.name}`;
+    const owner = `the event "${event}" of ${handlerClass.name}`;
     if (typeof declared !== "object" || declared === null) {
-      throw new EnfiladeError("ERR_EVENTS", `${what} takes the name of a method or { method, schema?, raw? }`);
+      throw new EnfiladeError("ERR_EVENTS", `${owner} takes the name of a method or { method, schema?, raw? }`);
     }
-    checkNames(what, declared, declarationNames);
+    checkNames(owner, declared, declarationNames);
     return { ...declared, event };
   });
 }

@@ -5,7 +5,7 @@ import { encodeEvent, Payload } from "../wire/payload.js";
 import { configOf, memberOf, WebSocketHandler } from "./handler.js";
 
 /**
- * A handler of named events: `{"event": "join", "data": …, "id"?: 7}` calls the method that answers `join`.
+ * Base class for handlers of named events: `{"event": "join", "data": …, "id"?: 7}` calls the method for `join`.
  *
  * ```ts
  * class Chat extends EventHandler {
@@ -17,59 +17,78 @@ import { configOf, memberOf, WebSocketHandler } from "./handler.js";
  * }
  * ```
  *
- * Without decorators: `static events = { join: { method: "onJoin", schema: Join } }`. With an `id`, what the method
- * returns is the reply, `{"id": 7, "data": …}`. What cannot be answered is told to the client, as
- * `{"id"?, "event"?, "error": {"code", "message"}}`: `bad_json`, `bad_message`, `unknown_event`, `bad_data`, `not_member`, or
- * the code of an {@link EventError}. A method is called with the data and, second, with the whole {@link IncomingEvent}.
+ * Without decorators: `static events = { join: { method: "onJoin", schema: Join } }`. A method gets the data and, as a
+ * second argument, the whole {@link IncomingEvent}. If the message has an `id`, the return value of the method is the
+ * reply: `{"id": 7, "data": …}`.
  *
- * How events look is for the `eventProtocol` of the app, scope or route to say; this is `jsonEvents`, the default.
+ * On an error the client gets `{"id"?, "event"?, "error": {"code", "message"}}`. The code is `bad_json`, `bad_message`,
+ * `unknown_event`, `bad_data`, `not_member`, `internal`, or the code of an {@link EventError} that the method threw.
+ *
+ * The option `eventProtocol` of the app, scope or route sets the format; this is the default, `jsonEvents`.
  */
 export abstract class EventHandler<
   Params extends object = Readonly<Record<string, string | undefined>>,
   User = unknown,
 > extends WebSocketHandler<Params, User> {
-  /** Sends an event to this client. */
+  /**
+   * Sends an event to this client.
+   *
+   * @throws EnfiladeError `ERR_VALUE` when `data` cannot be encoded.
+   */
   emit(event: string, data?: unknown, options?: DeliveryOptions): void {
-    const { policy: ofRoute } = configOf(this);
-    const policy = policyOf(this.#policed(event, options)) ?? ofRoute;
-    const { eventProtocol } = configOf(this);
+    const { eventProtocol, policy: routePolicy } = configOf(this);
+    const policy = policyOf(this.#withEventPolicy(event, options)) ?? routePolicy;
     memberOf(this).send(encodeEvent({ kind: "event", event, data }, eventProtocol), policy);
   }
 
-  /** Sends an event to everyone at this connection's path, this client included unless excepted. */
+  /** Sends an event to the home room, this client included; `{ except: this }` leaves it out. */
   emitToThisRoom(event: string, data?: unknown, options?: SendOptions): void {
     const { path } = this.request;
     this.#publish(path, this.#payloadOf(event, data, path), event, options);
   }
 
-  /** Sends an event to everyone in the room of `path`, or in all rooms of a tree; see {@link Registry.sendJSONToRoom}. */
+  /**
+   * Sends an event to the room of `path`, or to all rooms of a tree; see {@link Registry.sendJSONToRoom}.
+   *
+   * @throws EnfiladeError `ERR_PATH` when `path` is not a room path, `ERR_VALUE` when `data` cannot be encoded.
+   */
   emitToRoom(path: string, event: string, data?: unknown, options?: SendOptions): void {
     const { registry } = this.app;
     const payload = this.#payloadOf(event, data, registry.addressOf(path));
     this.#publish(registry.topicOf(path), payload, event, options);
   }
 
+  /** Sends an event to every connection of the app, on all nodes. */
   emitToAll(event: string, data?: unknown, options?: SendOptions): void {
     this.#publish("all", this.#payloadOf(event, data), event, options);
   }
 
+  /**
+   * Sends an event to every connection of one user, named by id or as `authorize` returned it.
+   *
+   * @throws EnfiladeError `ERR_USER` when `user` has no id that is a string or a finite number.
+   */
   emitToUser(user: UserAddress, event: string, data?: unknown, options?: SendOptions): void {
     this.#publish(userTopic(user), this.#payloadOf(event, data), event, options);
   }
 
   #publish(topic: Topic, payload: Payload, event: string, options: SendOptions | undefined): void {
-    const ofRoom = isRoom(topic) ? this.app.registry.configOf(topic).eventPolicies.get(event) : undefined;
-    configOf(this).publisher.send(topic, payload, this.#policed(event, options, ofRoom));
+    const roomPolicy = isRoom(topic) ? this.app.registry.configOf(topic).eventPolicies.get(event) : undefined;
+    configOf(this).publisher.send(topic, payload, this.#withEventPolicy(event, options, roomPolicy));
   }
 
-  /** Each member gets it in the event protocol of its own route. */
+  /** An event that each member gets in the event protocol of its own route. */
   #payloadOf(event: string, data: unknown, channel?: string): Payload {
     return Payload.event({ kind: "event", event, data, from: this.id, channel }, configOf(this).eventProtocol);
   }
 
-  /** `options` with the policy of the event, where they name none: that of the room addressed, else that of this route. */
-  #policed(event: string, options: SendOptions | undefined, ofRoom?: DeliveryPolicy): SendOptions | undefined {
-    const policy = options?.policy ?? ofRoom ?? configOf(this).eventPolicies.get(event);
+  /** Adds the policy of the event, unless `options` has one: that of the room addressed, else that of this route. */
+  #withEventPolicy(
+    event: string,
+    options: SendOptions | undefined,
+    roomPolicy?: DeliveryPolicy,
+  ): SendOptions | undefined {
+    const policy = options?.policy ?? roomPolicy ?? configOf(this).eventPolicies.get(event);
     return policy === options?.policy ? options : { ...options, policy };
   }
 }

@@ -14,18 +14,18 @@ import { type Bytes, Payload } from "../wire/payload.js";
 import type { Application } from "./application.js";
 import type { Authorized } from "./user.js";
 
-/** What the handlers of one route have in common. */
+/** Shared by all handlers of one route. */
 export interface HandlerConfig {
   readonly app: Application;
   readonly publisher: Publisher;
   readonly eventProtocol: EventProtocol;
-  /** What becomes of what they send to a client that lags, where a call does not say. */
+  /** For messages to a client that lags, unless the call names a policy. */
   readonly policy: DeliveryPolicy | undefined;
-  /** The same by the name of an event. */
+  /** Policies of events, by event name. */
   readonly eventPolicies: ReadonlyMap<string, DeliveryPolicy>;
 }
 
-/** What a handler is given when it is made. */
+/** The data that a handler gets when it is created. */
 export interface HandlerContext {
   readonly id: string;
   readonly config: HandlerConfig;
@@ -33,18 +33,18 @@ export interface HandlerContext {
   readonly lifetime: Lifetime;
   params: unknown;
   user: unknown;
-  /** Once it is connected. */
+  /** Set once the handler is connected. */
   member: Member | undefined;
-  /** Since the connection ended. */
+  /** Set when the connection has ended. */
   leftRooms: readonly RoomPath[];
 }
 
-/** Gives a handler its context. Set by the class below, whose private field nobody else reaches. */
-let give: (handler: AnyHandler, context: HandlerContext) => void;
-let given: (handler: AnyHandler) => HandlerContext;
+/** These reach the private field of the class below, which sets them. */
+let setContext: (handler: AnyHandler, context: HandlerContext) => void;
+let contextOf: (handler: AnyHandler) => HandlerContext;
 
 /**
- * One connection, as its user writes it: subclass it, and implement exactly one of `serve`, `onJSON`, `onMessage`.
+ * Base class for handlers: one instance per connection. Implement exactly one of `serve`, `onJSON`, `onMessage`.
  *
  * ```ts
  * @Route("/chat/:channel")
@@ -55,8 +55,8 @@ let given: (handler: AnyHandler) => HandlerContext;
  * }
  * ```
  *
- * One instance is made for each connection, during the handshake. `Params` are the route's parameters, `User` is what
- * `authorize` returns.
+ * The instance is created during the handshake. `Params` is the type of `this.params`. `User` is the type that
+ * `authorize` returns: `this.user`.
  */
 export abstract class WebSocketHandler<
   Params extends object = Readonly<Record<string, string | undefined>>,
@@ -65,115 +65,120 @@ export abstract class WebSocketHandler<
   #context: HandlerContext | undefined;
 
   static {
-    give = (handler, context) => {
+    setContext = (handler, context) => {
       if (handler.#context !== undefined) {
         const { name } = handler.constructor;
-        const need = "each connection needs one of its own";
-        throw new EnfiladeError("ERR_OPTION", `create returned the same instance of ${name} again; ${need}`);
+        const problem = `create returned the same instance of ${name} again`;
+        throw new EnfiladeError("ERR_OPTION", `${problem}; return a new instance for each connection`);
       }
       handler.#context = context;
     };
-    given = (handler) => handler.#given();
+    contextOf = (handler) => handler.#boundContext;
   }
 
-  /** Reads for itself, in a loop over `this.connection`; when it returns, the connection closes with 1000. */
+  /** Reads messages in a loop over `this.connection`. When it returns, the connection closes with 1000. */
   serve?(): Promise<void>;
 
   /**
-   * Called with each text message parsed as JSON, one at a time.
+   * Called with each text message, parsed as JSON; one call at a time.
    *
-   * A method that takes two parameters is also called with `(undefined, error)`: with a `MessageError` for a message
-   * that is not JSON, and once with a `ConnectionError` when the connection failed. To one that takes only the message
-   * no error is told: what is not JSON then goes to `onError`, or closes the connection with 1007 if there is none.
+   * A method with two parameters is also called with `(undefined, error)`: with a `MessageError` when a message is not
+   * JSON, and once with a `ConnectionError` when the connection failed. A method with one parameter gets no errors:
+   * then a `MessageError` goes to `onError`, or closes the connection with 1007 if there is no `onError`.
    */
   onJSON?(message: unknown, error?: Error): unknown;
 
-  /** Called with each text message as it came, one at a time; about errors see {@link onJSON}. */
+  /** Called with each text message, unparsed; one call at a time. Errors are passed as to {@link onJSON}. */
   onMessage?(text: string | undefined, error?: Error): unknown;
 
-  /** Called with each binary message, beside `onJSON` or `onMessage`; without it a binary message closes with 1003. */
+  /** Called with each binary message. Without it, a binary message closes the connection with 1003. */
   onBinary?(bytes: Uint8Array): unknown;
 
   /**
-   * Decides whether the client may connect, before the upgrade. What it returns is `this.user`.
+   * Decides before the upgrade whether the client may connect. Its return value is `this.user`.
    *
    * To refuse, throw `HttpError(401)` or return a `Response`. To accept a client without a user, return `anonymous`.
-   * Anything else that is thrown answers 500, and so do `undefined` and every other falsy value, and a user whose `id` is neither a
-   * string nor a finite number; past `authorizeMs` the answer is 503. Two handlers may share it by inheritance.
+   * The answer is 500 for any other error, for a falsy value such as `undefined`, and for a user whose `id` is neither
+   * a string nor a finite number; it is 503 after `authorizeMs`. `request.token` has the token of `enfilade/client`.
    */
   authorize?(request: ConnectionRequest): Authorized<User>;
 
-  /** Called once the connection is open and in its room. Messages that arrive while it awaits wait for it. */
+  /** Called once the connection is open and in its home room. Messages wait until it has finished. */
   onConnect?(): unknown;
 
-  /** Called exactly once for every connection that was opened, after it left its rooms (`this.leftRooms`). */
+  /** Called exactly once for each opened connection, after it ended and left its rooms (`this.leftRooms`). */
   onClose?(code: number, reason: string): unknown;
 
   /**
-   * Decides whether this connection may join a room beside its home: asked by `join()`. Only `true` admits it.
+   * Decides whether this connection may join a room other than its home; called by `join()`. Only `true` allows it.
    *
-   * What it throws, `join()` throws.
+   * If it throws, `join()` throws the same error.
    */
   authorizeJoin?(room: Room): boolean | Promise<boolean>;
 
-  /** Called after this connection joined a room beside its home. */
+  /** Called after this connection joined a room other than its home. */
   onRoomJoin?(room: Room): unknown;
 
   /**
-   * Called after this connection left a room beside its home; not when it ends, when `onClose` finds `this.leftRooms`.
+   * Called after this connection left a room other than its home, but not when it ends: see `onClose` and `leftRooms`.
    *
-   * @param reason That of `room.evict()`, else empty.
+   * @param reason The reason given to `room.evict()`, else empty.
    */
   onRoomLeave?(room: Room, reason: string): unknown;
 
-  /** Called when a client that lagged has caught up: what waited for it is handed over. See `DeliveryPolicy`. */
+  /** Called when a client that lagged has caught up: no message waits for it any more. See `DeliveryPolicy`. */
   onDrain?(): unknown;
 
-  /** Called with what another method threw. The connection is being closed for it, unless the method answers an event. */
+  /** Called with an error that another method threw. The connection is closing, unless the method answers an event. */
   onError?(error: Error): unknown;
 
-  /** Unique for each connection. */
+  /** The id of the connection; no two connections have the same. */
   get id(): string {
-    return this.#given().id;
+    return this.#boundContext.id;
   }
 
+  /** The app: registry, channels, context and status. */
   get app(): Application {
-    return this.#given().config.app;
+    return this.#boundContext.config.app;
   }
 
-  /** The HTTP request that asked for this connection. */
+  /** The HTTP request that opened this connection. */
   get request(): ConnectionRequest {
-    return this.#given().request;
+    return this.#boundContext.request;
   }
 
-  /** The query of the request. */
+  /** The query of the request's URL. */
   get query(): URLSearchParams {
     return this.request.query;
   }
 
-  /** The parameters of the route, decoded; as its `params` schema returned them if there is one. */
+  /** The decoded parameters of the route; with a `params` schema, its output. */
   get params(): Params {
-    // Registration lets a class pass only on a route that yields what the class declares.
-    return this.#given().params as Params;
+    // Registration accepts a class only for a route with the parameters that the class declares.
+    return this.#boundContext.params as Params;
   }
 
-  /** What `authorize` returned, of the handler or else of its scope. */
+  /** The user that `authorize` returned: that of the handler, or else of its scope or the app. */
   get user(): User {
-    // `authorize` of this very class is declared to return it.
-    return this.#given().user as User;
+    // The type of `authorize` in this class promises it.
+    return this.#boundContext.user as User;
   }
 
-  /** Aborted when the connection ends, or gives up during the handshake. */
+  /** Aborted when the connection ends, or when the client disconnects during the handshake. */
   get signal(): AbortSignal {
-    return this.#given().lifetime.signal;
+    return this.#boundContext.lifetime.signal;
   }
 
-  /** @throws EnfiladeError `ERR_NOT_CONNECTED` during the handshake. */
+  /**
+   * The connection: reading, requests to the client, `flushed()`, `close()`.
+   *
+   * @throws EnfiladeError `ERR_NOT_CONNECTED` during the handshake.
+   */
   get connection(): Connection {
     return connectionOf(memberOf(this));
   }
 
-  /** The room of this connection's path, its home. */
+  /** The home of this connection: the room of its path. */
   get room(): Room {
     return this.app.registry.room(this.request.path);
   }
@@ -183,100 +188,111 @@ export abstract class WebSocketHandler<
     return this.app.registry.roomsOf(this.connection);
   }
 
-  /** The paths of the rooms that were left when the connection ended; empty before. */
+  /** The paths of the rooms that the connection was in when it ended; empty before. */
   get leftRooms(): readonly RoomPath[] {
-    return this.#given().leftRooms;
+    return this.#boundContext.leftRooms;
   }
 
-  /** Sends to this client. */
+  /** Sends `value` as JSON to this client. Throws `ERR_VALUE` when JSON has no form for it. */
   sendJSON(value: unknown, options?: DeliveryOptions): void {
     this.#sendHere(Payload.json(value), options);
   }
 
+  /** Sends a text message to this client. */
   sendText(text: string, options?: DeliveryOptions): void {
     this.#sendHere(Payload.text(text), options);
   }
 
+  /** Sends a binary message to this client. */
   sendBinary(bytes: Bytes, options?: DeliveryOptions): void {
     this.#sendHere(Payload.binary(bytes), options);
   }
 
-  /** Sends to everyone at this connection's path, this client included unless excepted. */
+  /** Sends JSON to the home room, this client included; `{ except: this }` leaves it out. */
   sendJSONToThisRoom(value: unknown, options?: SendOptions): void {
     this.#publisher.send(this.request.path, Payload.json(value), options);
   }
 
+  /** Sends a text message to the home room, this client included. */
   sendTextToThisRoom(text: string, options?: SendOptions): void {
     this.#publisher.send(this.request.path, Payload.text(text), options);
   }
 
+  /** Sends a binary message to the home room, this client included. */
   sendBinaryToThisRoom(bytes: Bytes, options?: SendOptions): void {
     this.#publisher.send(this.request.path, Payload.binary(bytes), options);
   }
 
-  /** Sends to everyone in the room of `path`, or in all rooms of a tree; see {@link Registry.sendJSONToRoom}. */
+  /** Sends JSON to the room of `path`, or to all rooms of a tree; see {@link Registry.sendJSONToRoom}. */
   sendJSONToRoom(path: string, value: unknown, options?: SendOptions): void {
     this.#publisher.send(this.app.registry.topicOf(path), Payload.json(value), options);
   }
 
+  /** Sends a text message to the room of `path`, or to all rooms of a tree. */
   sendTextToRoom(path: string, text: string, options?: SendOptions): void {
     this.#publisher.send(this.app.registry.topicOf(path), Payload.text(text), options);
   }
 
+  /** Sends a binary message to the room of `path`, or to all rooms of a tree. */
   sendBinaryToRoom(path: string, bytes: Bytes, options?: SendOptions): void {
     this.#publisher.send(this.app.registry.topicOf(path), Payload.binary(bytes), options);
   }
 
-  /** Sends to every connection of the app. */
+  /** Sends JSON to every connection of the app, on all nodes. */
   sendJSONToAll(value: unknown, options?: SendOptions): void {
     this.#publisher.send("all", Payload.json(value), options);
   }
 
+  /** Sends a text message to every connection of the app, on all nodes. */
   sendTextToAll(text: string, options?: SendOptions): void {
     this.#publisher.send("all", Payload.text(text), options);
   }
 
+  /** Sends a binary message to every connection of the app, on all nodes. */
   sendBinaryToAll(bytes: Bytes, options?: SendOptions): void {
     this.#publisher.send("all", Payload.binary(bytes), options);
   }
 
-  /** Sends to every connection of one user, named by id or as `authorize` returned it. */
+  /** Sends JSON to every connection of one user, named by id or as `authorize` returned it. */
   sendJSONToUser(user: UserAddress, value: unknown, options?: SendOptions): void {
     this.#publisher.send(userTopic(user), Payload.json(value), options);
   }
 
+  /** Sends a text message to every connection of one user. */
   sendTextToUser(user: UserAddress, text: string, options?: SendOptions): void {
     this.#publisher.send(userTopic(user), Payload.text(text), options);
   }
 
+  /** Sends a binary message to every connection of one user. */
   sendBinaryToUser(user: UserAddress, bytes: Bytes, options?: SendOptions): void {
     this.#publisher.send(userTopic(user), Payload.binary(bytes), options);
   }
 
   /**
-   * Puts this connection in one more room, which needs no route; see {@link Registry.join}.
+   * Adds this connection to another room, which needs no route; errors are those of {@link Registry.join}.
    *
-   * Returns a promise if `authorizeJoin` does; else it has joined when this returns.
+   * Returns a promise if `authorizeJoin` does; else the connection has joined when this returns.
    */
   join(path: string): Promise<void> | undefined {
     return this.app.registry.join(this.connection, path);
   }
 
+  /** Removes this connection from a room; does nothing if it is not in the room. */
   leave(path: string): void {
     this.app.registry.leave(this.connection, path);
   }
 
-  /** Leaves every room, the home included. */
+  /** Removes this connection from all its rooms, the home included. */
   leaveAll(): void {
     this.app.registry.leaveAll(this.connection);
   }
 
   /**
-   * Sends this client the presence of a room it is in, and from then on who comes and goes, as
-   * `{"type": "presence", "room", "version", "count", "users"}`, then with `joined` and `left` in place of `users`.
+   * Sends this client the presence of a room it is in, `{"type": "presence", "room", "version", "count", "users"}`, and
+   * then each change, with `joined` and `left` instead of `users`.
    *
-   * @param path Default: this room.
-   * @throws EnfiladeError `ERR_PRESENCE` when the room's route has no `presence`, or this client is not in it.
+   * @param path Default: the home room.
+   * @throws EnfiladeError `ERR_PRESENCE` when the room's route has no `presence`, or this client is not in the room.
    */
   watchPresence(path: string = this.request.path): void {
     this.app.registry.watchPresence(this.connection, path);
@@ -287,42 +303,43 @@ export abstract class WebSocketHandler<
     this.connection.close(code, reason);
   }
 
-  /** To this client; where the call names no policy, that of its route counts. */
+  /** Uses the policy of the route unless the call names one. */
   #sendHere(payload: Payload, options: DeliveryOptions | undefined): void {
-    memberOf(this).send(payload, policyOf(options) ?? this.#given().config.policy);
+    memberOf(this).send(payload, policyOf(options) ?? this.#boundContext.config.policy);
   }
 
   get #publisher(): Publisher {
-    return this.#given().config.publisher;
+    return this.#boundContext.config.publisher;
   }
 
-  #given(): HandlerContext {
+  get #boundContext(): HandlerContext {
     if (this.#context === undefined) {
       throw new EnfiladeError(
         "ERR_NOT_CONNECTED",
-        "a handler is made by the app, and knows its request only after its constructor; use authorize or onConnect",
+        "a handler is made by the app and has no request in its constructor; use this in authorize or onConnect",
       );
     }
     return this.#context;
   }
 }
 
-/** A handler of whatever parameters and user. */
+/** A handler with any parameters and any user. */
 export type AnyHandler = WebSocketHandler<object, unknown>;
 
-/** @internal Binds a handler that was just made to its connection to be. */
+/** @internal Binds a new handler to the context of its connection. */
 export function bind(handler: AnyHandler, context: HandlerContext): void {
-  give(handler, context);
+  setContext(handler, context);
 }
 
-/** @internal What a handler has in common with those of its route. */
+/** @internal The configuration that all handlers of the route share. */
 export function configOf(handler: AnyHandler): HandlerConfig {
-  return given(handler).config;
+  return contextOf(handler).config;
 }
 
-/** @internal Throws `ERR_NOT_CONNECTED` during the handshake. */
+/** @internal @throws EnfiladeError `ERR_NOT_CONNECTED` during the handshake. */
 export function memberOf(handler: AnyHandler): Member {
-  const { member } = given(handler);
+  const { member } = contextOf(handler);
   if (member !== undefined) return member;
-  throw new EnfiladeError("ERR_NOT_CONNECTED", "there is no connection before the upgrade; use onConnect");
+  const problem = "the handler has no connection before the upgrade";
+  throw new EnfiladeError("ERR_NOT_CONNECTED", `${problem}; use it in onConnect or later`);
 }

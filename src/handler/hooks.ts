@@ -5,16 +5,24 @@ import { WebSocketHandler } from "./handler.js";
 import type { Reader } from "./reader.js";
 
 const hooks = [
-  ...["onJSON", "onMessage", "onBinary", "authorize", "onConnect", "onClose", "onDrain", "onError"],
-  ...["authorizeJoin", "onRoomJoin", "onRoomLeave"],
+  "onJSON",
+  "onMessage",
+  "onBinary",
+  "authorize",
+  "onConnect",
+  "onClose",
+  "onDrain",
+  "onError",
+  "authorizeJoin",
+  "onRoomJoin",
+  "onRoomLeave",
 ];
-/** What other libraries, and another English, call them, in lower case. */
+/** Names of these hooks in other libraries and in British English, in lower case. */
 const aliases = new Map([
   ["auth", "authorize"],
   ["authorisejoin", "authorizeJoin"],
   ["authenticate", "authorize"],
   ["authorise", "authorize"],
-  ["authorisejoin", "authorizeJoin"],
   ["onauth", "authorize"],
   ["onauthorize", "authorize"],
   ["onopen", "onConnect"],
@@ -28,10 +36,10 @@ const aliases = new Map([
   ["ontext", "onMessage"],
   ["ondata", "onMessage"],
 ]);
-/** With one more, `onJoin` would be taken for `onJSON`. The short `serve` differs in case alone: `server` is another word. */
+/** With 2, `onJoin` would look like `onJSON`. For `serve` only the case may differ: `server` is another word. */
 const editsMax = 1;
 
-/** What a warning says of methods that a class has for the library to call, and that it does not call. */
+/** Warnings about methods of a class that look like methods for the library to call, but are never called. */
 export function unusedMethods(handlerClass: object, { method, ignored }: Reader): readonly string[] {
   const misspelled = misspelledHooks(handlerClass).map(({ name, hook }) => {
     return `has "${name}", which is never called; did you mean "${hook}"?`;
@@ -41,9 +49,9 @@ export function unusedMethods(handlerClass: object, { method, ignored }: Reader)
 }
 
 /**
- * Methods of a class that look like a hook and are none: what they mean to do, and above all to forbid, is not done.
+ * Methods of a class that are named almost like a hook. The library never calls them, so a check in them has no effect.
  *
- * Not one that answers an event, or that a method of the class calls or names.
+ * Ignores methods that answer an event, and methods whose name occurs in the source of the class.
  */
 function misspelledHooks(handlerClass: object): { readonly name: string; readonly hook: string }[] {
   const classes = classesOf(handlerClass);
@@ -51,8 +59,8 @@ function misspelledHooks(handlerClass: object): { readonly name: string; readonl
   const answering = new Set(isEventClass(handlerClass) ? [...eventsOf(handlerClass).values()].map(methodOf) : []);
   const misspelled = methodsOf(classes).flatMap((name) => {
     const hook = hookLike(name);
-    const isOwn = hook === undefined || hook === name || answering.has(name) || isNamed(name, text);
-    return isOwn ? [] : [{ name, hook }];
+    const isCorrect = hook === undefined || hook === name || answering.has(name) || isNamed(name, text);
+    return isCorrect ? [] : [{ name, hook }];
   });
   const isStatic = typeof Reflect.get(handlerClass, "authorize") === "function";
   return isStatic ? [...misspelled, { name: "static authorize", hook: "authorize" }] : misspelled;
@@ -60,7 +68,7 @@ function misspelledHooks(handlerClass: object): { readonly name: string; readonl
 
 function hookLike(name: string): string | undefined {
   const alias = aliases.get(name.toLowerCase()) ?? nearest(name, hooks, editsMax) ?? nearest(name, ["serve"], 0);
-  // Letters that are swapped are two edits.
+  // Finds swapped letters, which are two edits.
   return alias ?? hooks.find((hook) => lettersOf(hook) === lettersOf(name));
 }
 
@@ -68,7 +76,7 @@ function lettersOf(name: string): string {
   return [...name.toLowerCase()].sort().join("");
 }
 
-/** The class and its parents, up to those of the library. */
+/** The class and its parents, without those of the library. */
 function classesOf(handlerClass: object): object[] {
   const classes: object[] = [];
   for (let at: object | null = handlerClass; at !== null; at = Object.getPrototypeOf(at)) {
@@ -94,7 +102,7 @@ function methodOf({ method }: { readonly method: string }): string {
   return method;
 }
 
-/** Whether a text has the name behind a dot or a quotation mark. */
+/** Whether a text has the name after a dot or a quotation mark. */
 function isNamed(name: string, text: string): boolean {
   return [".", '"', "'", "`"].some((before) => text.includes(before + name));
 }

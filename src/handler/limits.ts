@@ -1,12 +1,13 @@
 import { defaultPeerLimits, type PeerLimits } from "../connection/limits.js";
 import { defaultMemberLimits, type MemberLimits } from "../room/limits.js";
 
-/** Limits of one connection; the app sets them, a scope and a route may set their own. */
+/** Limits of one connection. The option `limits` of the app sets them; a scope and a route can override them. */
 export interface ConnectionLimits extends PeerLimits, MemberLimits {
-  /** Milliseconds for `authorize` and the checks of its parameters. Past it: 503. Default: 5,000. */
+  /** Milliseconds for `authorize` and the `params` schema together. After it: 503. Default: 5,000. */
   readonly authorizeMs: number;
 }
 
+/** The defaults of {@link ConnectionLimits}. */
 export const defaultConnectionLimits: ConnectionLimits = {
   ...defaultPeerLimits,
   ...defaultMemberLimits,

@@ -5,55 +5,56 @@ import { CloseCode } from "../wire/closeCodes.js";
 import type { Message, Receipt } from "../wire/message.js";
 import type { AnyHandler } from "./handler.js";
 
-/** What is done with a message that is not JSON: the method is called with the error, or the connection closes with 1007. */
+/** For a text message that is not JSON: pass an `error` to the method, or `close` the connection with 1007. */
 export type BadMessage = "error" | "close";
 
 /** The connection that a message came on, and its handler. */
 export interface ReadSession {
   readonly handler: AnyHandler;
   readonly member: Member;
-  /** Calls a method of the handler, if it has it; as a span if the channel has subscribers. */
+  /** Calls a method of the handler if it exists; as a span if the tracing channel has subscribers. */
   call(method: string, args: readonly unknown[], event?: string): unknown;
-  /** Reports what a method threw, to the app and to the handler. Never rejects. */
+  /** Reports an error that a method threw, to the app and to the handler's `onError`. Never rejects. */
   report(thrown: unknown, method: string): Promise<void>;
-  /** Logs what the class of the handler did or got, once for its kind and route. */
-  warn(kind: WarningKind, what: string): void;
+  /** Logs a warning about the handler's class, once per kind and route; `text` follows the name of the class. */
+  warn(kind: WarningKind, text: string): void;
 }
 
 /** Kinds of warnings about the handlers of a route. */
 export type WarningKind = "not JSON" | "no Error" | `busy ${string}`;
 
-/** Begins a warning that says how the client is kept. */
+/** The start of a warning; advice on how to keep the connection open follows. */
 export const closedForJSON =
-  "received a message that is not JSON, and closed the connection with 1007; to keep such a client";
+  "received a message that is not JSON, and closed the connection with 1007; to keep the connection open";
 
-/** Does with one message of one connection what the class says. */
+/** Handles one message of one connection. */
 export type Read = (session: ReadSession, message: Message) => unknown;
 
 /**
- * Called for each message before its handler reads it.
+ * Called for each message before its handler: the argument of `app.intercept()`.
  *
- * @param next Has the message read, by the next interceptor or the handler; to be called once, or not at all: then it is dropped.
+ * @param next Passes the message to the next interceptor or to the handler, and resolves when these have finished.
+ *   Call it at most once. If it is not called, the message is dropped.
  */
 export type Interceptor = (handler: AnyHandler, message: Message, next: () => PromiseLike<void>) => unknown;
 
-/** What is done about what an interceptor threw; returns what is to be waited for. */
+/** Called with an error that an interceptor threw; the next message waits for the promise it may return. */
 type OnThrown = (session: ReadSession, message: Message, thrown: unknown) => unknown;
 
-/** How a class reads: decided once, at registration, for all its connections. */
+/** How a class reads messages: chosen once, at registration, for all its connections. */
 export interface Reader {
   readonly method: "serve" | "onJSON" | "onMessage";
-  /** Methods that the class has and that are not called. */
+  /** Reading methods that the class has and that are never called. */
   readonly ignored: readonly string[];
   /** Handles one message; for a class without `serve`. */
   readonly read: Read;
-  /** The same for connections whose messages are intercepted. */
+  /** As {@link read}, with interceptors around it. */
   intercepted(interceptors: readonly Interceptor[]): Read;
-  /** Tells the method that the connection failed, if it takes errors. */
-  failed(session: ReadSession, error: ConnectionError): unknown;
+  /** Called when the connection failed; passes the error to the method if the method accepts errors. */
+  onFailure(session: ReadSession, error: ConnectionError): unknown;
 }
 
-/** The part of a handler class that is looked at. */
+/** The part of a handler class that this file reads. */
 export interface ReadingClass {
   readonly name: string;
   readonly prototype: AnyHandler;
@@ -62,7 +63,7 @@ export interface ReadingClass {
 const methods = ["serve", "onJSON", "onMessage"] as const;
 
 /**
- * How `handlerClass` reads: the first of `serve`, `onJSON`, `onMessage` that it has.
+ * The reader of a class: for the first of `serve`, `onJSON`, `onMessage` that the class has.
  *
  * @throws EnfiladeError `ERR_NO_READER` when it has none.
  */
@@ -72,32 +73,33 @@ export function readerOf({ name, prototype }: ReadingClass, badMessage: BadMessa
     throw new EnfiladeError(
       "ERR_NO_READER",
       `${name || "a handler"} implements none of serve, onJSON, onMessage; implement exactly one, ` +
-        "as a method (a field that holds an arrow function is not seen before there is an instance)",
+        "as a method (a field with an arrow function does not exist before there is an instance)",
     );
   }
-  const takesError = method !== "serve" && takesErrors(prototype[method]);
-  const readText = method === "onJSON" ? jsonReader(prototype, badMessage, takesError) : textReader;
+  const isGivenErrors = method !== "serve" && acceptsErrors(prototype[method]);
+  const readText = method === "onJSON" ? jsonReader(prototype, badMessage, isGivenErrors) : textReader;
   const readBinary = binaryReader(prototype);
   return {
-    ...{ method, ignored },
+    method,
+    ignored,
     read: dispatch(readText, readBinary),
     intercepted: (interceptors) => dispatch(intercept(readText, interceptors), intercept(readBinary, interceptors)),
-    failed: (session, error) => (takesError ? session.call(method, [undefined, error]) : undefined),
+    onFailure: (session, error) => (isGivenErrors ? session.call(method, [undefined, error]) : undefined),
   };
 }
 
-/** What is done with a binary message of a class. */
+/** Handles binary messages: calls `onBinary`, or closes the connection if the class has none. */
 export function binaryReader(prototype: AnyHandler): Read {
   return prototype.onBinary === undefined ? refuseBinary : passBinary;
 }
 
-/** Reads text and binary messages each in its way, and one that may come more than once only once. */
+/** Passes text and binary messages to their readers. A message that the client sent twice is read once. */
 export function dispatch(readText: Read, readBinary: Read): Read {
   return (session, message) => {
     const read = message.isText ? readText : readBinary;
     const receipt = message.origin?.receipt;
     if (receipt === undefined) return read(session, message);
-    return receipt.begin() ? settled(receipt, () => read(session, message)) : undefined;
+    return receipt.begin() ? readAndSettle(receipt, () => read(session, message)) : undefined;
   };
 }
 
@@ -119,25 +121,28 @@ const rethrow: OnThrown = (_session, _message, thrown) => {
   throw thrown;
 };
 
-/** Resolves when the interceptor is done, and what it had read too. */
+const nextMisused =
+  "next() is called once: it was called again, or after the interceptor had finished; call it once and await it";
+
+/** Resolves when the interceptor and the reading that it started with `next()` have finished. */
 async function runInterceptor(
   interceptor: Interceptor,
   session: ReadSession,
   message: Message,
   read: Read,
 ): Promise<void> {
-  let mayRead = true;
+  let canRead = true;
   let isAwaited = false;
   let reading: Promise<void> | undefined;
   const next = (): PromiseLike<void> => {
-    if (!mayRead) throw new EnfiladeError("ERR_READING", "next() is called once, before the interceptor is done");
-    mayRead = false;
+    if (!canRead) throw new EnfiladeError("ERR_READING", nextMisused);
+    canRead = false;
     const promise = (async () => void (await read(session, message)))();
     reading = promise;
-    // An interceptor may do other work before it waits: the error is seen below, whenever it comes.
+    // An interceptor may do other work before it awaits. The error is handled below, so it is no unhandled rejection.
     promise.catch(() => undefined);
     return {
-      // biome-ignore lint/suspicious/noThenProperty: an error goes to the interceptor if it awaits next(), else it is reported
+      // biome-ignore lint/suspicious/noThenProperty: shows whether the interceptor awaits next() and gets its error
       then(onDone, onFailed) {
         isAwaited = true;
         return promise.then(onDone, onFailed);
@@ -147,17 +152,17 @@ async function runInterceptor(
   try {
     await interceptor(session.handler, message, next);
   } catch (error) {
-    // Reported is what the interceptor threw; the next message still waits for this one.
+    // The error of the interceptor is the one to report. The next message still waits for this one.
     await reading?.catch(() => undefined);
     throw error;
   } finally {
-    mayRead = false;
+    canRead = false;
   }
   if (isAwaited) await reading?.catch(() => undefined);
   else await reading;
 }
 
-async function settled(receipt: Receipt, run: () => unknown): Promise<void> {
+async function readAndSettle(receipt: Receipt, run: () => unknown): Promise<void> {
   try {
     await run();
   } catch (error) {
@@ -167,36 +172,36 @@ async function settled(receipt: Receipt, run: () => unknown): Promise<void> {
   receipt.settle();
 }
 
-// The three that follow call the method themselves, so that tracing costs no call while it is off.
+// The next three readers call the method directly, so that tracing costs no extra call while it is off.
 const textReader: Read = (session, { text }) =>
   traces.handler.hasSubscribers ? session.call("onMessage", [text]) : session.handler.onMessage?.(text);
 
-function jsonReader(prototype: AnyHandler, badMessage: BadMessage, takesError: boolean): Read {
-  const refuses = badMessage === "close" || (!takesError && prototype.onError === undefined);
-  const isUnseen = takesError && prototype.onJSON?.length === 0;
+function jsonReader(prototype: AnyHandler, badMessage: BadMessage, isGivenErrors: boolean): Read {
+  const isRefused = badMessage === "close" || (!isGivenErrors && prototype.onError === undefined);
+  const isIgnored = isGivenErrors && prototype.onJSON?.length === 0;
   return (session, message) => {
     const { handler } = session;
     let value: unknown;
     try {
       value = message.json();
     } catch (thrown) {
-      if (refuses) return refuseJSON(session, badMessage, "the message is not JSON");
-      if (isUnseen) session.warn("not JSON", unseenError);
+      if (isRefused) return refuseJSON(session, badMessage, "the message is not JSON");
+      if (isIgnored) session.warn("not JSON", ignoredError);
       const error = asError(thrown);
-      return takesError ? session.call("onJSON", [undefined, error]) : session.call("onError", [error]);
+      return isGivenErrors ? session.call("onJSON", [undefined, error]) : session.call("onError", [error]);
     }
     return traces.handler.hasSubscribers ? session.call("onJSON", [value]) : handler.onJSON?.(value);
   };
 }
 
-const unseenError =
+const ignoredError =
   "received a message that is not JSON, and its onJSON takes no error; implement onJSON(message, error)";
 
 /** Closes a connection for a message that cannot be read. */
 export function refuseJSON(session: ReadSession, badMessage: BadMessage, reason: string): void {
-  const way =
+  const advice =
     badMessage === "close" ? 'leave out badMessage: "close"' : "implement onJSON(message, error) or onError(error)";
-  session.warn("not JSON", `${closedForJSON}, ${way}`);
+  session.warn("not JSON", `${closedForJSON}, ${advice}`);
   session.member.close(CloseCode.invalidPayload, reason, false);
 }
 
@@ -208,10 +213,10 @@ const refuseBinary: Read = ({ member }) => {
 };
 
 /**
- * Whether a reading method takes errors: unless it says that it takes the message alone.
+ * Whether a reading method gets errors: yes, unless it has exactly one parameter, the message.
  *
- * Such a method would take the `undefined` that comes with an error for a message, and send it on.
+ * A method with one parameter would mistake the `undefined` before the error for a message.
  */
-function takesErrors(method: ((...args: never[]) => unknown) | undefined): boolean {
+function acceptsErrors(method: ((...args: never[]) => unknown) | undefined): boolean {
   return method !== undefined && method.length !== 1;
 }

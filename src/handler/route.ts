@@ -6,70 +6,74 @@ import type { WebSocketHandler } from "./handler.js";
 import type { ConnectionLimits } from "./limits.js";
 import type { BadMessage } from "./reader.js";
 
-/** Which pages may connect: `"same-host"`, `"*"`, a list of origins such as `https://example.com`, or a decision. */
+/** Which pages may connect: `"same-host"`, `"*"` (all), origins such as `["https://example.com"]`, or a function. */
 export type Origins = "same-host" | "*" | readonly string[] | ((origin: string) => boolean);
 
-/** What an app, a scope and a route may set; the innermost counts. */
+/** Options of an app, a scope and a route. A route overrides its scopes, and a scope overrides the app. */
 export interface SharedOptions {
   /** Limits of each connection; see the table in the README. */
   readonly limits?: Partial<ConnectionLimits> | undefined;
-  /** Which pages may connect. A request without an `Origin` is not from a browser, and passes. Default: `"same-host"`. */
+  /** Which pages may connect. A request without `Origin` is not from a page, and may. Default: `"same-host"`. */
   readonly origins?: Origins | undefined;
-  /** Subprotocols that are spoken here, the preferred first; of those a client offers, the first known is agreed on. */
+  /** Subprotocols of the app, the preferred one first; the first one a client offers is used. Default: none. */
   readonly subprotocols?: readonly string[] | undefined;
-  /** Whether permessage-deflate (RFC 7692) is agreed on with clients that offer it. Default: `false`. */
+  /** Whether messages are compressed with permessage-deflate (RFC 7692) for clients that offer it. Default: `false`. */
   readonly compression?: boolean | undefined;
-  /** What to do with a text that is not JSON where JSON is read. Default: `"call"`. */
+  /** For a text message that is not JSON, where JSON is expected: `"error"` or `"close"`. Default: `"error"`. */
   readonly badMessage?: BadMessage | undefined;
-  /** How the events of an `EventHandler` look on the wire. Default: `jsonEvents`. */
+  /** The format of events: `jsonEvents`, `commandEvents`, `spacedEvents` or your own. Default: `jsonEvents`. */
   readonly eventProtocol?: EventProtocol | undefined;
-  /** What becomes of what handlers send to a client that lags, where a call does not say. Default: `reliable`. */
+  /** The policy for messages to a client that lags, unless the call names one. Default: `reliable`. */
   readonly policy?: DeliveryPolicy | undefined;
 }
 
-/** How much is kept of the rooms of a route. */
+/** How much history each room of a route keeps: the option `history`. */
 export interface HistoryOptions {
-  /** Publications of each room. */
+  /** The maximum number of publications in the history of a room. */
   readonly size: number;
-  /** How old they get, in seconds. Default: 3,600. */
+  /** The maximum age of a publication, in seconds. Default: 3,600. */
   readonly seconds?: number | undefined;
-  /** Bytes of each room, as accounted for: twice the message and 260. Default: 1 MiB. */
+  /** The maximum bytes of a room's history; a publication counts twice its bytes plus 260. Default: 1 MiB. */
   readonly bytesMax?: number | undefined;
 }
 
-/** How presence is kept in the rooms of a route. */
+/** Which presence the rooms of a route have: the option `presence`. */
 export interface PresenceOptions {
-  /** Which users there are, only how many, or nothing. */
+  /** `"full"`: which users are in a room. `"count"`: only how many. `"off"`: nothing. */
   readonly mode: PresenceMode;
-  /** Milliseconds that a user who left still counts as present, in case of a return. 0: none. Default: 5,000. */
+  /** Milliseconds that a user who left still counts as present, so that a reload is no leave. Default: 5,000. */
   readonly leaveGraceMs?: number | undefined;
-  /** What others see of a user in addition to the id: `(user: Person) => ({ name: user.name })`. Default: nothing. */
-  // As a method, so that a function may name the type of its user.
+  /**
+   * Returns the part of a user that others see, in addition to the id: `(user: Person) => ({ name: user.name })`. It is
+   * called with `undefined` for an anonymous client, and must not return a promise. Default: others see only the id.
+   */
+  // Declared as a method, so that a function may name the type of its user.
   show?(user: unknown): unknown;
 }
 
-/** Options of one route. */
+/** Options of one route, for `@Route` and `app.route()`. */
 export interface RouteOptions<Params extends object = object> extends SharedOptions {
-  /** For `app.channel(name)` and `app.url(name, params)`. Several patterns of one class may share it. */
+  /** The name for `app.channel(name)` and `app.url(name, params)`. Several patterns of one class may share it. */
   readonly name?: string | undefined;
-  /** A schema for the parameters; what it returns is `this.params`, and what does not fit is a 400. */
+  /** A schema for the parameters: its output is `this.params`; a request that it rejects gets a 400. */
   readonly params?: Schema<Params> | undefined;
-  /** Whether a connection that leaves its last room is closed. Default: `false`. */
+  /** Whether to close a connection with 1000 when it has left its last room. Default: `false`. */
   readonly closeOnLastRoomLeft?: boolean | undefined;
-  /** Keeps what is published to the rooms of this route; `room.history()` reads it. Default: nothing is kept. */
+  /** Keeps the last publications of each room of this route; `room.history()` reads them. Default: no history. */
   readonly history?: HistoryOptions | undefined;
-  /** How many of the last publications of its home a new connection gets first; needs `history`. Default: 0. */
+  /** How many of the last publications a new connection gets first; at most `history.size`. Default: 0. */
   readonly replay?: number | undefined;
-  /** Whether presence is kept in the rooms of this route: which users there are, or only how many. Default: `"off"`. */
+  /** Whether the rooms of this route have presence: which users are in a room, or only how many. Default: `"off"`. */
   readonly presence?: PresenceMode | PresenceOptions | undefined;
-  /** Policies of the events that an `EventHandler` sends, by their names. Default: that of the route. */
+  /** Policies for the events of an `EventHandler`, by event name. Default for each event: the route's `policy`. */
   readonly eventPolicies?: Readonly<Record<string, DeliveryPolicy>> | undefined;
 }
 
-/** A route that a class declares for itself. */
+/** A route as a class declares it: `static route = { pattern: "/chat/:channel", history: { size: 100 } }`. */
 export interface RouteDeclaration extends RouteOptions {
+  /** The pattern of the path, such as `/chat/:channel`. */
   readonly pattern: string;
 }
 
-/** A handler class whose parameters are `Params`. One whose constructor takes something needs `new App({ create })`. */
+/** A handler class with these parameters. A class whose constructor has arguments needs `new App({ create })`. */
 export type HandlerClass<Params extends object = object> = new (...args: never[]) => WebSocketHandler<Params>;

@@ -13,45 +13,47 @@ import type { AnyHandler, HandlerContext } from "./handler.js";
 import { closedForJSON, type Reader, type ReadSession, type WarningKind } from "./reader.js";
 import { userId } from "./user.js";
 
-/** What the sessions of one route have in common. */
+/** Shared by all sessions of one route. */
 export interface SessionConfig {
   /** The pattern of the route. */
   readonly route: string;
   readonly registry: Registry;
   readonly reader: Reader;
   readonly member: MemberConfig;
-  /** Asks scopes and handler again. */
+  /** Calls `authorize` of the app, its scopes and the handler again. */
   readonly reauthorize: Reauthorize;
-  /** Called when a connection is in its rooms, before any hook. */
+  /** Called when a connection has entered its home, before any hook. */
   readonly onEntered: (member: Member) => void;
-  /** Called when a connection has ended, and its last hook has finished. */
+  /** Called when a connection has ended and its last hook has finished. */
   readonly onLeft: (member: Member, info: CloseInfo) => void;
-  /** Takes what a hook threw. */
-  readonly report: (error: Error, member: Member) => void;
-  /** The class and its route, as errors and warnings name them. */
+  /** Receives errors of hooks. `thrower` names the method, its class and route, for the log. */
+  readonly report: (error: Error, member: Member, thrower: string) => void;
+  /** The class and its route, as shown in errors and warnings. */
   readonly owner: string;
-  /** Logs a warning, once for its kind. */
+  /** Logs a warning, once for each kind. */
   readonly warn: (kind: WarningKind, message: () => string) => void;
 }
 
-/** A warning about a value that was thrown and is no Error. */
+/** The warning about a thrown value that is not an `Error`. */
 export function noErrorWarning({ message }: Error): string {
-  return `${message}, which is no Error; throw an Error, whose stack says where`;
+  return `${message}, which is not an Error; throw an Error to get a stack trace`;
 }
 
-/** A call of a handler's method, as a span. */
+/** A call of a handler's method, as a span on the channel `enfilade:handler`. */
 export interface HandlerCall extends Span {
+  /** The app of the handler. */
   readonly app: Application;
+  /** The connection of the handler. */
   readonly connection: Connection;
   /** The pattern of the route. */
   readonly route: string;
   /** The name of the method, such as `onConnect`. */
   readonly method: string;
-  /** The name of the event that it answers; `undefined` for a hook. */
+  /** The name of the event that the method answers; `undefined` for a hook. */
   readonly event: string | undefined;
 }
 
-/** One connection and the handler that the user wrote for it. */
+/** One connection and its handler. */
 export class Session implements ReadSession {
   constructor(
     readonly handler: AnyHandler,
@@ -83,27 +85,28 @@ export class Session implements ReadSession {
     }
   }
 
-  warn(kind: WarningKind, what: string): void {
-    this.config.warn(kind, () => `${this.config.owner} ${what}`);
+  warn(kind: WarningKind, text: string): void {
+    this.config.warn(kind, () => `${this.config.owner} ${text}`);
   }
 
-  /** Reports what a method threw to the app alone, and returns it as an error. */
+  /** Reports a thrown value to the app, not to the handler, and returns it as an `Error`. */
   reportToApp(thrown: unknown, method: string): Error {
     const { owner, report, warn } = this.config;
-    const error = asErrorOf(`${method} of ${owner}`, thrown);
+    const thrower = `${method} of ${owner}`;
+    const error = asErrorOf(thrower, thrown);
     if (error !== thrown) warn("no Error", () => noErrorWarning(error));
-    report(error, this.member);
+    report(error, this.member, thrower);
     return error;
   }
 }
 
-/** The life of one connection, from its opening to its last hook. Resolves when all of it is over; never rejects. */
+/** Runs one connection from its opening to its last hook. Resolves when the last hook has finished; never rejects. */
 export async function runSession(session: Session): Promise<void> {
   const { handler, context, member, config } = session;
   const { registry, reader } = config;
   const { dialect } = member;
   if (dialect.session !== undefined) startDialect(dialect.session, session);
-  const past = registry.memberships.enter(
+  const catchingUp = registry.memberships.enter(
     member,
     userId(context.user),
     config.member,
@@ -113,12 +116,13 @@ export async function runSession(session: Session): Promise<void> {
   config.onEntered(member);
   let method = "onConnect";
   try {
-    if (past !== undefined) await untilDetached(session, past);
+    if (catchingUp !== undefined) await untilDetached(session, catchingUp);
     if (dialect.joining !== undefined) watchPresence(session);
-    if (handler.onDrain !== undefined)
-      member.whenDrained(() => void guarded(session, "onDrain", () => session.call("onDrain", [])));
-    const greeted = session.call("onConnect", []);
-    if (greeted instanceof Object) await untilDetached(session, greeted, method);
+    if (handler.onDrain !== undefined) {
+      member.whenDrained(() => void runGuarded(session, "onDrain", () => session.call("onDrain", [])));
+    }
+    const connecting = session.call("onConnect", []);
+    if (connecting instanceof Object) await untilDetached(session, connecting, method);
     method = reader.method;
     if (reader.method !== "serve") await member.each(reader.read, session);
     else if (!member.isDetached) await untilDetached(session, serve(session), method);
@@ -132,8 +136,8 @@ export async function runSession(session: Session): Promise<void> {
     dialect.session?.end();
   }
   const info = await member.ended;
-  const onClose = () => inTime(session, "onClose", session.call("onClose", [info.code, info.reason]));
-  await guarded(session, "onClose", onClose);
+  const onClose = () => warnIfLate(session, "onClose", session.call("onClose", [info.code, info.reason]));
+  await runGuarded(session, "onClose", onClose);
   config.onLeft(member, info);
 }
 
@@ -145,13 +149,16 @@ function startDialect(dialect: SessionDialect, session: Session): void {
   };
   const refresh = new CredentialRefresh({ session, reauthorize: config.reauthorize, onError });
   dialect.start({
-    ...{ member, onError, clock: config.registry.clock, userId: userId(context.user) },
+    member,
+    onError,
+    clock: config.registry.clock,
+    userId: userId(context.user),
     onWatch: () => watchPresence(session),
     onRefresh: (token) => refresh.refreshWith(token),
   });
 }
 
-/** What the handler says of rooms beside its home; `undefined` for most, which say nothing. */
+/** The handler's hooks for rooms other than its home; `undefined` if it has none, as most handlers. */
 function memberHooksOf(session: Session): MemberHooks | undefined {
   const { handler, config } = session;
   const { authorizeJoin, onRoomJoin, onRoomLeave } = handler;
@@ -159,13 +166,13 @@ function memberHooksOf(session: Session): MemberHooks | undefined {
   const roomAt = (path: RoomPath) => config.registry.room(path);
   return {
     authorizeJoin: authorizeJoin && ((path) => authorizeJoin.call(handler, roomAt(path))),
-    onJoined: (path) => void guarded(session, "onRoomJoin", () => onRoomJoin?.call(handler, roomAt(path))),
+    onJoined: (path) => void runGuarded(session, "onRoomJoin", () => onRoomJoin?.call(handler, roomAt(path))),
     onLeft: (path, reason) =>
-      void guarded(session, "onRoomLeave", () => onRoomLeave?.call(handler, roomAt(path), reason)),
+      void runGuarded(session, "onRoomLeave", () => onRoomLeave?.call(handler, roomAt(path), reason)),
   };
 }
 
-/** Sends the presence of the home, where it is kept. */
+/** Sends the client the presence of its home, and then each change, if the home has presence. */
 function watchPresence({ member, config }: Session): void {
   const room = config.registry.roomState(member.home);
   if (room?.members.has(member)) room.presence?.watch(member);
@@ -176,15 +183,15 @@ async function serve(session: Session): Promise<void> {
   try {
     await session.call("serve", []);
   } catch (error) {
-    // Reading on after the end is how a loop learns of it, not a failure.
+    // A read that ended with the connection ends the loop; it is not an error of the handler.
     if (!(error instanceof ConnectionError && member.closeInfo !== undefined)) throw error;
   }
 }
 
 /**
- * Waits for what a handler does, until closeMs after the end of its connection.
+ * Waits for `work` of a handler, at most until closeMs after the end of its connection.
  *
- * A handler that hangs must not keep its rooms; what it throws later is reported anyway.
+ * A handler that hangs must not stay in its rooms. Errors that it throws later are still reported.
  */
 async function untilDetached(session: Session, work: unknown, hook?: string): Promise<void> {
   const { member } = session;
@@ -199,8 +206,8 @@ async function untilDetached(session: Session, work: unknown, hook?: string): Pr
   if (isBusy && hook !== undefined) warnOfBusy(session, hook);
 }
 
-/** Warns of a hook that takes longer than closeMs, and waits for it anyway. */
-async function inTime(session: Session, hook: string, work: unknown): Promise<void> {
+/** Waits for a hook, and logs a warning if it takes longer than closeMs. */
+async function warnIfLate(session: Session, hook: string, work: unknown): Promise<void> {
   if (!isThenable(work)) return;
   const { config, member } = session;
   const timer = config.registry.clock.setTimeout(() => warnOfBusy(session, hook), member.limits.closeMs);
@@ -222,34 +229,35 @@ function warnOfBusy({ config, member }: Session, hook: string): void {
   });
 }
 
-/** A connection that failed is reported to the method that reads, while it is still in its rooms. */
+/** Reports a failed connection to the reading method, while the connection is still in its rooms. */
 async function reportFailure(session: Session): Promise<void> {
   const { member, config } = session;
   const { closeInfo, isDetached } = member;
   if (closeInfo === undefined || closeInfo.isClean || isDetached) return;
-  await config.reader.failed(session, new ConnectionError(closeInfo));
+  await config.reader.onFailure(session, new ConnectionError(closeInfo));
 }
 
-/** Ends the connection for what a hook threw; no other connection notices. Never rejects. */
+/** Closes the connection because a hook threw. Other connections are not affected. Never rejects. */
 async function fail(session: Session, error: unknown, method: string): Promise<void> {
   const { member } = session;
-  // Reading on after the end, or waiting for a reply, is how a handler learns of it, not a failure.
+  // A read or request that ended with the connection is not an error of the handler.
   if (error instanceof ConnectionError && member.closeInfo !== undefined && !member.isOpen) return;
   if (error instanceof MessageError) {
-    // A read whose error was not caught: the client's mistake, for the client to know, and not worth a line in our log.
+    // A read whose error was not caught. The client made the mistake, so nothing is reported to the app.
     member.close(CloseCode.invalidPayload, "the message is not valid", false);
     if (error.code === "ERR_BAD_JSON" && session.handler.onError === undefined) {
-      session.warn("not JSON", `${closedForJSON}, catch what readJSON() rejects with`);
+      session.warn("not JSON", `${closedForJSON}, catch the error of readJSON()`);
     }
     await session.callOnError(error);
   } else {
-    // The client learns that it was our fault, and nothing more.
+    // The client gets a fixed phrase and no details of the error.
     member.close(CloseCode.internalError, "internal error", false);
     await session.report(error, method);
   }
 }
 
-async function guarded(session: Session, name: string, hook: () => unknown): Promise<void> {
+/** Runs a hook, and closes the connection if it throws. Never rejects. */
+async function runGuarded(session: Session, name: string, hook: () => unknown): Promise<void> {
   try {
     await hook();
   } catch (error) {

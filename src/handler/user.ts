@@ -1,27 +1,33 @@
 import { describeUserId, textOfUserId } from "../backplane/topic.js";
 import { EnfiladeError } from "../errors.js";
 
-/** The type of one symbol. Not `unique symbol`, which a method that returns it widens to `symbol`. */
-type Anonymous = symbol & { readonly description: "enfilade:anonymous" };
+/**
+ * The type of the symbol `anonymous`. TypeScript would widen a `unique symbol` to `symbol` in a method that returns it.
+ * `User` is the type of `this.user`, which must include `undefined`.
+ */
+type Anonymous<User> = symbol & { readonly description: "enfilade:anonymous"; readonly user?: { readonly type: User } };
 
 /**
- * What `authorize` returns to let a client in without a user. Of a handler in a scope, it leaves the user of the scope.
+ * Return it from `authorize` to accept a client without a user: `this.user` is then `undefined`.
+ *
+ * The type of the user must include `undefined`, as `unknown` does: `WebSocketHandler<Params, User | undefined>`.
+ * If the `authorize` of a handler returns it, the client keeps the user that the app or a scope returned.
  */
-// Symbol.for returns any symbol; the description of this one is its key.
-export const anonymous = Symbol.for("enfilade:anonymous") as Anonymous;
+// Symbol.for returns the type `symbol`. The description of this symbol is its key; `user` exists only in the type.
+export const anonymous = Symbol.for("enfilade:anonymous") as Anonymous<undefined>;
 
-/** What may be a user: nothing that is missing or false, and no promise, which would be let in before it is settled. */
-type Present = (object & { readonly then?: undefined }) | string | number | bigint | true;
+/** Values that can be a user: not falsy, and no promise, which would be accepted before it settles. */
+type UserValue = (object & { readonly then?: undefined }) | string | number | bigint | true;
 
-type Answer<User> = (User & Present) | Anonymous | Response;
+type Answer<User> = (User & UserValue) | Anonymous<User> | Response;
 
-/** What may be returned from `authorize`: the user, {@link anonymous}, or a refusal. */
+/** The return type of `authorize`: a user, {@link anonymous} or, to refuse, a `Response`; or a promise of one. */
 export type Authorized<User> = Answer<User> | Promise<Answer<User>>;
 
 /**
- * The id that a user is addressed by; a user that is no object with an `id` has no address.
+ * The id that `sendJSONToUser` finds a user by; `undefined` for a user that is not an object with an `id`.
  *
- * @throws EnfiladeError `ERR_USER` when the id has no text: it would never be found under the name it is sent to.
+ * @throws EnfiladeError `ERR_USER` when the id is neither a string nor a finite number.
  */
 export function userId(user: unknown): string | undefined {
   if (typeof user !== "object" || user === null || !("id" in user)) return undefined;

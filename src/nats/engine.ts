@@ -15,8 +15,8 @@ export interface NatsEngineDeps extends Pick<RoomStreamsDeps, "prefix" | "storag
   readonly connect: () => Promise<NatsConnection>;
 }
 
-/** What belongs to one connection. */
-interface Session {
+/** The state of one connection. */
+interface NatsSession {
   readonly connection: NatsConnection;
   readonly streams: RoomStreams;
   readonly subscriptions: Map<string, Subscription>;
@@ -26,7 +26,7 @@ interface Session {
   flushing: Promise<void> | undefined;
   /** Rejects when the connection is lost or dropped. */
   readonly lost: Promise<never>;
-  readonly lose: (reason: Error) => void;
+  readonly rejectLost: (reason: Error) => void;
 }
 
 /** The headers of republished messages: https://docs.nats.io/nats-concepts/jetstream/streams#republish */
@@ -40,11 +40,11 @@ const refusals = [JetStreamError, JetStreamApiError, InvalidArgumentError];
 /** NATS: core subjects, and for each room with history a stream of JetStream, whose sequence is the offset. */
 export class NatsEngine implements Engine {
   readonly name = "nats";
-  /** Each is a message of its own in its stream. */
+  /** A publication is one message of its room's stream, so each is appended alone. */
   readonly appendMax = 1;
   readonly #deps: NatsEngineDeps;
   #events: EngineEvents | undefined;
-  #session: Session | undefined;
+  #session: NatsSession | undefined;
   #retry: NodeJS.Timeout | undefined;
   #attempts = 0;
   readonly #subjects: Subjects;
@@ -63,7 +63,7 @@ export class NatsEngine implements Engine {
   restart(reason: Error): void {
     const session = this.#session;
     if (session === undefined) return;
-    this.#lose(session, reason);
+    this.#onLost(session, reason);
     session.connection.close().catch((error) => this.#events?.onDown(asError(error)));
   }
 
@@ -95,14 +95,14 @@ export class NatsEngine implements Engine {
       session.connection.publish(this.#subjects.of(channel), bytes);
       return this.#flushed(session);
     };
-    // Publications that are kept take another path, and must not be overtaken.
+    // Publications with history take another path; this one must not overtake them.
     return session.lanes.isBusy(channel) ? session.lanes.runAlone(channel, publish) : publish();
   }
 
   async append({ path, history }: EngineRoom, publications: readonly Uint8Array[]): Promise<Position> {
     const session = this.#connected;
     const [bytes] = publications;
-    if (bytes === undefined) throw new Error("there is nothing to append");
+    if (bytes === undefined) throw new Error("append() takes at least one publication, got none");
     return session.lanes.runShared(path, () => session.streams.append(path, bytes, history));
   }
 
@@ -128,15 +128,15 @@ export class NatsEngine implements Engine {
     const session = this.#session;
     this.#session = undefined;
     if (session === undefined) return;
-    // When the server answers, everything published has reached it. One that does not answer is not waited for.
+    // An answer means that the server has received all publications. Without an answer, stop after closeMs.
     await Promise.race([session.connection.flush(), session.lost, pause(closeMs)]).catch(() => undefined);
-    session.lose(new Error("the app was closed"));
+    session.rejectLost(new Error("the app was closed"));
     await Promise.race([session.connection.close(), pause(closeMs)]);
   }
 
-  get #connected(): Session {
+  get #connected(): NatsSession {
     if (this.#session !== undefined) return this.#session;
-    throw new Error("not connected");
+    throw new Error("nats: there is no connection; wait for onUp");
   }
 
   #connect(): void {
@@ -160,33 +160,43 @@ export class NatsEngine implements Engine {
     // Does not check whether the server has JetStream: rooms without history need none.
     const manager = await jetstreamManager(connection, { checkAPI: false });
     if (this.#events === undefined) return connection.close();
-    const { promise: lost, reject: lose } = deferred<never>();
-    // Callers that race against it get the error.
+    const { promise: lost, reject: rejectLost } = deferred<never>();
+    // Methods that race against `lost` get the error; on its own it is no unhandled rejection.
     lost.catch(() => undefined);
     const streams = new RoomStreams({
-      ...{ ...this.#deps, client: jetstream(connection), manager, lost },
+      ...this.#deps,
+      client: jetstream(connection),
+      manager,
+      lost,
       subjectOf: (path) => this.#subjects.of(path),
     });
-    const own = { subscriptions: new Map(), lanes: new OrderedLanes(), flushing: undefined };
-    const session: Session = { connection, streams, ...own, lost, lose };
+    const session: NatsSession = {
+      connection,
+      streams,
+      subscriptions: new Map(),
+      lanes: new OrderedLanes(),
+      flushing: undefined,
+      lost,
+      rejectLost,
+    };
     this.#session = session;
     connection.closed().then(
-      (reason) => this.#lose(session, reason ?? new Error("the connection was closed")),
-      (error) => this.#lose(session, asError(error)),
+      (reason) => this.#onLost(session, reason ?? new Error("the connection to NATS was closed")),
+      (error) => this.#onLost(session, asError(error)),
     );
     this.#attempts = 0;
     this.#events.onUp();
   }
 
-  #lose(session: Session, reason: Error): void {
+  #onLost(session: NatsSession, reason: Error): void {
     if (this.#session !== session) return;
     this.#session = undefined;
-    session.lose(reason);
+    session.rejectLost(reason);
     this.#events?.onDown(reason);
     this.#connectLater();
   }
 
-  #onMessage(session: Session, channel: string, message: Msg): void {
+  #onMessage(session: NatsSession, channel: string, message: Msg): void {
     if (this.#session !== session) return;
     const sequence = message.headers?.get(sequenceHeader) ?? "";
     if (sequence === "") {
@@ -200,7 +210,7 @@ export class NatsEngine implements Engine {
   }
 
   /** One round trip for everything that is published in one event-loop tick. */
-  #flushed(session: Session): Promise<void> {
+  #flushed(session: NatsSession): Promise<void> {
     session.flushing ??= new Promise((resolve, reject) => {
       setImmediate(() => {
         session.flushing = undefined;

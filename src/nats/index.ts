@@ -2,30 +2,33 @@ import { type ConnectionOptions, connect } from "@nats-io/transport-node";
 import type { Backplane } from "../backplane/backplane.js";
 import { ClusterBackplane } from "../cluster/clusterBackplane.js";
 import { EnfiladeError } from "../errors.js";
-import { checkNames } from "../wire/options.js";
+import { checkNames, describeAddress } from "../wire/options.js";
 import { NatsEngine } from "./engine.js";
 
-/** Options in addition to those of `@nats-io/transport-node`. */
+/** Options of {@link nats}. */
 export interface BackplaneOptions {
-  /** Before every subject and name of a stream, so that applications may share a server: `A–Z a–z 0–9 - _`. Default: `"enfilade"`. */
+  /**
+   * The start of every subject and stream name, so that applications can share a server: 1 to 64 of `A–Z a–z 0–9 - _`.
+   * Default: `"enfilade"`.
+   */
   readonly prefix?: string | undefined;
-  /** Where JetStream keeps history. Default: `"file"`. */
+  /** Where JetStream keeps history; `"memory"` loses it when the server restarts. Default: `"file"`. */
   readonly storage?: "file" | "memory" | undefined;
-  /** On how many servers of a NATS cluster history is kept, from 1 to 5. Default: 1. */
+  /** The number of servers in a NATS cluster that keep history, from 1 to 5. Default: 1. */
   readonly replicas?: number | undefined;
 }
 
 /**
- * A backplane over NATS (2.9 or later): over core subjects, and for rooms with history over JetStream, one stream for each.
+ * Creates a backplane over NATS 2.9 or later. For rooms with history it uses JetStream, with one stream per room.
  *
  * ```ts
  * const app = new App({ handlers: [Chat], backplane: nats("nats://127.0.0.1:4222") });
  * ```
  *
- * Each app needs its own. It opens one connection.
+ * Each app needs its own backplane. The backplane opens one connection.
  *
- * @param source A URL, several of them, or options of `@nats-io/transport-node` with `servers` or a `port`.
- * @throws EnfiladeError `ERR_OPTION`.
+ * @param source A URL, a list of URLs, or options of `@nats-io/transport-node` with `servers` or `port`.
+ * @throws EnfiladeError `ERR_OPTION` when `source` has no address, or an option is wrong.
  */
 export function nats(
   source: string | readonly string[] | ConnectionOptions,
@@ -34,15 +37,15 @@ export function nats(
   checkNames("nats()", options, ["prefix", "storage", "replicas"]);
   const { prefix = "enfilade", storage = "file", replicas = 1 } = options;
   if (typeof prefix !== "string" || !/^[\w-]{1,64}$/.test(prefix)) {
-    throw wrong("prefix", "1 to 64 of A–Z a–z 0–9 - _", prefix);
+    throw optionError("prefix", "1 to 64 of A–Z a–z 0–9 - _", prefix);
   }
-  if (storage !== "file" && storage !== "memory") throw wrong("storage", '"file" or "memory"', storage);
-  if (!Number.isInteger(replicas) || replicas < 1 || replicas > 5) throw wrong("replicas", "1 to 5", replicas);
+  if (storage !== "file" && storage !== "memory") throw optionError("storage", '"file" or "memory"', storage);
+  if (!Number.isInteger(replicas) || replicas < 1 || replicas > 5) throw optionError("replicas", "1 to 5", replicas);
   const connection = { ...optionsOf(source), reconnect: false, noEcho: false, timeout: connectMs };
   return new ClusterBackplane(new NatsEngine({ prefix, storage, replicas, connect: () => connect(connection) }));
 }
 
-/** Milliseconds for a server to accept a connection. */
+/** Milliseconds to connect to a server. */
 const connectMs = 5_000;
 
 function optionsOf(source: string | readonly string[] | ConnectionOptions): ConnectionOptions {
@@ -50,14 +53,14 @@ function optionsOf(source: string | readonly string[] | ConnectionOptions): Conn
   if (servers.length > 0 && servers.every(isServer)) {
     return { servers: servers.map(String) };
   }
-  if (typeof source === "object" && source !== null && !isList(source) && isAddress(source)) return source;
+  if (typeof source === "object" && source !== null && !isList(source) && hasAddress(source)) return source;
   const expected =
     'a URL such as "nats://127.0.0.1:4222", a list of them, or options of @nats-io/transport-node with servers or port';
-  throw wrong("nats()", expected, source);
+  throw new EnfiladeError("ERR_OPTION", `nats() takes ${expected}; got ${describeAddress(source)}`);
 }
 
-/** Without servers or a port the client would connect to localhost. */
-function isAddress({ servers, port }: ConnectionOptions): boolean {
+/** Whether options contain an address: without one, the client would connect to localhost. */
+function hasAddress({ servers, port }: ConnectionOptions): boolean {
   const list: readonly unknown[] = Array.isArray(servers) ? servers : servers === undefined ? [] : [servers];
   return list.length > 0 ? list.every(isServer) : servers === undefined && typeof port === "number";
 }
@@ -74,6 +77,6 @@ function isList(value: object): value is readonly unknown[] {
   return Array.isArray(value);
 }
 
-function wrong(what: string, expected: string, came: unknown): EnfiladeError {
-  return new EnfiladeError("ERR_OPTION", `${what} takes ${expected}; got ${JSON.stringify(came) ?? String(came)}`);
+function optionError(name: string, expected: string, came: unknown): EnfiladeError {
+  return new EnfiladeError("ERR_OPTION", `${name} takes ${expected}; got ${JSON.stringify(came) ?? String(came)}`);
 }

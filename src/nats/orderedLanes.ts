@@ -1,20 +1,23 @@
-/** What is running in one lane. */
+/** The running tasks of one lane. */
 interface Lane {
   readonly running: Set<Promise<unknown>>;
-  /** The last work that was begun with {@link OrderedLanes.runAlone}. */
+  /** The last task that was started with {@link OrderedLanes.runAlone}. */
   barrier: Promise<unknown> | undefined;
 }
 
-/** Keeps the order of publications that take two paths to one room: many of one kind run at a time, or one of the other. */
+/**
+ * Keeps the order of publications that take two paths to one room. In the lane of a room, either several shared tasks
+ * run at the same time, or one task runs alone.
+ */
 export class OrderedLanes {
   readonly #lanes = new Map<string, Lane>();
 
-  /** Whether anything is running. */
+  /** Whether a task of the lane is running. */
   isBusy(name: string): boolean {
     return this.#lanes.has(name);
   }
 
-  /** Runs next to others of its kind, after what was begun with {@link runAlone}. */
+  /** Runs a task together with other shared tasks, after earlier tasks of {@link runAlone}. */
   runShared<T>(name: string, work: () => Promise<T>): Promise<T> {
     const lane = this.#lane(name);
     const done = lane.barrier === undefined ? work() : lane.barrier.then(work);
@@ -22,7 +25,7 @@ export class OrderedLanes {
     return done;
   }
 
-  /** Runs when everything that was begun before is settled. */
+  /** Runs a task after all earlier tasks of the lane have settled. */
   runAlone<T>(name: string, work: () => Promise<T>): Promise<T> {
     const lane = this.#lane(name);
     const done = Promise.allSettled(lane.running).then(work);
@@ -48,7 +51,7 @@ export class OrderedLanes {
   }
 }
 
-/** The caller that began the work gets its error. */
+/** Ignores the result: the caller that started the task gets it. */
 function ignore(): undefined {
   return undefined;
 }

@@ -18,17 +18,17 @@ import type { Position } from "../wire/position.js";
 import { tokenOf } from "./subjects.js";
 
 export interface RoomStreamsDeps {
-  /** Before every subject and every stream name. */
+  /** The start of every subject and stream name. */
   readonly prefix: string;
   readonly storage: "file" | "memory";
   readonly replicas: number;
-  /** Milliseconds since 1970, as the server's own. Default: the system's. */
+  /** The current time in milliseconds since 1970, compared with timestamps of the server. Default: `Date.now`. */
   readonly now?: (() => number) | undefined;
   readonly client: JetStreamClient;
   readonly manager: JetStreamManager;
   /** Rejects when the connection is lost. */
   readonly lost: Promise<never>;
-  /** The subject that nodes with the room open are subscribed to. */
+  /** The subject that nodes subscribe to while they have the room open. */
   readonly subjectOf: (path: RoomPath) => string;
 }
 
@@ -42,43 +42,43 @@ interface StreamDetails extends Stream, Pick<StreamInfo, "state" | "config"> {}
 
 type Entries = EngineHistoryPage["entries"];
 
-/** How often a stream may be replaced while it is read. */
+/** The maximum number of attempts to read a stream that is replaced meanwhile. */
 const attemptsMax = 5;
-/** Codes of errors: https://github.com/nats-io/nats-server/blob/main/server/errors.json */
+/** Error codes: https://github.com/nats-io/nats-server/blob/main/server/errors.json */
 const streamNotFound = 10_059;
 const nameTaken = 10_058;
 const nanosPerMs = 1_000_000;
-/** The minimum of the server. Ids of messages are not used here, so no duplicates are detected. */
+/** The minimum that the server accepts. Without message ids it detects no duplicates. */
 const duplicateMs = 100;
 /** Ages above this, about a hundred years, have no limit. */
 const ageMsForever = 3e12;
 /** Milliseconds that a stream is kept after its last publication and after its room was last open. */
 const unusedMs = 3_600_000;
-/** Milliseconds after which it is written again that the room is open. */
+/** Milliseconds after which an open room updates the time of last use in its stream. */
 const touchMs = 1_800_000;
-/** Rooms whose stream is cached. */
-const roomsMax = 10_000;
-/** Milliseconds to fetch messages; some may be removed meanwhile, and would never arrive. */
+/** The maximum number of cached streams. */
+const cachedStreamsMax = 10_000;
+/** Milliseconds to fetch messages. A message that is removed meanwhile never arrives. */
 const fetchMs = 1_000;
 
-/** The JetStream streams that keep rooms, one for each room, as one connection knows them. */
+/** The JetStream streams with the history of rooms, one per room, over one connection. */
 export class RoomStreams {
   readonly #deps: RoomStreamsDeps;
-  /** The streams that are known to exist. */
-  readonly #rooms = new Map<RoomPath, Promise<Stream>>();
+  /** A cache of streams that exist, or are being created. */
+  readonly #streams = new Map<RoomPath, Promise<Stream>>();
 
   constructor(deps: RoomStreamsDeps) {
     this.#deps = deps;
   }
 
   async append(path: RoomPath, bytes: Uint8Array, history: HistoryConfig): Promise<Position> {
-    const known = this.#rooms.get(path);
+    const known = this.#streams.get(path);
     try {
       return await this.#appendTo(await this.#stream(path, history), bytes);
     } catch (error) {
-      // Its subject has no listener: the stream was deleted or replaced, and nothing was kept.
+      // No stream listens to the subject: it was deleted or replaced, and the publication was not kept.
       if (known === undefined || !(hasNoResponders(error) || isNotFound(error))) throw error;
-      if (this.#rooms.get(path) === known) this.#rooms.delete(path);
+      if (this.#streams.get(path) === known) this.#streams.delete(path);
       return this.#appendTo(await this.#stream(path, history), bytes);
     }
   }
@@ -96,7 +96,7 @@ export class RoomStreams {
   async top({ path, history }: EngineRoom): Promise<Position> {
     const details = await this.#details(path, history);
     const now = this.#now();
-    // Tells the other nodes that the room is open, even without publications.
+    // A room without publications must not look unused to tidy().
     if (now - usedAt(details.config) > touchMs) {
       await this.#deps.manager.streams.update(details.name, { description: descriptionOf(path, now) });
     }
@@ -108,7 +108,7 @@ export class RoomStreams {
     const { manager } = this.#deps;
     for await (const info of manager.streams.list(`${this.#deps.prefix}.kept.>`)) {
       if (!this.#isUnused(info)) continue;
-      // The list may be outdated by now.
+      // Checks again, since the list may be outdated.
       if (this.#isUnused(await manager.streams.info(info.config.name))) await manager.streams.delete(info.config.name);
     }
   }
@@ -119,25 +119,25 @@ export class RoomStreams {
     return { epoch, offset: seq };
   }
 
-  /** The stream of a room; created if it does not exist. */
+  /** The stream of a room, created if it does not exist. */
   #stream(path: RoomPath, history: HistoryConfig): Promise<Stream> {
-    const known = this.#rooms.get(path);
+    const known = this.#streams.get(path);
     if (known !== undefined) return known;
-    const making = this.#make(path, history);
-    this.#rooms.set(path, making);
-    const [oldest] = this.#rooms.keys();
-    if (this.#rooms.size > roomsMax && oldest !== undefined) this.#rooms.delete(oldest);
-    making.catch(() => {
-      if (this.#rooms.get(path) === making) this.#rooms.delete(path);
+    const creating = this.#create(path, history);
+    this.#streams.set(path, creating);
+    const [oldest] = this.#streams.keys();
+    if (this.#streams.size > cachedStreamsMax && oldest !== undefined) this.#streams.delete(oldest);
+    creating.catch(() => {
+      if (this.#streams.get(path) === creating) this.#streams.delete(path);
     });
-    return making;
+    return creating;
   }
 
-  async #make(path: RoomPath, history: HistoryConfig): Promise<Stream> {
+  async #create(path: RoomPath, history: HistoryConfig): Promise<Stream> {
     const { prefix, storage, replicas, manager, subjectOf } = this.#deps;
     const token = tokenOf(path);
     const name = `${prefix}-${token}`;
-    // A new stream has another subject: publishing to the old one then fails, and the numbering restarts for all nodes.
+    // Each stream has a new subject. Publishing to a deleted stream then fails, and all nodes see the new numbering.
     const subject = `${prefix}.kept.${token}.${randomBytes(9).toString("base64url")}`;
     const { size, bytesMax, ageMsMax } = history;
     const limits = {
@@ -148,24 +148,24 @@ export class RoomStreams {
     };
     const info = await manager.streams
       .add({
-        ...{
-          name,
-          subjects: [subject],
-          description: descriptionOf(path, this.#now()),
-          num_replicas: replicas,
-          ...limits,
-        },
-        ...{ storage: storage === "file" ? StorageType.File : StorageType.Memory, retention: RetentionPolicy.Limits },
-        ...{ discard: DiscardPolicy.Old, republish: { src: subject, dest: subjectOf(path) } },
+        ...limits,
+        name,
+        subjects: [subject],
+        description: descriptionOf(path, this.#now()),
+        num_replicas: replicas,
+        storage: storage === "file" ? StorageType.File : StorageType.Memory,
+        retention: RetentionPolicy.Limits,
+        discard: DiscardPolicy.Old,
+        republish: { src: subject, dest: subjectOf(path) },
       })
       .catch((error) => {
-        if (!isTaken(error)) throw error;
+        if (!isNameTaken(error)) throw error;
         return this.#adopt(name, limits);
       });
     return streamOf(info);
   }
 
-  /** The stream that exists already, with these limits: the newest ones count. */
+  /** Uses a stream that exists already, and updates its limits if they differ. */
   async #adopt(name: string, limits: Partial<StreamConfig>): Promise<StreamInfo> {
     const { manager } = this.#deps;
     const info = await manager.streams.info(name);
@@ -175,32 +175,32 @@ export class RoomStreams {
     return isSame ? info : manager.streams.update(name, { ...info.config, ...limits });
   }
 
-  /** The stream of a room as it is now. */
+  /** The current state of a room's stream. */
   async #details(path: RoomPath, history: HistoryConfig): Promise<StreamDetails> {
     for (let attempts = 0; attempts < attemptsMax; attempts += 1) {
       const { name } = await this.#stream(path, history);
       try {
         const info = await this.#deps.manager.streams.info(name);
         const stream = streamOf(info);
-        this.#rooms.set(path, Promise.resolve(stream));
+        this.#streams.set(path, Promise.resolve(stream));
         return { ...stream, state: info.state, config: info.config };
       } catch (error) {
         if (!isNotFound(error)) throw error;
-        // It was deleted.
-        this.#rooms.delete(path);
+        // The stream was deleted.
+        this.#streams.delete(path);
       }
     }
     throw new Error(`the stream of ${path} was deleted ${attemptsMax} times while it was read`);
   }
 
-  /** `undefined` when the stream has been replaced. */
+  /** Reads messages; `undefined` if the stream was replaced. */
   async #fetch(stream: Stream, start: number, count: number): Promise<Entries | undefined> {
     try {
       const consumer = await this.#deps.client.consumers.get(stream.name, { opt_start_seq: start });
       try {
         return await Promise.race([readAll(await consumer.fetch(fetchOf(count)), stream, count), this.#deps.lost]);
       } finally {
-        // The server would remove it too, but only after a while.
+        // The server would also delete the consumer, but only after a while.
         consumer.delete().catch(() => undefined);
       }
     } catch (error) {
@@ -228,14 +228,14 @@ async function readAll(messages: ConsumerMessages, stream: Stream, count: number
     // Messages that were removed meanwhile do not arrive.
     if (info.pending === 0 || entries.length === count) return entries;
   }
-  throw new Error(`only ${entries.length} of ${count} publications came`);
+  throw new Error(`the stream ${stream.name} delivered only ${entries.length} of ${count} publications`);
 }
 
 function fetchOf(count: number): { readonly max_messages: number; readonly expires: number } {
   return { max_messages: count, expires: fetchMs };
 }
 
-/** Names the room of a stream, and when it was last open. */
+/** The description of a stream: when its room was last open, and the path of the room. */
 function descriptionOf(path: RoomPath, now: number): string {
   return `${new Date(now).toISOString()} in use: ${path}`;
 }
@@ -249,7 +249,7 @@ function topOf({ epoch, state }: StreamDetails): Position {
   return { epoch, offset: state.last_seq };
 }
 
-/** The first sequence number that a query asks for, and how many. */
+/** The first sequence number to read, and how many. */
 function rangeOf(
   { epoch, state }: StreamDetails,
   { since, limit }: HistoryQuery,
@@ -271,7 +271,7 @@ export function epochOf(subject: string): string {
   return subject.slice(subject.lastIndexOf(".") + 1);
 }
 
-/** Whether there is no such stream, or no JetStream. */
+/** Whether an error means that the stream, or JetStream, does not exist. */
 export function hasNoResponders(error: unknown): boolean {
   if (error instanceof NoRespondersError) return true;
   return error instanceof Error && hasNoResponders(error.cause);
@@ -281,16 +281,16 @@ function isNotFound(error: unknown): boolean {
   return error instanceof JetStreamApiError && error.code === streamNotFound;
 }
 
-function isTaken(error: unknown): boolean {
+function isNameTaken(error: unknown): boolean {
   return error instanceof JetStreamApiError && error.code === nameTaken;
 }
 
-/** -1: no limit. */
+/** A limit as an integer; -1 means no limit. */
 function wholeOf(limit: number): number {
   return Number.isFinite(limit) ? Math.floor(limit) : -1;
 }
 
-/** 0: no limit. The minimum of a server is 100 ms, the maximum 64 bits. */
+/** Nanoseconds; 0 means no limit. The server accepts at least 100 ms and at most 64 bits. */
 function nanosOf(ms: number): number {
   return ms > ageMsForever ? 0 : Math.round(Math.max(ms, 100)) * nanosPerMs;
 }

@@ -1,11 +1,11 @@
 import { createHash } from "node:crypto";
 
-/** Longer names are hashed: a subject must fit in a line of the protocol. */
+/** Longer names are hashed: a subject must fit in one line of the NATS protocol. */
 const nameBytesMax = 96;
 /** Subjects that are cached. */
 const subjectsMax = 1_000;
 
-/** Channels as subjects of NATS. */
+/** The NATS subjects of channels. */
 export class Subjects {
   readonly #prefix: string;
   readonly #known = new Map<string, string>();
@@ -14,10 +14,11 @@ export class Subjects {
     this.#prefix = prefix;
   }
 
+  /** The subject of a channel. */
   of(channel: string): string {
     const known = this.#known.get(channel);
     if (known !== undefined) return known;
-    // Of many channels, only a few are busy, and those are cached again soon.
+    // Busy channels are soon cached again.
     if (this.#known.size >= subjectsMax) this.#known.clear();
     const subject = `${this.#prefix}.${tokenOf(channel)}`;
     this.#known.set(channel, subject);
@@ -25,7 +26,7 @@ export class Subjects {
   }
 }
 
-/** Encodes any text as a token of a subject or of a stream's name. */
+/** Encodes any text as a token of a subject or a stream name. */
 export function tokenOf(text: string): string {
   const bytes = Buffer.from(text);
   if (bytes.length <= nameBytesMax) return bytes.toString("base64url");

@@ -4,79 +4,77 @@ import type { Clock } from "../connection/clock.js";
 import type { Codec } from "../connection/codec.js";
 import type { Peer } from "../connection/peer.js";
 import type { OutgoingEvent } from "../wire/events/protocol.js";
+import type { ResumeFailure } from "../wire/frames.js";
 import type { Position } from "../wire/position.js";
 
-/** One client in its rooms. */
+/** One connection as a member of its rooms. */
 export type Member = Peer<Dialect>;
 
-/** How one kind of client is spoken to, chosen once when it is accepted. The only place that knows frames. */
+/** Encodes and decodes the messages of one kind of client, plain or `enfilade.v1`. Chosen once for a connection. */
 export interface Dialect extends Codec {
-  /** Bytes for this member, made once for all members that get the same; `undefined`: it gets none. */
+  /** Encodes a delivery for `member`, once for all members with the same bytes; `undefined`: the member gets none. */
   encode(delivery: Delivery, member: Member): Uint8Array | undefined;
-  /** What a member is sent about publications of a room that are lost for good; `undefined`: it is not told. */
+  /** Encodes a notice that publications of a room are lost for good; `undefined`: the member gets none. */
   encodeGap(gap: Gap, address: string, member: Member): Uint8Array | undefined;
-  /** Asks the client to connect elsewhere; `undefined` for one that cannot be asked. */
+  /** Encodes the request to connect to another node; `undefined` for a client that does not support it. */
   encodeDrain(withinMs: number): Uint8Array | undefined;
-  /** What the client calls itself over all its connections; `undefined` when it has no such name. */
+  /** The id that the client keeps over all its connections; `undefined` if it has none. */
   readonly clientName: string | undefined;
-  /** For a client whose frames may concern its session. */
+  /** `undefined` if frames of the client do not concern its session. */
   readonly session: SessionDialect | undefined;
-  /** For a client that knows of positions. */
+  /** `undefined` if the client does not support positions. */
   readonly joining: JoiningClient | undefined;
-  /** For a client whose messages may have ids of their own. */
+  /** `undefined` if the dialect has no ids of messages. */
   readonly replies: Replies | undefined;
 }
 
-/** A dialect that has a part in the session of its client. */
+/** The part of a dialect that takes part in the session of its client. */
 export interface SessionDialect {
-  /** Called once, before anything is sent or received. */
+  /** Called once, before the first message is sent or received. */
   start(session: DialectSession): void;
-  /** Called once, when the connection has ended and its handler is not waited for any more. */
+  /** Called once, when the connection has ended and its handler has finished or is not awaited any more. */
   end(): void;
 }
 
-/** What a dialect needs of the session that its client belongs to. */
+/** The part of a session that a dialect uses. */
 export interface DialectSession {
   readonly member: Member;
   readonly clock: Clock;
-  /** By which the user is addressed. */
+  /** The id of the user; `undefined` if there is none. */
   readonly userId: string | undefined;
-  /** The client asks for the presence of its home. */
+  /** Called when the client asks for the presence of its home. */
   readonly onWatch: () => void;
-  /** The client renews its credentials. */
+  /** Called when the client renews its token. */
   readonly onRefresh: (token: string) => void;
-  /** Takes what went wrong on this side. */
+  /** Receives errors of the server. */
   readonly onError: (error: unknown) => void;
 }
 
-/** A client that knows of positions, and has to learn where it begins. */
+/** A client that supports positions, while it joins its home. */
 export interface JoiningClient {
   /** The position of the last publication that it received on an earlier connection. */
   readonly since: Position | "invalid" | undefined;
-  /** Called once, before anything else of its home is sent. */
+  /** Called once, before any other message of its home is sent. */
   welcome(resumption: Resumption): void;
-  /** So many messages that are not kept anywhere were dropped before it had caught up. */
+  /** `count` messages without history were dropped before the client had caught up. */
   onSkipped(count: number): void;
 }
 
-/** Answers under ids that the handler need not know. */
+/** Answers messages that have an id in the dialect. */
 export interface Replies {
-  /** Whether the message that the handler is busy with is to be answered. */
+  /** Whether the client awaits an answer to the message that the handler is handling. */
   readonly isAwaited: boolean;
-  /** Answers it; `false` where that is for the handler itself to do. */
+  /** Sends a reply or an error; `false` if the dialect does not send `outgoing`, so the caller has to. */
   reply(outgoing: OutgoingEvent): boolean;
 }
 
-/** Why a client does not get all that it missed: see `welcome` in PROTOCOL.md. */
-export type LossReason = "epoch" | "trimmed" | "limit" | "invalid" | "off";
-
-/** Where a client begins, and whether that is where it left off. */
+/** The position where a client begins, and whether it could resume. */
 export interface Resumption {
-  /** Where its publications begin; `undefined` where no history is kept. */
+  /** The client gets the publications after this position; `undefined` if the home has no history. */
   readonly position?: Position | undefined;
-  /** `undefined` for a client that does not resume. */
+  /** Whether the client gets all that it missed; `undefined` if it did not ask to resume. */
   readonly recovered?: boolean | undefined;
-  readonly reason?: LossReason | undefined;
-  /** How many publications it will never get; `undefined` when that is not known. */
+  readonly reason?: ResumeFailure | undefined;
+  /** How many publications the client will never get; `undefined` if not known. */
   readonly missed?: number | undefined;
 }

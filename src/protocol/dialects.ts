@@ -9,9 +9,9 @@ import { V1Dialect } from "./v1/dialect.js";
 import { v1Encoder } from "./v1/encoder.js";
 import { type ReceiptLimits, Receipts } from "./v1/receipts.js";
 
-/** The dialects of one app, and what is kept of their clients between connections. */
+/** The dialects of one app, with the state of clients that outlives their connections. */
 export class Dialects {
-  /** The subprotocols of the library itself. */
+  /** The names of the subprotocols of this library. */
   readonly subprotocols: readonly string[] = [v1];
   readonly #receipts: Receipts;
 
@@ -19,7 +19,7 @@ export class Dialects {
     this.#receipts = new Receipts(clock, limits);
   }
 
-  /** The dialect of a client, by the subprotocol that its transport has agreed on. */
+  /** The dialect of a client, chosen by the subprotocol of its transport. */
   of({ framing, protocol }: Transport, request: ConnectionRequest, eventProtocol: EventProtocol): Dialect {
     if (protocol !== v1) return plainDialect(framing, eventProtocol);
     return new V1Dialect(v1Encoder(framing, eventProtocol), request, this.#receipts);

@@ -7,7 +7,11 @@ import type { Dialect, Member } from "./dialect.js";
 import { isExcepted } from "./excepted.js";
 import { SharedByFraming } from "./sharedByFraming.js";
 
-/** Messages exactly as the application sends and reads them. It has no state of a client: one serves all of a framing and an event protocol. */
+/**
+ * The dialect of plain clients: messages carry exactly what the application sends.
+ *
+ * It has no state for a client, so all clients with the same framing and event protocol share one object.
+ */
 export class PlainDialect implements Dialect {
   readonly clientName = undefined;
   readonly session = undefined;
@@ -45,11 +49,11 @@ export class PlainDialect implements Dialect {
   }
 
   onSent(): void {
-    // A plain client is not told of losses.
+    // Plain clients are not notified of losses.
   }
 
   onDropped(): void {
-    // A plain client is not told of losses.
+    // Plain clients are not notified of losses.
   }
 
   reportLosses(): Uint8Array[] {
@@ -59,7 +63,7 @@ export class PlainDialect implements Dialect {
 
 const plainDialects = new SharedByFraming((framing, protocol) => new PlainDialect(framing, protocol));
 
-/** The dialect that all plain clients of a framing and an event protocol share, so that they share bytes. */
+/** The dialect that all plain clients with this framing and event protocol share, and with it their encoded bytes. */
 export function plainDialect(framing: Framing, eventProtocol: EventProtocol): PlainDialect {
   return plainDialects.get(framing, eventProtocol);
 }

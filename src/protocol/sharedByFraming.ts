@@ -1,7 +1,7 @@
 import type { Framing } from "../connection/transport.js";
 import type { EventProtocol } from "../wire/events/protocol.js";
 
-/** One object for all clients of a framing and an event protocol: who shares it shares bytes. */
+/** Makes one object for all clients with the same framing and event protocol, so that they share encoded bytes. */
 export class SharedByFraming<T> {
   readonly #make: (framing: Framing, protocol: EventProtocol) => T;
   readonly #byFraming = new WeakMap<Framing, WeakMap<EventProtocol, T>>();

@@ -1,8 +1,8 @@
-/** What is used of an ioredis client, for one server (or Sentinel) or a cluster. */
+/** The methods of an ioredis client that are used here; for one server, Sentinel or a cluster. */
 export interface RedisClient {
   readonly isCluster: boolean;
   readonly status: string;
-  // biome-ignore lint/suspicious/noExplicitAny: listeners of many kinds, each as ioredis calls it
+  // biome-ignore lint/suspicious/noExplicitAny: ioredis calls listeners with different arguments
   on(event: string, listener: (...args: any[]) => void): unknown;
   once(event: string, listener: () => void): unknown;
   removeAllListeners(): unknown;
@@ -17,14 +17,14 @@ export interface RedisClient {
   callBuffer(command: "EVAL" | "EVALSHA", ...args: (string | Buffer)[]): Promise<unknown>;
 }
 
-/** A client that a user passes in, of whichever copy of ioredis. */
+/** A client that the application passes; it may come from another copy of ioredis. */
 export interface OwnClient {
   readonly isCluster: boolean;
   duplicate(...args: never[]): unknown;
   callBuffer(...args: never[]): unknown;
 }
 
-/** The same as it is used: it is only copied. */
+/** The same client with the types that are needed to copy it. */
 export interface DuplicableClient {
   readonly isCluster: boolean;
   readonly options: ClientOptions;
@@ -36,11 +36,11 @@ interface ClientOptions {
   readonly db?: number | undefined;
 }
 
-/** Recognised by what it can do: with two copies of ioredis in a project there are two classes. */
+/** Checks methods, not the class: a project with two copies of ioredis has two classes. */
 export function isClient(source: unknown): source is DuplicableClient {
   if (typeof source !== "object" || source === null || !("isCluster" in source)) return false;
   const methods = ["duplicate", "callBuffer", "on", "subscribe", "publish", "disconnect"];
-  // Any object may be asked for any name.
+  // Reading an unknown property of an object is safe.
   const members = source as Readonly<Record<string, unknown>>;
   return methods.every((method) => typeof members[method] === "function");
 }

@@ -6,7 +6,7 @@ import type { Position } from "../wire/position.js";
 import type { RedisClient } from "./client.js";
 import { appendScript, readScript, topScript } from "./scripts.js";
 
-/** The connections between two restarts: one for commands and one for subscriptions. In a cluster one client is both. */
+/** One connection for commands and one for subscriptions; replaced on a restart. In a cluster, one client is both. */
 export interface RedisPair {
   readonly commands: RedisClient;
   readonly subscriber: RedisClient;
@@ -15,9 +15,9 @@ export interface RedisPair {
 }
 
 export interface RedisEngineDeps {
-  /** Before every key and channel. */
+  /** The start of every key and channel. */
   readonly prefix: string;
-  /** Makes connections that queue nothing and reconnect by themselves. */
+  /** Opens connections that queue no commands and reconnect by themselves. */
   readonly connect: () => RedisPair;
 }
 
@@ -25,7 +25,7 @@ export interface RedisEngineDeps {
 const positionMs = 3_600_000;
 /** Ages above this, about a hundred years, have no limit. */
 const ageMsForever = 3e12;
-/** The first byte of what was appended to a log; other messages and signals begin with `{`. */
+/** The first byte of a message with a position; other messages and signals begin with `{`. */
 const positionMark = 0x70;
 const lineEnd = 10;
 
@@ -120,7 +120,7 @@ export class RedisEngine implements Engine {
 
   get #connected(): RedisPair {
     if (this.#pair !== undefined) return this.#pair;
-    throw new Error("redis: not started");
+    throw new Error("redis: the engine is not started; call start() first");
   }
 
   #clients(): RedisClient[] {
@@ -138,11 +138,11 @@ export class RedisEngine implements Engine {
       client.on("ready", () => {
         ready.add(client);
         this.#lastError = undefined;
-        if (this.#clients().every((one) => ready.has(one))) this.#begin(pair);
+        if (this.#clients().every((one) => ready.has(one))) this.#onReady(pair);
       });
       client.on("close", () => {
         ready.delete(client);
-        this.#lost(pair);
+        this.#onClose(pair);
       });
     }
     const event = pair.subscriber.isCluster ? "smessageBuffer" : "messageBuffer";
@@ -159,8 +159,8 @@ export class RedisEngine implements Engine {
     this.#pair = undefined;
   }
 
-  #begin(pair: RedisPair): void {
-    this.#load(pair)
+  #onReady(pair: RedisPair): void {
+    this.#loadScripts(pair)
       // A user without the right to load scripts can still send them with each call.
       .catch(() => this.#shas.clear())
       .finally(() => {
@@ -169,7 +169,7 @@ export class RedisEngine implements Engine {
   }
 
   /** Loads the scripts in advance: a command that is sent twice could be overtaken by a later one. */
-  async #load({ commands }: RedisPair): Promise<void> {
+  async #loadScripts({ commands }: RedisPair): Promise<void> {
     this.#shas.clear();
     // In a cluster, each node would have to load them.
     if (commands.isCluster) return;
@@ -178,9 +178,9 @@ export class RedisEngine implements Engine {
     for (const [index, script] of scripts.entries()) this.#shas.set(script, String(shas[index]));
   }
 
-  #lost(pair: RedisPair): void {
+  #onClose(pair: RedisPair): void {
     if (this.#pair !== pair) return;
-    this.#events?.onDown(this.#lastError ?? new Error("the connection was closed"));
+    this.#events?.onDown(this.#lastError ?? new Error("the connection to Redis was closed"));
   }
 
   async #run(script: string, keys: readonly string[], args: readonly (string | Buffer)[]): Promise<unknown> {
@@ -243,10 +243,10 @@ function positionOf(answer: unknown): Position {
 
 function listOf(answer: unknown): readonly unknown[] {
   if (Array.isArray(answer)) return answer;
-  throw new Error(`redis: a script answered ${typeof answer}`);
+  throw new Error(`redis: a script must answer with a list, got ${typeof answer}`);
 }
 
 function asBuffer(bytes: unknown): Buffer {
   if (bytes instanceof Uint8Array) return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  throw new Error(`redis: bytes were expected, got ${typeof bytes}`);
+  throw new Error(`redis: expected bytes, got ${typeof bytes}`);
 }

@@ -2,28 +2,28 @@ import { Redis, type RedisOptions } from "ioredis";
 import type { Backplane } from "../backplane/backplane.js";
 import { ClusterBackplane } from "../cluster/clusterBackplane.js";
 import { EnfiladeError } from "../errors.js";
-import { checkNames } from "../wire/options.js";
+import { checkNames, describeAddress } from "../wire/options.js";
 import { type DuplicableClient, isClient, type OwnClient } from "./client.js";
 import { RedisEngine, type RedisPair } from "./engine.js";
 
-/** Options in addition to those of ioredis. */
+/** Options of {@link redis}. */
 export interface BackplaneOptions {
-  /** Before every key and channel, with a colon, so that several applications may share one Redis. Default: `"enfilade"`. */
+  /** The start of every key and channel, so that applications can share a Redis. Default: `"enfilade"`. */
   readonly prefix?: string | undefined;
 }
 
 /**
- * A backplane over Redis (6.2 or later) or Valkey; over sharded pub/sub where the client is a cluster (7.0 or later).
+ * Creates a backplane over Redis 6.2 or later, or Valkey. A cluster needs Redis 7.0 or later, for sharded pub/sub.
  *
  * ```ts
  * const app = new App({ handlers: [Chat], backplane: redis("redis://127.0.0.1:6379") });
  * ```
  *
- * Each app needs its own. It opens connections of its own, two to a server. A client that is passed in is only copied;
- * its owner closes it.
+ * Each app needs its own backplane. It opens its own connections: two to a server, or those of one `Cluster` client. A
+ * client that you pass is only copied; you close it.
  *
- * @param source A URL, options of ioredis with a `host`, `port`, `path` or `sentinels`, or a client of ioredis.
- * @throws EnfiladeError `ERR_OPTION`.
+ * @param source A URL, options of ioredis with `host`, `port`, `path` or `sentinels`, or a client of ioredis.
+ * @throws EnfiladeError `ERR_OPTION` when `source` has no address, has a `keyPrefix`, or an option is wrong.
  */
 export function redis(source: string | RedisOptions | OwnClient, options: BackplaneOptions = {}): Backplane {
   checkNames("redis()", options, ["prefix"]);
@@ -34,7 +34,7 @@ export function redis(source: string | RedisOptions | OwnClient, options: Backpl
   return new ClusterBackplane(new RedisEngine({ prefix: `${prefix}:`, connect: connectorOf(source) }));
 }
 
-/** Nothing is queued while there is no connection, and nothing is sent twice; see `maxRetriesPerRequest` of ioredis. */
+/** Commands fail at once without a connection, and are never sent twice; see `maxRetriesPerRequest` of ioredis. */
 const connectionOptions = {
   enableOfflineQueue: false,
   autoResendUnfulfilledCommands: false,
@@ -50,10 +50,10 @@ const connectionOptions = {
 function connectorOf(source: string | RedisOptions | OwnClient): () => RedisPair {
   if (isClient(source)) return connectorOfClient(source);
   if (typeof source === "string") {
-    if (!/^rediss?:\/\//.test(source) || !URL.canParse(source)) throw wrong(source);
+    if (!/^rediss?:\/\//.test(source) || !URL.canParse(source)) throw sourceError(source);
     return () => pairOf(() => new Redis(source, connectionOptions));
   }
-  if (!isAddress(source)) throw wrong(source);
+  if (!hasAddress(source)) throw sourceError(source);
   checkKeyPrefix(source);
   return () => pairOf(() => new Redis({ ...source, ...connectionOptions }));
 }
@@ -69,8 +69,8 @@ function connectorOfClient(client: DuplicableClient): () => RedisPair {
   };
 }
 
-/** Options that say where the server is: without them ioredis would connect to localhost. */
-function isAddress(source: unknown): source is RedisOptions {
+/** Whether options contain an address: without one, ioredis would connect to localhost. */
+function hasAddress(source: unknown): source is RedisOptions {
   if (typeof source !== "object" || source === null) return false;
   return ["host", "port", "path", "sentinels"].some((name) => name in source && Reflect.get(source, name) != null);
 }
@@ -79,7 +79,7 @@ function checkKeyPrefix({ keyPrefix }: Pick<RedisOptions, "keyPrefix"> | Duplica
   if ((keyPrefix ?? "") === "") return;
   throw new EnfiladeError(
     "ERR_OPTION",
-    "redis() has a prefix of its own in place of keyPrefix: redis(client, { prefix })",
+    `redis() takes no keyPrefix, got "${keyPrefix}"; remove it, and pass redis(source, { prefix }) instead`,
   );
 }
 
@@ -92,15 +92,7 @@ function retryMs(attempts: number): number {
   return Math.min(2_000, 50 * 2 ** Math.min(attempts, 10)) * (0.5 + Math.random() / 2);
 }
 
-function wrong(source: unknown): EnfiladeError {
-  const expected =
-    'a URL such as "redis://127.0.0.1:6379", options of ioredis with its address, or a client of ioredis';
-  return new EnfiladeError("ERR_OPTION", `redis() takes ${expected}; got ${described(source)}`);
-}
-
-/** A client of another library is an object too large to print, or one that JSON cannot. */
-function described(source: unknown): string {
-  if (typeof source !== "object" || source === null) return JSON.stringify(source) ?? String(source);
-  const names = Object.keys(source).slice(0, 5);
-  return `an object with ${names.length === 0 ? "no properties" : names.join(", ")}`;
+function sourceError(source: unknown): EnfiladeError {
+  const expected = 'a URL such as "redis://127.0.0.1:6379", options of ioredis with an address, or a client of ioredis';
+  return new EnfiladeError("ERR_OPTION", `redis() takes ${expected}; got ${describeAddress(source)}`);
 }

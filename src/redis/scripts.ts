@@ -1,8 +1,8 @@
 /**
- * The scripts that run in Redis (6.2 or later, or Valkey), so that a publication is numbered, kept and published in one step.
+ * The scripts that run in Redis 6.2 or later, or Valkey. A publication is numbered, kept and published in one step.
  *
- * Each room with history has two keys: the log, a stream whose ids are offsets, and a hash that outlives it: `e` the epoch,
- * `o` the last offset, `b` the offset at which the epoch began, `r` the run id of the server, `s` the bytes kept.
+ * Each room with history has two keys. The log is a stream whose ids are offsets. The hash outlives the log: `e` is the
+ * epoch, `o` the last offset, `b` the offset where the epoch began, `r` the run id of the server, `s` the bytes kept.
  */
 const prelude = `
 local meta, log = KEYS[1], KEYS[2]
@@ -111,7 +111,7 @@ keepMeta()
 return {epoch, number(offset)}
 `;
 
-/** Keys: meta, log. Arguments: new epoch, age, rest, `last` or `after`, epoch and offset to read after, limit (-1: all). */
+/** Keys: meta, log. Arguments: new epoch, age, rest, `last` or `after`, epoch, offset, limit (-1: all). */
 export const readScript = `${prelude}
 keepMeta()
 trim(math.huge, math.huge)

@@ -7,123 +7,136 @@ import { checkName } from "../wire/options.js";
 import { type Bytes, Payload } from "../wire/payload.js";
 import type { Position } from "../wire/position.js";
 
-/** Whom a message leaves out: a connection or a handler, an id, or a list of these. */
+/** The connections that do not get a message: a connection or a handler, the id of one, or a list of these. */
 export type Except = string | { readonly id: string } | readonly (string | { readonly id: string })[];
 
+/** Options of a message to a room, a user, a channel or everyone. */
 export interface SendOptions extends DeliveryOptions {
-  /** Who does not get the message. Default: no one; the sender gets it too. */
+  /** Connections that do not get the message. Default: none; the sender gets it too. */
   readonly except?: Except | undefined;
   /**
-   * Whether the history of the room keeps it, where there is one. Default: `true` with the policy `reliable`, `false` with
-   * `latest` and `skip`.
+   * Whether the room's history keeps the message, if the room has history. Default: `true` with the policy `reliable`,
+   * `false` with `latest` and `skip`.
    */
   readonly keep?: boolean | undefined;
 }
 
 const sendNames = ["policy", "except", "keep"];
 
-/** @throws EnfiladeError `ERR_OPTION` when `options` has an option that does not exist. */
+/** @throws EnfiladeError `ERR_OPTION` when `options` has an unknown name. */
 export function checkSendOptions(options: SendOptions | undefined): void {
-  // Not checkNames, which makes a list of the names: this is called for each message.
+  // Not checkNames, which allocates a list of the names: this is called for each message.
   for (const name in options) {
     if (name !== "policy" && name !== "except" && name !== "keep") checkName("a send has no option", name, sendNames);
   }
 }
 
-/** What an address needs to reach its members; the registry. */
-export interface Post {
-  /** Resolves when the publication is on its way; rejects when it is not. */
+/** The operations that an address needs; the registry implements them. */
+export interface AddressDeps {
+  /** Resolves when the backplane has accepted the publication; rejects when it has not. */
   publish(topic: Topic, payload: Payload, options: SendOptions | undefined): Promise<Position | undefined>;
-  /** The same without an answer: a failure is reported to the app. */
+  /** As {@link publish}, without a result: a failure is reported to the app. */
   send(topic: Topic, payload: Payload, options: SendOptions | undefined): void;
-  /** Closes everyone in `topic`, on every node; a failure is reported to the app. */
+  /** Closes all connections of `topic` on every node; a failure is reported to the app. */
   closeAll(topic: Topic, code: number, reason: string): void;
+  /** The members of this node; `undefined` if there are none. */
   membersOf(topic: Topic): ReadonlySet<Member> | undefined;
 }
 
 /**
- * Connections to send to by name, whether any is there or not.
+ * A set of connections to send to: a room, a channel or a user.
  *
- * A message is encoded once. Sending to an address without members does nothing.
+ * A message is encoded once for all of them. Sending to an address without connections does nothing.
  */
 export abstract class Address {
   readonly #topic: Topic;
-  readonly #post: Post;
+  readonly #deps: AddressDeps;
 
-  constructor(topic: Topic, post: Post) {
+  constructor(topic: Topic, deps: AddressDeps) {
     this.#topic = topic;
-    this.#post = post;
+    this.#deps = deps;
   }
 
-  /** How many connections of this node are there now. */
+  /** The number of connections on this node now. */
   get size(): number {
-    return this.#post.membersOf(this.#topic)?.size ?? 0;
+    return this.#deps.membersOf(this.#topic)?.size ?? 0;
   }
 
-  /** The connections of this node that are there now; a copy. */
+  /** The connections on this node now, as a new array. */
   members(): Connection[] {
-    return [...(this.#post.membersOf(this.#topic) ?? [])].map(connectionOf);
-  }
-
-  /** @throws EnfiladeError `ERR_VALUE` when JSON has no form for `value`. */
-  sendJSON(value: unknown, options?: SendOptions): void {
-    this.#post.send(this.#topic, Payload.json(value), options);
-  }
-
-  sendText(text: string, options?: SendOptions): void {
-    this.#post.send(this.#topic, Payload.text(text), options);
-  }
-
-  sendBinary(bytes: Bytes, options?: SendOptions): void {
-    this.#post.send(this.#topic, Payload.binary(bytes), options);
+    return [...(this.#deps.membersOf(this.#topic) ?? [])].map(connectionOf);
   }
 
   /**
-   * Sends `value` as JSON, and resolves when it is on its way, with its position where history is kept.
+   * Sends `value` as JSON, on all nodes. A failure of the backplane is reported to the app.
    *
-   * Rejects when it is not on its way, or cannot be encoded.
+   * @throws EnfiladeError `ERR_VALUE` when JSON has no form for `value`, `ERR_OPTION` for a wrong option.
+   */
+  sendJSON(value: unknown, options?: SendOptions): void {
+    this.#deps.send(this.#topic, Payload.json(value), options);
+  }
+
+  /** Sends a text message; see {@link sendJSON}. */
+  sendText(text: string, options?: SendOptions): void {
+    this.#deps.send(this.#topic, Payload.text(text), options);
+  }
+
+  /** Sends a binary message; see {@link sendJSON}. */
+  sendBinary(bytes: Bytes, options?: SendOptions): void {
+    this.#deps.send(this.#topic, Payload.binary(bytes), options);
+  }
+
+  /**
+   * Sends `value` as JSON, and resolves when the message has been sent to all nodes: with its position if the room's
+   * history keeps it, else with `undefined`.
+   *
+   * @throws EnfiladeError (as a rejection) `ERR_BACKPLANE` when the backplane cannot be reached or does not answer in
+   *   time, `ERR_VALUE` when JSON has no form for `value`, `ERR_OPTION` for a wrong option.
    */
   async publish(value: unknown, options?: SendOptions): Promise<Position | undefined> {
-    return this.#post.publish(this.#topic, Payload.json(value), options);
+    return this.#deps.publish(this.#topic, Payload.json(value), options);
   }
 
-  /** As {@link publish}, but a text as it is. */
+  /** Sends a text message; resolves and rejects as {@link publish}. */
   async publishText(text: string, options?: SendOptions): Promise<Position | undefined> {
-    return this.#post.publish(this.#topic, Payload.text(text), options);
+    return this.#deps.publish(this.#topic, Payload.text(text), options);
   }
 
-  /** As {@link publish}, but bytes. */
+  /** Sends a binary message; resolves and rejects as {@link publish}. */
   async publishBinary(bytes: Bytes, options?: SendOptions): Promise<Position | undefined> {
-    return this.#post.publish(this.#topic, Payload.binary(bytes), options);
+    return this.#deps.publish(this.#topic, Payload.binary(bytes), options);
   }
 
   /**
-   * Closes every connection that is there now, on every node, and ends what is subscribed there.
+   * Closes all current connections, on every node, and ends the subscriptions to a room.
    *
-   * @param code 1000 or from 3000 to 4999; 4500 and above tell clients of `enfilade.v1` not to come back. Default: 1000.
+   * @param code 1000 or 3000 to 4999. Clients of `enfilade.v1` reconnect after 4000 to 4499 only. Default: 1000.
+   * @param reason Cut to 123 bytes of UTF-8. Default: empty.
    * @throws EnfiladeError `ERR_CLOSE_CODE` for another code.
    */
   close(code: number = CloseCode.normal, reason = ""): void {
-    this.#post.closeAll(this.#topic, code, reason);
+    this.#deps.closeAll(this.#topic, code, reason);
   }
 }
 
-/** All connections of one named route, on any path. */
+/** All connections that came through one named route, on any path: `app.channel(name)`. */
 export class Channel extends Address {
   constructor(
+    /** The name of the route. */
     readonly name: string,
-    post: Post,
+    deps: AddressDeps,
   ) {
-    super(`channel:${name}`, post);
+    super(`channel:${name}`, deps);
   }
 }
 
-/** All connections of one user, such as several tabs. */
+/** All connections of one user, such as several tabs: `registry.user(id)`. */
 export class User extends Address {
   constructor(
+    /** The id of the user, as text. */
     readonly id: string,
-    post: Post,
+    deps: AddressDeps,
   ) {
-    super(`user:${id}`, post);
+    super(`user:${id}`, deps);
   }
 }

@@ -3,43 +3,43 @@ import type { Delivery } from "../backplane/delivery.js";
 import { channels } from "../diagnostics.js";
 import type { Member } from "../protocol/dialect.js";
 
-/** Takes what is sent to a member that is not ready yet. Never throws. */
+/** Receives the deliveries to a member that is still catching up. Never throws. */
 export interface DeliverySink {
   take(delivery: Delivery): void;
-  /** Publications of its home were lost between nodes. */
-  lag(): void;
-  /** The member is not there any more. */
+  /** Publications to the member's home were lost between nodes. */
+  onGap(): void;
+  /** The member has left. */
   cancel(): void;
 }
 
-/** Code that hears what an audience is sent. Never throws. */
+/** Server code that receives the deliveries to an audience. Never throws. */
 export interface DeliveryListener {
   take(delivery: Delivery): void;
-  /** So many are lost, if that is known. */
-  lose(count: number | undefined): void;
-  /** There will be no more. */
+  /** Publications were lost; `count` is `undefined` if their number is not known. */
+  onLoss(count: number | undefined): void;
+  /** No more deliveries follow. */
   end(): void;
 }
 
-/** A set of connections addressed as one: those in a room, in a channel, of a user, or all. */
+/** A set of connections that messages are sent to: those of a room, a channel, a user, or all. */
 export class Audience {
   readonly members = new Set<Member>();
   #listeners: Set<DeliveryListener> | undefined;
   #catchUpBuffers: Map<Member, DeliverySink> | undefined;
   #subscribed: Promise<void> | undefined;
 
-  /** @param address The path it is known by to its members; `undefined` where it has none. */
+  /** @param address The path of the room or the tree; `undefined` for other audiences. */
   constructor(readonly address?: string) {}
 
-  /** Whether anybody would take what is sent. */
-  get inUse(): boolean {
+  /** Whether the audience has a member or a listener. */
+  get isInUse(): boolean {
     return this.members.size > 0 || (this.#listeners !== undefined && this.#listeners.size > 0);
   }
 
   /**
-   * The one send loop: bytes are made once for all who get the same.
+   * The only send loop. Members that get the same bytes share them.
    *
-   * @throws what the event protocol of a member threw, once all others have theirs.
+   * @throws the first error that the event protocol of a member threw, after all other members got the message.
    */
   deliver(delivery: Delivery): void {
     delivery.address = this.address;
@@ -57,46 +57,48 @@ export class Audience {
     if (failure !== undefined) throw failure.error;
   }
 
-  /** Resolves when this node receives what is sent to the audience; `undefined` when it does. */
+  /** Resolves when this node is subscribed to the audience's topic; `undefined` if it is. */
   get subscribed(): Promise<void> | undefined {
     return this.#subscribed;
   }
 
-  /** @param subscribed Resolves when this node receives; never rejects. */
+  /** @param subscribed Resolves when this node is subscribed; never rejects. */
   whenSubscribed(subscribed: Promise<void> | undefined): void {
     this.#subscribed = subscribed?.then(() => {
       this.#subscribed = undefined;
     });
   }
 
-  /** Reports to everyone who can take it that publications were lost. */
+  /** Reports lost publications to all members and listeners. */
   reportGap(gap: Gap): void {
     const { address } = this;
     for (const member of this.members) {
       const buffer = this.#catchUpBuffers?.get(member);
-      // One that reads what is kept finds out by that.
-      if (buffer !== undefined) buffer.lag();
+      // A member that is catching up reads the history again and finds the gap there.
+      if (buffer !== undefined) buffer.onGap();
       else if (address !== undefined) reportGapTo(member, gap, address);
     }
-    for (const listener of this.#listeners ?? []) listener.lose(gap.missed);
+    for (const listener of this.#listeners ?? []) listener.onLoss(gap.missed);
   }
 
+  /** Adds a listener. */
   listen(listener: DeliveryListener): void {
     this.#listeners ??= new Set();
     this.#listeners.add(listener);
   }
 
+  /** Removes a listener. */
   unlisten(listener: DeliveryListener): void {
     this.#listeners?.delete(listener);
   }
 
-  /** Has every listener end. */
+  /** Ends all listeners. */
   endSubscriptions(): void {
     for (const listener of [...(this.#listeners ?? [])]) listener.end();
   }
 
-  /** Has `buffer` take what `member` would be sent; `undefined`: it is ready. */
-  replace(member: Member, buffer: DeliverySink | undefined): void {
+  /** Redirects deliveries for `member` to `buffer`; `undefined` sends them to the member again. */
+  redirect(member: Member, buffer: DeliverySink | undefined): void {
     if (buffer !== undefined) {
       this.#catchUpBuffers ??= new Map();
       this.#catchUpBuffers.set(member, buffer);
@@ -107,19 +109,19 @@ export class Audience {
     }
   }
 
-  /** Everyone who is in any of these, once. */
+  /** An audience of all members and listeners of these, each once. */
   static union(audiences: readonly Audience[], address: string): Audience {
     const all = new Audience(address);
     for (const audience of audiences) {
       for (const member of audience.members) all.members.add(member);
       for (const listener of audience.#listeners ?? []) all.listen(listener);
-      for (const [member, buffer] of audience.#catchUpBuffers ?? []) all.replace(member, buffer);
+      for (const [member, buffer] of audience.#catchUpBuffers ?? []) all.redirect(member, buffer);
     }
     return all;
   }
 }
 
-/** Delivers to one member; only what is numbered in its home has a position for it. */
+/** Delivers to one member. A client tracks positions of its home only. */
 export function deliverTo(member: Member, delivery: Delivery): void {
   const bytes = member.dialect.encode(delivery, member);
   if (bytes === undefined) return;

@@ -4,7 +4,7 @@ import type { Member } from "../protocol/dialect.js";
 import { Audience } from "./audience.js";
 import type { RoomTable } from "./roomTable.js";
 
-/** Who is addressed by which topic on this node: rooms, and the users, channels and everyone that no path names. */
+/** The audiences of this node by topic: rooms and trees, users, channels, and all connections. */
 export class Audiences {
   readonly #backplane: Backplane;
   readonly #rooms: RoomTable;
@@ -16,24 +16,24 @@ export class Audiences {
     this.#rooms = rooms;
   }
 
-  /** How many users are connected to this node. */
+  /** The number of users with a connection to this node. */
   get userCount(): number {
     return this.#userCount;
   }
 
-  /** The ids of the users who are connected to this node. */
+  /** The ids of the users with a connection to this node. */
   get userIds(): string[] {
     return [...this.#groups.keys()].flatMap((topic) => (isUser(topic) ? userIdOf(topic) : []));
   }
 
-  /** Who is addressed by a topic; `undefined` when this node has no member of it. */
+  /** The audience of a topic; `undefined` if it has no member on this node. */
   find(topic: Topic): Audience | undefined {
     if (isRoom(topic)) return this.#rooms.get(topic);
     if (!isTree(topic)) return this.#groups.get(topic);
     return Audience.union(this.#rooms.below(baseOf(topic)), patternOf(topic));
   }
 
-  /** Adds a member to a topic that is no room; opens it on the backplane for the first one. */
+  /** Adds a member to a topic other than a room. For the first member, opens the topic on the backplane. */
   add(topic: Topic, member: Member): void {
     const known = this.#groups.get(topic);
     const audience = known ?? new Audience();
@@ -44,11 +44,12 @@ export class Audiences {
     if (isUser(topic)) this.#userCount += 1;
   }
 
+  /** Removes a member. After the last one, closes the topic on the backplane. */
   remove(topic: Topic, member: Member): void {
     const audience = this.#groups.get(topic);
     if (audience === undefined) return;
     audience.members.delete(member);
-    if (audience.inUse) return;
+    if (audience.isInUse) return;
     this.#groups.delete(topic);
     this.#backplane.close(topic);
     if (isUser(topic)) this.#userCount -= 1;

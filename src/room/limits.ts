@@ -1,6 +1,6 @@
-/** What the rooms enforce for one connection. */
+/** Limits of one connection that the rooms enforce. */
 export interface MemberLimits {
-  /** Rooms of one connection. Past it: `join` throws. Default: 128. */
+  /** Rooms that one connection may be in at the same time. Past it: `join` throws `ERR_JOINS_MAX`. Default: 128. */
   readonly joinsMax: number;
 }
 
@@ -8,9 +8,9 @@ export const defaultMemberLimits: MemberLimits = {
   joinsMax: 128,
 };
 
-/** What the rooms enforce for clients that resume. */
+/** Limits for clients of `enfilade.v1` that resume after a reconnect. */
 export interface RecoveryLimits {
-  /** Publications that a client gets at most that resumes where it left off. Past it: not recovered. Default: 1,000. */
+  /** Missed publications that a client can recover. Past it: the welcome has `recovered: false`. Default: 1,000. */
   readonly recoverMessagesMax: number;
 }
 

@@ -9,19 +9,21 @@ import type { Audiences } from "./audiences.js";
 import type { CatchUps } from "./history/catchUps.js";
 import type { RoomTable } from "./roomTable.js";
 
-/** What holds for the connections of one route. */
+/** The configuration of the connections of one route. */
 export interface MemberConfig {
+  /** The name of the route. */
   readonly channel: string | undefined;
+  /** The maximum number of rooms of one connection. */
   readonly joinsMax: number;
-  /** Whether leaving its last room closes a connection. */
+  /** Whether to close a connection that has left its last room. */
   readonly closeOnLastRoomLeft: boolean;
-  /** How many of the last publications of its home a connection gets first. */
+  /** How many of the last publications of its home a new connection gets first. */
   readonly replay: number;
 }
 
-/** What the handler of a connection says of rooms beside its home. */
+/** The handler's hooks for rooms other than the connection's home. */
 export interface MemberHooks {
-  /** Whether it may join: only `true` admits it, or a promise of `true`. Without it, it may. */
+  /** Decides whether the connection may join: only with `true` or a promise of `true`. `undefined`: it may. */
   readonly authorizeJoin: ((path: RoomPath) => unknown) | undefined;
   onJoined(path: RoomPath): void;
   onLeft(path: RoomPath, reason: string): void;
@@ -32,10 +34,10 @@ interface Membership {
   readonly userId: string | undefined;
   readonly config: MemberConfig;
   readonly hooks: MemberHooks | undefined;
-  /** A list, since it mostly has one entry and never more than `joinsMax`. */
+  /** An array: it rarely has more than one entry, and at most `joinsMax`. */
   readonly rooms: RoomPath[];
-  /** Joins that are not decided yet. */
-  joining: Map<RoomPath, Promise<void>> | undefined;
+  /** Joins that wait for the decision of `authorizeJoin`. */
+  pendingJoins: Map<RoomPath, Promise<void>> | undefined;
 }
 
 export interface MembershipsDeps {
@@ -46,7 +48,7 @@ export interface MembershipsDeps {
 
 const noRooms: readonly RoomPath[] = [];
 
-/** Which connection of this node is in which rooms. */
+/** The rooms of each connection of this node. */
 export class Memberships implements Iterable<Member> {
   readonly #deps: MembershipsDeps;
   /** By the id of the connection. */
@@ -72,22 +74,22 @@ export class Memberships implements Iterable<Member> {
     return this.#memberships.get(id)?.userId;
   }
 
-  /** The rooms that a connection is in, its home first as long as it is there. */
+  /** The rooms of a connection; its home is the first, unless the connection has left it. */
   roomsOf(id: string): readonly RoomPath[] {
     return this.#memberships.get(id)?.rooms ?? noRooms;
   }
 
   /**
-   * Puts a connection in one more room; in one where it is already, nothing changes, and once it has ended, neither.
+   * Adds a connection to another room. Does nothing if it is in the room already, or has ended.
    *
-   * Returns a promise only where its handler decides by one; that rejects with what this method else throws.
+   * Returns a promise if `authorizeJoin` returns one; the promise rejects with the errors below.
    *
-   * @throws EnfiladeError `ERR_JOINS_MAX`, `ERR_ROOMS_MAX` or `ERR_JOIN_REFUSED`, or what `authorizeJoin` throws.
+   * @throws EnfiladeError `ERR_JOINS_MAX`, `ERR_ROOMS_MAX` or `ERR_JOIN_REFUSED`; also errors of `authorizeJoin`.
    */
   join(id: string, path: RoomPath): Promise<void> | undefined {
     const membership = this.#memberships.get(id);
     if (membership === undefined || membership.rooms.includes(path)) return undefined;
-    const known = membership.joining?.get(path);
+    const known = membership.pendingJoins?.get(path);
     if (known !== undefined) return known;
     if (membership.hooks?.authorizeJoin !== undefined) {
       this.#checkSpace(membership, path);
@@ -99,10 +101,10 @@ export class Memberships implements Iterable<Member> {
     return undefined;
   }
 
-  /** Takes a connection out of a room; where it is not, nothing changes. */
+  /** Removes a connection from a room; does nothing if it is not in the room. */
   leave(id: string, path: RoomPath, reason = ""): void {
     const membership = this.#memberships.get(id);
-    membership?.joining?.delete(path);
+    membership?.pendingJoins?.delete(path);
     const index = membership?.rooms.indexOf(path) ?? -1;
     if (membership === undefined || index === -1) return;
     const { member, userId, config, hooks, rooms } = membership;
@@ -112,25 +114,25 @@ export class Memberships implements Iterable<Member> {
     if (config.closeOnLastRoomLeft && rooms.length === 0) member.close(CloseCode.normal, reason);
   }
 
-  /** Takes a connection out of all its rooms, its home included. */
+  /** Removes a connection from all its rooms, the home included. */
   leaveAll(id: string): void {
-    this.#memberships.get(id)?.joining?.clear();
+    this.#memberships.get(id)?.pendingJoins?.clear();
     for (const path of [...this.roomsOf(id)]) this.leave(id, path);
   }
 
-  /** Takes connections of this node out of a room. */
+  /** Removes connections of this node from a room. */
   evict(path: RoomPath, { who, reason }: EvictCommand): void {
     if ("connection" in who) this.leave(who.connection, path, reason);
     else for (const { id } of this.#connectionsOf(who.user)) this.leave(id, path, reason);
   }
 
   /**
-   * Enters a connection into its home, the room of its path, and all that addresses it.
+   * Enters a new connection into its home and into the audiences of its user, its channel and all connections.
    *
-   * Where it gets past publications first, it returns a promise that resolves when it has them.
+   * Returns a promise if the connection has to wait for subscriptions or history; it resolves when these are done.
    *
-   * @param client A client that knows of positions; `undefined` for any other.
-   * @param hooks `undefined` where the handler says nothing of rooms beside its home.
+   * @param client A client of `enfilade.v1`, which tracks positions; `undefined` for a plain client.
+   * @param hooks `undefined` if the handler has no hooks for other rooms.
    */
   enter(
     member: Member,
@@ -141,12 +143,12 @@ export class Memberships implements Iterable<Member> {
   ): Promise<void> | undefined {
     const { home } = member;
     const { rooms, catchUps, audiences } = this.#deps;
-    const membership: Membership = { member, userId, config, hooks, rooms: [home], joining: undefined };
+    const membership: Membership = { member, userId, config, hooks, rooms: [home], pendingJoins: undefined };
     this.#memberships.set(member.id, membership);
     for (const topic of topicsOf(membership)) audiences.add(topic, member);
-    const keeps = rooms.configOf(home).history !== undefined;
-    const catchesUp = keeps && (client !== undefined || config.replay > 0);
-    const catchUp = catchesUp ? catchUps.begin(member, config.replay, client) : undefined;
+    const hasHistory = rooms.configOf(home).history !== undefined;
+    const isCatchingUp = hasHistory && (client !== undefined || config.replay > 0);
+    const catchUp = isCatchingUp ? catchUps.begin(member, config.replay, client) : undefined;
     rooms.enter(home, member, userId, catchUp?.buffer);
     const begin = () => {
       if (catchUp !== undefined) return catchUp.run();
@@ -157,7 +159,7 @@ export class Memberships implements Iterable<Member> {
     return subscribed === undefined ? begin() : subscribed.then(begin);
   }
 
-  /** Takes a connection out of everything; returns the rooms it was in. */
+  /** Removes an ended connection from all rooms and audiences; returns the rooms it was in. */
   exit(member: Member): readonly RoomPath[] {
     const membership = this.#memberships.get(member.id);
     if (membership === undefined) return noRooms;
@@ -167,11 +169,11 @@ export class Memberships implements Iterable<Member> {
     return membership.rooms;
   }
 
-  /** A refusal that nothing awaits is harmless, and must not count as an unhandled rejection. */
+  /** Joins when `authorizeJoin` has decided. The caller need not await it: a refusal is no unhandled rejection. */
   #joinLater(membership: Membership, path: RoomPath, answer: PromiseLike<unknown>): Promise<void> {
     const joining: Promise<void> = this.#decide(membership, path, answer, () => joining);
-    membership.joining ??= new Map();
-    membership.joining.set(path, joining);
+    membership.pendingJoins ??= new Map();
+    membership.pendingJoins.set(path, joining);
     joining.catch(() => undefined);
     return joining;
   }
@@ -180,27 +182,27 @@ export class Memberships implements Iterable<Member> {
     membership: Membership,
     path: RoomPath,
     answer: PromiseLike<unknown>,
-    own: () => Promise<void>,
+    ownJoin: () => Promise<void>,
   ): Promise<void> {
     try {
       checkAdmitted(await answer, path);
-      if (membership.joining?.get(path) !== own()) {
-        throw new EnfiladeError("ERR_JOIN_REFUSED", `it was taken out of ${path} before authorizeJoin had decided`);
+      if (membership.pendingJoins?.get(path) !== ownJoin()) {
+        throw new EnfiladeError("ERR_JOIN_REFUSED", `the connection left ${path} before authorizeJoin had decided`);
       }
     } finally {
-      if (membership.joining?.get(path) === own()) membership.joining.delete(path);
+      if (membership.pendingJoins?.get(path) === ownJoin()) membership.pendingJoins.delete(path);
     }
     this.#join(membership, path);
   }
 
-  /** A copy, since leaving may call code of the application. */
+  /** A copy: hooks of the application may change the set while members leave. */
   #connectionsOf(userId: string): Member[] {
     return [...(this.#deps.audiences.find(`user:${userId}`)?.members ?? [])];
   }
 
   #join(membership: Membership, path: RoomPath): void {
     const { member, userId, hooks, rooms } = membership;
-    // It may have ended, or joined, while its handler decided.
+    // While the handler decided, the connection may have ended, or joined in another call.
     if (this.#memberships.get(member.id) !== membership || rooms.includes(path)) return;
     this.#checkSpace(membership, path);
     rooms.push(path);
@@ -208,31 +210,37 @@ export class Memberships implements Iterable<Member> {
     if (path !== member.home) hooks?.onJoined(path);
   }
 
-  #checkSpace({ config: { joinsMax }, rooms, joining }: Membership, path: RoomPath): void {
-    if (rooms.length + (joining?.size ?? 0) >= joinsMax) {
-      throw new EnfiladeError("ERR_JOINS_MAX", `a connection is in at most ${joinsMax} rooms; leave one first`);
+  #checkSpace({ config: { joinsMax }, rooms, pendingJoins }: Membership, path: RoomPath): void {
+    if (rooms.length + (pendingJoins?.size ?? 0) >= joinsMax) {
+      throw new EnfiladeError(
+        "ERR_JOINS_MAX",
+        `a connection can be in at most ${joinsMax} rooms (joinsMax); leave one first`,
+      );
     }
     this.#deps.rooms.checkSpace(path);
   }
 
-  /** `undefined` when this node receives already all that a connection is addressed by. */
+  /** Resolves when this node is subscribed to all topics of a connection; `undefined` if it is. */
   #untilSubscribed(membership: Membership): Promise<unknown> | undefined {
     const home = this.#deps.rooms.get(membership.member.home);
-    const pending = [home?.subscribed, home?.presence?.heard];
+    const pending = [home?.subscribed, home?.presence?.loaded];
     for (const topic of topicsOf(membership)) pending.push(this.#deps.audiences.find(topic)?.subscribed);
     const waiting = pending.filter((subscribed) => subscribed !== undefined);
     return waiting.length === 0 ? undefined : Promise.all(waiting);
   }
 }
 
-/** @throws EnfiladeError `ERR_JOIN_REFUSED`: a forgotten `return`, or a user where `true` was meant, must not admit. */
+/** @throws EnfiladeError `ERR_JOIN_REFUSED` unless the answer is `true`: a forgotten `return` must not allow a join. */
 function checkAdmitted(answer: unknown, path: RoomPath): void {
   if (answer === true) return;
   const came = typeof answer === "object" && answer !== null ? "an object" : String(answer);
-  throw new EnfiladeError("ERR_JOIN_REFUSED", `authorizeJoin returned ${came} for ${path}; only true admits`);
+  throw new EnfiladeError(
+    "ERR_JOIN_REFUSED",
+    `authorizeJoin returned ${came} for ${path}; return true to let the connection join`,
+  );
 }
 
-/** The topics that address a connection beside its rooms. */
+/** The topics of a connection, other than its rooms. */
 function topicsOf({ userId, config }: Pick<Membership, "userId" | "config">): Topic[] {
   const topics: Topic[] = ["all"];
   if (config.channel !== undefined) topics.push(`channel:${config.channel}`);

@@ -16,67 +16,68 @@ import type { TreeListeners } from "./history/treeListeners.js";
 import type { RoomConfig } from "./roomConfig.js";
 import type { RoomTable } from "./roomTable.js";
 
+/** The parts of the registry that the publisher needs. */
 export interface PublisherDeps {
   readonly backplane: Backplane;
   readonly audiences: Audiences;
   readonly rooms: RoomTable;
   readonly trees: TreeListeners;
-  /** What the client of a connection calls itself over all its connections. */
+  /** The name that a client has on all its connections; `undefined` if it has none. */
   readonly clientNameOf: (id: string) => string | undefined;
   readonly counts: () => Counts;
-  /** Takes members of this node out of a room. */
+  /** Removes members of this node from a room. */
   readonly evict: (path: RoomPath, command: EvictCommand) => void;
   readonly onGap: (path: RoomPath, gap: Gap) => void;
   readonly observer: PublicationObserver;
-  /** Takes errors of calls that nothing awaits. */
+  /** Receives errors of calls that nothing awaits. */
   readonly onError: (error: unknown) => void;
 }
 
-/** Reports publications. Called only where somebody listens. */
+/** Reports publications to the diagnostics channels. Called only if these have subscribers. */
 export interface PublicationObserver {
-  /** Calls `publish`, and returns what it returned. */
+  /** Calls `publish`, and returns its result. */
   observe(topic: Topic, delivery: Delivery, publish: Publish): Promise<Position | undefined>;
 }
 
 /** Hands a delivery to the backplane. */
 export type Publish = () => Promise<Position | undefined>;
 
-const nobody: readonly string[] = [];
+const noIds: readonly string[] = [];
 
-/** The one way of every publication: out to the backplane, and in from it to the members of this node. */
+/** Every publication passes here: to the backplane, and from the backplane to the members of this node. */
 export class Publisher implements Receiver {
   readonly #deps: PublisherDeps;
-  /** What the last refusal of the backplane came of. */
+  /** The cause of the last outage of the backplane that was reported. */
   #outage: unknown;
 
   constructor(deps: PublisherDeps) {
     this.#deps = deps;
   }
 
-  /** Resolves when the publication is on its way, with its position where it is kept. */
+  /** Resolves when the publication was sent to all nodes, with its position if the room's history keeps it. */
   publish(topic: Topic, payload: Payload, options: SendOptions | undefined): Promise<Position | undefined> {
     const delivery = this.#deliveryOf(topic, payload, options);
     return isObserved() ? this.#publishObserved(topic, delivery) : this.#deps.backplane.publish(topic, delivery);
   }
 
-  /** The same without an answer: a failure is reported. */
+  /** As {@link publish}, without a result: a failure is reported to the app. */
   send(topic: Topic, payload: Payload, options: SendOptions | undefined): void {
     const delivery = this.#deliveryOf(topic, payload, options);
     const sent = isObserved() ? this.#publishObserved(topic, delivery) : this.#deps.backplane.publish(topic, delivery);
     sent.catch(this.#onUnsent);
   }
 
-  /** Closes everyone in `topic`, on every node. */
+  /** Closes all connections of `topic`, on every node. */
   closeAll(topic: Topic, code: number, reason: string): void {
     const command = { code, reason: checkedReason(code, reason) };
-    // Those who can be reached are closed anyway.
+    // If other nodes cannot be reached, the connections of this node are still closed.
     this.#deps.backplane.closeAll(topic, command).catch((error) => {
       this.#closeHere(topic, command);
       this.#reportUnreached("closed", error);
     });
   }
 
-  /** Takes members out of a room, on every node. */
+  /** Removes members from a room, on every node. */
   evict(path: RoomPath, command: EvictCommand): void {
     this.#deps.backplane.evict(path, command).catch((error) => {
       this.onEvict(path, command);
@@ -89,7 +90,7 @@ export class Publisher implements Receiver {
       this.#deps.audiences.find(topic)?.deliver(delivery);
       this.#deps.trees.deliver(topic, delivery);
     } catch (error) {
-      // One message must not cost the others theirs.
+      // An error with one message must not stop the delivery of the next ones.
       this.#deps.onError(error);
     }
   }
@@ -111,7 +112,7 @@ export class Publisher implements Receiver {
   }
 
   onPresence(path: RoomPath, updates: readonly PresenceUpdate[]): void {
-    this.#guard(() => this.#deps.rooms.get(path)?.presence?.hear(updates));
+    this.#guard(() => this.#deps.rooms.get(path)?.presence?.update(updates));
   }
 
   onError(error: Error): void {
@@ -129,17 +130,17 @@ export class Publisher implements Receiver {
 
   #deliveryOf(topic: Topic, payload: Payload, options: SendOptions | undefined): Delivery {
     checkSendOptions(options);
-    const asked = checkedPolicy(options?.policy);
-    const except = options?.except === undefined ? nobody : this.#exceptedBy(options.except);
+    const requested = checkedPolicy(options?.policy);
+    const except = options?.except === undefined ? noIds : this.#exceptedBy(options.except);
     const config = isRoom(topic) ? this.#deps.rooms.configOf(topic) : undefined;
-    const policy = asked ?? config?.policy;
+    const policy = requested ?? config?.policy;
     const history = isKept(options, policy, config) ? config?.history : undefined;
-    // What the protocol of the room has no form for is an error of the sender, and nothing is kept of it.
+    // Throws to the sender if the event protocol of the room cannot encode the event, before history keeps it.
     if (config !== undefined) payload.in(config.eventProtocol);
     return new Delivery({ payload, except, policy, history });
   }
 
-  /** Ids of those who are left out, and names of their clients: one that resumes must not get what was not for it. */
+  /** The ids of excepted connections, and the names of their clients, so that history replays it to neither. */
   #exceptedBy(except: Except): readonly string[] {
     const ids = exceptedIds(except);
     const names = ids.flatMap((id) => this.#deps.clientNameOf(id) ?? []);
@@ -152,9 +153,9 @@ export class Publisher implements Receiver {
     audience?.endSubscriptions();
   }
 
-  /** That a command does not reach connections of other nodes is reported each time. */
-  #reportUnreached(what: string, error: unknown): void {
-    const message = `connections of other nodes may not be ${what}: ${asError(error).message}`;
+  /** Reports a command that may not have reached the other nodes; `action` is a participle. */
+  #reportUnreached(action: string, error: unknown): void {
+    const message = `connections on other nodes may not have been ${action}: ${asError(error).message}`;
     this.#deps.onError(new EnfiladeError("ERR_BACKPLANE", message, { cause: error }));
   }
 
@@ -166,7 +167,7 @@ export class Publisher implements Receiver {
     }
   }
 
-  /** Reports what nothing waits for; of one outage of the backplane only the first publication that it costs. */
+  /** Reports a failed publication that nothing awaits. For one outage of the backplane, reports only the first one. */
   readonly #onUnsent = (thrown: unknown): void => {
     const error = asError(thrown);
     const isOutage = error instanceof EnfiladeError && error.code === "ERR_BACKPLANE";
@@ -180,7 +181,7 @@ function isObserved(): boolean {
   return channels.published.hasSubscribers || traces.publish.hasSubscribers;
 }
 
-/** What the next message replaces, or what is worthless when it is late, would push out of history what is not. */
+/** By default, history does not keep messages that are replaced or skipped: they would push out more important ones. */
 function isKept(
   options: SendOptions | undefined,
   policy: DeliveryPolicy | undefined,
@@ -192,7 +193,7 @@ function isKept(
   if (!keep || config?.history !== undefined) return keep;
   throw new EnfiladeError(
     "ERR_OPTION",
-    "keep: true needs a room whose route has history: { size: 100, seconds: 3600 }",
+    "keep: true needs history: send to a room whose route has history: { size: 100, seconds: 3600 }",
   );
 }
 

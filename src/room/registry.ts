@@ -28,26 +28,27 @@ import type { RoomState } from "./roomState.js";
 import { type RoomEvents, RoomTable } from "./roomTable.js";
 import { Sender } from "./sender.js";
 
+/** The app's parts that the registry needs. */
 export interface RegistryDeps extends BackplaneContext {
   readonly backplane: Backplane;
   readonly limits: BackplaneContext["limits"] & RecoveryLimits & PathLimits;
-  /** What holds for the room of a path. */
+  /** The configuration of the room of a path. */
   readonly configOf: (path: RoomPath) => RoomConfig;
   readonly observer: PublicationObserver;
-  /** Takes errors of calls that nothing awaits. */
+  /** Receives errors of calls that nothing awaits. */
   readonly report: (error: unknown) => void;
 }
 
-/** All connections of this node, grouped by path: the way to send from code outside handlers. */
+/** The connections, rooms and users of the app: `app.registry`. Use it to send from code outside handlers. */
 export class Registry extends Sender {
   readonly #deps: RegistryDeps;
   readonly #rooms: RoomTable;
   readonly #audiences: Audiences;
-  /** @internal Which connection is in which rooms. */
+  /** @internal The rooms of each connection. */
   readonly memberships: Memberships;
   readonly #history: RoomHistory;
   readonly #events: Notifier<RegistryEvents>;
-  /** @internal The way of every publication. */
+  /** @internal Every publication passes here. */
   readonly publisher: Publisher;
 
   constructor(deps: RegistryDeps) {
@@ -62,70 +63,88 @@ export class Registry extends Sender {
     const trees = new TreeListeners(backplane);
     this.#history = new RoomHistory({ backplane, rooms, trees, subscriberMessagesMax: limits.subscriberMessagesMax });
     const catchUps = new CatchUps({
-      ...{ clock, limits, onError: report },
+      clock,
+      limits,
+      onError: report,
       read: (path, query) => this.#history.readPage(path, query),
-      live: (member) => rooms.get(member.home)?.replace(member, undefined),
+      onLive: (member) => rooms.get(member.home)?.redirect(member, undefined),
     });
     this.memberships = new Memberships({ audiences: this.#audiences, rooms, catchUps });
     this.publisher = new Publisher({
-      ...{ backplane, rooms, trees, audiences: this.#audiences, observer: deps.observer, onError: report },
+      backplane,
+      rooms,
+      trees,
+      audiences: this.#audiences,
+      observer: deps.observer,
+      onError: report,
       clientNameOf: (id) => this.memberships.get(id)?.dialect.clientName,
       counts: () => this.counts.local,
       evict: (path, command) => this.memberships.evict(path, command),
-      onGap: (path, { missed }) => this.#events.tell("lagged", new Room(path, this), missed),
+      onGap: (path, { missed }) => this.#events.emit("lagged", new Room(path, this), missed),
     });
     backplane.start(this.publisher, deps);
   }
 
   /**
-   * The room of a path, whether anyone is there or not.
+   * A handle to the room of a path, with or without members.
    *
-   * @throws EnfiladeError `ERR_PATH` when `path` is no room path.
+   * @throws EnfiladeError `ERR_PATH` when `path` is not a room path.
    */
   room(path: string): Room {
     return new Room(this.pathOf(path), this);
   }
 
-  /** @throws EnfiladeError `ERR_USER` when the id is neither a string nor a finite number. */
+  /**
+   * All connections of one user, on all nodes, to send to them or close them.
+   *
+   * @throws EnfiladeError `ERR_USER` when the id is neither a string nor a finite number.
+   */
   user(id: UserId): User {
     return new User(userIdOf(userTopic(id)), this);
   }
 
+  /** All connections that came through the route with this name, to send to them or close them. */
   channel(name: string): Channel {
     return new Channel(name, this);
   }
 
+  /** The connection with this id; `undefined` if this node has none. */
   connection(id: string): Connection | undefined {
     const member = this.memberships.get(id);
     return member && connectionOf(member);
   }
 
-  /** The connections of this node; a copy. */
+  /** The connections of this node, as a new array. */
   get connections(): Connection[] {
     return [...this.memberships].map(connectionOf);
   }
 
-  /** The rooms of this node in which somebody is, or listens; a copy. */
+  /** The open rooms of this node, as a new array; see {@link RegistryEvents}. */
   get rooms(): Room[] {
     return [...this.#rooms].map(({ path }) => new Room(path, this));
   }
 
-  /** The users who are connected to this node; a copy. */
+  /** The users with a connection to this node, as a new array. */
   get users(): User[] {
     return this.#audiences.userIds.map((id) => new User(id, this));
   }
 
   /**
-   * How many connections, rooms and users there are: on this node, and on all of them, as these told last.
+   * The number of connections, rooms and users: `local` on this node, `cluster` on all nodes, as each last reported.
    *
-   * A room or a user that is on several nodes counts once for each.
+   * In `cluster`, a room or a user on several nodes counts once for each node.
    */
   get counts(): { local: Counts; cluster: Counts } {
     const local = { connections: this.memberships.size, rooms: this.#rooms.size, users: this.#audiences.userCount };
     return { local, cluster: addCounts(local, this.#deps.backplane.countsElsewhere()) };
   }
 
-  /** Calls `listener` at each event of this name. Returns a function that removes it. */
+  /**
+   * Calls `listener` with each event of this name: `room`, `room-empty`, `join`, `leave`, `presence` or `lagged`.
+   * Returns a function that removes the listener.
+   *
+   * @throws EnfiladeError `ERR_OPTION` for an unknown event or option.
+   */
   on<Name extends keyof RegistryEvents>(
     event: Name,
     listener: (...args: RegistryEvents[Name]) => unknown,
@@ -135,41 +154,41 @@ export class Registry extends Sender {
   }
 
   /**
-   * Puts a connection in one more room; in one where it is already, nothing changes, and once it has ended, neither.
+   * Adds a connection to another room. Does nothing if it is in the room already, or has ended.
    *
-   * Where the handler of the connection has an `authorizeJoin` that is async, it returns a promise, which rejects with what
-   * this method else throws.
+   * Returns a promise if the handler's `authorizeJoin` is async; the promise rejects with the errors below.
    *
-   * @throws EnfiladeError `ERR_PATH`, `ERR_JOINS_MAX`, `ERR_ROOMS_MAX`, or `ERR_JOIN_REFUSED` by `authorizeJoin`.
+   * @throws EnfiladeError `ERR_PATH`; `ERR_JOINS_MAX` when the connection is in too many rooms, `ERR_ROOMS_MAX` when
+   *   the room cannot be opened, `ERR_JOIN_REFUSED` when `authorizeJoin` refuses.
    */
   join(connection: Connection, path: string): Promise<void> | undefined {
     return this.memberships.join(connection.id, this.pathOf(path));
   }
 
-  /** Takes a connection out of a room; where it is not, nothing changes. */
+  /** Removes a connection from a room; does nothing if it is not in the room. */
   leave(connection: Connection, path: string): void {
     this.memberships.leave(connection.id, this.pathOf(path));
   }
 
-  /** Takes a connection out of all its rooms, its home included. */
+  /** Removes a connection from all its rooms, the home included. */
   leaveAll(connection: Connection): void {
     this.memberships.leaveAll(connection.id);
   }
 
-  /** The rooms that a connection is in, its home first as long as it is there. */
+  /** The rooms of a connection; its home is the first, unless the connection has left it. */
   roomsOf(connection: Connection): Room[] {
     return this.memberships.roomsOf(connection.id).map((path) => new Room(path, this));
   }
 
   /**
-   * Listens to a room, as {@link Room.subscribe} does, or to a whole tree: to `/chat/**` and every room below it. Each
-   * publication of a tree says its `room`.
+   * Subscribes server code to a room, as {@link Room.subscribe}, or to a tree: `/chat/**` is `/chat` and every room
+   * below it. Each publication of a tree has its `room`.
    *
-   * A tree is live only, and makes no room exist. On a single node it receives all that is published to its rooms. Over Redis or
-   * NATS it receives from all nodes what is sent to a tree, and what is published to rooms that this node has open: those with
-   * a member or a subscription here.
+   * A tree has no history, and a subscription to it opens no rooms. On a single node it receives all publications to
+   * rooms of the tree. Over Redis or NATS it receives messages sent to a tree, and publications to rooms that this node
+   * has open.
    *
-   * @throws EnfiladeError `ERR_PATH`; `ERR_OPTION` for `replay` or `since` of a tree, or what `room.subscribe()` throws.
+   * @throws EnfiladeError `ERR_PATH`; `ERR_OPTION` for `replay` or `since` with a tree; errors of `room.subscribe`.
    */
   subscribe(path: string, options: SubscribeOptions = {}): Subscription {
     const topic = this.topicOf(path);
@@ -178,14 +197,14 @@ export class Registry extends Sender {
     if (options.replay === undefined && options.since === undefined) {
       return this.#history.subscribeToTree(topic, options.signal);
     }
-    const why = "each of its rooms has an order of its own; read the history of one room";
-    throw new EnfiladeError("ERR_OPTION", `a subscription to the tree ${path} takes no replay or since: ${why}`);
+    const problem = `the tree ${path} has no history, so it takes no replay or since`;
+    throw new EnfiladeError("ERR_OPTION", `${problem}; subscribe to one room instead`);
   }
 
   /**
-   * Sends a connection the presence of a room it is in: who is there, and from then on who comes and goes.
+   * Sends a connection the presence of a room it is in, and then each change, as messages of the type `presence`.
    *
-   * @throws EnfiladeError `ERR_PRESENCE` when it is not in that room, or the room's route has no `presence`; `ERR_PATH`.
+   * @throws EnfiladeError `ERR_PRESENCE` when it is not in the room, or the room's route has no `presence`; `ERR_PATH`.
    */
   watchPresence(connection: Connection, path: string): void {
     const room = this.#rooms.get(this.pathOf(path));
@@ -193,16 +212,16 @@ export class Registry extends Sender {
     if (room === undefined || member === undefined || !room.members.has(member)) {
       throw new EnfiladeError(
         "ERR_PRESENCE",
-        `a connection watches the presence of rooms it is in; join ${path} first`,
+        `a connection can only watch the presence of a room it is in; join ${path} first`,
       );
     }
     if (room.presence === undefined) {
-      throw new EnfiladeError("ERR_PRESENCE", `presence is off in ${path}: give its route presence: "full"`);
+      throw new EnfiladeError("ERR_PRESENCE", `presence is off in ${path}; give its route presence: "full" or "count"`);
     }
     room.presence.watch(member);
   }
 
-  /** @internal The room of `path` if the connection is in it; what is no room path is a room it is not in. */
+  /** @internal The room of `path`; `undefined` if the connection is not in it, or if `path` is not a room path. */
   roomOf(connectionId: string, path: string): RoomPath | undefined {
     try {
       const room = this.pathOf(path);
@@ -215,7 +234,7 @@ export class Registry extends Sender {
 
   /** @internal The canonical path of a room. */
   pathOf(path: string): RoomPath {
-    // The key of a room is canonical: a path found here needs no second check.
+    // The paths of open rooms are canonical, so they need no check.
     if (typeof path === "string" && isRoom(path) && this.#rooms.get(path) !== undefined) return path;
     return roomName(path, this.#deps.limits);
   }
@@ -230,7 +249,7 @@ export class Registry extends Sender {
     return this.memberships;
   }
 
-  /** @internal Asks those clients to connect elsewhere that can be asked, and returns them. */
+  /** @internal Asks all clients of `enfilade.v1` to connect elsewhere, and returns them. */
   drain(withinMs: number): Member[] {
     return [...this.memberships].filter((member) => {
       const bytes = member.dialect.encodeDrain(withinMs);
@@ -239,7 +258,7 @@ export class Registry extends Sender {
     });
   }
 
-  /** @internal Whether a connection with this home may come in. */
+  /** @internal Whether the room of `home` is open or can be opened. */
   hasSpace(home: RoomPath): boolean {
     return this.#rooms.hasSpace(home);
   }
@@ -249,12 +268,12 @@ export class Registry extends Sender {
     return this.publisher.publish(topic, payload, options);
   }
 
-  /** @internal Closes everyone in `topic`, on every node. */
+  /** @internal Closes all connections of `topic`, on every node. */
   closeAll(topic: Topic, code: number, reason: string): void {
     this.publisher.closeAll(topic, code, reason);
   }
 
-  /** @internal Takes members out of a room, on every node. */
+  /** @internal Removes members from a room, on every node. */
   evict(path: RoomPath, command: EvictCommand): void {
     this.publisher.evict(path, command);
   }
@@ -283,8 +302,8 @@ export class Registry extends Sender {
   async presence(path: RoomPath): Promise<PresenceState> {
     const room = this.#rooms.get(path);
     const { mode } = this.#rooms.configOf(path).presence;
-    const isElsewhere = room === undefined || (room.members.size === 0 && room.presence?.state.count === 0);
-    if (isElsewhere && mode !== "off") return stateElsewhere(await this.#deps.backplane.readPresence(path), mode);
+    const isEmptyHere = room === undefined || (room.members.size === 0 && room.presence?.state.count === 0);
+    if (isEmptyHere && mode !== "off") return stateElsewhere(await this.#deps.backplane.readPresence(path), mode);
     return room?.presence?.state ?? stateOf(room?.members ?? [], (id) => this.memberships.userIdOf(id));
   }
 
@@ -303,7 +322,7 @@ export class Registry extends Sender {
     this.#history.endSubscriptions();
   }
 
-  /** @internal Frees the rooms that wait for users to return. */
+  /** @internal Frees the rooms that are open only because users may return. */
   closeRooms(): void {
     this.#rooms.close();
   }
@@ -311,14 +330,14 @@ export class Registry extends Sender {
   get #roomEvents(): RoomEvents {
     const handle = ({ path }: RoomState) => new Room(path, this);
     return {
-      opened: (room) => this.#events.tell("room", handle(room)),
-      freed: (room, end) =>
-        this.#events.together(() => {
+      onOpen: (room) => this.#events.emit("room", handle(room)),
+      onFree: (room, end) =>
+        this.#events.emitTogether(() => {
           end();
-          this.#events.tell("room-empty", new Room(room.path, this, room));
+          this.#events.emit("room-empty", new Room(room.path, this, room));
         }),
-      presence: (room, change) => this.#events.tell("presence", handle(room), change),
-      reported: (path, event, user) => this.#events.tell(event, new Room(path, this), user),
+      onPresence: (room, change) => this.#events.emit("presence", handle(room), change),
+      onReport: (path, event, user) => this.#events.emit(event, new Room(path, this), user),
     };
   }
 }

@@ -1,26 +1,31 @@
 import type { PresenceChange, PresentUser } from "./presence/presenceState.js";
 import type { Room } from "./room.js";
 
-/** What a registry reports, by name. */
+/** The events of `registry.on()`, by name. */
 export interface RegistryEvents {
-  /** A first member came, or a first subscription: the room exists. */
+  /** A room was opened on this node, by its first member or its first subscription. */
   room: [room: Room];
-  /** The last member left, and nobody returned within the grace: the room is freed. */
+  /** A room was freed on this node: it has no member or subscription, and no user returned within `leaveGraceMs`. */
   "room-empty": [room: Room];
-  /** A user joined a room whose route has `presence`, on whatever node: emitted on exactly one node of the cluster. */
+  /** A user joined a room whose route has `presence`, on any node. Emitted on exactly one node. */
   join: [room: Room, user: PresentUser];
-  /** The user has left, and has not returned within the grace: emitted on exactly one node of the cluster. */
+  /** A user left such a room and did not return within `leaveGraceMs`. Emitted on exactly one node. */
   leave: [room: Room, user: PresentUser];
-  /** The presence of a room changed as this node sees it, on whatever node; emitted on each that has the room open, once a tick. */
+  /** The presence of a room changed, on any node. Emitted on each node that has the room open, once per tick. */
   presence: [room: Room, change: PresenceChange];
   /**
-   * Publications to a room were lost between nodes, and are not kept any more. Clients of `enfilade.v1` are told by
-   * themselves; a plain one is for the application to tell, or to close.
+   * Publications to a room were lost between nodes and are not in its history. `missed` is their number, if known.
+   * Clients of `enfilade.v1` are notified by the library; the application can notify or close plain clients.
    */
   lagged: [room: Room, missed: number | undefined];
 }
 
-/** The names of all of them, as the type checks. */
+/** The names of all events. */
 export const registryEvents: Readonly<Record<keyof RegistryEvents, true>> = {
-  ...{ room: true, "room-empty": true, join: true, leave: true, presence: true, lagged: true },
+  room: true,
+  "room-empty": true,
+  join: true,
+  leave: true,
+  presence: true,
+  lagged: true,
 };

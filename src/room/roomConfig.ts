@@ -3,30 +3,32 @@ import type { DeliveryPolicy } from "../connection/policy.js";
 import { jsonEvents } from "../wire/events/jsonEvents.js";
 import type { EventProtocol } from "../wire/events/protocol.js";
 
-/** What is known of who is in a room: everybody, how many, or nothing that is kept. */
+/** `"full"`: the users in a room are known. `"count"`: only their number. `"off"`: the room has no presence. */
 export type PresenceMode = "full" | "count" | "off";
 
+/** The presence of a room, with all defaults filled in. */
 export interface PresenceConfig {
   readonly mode: PresenceMode;
+  /** Milliseconds that a user who left still counts as present. */
   readonly leaveGraceMs: number;
-  /** What others are told of a user beside the id. */
+  /** Returns the part of a user that others see, in addition to the id. */
   readonly show: ((user: unknown) => unknown) | undefined;
 }
 
-/** What holds for a room, by the route of its path. */
+/** The configuration of a room, from the route of its path. */
 export interface RoomConfig {
-  /** `undefined`: nothing is kept. */
+  /** `undefined`: the room has no history. */
   readonly history: HistoryConfig | undefined;
   readonly presence: PresenceConfig;
-  /** What happens to what is sent to it, for a client that lags, where neither the call nor the event says. */
+  /** For messages to a client that lags, unless the call or the event has a policy. */
   readonly policy: DeliveryPolicy | undefined;
-  /** How its code reads events. */
+  /** The format of events for server code that reads the room. */
   readonly eventProtocol: EventProtocol;
-  /** Policies of events by their names. */
+  /** Policies of events, by event name. */
   readonly eventPolicies: ReadonlyMap<string, DeliveryPolicy>;
 }
 
-/** A room that has no route, or whose route says nothing of it. */
+/** The configuration of a room without a route, or whose route configures no history, presence or policy. */
 export const defaultRoomConfig: RoomConfig = {
   history: undefined,
   presence: { mode: "off", leaveGraceMs: 0, show: undefined },

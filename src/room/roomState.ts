@@ -3,11 +3,11 @@ import { Audience } from "./audience.js";
 import type { Presence } from "./presence/presence.js";
 import type { RoomConfig } from "./roomConfig.js";
 
-/** A room that exists: who is in it, and what is kept of it as long as somebody is. */
+/** An open room of this node: its members, its presence and the application's state. */
 export class RoomState extends Audience {
   #state: Map<string, unknown> | undefined;
 
-  /** @param presence `undefined` where presence is off. */
+  /** @param presence `undefined` if presence is off. */
   constructor(
     readonly path: RoomPath,
     readonly config: RoomConfig,
@@ -16,6 +16,7 @@ export class RoomState extends Audience {
     super(path);
   }
 
+  /** The data that the application keeps with the room; created on first use. */
   get state(): Map<string, unknown> {
     this.#state ??= new Map();
     return this.#state;

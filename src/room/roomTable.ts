@@ -10,27 +10,28 @@ import type { PresenceChange, PresentUser } from "./presence/presenceState.js";
 import type { RoomConfig } from "./roomConfig.js";
 import { RoomState } from "./roomState.js";
 
-/** What happens to rooms. */
+/** Receives the events of rooms. */
 export interface RoomEvents {
-  opened(room: RoomState): void;
-  /** Calls `end`, which may still tell who left, before it tells that the room is freed. */
-  freed(room: RoomState, end: () => void): void;
-  presence(room: RoomState, change: PresenceChange): void;
-  /** A user joined or left, on whatever node, and this node is the one that reports it. */
-  reported(path: RoomPath, event: "join" | "leave", user: PresentUser): void;
+  onOpen(room: RoomState): void;
+  /** A room is freed. Must call `end`, which may report users who left, before it reports that the room is freed. */
+  onFree(room: RoomState, end: () => void): void;
+  onPresence(room: RoomState, change: PresenceChange): void;
+  /** A user joined or left on any node, and this node is the one that reports it. */
+  onReport(path: RoomPath, event: "join" | "leave", user: PresentUser): void;
 }
 
+/** The operations and limits of a room table. */
 export interface RoomTableDeps {
   readonly backplane: Backplane;
   readonly clock: Clock;
   readonly roomsMax: number;
-  /** What holds for the room of a path. */
+  /** The configuration of the room of a path. */
   readonly configOf: (path: RoomPath) => RoomConfig;
   readonly events: RoomEvents;
   readonly report: (error: unknown) => void;
 }
 
-/** The rooms that exist on this node: each from its first member or listener to its last, and the grace of its last user. */
+/** The open rooms of this node: from the first member or listener until the last one left and no user may return. */
 export class RoomTable implements Iterable<RoomState> {
   readonly #deps: RoomTableDeps;
   readonly #rooms = new Map<RoomPath, RoomState>();
@@ -58,46 +59,57 @@ export class RoomTable implements Iterable<RoomState> {
     return this.#tree.below(path);
   }
 
-  /** What holds for the room of `path`, whether it exists or not. */
+  /** The configuration of the room of `path`, open or not. */
   configOf(path: RoomPath): RoomConfig {
     return this.#rooms.get(path)?.config ?? this.#deps.configOf(path);
   }
 
-  /** Whether the room of `path` exists or may still be added. */
+  /** Whether the room of `path` is open or can be opened. */
   hasSpace(path: RoomPath): boolean {
     return this.#rooms.size < this.#deps.roomsMax || this.#rooms.has(path);
   }
 
-  /** @throws EnfiladeError `ERR_ROOMS_MAX`. */
+  /** @throws EnfiladeError `ERR_ROOMS_MAX` when the room cannot be opened. */
   checkSpace(path: RoomPath): void {
     if (this.hasSpace(path)) return;
-    throw new EnfiladeError("ERR_ROOMS_MAX", `this node has its ${this.#deps.roomsMax} rooms; none can be added`);
+    const problem = `cannot open ${path}: this node has its maximum of ${this.#deps.roomsMax} rooms`;
+    throw new EnfiladeError("ERR_ROOMS_MAX", `${problem}; raise limits.roomsMax of the app`);
   }
 
-  /** @param buffer Takes what is published as long as the member is not ready for it. */
+  /**
+   * Adds a member to a room; opens the room for the first one.
+   *
+   * @param buffer Receives deliveries until the member has caught up; `undefined`: the member receives them at once.
+   */
   enter(path: RoomPath, member: Member, userId: string | undefined, buffer?: DeliverySink): void {
-    this.#open(path, (opening) => {
-      opening.members.add(member);
-      if (buffer !== undefined) opening.replace(member, buffer);
-      opening.presence?.enter(member, userId);
+    this.#open(path, (room) => {
+      room.members.add(member);
+      if (buffer !== undefined) room.redirect(member, buffer);
+      room.presence?.enter(member, userId);
     });
   }
 
+  /** Removes a member from a room; frees the room after the last one. */
   leave(path: RoomPath, member: Member, userId: string | undefined): void {
     const room = this.#rooms.get(path);
     if (room === undefined) return;
     room.members.delete(member);
-    room.replace(member, undefined);
+    room.redirect(member, undefined);
     room.presence?.exit(member, userId);
     this.#freeUnused(room);
   }
 
-  /** @throws EnfiladeError `ERR_ROOMS_MAX`. */
+  /**
+   * Adds a listener to a room, and opens the room if needed.
+   *
+   * @throws EnfiladeError `ERR_ROOMS_MAX` when the room cannot be opened.
+   */
   listen(path: RoomPath, listener: DeliveryListener): void {
     this.checkSpace(path);
     this.#open(path, (room) => room.listen(listener));
   }
 
+  /** Removes a listener; frees the room after the last one. */
   unlisten(path: RoomPath, listener: DeliveryListener): void {
     const room = this.#rooms.get(path);
     if (room === undefined) return;
@@ -105,52 +117,55 @@ export class RoomTable implements Iterable<RoomState> {
     this.#freeUnused(room);
   }
 
-  /** The app closes: rooms that only wait for users to return are freed, and no room waits from now on. */
+  /** Called when the app closes: frees rooms without members. From now on no room waits for users who may return. */
   close(): void {
     this.#isClosing = true;
     for (const room of [...this.#rooms.values()]) this.#freeUnused(room);
   }
 
-  /** The room of a path, opened if need be, with whom it is opened for in it before anybody is told. */
+  /** Opens the room of a path if needed, and calls `enter` before the event `onOpen`. */
   #open(path: RoomPath, enter: (room: RoomState) => void): void {
     const known = this.#rooms.get(path);
-    const room = known ?? this.#make(path);
+    const room = known ?? this.#createRoom(path);
     if (known === undefined) {
-      // There before anybody enters, which may call code of the application.
+      // Before `enter`, which may call code of the application.
       this.#rooms.set(path, room);
       this.#tree.set(path, room);
       room.whenSubscribed(this.#deps.backplane.open(path, room.config.history));
     }
     enter(room);
-    if (known === undefined) this.#deps.events.opened(room);
+    if (known === undefined) this.#deps.events.onOpen(room);
   }
 
-  #make(path: RoomPath): RoomState {
+  #createRoom(path: RoomPath): RoomState {
     const { clock, events, report } = this.#deps;
     const config = this.#deps.configOf(path);
     if (config.presence.mode === "off") return new RoomState(path, config, undefined);
     const presence: Presence = new Presence({
-      ...{ path, clock, report, terms: config.presence },
+      path,
+      clock,
+      report,
+      config: config.presence,
       isMember: (member) => room.members.has(member),
       reportPresence: (key, isPresent, report) => this.#deps.backplane.reportPresence(path, key, isPresent, report),
-      reported: (event, user) => events.reported(path, event, user),
-      attend: (key, entry) => this.#deps.backplane.announce(path, key, entry),
-      changed: (change) => events.presence(room, change),
+      onReport: (event, user) => events.onReport(path, event, user),
+      announce: (key, entry) => this.#deps.backplane.announce(path, key, entry),
+      onChange: (change) => events.onPresence(room, change),
       hasGrace: () => !this.#isClosing,
-      waitingEnded: () => this.#freeUnused(room),
+      onGraceEnd: () => this.#freeUnused(room),
     });
     const room = new RoomState(path, config, presence);
     return room;
   }
 
   #freeUnused(room: RoomState): void {
-    const isWaiting = room.presence?.isWaiting === true && !this.#isClosing;
-    if (room.inUse || isWaiting || this.#rooms.get(room.path) !== room) return;
+    const isInGrace = room.presence?.isInGrace === true && !this.#isClosing;
+    if (room.isInUse || isInGrace || this.#rooms.get(room.path) !== room) return;
     this.#rooms.delete(room.path);
     this.#tree.delete(room.path);
-    const goesOn = this.#deps.backplane.nodesInRoom(room.path).others.length > 0;
-    this.#deps.events.freed(room, () => {
-      room.presence?.end(goesOn);
+    const isOpenElsewhere = this.#deps.backplane.nodesInRoom(room.path).others.length > 0;
+    this.#deps.events.onFree(room, () => {
+      room.presence?.end(isOpenElsewhere);
       this.#deps.backplane.close(room.path);
     });
   }

@@ -6,9 +6,9 @@ import type { SendOptions } from "./address.js";
 import type { Publisher } from "./publisher.js";
 import { defaultRoomConfig, type RoomConfig } from "./roomConfig.js";
 
-/** Sends by name from any code of the server. */
+/** Sends to rooms and users by name, from any server code. */
 export abstract class Sender {
-  /** @internal The way of every publication. */
+  /** @internal */
   abstract readonly publisher: Publisher;
 
   /** @internal The canonical path of a room. */
@@ -18,53 +18,66 @@ export abstract class Sender {
   abstract configOf(path: RoomPath): RoomConfig;
 
   /**
-   * Sends to everyone in the room of `path`. Sending to an empty room does nothing.
+   * Sends `value` as JSON to all connections in a room, on all nodes. Sending to an empty room does nothing.
    *
-   * `/org/7/**` addresses the room `/org/7` and all below it, each connection once; in the history of a room such a
-   * message is not kept.
+   * `/org/7/**` addresses a tree: the room `/org/7` and all rooms below it. Each connection gets the message once. No
+   * history keeps a message to a tree.
    *
-   * @throws EnfiladeError `ERR_PATH` when `path` is no room path, `ERR_VALUE` when JSON has no form for `value`.
+   * @throws EnfiladeError `ERR_PATH` when `path` is not a room path, `ERR_VALUE` when JSON has no form for `value`,
+   *   `ERR_OPTION` for a wrong option.
    */
   sendJSONToRoom(path: string, value: unknown, options?: SendOptions): void {
     this.send(this.topicOf(path), Payload.json(value), options);
   }
 
+  /** Sends a text message to a room or a tree; see {@link sendJSONToRoom}. */
   sendTextToRoom(path: string, text: string, options?: SendOptions): void {
     this.send(this.topicOf(path), Payload.text(text), options);
   }
 
+  /** Sends a binary message to a room or a tree; see {@link sendJSONToRoom}. */
   sendBinaryToRoom(path: string, bytes: Bytes, options?: SendOptions): void {
     this.send(this.topicOf(path), Payload.binary(bytes), options);
   }
 
+  /** Sends `value` as JSON to every connection of the app, on all nodes. */
   sendJSONToAll(value: unknown, options?: SendOptions): void {
     this.send("all", Payload.json(value), options);
   }
 
+  /** Sends a text message to every connection of the app, on all nodes. */
   sendTextToAll(text: string, options?: SendOptions): void {
     this.send("all", Payload.text(text), options);
   }
 
+  /** Sends a binary message to every connection of the app, on all nodes. */
   sendBinaryToAll(bytes: Bytes, options?: SendOptions): void {
     this.send("all", Payload.binary(bytes), options);
   }
 
+  /**
+   * Sends `value` as JSON to every connection of one user, named by id or as `authorize` returned it.
+   *
+   * @throws EnfiladeError `ERR_USER` when `user` has no id that is a string or a finite number; `ERR_VALUE`.
+   */
   sendJSONToUser(user: UserAddress, value: unknown, options?: SendOptions): void {
     this.send(userTopic(user), Payload.json(value), options);
   }
 
+  /** Sends a text message to every connection of one user; see {@link sendJSONToUser}. */
   sendTextToUser(user: UserAddress, text: string, options?: SendOptions): void {
     this.send(userTopic(user), Payload.text(text), options);
   }
 
+  /** Sends a binary message to every connection of one user; see {@link sendJSONToUser}. */
   sendBinaryToUser(user: UserAddress, bytes: Bytes, options?: SendOptions): void {
     this.send(userTopic(user), Payload.binary(bytes), options);
   }
 
   /**
-   * Sends an event to everyone in the room of `path`, or in all rooms of a tree, as a handler's `emitToRoom` does.
+   * Sends an event to a room or a tree, in the event protocol of its route, as `emitToRoom` of an `EventHandler` does.
    *
-   * @throws EnfiladeError `ERR_PATH`, `ERR_VALUE`.
+   * @throws EnfiladeError `ERR_PATH` when `path` is not a room path, `ERR_VALUE` when `data` cannot be encoded.
    */
   emitToRoom(path: string, event: string, data?: unknown, options?: SendOptions): void {
     const topic = this.topicOf(path);
@@ -73,21 +86,23 @@ export abstract class Sender {
     this.send(topic, payload, { ...options, policy: options?.policy ?? eventPolicies.get(event) });
   }
 
+  /** Sends an event to every connection of one user; see {@link sendJSONToUser}. */
   emitToUser(user: UserAddress, event: string, data?: unknown, options?: SendOptions): void {
     this.send(userTopic(user), Payload.event({ kind: "event", event, data }, jsonEvents), options);
   }
 
+  /** Sends an event to every connection of the app, on all nodes. */
   emitToAll(event: string, data?: unknown, options?: SendOptions): void {
     this.send("all", Payload.event({ kind: "event", event, data }, jsonEvents), options);
   }
 
-  /** @internal The canonical form of what {@link sendJSONToRoom} takes. */
+  /** @internal The canonical form of the path of a room or the pattern of a tree. */
   addressOf(path: string): string {
     const topic = this.topicOf(path);
     return isTree(topic) ? patternOf(topic) : topic;
   }
 
-  /** @internal What a path addresses as its caller writes it: a room, or with `/**` behind it that room and all below. */
+  /** @internal The topic of a room's path or, if it ends with `/**`, of a tree. */
   topicOf(path: string): Topic {
     if (typeof path !== "string" || !path.endsWith("/**") || path.endsWith("//**")) return this.pathOf(path);
     return `below:${this.pathOf(path.slice(0, -3) || "/")}`;

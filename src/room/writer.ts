@@ -2,35 +2,35 @@ import { type Clock, timeIsUp, within } from "../connection/clock.js";
 import type { Member } from "../protocol/dialect.js";
 import { Payload } from "../wire/payload.js";
 
-/** What a writer needs of its room. */
+/** The operations of a room that its writer needs. */
 export interface WriterDeps {
   readonly clock: Clock;
   readonly publish: (payload: Payload) => Promise<unknown>;
   readonly members: () => readonly Member[];
 }
 
-/** Chunks after which the loop is let free for others. */
-const turnChunks = 16;
-/** How long a member may hold up the others, in milliseconds. */
-const patienceMs = 1_000;
+/** Chunks to publish before the event loop may do other work. */
+const chunksPerTurn = 16;
+/** The longest time that the writer waits for slow members while others keep up. */
+const slowMemberMs = 1_000;
 
 /**
- * A stream into a room: each string becomes a text message, each chunk of bytes a binary one, or with `text` a piece of
- * one UTF-8 text.
+ * A stream into a room. A string becomes a text message. A chunk of bytes becomes a binary message, or with `isText` a
+ * text message: the chunks are then parts of one UTF-8 text.
  */
-export function roomWriter(deps: WriterDeps, text: boolean): WritableStream<string | Uint8Array> {
+export function roomWriter(deps: WriterDeps, isText: boolean): WritableStream<string | Uint8Array> {
   const decoder = new TextDecoder();
   const pace = new Pace(deps);
   const write = async (payload: Payload) => {
     await deps.publish(payload);
-    await pace.keep();
+    await pace.wait();
   };
   return new WritableStream({
     async write(chunk) {
       if (typeof chunk === "string") return write(Payload.text(chunk));
       const bytes = Payload.binary(chunk);
-      if (!text || typeof bytes.data === "string") return write(bytes);
-      // A chunk may end within a character: the rest of it comes with the next.
+      if (!isText || typeof bytes.data === "string") return write(bytes);
+      // A chunk may end within a character; the decoder keeps the incomplete bytes for the next chunk.
       const piece = decoder.decode(bytes.data, { stream: true });
       if (piece !== "") await write(Payload.text(piece));
     },
@@ -41,10 +41,10 @@ export function roomWriter(deps: WriterDeps, text: boolean): WritableStream<stri
   });
 }
 
-/** No faster than those who read: a source that outruns them would have them closed for being slow. */
+/** Slows the writer down to the speed of the members: else a fast source would get them closed with 4008. */
 class Pace {
   readonly #deps: WriterDeps;
-  /** Members that held up the others for too long; they are not waited for until they have caught up. */
+  /** Members that were too slow. The writer does not wait for them again until they have caught up. */
   readonly #stalled = new WeakSet<Member>();
   #chunks = 0;
 
@@ -52,9 +52,9 @@ class Pace {
     this.#deps = deps;
   }
 
-  async keep(): Promise<void> {
+  async wait(): Promise<void> {
     this.#chunks += 1;
-    if (this.#chunks % turnChunks === 0) await new Promise((resolve) => setImmediate(resolve));
+    if (this.#chunks % chunksPerTurn === 0) await new Promise((resolve) => setImmediate(resolve));
     const members = this.#deps.members();
     for (const member of members) if (!lags(member)) this.#stalled.delete(member);
     const lagging = members.filter(lags);
@@ -65,7 +65,7 @@ class Pace {
 
   async #waitFor(members: readonly Member[]): Promise<void> {
     const all = Promise.all(members.map(flushed));
-    if ((await within(this.#deps.clock, patienceMs, all)) !== timeIsUp) return;
+    if ((await within(this.#deps.clock, slowMemberMs, all)) !== timeIsUp) return;
     for (const member of members) if (lags(member)) this.#stalled.add(member);
   }
 }

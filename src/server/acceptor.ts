@@ -1,3 +1,4 @@
+import { newConnectionId } from "../backplane/connectionId.js";
 import type { Clock } from "../connection/clock.js";
 import { Heartbeats } from "../connection/heartbeat.js";
 import { Flusher } from "../connection/outbox.js";
@@ -14,7 +15,7 @@ import type { Metrics } from "../metrics.js";
 import type { Member } from "../protocol/dialect.js";
 import { Dialects } from "../protocol/dialects.js";
 import { pathOfTarget, type RoomPath } from "../wire/path.js";
-import { asks, authorize, ForeignOrigin, Refused, reauthorize } from "./access/authorization.js";
+import { authorize, ForeignOriginError, hasChecks, RefusedError, reauthorize } from "./access/authorization.js";
 import { Capacity } from "./access/capacity.js";
 import { Client } from "./access/client.js";
 import { Refuser } from "./access/refuser.js";
@@ -22,7 +23,6 @@ import type { HandlerFactory } from "./creation.js";
 import { HandshakeTrace } from "./diagnostics/handshake.js";
 import type { RefusedRequest } from "./diagnostics/messages.js";
 import type { Reporter } from "./diagnostics/reporter.js";
-import { newId } from "./identity.js";
 import type { Limits } from "./limits.js";
 import { busy, refusal } from "./refusal.js";
 import { describeRoute, type Match, type Route, type Router } from "./router.js";
@@ -36,13 +36,14 @@ export interface AcceptorDeps {
   readonly clock: Clock;
   readonly metrics: Metrics;
   readonly reporter: Reporter;
-  readonly report: (error: Error, member?: Member) => void;
+  /** Receives errors. `thrower` names the method that threw the error, for the log. */
+  readonly report: (error: Error, member?: Member, thrower?: string) => void;
   readonly warn: (message: string) => void;
   readonly onOpened: (member: Member) => void;
   readonly onClosed: (member: Member, info: CloseInfo) => void;
 }
 
-/** Where a path leads. */
+/** A valid path and its route. */
 export interface Destination {
   readonly path: RoomPath;
   readonly match: Match;
@@ -56,18 +57,18 @@ interface RouteConfig {
   readonly session: SessionConfig;
 }
 
-/** A client that a route was found for. */
+/** A client whose path has a route, until it is connected or refused. */
 interface Candidate {
   readonly client: Client;
   readonly request: ConnectionRequest;
   readonly match: Match;
-  /** `undefined` while the channel has no subscribers. */
+  /** `undefined` when the tracing channel has no subscribers. */
   readonly span: HandshakeTrace | undefined;
 }
 
 const noRooms: readonly RoomPath[] = [];
 
-/** Where clients of any transport become connections: capacity, authorization, sessions. */
+/** Turns clients of any transport into connections: checks capacity and origin, authorizes, and starts sessions. */
 export class Acceptor {
   readonly #deps: AcceptorDeps;
   readonly #capacity: Capacity;
@@ -78,7 +79,7 @@ export class Acceptor {
   readonly #refuser: Refuser;
   readonly #warnings: Warnings;
   readonly #clients = new Set<Client>();
-  /** Handshakes and sessions that are not over. */
+  /** The number of handshakes and sessions that have not ended. */
   #pending = 0;
   #resolveIdle: (() => void) | undefined;
   #handshakes = 0;
@@ -95,6 +96,7 @@ export class Acceptor {
     this.#flusher = new Flusher({ clock, metrics, flushConnectionsMax: limits.flushConnectionsMax });
   }
 
+  /** The number of clients that wait for `authorize`. */
   get handshakes(): number {
     return this.#handshakes;
   }
@@ -102,16 +104,16 @@ export class Acceptor {
   /** Intercepts the messages of connections that open from now on. */
   intercept(interceptor: Interceptor): void {
     this.#interceptors.push(interceptor);
-    // Made again for the next connection of each route.
+    // The config of each route is built again for its next connection.
     this.#configs.clear();
   }
 
-  /** From now on every client is refused with 503. */
+  /** Refuses every further client with 503. */
   stopAccepting(): void {
     this.#isAccepting = false;
   }
 
-  /** Resolves when every session is over, its last hook included. */
+  /** Resolves when every handshake and session has ended, the last hook included. */
   async whenIdle(): Promise<void> {
     if (this.#pending === 0) return;
     await new Promise<void>((resolve) => {
@@ -119,12 +121,12 @@ export class Acceptor {
     });
   }
 
-  /** Ends every transport that is still there. */
+  /** Destroys every transport that has not ended. */
   destroyAll(): void {
     for (const { transport } of [...this.#clients]) transport.destroy();
   }
 
-  /** Where a request target leads; a bad one is a 400, one without a route a 404. */
+  /** Finds the route of a request target. Returns a 400 for an invalid path and a 404 for a path without a route. */
   find(target: string): Destination | Refusal {
     try {
       const path = pathOfTarget(target, this.#deps.limits);
@@ -136,30 +138,30 @@ export class Acceptor {
     }
   }
 
-  /** Answers a client that leads nowhere. */
-  refuse(transport: Transport, why: Refusal, asked: RefusedRequest): void {
-    if (why.status === 404) this.#refuser.warnOfPath(asked.url, () => this.#deps.router.describe());
-    this.#refuse(this.#hold(transport), why, asked);
+  /** Refuses a client whose request has no route or is malformed. */
+  refuse(transport: Transport, refusal: Refusal, request: RefusedRequest): void {
+    if (refusal.status === 404) this.#refuser.warnOfPath(request.url, () => this.#deps.router.describe());
+    this.#refuse(this.#track(transport), refusal, request);
   }
 
-  /** Takes a client all the way: to a connection, or to a refusal. */
+  /** Connects a client, or refuses it. */
   accept(transport: Transport, request: ConnectionRequest, match: Match): void {
-    const client = this.#hold(transport);
-    const refused = this.#isAccepting
+    const client = this.#track(transport);
+    const refusal = this.#isAccepting
       ? this.#capacity.admit(request.remoteAddress)
       : busy("The server is shutting down");
-    if (refused !== undefined) {
-      this.#refuse(client, refused, request);
+    if (refusal !== undefined) {
+      this.#refuse(client, refusal, request);
       return;
     }
-    // The place is free again when the transport has ended, however long the last hook may take.
+    // Capacity is released when the transport ends. It does not wait for the last hook.
     client.address = request.remoteAddress;
     const span = traces.handshake.hasSubscribers ? new HandshakeTrace(this.#deps.app, request, match.route) : undefined;
-    if (span === undefined) this.#begin({ client, request, match, span });
-    else span.run(() => this.#begin({ client, request, match, span }));
+    if (span === undefined) this.#startHandshake({ client, request, match, span });
+    else span.run(() => this.#startHandshake({ client, request, match, span }));
   }
 
-  #hold(transport: Transport): Client {
+  #track(transport: Transport): Client {
     const client = new Client(transport, this.#onEnd);
     this.#clients.add(client);
     transport.whenGone(client);
@@ -171,21 +173,21 @@ export class Acceptor {
     if (client.address !== undefined) this.#capacity.release(client.address);
   };
 
-  /** Counts what must be over before the acceptor is idle. */
-  #follow(work: Promise<void>): Promise<void> {
+  /** Counts `work` as pending: the acceptor is idle when all of it has settled. */
+  #addPending(work: Promise<void>): Promise<void> {
     this.#pending += 1;
-    work.then(this.#onDone, this.#onFailed);
+    work.then(this.#onWorkDone, this.#onWorkFailed);
     return work;
   }
 
-  readonly #onDone = (): void => {
+  readonly #onWorkDone = (): void => {
     this.#pending -= 1;
     if (this.#pending === 0) this.#resolveIdle?.();
   };
 
-  readonly #onFailed = (error: unknown): void => {
+  readonly #onWorkFailed = (error: unknown): void => {
     this.#deps.report(asError(error));
-    this.#onDone();
+    this.#onWorkDone();
   };
 
   readonly #onEntered = (member: Member): void => {
@@ -199,14 +201,14 @@ export class Acceptor {
     this.#deps.onClosed(member, info);
   };
 
-  #refuse(client: Client, why: Refusal, request: RefusedRequest): void {
-    const hasPlace = () => this.#isAccepting && this.#hasPlace(client, request.remoteAddress);
-    const closing = this.#refuser.refuse(client.transport, why, request, hasPlace);
-    if (closing !== undefined) this.#follow(closing);
+  #refuse(client: Client, refusal: Refusal, request: RefusedRequest): void {
+    const canUpgrade = () => this.#isAccepting && this.#reserveCapacity(client, request.remoteAddress);
+    const closing = this.#refuser.refuse(client.transport, refusal, request, canUpgrade);
+    if (closing !== undefined) this.#addPending(closing);
   }
 
-  /** Whether a refused client has a place of its own until it has answered the close. */
-  #hasPlace(client: Client, remoteAddress: string): boolean {
+  /** Returns true when a refused client counts as a connection until it has answered the close. */
+  #reserveCapacity(client: Client, remoteAddress: string): boolean {
     if (client.address !== undefined) return true;
     if (this.#capacity.admit(remoteAddress) !== undefined) return false;
     client.address = remoteAddress;
@@ -218,26 +220,26 @@ export class Acceptor {
     if (channels.refused.hasSubscribers) this.#deps.reporter.onRefused(request, status);
   };
 
-  /** Returns what takes time of the handshake; it never rejects. */
-  #begin(candidate: Candidate): Promise<void> | undefined {
+  /** Returns a promise for the asynchronous part of the handshake, if it has one. The promise never rejects. */
+  #startHandshake(candidate: Candidate): Promise<void> | undefined {
     try {
       const { match, request } = candidate;
       const { origin, host } = request.headers;
-      if (!match.route.allowsOrigin(origin, host)) throw new ForeignOrigin(origin ?? "");
+      if (!match.route.allowsOrigin(origin, host)) throw new ForeignOriginError(origin ?? "");
       const handler = this.#deps.handlers.make(match.route.handlerClass);
       const context = this.#contextOf(candidate);
       bind(handler, context);
-      if (asks(match.route, handler)) return this.#follow(this.#ask(candidate, handler, context));
+      if (hasChecks(match.route, handler)) return this.#addPending(this.#authorize(candidate, handler, context));
       this.#open(candidate, handler, context);
     } catch (error) {
-      this.#turnAway(candidate, error);
+      this.#refuseCandidate(candidate, error);
     }
     return undefined;
   }
 
   #contextOf({ client, request, match }: Candidate): HandlerContext {
     return {
-      id: newId(),
+      id: newConnectionId(),
       config: this.#configOf(match.route).handler,
       request,
       lifetime: client,
@@ -248,40 +250,40 @@ export class Acceptor {
     };
   }
 
-  /** The part of a handshake that takes time. The session goes on by itself, so that nothing of the request is kept. */
-  async #ask(candidate: Candidate, handler: AnyHandler, context: HandlerContext): Promise<void> {
+  /** The asynchronous part of a handshake. It does not await the session, so that it does not retain the request. */
+  async #authorize(candidate: Candidate, handler: AnyHandler, context: HandlerContext): Promise<void> {
     this.#handshakes += 1;
     try {
       await authorize(candidate.match.route, handler, context, this.#deps.clock);
       if (!candidate.client.isOver) this.#open(candidate, handler, context);
     } catch (error) {
-      this.#turnAway(candidate, error);
+      this.#refuseCandidate(candidate, error);
     } finally {
       candidate.request.dropRaw();
       this.#handshakes -= 1;
     }
   }
 
-  #turnAway({ client, request, match, span }: Candidate, error: unknown): void {
+  #refuseCandidate({ client, request, match, span }: Candidate, error: unknown): void {
     request.dropRaw();
     client.end();
     const refusal = this.#refuser.refusalOf(error, match.route, request.headers);
     this.#refuse(client, refusal, request);
-    span?.refused(refusal.status, error);
+    span?.onRefused(refusal.status, error);
   }
 
-  /** Opens the connection, unless the transport answers for itself. */
+  /** Opens the connection. If the transport cannot open, it has answered the client itself. */
   #open({ client, request, match, span }: Candidate, handler: AnyHandler, context: HandlerContext): void {
-    if (!this.#isAccepting) throw new Refused(busy("The server is shutting down"));
+    if (!this.#isAccepting) throw new RefusedError(busy("The server is shutting down"));
     const { app, metrics } = this.#deps;
-    // Here and not earlier: from here on to its room the connection goes without a pause.
-    if (!app.registry.hasSpace(request.path)) throw new Refused(busy("Too many rooms"));
+    // Checked here, since the connection enters its room in this same call: no other one can take the space.
+    if (!app.registry.hasSpace(request.path)) throw new RefusedError(busy("Too many rooms"));
     const { transport } = client;
     const config = this.#configOf(match.route);
     if (!transport.open(config.transport)) {
-      // What ws answers by itself is a handshake that cannot be read.
+      // ws answers a malformed handshake itself, with 400.
       this.#onRefused(request, 400);
-      span?.refused(400);
+      span?.onRefused(400);
       return;
     }
     const { id, user } = context;
@@ -289,23 +291,23 @@ export class Acceptor {
     const member = new Peer({ id, request, user, lifetime: client, transport, dialect }, config.peer);
     context.member = member;
     metrics.totals.opened += 1;
-    span?.opened(member);
+    span?.onOpened(member);
     request.dropRaw();
     request.pack();
-    this.#follow(runSession(new Session(handler, context, member, config.session)));
+    this.#addPending(runSession(new Session(handler, context, member, config.session)));
   }
 
-  /** Decided here, so that messages cost nothing more where nothing intercepts them. */
-  #intercepted(reader: Reader): Reader {
+  /** Adds the interceptors to a reader. Decided once for each route, so that without interceptors nothing is added. */
+  #withInterceptors(reader: Reader): Reader {
     if (this.#interceptors.length === 0) return reader;
     return { ...reader, read: reader.intercepted([...this.#interceptors]) };
   }
 
   #configOf(route: Route): RouteConfig {
-    const known = this.#configs.get(route);
-    if (known !== undefined) return known;
+    const cached = this.#configs.get(route);
+    if (cached !== undefined) return cached;
     const { app, clock, metrics, report, reporter } = this.#deps;
-    const reader = this.#intercepted(route.reader);
+    const reader = this.#withInterceptors(route.reader);
     const { limits, name: channel, closeOnLastRoomLeft, replay, room, policy } = route;
     const { heartbeatMs, joinsMax, messageBytesMax, fragmentsMax, closeMs } = limits;
     const { eventProtocol, eventPolicies } = room;
@@ -313,16 +315,27 @@ export class Acceptor {
     const onTimeout = () => this.#refuser.warnOfTimeout(route, "the client was closed with 1013");
     const config: RouteConfig = {
       transport: {
-        ...{ messageBytesMax, fragmentsMax, closeMs, compression: route.compression },
+        messageBytesMax,
+        fragmentsMax,
+        closeMs,
+        compression: route.compression,
         subprotocols: [...this.#dialects.subprotocols, ...route.subprotocols],
       },
       handler: { app, publisher: registry.publisher, eventProtocol, policy, eventPolicies },
       peer: {
-        ...{ limits, clock, metrics, observer: reporter, flusher: this.#flusher },
+        limits,
+        clock,
+        metrics,
+        observer: reporter,
+        flusher: this.#flusher,
         heartbeats: heartbeatMs === false ? undefined : new Heartbeats(clock, heartbeatMs),
       },
       session: {
-        ...{ route: route.pattern, registry, reader, onEntered: this.#onEntered, onLeft: this.#onLeft },
+        route: route.pattern,
+        registry,
+        reader,
+        onEntered: this.#onEntered,
+        onLeft: this.#onLeft,
         member: { channel, joinsMax, closeOnLastRoomLeft, replay },
         reauthorize: (handler, request) => reauthorize(route, handler, request, clock, onTimeout),
         report,

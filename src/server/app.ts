@@ -3,11 +3,9 @@ import type { Server as HttpsServer } from "node:https";
 import type { Backplane } from "../backplane/backplane.js";
 import { MemoryBackplane } from "../backplane/memory.js";
 import { type Clock, systemClock, timeIsUp, within } from "../connection/clock.js";
-import { type Connection, connectionOf } from "../connection/connection.js";
 import { ConnectionRequest } from "../connection/request.js";
 import type { Transport, TransportRequest } from "../connection/transport.js";
-import { channels } from "../diagnostics.js";
-import { asError, EnfiladeError } from "../errors.js";
+import { EnfiladeError } from "../errors.js";
 import type { AppContext, Application, Status } from "../handler/application.js";
 import type { Fitting } from "../handler/decorators.js";
 import { unusedMethods } from "../handler/hooks.js";
@@ -18,10 +16,10 @@ import type { Member } from "../protocol/dialect.js";
 import type { Channel } from "../room/address.js";
 import { Registry } from "../room/registry.js";
 import { CloseCode } from "../wire/closeCodes.js";
-import { type ListenOptions, Notifier } from "../wire/notifier.js";
+import type { ListenOptions } from "../wire/notifier.js";
 import { checkNames } from "../wire/options.js";
 import { Acceptor } from "./acceptor.js";
-import { type AppEvents, appEvents } from "./appEvents.js";
+import { type AppEvents, AppNotifier } from "./appEvents.js";
 import { attach } from "./attachment.js";
 import { HandlerFactory } from "./creation.js";
 import { Reporter } from "./diagnostics/reporter.js";
@@ -29,7 +27,7 @@ import type { TapListener } from "./diagnostics/tap.js";
 import type { TapFilter } from "./diagnostics/tapFilter.js";
 import { type TapOptions, Taps } from "./diagnostics/taps.js";
 import { defaultLimits, type Limits, mergeLimits } from "./limits.js";
-import { type Listening, listen, listeningAt, serverFor, stop } from "./listening.js";
+import { type Listening, OwnServer } from "./listening.js";
 import { type AppOptions, checkAppOptions, checkOptions, type Logger, type ScopeOptions } from "./options.js";
 import { refusal, upgradeHeaders } from "./refusal.js";
 import { emptyHistoryWarning } from "./roomConfig.js";
@@ -37,40 +35,39 @@ import { infoOf, type Route, type RouteInfo, Router, unknownRoute } from "./rout
 import { rootConfig, Scope } from "./scope.js";
 
 /**
- * Handlers, the rooms they fill, and the server that lets clients in.
+ * An application: routes with their handler classes, the rooms of their clients, and the server that accepts clients.
  *
  * ```ts
  * const app = new App({ handlers: [Chat] });
- * const { url } = await app.listen(8000);
+ * const { url } = await app.listen(8000); // "ws://localhost:8000"
  * ```
  *
- * @throws EnfiladeError `ERR_OPTION`, and for its handlers what {@link App.route} throws, or `ERR_NO_ROUTE`.
+ * @throws EnfiladeError `ERR_OPTION`; `ERR_NO_ROUTE` for a class in `handlers` without a route; as {@link App.route}.
  */
 export class App implements Application {
+  /** All rooms, users and connections of this node; sends to them from any code. */
   readonly registry: Registry;
   readonly #context: AppContext | undefined;
   readonly #limits: Limits;
   readonly #logger: Logger;
   readonly #clock: Clock;
   readonly #backplane: Backplane;
-  /** In use unless there is another; what it keeps ends with the app. */
+  /** Used unless the options have a backplane. Its history is freed when the app is closed. */
   readonly #memory: MemoryBackplane;
-  readonly #events = new Notifier<AppEvents>("the app", appEvents, (error) =>
-    this.#logger.error("enfilade: a listener threw", error),
-  );
+  readonly #events: AppNotifier;
   readonly #metrics = new Metrics();
   readonly #reporter = new Reporter(this);
   readonly #taps: Taps;
   readonly #router = new Router();
   readonly #handlers: HandlerFactory;
   readonly #scope: Scope;
+  readonly #ownServer: OwnServer;
   readonly #acceptor: Acceptor;
-  readonly #detach: (() => void)[] = [];
-  readonly #warned = new WeakSet<HandlerClass>();
-  #server: HttpServer | undefined;
+  readonly #detachments: (() => void)[] = [];
+  readonly #checkedClasses = new WeakSet<HandlerClass>();
   #closed: Promise<void> | undefined;
   #state: Status["state"] = "open";
-  #draining = false;
+  #isDraining = false;
 
   constructor(options: AppOptions = {}) {
     const { limits: changes, ...shared } = options;
@@ -80,41 +77,54 @@ export class App implements Application {
     this.#limits = mergeLimits(defaultLimits, changes);
     this.#logger = options.logger ?? console;
     this.#clock = options.clock ?? systemClock;
-    const report = (error: unknown, member?: Member) => this.#report(asError(error), member && connectionOf(member));
-    const [clock, limits, reporter] = [this.#clock, this.#limits, this.#reporter];
+    const [logger, clock, limits, reporter] = [this.#logger, this.#clock, this.#limits, this.#reporter];
+    this.#events = new AppNotifier(logger, reporter);
+    const report = (error: unknown, member?: Member, thrower?: string) => this.#events.onError(error, member, thrower);
     this.#taps = new Taps({ app: this, limits, report });
     this.#memory = new MemoryBackplane({ clock, limits });
     this.#backplane = options.backplane ?? this.#memory;
+    this.#ownServer = new OwnServer(limits.handshakeMs);
     this.#handlers = new HandlerFactory(options.create);
     this.#acceptor = new Acceptor({
-      ...{ app: this, router: this.#router, handlers: this.#handlers, metrics: this.#metrics },
-      ...{ limits, clock, reporter, report },
-      warn: (message) => this.#logger.warn(message),
-      onOpened: (member) => this.#events.has("open") && this.#events.tell("open", connectionOf(member)),
-      onClosed: (member, { code, reason }) =>
-        this.#events.has("close") && this.#events.tell("close", connectionOf(member), code, reason),
+      app: this,
+      router: this.#router,
+      handlers: this.#handlers,
+      metrics: this.#metrics,
+      limits,
+      clock,
+      reporter,
+      report,
+      warn: (message) => logger.warn(message),
+      onOpened: (member) => this.#events.onOpened(member),
+      onClosed: (member, info) => this.#events.onClosed(member, info),
     });
     this.#scope = new Scope(rootConfig(options, limits), (route) => this.#add(route));
     for (const handlerClass of options.handlers ?? []) this.#scope.declareOwn(handlerClass);
-    // Last, since it begins to connect: an app that is refused must leave nothing behind.
+    // Last, since it connects to the backplane: a constructor that throws must leave no connection open.
     const { random = Math.random, backplaneOutage: outage = "reject" } = options;
     this.registry = new Registry({
-      ...{ limits, clock, random, outage, report, backplane: this.#backplane, observer: reporter },
+      limits,
+      clock,
+      random,
+      outage,
+      report,
+      backplane: this.#backplane,
+      observer: reporter,
       configOf: (path) => this.#router.configOf(path),
     });
   }
 
   get context(): AppContext {
     if (this.#context !== undefined) return this.#context;
-    throw new EnfiladeError("ERR_OPTION", "the app has no context: pass new App({ context }) to read app.context");
+    throw new EnfiladeError("ERR_OPTION", "app.context is not set; pass new App({ context })");
   }
 
-  /** The routes in the order of their registration. */
+  /** The routes, in the order of their registration. */
   get routes(): RouteInfo[] {
     return this.#router.routes.map(infoOf);
   }
 
-  /** Lets `handlerClass` handle every path that fits `pattern`; see {@link Scope.route}. */
+  /** Has `handlerClass` handle the clients of every path that matches `pattern`; see {@link Scope.route}. */
   route<const Pattern extends string, Declared extends object, Parsed extends object = object>(
     pattern: Pattern,
     handlerClass: HandlerClass<Declared> & NoInfer<Fitting<Pattern, Declared, Parsed>>,
@@ -124,7 +134,7 @@ export class App implements Application {
     return this;
   }
 
-  /** Groups routes under a prefix; see {@link Scope.scope}. */
+  /** Adds routes under a common prefix and with common options; see {@link Scope.scope}. */
   scope<const Prefix extends string>(
     prefix: Prefix,
     build: (scope: Scope<Prefix>) => unknown,
@@ -145,24 +155,24 @@ export class App implements Application {
 
   status(): Status {
     const { local, cluster } = this.registry.counts;
-    const link = this.#backplane.status();
+    const status = this.#backplane.status();
     return {
       state: this.#state,
-      ready: this.#state === "open" && !this.#draining && link.backplane.state === "up",
+      ready: this.#state === "open" && !this.#isDraining && status.backplane.state === "up",
       ...local,
       cluster,
       handshakes: this.#acceptor.handshakes,
       totals: { ...this.#metrics.totals },
       flush: { ...this.#metrics.flush },
-      ...link,
+      ...status,
     };
   }
 
   /**
-   * Calls `interceptor` with each message of a client before its handler reads it; several in the order of registration.
+   * Calls `interceptor` with each message of a client before its handler reads it, such as to log or to limit messages.
    *
-   * It may await, call `next()` or drop the message by not doing so, and throw, which is as if the handler threw. It holds for
-   * connections that open from then on, and not for a handler that reads for itself, in `serve`.
+   * `next()` passes the message on; without it the message is dropped. An error counts as one of the handler. Several
+   * run in the order of registration. Applies to connections that open after the call, but not to those with `serve`.
    *
    * ```ts
    * app.intercept(async (handler, message, next) => {
@@ -170,7 +180,7 @@ export class App implements Application {
    * });
    * ```
    *
-   * @throws EnfiladeError `ERR_OPTION` when it is no function.
+   * @throws EnfiladeError `ERR_OPTION` when `interceptor` is not a function.
    */
   intercept(interceptor: Interceptor): this {
     if (typeof interceptor !== "function") {
@@ -180,7 +190,7 @@ export class App implements Application {
     return this;
   }
 
-  /** Calls `listener` at each event of this name. Returns a function that removes it. */
+  /** Calls `listener` for each event with this name. Returns a function that removes the listener. */
   on<Name extends keyof AppEvents>(
     event: Name,
     listener: (...args: AppEvents[Name]) => unknown,
@@ -190,10 +200,12 @@ export class App implements Application {
   }
 
   /**
-   * Calls `listener` with what passes through this app and fits `filter`, later and in batches, so that no message waits for it.
-   * What a listener is too slow for is dropped, and counted. Returns a function that removes the tap.
+   * Calls `listener` with the messages and events of this app that match `filter`, such as for an admin page.
    *
-   * @throws EnfiladeError `ERR_OPTION`, `ERR_PATH`, `ERR_USER`; `ERR_APP_STATE` when the app is closed.
+   * The listener is called later, with batches; messages do not wait for it. Past `tapEntriesMax` and `tapBytesMax` the
+   * oldest entries are dropped and counted in `missed`. Returns a function that removes the tap.
+   *
+   * @throws EnfiladeError `ERR_OPTION`, `ERR_PATH`, `ERR_USER` for an invalid filter; `ERR_APP_STATE` on a closed app.
    */
   tap(filter: TapFilter, listener: TapListener, options: TapOptions = {}): () => void {
     this.#assertOpen("be tapped");
@@ -201,52 +213,41 @@ export class App implements Application {
   }
 
   /**
-   * Starts a server of the app's own.
+   * Starts an HTTP server for this app. Resolves with its host, port and URL.
    *
-   * @param port Default: 0, any free one.
-   * @param host Default: every address of this machine.
-   * @throws EnfiladeError `ERR_APP_STATE` when the app listens already or is closed; what Node says of a port in use.
+   * @param port Default: 0, any free port.
+   * @param host Default: all addresses of this machine.
+   * @throws EnfiladeError `ERR_APP_STATE` when the app listens or is closed; an error of Node, such as `EADDRINUSE`.
    */
   async listen(port = 0, host?: string): Promise<Listening> {
     this.#assertOpen("listen");
-    if (this.#server !== undefined) throw new EnfiladeError("ERR_APP_STATE", "the app listens already");
-    const server = serverFor(this.#limits.handshakeMs);
-    this.#server = server;
-    try {
-      await listen(server, port, host);
+    return this.#ownServer.listen(port, host, (server) => {
       this.#assertOpen("listen");
-    } catch (error) {
-      this.#server = undefined;
-      throw error;
-    }
-    this.attach(server);
-    return listeningAt(server);
+      this.attach(server);
+    });
   }
 
   /**
-   * Receives the upgrade requests of a server that is there already, such as one for Express or Fastify.
+   * Accepts the WebSocket clients of an existing HTTP server, such as one with Express or Fastify.
    *
-   * One that fits no route is left to other listeners if there are any, else it is a 404. The server stays its owner's
-   * to close.
+   * An upgrade that matches no route is left to the other listeners of the server; without any it gets a 404. `close()`
+   * detaches the app and does not close the server.
    *
-   * @throws EnfiladeError `ERR_OPTION` when it is no HTTP server, `ERR_APP_STATE` when the app is closed.
+   * @throws EnfiladeError `ERR_OPTION` when `server` is not an HTTP server, `ERR_APP_STATE` when the app is closed.
    */
   attach(server: HttpServer | HttpsServer): this {
     this.#assertOpen("be attached");
     const refusalTime = { clock: this.#clock, closeMs: this.#limits.closeMs };
-    this.#detach.push(
-      attach(server, this.#acceptor, (request, response) => this.requestListener(request, response), refusalTime),
-    );
+    this.#detachments.push(attach(server, this.#acceptor, this.requestListener, refusalTime));
     return this;
   }
 
   /**
-   * Accepts a client of any transport: the same admission, routing, `authorize`, session and hooks as for a WebSocket.
-   *
-   * A client that is refused gets `transport.refuse`, with an HTTP status.
+   * Accepts a client of any transport, with the same limits, routing, `authorize`, handlers and rooms as a WebSocket.
+   * Refuses a client with `transport.refuse` and an HTTP status.
    *
    * @param transport A transport that is not open yet.
-   * @param request What the client asks for.
+   * @param request The path, the headers and the address of the client.
    */
   accept(transport: Transport, { url, headers = {}, remoteAddress = "", secure = false }: TransportRequest): void {
     const found = this.#acceptor.find(url);
@@ -259,9 +260,9 @@ export class App implements Application {
   }
 
   /**
-   * Answers plain HTTP: 426 on a route; elsewhere it calls `next` if there is one, or else answers 404.
+   * Answers plain HTTP: 426 on a path with a route. For other paths it calls `next`; without `next` it answers 404.
    *
-   * The app's own server uses it; in another it is mounted as middleware.
+   * The server of `listen` uses it. Another server can mount it as middleware: `expressApp.use(app.requestListener)`.
    */
   readonly requestListener = (request: IncomingMessage, response: ServerResponse, next?: () => void): void => {
     const found = this.#acceptor.find(request.url ?? "/");
@@ -275,11 +276,12 @@ export class App implements Application {
   };
 
   /**
-   * Ends it all: new upgrades are refused with 503, every client is closed with 1001, and the app's own server stops.
+   * Closes the app: refuses new clients with 503, closes all clients with 1001, and stops the server of `listen`.
    *
-   * Resolves when the last hook is done, or `timeoutMs` are over: then connections that are still there are destroyed.
+   * Resolves when the last hook has finished. After `timeoutMs` the remaining connections are destroyed.
    *
    * @param options.timeoutMs Milliseconds for clients to answer and hooks to finish. Default: the limit `closeMs`.
+   * @throws EnfiladeError `ERR_OPTION` when an option is unknown.
    */
   async close(options: { readonly timeoutMs?: number } = {}): Promise<void> {
     checkNames("close()", options, ["timeoutMs"]);
@@ -288,21 +290,24 @@ export class App implements Application {
   }
 
   /**
-   * Asks the clients of `enfilade.v1` to go elsewhere, and waits for those who are here now to do so.
+   * Asks the connected clients of `enfilade.v1` to reconnect to another node. Call `close()` afterwards.
    *
-   * They connect anew first, resume there, and then leave: with nothing lost, where history is kept. See to it that new
-   * connections are led to another node: from now on `status().ready` is `false`. Resolves when they are gone, or the time is over; then `close()`.
+   * Each client opens a new connection and resumes there before it closes the old one: with history nothing is lost.
+   * Plain clients are not asked. `status().ready` is `false` from now on: direct new clients to other nodes. Resolves
+   * when the asked clients have left, or after `withinMs`.
    *
-   * @param options.withinMs Milliseconds that they have. Default: 10,000.
+   * @param options.withinMs Milliseconds for the clients to reconnect. Default: 10,000.
+   * @throws EnfiladeError `ERR_OPTION` when an option is unknown.
    */
   async drain(options: { readonly withinMs?: number } = {}): Promise<void> {
     checkNames("drain()", options, ["withinMs"]);
     const { withinMs = 10_000 } = options;
-    this.#draining = true;
+    this.#isDraining = true;
     const leaving = this.registry.drain(withinMs);
     await within(this.#clock, withinMs, Promise.all(leaving.map(({ ended }) => ended)));
   }
 
+  /** Calls {@link close}, at the end of the block of `await using app = new App()`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
@@ -310,15 +315,16 @@ export class App implements Application {
   async #close(timeoutMs: number): Promise<void> {
     this.#state = "closing";
     this.#acceptor.stopAccepting();
-    const stopped = this.#server && stop(this.#server);
+    const stopped = this.#ownServer.stop();
     this.registry.endSubscriptions();
     for (const member of [...this.registry.members]) member.close(CloseCode.goingAway, "server shutting down");
-    const left = await within(this.#clock, timeoutMs, this.#acceptor.whenIdle());
-    if (left === timeIsUp) this.#logger.warn(`enfilade: not all connections were over after ${timeoutMs} ms; cut off`);
+    if ((await within(this.#clock, timeoutMs, this.#acceptor.whenIdle())) === timeIsUp) {
+      this.#logger.warn(`enfilade: some connections had not ended after ${timeoutMs} ms; they were destroyed`);
+    }
     this.#acceptor.destroyAll();
-    this.#server?.closeAllConnections();
+    this.#ownServer.closeAllConnections();
     await stopped;
-    for (const detach of this.#detach) detach();
+    for (const detach of this.#detachments) detach();
     this.registry.closeRooms();
     await this.#backplane.stop();
     this.#memory.clear();
@@ -332,19 +338,13 @@ export class App implements Application {
     this.#router.add(route);
     const warning = emptyHistoryWarning(route);
     if (warning !== undefined) this.#logger.warn(warning);
-    if (this.#warned.has(handlerClass)) return;
-    this.#warned.add(handlerClass);
-    const { name } = handlerClass;
-    for (const what of unusedMethods(handlerClass, reader)) this.#logger.warn(`enfilade: ${name} ${what}`);
+    if (this.#checkedClasses.has(handlerClass)) return;
+    this.#checkedClasses.add(handlerClass);
+    for (const hint of unusedMethods(handlerClass, reader)) this.#logger.warn(`enfilade: ${handlerClass.name} ${hint}`);
   }
 
-  #assertOpen(what: string): void {
-    if (this.#state !== "open") throw new EnfiladeError("ERR_APP_STATE", `the app is closed and cannot ${what}`);
-  }
-
-  #report(error: Error, connection: Connection | undefined): void {
-    if (channels.failed.hasSubscribers) this.#reporter.onError(error, connection);
-    if (this.#events.has("error")) this.#events.tell("error", error, connection);
-    else this.#logger.error("enfilade:", error);
+  #assertOpen(action: string): void {
+    if (this.#state === "open") return;
+    throw new EnfiladeError("ERR_APP_STATE", `the app is closed and cannot ${action}; make a new App`);
   }
 }

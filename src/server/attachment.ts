@@ -8,28 +8,29 @@ import type { RoomPath } from "../wire/path.js";
 import type { Acceptor, Destination } from "./acceptor.js";
 import { refusal, upgradeHeaders } from "./refusal.js";
 import { WebSocketTransport } from "./websocket/transport.js";
-import { handshakeFault, type RefusalTime } from "./websocket/upgrade.js";
+import { handshakeRefusal, type RefusalTime } from "./websocket/upgrade.js";
 
 type RequestListener = (request: IncomingMessage, response: ServerResponse) => void;
 type UpgradeListener = (incoming: IncomingMessage, socket: Duplex, head: Buffer) => void;
 
-/** The listeners of this library: several apps may be attached to one server. */
-const ours = new WeakSet<object>();
-/** Sockets that one of them has taken. */
-const taken = new WeakSet<Duplex>();
-/** How many plain requests of a socket have no whole answer yet. */
-const answering = new WeakMap<Duplex, number>();
+/** The listeners of all apps: several apps may be attached to one server. */
+const appListeners = new WeakSet<object>();
+/** Sockets that an app has accepted or refused. */
+const takenSockets = new WeakSet<Duplex>();
+/** The number of plain requests on a socket whose answers are not complete. */
+const openRequests = new WeakMap<Duplex, number>();
 
 /**
- * Has `acceptor` receive the upgrade requests of `server`, and `plain` its other requests if no other listener answers them.
+ * Passes the upgrade requests of `server` to `acceptor`, and to `onPlain` its other requests that no other listener
+ * answers.
  *
- * @returns what detaches them again.
- * @throws EnfiladeError `ERR_OPTION` when `server` is no HTTP server.
+ * @returns a function that detaches both.
+ * @throws EnfiladeError `ERR_OPTION` when `server` is not an HTTP server.
  */
 export function attach(
   server: HttpServer | HttpsServer,
   acceptor: Acceptor,
-  plain: RequestListener,
+  onPlain: RequestListener,
   refusalTime: RefusalTime,
 ): () => void {
   const given: unknown = server;
@@ -40,28 +41,28 @@ export function attach(
     );
   }
   const onUpgrade: UpgradeListener = (incoming, socket, head) => {
-    // Node has taken its own listener off: until somebody takes the socket over, a reset would end the process.
+    // Node has removed its own error listener. Without one a reset of the socket would end the process.
     socket.on("error", ignoreError);
-    const alone = server.listenerCount("upgrade") === 1;
-    if (!alone && taken.has(socket)) return;
+    const isOnlyListener = server.listenerCount("upgrade") === 1;
+    if (!isOnlyListener && takenSockets.has(socket)) return;
     const found = isWebSocket(incoming) ? acceptor.find(incoming.url ?? "/") : refusal(426, "", upgradeHeaders);
-    const refused = "status" in found;
-    if (refused && answersElsewhere(server.listeners("upgrade"), onUpgrade)) return;
-    if (!alone) taken.add(socket);
-    // An earlier request on this socket is not answered yet: an answer written now would come before its answer.
-    if (answering.has(socket)) socket.destroy();
+    const isRefused = "status" in found;
+    if (isRefused && canAnswerElsewhere(server.listeners("upgrade"), onUpgrade)) return;
+    if (!isOnlyListener) takenSockets.add(socket);
+    // An earlier request on this socket has no complete answer. An answer written now would overtake it.
+    if (openRequests.has(socket)) socket.destroy();
     else receive(acceptor, new WebSocketTransport({ incoming, socket, head }, refusalTime), incoming, found);
   };
   const onRequest: RequestListener = (request, response) => {
     const { socket } = request;
-    answering.set(socket, (answering.get(socket) ?? 0) + 1);
-    response.once("close", () => answered(socket));
+    openRequests.set(socket, (openRequests.get(socket) ?? 0) + 1);
+    response.once("close", () => onAnswered(socket));
     if (response.headersSent) return;
-    const refused = "status" in acceptor.find(request.url ?? "/");
+    const hasRoute = !("status" in acceptor.find(request.url ?? "/"));
     const listeners = server.listeners("request");
-    if (refused ? !answersElsewhere(listeners, onRequest) : onlyOurs(listeners)) plain(request, response);
+    if (hasRoute ? areAllOfApps(listeners) : !canAnswerElsewhere(listeners, onRequest)) onPlain(request, response);
   };
-  ours.add(onUpgrade).add(onRequest);
+  appListeners.add(onUpgrade).add(onRequest);
   server.on("upgrade", onUpgrade);
   server.on("request", onRequest);
   return () => {
@@ -76,40 +77,40 @@ function receive(
   incoming: IncomingMessage,
   found: Destination | Refusal,
 ): void {
-  const refusal = "status" in found ? found : handshakeFault(incoming);
+  const refusal = "status" in found ? found : handshakeRefusal(incoming);
   const { headers, socket, url = "/" } = incoming;
   const remoteAddress = socket.remoteAddress ?? "";
   if (refusal !== undefined) acceptor.refuse(transport, refusal, { url, headers, remoteAddress });
   else if ("match" in found) acceptor.accept(transport, requestOf(incoming, found.path), found.match);
 }
 
-/** The request of an upgrade; only what is needed of it, so that Node may free the rest. */
+/** Copies the needed parts of an upgrade request, so that Node can free the rest. */
 function requestOf(raw: IncomingMessage, path: RoomPath): ConnectionRequest {
   const { url = "/", headers, socket } = raw;
   const remoteAddress = socket.remoteAddress ?? "";
   return new ConnectionRequest({ url, path, headers, remoteAddress, secure: "encrypted" in socket, raw });
 }
 
-/** RFC 6455 4.2.1: the value is compared without regard to case. */
+/** RFC 6455 4.2.1: the value is case-insensitive. */
 function isWebSocket({ headers }: IncomingMessage): boolean {
   return headers.upgrade?.toLowerCase() === "websocket";
 }
 
-/** Whether a listener that is not ours may answer, or one of ours that comes after this one. */
-function answersElsewhere(listeners: readonly object[], own: object): boolean {
-  return !onlyOurs(listeners) || listeners.at(-1) !== own;
+/** Returns true if a listener of other code may answer, or the listener of an app that was attached later. */
+function canAnswerElsewhere(listeners: readonly object[], own: object): boolean {
+  return !areAllOfApps(listeners) || listeners.at(-1) !== own;
 }
 
-function onlyOurs(listeners: readonly object[]): boolean {
-  return listeners.every((listener) => ours.has(listener));
+function areAllOfApps(listeners: readonly object[]): boolean {
+  return listeners.every((listener) => appListeners.has(listener));
 }
 
-function answered(socket: Duplex): void {
-  const left = (answering.get(socket) ?? 1) - 1;
-  if (left === 0) answering.delete(socket);
-  else answering.set(socket, left);
+function onAnswered(socket: Duplex): void {
+  const left = (openRequests.get(socket) ?? 1) - 1;
+  if (left === 0) openRequests.delete(socket);
+  else openRequests.set(socket, left);
 }
 
 function ignoreError(): void {
-  // A broken socket is told by its close event.
+  // A broken socket also emits "close".
 }

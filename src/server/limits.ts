@@ -5,20 +5,27 @@ import { EnfiladeError } from "../errors.js";
 import { type ConnectionLimits, defaultConnectionLimits } from "../handler/limits.js";
 import { defaultReceiptLimits, type ReceiptLimits } from "../protocol/v1/receipts.js";
 import { defaultRecoveryLimits, type RecoveryLimits } from "../room/limits.js";
+import { checkName } from "../wire/options.js";
 import { defaultPathLimits, type PathLimits } from "../wire/path.js";
 import { defaultTapLimits, type TapLimits } from "./diagnostics/tap.js";
 
-/** What the server enforces before there is a connection. */
+/** Limits that the server enforces before a connection exists. */
 export interface ServerLimits {
-  /** Connections, those in their handshake included. Past it: 503 with Retry-After. Default: 100,000. */
+  /** Connections of the app, including those in their handshake. Past it: 503 with `Retry-After`. Default: 100,000. */
   readonly connectionsMax: number;
-  /** Connections from one address. Past it: 429. Default: no limit. */
+  /** Connections from one remote address. Past it: 429. Default: no limit. */
   readonly connectionsPerAddressMax: number;
-  /** Milliseconds for a client to send its request. Past it: cut. Only with `listen`. Default: 10,000. */
+  /** Milliseconds for a client to send its request; only with `listen`. Past it: 408. Default: 10,000. */
   readonly handshakeMs: number;
 }
 
-/** Limits of the whole app: each is named in the layer that enforces it. */
+/**
+ * All limits of an app, for `new App({ limits })`. Those of {@link ConnectionLimits} can also be set for a scope or a
+ * route.
+ *
+ * Names end in their unit: `Ms` are milliseconds, `Bytes` and `BytesMax` bytes, other `Max` a number of things. Times
+ * are above 0 and up to 2^31 - 1; the others are positive whole numbers or `Infinity`. `heartbeatMs` can be `false`.
+ */
 export interface Limits
   extends ServerLimits,
     ConnectionLimits,
@@ -35,6 +42,7 @@ export const defaultServerLimits: ServerLimits = {
   handshakeMs: 10_000,
 };
 
+/** The defaults of all limits. */
 export const defaultLimits: Limits = {
   ...defaultConnectionLimits,
   ...defaultPathLimits,
@@ -46,19 +54,19 @@ export const defaultLimits: Limits = {
   ...defaultTapLimits,
 };
 
-/** Those of `limits` that a scope and a route may set. */
+/** The limits that a scope or a route may set. */
 export function connectionLimitsOf(limits: Limits): ConnectionLimits {
   const names = Object.keys(defaultConnectionLimits);
-  // Each name of the defaults is one of the limits.
+  // Safe: every name in the defaults is a name in `limits`.
   return Object.fromEntries(
     Object.entries(limits).filter(([name]) => names.includes(name)),
   ) as unknown as ConnectionLimits;
 }
 
 /**
- * `base` with `changes` laid over it.
+ * Returns `base` with `changes` applied.
  *
- * @throws EnfiladeError `ERR_OPTION` when a name is unknown here, or a value no positive whole number of its kind.
+ * @throws EnfiladeError `ERR_OPTION` when a limit is unknown, cannot be set here, or has an invalid value.
  */
 export function mergeLimits<T extends ConnectionLimits>(base: T, changes: Partial<T> = {}): T {
   if (typeof changes !== "object" || changes === null) {
@@ -66,14 +74,15 @@ export function mergeLimits<T extends ConnectionLimits>(base: T, changes: Partia
   }
   const given = Object.entries(changes).filter(([, value]) => value !== undefined);
   for (const [name, value] of given) checkLimit(name, value, base);
-  // Object.fromEntries forgets the names; each of them was found in `base`, and its value checked.
+  // The type of Object.fromEntries has no names. checkLimit has checked each name and value.
   return { ...base, ...(Object.fromEntries(given) as Partial<T>) };
 }
 
 function checkLimit(name: string, value: unknown, base: object): void {
   if (!Object.hasOwn(base, name)) {
-    const where = Object.hasOwn(defaultLimits, name) ? "is set for the whole app" : "is not known";
-    throw new EnfiladeError("ERR_OPTION", `the limit "${name}" ${where}; here are: ${Object.keys(base).join(", ")}`);
+    if (!Object.hasOwn(defaultLimits, name)) checkName("there is no limit", name, Object.keys(base));
+    const allowed = `a scope or a route may set: ${Object.keys(base).join(", ")}`;
+    throw new EnfiladeError("ERR_OPTION", `the limit "${name}" can only be set for the whole app; ${allowed}`);
   }
   if (name === "heartbeatMs" && value === false) return;
   const isTime = /Ms(Max)?$/.test(name);

@@ -2,16 +2,59 @@ import { once } from "node:events";
 import { createServer, type Server } from "node:http";
 import { EnfiladeError } from "../errors.js";
 
-/** Where an app listens. */
+/** The address that an app listens on. */
 export interface Listening {
+  /** The IP address, such as `127.0.0.1`, or `::` for all addresses. */
   readonly host: string;
+  /** The port; the free one that was found, for `listen(0)`. */
   readonly port: number;
-  /** For clients on this machine, such as `ws://localhost:8000`. */
+  /** The URL for clients on this machine, such as `ws://localhost:8000`. */
   readonly url: string;
 }
 
-/** An HTTP server that gives a client `handshakeMs` to send its request. */
-export function serverFor(handshakeMs: number): Server {
+/** The HTTP server of `app.listen`. */
+export class OwnServer {
+  readonly #handshakeMs: number;
+  #server: Server | undefined;
+
+  /** @param handshakeMs Milliseconds for a client to send its request. */
+  constructor(handshakeMs: number) {
+    this.#handshakeMs = handshakeMs;
+  }
+
+  /** Resolves when the server listens and `onListening` has returned. A call that rejects may be repeated. */
+  async listen(port: number, host: string | undefined, onListening: (server: Server) => void): Promise<Listening> {
+    if (this.#server !== undefined) {
+      throw new EnfiladeError("ERR_APP_STATE", "the app listens already; use attach(server) for a second server");
+    }
+    const server = createHttpServer(this.#handshakeMs);
+    this.#server = server;
+    try {
+      await listen(server, port, host);
+      onListening(server);
+    } catch (error) {
+      this.#server = undefined;
+      throw error;
+    }
+    return listeningAt(server);
+  }
+
+  /** Stops accepting connections. Resolves when every connection of the server is closed. */
+  async stop(): Promise<void> {
+    const server = this.#server;
+    if (server === undefined) return;
+    const closed = once(server, "close");
+    server.close();
+    server.closeIdleConnections();
+    await closed;
+  }
+
+  closeAllConnections(): void {
+    this.#server?.closeAllConnections();
+  }
+}
+
+function createHttpServer(handshakeMs: number): Server {
   return createServer({
     headersTimeout: handshakeMs,
     requestTimeout: handshakeMs,
@@ -19,9 +62,9 @@ export function serverFor(handshakeMs: number): Server {
   });
 }
 
-/** Resolves when the server listens, or was closed before it did. Rejects with what Node says of a port in use. */
-export async function listen(server: Server, port: number, host: string | undefined): Promise<void> {
-  // Node takes an object too, whose host and other options would be lost here.
+/** Resolves when the server listens, or is closed first. Rejects with the error of Node, such as `EADDRINUSE`. */
+async function listen(server: Server, port: number, host: string | undefined): Promise<void> {
+  // Node also accepts an object. Here its host and other options would be lost.
   if (typeof port === "object") {
     throw new EnfiladeError(
       "ERR_OPTION",
@@ -38,20 +81,13 @@ export async function listen(server: Server, port: number, host: string | undefi
   }
 }
 
-export function listeningAt(server: Server): Listening {
+function listeningAt(server: Server): Listening {
   const address = server.address();
-  // A string would be the path of a pipe, and null a server that does not listen; this one listens on a port.
-  if (address === null || typeof address === "string")
-    throw new EnfiladeError("ERR_APP_STATE", "the server has no port");
+  // A server on a pipe has a string here, and a server that does not listen has null.
+  if (address === null || typeof address === "string") {
+    throw new EnfiladeError("ERR_APP_STATE", "the server does not listen on a port");
+  }
   const { address: host, port } = address;
   const name = host === "::" || host === "0.0.0.0" ? "localhost" : host.includes(":") ? `[${host}]` : host;
   return { host, port, url: `ws://${name}:${port}` };
-}
-
-/** Resolves when the server has closed every connection; it accepts no new one from now on. */
-export async function stop(server: Server): Promise<void> {
-  const closed = once(server, "close");
-  server.close();
-  server.closeIdleConnections();
-  await closed;
 }

@@ -10,55 +10,66 @@ import type { CreateHandler } from "./creation.js";
 import type { Limits } from "./limits.js";
 import type { AuthorizeCheck } from "./router.js";
 
-/** Where the app writes warnings, and errors that no listener takes; `console` is one. */
+/**
+ * Receives the log lines of an app: an object with the methods `warn` and `error`, such as `console` or a pino logger.
+ *
+ * ```ts
+ * const app = new App({ logger: { warn: (text) => log(text), error: (text, error) => log(text, error) } });
+ * ```
+ */
 export interface Logger {
+  /** Receives warnings, such as an upgrade to a path without a route. Each begins with `enfilade: `. */
   warn(message: string): void;
+  /** Receives errors, when `app.on("error")` has no listener. */
   error(message: string, error: unknown): void;
 }
 
-/** Options of a scope: what they say holds for every route in it. */
+/** Options of a scope. They apply to every route in it. */
 export interface ScopeOptions extends SharedOptions {
   /**
-   * Demanded before what the handlers of the scope demand, outer scopes first; refuses as a handler's `authorize` does.
-   * The user that it returns is `this.user` unless the handler's own `authorize` returns one.
+   * Called for each client before the `authorize` of the handlers in this scope, outer scopes first. It refuses like
+   * the `authorize` of a handler: by `throw new HttpError(401)` or by returning a `Response`. The user that it returns
+   * becomes `this.user`, unless an inner scope or the handler returns another one.
    */
   readonly authorize?: AuthorizeCheck | undefined;
 }
 
+/** Options of `new App(options)`. */
 export interface AppOptions extends Omit<SharedOptions, "limits"> {
-  /** Handler classes that declare their routes, by `@Route` or `static route`. */
+  /** Handler classes that declare their own routes, with `@Route` or `static route`. Default: none. */
   readonly handlers?: readonly HandlerClass[] | undefined;
-  /** Limits of the app and of each connection; see the table in the README. */
+  /** Limits of the app and of each connection, such as `{ connectionsMax: 1_000 }`. Default: {@link defaultLimits}. */
   readonly limits?: Partial<Limits> | undefined;
   /**
-   * Makes the handler of each connection, for dependency injection: `create: (Class) => container.make(Class)`. It returns a new
-   * instance of the class, and no promise. Default: `new Class()`.
+   * Makes the handler of each connection, for dependency injection: `create: (Class) => container.make(Class)`. It must
+   * return a new instance of the class, not a promise. Default: `new Class()`.
    */
   readonly create?: CreateHandler | undefined;
-  /** What handlers read as `this.app.context`, such as a database; typed by {@link AppContext}. */
+  /** An object that handlers read as `this.app.context`, such as `{ db }`. Its type is {@link AppContext}. */
   readonly context?: AppContext | undefined;
-  /** Asked about every client of every route, before scopes and handlers; see {@link ScopeOptions.authorize}. */
+  /** Called for each client of every route, before scopes and handlers; see {@link ScopeOptions.authorize}. */
   readonly authorize?: AuthorizeCheck | undefined;
-  /** Carries publications between nodes, such as `redis(url)` or `nats(url)`. Default: this node alone. */
+  /** Carries publications between nodes: `redis(url)` or `nats(url)`. Default: a single node, in memory. */
   readonly backplane?: Backplane | undefined;
   /**
-   * What happens to publications to rooms without history, users, channels and all while the backplane cannot be reached:
-   * rejected (`publish` rejects with `ERR_BACKPLANE`, `send` reports once), or delivered on this node alone. Default: `"reject"`.
+   * How publications without history are handled while the backplane cannot be reached. `"reject"`: `publish` rejects
+   * with `ERR_BACKPLANE`, and the `send` methods report one error for each outage. `"local"`: they are delivered on
+   * this node only. Default: `"reject"`.
    */
   readonly backplaneOutage?: BackplaneOutage | undefined;
-  /** Default: `console`. */
+  /** Receives warnings, and errors without a listener of `app.on("error")`. Default: `console`. */
   readonly logger?: Logger | undefined;
-  /** Default: the system's time. */
+  /** The source of time, for tests: `new ManualClock()` of `enfilade/testing`. Default: the system's time. */
   readonly clock?: Clock | undefined;
-  /** From 0 to 1; spreads over time what many nodes do. Default: `Math.random`. */
+  /** Returns a number from 0 to 1, to spread the work of many nodes over time. Default: `Math.random`. */
   readonly random?: (() => number) | undefined;
 }
 
-const shared = ["limits", "origins", "subprotocols", "compression", "badMessage", "eventProtocol", "policy"];
-const ofRooms = ["history", "replay", "presence"];
-const known = {
+const sharedNames = ["limits", "origins", "subprotocols", "compression", "badMessage", "eventProtocol", "policy"];
+const roomNames = ["history", "replay", "presence"];
+const optionNames = {
   "the app": [
-    ...shared,
+    ...sharedNames,
     "handlers",
     "authorize",
     "create",
@@ -69,23 +80,23 @@ const known = {
     "clock",
     "random",
   ],
-  "a scope": [...shared, "authorize"],
-  "a route": [...shared, "name", "params", "closeOnLastRoomLeft", "eventPolicies", ...ofRooms],
+  "a scope": [...sharedNames, "authorize"],
+  "a route": [...sharedNames, "name", "params", "closeOnLastRoomLeft", "eventPolicies", ...roomNames],
 };
 
 /** RFC 6455 4.1: a subprotocol is a token of RFC 9110 5.6.2. */
 const token = /^[!#$%&'*+\-.^_`|~\w]+$/;
 
 /**
- * Checks options whose mistakes would otherwise show only later, or never.
+ * Checks options early: without it a mistake would show only later, or never.
  *
- * @throws EnfiladeError `ERR_OPTION` when a name is unknown here, or a value not of its kind.
+ * @throws EnfiladeError `ERR_OPTION` when an option is unknown, or its value is invalid.
  */
 export function checkOptions(
-  where: keyof typeof known,
+  where: keyof typeof optionNames,
   options: SharedOptions & Pick<RouteOptions, "eventPolicies">,
 ): void {
-  checkNames(where, options, known[where]);
+  checkNames(where, options, optionNames[where]);
   const { badMessage = "error", compression = false, subprotocols = [], eventProtocol } = options;
   for (const policy of [options.policy, ...Object.values(options.eventPolicies ?? {})]) checkedPolicy(policy);
   if (eventProtocol !== undefined) checkProtocol(eventProtocol);
@@ -100,13 +111,13 @@ export function checkOptions(
   }
 }
 
-/** @throws EnfiladeError `ERR_OPTION` when the context is no object. */
+/** @throws EnfiladeError `ERR_OPTION` when the context is not an object. */
 function checkContext(context: AppContext | undefined): void {
   if (context === undefined || (typeof context === "object" && context !== null)) return;
   throw new EnfiladeError("ERR_OPTION", `context takes an object, got ${context === null ? "null" : typeof context}`);
 }
 
-/** @throws EnfiladeError `ERR_OPTION`. */
+/** @throws EnfiladeError `ERR_OPTION` when an option that only an app has is invalid. */
 export function checkAppOptions({ backplane, backplaneOutage = "reject", context, handlers = [] }: AppOptions): void {
   checkContext(context);
   if (!Array.isArray(handlers)) {
@@ -117,7 +128,8 @@ export function checkAppOptions({ backplane, backplaneOutage = "reject", context
     throw new EnfiladeError("ERR_OPTION", `backplaneOutage takes "reject" or "local", got ${came}`);
   }
   if (backplane === undefined || typeof backplane?.start === "function") return;
-  throw new EnfiladeError("ERR_OPTION", `backplane takes what redis() or nats() returns, got ${typeof backplane}`);
+  const came = typeof backplane;
+  throw new EnfiladeError("ERR_OPTION", `backplane takes redis(url), nats(url) or another Backplane, got ${came}`);
 }
 
 function checkProtocol(protocol: EventProtocol): void {

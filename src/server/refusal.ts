@@ -2,15 +2,16 @@ import { STATUS_CODES } from "node:http";
 import type { Refusal } from "../connection/transport.js";
 import { HttpError } from "../errors.js";
 
-/** RFC 9110 15.5.22: a 426 names the protocol that is wanted. */
+/** RFC 9110 15.5.22: a 426 names the required protocol. */
 export const upgradeHeaders = { upgrade: "websocket", connection: "Upgrade" } as const;
 
-/** A refusal in plain text; without a text it is the standard phrase of the status. */
+/** A refusal in plain text. The default text is the standard phrase of the status. */
 export function refusal(status: number, text = "", headers: Readonly<Record<string, string>> = {}): Refusal {
   const body = text === "" ? (STATUS_CODES[status] ?? "Refused") : text;
   return { status, headers: { "content-type": "text/plain; charset=utf-8", ...headers }, body };
 }
 
+/** Reads a `Response` that `authorize` returned. */
 export async function refusalOfResponse(response: Response): Promise<Refusal> {
   const headers: Record<string, string | string[]> = Object.fromEntries(response.headers);
   const cookies = response.headers.getSetCookie();
@@ -18,12 +19,12 @@ export async function refusalOfResponse(response: Response): Promise<Refusal> {
   return { status: response.status, headers, body: new Uint8Array(await response.arrayBuffer()) };
 }
 
-/** `undefined` for an error that is none of the client's business. */
+/** The refusal of an `HttpError`; `undefined` for any other error, whose message must not reach the client. */
 export function refusalOfError(error: unknown): Refusal | undefined {
   return error instanceof HttpError ? refusal(error.status, error.message, error.headers) : undefined;
 }
 
-/** A refusal that a client may come back after. */
+/** A 503 with `Retry-After`: the client may try again later. */
 export function busy(text: string): Refusal {
   return refusal(503, text, { "retry-after": "5" });
 }

@@ -12,17 +12,21 @@ import { fillPattern, namedParams, readPattern, type Values } from "../wire/patt
 import type { Schema } from "../wire/schema.js";
 import type { OriginCheck } from "./access/origin.js";
 
-/** Decides whether a client may connect, as a handler's `authorize` does. */
+/**
+ * Decides if a client may connect, like the `authorize` of a handler.
+ *
+ * It returns the user, `anonymous` for a client without one, or a `Response` to refuse; or it throws an `HttpError`.
+ */
 export type AuthorizeCheck = (request: ConnectionRequest) => Authorized<unknown>;
 
-/** What the app or a scope demands before the handler does. */
+/** The `authorize` of the app or of a scope. */
 export interface OwnedCheck {
-  /** As errors name it. */
+  /** The app or the scope, as errors name it. */
   readonly owner: string;
   readonly authorize: AuthorizeCheck;
 }
 
-/** One pattern and all that holds for it, as it was settled at registration. */
+/** One route with its complete configuration, computed at registration. */
 export interface Route {
   readonly pattern: string;
   readonly name: string | undefined;
@@ -31,29 +35,33 @@ export interface Route {
   readonly checks: readonly OwnedCheck[];
   readonly limits: ConnectionLimits;
   readonly allowsOrigin: OriginCheck;
-  /** What that check was made of. */
+  /** The option that `allowsOrigin` was made from. */
   readonly origins: Origins;
   readonly subprotocols: readonly string[];
   readonly compression: boolean;
   readonly params: Schema | undefined;
   readonly closeOnLastRoomLeft: boolean;
-  /** What holds for the rooms whose paths fit. */
+  /** The configuration of the rooms whose path matches. */
   readonly room: RoomConfig;
   readonly replay: number;
-  /** Of what its handlers send to their own client. */
+  /** The default policy of messages that its handlers send to their own client. */
   readonly policy: DeliveryPolicy | undefined;
 }
 
-/** A route as `app.routes` tells of it. */
+/** A route as listed in `app.routes`. */
 export interface RouteInfo {
+  /** The pattern, including the prefixes of its scopes. */
   readonly pattern: string;
+  /** The option `name`. */
   readonly name: string | undefined;
+  /** The name of the handler class. */
   readonly handler: string;
+  /** The method that reads messages; `"onJSON"` for an `EventHandler`. */
   readonly reads: "serve" | "onJSON" | "onMessage";
 }
 
-/** How many routes a warning lists. */
-const describedMax = 20;
+/** The number of routes that a warning lists. */
+const describedRoutesMax = 20;
 
 export interface Match {
   readonly route: Route;
@@ -61,16 +69,16 @@ export interface Match {
 }
 
 /**
- * Which route a path belongs to: the most specific one that matches.
+ * Finds the route of a path: the most specific route that matches.
  *
- * Segment by segment, fixed text comes before a parameter with a constraint, that before one without, and that before a
- * wildcard. Among routes that are equal in this the first registered one wins; two that match exactly the same paths
- * are refused.
+ * Patterns are compared segment by segment: fixed text is more specific than a parameter with a constraint, that more
+ * than a parameter without one, and that more than a wildcard. Of equally specific routes the first registered one
+ * wins. Two routes that match exactly the same paths are an error.
  */
 export class Router {
   readonly #tree = createRouter<Route>();
   readonly #routes: Route[] = [];
-  /** Most apps keep nothing of any room, and then no path is looked up for it. */
+  /** False in most apps; then `configOf` need not look up a route. */
   #hasRoomConfig = false;
 
   get routes(): readonly Route[] {
@@ -90,19 +98,19 @@ export class Router {
     return found && { route: found.data, params: namedParams(found.params) };
   }
 
-  /** What holds for the room of a path, which need not have a route. */
+  /** The configuration of a room. Its path need not have a route. */
   configOf(path: RoomPath): RoomConfig {
     return this.#hasRoomConfig ? (this.match(path)?.route.room ?? defaultRoomConfig) : defaultRoomConfig;
   }
 
-  /** Whether a route bears this name. */
+  /** Returns true if a route has this name. */
   has(name: string): boolean {
     return this.#routes.some((route) => route.name === name);
   }
 
-  /** The routes as a warning lists them. */
+  /** Lists the routes, for a warning. */
   describe(): string {
-    const named = this.#routes.slice(0, describedMax).map(({ pattern, handlerClass }) => {
+    const named = this.#routes.slice(0, describedRoutesMax).map(({ pattern, handlerClass }) => {
       return `"${pattern}" of ${handlerClass.name || "a handler"}`;
     });
     const more = this.#routes.length - named.length;
@@ -110,7 +118,7 @@ export class Router {
     return `the routes are ${named.join(", ")}${more > 0 ? `, and ${more} more` : ""}`;
   }
 
-  /** The percent-encoded path of the first route of this name. */
+  /** The percent-encoded path of the first route with this name. */
   url(name: string, params: Values): string {
     const route = this.#routes.find((one) => one.name === name);
     if (route === undefined) throw unknownRoute(name, this.#routes);
@@ -129,7 +137,7 @@ export function unknownRoute(name: string, routes: readonly Route[]): EnfiladeEr
 }
 
 function checkConflict(route: Route, other: Route): void {
-  const both = `${describe(other)} and ${describe(route)}`;
+  const both = `${describeInError(other)} and ${describeInError(route)}`;
   const compared = readPattern(route.pattern, (own) =>
     readPattern(other.pattern, (others) => compareRoutes(own, others)),
   );
@@ -141,11 +149,11 @@ function checkConflict(route: Route, other: Route): void {
   }
 }
 
-function describe({ pattern, handlerClass }: Route): string {
+function describeInError({ pattern, handlerClass }: Route): string {
   return `"${pattern}" (${handlerClass.name || "a handler"})`;
 }
 
-/** A route as warnings and reports name it. */
+/** The class and the pattern of a route, for warnings and errors. */
 export function describeRoute({ pattern, handlerClass }: Route): string {
   return `${handlerClass.name || "a handler"} ("${pattern}")`;
 }

@@ -1,6 +1,6 @@
 import type { DeliveryPolicy } from "../connection/policy.js";
 import { EnfiladeError } from "../errors.js";
-import { declaredRoutes, type Fitting } from "../handler/decorators.js";
+import { declaredRoutes, decoratedEvents, type Fitting } from "../handler/decorators.js";
 import { eventReaderOf } from "../handler/eventReader.js";
 import { EventHandler } from "../handler/events.js";
 import { type AnyHandler, WebSocketHandler } from "../handler/handler.js";
@@ -16,7 +16,7 @@ import { type AppOptions, checkOptions, type ScopeOptions } from "./options.js";
 import { checkRoomOptions, roomConfigOf } from "./roomConfig.js";
 import type { AuthorizeCheck, OwnedCheck, Route } from "./router.js";
 
-/** What holds in a scope, with all defaults filled in. */
+/** The configuration of a scope, with all defaults filled in. */
 export interface ScopeConfig {
   readonly prefix: string;
   readonly checks: readonly OwnedCheck[];
@@ -29,7 +29,7 @@ export interface ScopeConfig {
   readonly policy: DeliveryPolicy | undefined;
 }
 
-/** Routes under a common prefix, with common demands; the app itself is the outermost. */
+/** Routes with a common prefix and common options. The app is the outermost scope. */
 export class Scope<Prefix extends string = ""> {
   readonly #config: ScopeConfig;
   readonly #register: (route: Route) => void;
@@ -40,10 +40,17 @@ export class Scope<Prefix extends string = ""> {
   }
 
   /**
-   * Lets `handlerClass` handle every path that fits `pattern`; the parameters of the scope's prefix are kept.
+   * Has `handlerClass` handle the clients of every path that matches `pattern`, below the prefix of this scope.
    *
-   * @throws EnfiladeError `ERR_ROUTE_PATTERN`, `ERR_ROUTE_CONFLICT`, `ERR_NO_READER`, `ERR_NO_ROUTE` for what is no
-   * handler class, `ERR_OPTION`.
+   * `this.params` has the parameters of the pattern and of the prefix.
+   *
+   * ```ts
+   * app.route("/chat/:channel", Chat, { history: { size: 100 } });
+   * ```
+   *
+   * @throws EnfiladeError `ERR_ROUTE_PATTERN` when the pattern is invalid; `ERR_ROUTE_CONFLICT` when another route
+   * matches the same paths; `ERR_NO_READER` when the class has no method that reads; `ERR_EVENTS` when its events are
+   * invalid; `ERR_NO_ROUTE` when `handlerClass` is not a handler class; `ERR_OPTION` when an option is invalid.
    */
   route<const Pattern extends string, Declared extends object, Parsed extends object = object>(
     pattern: Pattern,
@@ -55,9 +62,14 @@ export class Scope<Prefix extends string = ""> {
   }
 
   /**
-   * Groups routes: `build` adds them to a scope below `prefix`, which may have parameters of its own.
+   * Groups routes: `build` adds routes to a scope below `prefix`. The prefix may have parameters.
    *
-   * @throws EnfiladeError `ERR_ROUTE_PATTERN` when the prefix does not begin with a slash, `ERR_OPTION`.
+   * ```ts
+   * app.scope("/api/:tenant", (api) => api.route("/chat/:room", Chat), { authorize: (request) => signIn(request) });
+   * ```
+   *
+   * @throws EnfiladeError `ERR_ROUTE_PATTERN` when the prefix does not begin with a slash, `ERR_OPTION` when an option
+   * is invalid.
    */
   scope<const Inner extends string>(
     prefix: Inner,
@@ -67,7 +79,7 @@ export class Scope<Prefix extends string = ""> {
     checkOptions("a scope", options);
     const below = this.#below(prefix);
     const checks = [...this.#config.checks, ...checksOf(`the scope "${below}"`, options.authorize)];
-    const config = { ...settle(this.#config, options), prefix: below, checks };
+    const config = { ...inherit(this.#config, options), prefix: below, checks };
     if (typeof build !== "function") {
       throw new EnfiladeError("ERR_OPTION", `a scope takes a function that adds its routes, got ${typeof build}`);
     }
@@ -75,7 +87,7 @@ export class Scope<Prefix extends string = ""> {
     return this;
   }
 
-  /** @internal Adds the routes that a class declares for itself. */
+  /** @internal Adds the routes that a class declares with `@Route` or `static route`. */
   declareOwn(handlerClass: HandlerClass): void {
     checkNoInstance("handlers takes classes", handlerClass);
     const declared = declaredRoutes(handlerClass);
@@ -88,7 +100,7 @@ export class Scope<Prefix extends string = ""> {
     );
   }
 
-  /** @internal {@link route} for a class that is known only at run time. */
+  /** @internal {@link route} without the check of its types. */
   declare(pattern: string, handlerClass: HandlerClass, options: RouteOptions): void {
     checkClass(handlerClass);
     try {
@@ -104,16 +116,21 @@ export class Scope<Prefix extends string = ""> {
     checkOptions("a route", options);
     checkRoomOptions(options);
     if (options.params !== undefined) checkSchema(options.params, `params of "${pattern}"`);
-    const { limits, origins, subprotocols, compression, badMessage, checks, ...inherited } = settle(
+    const { limits, origins, subprotocols, compression, badMessage, checks, eventProtocol, policy } = inherit(
       this.#config,
       options,
     );
-    const { eventProtocol, policy } = inherited;
     this.#register({
-      ...{ handlerClass, checks, limits, subprotocols, compression, policy },
+      handlerClass,
+      checks,
+      limits,
+      subprotocols,
+      compression,
+      policy,
       pattern: this.#below(pattern),
       reader: readerFor(handlerClass, badMessage, eventProtocol),
-      ...{ origins, allowsOrigin: originCheck(origins) },
+      origins,
+      allowsOrigin: originCheck(origins),
       room: roomConfigOf(options, { policy, eventProtocol }),
       replay: options.replay ?? 0,
       name: options.name,
@@ -129,7 +146,7 @@ export class Scope<Prefix extends string = ""> {
     if (pattern.includes("//")) {
       throw new EnfiladeError(
         "ERR_ROUTE_PATTERN",
-        `the pattern "${pattern}" has an empty segment, which no room path has`,
+        `the pattern "${pattern}" has an empty segment; room paths have none, so remove the second slash`,
       );
     }
     const { prefix } = this.#config;
@@ -137,14 +154,28 @@ export class Scope<Prefix extends string = ""> {
   }
 }
 
-/** How a class reads; one of events by their protocol. */
+/** The reader of a handler class. That of an `EventHandler` depends on the event protocol. */
 function readerFor(handlerClass: HandlerClass, badMessage: BadMessage, protocol: EventProtocol): Reader {
   const readingClass = handlerClass as HandlerClass & { readonly prototype: AnyHandler };
-  if (!(handlerClass.prototype instanceof EventHandler)) return readerOf(readingClass, badMessage);
+  if (!(handlerClass.prototype instanceof EventHandler)) {
+    checkNoEvents(readingClass);
+    return readerOf(readingClass, badMessage);
+  }
   return eventReaderOf(readingClass, protocol, badMessage);
 }
 
-/** What holds in a whole app. */
+/** @throws EnfiladeError `ERR_EVENTS` for `@On` in a class that does not extend `EventHandler`. */
+function checkNoEvents({ prototype }: { readonly prototype: AnyHandler }): void {
+  const [first] = decoratedEvents(prototype);
+  if (first === undefined) return;
+  const marked = `@On marks ${first.method} for the event "${first.event}"`;
+  throw new EnfiladeError(
+    "ERR_EVENTS",
+    `${marked}, but the class does not extend EventHandler; write: extends EventHandler`,
+  );
+}
+
+/** The configuration of the outermost scope. */
 export function rootConfig(options: AppOptions, limits: Limits): ScopeConfig {
   return {
     prefix: "",
@@ -160,9 +191,9 @@ export function rootConfig(options: AppOptions, limits: Limits): ScopeConfig {
 }
 
 /**
- * The check of an app or a scope, if it has one.
+ * The `authorize` of an app or a scope, as a list of none or one.
  *
- * @throws EnfiladeError `ERR_OPTION` when it is no function.
+ * @throws EnfiladeError `ERR_OPTION` when it is not a function.
  */
 function checksOf(owner: string, authorize: AuthorizeCheck | undefined): readonly OwnedCheck[] {
   if (authorize === undefined) return [];
@@ -170,8 +201,8 @@ function checksOf(owner: string, authorize: AuthorizeCheck | undefined): readonl
   throw new EnfiladeError("ERR_OPTION", `authorize of ${owner} takes a function, got ${typeof authorize}`);
 }
 
-/** `options` laid over what holds in the scope. */
-function settle(config: ScopeConfig, options: SharedOptions): ScopeConfig {
+/** The configuration of a scope with `options` applied. */
+function inherit(config: ScopeConfig, options: SharedOptions): ScopeConfig {
   return {
     ...config,
     limits: mergeLimits(config.limits, options.limits),
@@ -184,7 +215,10 @@ function settle(config: ScopeConfig, options: SharedOptions): ScopeConfig {
   };
 }
 
-/** @throws EnfiladeError `ERR_OPTION` for a handler: the library makes one for each connection. */
+/**
+ * @throws EnfiladeError `ERR_OPTION` when `given` is a handler: an app takes classes, and makes an instance for each
+ * connection.
+ */
 function checkNoInstance(expected: string, given: unknown): void {
   if (!(given instanceof WebSocketHandler)) return;
   const { name } = given.constructor;

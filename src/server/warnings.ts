@@ -1,8 +1,9 @@
-/** Warnings of one kind. */
+/** The number of warnings of one kind. */
 const subjectsMax = 100;
+/** The number of characters of a quoted text. */
 const quotedMax = 200;
 
-/** Warnings about what would otherwise fail without a word: each is logged once for its kind and subject. */
+/** Logs problems that would otherwise go unnoticed. Each warning is logged once for its kind and subject. */
 export class Warnings {
   readonly #warn: (message: string) => void;
   readonly #subjects = new Map<string, Set<string>>();
@@ -12,9 +13,9 @@ export class Warnings {
   }
 
   /**
-   * Logs `message` unless that was done for this kind and subject, or often enough for this kind.
+   * Logs `message`, unless a warning of this kind and subject was logged, or `subjectsMax` warnings of this kind.
    *
-   * @param subject Often what a client sent: one who varies it must not fill the log.
+   * @param subject May come from a client. The maximum keeps a client that varies it from filling the log.
    */
   once(kind: string, subject: string, message: () => string): void {
     const subjects = this.#subjects.get(kind) ?? new Set();
@@ -26,7 +27,7 @@ export class Warnings {
   }
 }
 
-/** A text that came from a client, as the log may show it: of bounded length, and nothing that a terminal obeys. */
+/** Quotes a text of a client for the log: of bounded length, and without control characters for a terminal. */
 export function quoted(text: string): string {
   const shown = text.length > quotedMax ? `${text.slice(0, quotedMax)}…` : text;
   return JSON.stringify(shown).replace(/[^ -~]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`);

@@ -8,15 +8,15 @@ import type { ClientSocket, ClientSocketEvents } from "./socket.js";
 
 const encoder = new TextEncoder();
 
-/** A client for tests: what it is sent waits until it is read. */
+/** A client for tests. Its messages wait until they are read. Made by `connect` or `connectURL`. */
 export class TestClient implements AsyncIterable<Message> {
-  /** Resolves when the connection has ended. Never rejects. */
+  /** Resolves with the close code and reason when the connection has ended. Never rejects. */
   readonly closed: Promise<CloseInfo>;
   readonly #socket: ClientSocket;
   readonly #inbox: Inbox;
   #closeInfo: CloseInfo | undefined;
-  /** Whether the close began here. */
-  #closes = false;
+  /** True if this client began the close. */
+  #isClosing = false;
 
   private constructor(socket: ClientSocket, onClosed: (info: CloseInfo) => void, closed: Promise<CloseInfo>) {
     this.#socket = socket;
@@ -28,39 +28,41 @@ export class TestClient implements AsyncIterable<Message> {
 
   readonly #onClosed: (info: CloseInfo) => void;
 
-  /** @internal A client on a socket that is being opened, and what takes the events of that socket. */
-  static on(socket: ClientSocket): { readonly client: TestClient; readonly events: ClientSocketEvents } {
+  /** @internal Makes a client for a socket that is being opened. `events` must receive the events of that socket. */
+  static fromSocket(socket: ClientSocket): { readonly client: TestClient; readonly events: ClientSocketEvents } {
     const { promise, resolve } = deferred<CloseInfo>();
     const client = new TestClient(socket, resolve, promise);
     const events: ClientSocketEvents = {
-      onMessage: (data) => client.#take(data),
-      onClose: (code, reason) => client.#end(code, reason),
+      onMessage: (data) => client.#onMessage(data),
+      onClose: (code, reason) => client.#onClose(code, reason),
     };
     return { client, events };
   }
 
-  /** The subprotocol agreed on, or `""`. */
+  /** The subprotocol that client and server agreed on; `""` for none. */
   get protocol(): string {
     return this.#socket.protocol;
   }
 
+  /** Sends a value as JSON. @throws EnfiladeError `ERR_VALUE` when JSON cannot encode it. */
   sendJSON(value: unknown): void {
     this.sendText(Payload.json(value).data.toString());
   }
 
+  /** Sends a text message. */
   sendText(text: string): void {
     this.#socket.send(text);
   }
 
+  /** Sends a binary message. */
   sendBinary(bytes: Bytes): void {
     const { data } = Payload.binary(bytes);
     this.#socket.send(typeof data === "string" ? encoder.encode(data) : data);
   }
 
   /**
-   * The next message; waits for it.
-   *
-   * @throws ConnectionError (as a rejection) when the connection has ended and every message was read.
+   * Waits for the next message. Rejects with a `ConnectionError` when the connection has ended and all messages are
+   * read.
    */
   async read(): Promise<Message> {
     const message = await this.#inbox.take();
@@ -68,45 +70,53 @@ export class TestClient implements AsyncIterable<Message> {
     throw new ConnectionError(this.#closeInfo ?? { code: ABNORMAL, reason: "", isClean: false, by: "network" });
   }
 
+  /** Reads the next message as text. Rejects like {@link read}, or with `ERR_NOT_TEXT` for a binary message. */
   async readText(): Promise<string> {
     return (await this.read()).text;
   }
 
+  /** Reads the next message as JSON. Rejects like {@link readText}, or with `ERR_BAD_JSON` when it is not JSON. */
   async readJSON(): Promise<unknown> {
     return (await this.read()).json();
   }
 
+  /** Reads the bytes of the next message, text or binary. Rejects like {@link read}. */
   async readBinary(): Promise<Uint8Array> {
     return (await this.read()).bytes;
   }
 
-  /** Messages until the connection ends, however it does. */
+  /** `for await (const message of client)` reads messages until the connection ends, without an error at the end. */
   async *[Symbol.asyncIterator](): AsyncGenerator<Message, void, undefined> {
     for (let message = await this.#inbox.take(); message !== undefined; message = await this.#inbox.take()) {
       yield message;
     }
   }
 
-  /** Starts the closing handshake, as a browser does without a code by default; resolves when the connection has ended. */
+  /**
+   * Starts the closing handshake. Resolves when the connection has ended.
+   *
+   * @param code 1000, or a code from 3000 to 4999. Default: none.
+   * @throws EnfiladeError `ERR_CLOSE_CODE` for another code, if the client was made by `connect`.
+   */
   close(code?: number, reason?: string): Promise<CloseInfo> {
-    this.#closes ||= this.#socket.isOpen;
+    this.#isClosing ||= this.#socket.isOpen;
     this.#socket.close(code, reason);
     return this.closed;
   }
 
-  /** Vanishes without a close frame. */
+  /** Breaks the connection without a close frame. */
   terminate(): void {
     this.#socket.destroy();
   }
 
-  #take(data: string | Uint8Array): void {
+  #onMessage(data: string | Uint8Array): void {
     const isText = typeof data === "string";
     this.#inbox.push(new Message(isText ? encoder.encode(data) : data, isText));
   }
 
-  #end(code: number, reason: string): void {
+  #onClose(code: number, reason: string): void {
     const isClean = code !== ABNORMAL;
-    const by = isClean ? (this.#closes ? "client" : "server") : "network";
+    const by = isClean ? (this.#isClosing ? "client" : "server") : "network";
     this.#closeInfo = { code, reason, isClean, by };
     this.#inbox.end();
     this.#onClosed(this.#closeInfo);

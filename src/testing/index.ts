@@ -17,7 +17,8 @@ export {
 } from "./webSocketClass.js";
 
 /**
- * Connects to an app without a port: two ends linked in memory, and all of the real way behind `app.accept`.
+ * Connects a test client to an app in memory, without a port. Routing, `authorize`, handlers and rooms are the real
+ * ones.
  *
  * ```ts
  * const ann = await connect(app, "/chat/general");
@@ -25,20 +26,22 @@ export {
  * expect(await ann.readJSON()).toEqual({ text: "hello" });
  * ```
  *
- * `await app.close()` ends what was connected.
+ * `await app.close()` closes the client too.
  *
- * @throws HttpError (as a rejection) with the status and the body of the answer, when the app refuses.
- * @throws EnfiladeError (as a rejection) `ERR_APP_STATE` when the app is closed, `ERR_PATH` without a path, `ERR_OPTION`.
+ * Rejects with an `HttpError`, which has the status and the body of the answer, when the app refuses the client.
+ * Rejects with an `EnfiladeError`: `ERR_APP_STATE` when the app is closed, `ERR_PATH` when `path` does not begin with a
+ * slash, `ERR_OPTION` when an option is unknown.
  */
 export async function connect(app: App, path: string, options: ConnectOptions = {}): Promise<TestClient> {
   checkConnectOptions(options);
   if (!path.startsWith("/"))
     throw new EnfiladeError("ERR_PATH", `connect takes a path such as "/chat/x", got "${path}"`);
-  if (app.status().state !== "open") throw new EnfiladeError("ERR_APP_STATE", "the app is closed and takes no client");
+  if (app.status().state !== "open")
+    throw new EnfiladeError("ERR_APP_STATE", "the app is closed; connect to an open app");
   return new Promise((resolve, reject) => {
     link(app, path, options, {
       onOpen: (socket) => {
-        const { client, events } = TestClient.on(socket);
+        const { client, events } = TestClient.fromSocket(socket);
         resolve(client);
         return events;
       },
@@ -52,16 +55,16 @@ export async function connect(app: App, path: string, options: ConnectOptions = 
 }
 
 /**
- * Connects to any URL.
+ * Connects a test client to a URL such as `ws://localhost:8000/chat/general`, over the network.
  *
- * @throws HttpError (as a rejection) with the status and the body of the answer, when the server refuses.
- * @throws EnfiladeError (as a rejection) `ERR_OPTION`.
+ * Rejects with an `HttpError`, which has the status and the body of the answer, when the server refuses the client;
+ * with `ERR_OPTION` when an option is unknown.
  */
 export async function connectURL(url: string, options: ConnectOptions = {}): Promise<TestClient> {
   checkConnectOptions(options);
   const opened: { client?: TestClient } = {};
   await openWebSocket(url, options, (socket) => {
-    const { client, events } = TestClient.on(socket);
+    const { client, events } = TestClient.fromSocket(socket);
     opened.client = client;
     return events;
   });

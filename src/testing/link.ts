@@ -2,7 +2,7 @@ import type { App } from "../server/app.js";
 import { type LinkedClient, LinkedTransport } from "./linkedTransport.js";
 import type { ConnectOptions } from "./socket.js";
 
-/** Has `client` ask an app to connect, and returns the transport between the two. */
+/** Connects `client` to an app in memory. Returns the transport between the two. */
 export function link(
   app: App,
   path: string,
@@ -10,13 +10,13 @@ export function link(
   client: LinkedClient,
 ): LinkedTransport {
   const transport = new LinkedTransport(client, protocols);
-  // As a request target: what a URL would encode is encoded.
+  // Encodes the path as in a request target.
   const { pathname, search } = new URL(`ws://localhost${path}`);
-  const named = Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]);
+  const lowerCased = Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]);
   const offered = protocols.length === 0 ? {} : { "sec-websocket-protocol": protocols.join(", ") };
   app.accept(transport, {
     url: pathname + search,
-    headers: { host: "localhost", ...offered, ...Object.fromEntries(named) },
+    headers: { host: "localhost", ...offered, ...Object.fromEntries(lowerCased) },
   });
   return transport;
 }

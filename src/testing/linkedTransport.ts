@@ -10,15 +10,15 @@ import { ABNORMAL, CloseCode, NO_CODE } from "../wire/closeCodes.js";
 import { Message } from "../wire/message.js";
 import { type ClientSocket, type ClientSocketEvents, checkClientCode } from "./socket.js";
 
-/** What happens to a client that asked to connect. */
+/** Notified if the app accepts or refuses a client. */
 export interface LinkedClient {
-  /** Called once if the client is accepted; what it returns takes what the server sends. */
+  /** Called once if the client is accepted. The result receives the messages of the server. */
   onOpen(socket: ClientSocket): ClientSocketEvents;
-  /** Called once if it is not. */
+  /** Called once if the client is refused. */
   onRefused(refusal: Refusal): void;
 }
 
-/** The close of a client, behind what it has sent. */
+/** A close by the client, queued after its messages. */
 interface ClientClose {
   readonly code: number;
   readonly reason: string;
@@ -30,7 +30,7 @@ const binaryKind = 2;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
-/** A message as its kind, its length and its bytes. */
+/** Encodes a message as its kind, its length and its bytes. */
 const linkedFraming: Framing = {
   encode(data) {
     const bytes = typeof data === "string" ? encoder.encode(data) : data;
@@ -42,13 +42,13 @@ const linkedFraming: Framing = {
   },
 };
 
-/** Messages of what was framed, in their order. */
-function messagesOf(framed: Uint8Array): (string | Uint8Array)[] {
+/** Decodes the messages in `framed`, in order. */
+function decodeMessages(framed: Uint8Array): (string | Uint8Array)[] {
   const bytes = Buffer.from(framed.buffer, framed.byteOffset, framed.byteLength);
   const messages: (string | Uint8Array)[] = [];
   for (let at = 0; at < bytes.length; ) {
     const end = at + headerBytes + bytes.readUInt32BE(at + 1);
-    // Copied: what several members share must not be changed by one of them.
+    // Copied, since several clients share these bytes, and one of them may change its copy.
     const data = Uint8Array.prototype.slice.call(bytes, at + headerBytes, end);
     messages.push(bytes[at] === textKind ? decoder.decode(data) : data);
     at = end;
@@ -56,15 +56,15 @@ function messagesOf(framed: Uint8Array): (string | Uint8Array)[] {
   return messages;
 }
 
-/** A task of the link, and the bytes that are under way until it is done. */
+/** A delivery to one end, and the number of bytes that are buffered until it has run. */
 interface Task {
   readonly bytes: number;
   readonly run: () => void;
 }
 
 /**
- * A client that is linked to the server in memory: the server's end is a transport like any other, the client's a
- * {@link ClientSocket}. What one end does reaches the other in a later turn of the loop, in order.
+ * A connection in memory. The server's end is this transport, the client's end a {@link ClientSocket}. Each end
+ * receives the messages and the close of the other in a later turn of the event loop, in order.
  */
 export class LinkedTransport implements Transport {
   readonly framing = linkedFraming;
@@ -73,10 +73,10 @@ export class LinkedTransport implements Transport {
   #protocol = "";
   #state: "connecting" | "open" | "closing" | "closed" = "connecting";
   #messageBytesMax = Number.POSITIVE_INFINITY;
-  #server: TransportEvents | undefined;
+  #serverEvents: TransportEvents | undefined;
   #clientEvents: ClientSocketEvents | undefined;
-  #gone: GoneListener | undefined;
-  /** What is under way to the client, and to the server. */
+  #goneListener: GoneListener | undefined;
+  /** Deliveries in both directions. */
   #tasks: Task[] = [];
   #bufferedBytes = 0;
   #incoming: (string | Uint8Array | ClientClose)[] = [];
@@ -84,7 +84,7 @@ export class LinkedTransport implements Transport {
   #isPaused = false;
   #isScheduled = false;
 
-  /** @param offered Subprotocols. */
+  /** @param offered The subprotocols that the client offers. */
   constructor(client: LinkedClient, offered: readonly string[]) {
     this.#client = client;
     this.#offered = offered;
@@ -107,7 +107,7 @@ export class LinkedTransport implements Transport {
   }
 
   whenGone(listener: GoneListener): void {
-    this.#gone = listener;
+    this.#goneListener = listener;
   }
 
   open({ messageBytesMax, subprotocols }: TransportOptions): boolean {
@@ -122,29 +122,29 @@ export class LinkedTransport implements Transport {
   refuse(refusal: Refusal): void {
     if (this.#state === "closed") return;
     this.#state = "closed";
-    this.#later(0, () => {
+    this.#schedule(0, () => {
       this.#client.onRefused(refusal);
-      this.#gone?.onGone();
+      this.#goneListener?.onGone();
     });
   }
 
   listen(events: TransportEvents): void {
-    this.#server = events;
+    this.#serverEvents = events;
   }
 
   write(bytes: Uint8Array): void {
     if (this.#state === "closed") return;
-    this.#later(bytes.length, () => {
-      for (const message of messagesOf(bytes)) this.#clientEvents?.onMessage(message);
+    this.#schedule(bytes.length, () => {
+      for (const message of decodeMessages(bytes)) this.#clientEvents?.onMessage(message);
     });
   }
 
   whenWritten(callback: () => void): void {
-    this.#later(0, callback);
+    this.#schedule(0, callback);
   }
 
   ping(): void {
-    if (this.#state === "open") this.#later(0, () => this.#server?.onHeard());
+    if (this.#state === "open") this.#schedule(0, () => this.#serverEvents?.onHeard());
   }
 
   pause(): void {
@@ -153,65 +153,65 @@ export class LinkedTransport implements Transport {
 
   resume(): void {
     this.#isPaused = false;
-    this.#later(0, () => this.#handOver());
+    this.#schedule(0, () => this.#deliverIncoming());
   }
 
-  /** Takes a message of the client. */
+  /** Called with each message of the client. */
   receive(data: string | Uint8Array): void {
     if (this.#state !== "open") return;
-    // Copied: the caller may go on using the buffer.
+    // Copied, since the caller may reuse the buffer.
     this.#incoming.push(typeof data === "string" ? data : Uint8Array.from(data));
-    this.#later(0, () => this.#handOver());
+    this.#schedule(0, () => this.#deliverIncoming());
   }
 
   close(code: number, reason: string): void {
     if (this.#state !== "open") return;
     this.#state = "closing";
-    this.#later(0, () => this.#end(code, reason));
+    this.#schedule(0, () => this.#end(code, reason));
   }
 
-  /** The client closes, behind what it has sent. */
+  /** Called when the client closes. The server receives the close after the client's messages. */
   closeByClient(code: number, reason: string): void {
     this.#incoming.push({ code, reason });
-    this.#later(0, () => this.#handOver());
+    this.#schedule(0, () => this.#deliverIncoming());
   }
 
-  /** Either end breaks the connection. */
+  /** Breaks the connection; called by either end. */
   destroy(): void {
     if (this.#state === "closed") return;
     this.#state = "closing";
-    this.#later(0, () => this.#end(ABNORMAL, ""));
+    this.#schedule(0, () => this.#end(ABNORMAL, ""));
   }
 
   #end(code: number, reason: string): void {
     if (this.#state === "closed") return;
     this.#state = "closed";
     this.#clientEvents?.onClose(code, reason);
-    this.#server?.onGone(code, reason);
-    this.#gone?.onGone();
+    this.#serverEvents?.onGone(code, reason);
+    this.#goneListener?.onGone();
   }
 
-  #handOver(): void {
+  #deliverIncoming(): void {
     while (!this.#isPaused && this.#state === "open") {
       const data = this.#incoming.shift();
       if (data === undefined) return;
       if (typeof data === "object" && "code" in data) {
-        this.#server?.onClosing();
+        this.#serverEvents?.onClosing();
         this.close(data.code, data.reason);
         return;
       }
       const bytes = typeof data === "string" ? encoder.encode(data) : data;
       this.#receivedBytes += bytes.length;
       if (bytes.length > this.#messageBytesMax) {
-        this.#server?.onFailed(CloseCode.messageTooBig, "message too big");
+        this.#serverEvents?.onFailed(CloseCode.messageTooBig, "message too big");
         this.close(CloseCode.messageTooBig, "");
       } else {
-        this.#server?.onMessage(new Message(bytes, typeof data === "string"));
+        this.#serverEvents?.onMessage(new Message(bytes, typeof data === "string"));
       }
     }
   }
 
-  #later(bytes: number, run: () => void): void {
+  #schedule(bytes: number, run: () => void): void {
     this.#tasks.push({ bytes, run });
     this.#bufferedBytes += bytes;
     if (this.#isScheduled) return;
@@ -230,7 +230,7 @@ export class LinkedTransport implements Transport {
   }
 }
 
-/** The client's end. */
+/** The client's end of a {@link LinkedTransport}. */
 class LinkedSocket implements ClientSocket {
   readonly #transport: LinkedTransport;
 

@@ -5,10 +5,9 @@ import { HttpError } from "../errors.js";
 import type { ClientSocket, ClientSocketEvents, ConnectOptions } from "./socket.js";
 
 /**
- * Connects to a URL over the network.
+ * Connects to a URL over the network. Rejects with an `HttpError` when the server refuses.
  *
- * @param onOpening Called before the connection is open, so that no message is missed that comes with the answer.
- * @throws HttpError (as a rejection) with the status and the body of the answer, when the server refuses.
+ * @param onOpening Called before the connection is open, so that messages that arrive with the answer are not missed.
  */
 export async function openWebSocket(
   url: string,

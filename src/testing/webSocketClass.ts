@@ -1,36 +1,48 @@
-import { STATUS_CODES } from "node:http";
 import type { App } from "../server/app.js";
 import { ABNORMAL } from "../wire/closeCodes.js";
 import { link } from "./link.js";
 import type { LinkedTransport } from "./linkedTransport.js";
 import type { ClientSocket } from "./socket.js";
 
-/** What a listener of a {@link TestWebSocket} gets. */
+/** An event of a {@link TestWebSocket}. */
 export interface TestWebSocketEvent {
   readonly type: "open" | "message" | "close" | "error";
+  /** With `message`: a string, or an `ArrayBuffer` for a binary message. */
   readonly data?: unknown;
+  /** With `close`: the close code; 1006 if the connection broke or was refused. */
   readonly code?: number;
+  /** With `close`: the close reason. */
   readonly reason?: string;
+  /** With `close`: false for the code 1006. */
   readonly wasClean?: boolean;
+  /** With `error`: the cause, such as the status of a refusal. */
   readonly message?: string;
 }
 
-/** A WebSocket as browsers have it, as far as clients use it; bytes come as `ArrayBuffer`. */
+/** A WebSocket like that of a browser, with the members that clients use. Bytes arrive as an `ArrayBuffer`. */
 export interface TestWebSocket {
+  /** The URL that was passed to the constructor. */
   readonly url: string;
+  /** The subprotocol that client and server agreed on; `""` for none. */
   readonly protocol: string;
   /** 0 connecting, 1 open, 2 closing, 3 closed. */
   readonly readyState: number;
+  /** Sends a text message for a string, else a binary one. */
   send(data: string | ArrayBuffer | ArrayBufferView): void;
+  /** Starts the closing handshake. */
   close(code?: number, reason?: string): void;
+  /** Calls `listener` for each event of this type. */
   addEventListener(type: TestWebSocketEvent["type"], listener: (event: TestWebSocketEvent) => void): void;
+  /** Removes a listener. */
   removeEventListener(type: TestWebSocketEvent["type"], listener: (event: TestWebSocketEvent) => void): void;
 }
 
+/** A class that {@link socketsOf} returns. */
 export type TestWebSocketConstructor = new (url: string | URL, protocols?: string | string[]) => TestWebSocket;
 
 /**
- * A class of WebSockets that connect to `app` without a port, whatever the host of their URL.
+ * Returns a WebSocket class that connects to `app` in memory, without a port. The host of the URL is ignored. For tests
+ * of `enfilade/client`:
  *
  * ```ts
  * const room = connect("ws://app/chat/general", { WebSocket: socketsOf(app) });
@@ -59,8 +71,8 @@ class LinkedWebSocket implements TestWebSocket {
       url.pathname + url.search,
       { protocols },
       {
-        onOpen: (socket) => this.#open(socket),
-        onRefused: ({ status }) => this.#refuse(`Unexpected server response: ${status} ${STATUS_CODES[status] ?? ""}`),
+        onOpen: (socket) => this.#onOpen(socket),
+        onRefused: ({ status }) => this.#refuse(`Unexpected server response: ${status}`),
       },
     );
   }
@@ -95,9 +107,9 @@ class LinkedWebSocket implements TestWebSocket {
     this.#listeners.get(type)?.delete(listener);
   }
 
-  #open(socket: ClientSocket) {
+  #onOpen(socket: ClientSocket) {
     this.#socket = socket;
-    // A listener is added after the constructor has returned.
+    // Deferred, since listeners are added after the constructor has returned.
     queueMicrotask(() => {
       if (this.#readyState !== 0) return;
       this.#readyState = 1;

@@ -1,31 +1,33 @@
 import type { EventFailure } from "./events/protocol.js";
 import type { Position } from "./position.js";
 
-/** The subprotocol that PROTOCOL.md is about. */
+/** The subprotocol that PROTOCOL.md describes. */
 export const v1 = "enfilade.v1";
-/** Precedes a token among the subprotocols that a client offers. */
+/** The prefix of a token among the subprotocols that a client offers. */
 export const tokenPrefix = "enfilade.token.";
 
-/** Connects a reply to its frame. */
+/** The id of a frame that is answered by a reply with the same id. */
 export type FrameId = string | number;
 
-/** Why a connection could not resume at its `since`. */
+/** Why a connection could not resume at its `since`; see the field `reason` of `welcome` in PROTOCOL.md. */
 export type ResumeFailure = "epoch" | "trimmed" | "limit" | "invalid" | "off";
 
-/** A user in a room, however many connections that takes. */
+/** A user in a room; all connections of the user count as one entry. */
 export interface PresentUser {
+  /** The id of the user; for an anonymous client, the id of its connection. */
   readonly id: string;
-  /** What the route shows of the user, if anything. */
+  /** The result of `show` of the route, such as `{ name: "Ann" }`; missing if the route has no `show`. */
   readonly user?: unknown;
+  /** How many connections the user has in the room. */
   readonly connections: number;
 }
 
-/** The first frame of each connection. */
+/** The first frame on each connection. */
 export interface WelcomeFrame {
   readonly type: "welcome";
   /** The id of the connection. */
   readonly id: string;
-  /** The canonical path of the home. */
+  /** The canonical path of the home, the room of the URL's path. */
   readonly room: string;
   readonly position?: Position;
   readonly recovered?: boolean;
@@ -59,7 +61,7 @@ export interface ErrorFrame {
   readonly error: EventFailure;
 }
 
-/** All users of a room, or a change of them. */
+/** All users of a room, or a change of these users. */
 export interface PresenceFrame {
   readonly type: "presence";
   readonly room: string;
@@ -78,7 +80,7 @@ export interface LaggedFrame {
   readonly room?: string;
 }
 
-/** A question to this client, answered by one reply. */
+/** A request of the server; the client answers it with one reply. */
 export interface RequestFrame {
   readonly type: "request";
   readonly id: FrameId;
@@ -92,7 +94,7 @@ export interface DrainFrame {
   readonly withinMs: number;
 }
 
-/** A frame from the server, as it travels. `Id` is what this client uses as ids. */
+/** A frame from the server. `Id` is the type of the ids that this client chooses. */
 export type ServerFrame<Id extends FrameId = FrameId> =
   | WelcomeFrame
   | MessageFrame
@@ -104,7 +106,7 @@ export type ServerFrame<Id extends FrameId = FrameId> =
   | DrainFrame
   | { readonly type: "pong" };
 
-/** A frame from a client, as it travels. */
+/** A frame from a client. */
 export type ClientFrame =
   | { readonly type: "message"; readonly data: unknown; readonly id?: FrameId }
   | { readonly type: "message"; readonly text: string; readonly id?: FrameId }

@@ -4,15 +4,15 @@ import { type Schema, validate } from "./schema.js";
 
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
-/** What becomes of a message that bears an id, and may come more than once. */
+/** Makes sure that a message with an id, which a client may send more than once, is handled once. */
 export interface Receipt {
-  /** The handler begins with it; `false`: it was begun before, and is not to be run again. */
+  /** Called before the handler gets the message; `false` if the handler got it before, and must not get it again. */
   begin(): boolean;
-  /** The handler is through with it; `failed` when it threw. What was answered already stays. */
-  settle(failed?: boolean): void;
+  /** Called when the handler has finished; `hasFailed` if it threw. An earlier answer to the message stays. */
+  settle(hasFailed?: boolean): void;
 }
 
-/** What a subprotocol knows of a message beyond its content. */
+/** Properties of a message that its subprotocol adds to the content. */
 export interface MessageOrigin {
   readonly event?: DecodedEvent | undefined;
   readonly receipt?: Receipt | undefined;
@@ -20,34 +20,44 @@ export interface MessageOrigin {
 
 const encoder = new TextEncoder();
 
-/** One incoming message: a whole text or binary message, its fragments joined (RFC 6455 5.4). */
+/** One received message, text or binary, with all its fragments joined (RFC 6455 5.4). */
 export class Message {
   #text: string | undefined;
 
   constructor(
-    /** What came, as bytes; of a text, its UTF-8. */
+    /** The content as bytes; for a text message, its UTF-8 encoding. */
     readonly bytes: Uint8Array,
+    /** `true` for a text message, `false` for a binary one. */
     readonly isText: boolean,
     /** @internal */
     readonly origin: MessageOrigin | undefined = undefined,
   ) {}
 
-  /** @internal A text that came inside a frame. */
+  /** @internal A text message that a frame of the subprotocol contained. */
   static within(text: string, origin: MessageOrigin): Message {
     return new Message(encoder.encode(text), true, origin);
   }
 
-  /** @throws MessageError `ERR_NOT_TEXT` for a binary message. */
+  /**
+   * The content of a text message, as a string. For a binary message read `bytes`.
+   *
+   * @throws MessageError `ERR_NOT_TEXT` when the message is binary.
+   */
   get text(): string {
-    if (!this.isText) throw new MessageError("ERR_NOT_TEXT", "the message is binary; read its bytes");
+    if (!this.isText) throw new MessageError("ERR_NOT_TEXT", "the message is binary, not text; read message.bytes");
     this.#text ??= decoder.decode(this.bytes);
     return this.#text;
   }
 
   /**
-   * The message parsed as JSON; with a schema, a promise of what the schema makes of it.
+   * The message parsed as JSON; with a schema, a promise of the output of the schema.
    *
-   * @throws MessageError `ERR_NOT_TEXT` for a binary message, `ERR_BAD_JSON`, or `ERR_SCHEMA` (as a rejection).
+   * ```ts
+   * const { name } = await message.json(z.object({ name: z.string() }));
+   * ```
+   *
+   * @throws MessageError `ERR_NOT_TEXT` when the message is binary, `ERR_BAD_JSON` when it is not JSON, `ERR_SCHEMA`
+   *   when it does not fit the schema. With a schema, each of them is a rejection.
    */
   json(): unknown;
   json<Output>(schema: Schema<Output>): Promise<Output>;

@@ -1,7 +1,7 @@
 import { EnfiladeError } from "../errors.js";
 import { checkName, checkNames } from "./options.js";
 
-/** How a listener is added. */
+/** Options of `on()`. */
 export interface ListenOptions {
   /** Removes the listener when it is aborted. */
   readonly signal?: AbortSignal | undefined;
@@ -11,20 +11,26 @@ export interface ListenOptions {
 
 type Listener = (...args: never[]) => unknown;
 
-/** Events for listeners of which none can harm another, or the code that notifies them. */
+interface Entry {
+  readonly call: Listener;
+  /** Called before the first call, with the option `once`. */
+  readonly removeOnce: (() => void) | undefined;
+}
+
+/** Calls listeners. A listener that throws affects neither other listeners nor the code that causes the event. */
 export class Notifier<Events extends Record<keyof Events, readonly unknown[]>> {
-  readonly #listeners = new Map<keyof Events, Set<{ readonly call: Listener; readonly once: boolean }>>();
+  readonly #listeners = new Map<keyof Events, Set<Entry>>();
   readonly #onError: (error: unknown) => void;
   readonly #owner: string;
   readonly #names: readonly string[];
-  /** What a listener causes is notified after what it was notified of. */
+  /** Events that listeners caused: they are notified after the event that is being notified. */
   readonly #waiting: (() => void)[] = [];
   #isNotifying = false;
 
   /**
-   * @param owner As errors name what has the events.
-   * @param names The names of all events, as a type checks.
-   * @param onError Takes what a listener throws, or what the promise it returns is rejected with.
+   * @param owner The object with the events, as errors name it.
+   * @param names The names of all events; the type makes sure that none is missing.
+   * @param onError Receives errors that listeners throw, and rejections of promises that they return.
    */
   constructor(owner: string, names: Readonly<Record<keyof Events, true>>, onError: (error: unknown) => void) {
     this.#owner = owner;
@@ -33,9 +39,9 @@ export class Notifier<Events extends Record<keyof Events, readonly unknown[]>> {
   }
 
   /**
-   * Returns a function that removes the listener.
+   * Adds a listener. Returns a function that removes it.
    *
-   * @throws EnfiladeError `ERR_OPTION` when there is no such event or option, or the listener is no function.
+   * @throws EnfiladeError `ERR_OPTION` when the event or an option is unknown, or the listener is not a function.
    */
   on<Name extends keyof Events>(
     event: Name,
@@ -48,13 +54,13 @@ export class Notifier<Events extends Record<keyof Events, readonly unknown[]>> {
       throw new EnfiladeError("ERR_OPTION", `on("${String(event)}") takes a function, got ${typeof listener}`);
     }
     const { signal, once = false } = options;
-    const entry = { call: listener, once };
     const entries = this.#listeners.get(event) ?? new Set();
     this.#listeners.set(event, entries);
     const remove = () => {
       entries.delete(entry);
       signal?.removeEventListener("abort", remove);
     };
+    const entry: Entry = { call: listener, removeOnce: once ? remove : undefined };
     if (signal?.aborted === true) return remove;
     entries.add(entry);
     signal?.addEventListener("abort", remove);
@@ -65,36 +71,42 @@ export class Notifier<Events extends Record<keyof Events, readonly unknown[]>> {
     return (this.#listeners.get(event)?.size ?? 0) > 0;
   }
 
-  tell<Name extends keyof Events>(event: Name, ...args: Events[Name]): void {
+  /** Notifies the listeners of `event`, after those of earlier events. */
+  emit<Name extends keyof Events>(event: Name, ...args: Events[Name]): void {
     this.#waiting.push(() => this.#notify(event, args));
     if (!this.#isNotifying) this.#notifyWaiting();
   }
 
-  /** Notifies together of all that `cause` tells: nothing that a listener causes comes between. */
-  together(cause: () => void): void {
+  /** Notifies all events of `cause` in a row, before any event that a listener causes. */
+  emitTogether(cause: () => void): void {
     const isFirst = !this.#isNotifying;
     this.#isNotifying = true;
-    cause();
-    if (isFirst) this.#notifyWaiting();
+    try {
+      cause();
+    } finally {
+      if (isFirst) this.#notifyWaiting();
+    }
   }
 
   #notifyWaiting(): void {
     this.#isNotifying = true;
-    for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) next();
-    this.#isNotifying = false;
+    try {
+      for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) next();
+    } finally {
+      this.#isNotifying = false;
+    }
   }
 
   #notify(event: keyof Events, args: readonly unknown[]): void {
-    const entries = this.#listeners.get(event);
-    for (const entry of [...(entries ?? [])]) {
-      if (entry.once) entries?.delete(entry);
-      this.#call(entry.call, args);
+    for (const { call, removeOnce } of [...(this.#listeners.get(event) ?? [])]) {
+      removeOnce?.();
+      this.#call(call, args);
     }
   }
 
   #call(listener: Listener, args: readonly unknown[]): void {
     try {
-      // The arguments belong to the event of the listener; an async listener rejects later than this returns.
+      // The cast is safe: `on` and `emit` check the arguments by the name of the event.
       Promise.resolve(listener(...(args as never[]))).catch(this.#onError);
     } catch (error) {
       this.#onError(error);

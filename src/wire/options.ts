@@ -1,16 +1,21 @@
 import { EnfiladeError } from "../errors.js";
 
-/** @throws EnfiladeError `ERR_OPTION` when `options` has a name that is not among `names`, or is not an object. */
-export function checkNames(what: string, options: object, names: readonly string[]): void {
+/**
+ * Checks the names of options.
+ *
+ * @param owner Takes the options, as the error names it.
+ * @throws EnfiladeError `ERR_OPTION` when `options` has a name that is not one of `names`, or is not an object.
+ */
+export function checkNames(owner: string, options: object, names: readonly string[]): void {
   const given = Object(options) === options ? Object.keys(options) : [String(options)];
-  for (const name of given) checkName(`${what} has no option`, name, names);
+  for (const name of given) checkName(`${owner} has no option`, name, names);
 }
 
 /**
  * Checks one name.
  *
- * @param complaint Begins the message; the name follows.
- * @throws EnfiladeError `ERR_OPTION` when `name` is not among `names`; the message suggests the nearest of them.
+ * @param complaint The start of the error message; the name follows it.
+ * @throws EnfiladeError `ERR_OPTION` when `name` is not one of `names`; the message suggests the nearest of them.
  */
 export function checkName(complaint: string, name: string, names: readonly string[]): void {
   if (names.includes(name)) return;
@@ -20,9 +25,9 @@ export function checkName(complaint: string, name: string, names: readonly strin
 }
 
 /**
- * The name that takes the fewest edits to reach, ignoring case; `undefined` when that is more than `editsMax`.
+ * The one of `names` with the fewest edits from `name`, ignoring case; `undefined` if it needs more than `editsMax`.
  *
- * @param editsMax Default: a third of the letters. Three at most, since the search is exponential in them.
+ * @param editsMax Default: a third of the letters, at most 3: the time of the search grows exponentially with it.
  */
 export function nearest(
   name: string,
@@ -36,7 +41,7 @@ export function nearest(
   return undefined;
 }
 
-/** Whether so many edits are enough: letters to replace, remove or insert, and neighbours to swap (Damerau 1964). */
+/** Whether `edits` are enough: to replace, remove or insert a letter, or to swap two neighbours (Damerau 1964). */
 function isWithin(edits: number, one: string, other: string): boolean {
   const [rest, otherRest] = [one.slice(1), other.slice(1)];
   return (
@@ -47,4 +52,13 @@ function isWithin(edits: number, one: string, other: string): boolean {
       isWithin(edits - 1, one, otherRest) ||
       (one[0] === other[1] && one[1] === other[0] && isWithin(edits - 1, one.slice(2), other.slice(2))))
   );
+}
+
+/** Describes the address of a server in an error: passwords of URLs are hidden, and of objects only property names are shown. */
+export function describeAddress(address: unknown): string {
+  if (typeof address === "string") return JSON.stringify(address.replace(/^([a-z][\w+.-]*:\/\/)?.*@/is, "$1***@"));
+  if (typeof address !== "object" || address === null) return String(address);
+  if (Array.isArray(address)) return `[${address.map(describeAddress).join(", ")}]`;
+  const names = Object.keys(address).slice(0, 5);
+  return `an object with ${names.length === 0 ? "no properties" : names.join(", ")}`;
 }

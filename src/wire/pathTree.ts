@@ -5,7 +5,7 @@ class Node<T> {
   readonly children = new Map<string, Node<T>>();
 }
 
-/** Values by room path, of which those below a path are found without a look at any other. */
+/** Values by room path. Finding the values below a path takes time only for that part of the tree. */
 export class PathTree<T> {
   readonly #root = new Node<T>();
 
@@ -46,7 +46,7 @@ export class PathTree<T> {
     return found;
   }
 
-  /** The nodes on the way, from the root on, as far as there are any. */
+  /** The existing nodes along the path, from the root on. */
   #walk(segments: readonly string[]): Node<T>[] {
     const nodes = [this.#root];
     for (const segment of segments) {

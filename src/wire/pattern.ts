@@ -2,46 +2,49 @@ import { addRoute, createRouter, findRoute, type InferRouteParams, type RouterCo
 import { asError, EnfiladeError } from "../errors.js";
 import { type RoomPath, roomName } from "./path.js";
 
-/** The parameters that a route pattern yields: `RouteParams<"/chat/:channel">` is `{ channel: string }`. */
+/** The parameters of a route pattern: `RouteParams<"/chat/:channel">` is `{ channel: string }`. */
 export type RouteParams<Pattern extends string> = string extends Pattern
   ? Readonly<Record<string, string | undefined>>
   : { readonly [Name in keyof Omit<InferRouteParams<Pattern>, "_">]: InferRouteParams<Pattern>[Name] };
 
 type OptionalNames<Params> = { [Name in keyof Params]: undefined extends Params[Name] ? Name : never }[keyof Params];
 
-/** What fills a pattern: a value for every parameter, optional ones excepted. */
+/** The values that {@link roomPath} takes: a string or a number for each parameter; optional ones may be missing. */
 export type PathParams<Pattern extends string> = string extends Pattern
   ? Readonly<Record<string, string | number | undefined>>
   : { readonly [Name in Exclude<keyof RouteParams<Pattern>, OptionalNames<RouteParams<Pattern>>>]: string | number } & {
       readonly [Name in OptionalNames<RouteParams<Pattern>>]?: string | number | undefined;
     };
 
+/** As {@link PathParams}, for a pattern that is known only at run time. */
 export type Values = Readonly<Record<string, string | number | undefined>>;
 
-/** What a pattern is made of: text, a parameter with a name, or syntax without one. */
+/** A part of a pattern: literal text, a parameter with a name, or syntax without a name. */
 interface Piece {
-  /** As it stands in the pattern. */
+  /** The part as the pattern has it. */
   readonly source: string;
+  /** The literal text, without escapes. */
   readonly text?: string;
+  /** The name of the parameter. */
   readonly name?: string;
-  /** Whether the parameter may be missing. */
-  readonly optional?: boolean;
-  /** Whether the parameter may have several segments. */
-  readonly many?: boolean;
+  /** The parameter may be missing. */
+  readonly isOptional?: boolean;
+  /** The parameter may have several segments. */
+  readonly isMultiSegment?: boolean;
 }
 
 /**
- * The room that `pattern` names with these parameters, which may come from anybody.
+ * Makes the room path of `pattern` with these parameters. It is safe with values from clients.
  *
  * ```ts
  * roomPath("/chat/:channel", { channel: "general" }); // "/chat/general"
  * ```
  *
- * Values stand for themselves: they are not percent-decoded, and one that would add a segment, or come back as another
- * from the path, is refused.
+ * Values are not percent-decoded. A value is refused if it would add a segment, or if a request with this path would
+ * give the parameter another value.
  *
- * @throws EnfiladeError `ERR_PARAMS` when a value is missing or does not fit, `ERR_ROUTE_PATTERN` when the pattern has
- * a part without a name, `ERR_PATH` when the result is no room path.
+ * @throws EnfiladeError `ERR_PARAMS` when a value is missing or does not fit, `ERR_ROUTE_PATTERN` when the pattern is
+ *   invalid or has a wildcard or group without a name, `ERR_PATH` when the result is not a room path.
  */
 export function roomPath<const Pattern extends string>(pattern: Pattern, params: PathParams<Pattern>): RoomPath {
   return fillPattern(pattern, params);
@@ -50,7 +53,7 @@ export function roomPath<const Pattern extends string>(pattern: Pattern, params:
 /** As {@link roomPath}, for a pattern that is known only at run time. */
 export function fillPattern(pattern: string, params: Values): RoomPath {
   if (typeof params !== "object" || params === null) {
-    throw new EnfiladeError("ERR_PARAMS", `the parameters of "${pattern}" are an object, got ${String(params)}`);
+    throw new EnfiladeError("ERR_PARAMS", `the parameters of "${pattern}" must be an object, got ${String(params)}`);
   }
   const pieces = piecesOf(pattern);
   const path = roomName(fill(pattern, pieces, params) || "/");
@@ -58,18 +61,19 @@ export function fillPattern(pattern: string, params: Values): RoomPath {
   for (const { name } of pieces) {
     if (name === undefined || params[name] === undefined) continue;
     if (found[name] === String(params[name]).normalize("NFC")) continue;
-    throw new EnfiladeError("ERR_PARAMS", `"${name}" of "${pattern}" does not take ${JSON.stringify(params[name])}`);
+    const value = JSON.stringify(params[name]);
+    throw new EnfiladeError("ERR_PARAMS", `${value} does not fit the parameter "${name}" of "${pattern}"`);
   }
   return path;
 }
 
 /**
- * `pattern` in the form that matches decoded paths: rou3 percent-encodes literal text, and paths here are decoded.
+ * Rewrites `pattern` so that rou3 matches decoded paths: rou3 percent-encodes literal text, but not constraints.
  *
- * The characters it would encode are written as a constraint, which it takes as it is. So constraints and parameters are
- * about decoded text too.
+ * Each run of characters that rou3 would encode becomes a parameter with that run as its constraint. Constraints and
+ * parameters of the pattern itself are compared with decoded text too.
  *
- * @throws EnfiladeError `ERR_ROUTE_PATTERN` when no room path could ever match.
+ * @throws EnfiladeError `ERR_ROUTE_PATTERN` when no room path can match the pattern.
  */
 export function decodedPattern(pattern: string): string {
   const normal = pattern.normalize("NFC");
@@ -79,22 +83,23 @@ export function decodedPattern(pattern: string): string {
   const literal = (text: string) =>
     text.replace(encoded, (run) => {
       count += 1;
-      return `:${literalPrefix}${count}(${[...run].map((char) => (/[\^{}]/.test(char) ? `[\\${char}]` : char)).join("")})`;
+      const constraint = [...run].map((char) => (/[\^{}]/.test(char) ? `[\\${char}]` : char)).join("");
+      return `:${literalPrefix}${count}(${constraint})`;
     });
   return pieces.map(({ source, text }) => (text !== undefined && encoded.test(text) ? literal(text) : source)).join("");
 }
 
 /**
- * Parameters by name, with nothing inherited: a handler may ask for whatever name.
+ * Parameters by name, without inherited properties: a parameter may have any name, such as `constructor`.
  *
- * A function with such a prototype, since an object of `Object.create(null)` is a hash table, several times as large.
+ * V8 makes an object of `Object.create(null)` a hash table, several times as large; not so one of this constructor.
  */
 const Params = function Params() {
-  // What it makes is filled by its caller.
+  // namedParams() sets the properties.
 } as unknown as new () => Record<string, string>;
 Params.prototype = Object.create(null);
 
-/** What a match yielded, less what {@link decodedPattern} added and the old name of a bare wildcard. */
+/** The parameters of a match, without those of {@link decodedPattern} and without `_`, rou3's name for a wildcard. */
 export function namedParams(params: Readonly<Record<string, string>> = {}): Readonly<Record<string, string>> {
   const named = new Params();
   for (const [name, value] of Object.entries(params)) {
@@ -103,18 +108,22 @@ export function namedParams(params: Readonly<Record<string, string>> = {}): Read
   return named;
 }
 
-/** Has rou3 read a pattern: what it throws says what is wrong with the syntax. */
+/**
+ * Passes the decoded form of `pattern` to `read`, a function of rou3.
+ *
+ * @throws EnfiladeError `ERR_ROUTE_PATTERN` with the message of rou3 when `read` throws.
+ */
 export function readPattern<T>(pattern: string, read: (decoded: string) => T): T {
   const decoded = decodedPattern(pattern);
   try {
     return read(decoded);
   } catch (cause) {
     const { message } = asError(cause);
-    throw new EnfiladeError("ERR_ROUTE_PATTERN", `the pattern "${pattern}" cannot be read: ${message}`, { cause });
+    throw new EnfiladeError("ERR_ROUTE_PATTERN", `the pattern "${pattern}" has a syntax error: ${message}`, { cause });
   }
 }
 
-/** Runs of what rou3 percent-encodes in literal text. */
+/** Runs of characters that rou3 percent-encodes in literal text. */
 const encoded = /[ "<>^`{}\x7f-\uffff]+/g;
 const literalPrefix = "enfilade_text_";
 const matchersMax = 256;
@@ -134,27 +143,29 @@ function checkText(pattern: string, pieces: readonly Piece[]): void {
   const refuse = (why: string, cause?: unknown) =>
     new EnfiladeError("ERR_ROUTE_PATTERN", `the pattern ${JSON.stringify(pattern)} ${why}`, { cause });
   const text = pieces.map((piece) => piece.text ?? "").join("");
-  if (/%[\da-f]{2}/i.test(text)) throw refuse("is percent-encoded: write the text itself");
+  if (/%[\da-f]{2}/i.test(text)) throw refuse("is percent-encoded; write the decoded text");
   const foreign = foreignPart(pieces);
   if (foreign !== undefined) {
-    throw refuse(`has ${JSON.stringify(foreign.source)}, which means nothing here: write "${foreign.own}"`);
+    throw refuse(`has ${JSON.stringify(foreign.source)}, the syntax of another library; write "${foreign.own}"`);
   }
-  if (pieces.some(({ name }) => name === "_")) throw refuse('has a parameter named "_", a name that is taken');
+  if (pieces.some(({ name }) => name === "_")) throw refuse('has a parameter with the reserved name "_"; rename it');
   try {
     roomName(pieces.map((piece) => piece.text ?? "x").join(""), {
       pathBytesMax: Number.MAX_SAFE_INTEGER,
       pathSegmentsMax: Number.MAX_SAFE_INTEGER,
     });
   } catch (cause) {
-    throw refuse(`is what no room path can be: ${asError(cause).message}`, cause);
+    throw refuse(`matches no room path: ${asError(cause).message}`, cause);
   }
 }
 
-/** A parameter as other libraries write it. */
+/** Parameters in the syntax of other libraries. */
 const foreign = new RegExp(
   [
-    // {name}, {name:type}, {*name}, {...name}; a group with a modifier is one of ours
+    // {name}, {name:type}, {*name}, {...name}; but a group with a modifier is valid here
     String.raw`\{(?<rest>\*|\.{3})?(?<braced>[A-Za-z_]\w*)(?::[^{}]*)?\}(?![?+*])`,
+    // [name], [...name]
+    String.raw`\[(?<spread>\.{3})?(?<bracketed>[A-Za-z_]\w*)\]`,
     // <name>, <type:name>
     String.raw`<(?:(?<type>\w+):)?(?<angled>[A-Za-z_]\w*)>`,
     // *name
@@ -162,50 +173,53 @@ const foreign = new RegExp(
   ].join("|"),
 );
 
-/** The first parameter that is written as in another library, and how it is written here. */
+/** The first parameter in the syntax of another library, and the same parameter in ours. */
 function foreignPart(pieces: readonly Piece[]): { source: string; own: string } | undefined {
   const { groups = {}, index = 0, 0: found } = foreign.exec(pieces.map(masked).join("")) ?? {};
   if (found === undefined) return undefined;
-  const { rest, braced, type, angled, starred } = groups;
-  const isMany = rest !== undefined || starred !== undefined || type === "path";
+  const { rest, braced, spread, bracketed, type, angled, starred } = groups;
+  const isMany = [rest, spread, starred].some((part) => part !== undefined) || type === "path";
   const source = pieces.map((piece) => piece.source).join("");
-  const own = `${isMany ? "**" : ""}:${braced ?? angled ?? starred}`;
+  const own = `${isMany ? "**" : ""}:${braced ?? bracketed ?? angled ?? starred}`;
   return { source: source.slice(index, index + found.length), own };
 }
 
-/** A piece without what is escaped, a constraint or a modifier, in the same length. */
+/** The source of a piece with escapes, constraints and modifiers replaced by as many NUL characters. */
 function masked({ source, name }: Piece): string {
-  const nothing = (length: number) => "\0".repeat(length);
-  if (name === undefined) return /^[\\(]/.test(source) ? nothing(source.length) : source;
+  const mask = (length: number) => "\0".repeat(length);
+  if (name === undefined) return /^[\\(]/.test(source) ? mask(source.length) : source;
   const at = source.indexOf(`:${name}`);
-  return `${nothing(at)}:${name}${nothing(source.length - at - name.length - 1)}`;
+  return `${mask(at)}:${name}${mask(source.length - at - name.length - 1)}`;
 }
 
 function fill(pattern: string, pieces: readonly Piece[], params: Values): string {
   let path = "";
-  for (const { name, text, optional = false, many = false } of pieces) {
+  for (const { name, text, isOptional = false, isMultiSegment = false } of pieces) {
     if (text !== undefined) {
       path += text;
     } else if (name === undefined) {
       throw new EnfiladeError(
         "ERR_ROUTE_PATTERN",
-        `"${pattern}" has a part without a name, so no path can be made of it`,
+        `no path can be made of "${pattern}": a wildcard or group has no name; write a parameter, such as **:rest`,
       );
     } else {
-      const value = paramValue(name, pattern, params, optional);
-      if (!many && value?.includes("/")) {
-        throw new EnfiladeError("ERR_PARAMS", `"${name}" of "${pattern}" is one segment: it takes no "/"`);
+      const value = paramValue(name, pattern, params, isOptional);
+      if (!isMultiSegment && value?.includes("/")) {
+        throw new EnfiladeError(
+          "ERR_PARAMS",
+          `the parameter "${name}" of "${pattern}" is one segment and takes no "/"; **:${name} takes several`,
+        );
       }
-      // An optional parameter that is missing takes its segment along.
+      // Without a value, an optional parameter is left out with its slash.
       path = value === undefined ? path.replace(/\/$/, "") : path + value;
     }
   }
   return path;
 }
 
-function paramValue(name: string, pattern: string, params: Values, optional: boolean): string | undefined {
+function paramValue(name: string, pattern: string, params: Values, isOptional: boolean): string | undefined {
   const value = Object.hasOwn(params, name) ? params[name] : undefined;
-  if (value === undefined && optional) return undefined;
+  if (value === undefined && isOptional) return undefined;
   if ((typeof value === "string" && value !== "") || Number.isFinite(value)) return String(value);
   const came =
     value === ""
@@ -215,7 +229,10 @@ function paramValue(name: string, pattern: string, params: Values, optional: boo
         : value === null
           ? "null"
           : typeof value;
-  throw new EnfiladeError("ERR_PARAMS", `"${name}" of "${pattern}" takes a text or a number, got ${came}`);
+  throw new EnfiladeError(
+    "ERR_PARAMS",
+    `the parameter "${name}" of "${pattern}" takes a string that is not empty or a finite number, got ${came}`,
+  );
 }
 
 function piecesOf(pattern: string): Piece[] {
@@ -236,12 +253,12 @@ function pieceAt(pattern: string, at: number): Piece {
   if (head !== undefined && name !== undefined) {
     const constraint = constraintAt(rest, head.length);
     const [modifier = ""] = /^[?+*]/.exec(rest.slice(head.length + constraint.length)) ?? [];
-    const all = constraint === "(.*)";
+    const isWildcard = constraint === "(.*)";
     return {
       source: head + constraint + modifier,
       name,
-      optional: all || modifier === "?" || modifier === "*",
-      many: all || stars !== "" || modifier === "+" || modifier === "*",
+      isOptional: isWildcard || modifier === "?" || modifier === "*",
+      isMultiSegment: isWildcard || stars !== "" || modifier === "+" || modifier === "*",
     };
   }
   if (rest.startsWith("(")) return { source: constraintAt(rest, 0) };

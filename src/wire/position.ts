@@ -1,8 +1,8 @@
-/** Identifies a publication in the numbered stream of its room. */
+/** Identifies a publication in the history of its room: `{ epoch: "Qm3x-1", offset: 41 }`. */
 export interface Position {
-  /** Names one numbering of the stream; when the numbering restarts, the epoch changes. Letters, digits, `-` and `_`. */
+  /** The id of one numbering of the room; it changes when the numbering restarts. Letters, digits, `-` and `_`. */
   readonly epoch: string;
-  /** Increases by one with each publication, from 1; 0 precedes the first. */
+  /** The number of the publication, from 1 and one more for each; 0 is the position before the first. */
   readonly offset: number;
 }
 
@@ -11,12 +11,12 @@ export function isNext(position: Position, next: Position): boolean {
   return next.epoch === position.epoch && next.offset === position.offset + 1;
 }
 
-/** Whether a reader at `reached` has already seen `position`; `false` for positions of different epochs, which have no order. */
+/** Whether a reader at `reached` has seen `position`; `false` for positions of different epochs: they have no order. */
 export function isUpTo(reached: Position, position: Position): boolean {
   return reached.epoch === position.epoch && reached.offset >= position.offset;
 }
 
-/** Whether `position` is older than `other`; `false` for positions of different epochs, which have no order. */
+/** Whether `position` is older than `other`; `false` for positions of different epochs: they have no order. */
 export function isBefore(position: Position, other: Position): boolean {
   return isUpTo(other, position) && other.offset !== position.offset;
 }

@@ -1,6 +1,11 @@
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { ConnectError } from "../../src/client/index.js";
-import { reached, scene } from "./scripted.js";
+import { WebSocket } from "ws";
+import { ConnectError, connect } from "../../src/client/index.js";
+import { ManualClock } from "../../src/testing/clock.js";
+import { reached, scene, watch } from "./scripted.js";
 
 describe("opened", () => {
   it("resolves with the room at its first welcome, and stays so", async () => {
@@ -26,6 +31,36 @@ describe("opened", () => {
     await reached(running.room, "waiting");
     (await running.again()).welcome();
     expect(await running.room.opened).toBe(running.room);
+  });
+
+  it("stays pending while the server cannot be reached, which is reported once, and after that no more", async () => {
+    const running = await scene();
+    const { room, errors, peers } = running;
+    (await peers.take()).terminate();
+    await reached(room, "waiting");
+    (await running.again()).terminate();
+    await running.delays.have(2);
+    expect(errors).toMatchObject([
+      { name: "ConnectError", code: "ERR_CONNECTION", closeCode: 1006, status: undefined },
+    ]);
+    (await running.again()).welcome();
+    expect(await room.opened).toBe(room);
+    await running.again();
+    expect(errors).toHaveLength(1);
+  });
+
+  it("says why nothing listens at its address", async () => {
+    const server = createServer().listen(0, "127.0.0.1");
+    await once(server, "listening");
+    // It listens to TCP.
+    const { port } = server.address() as AddressInfo;
+    server.close();
+    await once(server, "close");
+    const room = connect(`ws://127.0.0.1:${port}/chat/general`, { WebSocket, clock: new ManualClock() });
+    onTestFinished(() => room.close());
+    const [error] = await watch(room, "error").have(1);
+    expect(error?.message).toBe(`no connection: 1006 connect ECONNREFUSED 127.0.0.1:${port}`);
+    expect(room.state).toBe("waiting");
   });
 
   it("rejects when the server closes the room for good before", async () => {

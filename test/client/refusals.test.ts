@@ -92,11 +92,11 @@ describe("a refusal by HTTP", () => {
     const room = connect("ws://localhost/x", { WebSocket: Failing as never, clock });
     const errors = watch(room, "error");
     await reached(room, "waiting");
-    expect(errors.all).toEqual([]);
+    expect(errors.all).toMatchObject([{ status: undefined, message: `no connection: 1006 ${message}` }]);
     room.close();
   });
 
-  it("of a WebSocket that does not tell the status is tried again without a word", async () => {
+  it("of a WebSocket that does not tell the status is reported without it, and tried again", async () => {
     const server = await startScripted();
     server.answer = "refuse";
     server.status = 404;
@@ -105,7 +105,7 @@ describe("a refusal by HTTP", () => {
     onTestFinished(() => room.close());
     const errors = watch(room, "error");
     await reached(room, "waiting");
-    expect(errors.all).toEqual([]);
+    expect(errors.all).toMatchObject([{ name: "ConnectError", closeCode: 1006, status: undefined }]);
   });
 
   it("of the successor of a drained connection leaves the room with the one that it has", async () => {

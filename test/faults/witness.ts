@@ -34,8 +34,9 @@ export class Witness {
       this.told.recovered += 1;
     });
     this.room.on("error", (error) => {
-      // A server that closes refuses those who come back; they come again.
-      if (!(error instanceof ConnectError && error.status === 503)) this.faults.push(`${name} error: ${error.message}`);
+      // A server that closes refuses clients that come back, and one that is away cannot be reached; they try again.
+      if (!(error instanceof ConnectError && (error.status ?? 503) === 503))
+        this.faults.push(`${name} error: ${error.message}`);
     });
   }
 

@@ -222,10 +222,10 @@ describe("events", () => {
       }
     }
     const register = (handlerClass: typeof None) => () => new App().route("/x", handlerClass);
-    expect(register(None)).toThrow(/None answers no event: mark a method with @On\(\)/);
-    expect(register(Missing)).toThrow(/"join" of Missing names "onJoin", which is no method of it/);
-    expect(register(Twice)).toThrow(/"join" of Twice is answered by two and by one/);
-    expect(register(Torn)).toThrow(/has a schema and is raw/);
+    expect(register(None)).toThrow(/None answers no event: add @On\(\)/);
+    expect(register(Missing)).toThrow(/"join" of Missing names the method "onJoin", which Missing does not have/);
+    expect(register(Twice)).toThrow(/"join" of Twice has two methods, two and one; keep one/);
+    expect(register(Torn)).toThrow(/has both schema and raw: true/);
     class Plain extends WebSocketHandler {
       onMessage() {
         return 1;
@@ -233,6 +233,26 @@ describe("events", () => {
     }
     expect(register(Plain as unknown as typeof None)).not.toThrow();
   });
+});
+
+it("@On in a class that does not extend EventHandler is refused: it would never be called", () => {
+  class Plain extends WebSocketHandler {
+    onJSON() {
+      return undefined;
+    }
+    @On()
+    onJoin() {
+      return 1;
+    }
+  }
+  expect(() => new App().route("/x", Plain)).toThrow(
+    expect.objectContaining({
+      code: "ERR_EVENTS",
+      message:
+        'the route "/x" of Plain: @On marks onJoin for the event "join", but the class does not extend EventHandler; ' +
+        "write: extends EventHandler",
+    }),
+  );
 });
 
 it("a list in place of static events is refused", () => {

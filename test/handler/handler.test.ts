@@ -270,7 +270,7 @@ describe("a handler", () => {
       { code: "ERR_PATH", message: expect.stringContaining("empty segment") },
       { code: "ERR_USER", message: expect.stringContaining("an object whose id is boolean") },
       { code: "ERR_ROUTE_UNKNOWN", message: 'no route is named "none"; no route has a name' },
-      { code: "ERR_OPTION", message: 'policy takes reliable, skip or latest(key), got "skip"' },
+      { code: "ERR_OPTION", message: 'policy takes reliable, skip or latest(key) of enfilade, got "skip"' },
     ]);
   });
 

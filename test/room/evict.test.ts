@@ -149,6 +149,17 @@ describe("room.evict()", () => {
     expect(room.size).toBe(1);
   });
 
+  it("refuses a text that is no id of a connection, such as the id of a user, and names the way", async () => {
+    const app = appWith();
+    await visit(app, "/home/a?user=ann");
+    const room = app.registry.room("/home/a");
+    for (const who of ["ann", { id: "ann" }]) {
+      const message = 'evict takes the id of a connection, got "ann"; for a user pass { user: "ann" }';
+      expect(() => room.evict(who)).toThrow(expect.objectContaining({ code: "ERR_OPTION", message }));
+    }
+    expect(room.size).toBe(1);
+  });
+
   it("reaches this node also when the others cannot be reached, and reports that", async () => {
     class Broken extends MemoryBackplane {
       override evict() {

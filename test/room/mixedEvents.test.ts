@@ -152,7 +152,7 @@ describe("options of what is sent", () => {
     const logger = { warn: (text: string) => warnings.push(text), error: () => undefined };
     new App({ logger }).route("/x", Plain, { history: { size: 5 }, policy: { kind: "skip" } });
     expect(warnings).toEqual([
-      expect.stringMatching(/Plain \("\/x"\) has history, and with its policy skip keeps only/),
+      expect.stringMatching(/Plain \("\/x"\) has history, but with its policy "skip" only messages sent with/),
     ]);
   });
 });

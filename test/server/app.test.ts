@@ -5,7 +5,7 @@ import express from "express";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { WebSocketServer } from "ws";
 import { App, type DeliveryPolicy, Route, WebSocketHandler } from "../../src/index.js";
-import { connectURL } from "../../src/testing/index.js";
+import { connect, connectURL } from "../../src/testing/index.js";
 import { Mailbox, start, startWith } from "../support/app.js";
 import { answerTo, clientFrame, rawClient, rawConnection, upgradeRequest } from "../support/raw.js";
 
@@ -65,7 +65,10 @@ describe("listen()", () => {
     await using app = new App().route("/echo", Echo);
     await expect(app.listen(port, "127.0.0.1")).rejects.toMatchObject({ code: "EADDRINUSE" });
     expect(await echo(`${(await app.listen(0)).url}/echo`)).toBe("echo");
-    await expect(app.listen(0)).rejects.toMatchObject({ code: "ERR_APP_STATE", message: "the app listens already" });
+    await expect(app.listen(0)).rejects.toMatchObject({
+      code: "ERR_APP_STATE",
+      message: "the app listens already; use attach(server) for a second server",
+    });
   });
 });
 
@@ -256,7 +259,7 @@ describe("close()", () => {
     await app.close({ timeoutMs: 50 });
     await Promise.all([upgraded.ended, halfSent.ended, keptAlive.ended]);
     expect(app.status().state).toBe("closed");
-    expect(warnings).toEqual(["enfilade: not all connections were over after 50 ms; cut off"]);
+    expect(warnings).toEqual(["enfilade: some connections had not ended after 50 ms; they were destroyed"]);
   });
 });
 
@@ -324,6 +327,24 @@ describe("a listener that fails", () => {
     app.on("open", ({ request }) => logged.put(request.path));
     await open("/echo");
     expect([...(await logged.have(3))].sort()).toEqual(["/echo", "Error: async", "Error: sync"]);
+  });
+});
+
+describe("an error of a hook", () => {
+  it("is logged with the method, the class and its route", async () => {
+    class Failing extends WebSocketHandler {
+      override onConnect() {
+        throw new Error("no table");
+      }
+      onMessage() {
+        return undefined;
+      }
+    }
+    const logged = new Mailbox<string>();
+    const logger = { warn: () => undefined, error: (...line: unknown[]) => logged.put(line.map(String).join(" ")) };
+    await using app = new App({ logger }).route("/tables/:table", Failing);
+    await connect(app, "/tables/1");
+    expect(await logged.have(1)).toEqual(['enfilade: onConnect of Failing ("/tables/:table") threw Error: no table']);
   });
 });
 

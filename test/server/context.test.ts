@@ -33,7 +33,7 @@ describe("app.context", () => {
     expect(() => new App().context).toThrow(
       expect.objectContaining({
         code: "ERR_OPTION",
-        message: "the app has no context: pass new App({ context }) to read app.context",
+        message: "app.context is not set; pass new App({ context })",
       }),
     );
     expect(() => new App({ context: "database" } as unknown as AppOptions)).toThrow(

@@ -63,7 +63,7 @@ describe("new App({ create })", () => {
 
   it("answers 500 where it returns a promise, and says so", async () => {
     const message =
-      "create returned a promise for Plain; it must return the instance itself: await in authorize or onConnect";
+      "create returned a promise for Plain; it must return the instance itself; await in authorize or onConnect";
     expect(await refusedBy(async () => new Plain())).toMatchObject([{ code: "ERR_OPTION", message }]);
     expect(await refusedBy(() => Promise.reject(new Error("later")))).toMatchObject([{ code: "ERR_OPTION", message }]);
   });
@@ -77,7 +77,7 @@ describe("new App({ create })", () => {
     const { open, errors } = await start(new App({ create: () => only }).route("/x", Plain));
     const first = await open("/x");
     await expect(open("/x")).rejects.toMatchObject({ status: 500 });
-    const message = "create returned the same instance of Plain again; each connection needs one of its own";
+    const message = "create returned the same instance of Plain again; return a new instance for each connection";
     expect(errors).toMatchObject([{ code: "ERR_OPTION", message }]);
     first.sendText("still here");
     expect(await first.readText()).toBe("still here");
@@ -103,7 +103,7 @@ describe("new App({ create })", () => {
       }),
     );
     const message =
-      'the route "/x" of Greeter: the constructor of Greeter takes 1 parameter: pass new App({ create }), which makes the handlers';
+      'the route "/x" of Greeter: the constructor of Greeter takes 1 parameter; pass new App({ create }) to make the handlers';
     expect(() => new App().route("/x", Greeter)).toThrow(expect.objectContaining({ code: "ERR_OPTION", message }));
   });
 });

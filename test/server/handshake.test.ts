@@ -131,7 +131,7 @@ describe("authorize", () => {
     await expect(open("/x")).rejects.toMatchObject({ status: 500, message: "Internal Server Error" });
     const came = answer instanceof Error ? `a ${answer.name}` : answer === "" ? "an empty string" : String(answer);
     const message =
-      `authorize of Gated returned ${came}: return a user, or \`anonymous\` to let the client in without one; ` +
+      `authorize of Gated returned ${came}: return a user, or \`anonymous\` to accept the client without one; ` +
       "throw HttpError(401) to refuse";
     expect(errors).toMatchObject([{ code: "ERR_USER", message }]);
     expect(app.status().totals.opened).toBe(0);

@@ -163,6 +163,6 @@ describe("a client of enfilade.v1 that is refused", () => {
     const silent = await silentClient(other.port, "/refuse/401");
     await other.app.close({ timeoutMs: 50 });
     await silent.ended;
-    expect(warnings.all).toContain("enfilade: not all connections were over after 50 ms; cut off");
+    expect(warnings.all).toContain("enfilade: some connections had not ended after 50 ms; they were destroyed");
   });
 });

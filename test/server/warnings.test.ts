@@ -96,12 +96,12 @@ describe("a refused origin", () => {
       await answerTo(port, upgradeRequest("/x", { Host: "127.0.0.1:8000", Origin: origin }));
     }
     expect(warnings.all).toEqual([
-      'enfilade: refused a page of "https://app.example": that is not the Host of its request, "127.0.0.1:8000"; ' +
-        'to allow it, set origins: ["https://app.example"]; behind a proxy, have it pass the Host on, in nginx by: ' +
-        "proxy_set_header Host $http_host",
-      'enfilade: refused a page of "null": that is not the Host of its request, "127.0.0.1:8000"; ' +
-        'to allow pages without an origin, set origins: "*"; behind a proxy, have it pass the Host on, in nginx by: ' +
-        "proxy_set_header Host $http_host",
+      'enfilade: refused a page from "https://app.example": its request has another Host, "127.0.0.1:8000"; ' +
+        'to allow it, set origins: ["https://app.example"]; behind a proxy, forward the original Host, ' +
+        "in nginx with: proxy_set_header Host $http_host",
+      'enfilade: refused a page from "null": its request has another Host, "127.0.0.1:8000"; ' +
+        'to allow pages without an origin, set origins: "*"; behind a proxy, forward the original Host, ' +
+        "in nginx with: proxy_set_header Host $http_host",
     ]);
   });
 
@@ -109,7 +109,7 @@ describe("a refused origin", () => {
     const { port, warnings } = await loggedWith(Echo, { origins: ["https://a.example"] });
     await answerTo(port, upgradeRequest("/x", { Origin: "https://b.example" }));
     expect(warnings.all).toEqual([
-      'enfilade: refused a page of "https://b.example", which the option origins of "/x" does not allow; ' +
+      'enfilade: refused a page from "https://b.example": the option origins of "/x" does not allow it; ' +
         'to allow it, add "https://b.example"',
     ]);
   });
@@ -242,7 +242,7 @@ describe("a message that is not JSON", () => {
       client.sendText("{");
       expect(await client.closed).toMatchObject({ code: 1007 });
     }
-    const hint = "to keep such a client, implement onJSON(message, error) or onError(error)";
+    const hint = "to keep the connection open, implement onJSON(message, error) or onError(error)";
     expect(warnings.all).toEqual([`enfilade: Plain ${closing}; ${hint}`]);
   });
 
@@ -264,7 +264,7 @@ describe("a message that is not JSON", () => {
       client.sendText("{");
       expect(await client.closed).toMatchObject({ code: 1007 });
     }
-    const hint = 'to keep such a client, leave out badMessage: "close"';
+    const hint = 'to keep the connection open, leave out badMessage: "close"';
     expect(warnings.all).toEqual([
       `enfilade: Takes ${closing}; ${hint}`,
       `enfilade: Events ${closing.replace("/x", "/events")}; ${hint}`,
@@ -307,7 +307,7 @@ describe("a message that is not JSON", () => {
       expect(await client.closed).toMatchObject({ code: 1007 });
     }
     expect(warnings.all).toEqual([
-      `enfilade: Reads ${closing}; to keep such a client, catch what readJSON() rejects with`,
+      `enfilade: Reads ${closing}; to keep the connection open, catch the error of readJSON()`,
     ]);
   });
 });
@@ -349,7 +349,7 @@ describe("a thrown value that is no Error", () => {
       client?.terminate();
     }
     expect(errors.map(({ message }) => message)).toEqual([what, what]);
-    expect(warnings.all).toEqual([`enfilade: ${what}, which is no Error; throw an Error, whose stack says where`]);
+    expect(warnings.all).toEqual([`enfilade: ${what}, which is not an Error; throw an Error to get a stack trace`]);
   });
 });
 
@@ -454,6 +454,8 @@ describe("handlers and routes", () => {
     ["/chat/{id:int}/log", "{id:int}", ":id"],
     ["/chat/<room>", "<room>", ":room"],
     ["/chat/<int:room>", "<int:room>", ":room"],
+    ["/chat/[room]", "[room]", ":room"],
+    ["/files/[...rest]", "[...rest]", "**:rest"],
     ["/files/*rest", "*rest", "**:rest"],
     ["/files/{*rest}", "{*rest}", "**:rest"],
     ["/files/<path:rest>", "<path:rest>", "**:rest"],
@@ -461,16 +463,24 @@ describe("handlers and routes", () => {
     expect(() => new App().route(pattern, Echo)).toThrow(
       expect.objectContaining({
         code: "ERR_ROUTE_PATTERN",
-        message: expect.stringContaining(`has ${JSON.stringify(part)}, which means nothing here: write "${own}"`),
+        message: expect.stringContaining(`has ${JSON.stringify(part)}, the syntax of another library; write "${own}"`),
       }),
     );
   });
 
   it("take what only looks alike", () => {
     const app = new App();
-    for (const pattern of ["/a/{b}?", "/c/\\<d\\>", "/e/{:f}g", "/h/:i(\\d{2})", "/j/a<b", "/k/**:rest"]) {
+    for (const pattern of [
+      "/a/{b}?",
+      "/c/\\<d\\>",
+      "/e/{:f}g",
+      "/h/:i(\\d{2})",
+      "/j/a<b",
+      "/k/**:rest",
+      "/l/\\[m\\]",
+    ]) {
       app.route(pattern, Echo);
     }
-    expect(app.routes).toHaveLength(6);
+    expect(app.routes).toHaveLength(7);
   });
 });

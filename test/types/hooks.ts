@@ -130,7 +130,14 @@ export class WrongUser extends WebSocketHandler<object, Person> {
 /** What a look-up returns that may find nothing. */
 declare function lookUp(token: string | undefined): Promise<Person | undefined>;
 
-export class Visitor extends WebSocketHandler<object, Person> {
+export class Visitor extends WebSocketHandler<object, Person | undefined> {
+  override async authorize({ token }: ConnectionRequest) {
+    return (await lookUp(token)) ?? anonymous;
+  }
+}
+
+export class WrongVisitor extends WebSocketHandler<object, Person> {
+  // @ts-expect-error: this.user would be undefined, and its type says that it is a Person
   override async authorize({ token }: ConnectionRequest) {
     return (await lookUp(token)) ?? anonymous;
   }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { EnfiladeError } from "../../src/errors.js";
-import { checkName, checkNames } from "../../src/wire/options.js";
+import { checkName, checkNames, describeAddress } from "../../src/wire/options.js";
 
 const names = ["token", "schema", "join", "heartbeatMs", "queueBytesMax", "queueMessagesMax", "a"];
 
@@ -82,5 +82,19 @@ describe("the nearest name", () => {
 
   it("of a name without end is none, and is looked for without recursing that far", () => {
     expect(suggestionFor("x".repeat(1_000_000))).toBeUndefined();
+  });
+});
+
+describe("describeAddress", () => {
+  it.each([
+    ["redis://user:pass@host:6379/0", '"redis://***@host:6379/0"'],
+    ["redis:/user:p@ss@host", '"***@host"'],
+    ["http://localhost", '"http://localhost"'],
+    [{ token: "secret", user: "ann" }, "an object with token, user"],
+    [["nats://:pass@a", 7], '["nats://***@a", 7]'],
+    [{}, "an object with no properties"],
+    [undefined, "undefined"],
+  ])("describes %j without its password", (address, expected) => {
+    expect(describeAddress(address)).toBe(expected);
   });
 });

@@ -2,12 +2,12 @@ import { tokenPrefix, v1 } from "../../wire/frames.js";
 import type { Position } from "../../wire/position.js";
 
 /**
- * `url` for a WebSocket: `http` becomes `ws`, and what is relative begins at the page.
+ * Returns `url` as an absolute URL with `ws` or `wss`. A relative URL is resolved against the page.
  *
- * @throws TypeError when it is no URL, or one of another scheme.
+ * @throws TypeError when it is not a URL, or has another scheme.
  */
 export function webSocketURL(url: string | URL): URL {
-  // There is a location where there is a page.
+  // Only a page has a location.
   const { location } = globalThis as { readonly location?: { readonly href: string } };
   const absolute = new URL(url, location?.href);
   absolute.protocol = absolute.protocol.replace("http", "ws");
@@ -16,7 +16,7 @@ export function webSocketURL(url: string | URL): URL {
   throw new TypeError(`connect takes ws(s) or http(s), got ${absolute.protocol}`);
 }
 
-/** `url` with what the server has to know of a connection. */
+/** Adds the query parameters of `enfilade.v1` to `url`: the id of the client and the position to resume at. */
 export function urlOf(url: URL, client: string, since: Position | undefined): string {
   const complete = new URL(url);
   complete.searchParams.set("client", client);
@@ -24,12 +24,14 @@ export function urlOf(url: URL, client: string, since: Position | undefined): st
   return complete.href;
 }
 
-/** What a handshake offers. A token goes here since a URL ends up in logs. */
+/** The subprotocols to offer. They carry the token, since a URL would end up in logs. */
 export function subprotocols(token: string | undefined): string[] {
   return token ? [v1, tokenPrefix + base64url(new TextEncoder().encode(token))] : [v1];
 }
 
-/** 128 random bits that nobody guesses: whoever knows the id of a client could have its frames taken for duplicates. */
+/**
+ * Returns 128 random bits. The id must be secret: with it, another client could have messages dropped as duplicates.
+ */
 export function newClientId(): string {
   return base64url(crypto.getRandomValues(new Uint8Array(16)));
 }

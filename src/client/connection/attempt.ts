@@ -3,68 +3,73 @@ import { ABNORMAL } from "../../wire/closeCodes.js";
 import { type ReceivedFrame, readFrame } from "../messages/readFrame.js";
 import type { WebSocketConstructor, WebSocketLike } from "./socket.js";
 
-/** Whose link it is. Is told of it until it has ended, and nothing any more of one that was dropped. */
+/** Receives the frames of an attempt and its end. Not called after the end, nor after `drop`. */
 export interface AttemptOwner {
   /**
-   * The first is the welcome.
+   * The first frame is the welcome.
    *
-   * @param size Characters of it.
+   * @param size The number of characters of the frame.
    */
-  onFrame(link: Attempt, frame: ReceivedFrame, size: number): void;
-  onEnd(link: Attempt, code: number, reason: string): void;
+  onFrame(attempt: Attempt, frame: ReceivedFrame, size: number): void;
+  onEnd(attempt: Attempt, code: number, reason: string): void;
 }
 
-/** What the links of one room have in common. */
+/** The dependencies that all attempts of one room share. */
 export interface AttemptDeps {
   readonly WebSocket: WebSocketConstructor;
-  /** Asked when there is a token: until then the position may have moved on. */
+  /** Returns the URL. Called when the token is there, since the position may change until then. */
   readonly url: () => string;
-  /** The subprotocols to offer. */
+  /** Resolves with the subprotocols to offer. */
   readonly offer: () => Promise<string[]>;
   readonly clock: Clock;
-  /** Takes a line for each frame. */
+  /** Receives a log line for each frame. */
   readonly trace: (line: string) => void;
   readonly report: (error: unknown) => void;
 }
 
-/** For a welcome to come, and for a pong. */
-const patienceMs = 10_000;
+/**
+ * The close reason of an attempt that failed in this client, such as with an error of `token`. The error was reported.
+ */
+export const notAttempted = "not attempted";
 
-/** One attempt, and if it succeeds, one connection. What its socket tells after its end reaches nobody. */
+/** The time for the server to send a welcome or a pong. */
+const answerMs = 10_000;
+
+/** One attempt to connect, and if it succeeds, the connection. Ignores events of its socket after its end. */
 export class Attempt {
   readonly #deps: AttemptDeps;
   readonly #owner: AttemptOwner;
   #socket: WebSocketLike | undefined;
   #timer: Timer | undefined;
   #heartbeatMs: number | undefined;
-  #heardAt = 0;
-  #pinged = false;
-  #over = false;
+  #receivedAt = 0;
+  #isPinged = false;
+  #hasEnded = false;
 
   constructor(deps: AttemptDeps, owner: AttemptOwner) {
     this.#deps = deps;
     this.#owner = owner;
-    this.#checkIn(patienceMs);
+    this.#checkAfter(answerMs);
     this.#open().catch((error: unknown) => {
-      if (!this.#over) deps.report(error);
-      this.fail("no connection");
+      if (!this.#hasEnded) deps.report(error);
+      this.fail(notAttempted);
     });
   }
 
-  /** @param shown What the log says of it. */
-  send(data: string | Uint8Array, shown = typeof data === "string" ? data : `${data.length} bytes`): void {
+  /** @param logged The text for the log, if `data` must not be logged. */
+  send(data: string | Uint8Array, logged = typeof data === "string" ? data : `${data.length} bytes`): void {
     this.#socket?.send(data);
-    this.#deps.trace(`→ ${shown}`);
+    this.#deps.trace(`→ ${logged}`);
   }
 
-  /** Ends it; its owner hears no more of it. */
+  /** Closes the connection without a call of `onEnd`. */
   drop(code?: number, reason?: string): void {
-    this.#over = true;
+    this.#hasEnded = true;
     this.#timer?.cancel();
     this.#socket?.close(code, reason);
   }
 
-  /** Ends it, and tells its owner. */
+  /** Calls `onEnd` with 1006 and closes the socket. */
   fail(reason: string): void {
     this.#end(ABNORMAL, reason);
     this.#socket?.close();
@@ -73,64 +78,66 @@ export class Attempt {
   async #open(): Promise<void> {
     const { WebSocket, offer, url } = this.#deps;
     const subprotocols = await offer();
-    if (this.#over) return;
+    if (this.#hasEnded) return;
     const socket = new WebSocket(url(), subprotocols);
     this.#socket = socket;
-    socket.addEventListener("message", ({ data }) => this.#hear(data));
+    socket.addEventListener("message", ({ data }) => this.#onMessage(data));
     socket.addEventListener("close", ({ code = ABNORMAL, reason = "" }) => this.#end(code, reason));
-    // A close follows, but not from each implementation where there was no connection yet.
+    // Before the connection is open, some implementations emit no close event after an error.
     socket.addEventListener(
       "error",
-      // Only outside of a page is there a word of why.
+      // In a page an error event has no message.
       ({ message = "no connection" }) => this.#heartbeatMs === undefined && this.#end(ABNORMAL, message),
     );
   }
 
-  #hear(data: unknown): void {
-    if (this.#over) return;
+  #onMessage(data: unknown): void {
+    if (this.#hasEnded) return;
     const { trace, report } = this.#deps;
     trace(`← ${data}`);
-    this.#heardAt = this.#deps.clock.now();
-    this.#pinged = false;
+    this.#receivedAt = this.#deps.clock.now();
+    this.#isPinged = false;
     try {
       const text = String(data);
-      this.#take(readFrame(text), text.length);
+      this.#onFrame(readFrame(text), text.length);
     } catch (error) {
       report(error);
     }
   }
 
-  #take(frame: ReceivedFrame, size: number): void {
+  #onFrame(frame: ReceivedFrame, size: number): void {
     const isWelcome = frame.type === "welcome";
-    // First and once.
+    // The welcome must be the first frame, and must come once. Other frames are ignored.
     if (isWelcome !== (this.#heartbeatMs === undefined)) return;
     if (isWelcome) {
       this.#heartbeatMs = frame.heartbeatMs;
-      this.#checkIn(frame.heartbeatMs);
+      this.#checkAfter(frame.heartbeatMs);
     }
     this.#owner.onFrame(this, frame, size);
   }
 
-  #checkIn(ms: number): void {
+  #checkAfter(ms: number): void {
     this.#timer?.cancel();
     if (ms > 0) this.#timer = this.#deps.clock.setTimeout(() => this.#check(), ms);
   }
 
-  /** A page sees no control frames: whether the other side is there it finds out by asking. */
+  /**
+   * Checks that the server is alive. A page sees no control frames, so it sends a ping of `enfilade.v1` after silence.
+   */
   #check(): void {
-    if (this.#heartbeatMs === undefined || this.#pinged) {
+    if (this.#heartbeatMs === undefined || this.#isPinged) {
       this.fail("silent");
       return;
     }
-    const left = this.#heardAt + this.#heartbeatMs - this.#deps.clock.now();
-    this.#pinged = left <= 0;
-    if (this.#pinged) this.send('{"type":"ping"}');
-    this.#checkIn(this.#pinged ? patienceMs : left);
+    const leftMs = this.#receivedAt + this.#heartbeatMs - this.#deps.clock.now();
+    this.#isPinged = leftMs <= 0;
+    if (this.#isPinged) this.send('{"type":"ping"}');
+    this.#checkAfter(this.#isPinged ? answerMs : leftMs);
   }
 
   #end(code: number, reason: string): void {
-    if (this.#over) return;
-    this.#over = true;
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
     this.#timer?.cancel();
     this.#owner.onEnd(this, code, reason);
   }

@@ -1,6 +1,8 @@
 import type { Clock } from "../../connection/clock.js";
 
-/** Unlike the server's, its timers keep a process alive: one that waits to connect again has something to wait for. */
+/**
+ * The system's time. Unlike the timers of the server, these keep the process alive while a client waits to reconnect.
+ */
 export const clientClock: Clock = {
   now: () => performance.now(),
   setTimeout(callback, ms) {

@@ -5,27 +5,34 @@ import type { ReceivedFrame } from "../messages/readFrame.js";
 import { Attempt, type AttemptDeps, type AttemptOwner } from "./attempt.js";
 import type { PageEvent } from "./page.js";
 
-/** `open` is between a welcome and the end of its connection, `waiting` before another attempt. */
+/**
+ * The state of a room. `connecting`: an attempt to connect is under way. `open`: connected. `waiting`: disconnected,
+ * until the next attempt. `closed`: for good.
+ */
 export type ClientState = "connecting" | "open" | "waiting" | "closed";
 
-/** What led to a state. */
+/** The cause of a change of state. Properties that do not apply are missing; for `open` all of them are. */
 export interface StateDetail {
-  /** How the last connection ended; 1006 also where none came about. */
+  /** The close code of the last connection or attempt; 1006 if the connection broke or was never opened. */
   readonly code?: number;
+  /** The close reason, or a description of the failure. */
   readonly reason?: string;
-  /** The HTTP status of a refusal, where the WebSocket tells it (`ws` does), or that the close code stands for: 401 or 404. */
+  /**
+   * The HTTP status of a refusal: 401 or 404 for the close codes 4501 and 4504, or the status that the WebSocket of
+   * `ws` reports.
+   */
   readonly status?: number | undefined;
-  /** Milliseconds until the next attempt; missing in a page that is hidden in the back-forward cache. */
+  /** With `waiting`: milliseconds until the next attempt. Missing while a page is in the back-forward cache. */
   readonly delayMs?: number;
 }
 
-/** Whose line it is. */
+/** Receives the frames and the states of a reconnector. */
 export interface ReconnectorOwner {
   /**
-   * A welcome says that it is `open`; no other call does.
+   * A welcome changes the state to `open`, without a call of `onState`.
    *
-   * @param size Characters of it.
-   * @param isRenewed Whether a welcome is that of another connection, and the one before lasted until now.
+   * @param size The number of characters of the frame.
+   * @param isRenewed True for the welcome of a connection that replaces one that was open until now.
    */
   onFrame(frame: ReceivedFrame, size: number, isRenewed: boolean): void;
   onState(state: ClientState, detail: StateDetail): void;
@@ -33,84 +40,84 @@ export interface ReconnectorOwner {
 
 const firstDelayMs = 500;
 const delayMsMax = 30_000;
-/** A connection that was open for so long begins anew with short delays. */
+/** After a connection was open for this long, delays start from the shortest again. */
 const stableMs = 5_000;
 
-/** The status that a close code stands for, or of a handshake that was refused, in the words of `ws`. */
+/** The HTTP status of a refusal: from the close code, or from the error text of `ws`. */
 function refusalStatus(code: number, reason: string): number | undefined {
-  // Browsers and undici do not tell it.
+  // Browsers and undici do not report the status.
   const [, status] = /server response: (\d+)$/.exec(reason) ?? [];
   return statusOf(code) ?? (Number(status) || undefined);
 }
 
-/** The connection to the server, however many it takes one after the other. */
+/** Keeps a connection to the server: attempts, delays between them, and the change of connections in a drain. */
 export class Reconnector implements AttemptOwner, Record<PageEvent["type"], () => void> {
   readonly #deps: AttemptDeps;
   readonly #owner: ReconnectorOwner;
   readonly #random: () => number;
   #state: ClientState = "connecting";
-  /** None while it waits. */
-  #link: Attempt | undefined;
-  /** Is to take the place of the one that the server drains. */
+  /** `undefined` while waiting and when closed. */
+  #attempt: Attempt | undefined;
+  /** Will replace the connection that the server drains. */
   #successor: Attempt | undefined;
   #timer: Timer | undefined;
   #failures = 0;
   #openedAt: number | undefined;
-  #asleep = false;
+  #isAsleep = false;
 
   constructor(deps: AttemptDeps, random: () => number, owner: ReconnectorOwner) {
     this.#deps = deps;
     this.#random = random;
     this.#owner = owner;
-    this.#link = new Attempt(deps, this);
+    this.#attempt = new Attempt(deps, this);
   }
 
   get state(): ClientState {
     return this.#state;
   }
 
-  /** For while it is open. */
-  send(data: string | Uint8Array, shown?: string): void {
-    this.#link?.send(data, shown);
+  /** Called only while the state is `open`. */
+  send(data: string | Uint8Array, logged?: string): void {
+    this.#attempt?.send(data, logged);
   }
 
   close(detail: StateDetail): void {
     if (this.#state === "closed") return;
-    this.#drop(detail.code, detail.reason);
-    this.#become("closed", detail);
+    this.#dropAll(detail.code, detail.reason);
+    this.#setState("closed", detail);
   }
 
-  /** The network is back: there is no use in waiting. */
+  /** The network is available again: connects at once. */
   online(): void {
-    if (this.#state === "waiting" && !this.#asleep) this.#dial({});
+    if (this.#state === "waiting" && !this.#isAsleep) this.#connect({});
   }
 
-  /** The network is gone. What it says may be wrong, of a server on this machine say: attempts go on. */
+  /** The network is not available. Attempts continue, since a server on this machine may still be reachable. */
   offline(): void {
-    if (!this.#link) return;
-    this.#drop();
+    if (!this.#attempt) return;
+    this.#dropAll();
     this.#wait({ code: ABNORMAL, reason: "offline" });
   }
 
-  /** The page may lie in the back-forward cache now, where an open connection would not let it. */
+  /** The page is hidden. Closes the connection, which would keep the page out of the back-forward cache. */
   pagehide(): void {
     if (this.#state === "closed") return;
-    this.#asleep = true;
-    this.#drop(1000);
-    this.#become("waiting", {});
+    this.#isAsleep = true;
+    this.#dropAll(1000);
+    this.#setState("waiting", {});
   }
 
-  /** The page is back. */
+  /** The page is shown again. */
   pageshow(): void {
-    this.#asleep = false;
+    this.#isAsleep = false;
     this.online();
   }
 
-  onFrame(link: Attempt, frame: ReceivedFrame, size: number): void {
-    const isRenewed = link === this.#successor;
+  onFrame(attempt: Attempt, frame: ReceivedFrame, size: number): void {
+    const isRenewed = attempt === this.#successor;
     const isWelcome = frame.type === "welcome";
-    if (isRenewed && isWelcome) this.#switchTo(link, frame);
-    if (link !== this.#link) return;
+    if (isRenewed && isWelcome) this.#switchTo(attempt, frame);
+    if (attempt !== this.#attempt) return;
     if (isWelcome) {
       this.#openedAt = this.#deps.clock.now();
       this.#state = "open";
@@ -119,61 +126,64 @@ export class Reconnector implements AttemptOwner, Record<PageEvent["type"], () =
     else this.#owner.onFrame(frame, size, isRenewed);
   }
 
-  onEnd(link: Attempt, code: number, reason: string): void {
-    // The one that is drained is kept until it ends.
-    if (link === this.#successor) this.#successor = undefined;
-    if (link !== this.#link) return;
-    this.#leave();
+  onEnd(attempt: Attempt, code: number, reason: string): void {
+    // The drained connection remains in use until it ends.
+    if (attempt === this.#successor) this.#successor = undefined;
+    if (attempt !== this.#attempt) return;
+    this.#forget();
     const status = refusalStatus(code, reason);
     const detail = { code, reason, status };
     if (isFinal(code) || isFinalStatus(status)) this.close(detail);
-    else if (this.#successor) this.#dial(detail);
+    else if (this.#successor) this.#connect(detail);
     else this.#wait(detail);
   }
 
-  #switchTo(link: Attempt, welcome: WelcomeFrame): void {
+  #switchTo(successor: Attempt, welcome: WelcomeFrame): void {
     this.#successor = undefined;
-    // It would lose what the one that is drained still brings.
+    // A successor that could not resume would lose the messages that the drained connection still receives.
     const isWorse = welcome.recovered === false;
-    (isWorse ? link : this.#link)?.drop(1000);
+    (isWorse ? successor : this.#attempt)?.drop(1000);
     if (isWorse) return;
-    this.#leave();
-    this.#link = link;
+    this.#forget();
+    this.#attempt = successor;
   }
 
-  /** There is an attempt already where a drained connection ended before its successor was open. */
-  #dial(detail: StateDetail): void {
+  /** Starts an attempt. If a drained connection ended before its successor was open, the successor is that attempt. */
+  #connect(detail: StateDetail): void {
     this.#timer?.cancel();
-    this.#link = this.#successor ?? new Attempt(this.#deps, this);
+    this.#attempt = this.#successor ?? new Attempt(this.#deps, this);
     this.#successor = undefined;
-    this.#become("connecting", detail);
+    this.#setState("connecting", detail);
   }
 
-  /** Any time up to a bound that doubles: clients that lost their server together do not come back together. */
+  /**
+   * Waits a random time up to a bound that doubles, so that the clients of a lost server do not reconnect all at once.
+   */
   #wait(detail: StateDetail): void {
     const delayMs = this.#random() * Math.min(delayMsMax, firstDelayMs * 2 ** this.#failures);
     this.#failures += 1;
-    this.#timer = this.#deps.clock.setTimeout(() => this.#dial({}), delayMs);
-    this.#become("waiting", { ...detail, delayMs });
+    this.#timer = this.#deps.clock.setTimeout(() => this.#connect({}), delayMs);
+    this.#setState("waiting", { ...detail, delayMs });
   }
 
-  #drop(code?: number, reason?: string): void {
+  #dropAll(code?: number, reason?: string): void {
     this.#timer?.cancel();
-    this.#link?.drop(code, reason);
+    this.#attempt?.drop(code, reason);
     this.#successor?.drop(1000);
     this.#successor = undefined;
-    this.#leave();
+    this.#forget();
   }
 
-  #leave(): void {
+  /** Clears the attempt. Resets the delays if its connection was open for `stableMs`. */
+  #forget(): void {
     const now = this.#deps.clock.now();
     if (now - (this.#openedAt ?? now) >= stableMs) this.#failures = 0;
     this.#openedAt = undefined;
-    this.#link = undefined;
+    this.#attempt = undefined;
   }
 
-  /** Last in whatever does it, since a listener may close. */
-  #become(state: ClientState, detail: StateDetail): void {
+  /** Callers do this last, since a listener may close the room. */
+  #setState(state: ClientState, detail: StateDetail): void {
     this.#state = state;
     this.#owner.onState(state, detail);
   }

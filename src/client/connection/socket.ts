@@ -1,4 +1,7 @@
-/** What is told of a WebSocket: a message has `data`, a close `code` and `reason`, and an error perhaps a `message`. */
+/**
+ * An event of a WebSocket: `message` with `data`, `close` with `code` and `reason`, or `error`, in Node with a
+ * `message`.
+ */
 export interface SocketEvent {
   readonly type: string;
   readonly data?: unknown;
@@ -7,19 +10,22 @@ export interface SocketEvent {
   readonly message?: string;
 }
 
-/** What is needed of a WebSocket: a browser's, Node's own (22 and later), that of `ws` and that of `undici` have it. */
+/**
+ * The part of a WebSocket that the client uses. Those of browsers, of Node 22 and later, of `ws` and of `undici` have
+ * it.
+ */
 export interface WebSocketLike {
   send(data: string | Uint8Array): void;
   close(code?: number, reason?: string): void;
   addEventListener(type: "message" | "close" | "error", listener: (event: SocketEvent) => void): void;
 }
 
-/** Makes one; see {@link WebSocketLike}. */
+/** A WebSocket class, for the option `WebSocket`. */
 export type WebSocketConstructor = new (url: string, subprotocols: string[]) => WebSocketLike;
 
-/** @throws TypeError when there is none. */
+/** @throws TypeError when there is no global WebSocket. */
 export function defaultWebSocket(): WebSocketConstructor {
-  // Node has it since 22.
+  // Node has it from version 22.
   const { WebSocket } = globalThis as { readonly WebSocket?: WebSocketConstructor };
   if (WebSocket) return WebSocket;
   throw new TypeError("no WebSocket: connect(url, { WebSocket })");

@@ -1,18 +1,20 @@
 import type { MessageFrame } from "../../wire/frames.js";
 
-/** A message as it came: of `data`, `text` and `bytes` one is there. */
+/** A message from the server. Exactly one of `data`, `text` and `bytes` is set. */
 export interface ClientMessage {
-  /** What was sent as JSON. */
+  /** The value of a message sent as JSON, such as with `sendJSON`; else `undefined`. */
   readonly data: unknown;
+  /** The string of a message sent as text, such as with `sendText`; else `undefined`. */
   readonly text: string | undefined;
+  /** The bytes of a message sent as binary, such as with `sendBinary`; else `undefined`. */
   readonly bytes: Uint8Array | undefined;
-  /** Its place among the publications of the room, where the server keeps a history; else `undefined`. */
+  /** The offset of a publication of the room, if the server keeps its history; else `undefined`. */
   readonly offset: number | undefined;
-  /** The path of the room or the tree that it was published to, if that is another than the one connected to. */
+  /** The path of the room or tree it was published to, if that is not the room of this connection; else `undefined`. */
   readonly room: string | undefined;
 }
 
-/** The message of a frame; `undefined` for one that only counts. */
+/** Returns the message of a frame; `undefined` for a frame that has only an offset. */
 export function messageOf({ data, text, base64, offset, room }: MessageFrame): ClientMessage | undefined {
   if (data === undefined && text === undefined && base64 === undefined) return undefined;
   return { data, text, bytes: base64 === undefined ? undefined : bytesOf(base64), offset, room };

@@ -2,37 +2,38 @@ import { type ListenOptions, listen } from "../listeners.js";
 import type { RoomListeners } from "../roomEvents.js";
 import type { ClientMessage } from "./message.js";
 
-/** Loads the state of the application again. */
+/** Loads the state of the application; may be async. See {@link ClientRoom.onResync}. */
 export type LoadState = () => unknown;
 
-/** What came, in order: a message, or a report between two messages, or else {@link resync}. */
+/** An item of the queue: a message, an event to emit between messages, or {@link resync}. */
 export interface QueueItem {
   readonly message?: ClientMessage;
-  /** Characters of the frame of the message. */
+  /** The number of characters of the message's frame. */
   readonly size?: number;
-  readonly tell?: () => void;
-  /** How many messages are missed when this is dropped. */
+  readonly emit?: () => void;
+  /** The number of messages that are missing if this item is dropped. */
   readonly missed?: number | undefined;
 }
 
-/** The moment to load the state again. */
+/** Has the application load its state. */
 export const resync: QueueItem = {};
 
-/** How much is kept for a reader that is not there yet, or is slow; characters of frames. */
-export const keptMax = 1_000;
-const keptSizeMax = 4_194_304;
+/** The number of messages that wait for a reader. */
+export const queuedMessagesMax = 1_000;
+/** The number of characters of their frames. */
+const queuedCharactersMax = 4_194_304;
 
-/** Delivers messages once there is a reader and the application has loaded its state. */
+/** Holds messages until there is a reader and the application has loaded its state, and delivers them in order. */
 export class MessageQueue {
   readonly #listeners: RoomListeners;
   readonly #deliver: (message: ClientMessage) => void;
   readonly #report: (error: unknown) => void;
   readonly #loaders = new Set<LoadState>();
-  readonly #arrivals: QueueItem[] = [];
+  readonly #items: QueueItem[] = [];
   #size = 0;
-  #overflown = 0;
-  #isRead = false;
-  #wasResynced = false;
+  #droppedCount = 0;
+  #hasReader = false;
+  #hasResynced = false;
   #isBusy = false;
   #isLoading = false;
   #isClosed = false;
@@ -40,7 +41,7 @@ export class MessageQueue {
 
   /**
    * @param deliver Receives each message.
-   * @param report Receives what a loader throws.
+   * @param report Receives the errors of loaders.
    */
   constructor(listeners: RoomListeners, deliver: (message: ClientMessage) => void, report: (error: unknown) => void) {
     this.#listeners = listeners;
@@ -48,91 +49,91 @@ export class MessageQueue {
     this.#report = report;
   }
 
-  push(arrival: QueueItem): void {
+  push(item: QueueItem): void {
     if (this.#isClosed) return;
-    this.#arrivals.push(arrival);
-    this.#size += arrival.size ?? 0;
-    while (this.#arrivals.length > keptMax || (this.#size > keptSizeMax && this.#arrivals.length > 1))
-      this.#giveUpOldest();
+    this.#items.push(item);
+    this.#size += item.size ?? 0;
+    while (this.#items.length > queuedMessagesMax || (this.#size > queuedCharactersMax && this.#items.length > 1))
+      this.#dropOldest();
     this.#pump();
   }
 
-  /** There is a reader from now on; readers that are added in the same tick get all messages too. */
+  /** Starts delivery. Deferred by a microtask, so that readers added in the same tick also get all messages. */
   read(): void {
-    this.#isRead = true;
+    this.#hasReader = true;
     queueMicrotask(() => this.#pump());
   }
 
-  /** Returns a function that removes the loader. */
+  /** Adds a loader. Returns a function that removes it. */
   load(loader: LoadState, options?: ListenOptions): () => void {
     const remove = listen(this.#loaders, loader, options);
-    // It missed the last time: messages that are held are held for this one as well.
-    if (this.#wasResynced && !this.#isClosed) this.#arrivals.unshift(resync);
+    // It was added after the last resync, so that is repeated before the waiting messages are delivered.
+    if (this.#hasResynced && !this.#isClosed) this.#items.unshift(resync);
     this.#pump();
     return remove;
   }
 
-  /** Lets go of what is held. */
+  /** Drops all waiting items. */
   discard(): void {
-    this.#arrivals.length = 0;
+    this.#items.length = 0;
     this.#size = 0;
   }
 
-  /** No more messages come. */
+  /** True if the queue is closed and all its messages are delivered. */
   get hasEnded(): boolean {
     return this.#hasEnded;
   }
 
-  /** What is left is handed over, and then the end is reported; nothing waits for a state any more. */
+  /** Delivers the waiting messages without waiting for loaders, then emits `end`. */
   close(): void {
     this.#loaders.clear();
-    const tell = () => {
+    const emit = () => {
       this.#hasEnded = true;
-      this.#listeners.tell("end");
+      this.#listeners.emit("end");
     };
-    this.push({ tell });
+    this.push({ emit });
     this.#isClosed = true;
-    if (this.#isLoading) this.#loaded();
+    if (this.#isLoading) this.#onLoaded();
   }
 
-  #giveUpOldest(): void {
-    // A state that is due stays so: it is loaded before the remaining messages.
-    const at = this.#arrivals[0] === resync ? 1 : 0;
-    const [{ size = 0, missed = 0 } = resync] = this.#arrivals.splice(at, 1);
+  #dropOldest(): void {
+    // A resync at the front is not dropped: the state is loaded before the remaining messages.
+    const index = this.#items[0] === resync ? 1 : 0;
+    const [{ size = 0, missed = 0 } = resync] = this.#items.splice(index, 1);
     this.#size -= size;
-    this.#overflown += missed;
+    this.#droppedCount += missed;
   }
 
   #pump(): void {
     while (!this.#isBusy) {
-      const [next] = this.#arrivals;
-      if (!next || (next.message && !this.#isRead)) return;
-      this.#arrivals.shift();
+      const [next] = this.#items;
+      if (!next || (next.message && !this.#hasReader)) return;
+      this.#items.shift();
       this.#size -= next.size ?? 0;
       this.#isBusy = true;
-      const missed = this.#overflown;
-      this.#overflown = 0;
-      if (missed > 0) this.#listeners.tell("lost", { reason: "overflow", missed });
+      const missed = this.#droppedCount;
+      this.#droppedCount = 0;
+      if (missed > 0) this.#listeners.emit("lost", { reason: "overflow", missed });
       if (next.message) this.#deliver(next.message);
-      else if (next.tell) next.tell();
+      else if (next.emit) next.emit();
       else this.#resync();
       this.#isBusy = this.#isLoading;
     }
   }
 
   #resync(): void {
-    this.#wasResynced = true;
-    // Nothing to wait for: the next message is not delayed by a tick.
+    this.#hasResynced = true;
+    // Without loaders the next message is delivered in the same tick.
     if (this.#loaders.size === 0) return;
     this.#isLoading = true;
     const report = this.#report;
     const loading = [...this.#loaders].map((load) => (async () => load())().catch(report));
     Promise.all(loading)
-      .then(() => this.#loaded())
+      .then(() => this.#onLoaded())
       .catch(report);
   }
 
-  #loaded(): void {
+  #onLoaded(): void {
     this.#isLoading = false;
     this.#isBusy = false;
     this.#pump();

@@ -4,7 +4,7 @@ import type { Lost, RoomListeners } from "../roomEvents.js";
 import { messageOf } from "./message.js";
 import { type MessageQueue, resync } from "./messageQueue.js";
 
-/** How far a room has come in its publications: which are new, and which are lost. */
+/** Tracks the position in the publications of the room. Skips publications that were seen, and reports lost ones. */
 export class Progress {
   readonly #queue: MessageQueue;
   readonly #listeners: RoomListeners;
@@ -16,43 +16,43 @@ export class Progress {
     this.#listeners = listeners;
   }
 
-  /** Of the last publication; `undefined` where the server keeps no history. */
+  /** The position of the last publication; `undefined` if the server keeps no history. */
   get position(): Position | undefined {
     return this.#position;
   }
 
   /**
-   * Takes the position of a welcome. Returns a function that reports what this means for the messages.
+   * Applies the position of a welcome. Returns a function that queues the event `recovered` or `lost`.
    *
-   * @param isRenewed Whether the connection before lasted until now.
+   * @param isRenewed True if the connection replaces one that was open until now.
    */
   begin({ position, recovered, reason = "off", missed }: WelcomeFrame, isRenewed: boolean): () => void {
-    const ours = this.#position;
-    // The connection before may have delivered more than this one begins with: what this one repeats is skipped.
-    const isBehind = ours && position && reason !== "epoch" && isBefore(position, ours);
+    const last = this.#position;
+    // The connection before may have delivered more. The publications that this one repeats are skipped.
+    const isBehind = last && position && reason !== "epoch" && isBefore(position, last);
     const isFirst = this.#isFirst;
     this.#isFirst = false;
     if (!recovered && !isBehind) this.#position = position;
     return () => {
       if ((recovered || isBehind) && position) {
-        this.#queue.push({ tell: () => this.#listeners.tell("recovered", { position }) });
+        this.#queue.push({ emit: () => this.#listeners.emit("recovered", { position }) });
       } else if (!isRenewed) {
-        if (!isFirst) this.#lose({ reason, missed });
+        if (!isFirst) this.#queueLost({ reason, missed });
         this.#queue.push(resync);
       }
     };
   }
 
-  /** @param size Characters of the frame. */
+  /** @param size The number of characters of the frame. */
   receive(frame: MessageFrame, size: number): void {
     const last = this.#position;
     if (frame.offset !== undefined && last) {
       const position = { epoch: last.epoch, offset: frame.offset };
-      // Seen on the connection that this one replaced.
+      // It was seen on the connection that this one replaced.
       if (isUpTo(last, position)) return;
       this.#position = position;
       const missed = missedBetween(last, position);
-      if (missed) this.#lose({ reason: "jump", missed });
+      if (missed) this.#queueLost({ reason: "jump", missed });
     }
     const message = messageOf(frame);
     if (message) this.#queue.push({ message, size, missed: 1 });
@@ -60,11 +60,11 @@ export class Progress {
 
   lag({ position = this.#position, missed }: LaggedFrame): void {
     this.#position = position;
-    this.#lose({ reason: "lagged", missed });
+    this.#queueLost({ reason: "lagged", missed });
   }
 
-  /** In order with the messages. */
-  #lose(lost: Lost): void {
-    this.#queue.push({ missed: lost.missed, tell: () => this.#listeners.tell("lost", lost) });
+  /** Queues the event, so that it is emitted in order with the messages. */
+  #queueLost(lost: Lost): void {
+    this.#queue.push({ missed: lost.missed, emit: () => this.#listeners.emit("lost", lost) });
   }
 }

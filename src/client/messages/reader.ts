@@ -1,9 +1,12 @@
 import type { Listeners } from "../listeners.js";
 import type { InternalEvents } from "../roomEvents.js";
 import type { ClientMessage } from "./message.js";
-import { keptMax, type MessageQueue } from "./messageQueue.js";
+import { type MessageQueue, queuedMessagesMax } from "./messageQueue.js";
 
-/** Messages from the first read on, until there are no more; past a bound the oldest is dropped, and reported as lost. */
+/**
+ * Yields messages from the first read until the room is closed. Past a bound the oldest is dropped, and reported as
+ * lost.
+ */
 export async function* readFrom(
   listeners: Listeners<InternalEvents>,
   queue: MessageQueue,
@@ -12,9 +15,9 @@ export async function* readFrom(
   let wake = (): void => undefined;
   const remove = listeners.on("message", (message) => {
     waiting.push(message);
-    if (waiting.length > keptMax) {
+    if (waiting.length > queuedMessagesMax) {
       waiting.shift();
-      listeners.tell("lost", { reason: "overflow", missed: 1 });
+      listeners.emit("lost", { reason: "overflow", missed: 1 });
     }
     wake();
   });

@@ -1,10 +1,10 @@
-import { internalFault } from "../../wire/events/protocol.js";
+import { internalFailure } from "../../wire/events/protocol.js";
 import type { RequestFrame } from "../../wire/frames.js";
 
 /**
- * Resolves with the reply frame to a request of the server.
+ * Answers a request of the server. Resolves with the reply frame.
  *
- * @param answer What it throws is reported; the server learns only that it failed.
+ * @param answer The listener. Its error is reported in this client; the server gets only the code `internal`.
  */
 export async function replyTo(
   { id, data }: RequestFrame,
@@ -14,10 +14,10 @@ export async function replyTo(
   const encode = (outcome: object) => JSON.stringify({ type: "reply", id, ...outcome });
   if (!answer) return encode({ error: { code: "unknown_event", message: "no listener" } });
   try {
-    // What a request carries is the server's word, as its listener declares it.
+    // The type of the data is the one that the listener declares; it is not checked.
     return encode({ data: (await answer(data as never)) ?? null });
   } catch (error) {
     report(error);
-    return encode({ error: internalFault });
+    return encode({ error: internalFailure });
   }
 }

@@ -3,19 +3,21 @@ import { checkNames } from "../../wire/options.js";
 import { RequestError } from "../errors.js";
 import type { SendQueue } from "./sendQueue.js";
 
-/** How long a request waits. */
+/** Options of {@link ClientRoom.request}. */
 export interface RequestOptions {
-  /** Gives up when it is aborted, with its reason. */
+  /** When it is aborted, the request rejects with its reason. */
   readonly signal?: AbortSignal | undefined;
-  /** Milliseconds until it gives up with `timeout`, reconnects included; `Infinity` for never. Default: 10,000. */
+  /**
+   * Milliseconds until the request rejects with `timeout`, including reconnects. `Infinity`: no limit. Default: 10,000.
+   */
   readonly timeoutMs?: number | undefined;
 }
 
-/** What no timer can wait: 2^31. */
+/** The shortest delay that a timer cannot wait: 2^31. Such a request has no timeout. */
 const foreverMs = 2_147_483_648;
 
-/** Sends a frame, and resolves with its reply. What gave up may have been run all the same. */
-export function request(outbox: SendQueue, clock: Clock, frame: object, options: RequestOptions): Promise<unknown> {
+/** Sends a frame and resolves with its reply. If the promise rejects, the server may still have run the request. */
+export function request(sendQueue: SendQueue, clock: Clock, frame: object, options: RequestOptions): Promise<unknown> {
   const { signal, timeoutMs = 10_000 } = options;
   return new Promise((resolve, reject) => {
     let timer: Timer | undefined;
@@ -26,15 +28,15 @@ export function request(outbox: SendQueue, clock: Clock, frame: object, options:
       else reject(error);
     };
     const giveUp = (error: unknown) => {
-      outbox.withdraw(id);
+      sendQueue.withdraw(id);
       settle(error);
     };
     const abort = () => giveUp(signal?.reason);
     const expire = () => giveUp(new RequestError({ code: "timeout", message: `no reply within ${timeoutMs} ms` }));
-    // What these three throw is what the promise is rejected with; nothing has been armed then.
+    // If one of these three throws, the promise rejects. There is no timer or listener yet.
     checkNames("request()", options, ["signal", "timeoutMs"]);
     signal?.throwIfAborted();
-    const id = outbox.push(frame, settle);
+    const id = sendQueue.push(frame, settle);
     if (timeoutMs < foreverMs) timer = clock.setTimeout(expire, timeoutMs);
     signal?.addEventListener("abort", abort);
   });

@@ -15,45 +15,45 @@ export interface ClusterPresenceDeps {
   /** The id of this node. */
   readonly id: string;
   readonly clock: Clock;
-  /** The nodes that can be asked now. */
+  /** Returns the nodes that can be asked now. */
   readonly otherNodes: () => readonly string[];
-  /** Whether this node goes on alone while the others cannot be reached. */
+  /** Returns true if this node reports joins and leaves alone, since the others cannot be reached. */
   readonly isAlone: () => boolean;
-  /** Sends to every node that has the room open. Returns whether that was sent; never rejects. */
+  /** Sends to every node that has the room open. Resolves with true if it was sent; never rejects. */
   readonly sendToRoom: (path: RoomPath, kind: string, fields: object) => Promise<boolean>;
   readonly sendToNode: (node: string, kind: string, fields: object) => void;
-  /** Takes what other nodes have. */
+  /** Receives the changes of other nodes. */
   readonly onPresence: (path: RoomPath, changes: readonly PresenceUpdate[]) => void;
-  /** A room that was closed needs its channel no longer. */
+  /** Called when the presence channel of a closed room is no longer needed. */
   readonly onClosed: (path: RoomPath) => void;
 }
 
-/** Rooms that one question may be about. */
+/** The number of rooms in one question. */
 const pathsMax = 500;
-/** Sequence numbers of one opening of a room; those of the next are higher, however late older messages arrive. */
+/** The sequence numbers of one opening of a room. The next opening has higher ones, so late messages are recognised. */
 const seqsPerOpening = 1_000_000;
 
 /**
- * Which user is in which room on which node.
+ * Knows which user is in which room on which node.
  *
- * A node sends all it has when it opens a room, and then each change, numbered. A node that misses a number, by the next
- * change or by a heartbeat, asks for everything again; so does a node that finds another one. What a lost node had is
- * removed.
+ * A node sends its whole presence when it opens a room, and then each change with a sequence number. If another node
+ * misses a number, as the next change or a heartbeat shows, it asks for the whole presence again; so does a node that
+ * finds a new one. The presence of a lost node is removed.
  */
 export class ClusterPresence {
   readonly #deps: ClusterPresenceDeps;
   readonly #rooms = new Map<RoomPath, PresenceRoom>();
   readonly #queries: PresenceQueries;
-  /** The rooms that other nodes were asked about and have not answered for, by node. */
+  /** The rooms that other nodes were asked about and have not answered, by node. */
   readonly #unanswered = new Map<string, Set<string>>();
   /** The rooms with changes that are not sent yet. */
   readonly #unsent = new Set<RoomPath>();
   readonly #changed = new ChangedRooms();
   readonly #reportedLeaves = new ReportedLeaves();
-  /** Fires when nodes that this one does not know yet have had the time to answer. */
-  #settling: Timer | undefined;
+  /** Fires when nodes that this one does not know yet have had time to answer. */
+  #settleTimer: Timer | undefined;
   #isSettled = false;
-  #openings = 0;
+  #openCount = 0;
   #isScheduled = false;
 
   constructor(deps: ClusterPresenceDeps) {
@@ -62,15 +62,15 @@ export class ClusterPresence {
     this.#queries = new PresenceQueries({ clock, otherNodes, ask: (node, path) => this.#ask(node, [path]) });
   }
 
-  /** Whether the room is open on this node. */
+  /** Returns true if the room is open on this node. */
   has(path: RoomPath): boolean {
     return this.#rooms.has(path);
   }
 
   /**
-   * Sets what this node has of a user; `undefined`: nothing. Sent with all other changes of the tick.
+   * Sets the entry of a user on this node; `undefined` removes it. All changes of a tick are sent together.
    *
-   * Returns a promise that resolves when it is known what the other nodes have; `undefined` when it is known.
+   * Returns a promise that resolves when the presence of the other nodes is known; `undefined` if it is known already.
    */
   announce(path: RoomPath, key: string, entry: PresenceEntry | undefined): Promise<unknown> | undefined {
     const room = this.#openAgain(path) ?? this.#open(path);
@@ -79,15 +79,15 @@ export class ClusterPresence {
     return room.question?.answered;
   }
 
-  /** Whether a user is in the room, as this node sees it; see `Backplane.reportPresence`. */
+  /** Sets whether a user is present, as this node sees it; see `Backplane.reportPresence`. */
   setPresent(path: RoomPath, key: string, isPresent: boolean, report: PresenceReport): void {
     this.#rooms.get(path)?.reports.setPresent(key, isPresent, report);
   }
 
-  /** This node is connected: soon it knows all others. */
+  /** This node is connected. After `answersMs` it knows all other nodes. */
   begin(): void {
-    this.#settling?.cancel();
-    this.#settling = this.#deps.clock.setTimeout(() => {
+    this.#settleTimer?.cancel();
+    this.#settleTimer = this.#deps.clock.setTimeout(() => {
       this.#isSettled = true;
       for (const { reports } of [...this.#rooms.values()]) reports.reviewAll();
     }, answersMs);
@@ -95,23 +95,23 @@ export class ClusterPresence {
 
   /** The app closes. */
   end(): void {
-    this.#settling?.cancel();
-    for (const { reports } of [...this.#rooms.values()]) reports.end(!reports.hasHeirs);
+    this.#settleTimer?.cancel();
+    for (const { reports } of [...this.#rooms.values()]) reports.end(!reports.hasSuccessors);
   }
 
-  /** The other nodes that have a room open that is open here. */
+  /** The other nodes that have `path` open, if it is open on this node. */
   nodesInRoom(path: RoomPath): readonly string[] {
     return [...(this.#rooms.get(path)?.others.keys() ?? [])];
   }
 
-  /** What the other nodes have of a room that is not open here. */
+  /** Asks the other nodes for their presence in a room that is not open on this node. */
   readPresence(path: RoomPath): Promise<readonly PresenceUpdate[]> {
     return this.#queries.read(path);
   }
 
-  /** The other nodes cannot be reached: no answer is waited for. */
+  /** The other nodes cannot be reached. Ends all questions. */
   stopWaiting(): void {
-    this.#settling?.cancel();
+    this.#settleTimer?.cancel();
     this.#isSettled = false;
     for (const { question, reports } of [...this.#rooms.values()]) {
       question?.end();
@@ -125,12 +125,12 @@ export class ClusterPresence {
     this.#rooms.get(path)?.close();
   }
 
-  /** Asks a node for what it has in every room that is open here: it is new, or was away for a while. */
+  /** Asks a node for its presence in every room that is open here, since it is new or was away. */
   askAll(node: string): void {
-    this.#askInParts(node, [...this.#rooms.keys()]);
+    this.#askInChunks(node, [...this.#rooms.keys()]);
   }
 
-  /** The node left, or is lost: what it had is removed. */
+  /** The node left or is lost. Removes its presence. */
   forget(node: string, isLost: boolean): void {
     this.#unanswered.delete(node);
     for (const [path, room] of [...this.#rooms]) {
@@ -140,7 +140,7 @@ export class ClusterPresence {
     this.#queries.forget(node);
   }
 
-  /** Takes a signal about a room, from the room's channel or this node's. Returns whether it was understood. */
+  /** Receives a signal about a room, on its channel or on that of this node. Returns false if it is malformed. */
   receive(name: unknown, kind: unknown, fields: Fields): boolean {
     const { node, paths } = fields;
     if (typeof node !== "string") return false;
@@ -182,7 +182,7 @@ export class ClusterPresence {
     return true;
   }
 
-  /** Compares the marks of a node's heartbeat with what is known here, and asks again for what is missing. */
+  /** Compares the marks in a node's heartbeat with its known presence, and asks again for missing changes. */
   compare(node: string, marks: readonly PresenceMark[]): void {
     if (node === this.#deps.id) return;
     const missed = [...(this.#unanswered.get(node) ?? [])].filter((path) => isRoom(path) && this.#rooms.has(path));
@@ -193,29 +193,29 @@ export class ClusterPresence {
       if (seq === null) this.#replace(path, room, node, undefined);
       else if ((room.others.get(node)?.seq ?? -1) < seq) missed.push(path);
     }
-    this.#askInParts(node, missed);
+    this.#askInChunks(node, missed);
   }
 
-  /** Whether the next heartbeat has marks. */
-  get isMarked(): boolean {
-    return this.#changed.isMarked;
+  /** True if the next heartbeat has marks. */
+  get hasMarks(): boolean {
+    return this.#changed.hasMarks;
   }
 
-  /** Takes the marks of the next heartbeat. */
-  marks(): PresenceMarks {
+  /** Removes and returns the marks of the next heartbeat. */
+  takeMarks(): PresenceMarks {
     return this.#changed.take((path) => (isRoom(path) && this.#rooms.get(path)?.own.seq) || null);
   }
 
-  /** The heartbeat was not sent: the next one has its marks. */
-  unmark(marks: PresenceMarks): void {
+  /** Adds the marks of a heartbeat that was not sent to the next one. */
+  restoreMarks(marks: PresenceMarks): void {
     this.#changed.restore(marks);
   }
 
   #open(path: RoomPath): PresenceRoom {
-    this.#openings += 1;
+    this.#openCount += 1;
     const question = this.#question();
     const deps = this.#reportsDeps(path, () => room);
-    const room: PresenceRoom = new PresenceRoom(this.#openings * seqsPerOpening, question, deps);
+    const room: PresenceRoom = new PresenceRoom(this.#openCount * seqsPerOpening, question, deps);
     this.#rooms.set(path, room);
     question?.answered.then(() => {
       room.question = undefined;
@@ -224,7 +224,7 @@ export class ClusterPresence {
     return room;
   }
 
-  /** A room that is open here, or was until its last reports are made. */
+  /** Returns a room that is open here. One that is closed, but has not made its last reports, is opened again. */
   #openAgain(path: RoomPath): PresenceRoom | undefined {
     const room = this.#rooms.get(path);
     if (room?.own.isClosing !== true) return room;
@@ -236,17 +236,18 @@ export class ClusterPresence {
   #reportsDeps(path: RoomPath, room: () => PresenceRoom): ConstructorParameters<typeof PresenceRoom>[2] {
     const { id, clock, isAlone, otherNodes, sendToRoom } = this.#deps;
     return {
-      ...{ id, clock },
+      id,
+      clock,
       isReady: () => isAlone() || (this.#isSettled && room().question === undefined),
       answering: otherNodes,
       sendClaim: (round, keys) => void sendToRoom(path, "claim", { node: id, round, keys }),
       onFlags: () => this.#sendSoon(path),
       onLeftFor: (node, key) => this.#reportedLeaves.add(node, path, key),
-      onDone: () => this.#closed(path, room()),
+      onDone: () => this.#onClosed(path, room()),
     };
   }
 
-  #closed(path: RoomPath, room: PresenceRoom): void {
+  #onClosed(path: RoomPath, room: PresenceRoom): void {
     if (this.#rooms.get(path) !== room) return;
     this.#rooms.delete(path);
     this.#changed.add(path);
@@ -254,7 +255,7 @@ export class ClusterPresence {
     this.#deps.onClosed(path);
   }
 
-  /** `undefined` when no node can be asked. */
+  /** Makes a question to all other nodes; `undefined` if there are none. */
   #question(): PresenceQuestion | undefined {
     const nodes = this.#deps.otherNodes();
     return nodes.length === 0 ? undefined : new PresenceQuestion(nodes, this.#deps.clock);
@@ -284,11 +285,11 @@ export class ClusterPresence {
     sending.then((isSent) => room.reports.onSent(change.reporting, isSent || isAlone()));
     if (room.isAnnounced) return;
     room.isAnnounced = true;
-    // Nodes that have not opened the room are not subscribed to its channel, but must answer as well.
+    // Nodes without this room open are not subscribed to its channel, but must answer too.
     for (const node of room.question?.nodes ?? []) this.#ask(node, [path]);
   }
 
-  #askInParts(node: string, paths: readonly string[]): void {
+  #askInChunks(node: string, paths: readonly string[]): void {
     for (let index = 0; index < paths.length; index += pathsMax) this.#ask(node, paths.slice(index, index + pathsMax));
   }
 
@@ -299,7 +300,7 @@ export class ClusterPresence {
     this.#deps.sendToNode(node, "ask", { node: this.#deps.id, paths });
   }
 
-  /** Sends a node what this one has in a room. Returns whether `path` is a room path. */
+  /** Sends a node the presence of this one in a room. Returns false if `path` is not a room path. */
   #answer(path: unknown, node: string): boolean {
     if (typeof path !== "string" || !isRoom(path)) return false;
     const room = this.#rooms.get(path);
@@ -338,7 +339,7 @@ export class ClusterPresence {
     return true;
   }
 
-  /** Replaces what is known of a node; `undefined`: it has not opened the room. */
+  /** Replaces the known presence of a node; `undefined` if the room is not open there. */
   #replace(path: RoomPath, room: PresenceRoom, node: string, presence: NodePresence | undefined, isLost = false): void {
     const known = room.others.get(node);
     if (presence !== undefined && known !== undefined && presence.seq < known.seq) return;

@@ -1,23 +1,27 @@
 import type { PresenceEntry } from "../../backplane/backplane.js";
 
-/** What one node has in one room. */
+/** The presence of one node in one room. */
 export interface NodePresence {
   /** The sequence number of its last change. */
   seq: number;
+  /** The users with connections to this node, by key. */
   readonly entries: Map<string, PresenceEntry>;
   /** The users whose join and leave this node reports. */
   readonly reporting: Set<string>;
-  /** Whether the room is closed there, and only kept until others report its users. */
+  /** True if the room is closed there, and remains only until other nodes report its users. */
   isClosing: boolean;
 }
 
 /**
- * A change of who reports a user: a node does from now on, has reported the leave, or no longer does although the user may
- * still be present.
+ * A change of the node that reports a user. `reports`: this node reports the user from now on. `left`: it has reported
+ * the leave. `resigned`: it no longer reports the user, who may still be present.
  */
 export type ReportFlag = "reports" | "left" | "resigned";
 
-/** What a node answers to a claim, for a user about whom it has something to say. */
+/**
+ * The answer of a node to a claim. `reports`: it or another node reports the user. `claims`: it claims the user too.
+ * `reported`: it knows that the join was reported.
+ */
 export type ClaimStatus = "reports" | "claims" | "reported";
 
 const flags: readonly unknown[] = ["reports", "left", "resigned"] satisfies ReportFlag[];
@@ -31,10 +35,10 @@ export function isStatus(value: unknown): value is ClaimAnswer {
   return statuses.includes(value);
 }
 
-/** A status, or two: the node claims the user and knows that the join was reported. */
+/** One status, or two: the node claims the user, and knows that the join was reported. */
 export type ClaimAnswer = ClaimStatus | "claims reported";
 
-/** Checks pairs of a key and a value that came from outside; `undefined` for what are none. */
+/** Reads pairs of a key and a value that another node sent; `undefined` if they are malformed. */
 export function pairsOf<T>(value: unknown, isValue: (value: unknown) => value is T): Map<string, T> | undefined {
   if (!Array.isArray(value)) return undefined;
   const pairs = new Map<string, T>();
@@ -46,7 +50,7 @@ export function pairsOf<T>(value: unknown, isValue: (value: unknown) => value is
   return pairs;
 }
 
-/** Checks keys that came from outside; `undefined` for what are none. */
+/** Reads keys that another node sent; `undefined` if they are malformed. */
 export function keysOf(value: unknown): ReadonlySet<string> | undefined {
   if (!Array.isArray(value) || !value.every((key) => typeof key === "string")) return undefined;
   return new Set(value);

@@ -2,10 +2,10 @@ import type { PresenceEntry } from "../../backplane/backplane.js";
 import type { Fields } from "../nodeMessage.js";
 import { isFlag, keysOf, type NodePresence, pairsOf, type ReportFlag } from "./nodePresence.js";
 
-/** What another node has of users, by key; `undefined` for a user that it no longer has. */
+/** The users of another node, by key; `undefined` for a user who has no connection there any more. */
 type ReceivedEntries = Map<string, PresenceEntry | undefined>;
 
-/** A change of what another node has. */
+/** A change of the presence of another node. */
 export interface ReceivedChange {
   readonly seq: number;
   readonly entries: ReceivedEntries;
@@ -13,7 +13,7 @@ export interface ReceivedChange {
   readonly isClosing: boolean;
 }
 
-/** All that another node has in a room; `undefined` for what is not that. */
+/** Reads the whole presence of another node in a room; `undefined` if it is malformed. */
 export function stateOf(fields: Fields): NodePresence | undefined {
   const { reporting: reports = [] } = fields;
   const entries = entriesOf(fields.entries);
@@ -23,7 +23,7 @@ export function stateOf(fields: Fields): NodePresence | undefined {
   return { seq: Number(fields.seq), entries: presentOf(entries), reporting: new Set(reporting), isClosing };
 }
 
-/** A change of another node; `undefined` for what is not one. */
+/** Reads a change of another node; `undefined` if it is malformed. */
 export function changeOf(fields: Fields): ReceivedChange | undefined {
   const { reporting: reports = [] } = fields;
   const entries = entriesOf(fields.entries);
@@ -32,7 +32,7 @@ export function changeOf(fields: Fields): ReceivedChange | undefined {
   return { seq: Number(fields.seq), entries, flags, isClosing: fields.isClosing === true };
 }
 
-/** Checks entries that came from outside; `undefined` for what are no entries. */
+/** Reads entries that another node sent; `undefined` if they are malformed. */
 function entriesOf(value: unknown): ReceivedEntries | undefined {
   if (!Array.isArray(value)) return undefined;
   const received: ReceivedEntries = new Map();
@@ -44,7 +44,7 @@ function entriesOf(value: unknown): ReceivedEntries | undefined {
   return received;
 }
 
-/** The entries of users that the node still has. */
+/** The entries without the users who have left the node. */
 function presentOf(received: ReceivedEntries): Map<string, PresenceEntry> {
   const present = new Map<string, PresenceEntry>();
   for (const [key, entry] of received) if (entry !== undefined) present.set(key, entry);
@@ -58,7 +58,7 @@ function isEntry(value: unknown): value is PresenceEntry {
   return typeof id === "string" && isCount && (!("shown" in value) || isEncodable(value.shown));
 }
 
-/** JSON can be parsed that is nested too deep to be written. */
+/** Returns false for a value that was parsed from JSON, but is nested too deeply to be encoded again. */
 function isEncodable(value: unknown): boolean {
   try {
     JSON.stringify(value);

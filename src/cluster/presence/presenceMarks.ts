@@ -1,17 +1,17 @@
 /** The sequence number of a room on a node, as its heartbeats list it; `null` for a closed room. */
 export type PresenceMark = readonly [path: string, seq: number | null];
 
-/** What a heartbeat says of presence. */
+/** The changes of presence that a heartbeat lists. */
 export interface PresenceMarks {
   /** The rooms that changed since the last heartbeat. */
   readonly presence: readonly PresenceMark[];
-  /** Whether more rooms changed than are listed. */
+  /** True if more rooms changed than are listed. */
   readonly renew: boolean;
 }
 
-/** Rooms that one heartbeat may list. */
+/** The number of rooms that one heartbeat lists. */
 const pathsMax = 500;
-/** Rooms that may wait for a heartbeat; past it, the others ask for all rooms again. */
+/** The number of rooms that wait for a heartbeat. Past it, the other nodes ask for all rooms again. */
 const marksMax = 10_000;
 
 /** The rooms whose presence changed on this node since its last heartbeat. */
@@ -19,8 +19,8 @@ export class ChangedRooms {
   readonly #paths = new Set<string>();
   #hasOverflowed = false;
 
-  /** Whether the next heartbeat has something to list. */
-  get isMarked(): boolean {
+  /** True if the next heartbeat has changes to list. */
+  get hasMarks(): boolean {
     return this.#paths.size > 0 || this.#hasOverflowed;
   }
 
@@ -31,7 +31,7 @@ export class ChangedRooms {
     this.#hasOverflowed = true;
   }
 
-  /** Takes what the next heartbeat lists. */
+  /** Removes and returns the changes that the next heartbeat lists. */
   take(seqOf: (path: string) => number | null): PresenceMarks {
     const paths = [...this.#paths].slice(0, pathsMax);
     for (const path of paths) this.#paths.delete(path);
@@ -40,7 +40,7 @@ export class ChangedRooms {
     return { presence: paths.map((path) => [path, seqOf(path)]), renew };
   }
 
-  /** The heartbeat was not sent: the next one lists the rooms. */
+  /** Adds the changes of a heartbeat that was not sent to the next one. */
   restore({ presence, renew }: PresenceMarks): void {
     for (const [path] of presence) this.add(path);
     this.#hasOverflowed ||= renew;

@@ -3,7 +3,7 @@ import type { Clock } from "../../connection/clock.js";
 import type { RoomPath } from "../../wire/path.js";
 import { PresenceQuestion } from "./presenceQuestion.js";
 
-/** A question about a room that is not open on this node. */
+/** A query for a room that is not open on this node. */
 interface PresenceQuery {
   readonly question: PresenceQuestion;
   readonly found: PresenceUpdate[];
@@ -16,7 +16,9 @@ export interface PresenceQueriesDeps {
   readonly ask: (node: string, path: RoomPath) => void;
 }
 
-/** Questions about rooms that are not open on this node; the same ones at the same time share an answer. */
+/**
+ * Reads the presence of rooms that are not open on this node. Queries for one room at the same time share an answer.
+ */
 export class PresenceQueries {
   readonly #deps: PresenceQueriesDeps;
   readonly #queries = new Map<RoomPath, PresenceQuery>();
@@ -32,7 +34,7 @@ export class PresenceQueries {
     return query.found;
   }
 
-  /** A node has said what it has in a room. */
+  /** A node has sent its presence in a room. */
   onState(path: RoomPath, node: string, entries: ReadonlyMap<string, PresenceEntry>): void {
     const query = this.#queries.get(path);
     if (query?.question.isOpenFor(node) !== true) return;
@@ -40,7 +42,7 @@ export class PresenceQueries {
     query.question.close(node);
   }
 
-  /** A node has not opened a room. */
+  /** A node has answered that the room is not open there. */
   onLeft(path: RoomPath, node: string): void {
     this.#queries.get(path)?.question.close(node);
   }

@@ -4,7 +4,7 @@ import type { ReceivedChange } from "./presenceEntries.js";
 import type { PresenceQuestion } from "./presenceQuestion.js";
 import { RoomReports, type RoomReportsDeps } from "./roomReports.js";
 
-/** A change of what this node has, as it is sent. */
+/** A change of the presence of this node, in the form that is sent. */
 export interface OwnChange {
   readonly seq: number;
   readonly entries: readonly (readonly [key: string, entry: PresenceEntry | null])[];
@@ -12,16 +12,16 @@ export interface OwnChange {
   readonly isClosing: boolean;
 }
 
-/** A room with presence that is open on this node: what this one has, and what the others have. */
+/** A room with presence that is open on this node: the presence of this node and of the others. */
 export class PresenceRoom {
   readonly own: NodePresence;
   readonly others = new Map<string, NodePresence>();
   readonly reports: RoomReports;
-  /** Whether the other nodes know that the room is open here. */
+  /** True if the other nodes know that the room is open here. */
   isAnnounced = false;
-  /** Until it is known what the other nodes have. */
+  /** Set until the presence of the other nodes is known. */
   question: PresenceQuestion | undefined;
-  /** Changes of this node that are not sent yet. */
+  /** The changes of this node that are not sent yet. */
   readonly #changes = new Map<string, PresenceEntry | undefined>();
 
   constructor(
@@ -39,12 +39,13 @@ export class PresenceRoom {
     return this.#changes.size > 0 || this.reports.hasFlags;
   }
 
+  /** Sets the entry of a user on this node; `undefined` when the user has no connection here. */
   set(key: string, entry: PresenceEntry | undefined): void {
     this.#changes.set(key, entry);
-    if (entry !== undefined) this.reports.arrive(key);
+    if (entry !== undefined) this.reports.onArrived(key);
   }
 
-  /** Applies the changes of this node, and returns them as they are sent. */
+  /** Applies the changes of this node, and returns them in the form that is sent. */
   takeChange(): OwnChange {
     const { own } = this;
     const entries = [...this.#changes].map(([key, entry]): [string, PresenceEntry | null] => [key, entry ?? null]);
@@ -57,13 +58,13 @@ export class PresenceRoom {
     return { seq: own.seq, entries, reporting: this.reports.takeFlags(), isClosing: own.isClosing };
   }
 
-  /** All that this node has, as it is sent. */
+  /** The whole presence of this node, in the form that is sent. */
   get state(): object {
     const { seq, entries, reporting, isClosing } = this.own;
     return { seq, entries: [...entries], reporting: [...reporting], isClosing };
   }
 
-  /** What the other nodes have. */
+  /** The presence of the other nodes. */
   get updates(): PresenceUpdate[] {
     return [...this.others].flatMap(([node, { entries }]) =>
       [...entries].map(([key, entry]) => ({ node, key, entry })),
@@ -76,13 +77,13 @@ export class PresenceRoom {
     this.reports.close();
   }
 
-  /** The room is open again, before its last reports were made. */
+  /** Opens the room again, before its last reports were made. */
   reopen(): void {
     this.own.isClosing = false;
     this.reports.reopen();
   }
 
-  /** Takes the next change of another node. */
+  /** Applies the next change of another node. */
   apply(known: NodePresence, { seq, entries, flags, isClosing }: ReceivedChange): void {
     Object.assign(known, { seq, isClosing });
     for (const [key, flag] of flags) {
@@ -95,7 +96,7 @@ export class PresenceRoom {
     }
   }
 
-  /** Replaces what is known of a node; `undefined`: it has not opened the room. Returns what has changed by that. */
+  /** Replaces the presence of a node; `undefined` if the room is not open there. Returns the updates for each user. */
   replace(node: string, known: NodePresence | undefined, presence: NodePresence | undefined): PresenceUpdate[] {
     if (presence === undefined) this.others.delete(node);
     else this.others.set(node, presence);
@@ -106,7 +107,7 @@ export class PresenceRoom {
     ];
   }
 
-  /** Whether this node has connections of a user. */
+  /** Returns true if a user has connections to this node. */
   #hasOwn(key: string): boolean {
     return this.#changes.has(key) ? this.#changes.get(key) !== undefined : this.own.entries.has(key);
   }

@@ -2,7 +2,7 @@ import type { Clock, Timer } from "../../connection/clock.js";
 import type { ClaimAnswer } from "./nodePresence.js";
 import { answersMs } from "./presenceQuestion.js";
 
-/** A claim of this node to report users, until the other nodes that have the room open have answered. */
+/** A claim of this node to report users. It is decided when the other nodes with the room open have answered. */
 export class ReportClaim {
   readonly #waiting: Set<string>;
   readonly #lost = new Set<string>();
@@ -11,7 +11,7 @@ export class ReportClaim {
   readonly #timer: Timer;
   #isDecided = false;
 
-  /** @param onDecided Called once: when all have answered, or their time is over. */
+  /** @param onDecided Called once, when all nodes have answered or after `answersMs`. */
   constructor(
     readonly keys: readonly string[],
     nodes: readonly string[],
@@ -28,23 +28,23 @@ export class ReportClaim {
     this.#timer = clock.setTimeout(this.#decide, answersMs);
   }
 
-  /** Whether another node reports the user, or claims it with a lower id. */
+  /** Returns true if another node reports the user, or one with a lower id claims it. */
   isLost(key: string): boolean {
     return this.#lost.has(key);
   }
 
-  /** Whether another node knows that the join was reported. */
+  /** Returns true if another node knows that the join was reported. */
   isReported(key: string): boolean {
     return this.#reported.has(key);
   }
 
-  /** What another node says of a user. */
-  weigh(key: string, answer: ClaimAnswer, isLower: boolean): void {
+  /** Applies the answer of another node. @param isLower True if the id of that node is lower. */
+  applyAnswer(key: string, answer: ClaimAnswer, isLower: boolean): void {
     if (answer === "reports" || (answer !== "reported" && isLower)) this.#lost.add(key);
     if (answer !== "claims") this.#reported.add(key);
   }
 
-  /** The node has answered, or is lost. */
+  /** The node has answered or is lost. */
   close(node: string): void {
     if (this.#waiting.delete(node) && this.#waiting.size === 0) this.#decide();
   }
@@ -67,7 +67,10 @@ export class ReportClaims {
     this.#onDecided = onDecided;
   }
 
-  /** Returns the number that answers name; `undefined` when there is no node to ask: then it is decided already. */
+  /**
+   * Starts a claim. Returns the number of its round, for the answers; `undefined` if it was decided without other
+   * nodes.
+   */
   begin(keys: readonly string[], nodes: readonly string[]): number | undefined {
     this.#rounds += 1;
     const round = this.#rounds;
@@ -86,18 +89,18 @@ export class ReportClaims {
 
   onAnswer(node: string, round: number, answers: ReadonlyMap<string, ClaimAnswer>, isLower: boolean): void {
     const claim = this.#claims.get(round);
-    for (const [key, answer] of answers) claim?.weigh(key, answer, isLower);
+    for (const [key, answer] of answers) claim?.applyAnswer(key, answer, isLower);
     claim?.close(node);
   }
 
-  /** Another node claims a user as well. */
+  /** Another node claims a user too. */
   onRival(key: string, isReported: boolean, isLower: boolean): void {
     for (const claim of this.#claims.values()) {
-      if (claim.keys.includes(key)) claim.weigh(key, isReported ? "claims reported" : "claims", isLower);
+      if (claim.keys.includes(key)) claim.applyAnswer(key, isReported ? "claims reported" : "claims", isLower);
     }
   }
 
-  /** The node is lost, or has closed the room. */
+  /** The node is lost or has closed the room. */
   forget(node: string): void {
     for (const claim of [...this.#claims.values()]) claim.close(node);
   }

@@ -1,11 +1,11 @@
 import type { RoomPath } from "../../wire/path.js";
 
-/** Leaves that are remembered; past it, those of the node that was lost first are forgotten. */
+/** The number of remembered leaves. Past it, those for the node that was lost first are forgotten. */
 const leavesMax = 10_000;
 
 /**
- * Leaves that this node reported in place of lost nodes. A lost node that comes back has the users still, and must report
- * their joins again.
+ * The leaves that this node reported in place of lost nodes. A lost node that returns still has the users, and must
+ * report their joins again.
  */
 export class ReportedLeaves {
   readonly #nodes = new Map<string, Map<RoomPath, Set<string>>>();
@@ -22,7 +22,7 @@ export class ReportedLeaves {
     }
   }
 
-  /** The users of a room whose leaves a node must know of; it is told once. */
+  /** Removes and returns the users of a room whose leaves were reported in place of `node`. */
   take(node: string, path: RoomPath): readonly string[] {
     const rooms = this.#nodes.get(node);
     const keys = [...(rooms?.get(path) ?? [])];

@@ -11,18 +11,18 @@ export interface RoomReportsDeps {
   readonly clock: Clock;
   readonly own: NodePresence;
   readonly others: ReadonlyMap<string, NodePresence>;
-  /** Whether this node has connections of a user. */
+  /** Returns true if a user has connections to this node. */
   readonly hasOwn: (key: string) => boolean;
-  /** Whether it is known what the other nodes have. */
+  /** Returns true if the presence of the other nodes is known. */
   readonly isReady: () => boolean;
-  /** The nodes that answer in time. */
+  /** Returns the nodes whose heartbeats arrive in time. */
   readonly answering: () => readonly string[];
   readonly sendClaim: (round: number, keys: readonly (readonly [key: string, isReported: boolean])[]) => void;
-  /** There are flags to send. */
+  /** Called when there are flags to send. */
   readonly onFlags: () => void;
-  /** This node reported a leave in place of a lost node, which may not know when it comes back. */
+  /** Called when this node reported a leave in place of a lost node, which must be notified if it returns. */
   readonly onLeftFor: (node: string, key: string) => void;
-  /** The room is closed here, and nothing is left to report. */
+  /** Called when the room is closed here, and no report is left to make. */
   readonly onDone: () => void;
 }
 
@@ -30,12 +30,12 @@ export interface RoomReportsDeps {
 const takeoverMs = 4 * answersMs;
 
 /**
- * Which node reports the joins and leaves of a room: for each user exactly one.
+ * Decides which node reports the joins and leaves of a room: exactly one node for each user.
  *
- * A node that sees a new user claims it, and waits until every other node that has the room open has answered. A node that
- * reports the user says so; of nodes that claim the same user the lowest id wins. The winner first tells the others, then
- * reports the join; later it tells them of the leave, then reports that. When it is lost, or closes the room, the others
- * claim its users the same way, without another join.
+ * A node that sees a new user claims it, and waits for the answers of all other nodes with the room open. A node that
+ * reports the user answers so. If several nodes claim a user, the one with the lowest id wins. The winner notifies the
+ * other nodes, then reports the join; later it notifies them of the leave, then reports it. If it is lost or closes the
+ * room, the others claim its users in the same way, without another join.
  */
 export class RoomReports {
   readonly #deps: RoomReportsDeps;
@@ -56,20 +56,20 @@ export class RoomReports {
     return this.#flags.size > 0;
   }
 
-  /** Whether other nodes have the room open and go on reporting. */
-  get hasHeirs(): boolean {
+  /** True if other nodes have the room open, so that they can take over the reports. */
+  get hasSuccessors(): boolean {
     return [...this.#deps.others.values()].some(({ isClosing }) => !isClosing);
   }
 
-  /** A user came to this node. */
-  arrive(key: string): void {
-    this.#user(key).isOwn = true;
+  /** A user has connected to this node. */
+  onArrived(key: string): void {
+    this.#userOf(key).isOwn = true;
     this.#review(key);
   }
 
-  /** A user is now in the room, as this node sees it, or no longer. */
+  /** Sets whether a user is present, as this node sees it. */
   setPresent(key: string, isPresent: boolean, report: PresenceReport): void {
-    Object.assign(this.#user(key), { isPresent, report });
+    Object.assign(this.#userOf(key), { isPresent, report });
     this.#review(key);
   }
 
@@ -88,12 +88,12 @@ export class RoomReports {
     if (this.#isClosing) this.reviewAll();
   }
 
-  /** All that is known of a node was replaced. */
+  /** The known presence of a node was replaced; `after` is `undefined` if the room is not open there. */
   onReplaced(node: string, before: NodePresence | undefined, after: NodePresence | undefined, isLost: boolean): void {
     for (const key of before?.reporting ?? []) {
       const user = this.#users.get(key);
       if (user === undefined || after?.reporting.has(key) === true) continue;
-      // A node that has the room open and no longer reports a user has reported the leave.
+      // A node that has the room open, and no longer reports a user, has reported the leave.
       if (after === undefined) user.lostNode = isLost ? node : undefined;
       else if (this.#reporter(key) === undefined) this.#forgetJoin(key, user);
     }
@@ -113,13 +113,13 @@ export class RoomReports {
     this.#claims.onAnswer(node, round, answers, node < this.#deps.id);
   }
 
-  /** Another node reported the leaves of these users, for it took this one for lost. */
+  /** Another node reported the leaves of these users, since it considered this node lost. */
   onLeftElsewhere(keys: ReadonlySet<string>): void {
     for (const key of keys) {
       const user = this.#users.get(key);
       if (user?.state !== "reporting") continue;
       this.#deps.own.reporting.delete(key);
-      this.#flag(key, "left");
+      this.#setFlag(key, "left");
       user.state = "idle";
       this.#forgetJoin(key, user);
       this.#review(key);
@@ -132,7 +132,7 @@ export class RoomReports {
     return flags;
   }
 
-  /** The flags have been sent, or could not be. */
+  /** @param isSent False if the flags could not be sent. */
   onSent(flags: readonly (readonly [key: string, flag: ReportFlag])[], isSent: boolean): void {
     for (const [key, flag] of flags) {
       const user = this.#users.get(key);
@@ -142,10 +142,10 @@ export class RoomReports {
     this.#checkDone();
   }
 
-  /** The room is closed here; {@link RoomReportsDeps.onDone} follows. */
+  /** The room is closed on this node. {@link RoomReportsDeps.onDone} is called later. */
   close(): void {
     this.#isClosing = true;
-    // Claims are for nodes that keep the room open.
+    // Only nodes with the room open may claim users.
     this.#claims.cancel();
     for (const user of this.#users.values()) {
       user.isOwn = false;
@@ -155,31 +155,31 @@ export class RoomReports {
     this.reviewAll();
   }
 
-  /** The room is open here again before {@link close} was done. */
+  /** The room is open on this node again, before {@link close} has finished. */
   reopen(): void {
     this.#isClosing = false;
-    for (const user of this.#users.values()) user.isGivenUp = false;
+    for (const user of this.#users.values()) user.hasResigned = false;
     this.#takeover?.cancel();
   }
 
-  /** Nothing is waited for any more. @param reports Whether this node reports the leaves that no other node can. */
-  end(reports: boolean): void {
+  /** Ends all claims. @param canReport True if this node reports the remaining leaves, which no other node can. */
+  end(canReport: boolean): void {
     const users = [...this.#users.values()];
     this.#claims.cancel();
     this.#retry?.cancel();
     this.#users.clear();
-    const isOurs = ({ state, isGivenUp }: UserReport) => isGivenUp || !["idle", "claiming"].includes(state);
-    for (const user of users) if (reports && user.isReported && isOurs(user)) user.report?.("leave");
+    const isOurs = ({ state, hasResigned }: UserReport) => hasResigned || !["idle", "claiming"].includes(state);
+    for (const user of users) if (canReport && user.isReported && isOurs(user)) user.report?.("leave");
     this.#checkDone();
   }
 
-  /** The leave was reported: only a user who is connected here joins again, and not one who may return. */
+  /** The leave was reported. A new join needs a connection to this node: a user who may return does not count. */
   #forgetJoin(key: string, user: UserReport): void {
     user.isReported = false;
     user.isOwn = this.#deps.hasOwn(key);
   }
 
-  #user(key: string): UserReport {
+  #userOf(key: string): UserReport {
     const known = this.#users.get(key);
     if (known !== undefined) return known;
     const user = newUserReport();
@@ -198,14 +198,14 @@ export class RoomReports {
     const reporter = this.#reporter(key);
     if (user?.state === "idle") this.#reviewIdle(key, user, reporter);
     else if (user?.state === "reporting") this.#reviewReporting(key, user, reporter);
-    // Even if that node is lost before it answers a claim.
+    // Noted now, since that node may be lost before it answers a claim.
     else if (user !== undefined && user.state !== "leaving" && reporter !== undefined) user.isReported = true;
   }
 
   #reviewIdle(key: string, user: UserReport, reporter: string | undefined): void {
     if (reporter !== undefined) {
       Object.assign(user, { isReported: true, lostNode: undefined });
-      // Whoever reports the user, it is no longer this node.
+      // Another node reports the user, so this one has finished.
       if (this.#isClosing) this.#users.delete(key);
     } else if (this.#isClosing) {
       this.#reviewClosing(key, user);
@@ -216,32 +216,32 @@ export class RoomReports {
     }
   }
 
-  /** The other nodes claim what this one has given up; without any, the leave is this one's to report. */
+  /** Waits for a successor to claim a user from whom this node resigned. Without a successor it reports the leave. */
   #reviewClosing(key: string, user: UserReport): void {
-    if (user.isReported && user.isGivenUp && this.hasHeirs) return;
+    if (user.isReported && user.hasResigned && this.hasSuccessors) return;
     this.#users.delete(key);
-    const isLast = !this.hasHeirs && [...this.#deps.others.keys()].every((node) => this.#deps.id < node);
-    if (user.isReported && (user.isGivenUp || (user.lostNode !== undefined && isLast))) user.report?.("leave");
+    const isLast = !this.hasSuccessors && [...this.#deps.others.keys()].every((node) => this.#deps.id < node);
+    if (user.isReported && (user.hasResigned || (user.lostNode !== undefined && isLast))) user.report?.("leave");
   }
 
   #reviewReporting(key: string, user: UserReport, reporter: string | undefined): void {
     const isYielding = reporter !== undefined && reporter < this.#deps.id;
-    if (isYielding || (this.#isClosing && user.isPresent && this.hasHeirs)) {
-      user.isGivenUp = !isYielding;
-      this.#giveUp(key, user, "resigned", "idle");
+    if (isYielding || (this.#isClosing && user.isPresent && this.hasSuccessors)) {
+      user.hasResigned = !isYielding;
+      this.#stopReporting(key, user, "resigned", "idle");
     } else if ((!user.isPresent || this.#isClosing) && this.#deps.isReady()) {
-      this.#giveUp(key, user, "left", "leaving");
+      this.#stopReporting(key, user, "left", "leaving");
     }
   }
 
-  #giveUp(key: string, user: UserReport, flag: ReportFlag, state: UserReport["state"]): void {
+  #stopReporting(key: string, user: UserReport, flag: ReportFlag, state: UserReport["state"]): void {
     this.#deps.own.reporting.delete(key);
     user.state = state;
-    this.#flag(key, flag);
+    this.#setFlag(key, flag);
     if (state === "idle") this.#review(key);
   }
 
-  #flag(key: string, flag: ReportFlag): void {
+  #setFlag(key: string, flag: ReportFlag): void {
     this.#flags.set(key, flag);
     this.#deps.onFlags();
   }
@@ -255,20 +255,20 @@ export class RoomReports {
   #claim(): void {
     const keys = [...this.#toClaim].filter((key) => this.#users.get(key)?.state === "idle");
     this.#toClaim = new Set();
-    // No other node can have an anonymous connection of this one.
-    const isAlone = (key: string) => !isUserKey(key) && this.#users.get(key)?.isOwn === true;
-    const shared = keys.filter((key) => !isAlone(key));
+    // An anonymous connection of this node cannot be present on another one.
+    const isLocal = (key: string) => !isUserKey(key) && this.#users.get(key)?.isOwn === true;
+    const shared = keys.filter((key) => !isLocal(key));
     const nodes = this.#deps.answering().filter((node) => this.#deps.others.has(node));
-    this.#claimFrom(keys.filter(isAlone), []);
+    this.#claimFrom(keys.filter(isLocal), []);
     this.#claimFrom(shared, nodes);
   }
 
   #claimFrom(keys: readonly string[], nodes: readonly string[]): void {
     if (keys.length === 0) return;
-    for (const key of keys) this.#user(key).state = "claiming";
+    for (const key of keys) this.#userOf(key).state = "claiming";
     const round = this.#claims.begin(keys, nodes);
     if (round === undefined) return;
-    const claimed = keys.map((key) => [key, this.#user(key).isReported] as const);
+    const claimed = keys.map((key) => [key, this.#userOf(key).isReported] as const);
     this.#deps.sendClaim(round, claimed);
   }
 
@@ -288,7 +288,7 @@ export class RoomReports {
   #announce(key: string, user: UserReport): void {
     user.state = "announcing";
     this.#deps.own.reporting.add(key);
-    this.#flag(key, "reports");
+    this.#setFlag(key, "reports");
   }
 
   #onAnnounced(key: string, user: UserReport, isSent: boolean): void {
@@ -321,7 +321,7 @@ export class RoomReports {
     this.#review(key);
   }
 
-  /** A claim that was lost, or a flag that was not sent, may leave a user whom no node reports. */
+  /** Reviews all users later: after a lost claim or an unsent flag it is possible that no node reports a user. */
   #retryLater(): void {
     this.#retry ??= this.#deps.clock.setTimeout(() => {
       this.#retry = undefined;

@@ -1,30 +1,30 @@
 import type { PresenceReport } from "../../backplane/backplane.js";
 
-/** What this node has to do with the reports about one user. */
+/** The part of this node in the reports about one user. */
 export interface UserReport {
   /**
    * - `idle`: another node reports the user, or none does yet.
-   * - `claiming`: the other nodes are asked.
-   * - `announcing`: the others have agreed, and are being told.
+   * - `claiming`: this node claims the user, and waits for answers.
+   * - `announcing`: the claim succeeded; the other nodes are being notified.
    * - `reporting`: this node reports the user.
-   * - `leaving`: the others are being told that the leave is reported.
+   * - `leaving`: the other nodes are being notified of the leave.
    */
   state: "idle" | "claiming" | "announcing" | "reporting" | "leaving";
-  /** Whether the user came to this node, and not only to others. */
+  /** True if the user connected to this node, not only to others. */
   isOwn: boolean;
-  /** Whether the user is in the room, as this node sees it; those who may return are. */
+  /** True if the user is present, as this node sees it. A user who may return within `leaveGraceMs` is present. */
   isPresent: boolean;
-  /** Whether the join was reported, on whatever node, and the leave was not. */
+  /** True if a node has reported the join, and none has reported the leave. */
   isReported: boolean;
   report: PresenceReport | undefined;
-  /** The node that reported the user and was lost without a word. */
+  /** The node that reported the user, if it was lost without announcing its leave. */
   lostNode: string | undefined;
-  /** Whether this node gave up the user when it closed the room, and is to report the leave if no other node takes over. */
-  isGivenUp: boolean;
+  /** True if this node resigned when it closed the room. It reports the leave if no other node takes over. */
+  hasResigned: boolean;
 }
 
-/** A user about whom nothing is known yet. */
+/** The initial state of a user. */
 export function newUserReport(): UserReport {
-  const flags = { isOwn: false, isPresent: false, isReported: false, isGivenUp: false };
+  const flags = { isOwn: false, isPresent: false, isReported: false, hasResigned: false };
   return { state: "idle", ...flags, report: undefined, lostNode: undefined };
 }

@@ -4,7 +4,7 @@ import type { DeliveryPolicy } from "../../connection/policy.js";
 import type { ConnectionRequest } from "../../connection/request.js";
 import { channels } from "../../diagnostics.js";
 import { CloseCode } from "../../wire/closeCodes.js";
-import { internalFault, type OutgoingEvent } from "../../wire/events/protocol.js";
+import { internalFailure, type OutgoingEvent } from "../../wire/events/protocol.js";
 import type { FrameId } from "../../wire/frames.js";
 import { Message } from "../../wire/message.js";
 import { Payload } from "../../wire/payload.js";
@@ -21,24 +21,24 @@ import type {
 import type { V1Encoder } from "./encoder.js";
 import { BadFrame, frameText, type IncomingFrame, readFrame, replyText } from "./frames.js";
 import { LossTracker } from "./lossTracker.js";
-import { type Answered, type ClientReceipts, FrameReceipt, type FrameRecord, type Receipts } from "./receipts.js";
+import { type ClientReceipts, FrameReceipt, type FrameRecord, type Receipts, type ReplyTarget } from "./receipts.js";
 import { V1Requests } from "./requests.js";
 
-/** One client that speaks `enfilade.v1` (PROTOCOL.md): its frames become messages for the handler, or are answered here. */
-export class V1Dialect implements Dialect, SessionDialect, JoiningClient, Replies, Answered {
+/** The dialect of an `enfilade.v1` client (PROTOCOL.md): turns frames into messages for the handler or answers them. */
+export class V1Dialect implements Dialect, SessionDialect, JoiningClient, Replies, ReplyTarget {
   readonly clientName: string | undefined;
   readonly since: Position | "invalid" | undefined;
   readonly reportsLosses = true;
   readonly #encoder: V1Encoder;
   readonly #losses = new LossTracker();
   #session: DialectSession | undefined;
-  /** Who sends, over however many connections: the same client, of the same user, in the same room. */
-  #name: string | undefined;
+  /** Identifies the client over its connections: its id, its user and its home. */
+  #receiptsName: string | undefined;
   readonly #receipts: Receipts;
-  #client: ClientReceipts | undefined;
-  /** Made for the first request to this client. */
+  #clientReceipts: ClientReceipts | undefined;
+  /** Made on first use. */
   #requests: V1Requests | undefined;
-  /** What the handler is busy with. */
+  /** The frame that the handler is handling, if it has an id. */
   #current: FrameRecord | undefined;
   #isWatching = false;
 
@@ -52,17 +52,17 @@ export class V1Dialect implements Dialect, SessionDialect, JoiningClient, Replie
   start(session: DialectSession): void {
     const { member, userId } = session;
     this.#session = session;
-    this.#name = this.clientName && JSON.stringify([member.home, userId ?? null, this.clientName]);
-    this.#client = this.#receipts.enter(this.#name);
+    this.#receiptsName = this.clientName && JSON.stringify([member.home, userId ?? null, this.clientName]);
+    this.#clientReceipts = this.#receipts.enter(this.#receiptsName);
     member.holdBack();
   }
 
   end(): void {
-    // A client that waits for it on another connection still gets what the handler returns.
-    if (this.#current?.isAwaitedElsewhere(this) === false) this.#current.answer({ error: internalFault });
-    if (this.#client === undefined) return;
-    this.#client.left(this);
-    this.#receipts.leave(this.#name, this.#client);
+    // If the client awaits the reply on another connection, it still gets the result of the handler.
+    if (this.#current?.isAwaitedElsewhere(this) === false) this.#current.answer({ error: internalFailure });
+    if (this.#clientReceipts === undefined) return;
+    this.#clientReceipts.removeConnection(this);
+    this.#receipts.leave(this.#receiptsName, this.#clientReceipts);
   }
 
   get id(): string {
@@ -120,23 +120,23 @@ export class V1Dialect implements Dialect, SessionDialect, JoiningClient, Replie
   }
 
   onSent(position: Position | undefined): void {
-    this.#losses.sent(position);
+    this.#losses.recordSent(position);
   }
 
   onDropped(position: Position | undefined, policy: DeliveryPolicy): void {
-    this.#losses.dropped(position, policy);
+    this.#losses.recordDropped(position, policy);
   }
 
   reportLosses(): Uint8Array[] {
-    return this.#losses.settle().map((text) => this.#encoder.encodeText(text));
+    return this.#losses.takeFrames().map((text) => this.#encoder.encodeText(text));
   }
 
   receive(message: Message): Message | undefined {
     if (!message.isText) return message;
     try {
-      return this.#take(readFrame(message));
+      return this.#handleFrame(readFrame(message));
     } catch (error) {
-      if (error instanceof BadFrame) this.#refuse(error.id);
+      if (error instanceof BadFrame) this.#refuseFrame(error.id);
       else this.#session?.onError(error);
       return undefined;
     }
@@ -150,21 +150,21 @@ export class V1Dialect implements Dialect, SessionDialect, JoiningClient, Replie
     if (outgoing.kind === "event") return false;
     const { kind, id } = outgoing;
     const outcome = kind === "reply" ? { data: outgoing.data ?? null } : { error: outgoing.error };
-    // The handler answers the message that it is busy with; an id in its data does not count.
+    // The handler answers the message that it is handling; an id in its data is ignored.
     if (this.#current !== undefined) this.#current.answer(outcome);
     else if (id !== undefined) this.sendFrame(replyText(id, outcome));
     else if (kind === "error") this.sendFrame(frameText("error", { event: outgoing.event, ...outcome }));
     return true;
   }
 
-  /** Sends what answers a message. */
+  /** Sends a reply, an error or a request. */
   sendFrame(text: string): void {
     const bytes = this.#encoder.encodeText(text);
     if (channels.messageOut.hasSubscribers) this.#session?.member.reportOut(Payload.encodedJSON(text), bytes);
     this.#session?.member.push(bytes, undefined);
   }
 
-  #take(frame: IncomingFrame): Message | undefined {
+  #handleFrame(frame: IncomingFrame): Message | undefined {
     if (frame.type === "message" || frame.type === "event") return this.#messageOf(frame);
     if (frame.type === "ping") this.#session?.member.push(this.#encoder.encodeText(frameText("pong", {})), undefined);
     else if (frame.type === "watch") this.#watchSoon();
@@ -173,20 +173,20 @@ export class V1Dialect implements Dialect, SessionDialect, JoiningClient, Replie
     return undefined;
   }
 
-  /** The message for the handler, unless it was begun already. */
+  /** The message for the handler; `undefined` if the handler has got it before. */
   #messageOf(frame: IncomingFrame & { readonly type: "message" | "event" }): Message | undefined {
     const event = frame.type === "event" ? frame.event : undefined;
-    const record = frame.id === undefined ? undefined : this.#client?.came(frame.id, this);
+    const record = frame.id === undefined ? undefined : this.#clientReceipts?.receive(frame.id, this);
     if (record === undefined) return Message.within(frame.text, { event });
-    if (record.begun) return undefined;
-    return Message.within(frame.text, { event, receipt: new FrameReceipt(record, this.#busyWith) });
+    if (record.hasBegun) return undefined;
+    return Message.within(frame.text, { event, receipt: new FrameReceipt(record, this.#setCurrent) });
   }
 
-  readonly #busyWith = (record: FrameRecord | undefined): void => {
+  readonly #setCurrent = (record: FrameRecord | undefined): void => {
     this.#current = record;
   };
 
-  /** Once a tick, however often it is asked for. */
+  /** Sends the presence once a tick, however often the client asks. */
   #watchSoon(): void {
     if (this.#isWatching) return;
     this.#isWatching = true;
@@ -196,7 +196,7 @@ export class V1Dialect implements Dialect, SessionDialect, JoiningClient, Replie
     });
   }
 
-  #refuse(id: FrameId | undefined): void {
+  #refuseFrame(id: FrameId | undefined): void {
     if (id === undefined) this.#session?.member.close(CloseCode.badFrame, "bad frame", false);
     else this.sendFrame(replyText(id, { error: badFrame }));
   }
@@ -208,7 +208,7 @@ function clientNameOf(client: string | null): string | undefined {
   return client !== null && /^[\w-]{16,64}$/.test(client) ? client : undefined;
 }
 
-/** `epoch:offset` of the query; of no more than a position may be. */
+/** Reads `epoch:offset` from the query. */
 function positionOf(since: string | null): Position | "invalid" | undefined {
   if (since === null) return undefined;
   const [, epoch, digits] = /^([\w-]{1,64}):(\d{1,16})$/.exec(since) ?? [];

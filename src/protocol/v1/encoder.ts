@@ -8,7 +8,11 @@ import { isExcepted } from "../excepted.js";
 import { SharedByFraming } from "../sharedByFraming.js";
 import { frameText, messageText } from "./frames.js";
 
-/** Deliveries and messages as frames of `enfilade.v1`; all clients of a framing and an event protocol share one, and with it their bytes. */
+/**
+ * Encodes deliveries and messages as frames of `enfilade.v1`.
+ *
+ * All clients with the same framing and event protocol share one encoder, and with it the encoded bytes.
+ */
 export class V1Encoder {
   readonly #framing: Framing;
   readonly #eventProtocol: EventProtocol;
@@ -51,7 +55,7 @@ export class V1Encoder {
     return this.encodeText(messageText(payload.in(this.#eventProtocol), about));
   }
 
-  /** Offsets count for everyone, so an excepted member learns that there was one; no policy may drop that. */
+  /** Sends the offset without content to an excepted member, which would else see a jump; no policy may drop it. */
   #sendOffset(delivery: Delivery, member: Member): void {
     const { position } = delivery;
     const bytes =
@@ -63,6 +67,7 @@ export class V1Encoder {
 
 const encoders = new SharedByFraming((framing, protocol) => new V1Encoder(framing, protocol));
 
+/** The encoder that all clients with this framing and event protocol share. */
 export function v1Encoder(framing: Framing, eventProtocol: EventProtocol): V1Encoder {
   return encoders.get(framing, eventProtocol);
 }

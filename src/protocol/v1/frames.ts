@@ -14,21 +14,21 @@ export type IncomingFrame =
   | { readonly type: "watch"; readonly id: FrameId | undefined }
   | { readonly type: "ping"; readonly id: FrameId | undefined };
 
-/** A frame that is none; under its `id`, if it has one, the client can be told. */
+/** A received frame is invalid. If it has a valid `id`, the client gets an error with this id. */
 export class BadFrame extends Error {
   constructor(readonly id: FrameId | undefined) {
     super("bad frame");
   }
 }
 
-/** @throws BadFrame */
+/** @throws BadFrame when the message is not a frame. */
 export function readFrame(message: Message): IncomingFrame {
   let frame: Readonly<Record<string, unknown>> = {};
   try {
     frame = fieldsOf(message);
     return frameOf(frame);
   } catch (error) {
-    // It is no JSON; or what JSON can read it cannot write again, since nested too deep it ends the stack (RFC 8259 9).
+    // Not JSON; or nested so deeply that JSON.stringify exceeds the stack, though JSON.parse did not (RFC 8259 9).
     throw error instanceof MessageError || error instanceof RangeError ? new BadFrame(frameId(frame.id)) : error;
   }
 }
@@ -53,7 +53,7 @@ function frameOf(fields: Readonly<Record<string, unknown>>): IncomingFrame {
 function replyOf(id: FrameId | undefined, { data, error }: Readonly<Record<string, unknown>>): IncomingFrame {
   if (id !== undefined && data !== undefined && error === undefined) return { type: "reply", id, outcome: { data } };
   if (id !== undefined && data === undefined && isFailure(error)) return { type: "reply", id, outcome: { error } };
-  // Its id is one of the server's: a client that is told of it under this id would take it for one of its own.
+  // The id is one of the server: a client would take an error with this id for the answer to a frame of its own.
   throw new BadFrame(undefined);
 }
 
@@ -62,19 +62,19 @@ function isFailure(error: unknown): error is EventFailure {
   return typeof error.code === "string" && typeof error.message === "string";
 }
 
-/** The text of a frame of the server. */
+/** Encodes a frame of the server. */
 export function frameText(type: string, fields: object): string {
   return encodeJSON({ type, ...fields });
 }
 
-/** What a request is answered with. */
+/** The outcome of a request: data, or an error. */
 export type Outcome = { readonly data: unknown } | { readonly error: EventFailure };
 
 export function replyText(id: FrameId, outcome: Outcome): string {
   return frameText("reply", { id, ...outcome });
 }
 
-/** A message with its content, already encoded, behind what is said of it. */
+/** Encodes a `message` frame; the content is encoded already. */
 export function messageText(
   payload: Payload,
   about: { readonly room?: string; readonly offset?: number } = {},

@@ -2,45 +2,46 @@ import type { DeliveryPolicy } from "../../connection/policy.js";
 import type { Position } from "../../wire/position.js";
 import { frameText } from "./frames.js";
 
-/** What a client of `enfilade.v1` was sent and what was dropped for it, so that it can be told of what it lost. */
+/** Tracks the messages that were dropped for a client of `enfilade.v1`, to notify the client of them. */
 export class LossTracker {
-  /** Messages without a number that were dropped. */
-  #lost = 0;
-  /** The last number that was sent, and the last that was dropped, if none was sent after it. */
+  /** Dropped messages without a position. */
+  #lostCount = 0;
+  /** The last offset that was sent. */
   #sentOffset = 0;
+  /** The last position that was dropped; `undefined` if another one was sent after it. */
   #lostPosition: Position | undefined;
 
-  /** @param offset The number that the client has. */
+  /** @param offset The offset where the client begins. */
   begin(offset: number): void {
     this.#sentOffset = offset;
   }
 
-  sent(position: Position | undefined): void {
+  recordSent(position: Position | undefined): void {
     if (position === undefined) return;
     this.#sentOffset = position.offset;
     this.#lostPosition = undefined;
   }
 
-  /** A message was dropped as this was sent: by `skip` itself, by any other policy an earlier one. */
-  dropped(position: Position | undefined, policy: DeliveryPolicy): void {
-    if (position === undefined) this.#lost += 1;
+  /** With the policy `skip` the message at `position` was dropped; with `latest` it replaced an earlier one. */
+  recordDropped(position: Position | undefined, policy: DeliveryPolicy): void {
+    if (position === undefined) this.#lostCount += 1;
     else if (policy.kind === "skip") this.#lostPosition = position;
-    else this.sent(position);
+    else this.recordSent(position);
   }
 
-  /** Counts messages that the client will not get. */
+  /** Counts messages without a position that the client will not get. */
   recordLoss(count: number): void {
-    this.#lost += count;
+    this.#lostCount += count;
   }
 
-  /** The frames that the client gets now; none for what the next number tells by itself. */
-  settle(): string[] {
-    const [missed, position] = [this.#lost, this.#lostPosition];
-    this.#lost = 0;
+  /** Takes the frames that report losses. No frame is needed for a loss that the next offset shows as a jump. */
+  takeFrames(): string[] {
+    const [missed, position] = [this.#lostCount, this.#lostPosition];
+    this.#lostCount = 0;
     const counted = missed > 0 ? [frameText("lagged", { missed })] : [];
     if (position === undefined) return counted;
     const last = frameText("lagged", { missed: position.offset - this.#sentOffset, position });
-    this.sent(position);
+    this.recordSent(position);
     return [...counted, last];
   }
 }

@@ -1,29 +1,29 @@
 import type { Clock, Timer } from "../../connection/clock.js";
-import { type EventFailure, internalFault } from "../../wire/events/protocol.js";
+import { type EventFailure, internalFailure } from "../../wire/events/protocol.js";
 import type { FrameId } from "../../wire/frames.js";
 import type { Receipt } from "../../wire/message.js";
 import { type Outcome, replyText } from "./frames.js";
 
-/** To whom a reply goes: a client on one connection. */
-export interface Answered {
-  /** Of the connection. */
+/** The connection that a reply is sent to. */
+export interface ReplyTarget {
+  /** The id of the connection. */
   readonly id: string;
   sendFrame(text: string): void;
 }
 
-/** Bounds of what is remembered of the frames that clients sent. */
+/** The limits for the ids and replies that the server stores, so that a frame that is sent again is not run again. */
 export interface ReceiptLimits {
-  /** Answered ids of one client. Past it the oldest is forgotten. Default: 128. */
+  /** Answered ids of one `enfilade.v1` client. Above: the oldest is forgotten. Default: 128. */
   readonly receiptsMax: number;
-  /** Milliseconds that they are remembered after the last connection of a client. Default: 300,000. */
+  /** Milliseconds after the last connection of a client, until its ids are forgotten. Default: 300,000. */
   readonly receiptsMs: number;
-  /** Clients without a connection that are remembered. Default: 10,000. */
+  /** Clients without a connection whose ids are stored. Above: the longest absent is forgotten. Default: 10,000. */
   readonly receiptClientsMax: number;
-  /** Characters of one kept reply. A longer one is answered with `duplicate` the second time. Default: 8 KiB. */
+  /** Characters of one stored reply. A longer one is not stored; a repeated frame gets `duplicate`. Default: 8 KiB. */
   readonly replyBytesMax: number;
-  /** Characters of the replies that are kept of one client. Default: 16 KiB. */
+  /** Characters of the stored replies of one client. Above: the oldest replies are dropped. Default: 16 KiB. */
   readonly clientReceiptsBytesMax: number;
-  /** Characters of the replies that are kept of all clients without a connection. Default: 32 MiB. */
+  /** Characters of the replies of all absent clients. Above: the longest absent is forgotten. Default: 32 MiB. */
   readonly receiptsBytesMax: number;
 }
 
@@ -36,18 +36,19 @@ export const defaultReceiptLimits: ReceiptLimits = {
   receiptsBytesMax: 32 * 1024 * 1024,
 };
 
-const lost: EventFailure = { code: "duplicate", message: "this was run already, and its reply is not kept" };
+const duplicate: EventFailure = { code: "duplicate", message: "this was run already, and its reply is not kept" };
 
-/** What became of one frame with an id, however often it was sent. */
+/** The state of one frame with an id, however often the client sent it. */
 export class FrameRecord {
   readonly id: FrameId;
-  begun = false;
-  /** Gets the answer; `undefined` once it is answered, or when the client has gone. */
-  #to: Answered | undefined;
-  /** Connections whose inbox may hold it, until it is begun. */
-  readonly #holders = new Set<Answered>();
-  /** The connection that had the answer last. */
-  #told = "";
+  /** The handler has got the message of the frame. */
+  hasBegun = false;
+  /** The connection that awaits the reply; `undefined` once it was sent, or if the connection has ended. */
+  #target: ReplyTarget | undefined;
+  /** The connections whose inbox may hold the message, until the handler gets it. */
+  readonly #holders = new Set<ReplyTarget>();
+  /** The id of the connection that the reply was last sent to. */
+  #repliedTo = "";
   #reply: string | undefined;
   readonly #replyBytesMax: number;
   readonly #onAnswered: (record: FrameRecord) => void;
@@ -58,119 +59,123 @@ export class FrameRecord {
     this.#onAnswered = onAnswered;
   }
 
-  /** Characters of the reply that is kept. */
+  /** Characters of the stored reply. */
   get length(): number {
     return this.#reply?.length ?? 0;
   }
 
-  /** It came over this connection: that is where the reply goes; once, however often it comes there. */
-  cameOver(to: Answered): void {
-    if (!this.begun) this.#holders.add(to);
-    if (this.#reply === undefined) this.#to = to;
-    else if (this.#told !== to.id) this.#tell(to, this.#reply);
+  /** The frame was received on `connection`, which gets the reply, once. */
+  receivedOn(connection: ReplyTarget): void {
+    if (!this.hasBegun) this.#holders.add(connection);
+    if (this.#reply === undefined) this.#target = connection;
+    else if (this.#repliedTo !== connection.id) this.#sendReply(connection, this.#reply);
   }
 
-  /** Whether somebody on another connection waits for the answer. */
-  isAwaitedElsewhere(connection: Answered): boolean {
-    return this.#to !== undefined && this.#to !== connection;
+  /** Whether another connection awaits the reply. */
+  isAwaitedElsewhere(connection: ReplyTarget): boolean {
+    return this.#target !== undefined && this.#target !== connection;
   }
 
-  /** The connection has ended; returns whether it was the last that could begin it, and did not. */
-  left(connection: Answered): boolean {
+  /** The connection has ended. Returns `true` if the handler cannot get the message any more, and has not got it. */
+  removeConnection(connection: ReplyTarget): boolean {
     const wasHolder = this.#holders.delete(connection);
-    if (this.#to === connection) this.#to = undefined;
-    return wasHolder && !this.begun && this.#holders.size === 0;
+    if (this.#target === connection) this.#target = undefined;
+    return wasHolder && !this.hasBegun && this.#holders.size === 0;
   }
 
   /** Only the first answer counts. */
   answer(outcome: Outcome): void {
     if (this.#reply !== undefined) return;
     const reply = replyText(this.id, outcome);
-    const to = this.#to;
-    this.#to = undefined;
+    const target = this.#target;
+    this.#target = undefined;
     this.#reply = reply;
-    if (to !== undefined) this.#tell(to, reply);
-    if (reply.length > this.#replyBytesMax) this.forget();
+    if (target !== undefined) this.#sendReply(target, reply);
+    if (reply.length > this.#replyBytesMax) this.forgetReply();
     this.#onAnswered(this);
   }
 
-  /** Keeps only that it was run. */
-  forget(): void {
-    this.#reply = replyText(this.id, { error: lost });
+  /** From now on, a repeated frame is answered with `duplicate`. */
+  forgetReply(): void {
+    this.#reply = replyText(this.id, { error: duplicate });
   }
 
-  #tell(to: Answered, reply: string): void {
-    this.#told = to.id;
-    to.sendFrame(reply);
+  #sendReply(target: ReplyTarget, reply: string): void {
+    this.#repliedTo = target.id;
+    target.sendFrame(reply);
   }
 }
 
-/** One time that a frame came. */
+/** The receipt of a frame that was received on one connection. */
 export class FrameReceipt implements Receipt {
   readonly #record: FrameRecord;
-  readonly #busyWith: (record: FrameRecord | undefined) => void;
+  readonly #onCurrent: (record: FrameRecord | undefined) => void;
 
-  /** @param busyWith Is told what its connection's handler is busy with. */
-  constructor(record: FrameRecord, busyWith: (record: FrameRecord | undefined) => void) {
+  /** @param onCurrent Called with `record` when the handler begins with the message; with `undefined` when it ends. */
+  constructor(record: FrameRecord, onCurrent: (record: FrameRecord | undefined) => void) {
     this.#record = record;
-    this.#busyWith = busyWith;
+    this.#onCurrent = onCurrent;
   }
 
   begin(): boolean {
-    if (this.#record.begun) return false;
-    this.#record.begun = true;
-    this.#busyWith(this.#record);
+    if (this.#record.hasBegun) return false;
+    this.#record.hasBegun = true;
+    this.#onCurrent(this.#record);
     return true;
   }
 
-  settle(failed = false): void {
-    this.#record.answer(failed ? { error: internalFault } : { data: null });
-    this.#busyWith(undefined);
+  settle(hasFailed = false): void {
+    this.#record.answer(hasFailed ? { error: internalFailure } : { data: null });
+    this.#onCurrent(undefined);
   }
 }
 
-/** The frames of one client, over however many connections. */
+/** The records of one client, over all its connections. */
 export class ClientReceipts {
   readonly #records = new Map<FrameId, FrameRecord>();
-  /** The oldest first. */
+  /** In the order of their replies, the oldest first. */
   readonly #answered: FrameRecord[] = [];
   #length = 0;
   readonly #limits: ReceiptLimits;
+  /** The number of open connections of the client. */
   connections = 0;
+  /** Fires `receiptsMs` after the last connection. */
   timer: Timer | undefined;
 
   constructor(limits: ReceiptLimits) {
     this.#limits = limits;
   }
 
-  /** Characters of the replies that are kept. */
+  /** Characters of the stored replies. */
   get length(): number {
     return this.#length;
   }
 
-  /** The record of an id that came over `connection`, if need be a new one. */
-  came(id: FrameId, connection: Answered): FrameRecord {
+  /** Returns the record of a frame that was received on `connection`, a new one for a new id. */
+  receive(id: FrameId, connection: ReplyTarget): FrameRecord {
     const record =
-      this.#records.get(id) ?? new FrameRecord(id, this.#limits.replyBytesMax, (answered) => this.#keep(answered));
+      this.#records.get(id) ?? new FrameRecord(id, this.#limits.replyBytesMax, (answered) => this.#store(answered));
     this.#records.set(id, record);
-    record.cameOver(connection);
+    record.receivedOn(connection);
     return record;
   }
 
-  left(connection: Answered): void {
-    // What was never begun may come again, and is run then.
-    for (const record of this.#records.values()) if (record.left(connection)) this.#records.delete(record.id);
+  removeConnection(connection: ReplyTarget): void {
+    for (const record of this.#records.values()) {
+      // The client may send a frame again that the handler never got; it is run then.
+      if (record.removeConnection(connection)) this.#records.delete(record.id);
+    }
   }
 
-  /** What is not answered is kept, past any bound: its sender still waits. */
-  #keep(answered: FrameRecord): void {
+  /** Applies the limits to answered frames. Frames without a reply are not limited: the client still awaits it. */
+  #store(answered: FrameRecord): void {
     this.#answered.push(answered);
     this.#length += answered.length;
     if (this.#answered.length > this.#limits.receiptsMax) this.#forgetOldest();
     for (const record of this.#answered) {
       if (this.#length <= this.#limits.clientReceiptsBytesMax) return;
       this.#length -= record.length;
-      record.forget();
+      record.forgetReply();
       this.#length += record.length;
     }
   }
@@ -183,12 +188,12 @@ export class ClientReceipts {
   }
 }
 
-/** What every client sent lately that bore an id, so that nothing is run twice that is sent twice. */
+/** The recent frames with an id of all clients, so that a frame that is sent again is not run again. */
 export class Receipts {
   readonly #clock: Clock;
   readonly #limits: ReceiptLimits;
   readonly #clients = new Map<string, ClientReceipts>();
-  /** Those without a connection, and what is kept of them; the longest absent first. */
+  /** The clients without a connection, with the length of their replies; the longest absent first. */
   readonly #absent = new Map<string, number>();
   #absentLength = 0;
 
@@ -197,7 +202,11 @@ export class Receipts {
     this.#limits = limits;
   }
 
-  /** @param name Whoever it is; without it, nothing is known of it beyond its connection. */
+  /**
+   * Called when a connection opens. Returns the receipts of its client.
+   *
+   * @param name Identifies the client over its connections; without a name, receipts end with the connection.
+   */
   enter(name: string | undefined): ClientReceipts {
     const known = name === undefined ? undefined : this.#clients.get(name);
     const receipts = known ?? new ClientReceipts(this.#limits);
@@ -206,10 +215,11 @@ export class Receipts {
     receipts.timer = undefined;
     if (name === undefined) return receipts;
     this.#clients.set(name, receipts);
-    this.#notAbsent(name);
+    this.#removeAbsent(name);
     return receipts;
   }
 
+  /** Called when a connection has ended. */
   leave(name: string | undefined, receipts: ClientReceipts): void {
     receipts.connections -= 1;
     if (name === undefined || receipts.connections > 0) return;
@@ -226,10 +236,10 @@ export class Receipts {
   #forget(name: string): void {
     this.#clients.get(name)?.timer?.cancel();
     this.#clients.delete(name);
-    this.#notAbsent(name);
+    this.#removeAbsent(name);
   }
 
-  #notAbsent(name: string): void {
+  #removeAbsent(name: string): void {
     this.#absentLength -= this.#absent.get(name) ?? 0;
     this.#absent.delete(name);
   }

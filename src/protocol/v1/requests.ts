@@ -19,11 +19,11 @@ interface PendingRequest {
 }
 
 const timeoutMsDefault = 10_000;
-/** Characters of what a client says of an error; a longer text is cut. */
+/** Characters of an error that a client answers; longer texts are cut. */
 const codeLengthMax = 64;
 const messageLengthMax = 1_024;
 
-/** Requests to one client: each is pending until it is answered, given up, or the connection ends. */
+/** Requests to one client. Each is pending until it is answered, timed out or aborted, or until the connection ends. */
 export class V1Requests implements Requests {
   readonly #deps: V1RequestsDeps;
   readonly #pending = new Map<FrameId, PendingRequest>();
@@ -47,7 +47,7 @@ export class V1Requests implements Requests {
     return reply;
   }
 
-  /** A reply that nobody waits for is ignored: the request may have been given up while the reply was on its way. */
+  /** Settles a request. A reply without a pending request is ignored: the request may have timed out before. */
   settle(id: FrameId, outcome: Outcome): void {
     const request = this.#pending.get(id);
     if ("data" in outcome) request?.resolve(outcome.data);
@@ -58,16 +58,16 @@ export class V1Requests implements Requests {
     const { promise, resolve, reject } = deferred<unknown>();
     const onAbort = () => settle(() => reject(signal?.reason));
     const onTimeout = () => settle(() => reject(timeoutError(event, timeoutMs)));
-    const settle = (how: () => void) => {
+    const settle = (settlePromise: () => void) => {
       this.#pending.delete(id);
       timer?.cancel();
       signal?.removeEventListener("abort", onAbort);
-      how();
+      settlePromise();
     };
     const timer: Timer | undefined =
       timeoutMs > timerMsMax ? undefined : this.#deps.clock.setTimeout(onTimeout, timeoutMs);
     signal?.addEventListener("abort", onAbort);
-    // Adding the same listener again changes nothing.
+    // Adding the same listener twice has no effect.
     this.#deps.member.signal.addEventListener("abort", this.#onEnd);
     this.#pending.set(id, {
       resolve: (data) => settle(() => resolve(data)),
@@ -82,38 +82,38 @@ export class V1Requests implements Requests {
       for (const request of [...this.#pending.values()]) request.reject(error);
     };
     if (member.closeInfo !== undefined) rejectAll(member.error);
-    // The socket may be gone before it is known how it ended.
+    // The signal may be aborted before the close code is known.
     else void member.ended.then((info) => rejectAll(new ConnectionError(info)));
   };
 
   #checkSpace(): void {
     const { requestsMax } = this.#deps.member.limits;
     if (this.#pending.size < requestsMax) return;
-    const why = `this client has not answered ${requestsMax} requests yet; await replies, or raise the limit requestsMax`;
-    throw new RequestError("ERR_REQUESTS_MAX", why);
+    const message = `${requestsMax} requests to this client have no reply yet; await replies, or raise requestsMax`;
+    throw new RequestError("ERR_REQUESTS_MAX", message);
   }
 }
 
 function checkRequest(event: unknown, options: RequestOptions): void {
   checkNames("sendRequest()", options, ["timeoutMs", "signal"]);
   if (typeof event !== "string") {
-    throw new EnfiladeError("ERR_VALUE", `sendRequest takes the name of an event, a string, got ${typeof event}`);
+    throw new EnfiladeError("ERR_VALUE", `sendRequest takes an event name, a string; got ${typeof event}`);
   }
   const timeoutMs: unknown = options.timeoutMs;
   if (timeoutMs === undefined || (typeof timeoutMs === "number" && timeoutMs > 0)) return;
-  throw new EnfiladeError("ERR_OPTION", `timeoutMs takes milliseconds above 0 or Infinity, got ${String(timeoutMs)}`);
+  throw new EnfiladeError("ERR_OPTION", `timeoutMs takes milliseconds above 0, or Infinity; got ${String(timeoutMs)}`);
 }
 
 function timeoutError(event: string, timeoutMs: number): RequestError {
-  const what = `the client did not answer the request ${JSON.stringify(event)} within ${timeoutMs} ms`;
-  return new RequestError("ERR_REQUEST_TIMEOUT", what);
+  const message = `the client did not answer the request ${JSON.stringify(event)} within ${timeoutMs} ms`;
+  return new RequestError("ERR_REQUEST_TIMEOUT", message);
 }
 
 function errorOf({ code, message }: EventFailure): RequestError {
   return new RequestError("ERR_REQUEST", lineOf(message, messageLengthMax), lineOf(code, codeLengthMax));
 }
 
-/** A client's text as one line that a log can only show. */
+/** A text of a client as one line, without control characters, so that it is safe in a log. */
 function lineOf(text: string, lengthMax: number): string {
   return text.slice(0, lengthMax).replace(/[\p{C}\p{Zl}\p{Zp}]/gu, "\ufffd");
 }

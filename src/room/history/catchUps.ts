@@ -10,54 +10,57 @@ import { Handover, type HandoverDeps } from "./handover.js";
 import { recover } from "./recovery.js";
 import { TurnScheduler } from "./turnScheduler.js";
 
+/** The operations and limits that joining a home with history needs. */
 export interface CatchUpsDeps {
-  /** Reads what is kept of a room. */
+  /** Reads the history of a room. */
   readonly read: (path: RoomPath, query: HistoryQuery) => Promise<HistoryPage>;
   readonly clock: Clock;
   readonly limits: { readonly subscriberMessagesMax: number; readonly recoverMessagesMax: number };
-  /** Takes errors of calls that nothing awaits. */
+  /** Receives errors of calls that nothing awaits. */
   readonly onError: (error: unknown) => void;
-  /** Called when a connection has what its home kept: it takes for itself what is published. */
-  readonly live: (member: Member) => void;
+  /** Called when a connection has caught up: from now on live publications go directly to it. */
+  readonly onLive: (member: Member) => void;
 }
 
-/** One connection on its way. */
+/** One connection that catches up with its home. */
 export interface CatchUp {
-  /** Takes what is published meanwhile. */
+  /** Receives the publications that arrive meanwhile. */
   readonly buffer: DeliverySink;
-  /** Sends what is kept; to be called when the stand-in hears. Resolves when the connection is live. */
+  /** Sends the history. Call it when `buffer` receives publications. Resolves when the connection has caught up. */
   run(): Promise<void>;
 }
 
-/** Milliseconds that bytes made of what is kept are held for the next reader. */
+/** Milliseconds that encoded history is kept for the next reader. */
 const encodedMs = 1_000;
 
-/** How connections come to a home that remembers: with what is kept first, and then what is live. */
+/** Brings connections into a home with history: they get the history first, then live publications. */
 export class CatchUps {
   readonly #deps: CatchUpsDeps;
   readonly #turns = new TurnScheduler();
-  /** What was encoded lately, to be freed together. */
+  /** Deliveries with encoded bytes; these are freed together. */
   #encoded: Set<Delivery> | undefined;
 
   constructor(deps: CatchUpsDeps) {
     this.#deps = deps;
   }
 
-  /** @param replay How many publications one gets that begins anew. */
+  /** @param replay How many publications a new client gets. */
   begin(member: Member, replay: number, client: JoiningClient | undefined): CatchUp {
     const handover = this.#handover(member, client);
-    const read = () => this.#first(member, replay, client);
-    const run = () => handover.run(read).catch((error) => turnAway(member, error, client !== undefined));
+    const read = () => this.#readFirst(member, replay, client);
+    const run = () => handover.run(read).catch((error) => closeFailed(member, error, client !== undefined));
     return { buffer: handover, run };
   }
 
   #handover(member: Member, client: JoiningClient | undefined): Handover {
-    const { limits, live } = this.#deps;
+    const { limits, onLive } = this.#deps;
     const { outboxBytesMax: bytesMax, highWaterBytes } = member.limits;
-    const losses = client === undefined ? { gap: outrun, skipped: outrun } : lossesOf(member, client);
+    const losses = client === undefined ? { onGap: failOverrun, onSkipped: failOverrun } : lossesOf(member, client);
     const handover: Handover = new Handover({
-      ...{ ...losses, messagesMax: limits.subscriberMessagesMax, bytesMax },
-      turn: () => this.#turns.next(),
+      ...losses,
+      messagesMax: limits.subscriberMessagesMax,
+      bytesMax,
+      waitForTurn: () => this.#turns.next(),
       read: (query) => this.#read(member, query),
       deliver: (delivery) => {
         this.#shareEncoded(delivery);
@@ -65,32 +68,32 @@ export class CatchUps {
         try {
           deliverTo(member, delivery);
         } catch (error) {
-          // Kept by a node whose route has another event protocol: it must not keep the client from the rest.
+          // Another node may have another event protocol for this route. The client still gets the other publications.
           this.#deps.onError(error);
         }
-        // A long past must not make a client slow that is not.
-        return member.bufferedBytes < highWaterBytes ? undefined : this.#pace(member, handover);
+        // Without a pause, a long history would make any client look slow.
+        return member.bufferedBytes < highWaterBytes ? undefined : this.#waitForClient(member, handover);
       },
-      live: () => live(member),
+      onLive: () => onLive(member),
     });
     return handover;
   }
 
-  /** The first that a connection gets of its home. */
-  async #first(member: Member, replay: number, client: JoiningClient | undefined): Promise<HistoryPage> {
+  /** Reads the first publications of a connection, and welcomes a client of `enfilade.v1`. */
+  async #readFirst(member: Member, replay: number, client: JoiningClient | undefined): Promise<HistoryPage> {
     const read = (query: HistoryQuery) => this.#read(member, query);
     if (client === undefined) return read({ limit: replay });
     const { recoverMessagesMax: recoverMax } = this.#deps.limits;
-    const { kept, resumption } = await recover({ read, replay, recoverMax, since: client.since });
+    const { page, resumption } = await recover({ read, replay, recoverMax, since: client.since });
     client.welcome(resumption);
-    return kept;
+    return page;
   }
 
   #read(member: Member, query: HistoryQuery): Promise<HistoryPage> {
     return this.#deps.read(member.home, query);
   }
 
-  /** Bytes of what is kept are made once for all who read it at the same time. */
+  /** Keeps encoded bytes for a moment, so that clients that read the same history at the same time share them. */
   #shareEncoded(delivery: Delivery): void {
     if (this.#encoded === undefined) {
       const encoded = new Set<Delivery>();
@@ -103,16 +106,16 @@ export class CatchUps {
     this.#encoded.add(delivery);
   }
 
-  /** Waits for a client that reads, as long as a message may wait for it. */
-  async #pace(member: Member, handover: Handover): Promise<void> {
+  /** Waits until the client has read, at most as long as a message may wait for it. */
+  async #waitForClient(member: Member, handover: Handover): Promise<void> {
     const { outboxAgeMsMax } = member.limits;
     if ((await within(this.#deps.clock, outboxAgeMsMax, member.flushed())) === timeIsUp) member.onOverflow();
     if (!member.isOpen) handover.cancel();
   }
 }
 
-/** Ends a connection that cannot have what is kept; it may come back, and try again. */
-function turnAway(member: Member, error: unknown, isJoiningClient: boolean): void {
+/** Closes a connection that cannot get the history; its client may reconnect and try again. */
+function closeFailed(member: Member, error: unknown, isJoiningClient: boolean): void {
   const code = error instanceof EnfiladeError ? error.code : undefined;
   if (code === "ERR_BACKPLANE") member.close(CloseCode.tryAgainLater, "try again later", false);
   // A client that never catches up with its room is slow.
@@ -120,20 +123,21 @@ function turnAway(member: Member, error: unknown, isJoiningClient: boolean): voi
   else throw error;
 }
 
-/** A client that cannot be told of a hole must not be left with one. */
-function outrun(): never {
-  throw new EnfiladeError("ERR_HISTORY", "more was published than is kept, while a client read what is kept");
+/** A plain client cannot be notified of a gap, so its connection ends. */
+function failOverrun(): never {
+  const problem = "publications were lost while a client read the history";
+  throw new EnfiladeError("ERR_HISTORY", `${problem}; raise history.size of the route, or publish more slowly`);
 }
 
-/** How a client that knows of positions learns of losses: by a jump in its offsets, or by a frame. */
-function lossesOf(member: Member, client: JoiningClient): Pick<HandoverDeps, "gap" | "skipped"> {
+/** A client of `enfilade.v1` sees a loss as a jump in the offsets, or gets a frame if the epoch changed. */
+function lossesOf(member: Member, client: JoiningClient): Pick<HandoverDeps, "onGap" | "onSkipped"> {
   return {
-    gap: (last, { epoch, offset }) => {
+    onGap: (last, { epoch, offset }) => {
       if (epoch === last.epoch) return;
       const gap = { position: { epoch, offset: offset - 1 }, missed: undefined };
       const bytes = member.dialect.encodeGap(gap, member.home, member);
       if (bytes !== undefined) member.push(bytes, undefined);
     },
-    skipped: (count) => client.onSkipped(count),
+    onSkipped: (count) => client.onSkipped(count),
   };
 }

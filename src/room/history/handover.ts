@@ -4,119 +4,127 @@ import { EnfiladeError } from "../../errors.js";
 import { isNext, isUpTo, type Position } from "../../wire/position.js";
 import type { DeliverySink } from "../audience.js";
 
+/** The operations and limits of a handover. */
 export interface HandoverDeps {
-  /** Reads what is kept of the room. */
+  /** Reads the history of the room. */
   readonly read: (query: HistoryQuery) => Promise<HistoryPage>;
-  /** Takes what is kept, then what was published meanwhile; a promise to wait for before the next. */
+  /** Receives each publication in order. The next one follows when the returned promise, if any, has resolved. */
   readonly deliver: (delivery: Delivery) => Promise<void> | undefined;
-  /** A promise to wait for before the next part of them. */
-  readonly turn: () => Promise<void> | undefined;
-  /** Called right after the last of them: from now on the owner takes for itself what is published. */
-  readonly live: () => void;
-  /** Told before the next delivery, when publications between these two are not kept any more. What it throws ends all. */
-  readonly gap: (last: Position, next: Position) => void;
-  /** Told when so many messages that are not kept anywhere did not fit. What it throws ends all. */
-  readonly skipped: (count: number) => void;
-  /** Publications that may wait while history is read, and their bytes. */
+  /** Called before each part of the work; the part starts when the returned promise, if any, has resolved. */
+  readonly waitForTurn: () => Promise<void> | undefined;
+  /** Called right after the last delivery: from now on the owner must receive live publications itself. */
+  readonly onLive: () => void;
+  /** Called before the next delivery if publications between these two were lost. An error ends the handover. */
+  readonly onGap: (last: Position, next: Position) => void;
+  /** Called when messages that no history keeps were dropped for lack of space. An error ends the handover. */
+  readonly onSkipped: (count: number) => void;
+  /** The maximum number of publications that wait while the history is read. */
   readonly messagesMax: number;
+  /** The maximum bytes of these publications. */
   readonly bytesMax: number;
 }
 
-/** Deliveries that are one part of the work. */
-const partDeliveries = 256;
-/** Reads after which it is given up: somebody publishes faster than history is read. */
+/** Deliveries per part of the work. */
+const deliveriesPerPart = 256;
+/** The maximum number of reads; more are needed only if publications come faster than the history can be read. */
 const readsMax = 8;
 
 /**
- * The way from what is kept of a room to what is published live, with nothing between the two and nothing twice.
+ * Delivers the history of a room and then its live publications, without a gap and without duplicates.
  *
- * It takes what is published from the moment it is made; `run` then reads, delivers what it read, and after that what came
- * meanwhile and was not read.
+ * It buffers live publications from its creation. `run` reads the history, delivers it, and then delivers the buffered
+ * publications that the history did not contain.
  */
 export class Handover implements DeliverySink {
   readonly #deps: HandoverDeps;
-  #held: Delivery[] = [];
+  #buffer: Delivery[] = [];
   #bytes = 0;
-  #overflowed = false;
+  /** Whether the buffer lacks publications, so that the history must be read again. */
+  #isIncomplete = false;
   #skipped = 0;
   #delivered = 0;
-  #over = false;
+  #isOver = false;
 
   constructor(deps: HandoverDeps) {
     this.#deps = deps;
   }
 
   take(delivery: Delivery): void {
-    if (this.#over) return;
-    this.#held.push(delivery);
+    if (this.#isOver) return;
+    this.#buffer.push(delivery);
     this.#bytes += delivery.payload.data.length;
     if (!this.#isFull()) return;
-    this.#overflowed = true;
-    this.#dropKept();
-    for (; this.#isFull(); this.#skipped += 1) this.#bytes -= this.#held.shift()?.payload.data.length ?? 0;
+    this.#isIncomplete = true;
+    this.#dropPositioned();
+    for (; this.#isFull(); this.#skipped += 1) this.#bytes -= this.#buffer.shift()?.payload.data.length ?? 0;
   }
 
-  /** Publications were lost between nodes: what is kept is to be read again, so that it is seen which. */
-  lag(): void {
-    this.#overflowed = true;
+  /** Publications were lost between nodes. Reading the history again shows which. */
+  onGap(): void {
+    this.#isIncomplete = true;
   }
 
-  /** It is not needed any more. */
+  /** Stops: nothing more is delivered. */
   cancel(): void {
-    this.#over = true;
-    this.#held = [];
+    this.#isOver = true;
+    this.#buffer = [];
   }
 
   /**
-   * @param first Reads for the first time.
-   * @throws EnfiladeError `ERR_HISTORY` (as a rejection) when reading never catches up; what reading, or a part, throws.
+   * Resolves when the owner is live, or when the handover was cancelled.
+   *
+   * @param first The first read; later reads use `deps.read`.
+   * @throws EnfiladeError (as a rejection) `ERR_HISTORY` when reading does not catch up; also errors of `deps`.
    */
   async run(first: () => Promise<HistoryPage>): Promise<void> {
     let reading = first;
     let since: Position | undefined;
     for (let reads = 0; reads < readsMax; reads += 1) {
-      this.#overflowed = false;
-      this.#dropKept();
-      const kept = await reading();
-      const fresh = since === undefined ? kept : freshOf(since, kept);
+      this.#isIncomplete = false;
+      this.#dropPositioned();
+      const page = await reading();
+      const fresh = since === undefined ? page : freshOf(since, page);
       if (since !== undefined) this.#checkGap(since, fresh);
       await this.#deliver(fresh.deliveries);
-      since = await this.#catchUp(kept.top);
+      since = await this.#catchUp(page.top);
       if (since === undefined) return;
       const last = since;
       reading = () => this.#deps.read({ since: last, limit: Number.POSITIVE_INFINITY });
     }
-    throw new EnfiladeError("ERR_HISTORY", `what is kept was read ${readsMax} times, and more came faster than that`);
+    throw new EnfiladeError(
+      "ERR_HISTORY",
+      `the history was read ${readsMax} times, but publications came faster than it could be read`,
+    );
   }
 
-  /** Delivers what came since `top` was read, and is live; or returns from where to read again, if there is a gap. */
+  /** Delivers the buffer after `top` and goes live. If the buffer has a gap, returns the position to read on from. */
   async #catchUp(top: Position): Promise<Position | undefined> {
     let last = top;
-    while (this.#held.length > 0) {
+    while (this.#buffer.length > 0) {
       const since = last;
-      const waiting = this.#held.filter(({ position }) => position === undefined || !isUpTo(since, position));
-      if (this.#overflowed) return last;
-      const next = following(last, waiting);
-      this.#held = [];
+      const waiting = this.#buffer.filter(({ position }) => position === undefined || !isUpTo(since, position));
+      if (this.#isIncomplete) return last;
+      const next = untilGap(last, waiting);
+      this.#buffer = [];
       this.#bytes = 0;
       await this.#deliver(next);
       last = next.findLast(({ position }) => position !== undefined)?.position ?? last;
       if (next.length === waiting.length) continue;
-      this.#held.unshift(...waiting.slice(next.length));
+      this.#buffer.unshift(...waiting.slice(next.length));
       return last;
     }
-    if (this.#overflowed) return last;
-    this.#tellSkipped();
-    // In the same breath as the look at what is held: nothing comes between.
-    if (!this.#over) this.#deps.live();
+    if (this.#isIncomplete) return last;
+    this.#reportSkipped();
+    // In the same synchronous step as the check of the buffer, so that no publication comes in between.
+    if (!this.#isOver) this.#deps.onLive();
     return undefined;
   }
 
   async #deliver(deliveries: readonly Delivery[]): Promise<void> {
-    this.#tellSkipped();
+    this.#reportSkipped();
     for (const delivery of deliveries) {
-      if (this.#over) return;
-      if (this.#delivered % partDeliveries === 0) await this.#deps.turn();
+      if (this.#isOver) return;
+      if (this.#delivered % deliveriesPerPart === 0) await this.#deps.waitForTurn();
       this.#delivered += 1;
       const waiting = this.#deps.deliver(delivery);
       if (waiting !== undefined) await waiting;
@@ -125,28 +133,28 @@ export class Handover implements DeliverySink {
 
   #checkGap(since: Position, { top, deliveries }: HistoryPage): void {
     const next = deliveries[0]?.position ?? { epoch: top.epoch, offset: top.offset + 1 };
-    if (!isNext(since, next)) this.#deps.gap(since, next);
+    if (!isNext(since, next)) this.#deps.onGap(since, next);
   }
 
-  #tellSkipped(): void {
+  #reportSkipped(): void {
     const skipped = this.#skipped;
     this.#skipped = 0;
-    if (skipped > 0 && !this.#over) this.#deps.skipped(skipped);
+    if (skipped > 0 && !this.#isOver) this.#deps.onSkipped(skipped);
   }
 
   #isFull(): boolean {
-    return this.#held.length > this.#deps.messagesMax || this.#bytes > this.#deps.bytesMax;
+    return this.#buffer.length > this.#deps.messagesMax || this.#bytes > this.#deps.bytesMax;
   }
 
-  /** What has a position is in what is read next. */
-  #dropKept(): void {
-    this.#held = this.#held.filter(({ position }) => position === undefined);
-    this.#bytes = this.#held.reduce((sum, { payload }) => sum + payload.data.length, 0);
+  /** Drops publications with a position: the next read contains them. */
+  #dropPositioned(): void {
+    this.#buffer = this.#buffer.filter(({ position }) => position === undefined);
+    this.#bytes = this.#buffer.reduce((sum, { payload }) => sum + payload.data.length, 0);
   }
 }
 
-/** What waits, as far as nothing is missing in it. */
-function following(top: Position, waiting: readonly Delivery[]): readonly Delivery[] {
+/** The waiting deliveries up to the first gap. */
+function untilGap(top: Position, waiting: readonly Delivery[]): readonly Delivery[] {
   let last = top;
   for (const [index, { position }] of waiting.entries()) {
     if (position === undefined) continue;
@@ -156,9 +164,9 @@ function following(top: Position, waiting: readonly Delivery[]): readonly Delive
   return waiting;
 }
 
-/** What is kept and came after a position: what was numbered anew with a new epoch is older. */
-function freshOf(since: Position, kept: HistoryPage): HistoryPage {
-  const { top, base = 0, deliveries } = kept;
-  if (top.epoch === since.epoch || base === 0) return kept;
-  return { ...kept, deliveries: deliveries.filter(({ position }) => (position?.offset ?? 0) > base) };
+/** The deliveries of a page that were published after `since`. In a new epoch, those up to its base are older. */
+function freshOf(since: Position, page: HistoryPage): HistoryPage {
+  const { top, base = 0, deliveries } = page;
+  if (top.epoch === since.epoch || base === 0) return page;
+  return { ...page, deliveries: deliveries.filter(({ position }) => (position?.offset ?? 0) > base) };
 }

@@ -3,23 +3,25 @@ import type { EventProtocol } from "../../wire/events/protocol.js";
 import type { Payload } from "../../wire/payload.js";
 import type { Position } from "../../wire/position.js";
 
-/** What was published to a room, as code of the server reads it: one of `data`, `text` and `bytes`. */
+/** A message that was published to a room, as server code reads it. It has one of `data`, `text` and `bytes`. */
 export interface Publication {
-  /** The room that it was published to, or the tree (`/org/7/**`); only in a subscription to a tree. */
+  /** The path of the room, or the pattern of the tree (`/org/7/**`). Only in a subscription to a tree. */
   readonly room?: string;
-  /** Where it stands in the room's history; `undefined` where none is kept, and for what was sent to a whole tree. */
+  /** The position in the room's history; `undefined` if no history keeps the message, such as one to a tree. */
   readonly position?: Position;
-  /** What was sent as JSON, parsed. */
+  /** The value of a JSON message or of an event, parsed. */
   readonly data?: unknown;
+  /** The text of a text message. */
   readonly text?: string;
+  /** The bytes of a binary message. */
   readonly bytes?: Uint8Array;
-  /** How many publications before this one were dropped, since the loop over a subscription was too slow. */
+  /** How many publications before this one were lost: the loop was too slow, or they were lost between nodes. */
   readonly missed?: number;
 }
 
-/** @param protocol How an event is read, as that of the room's route. */
+/** @param protocol The format of events in the room, from its route. */
 export function publicationOf({ payload, position }: Delivery, protocol: EventProtocol, missed = 0): Publication {
-  const { kind, data } = readable(payload, protocol);
+  const { kind, data } = encodedFor(payload, protocol);
   return {
     ...(position !== undefined && { position }),
     ...(kind === "json" && { data: JSON.parse(data.toString()) }),
@@ -29,8 +31,8 @@ export function publicationOf({ payload, position }: Delivery, protocol: EventPr
   };
 }
 
-/** An event that the protocol has no form for is read as its sender encoded it. */
-function readable(payload: Payload, protocol: EventProtocol): Payload {
+/** The payload in the protocol of the room, or as the sender encoded it if the protocol cannot encode the event. */
+function encodedFor(payload: Payload, protocol: EventProtocol): Payload {
   try {
     return payload.in(protocol);
   } catch {

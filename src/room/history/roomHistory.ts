@@ -16,35 +16,36 @@ export interface RoomHistoryDeps {
   readonly subscriberMessagesMax: number;
 }
 
-/** Where a subscription gets its publications. */
+/** Connects a subscription to a room or a tree. */
 interface SubscriptionSource {
   readonly listen: (subscription: Subscription) => void;
   readonly unlisten: (subscription: Subscription) => void;
 }
 
-/** What is kept of rooms, as code of the server reads it, and what is published to them from then on. */
+/** Reads the history of rooms for server code, and creates its subscriptions. */
 export class RoomHistory {
   readonly #deps: RoomHistoryDeps;
-  #isOver = false;
+  #hasEnded = false;
 
   constructor(deps: RoomHistoryDeps) {
     this.#deps = deps;
   }
 
-  /** @throws EnfiladeError (as a rejection) `ERR_HISTORY` when nothing is kept of the room, `ERR_BACKPLANE`. */
+  /** @throws EnfiladeError (as a rejection) `ERR_HISTORY` when the room has no history, `ERR_BACKPLANE`. */
   readPage(path: RoomPath, query: HistoryQuery): Promise<HistoryPage> {
     const { history } = this.#deps.rooms.configOf(path);
     if (history !== undefined) return this.#deps.backplane.readHistory(path, query, history);
-    return Promise.reject(new EnfiladeError("ERR_HISTORY", `no history is kept of ${path}`));
+    return Promise.reject(historyOff(path));
   }
 
+  /** As {@link readPage}, as publications. */
   async read(path: RoomPath, query: HistoryQuery): Promise<readonly Publication[]> {
     const { deliveries } = await this.readPage(path, query);
     const { eventProtocol } = this.#deps.rooms.configOf(path);
     return deliveries.map((delivery) => publicationOf(delivery, eventProtocol));
   }
 
-  /** @param past What is read of history before the first live publication; nothing if `undefined`. */
+  /** @param past The part of the history that comes before the first live publication; `undefined`: none. */
   subscribe(path: RoomPath, past: HistoryQuery | undefined, signal: AbortSignal | undefined): Subscription {
     const { rooms } = this.#deps;
     const { eventProtocol } = rooms.configOf(path);
@@ -60,7 +61,7 @@ export class RoomHistory {
     return subscription;
   }
 
-  /** What is published to a tree and its rooms from now on. */
+  /** Subscribes to new publications to a tree and its rooms. */
   subscribeToTree(tree: TreeTopic, signal: AbortSignal | undefined): Subscription {
     const { rooms, trees } = this.#deps;
     return this.#begin(
@@ -70,9 +71,9 @@ export class RoomHistory {
     );
   }
 
-  /** Ends every subscription of this node, and those that are still to come. */
+  /** Ends every subscription of this node, and later ones as soon as they are created. */
   endSubscriptions(): void {
-    this.#isOver = true;
+    this.#hasEnded = true;
     this.#deps.trees.endAll();
     for (const room of [...this.#deps.rooms]) room.endSubscriptions();
   }
@@ -84,23 +85,29 @@ export class RoomHistory {
   ): Subscription {
     const end = () => subscription.end();
     const subscription: Subscription = new Subscription({
-      ...{ ...reading, messagesMax: this.#deps.subscriberMessagesMax },
+      ...reading,
+      messagesMax: this.#deps.subscriberMessagesMax,
       onEnd: () => {
         signal?.removeEventListener("abort", end);
         unlisten(subscription);
       },
     });
     listen(subscription);
-    if (this.#isOver || signal?.aborted === true) end();
+    if (this.#hasEnded || signal?.aborted === true) end();
     else signal?.addEventListener("abort", end);
     return subscription;
   }
 }
 
-/** What a publication to a tree or to one of its rooms looks like: its room says how its events are read. */
+/** A publication to a tree or to one of its rooms; a room's events are read in the format of its own route. */
 function publicationOfTree(delivery: Delivery, rooms: RoomTable, missed: number): Publication {
   const { address = "" } = delivery;
   const isOfRoom = isRoom(address) && !address.endsWith("/**");
   const { eventProtocol } = isOfRoom ? rooms.configOf(address) : defaultRoomConfig;
   return { room: address, ...publicationOf(delivery, eventProtocol, missed) };
+}
+
+function historyOff(path: RoomPath): EnfiladeError {
+  const advice = "give its route history: { size: 100, seconds: 3600 }";
+  return new EnfiladeError("ERR_HISTORY", `the room ${path} has no history; ${advice}`);
 }

@@ -3,19 +3,20 @@ import type { Delivery } from "../../backplane/delivery.js";
 import { Handover } from "./handover.js";
 import type { Publication } from "./publication.js";
 
+/** The part of the history that a subscription begins with. */
 export interface SubscriptionPast {
   readonly query: HistoryQuery;
   readonly read: (query: HistoryQuery) => Promise<HistoryPage>;
 }
 
 export interface SubscriptionDeps {
-  /** What is read of history before the first live publication; nothing if `undefined`. */
+  /** The history before the first live publication; `undefined`: none. */
   readonly past: SubscriptionPast | undefined;
-  /** A delivery as code of the server reads it. */
+  /** Converts a delivery for server code. */
   readonly toPublication: (delivery: Delivery, missed: number) => Publication;
-  /** Publications that may wait for the loop. */
+  /** The maximum number of publications that wait for the loop. */
   readonly messagesMax: number;
-  /** Called once, when it is over. */
+  /** Called once, when the subscription ends. */
   readonly onEnd: () => void;
 }
 
@@ -25,19 +26,20 @@ interface PendingRead {
 }
 
 /**
- * What is published to a room or a tree, as server code reads it: `for await (const publication of room.subscribe())`.
+ * The publications to a room or a tree, for server code: `for await (const publication of room.subscribe())`.
  *
- * It hears from the call of `subscribe` on. A loop that is too slow loses the oldest publications past
- * `subscriberMessagesMax`, and is told how many by the `missed` of the next; it holds up nobody.
+ * It receives publications from the moment of the `subscribe()` call. Leaving the loop ends the
+ * subscription. If more than `subscriberMessagesMax` publications wait for the loop, the oldest are dropped; `missed`
+ * of the next publication is their number.
  */
 export class Subscription implements AsyncIterableIterator<Publication> {
   readonly #deps: SubscriptionDeps;
   readonly #waiting: Delivery[] = [];
-  readonly #takers: PendingRead[] = [];
+  readonly #pendingReads: PendingRead[] = [];
   #handover: Handover | undefined;
   #waitingMax: number;
   #missed = 0;
-  #over = false;
+  #hasEnded = false;
   #failure: { readonly error: unknown } | undefined;
 
   constructor(deps: SubscriptionDeps) {
@@ -45,23 +47,25 @@ export class Subscription implements AsyncIterableIterator<Publication> {
     const { past, messagesMax } = deps;
     this.#waitingMax = messagesMax;
     if (past === undefined) return;
-    // As much of the past may wait as was asked for.
+    // All of the requested history may wait.
     this.#waitingMax = Number.POSITIVE_INFINITY;
     this.#handover = new Handover({
-      ...{ read: past.read, messagesMax, bytesMax: Number.POSITIVE_INFINITY },
+      read: past.read,
+      messagesMax,
+      bytesMax: Number.POSITIVE_INFINITY,
       deliver: (delivery) => {
         this.#push(delivery);
         return undefined;
       },
-      turn: () => undefined,
-      gap: (last, next) => {
-        // Of another epoch it is not known how many: at least one.
+      waitForTurn: () => undefined,
+      onGap: (last, next) => {
+        // Between two epochs the number is not known; it is at least 1.
         this.#missed += next.epoch === last.epoch ? next.offset - last.offset - 1 : 1;
       },
-      skipped: (count) => {
+      onSkipped: (count) => {
         this.#missed += count;
       },
-      live: () => {
+      onLive: () => {
         this.#handover = undefined;
         this.#waitingMax = Math.max(messagesMax, this.#waiting.length);
       },
@@ -69,9 +73,9 @@ export class Subscription implements AsyncIterableIterator<Publication> {
   }
 
   /**
-   * @internal Reads the past; to be called when what is published is taken already.
+   * @internal Starts to read the history. The subscription must receive live publications already.
    *
-   * @param subscribed Resolves when it is received from other nodes as well.
+   * @param subscribed Resolves when this node receives publications of other nodes.
    */
   start(subscribed: Promise<void> | undefined): void {
     const { past } = this.#deps;
@@ -81,57 +85,62 @@ export class Subscription implements AsyncIterableIterator<Publication> {
     this.#handover?.run(first).catch((error) => this.#fail(error));
   }
 
-  /** @internal */
+  /** @internal Receives a live publication. */
   take(delivery: Delivery): void {
     if (this.#handover === undefined) this.#push(delivery);
     else this.#handover.take(delivery);
   }
 
-  /** @internal Publications were lost between nodes, at least one where it is not known how many. */
-  lose(count = 1): void {
+  /** @internal Publications were lost between nodes. An unknown number counts as 1. */
+  onLoss(count = 1): void {
     if (this.#handover === undefined) this.#missed += count;
-    else this.#handover.lag();
+    else this.#handover.onGap();
   }
 
-  /** The next publication. @throws what reading the history threw (as a rejection), once. */
+  /**
+   * The next publication; `done` is true after the end.
+   *
+   * @throws EnfiladeError (as a rejection) `ERR_BACKPLANE` or `ERR_HISTORY`, once, when reading the history failed.
+   */
   next(): Promise<IteratorResult<Publication, undefined>> {
     const delivery = this.#waiting.shift();
-    if (delivery !== undefined) return Promise.resolve({ done: false, value: this.#told(delivery) });
+    if (delivery !== undefined) return Promise.resolve({ done: false, value: this.#toPublication(delivery) });
     if (this.#failure !== undefined) {
       const { error } = this.#failure;
       this.#failure = undefined;
       return Promise.reject(error);
     }
-    if (this.#over) return Promise.resolve({ done: true, value: undefined });
+    if (this.#hasEnded) return Promise.resolve({ done: true, value: undefined });
     return new Promise((resolve, reject) => {
-      this.#takers.push({ resolve, reject });
+      this.#pendingReads.push({ resolve, reject });
     });
   }
 
-  /** Ends it; what leaving the loop calls. */
+  /** Ends the subscription and drops waiting publications. Leaving the loop calls it. */
   return(): Promise<IteratorResult<Publication, undefined>> {
     this.#waiting.length = 0;
     this.end();
     return Promise.resolve({ done: true, value: undefined });
   }
 
+  /** The subscription itself, so that `for await` can loop over it. */
   [Symbol.asyncIterator](): this {
     return this;
   }
 
-  /** Ends it: nothing more is heard. The loop is over when it has what waits. */
+  /** Ends the subscription. The loop still gets the publications that wait for it, and then ends. */
   end(): void {
-    if (this.#over) return;
-    this.#over = true;
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
     this.#deps.onEnd();
-    for (const { resolve } of this.#takers.splice(0)) resolve({ done: true, value: undefined });
+    for (const { resolve } of this.#pendingReads.splice(0)) resolve({ done: true, value: undefined });
   }
 
   #push(delivery: Delivery): void {
-    if (this.#over) return;
-    const taker = this.#takers.shift();
-    if (taker !== undefined) {
-      taker.resolve({ done: false, value: this.#told(delivery) });
+    if (this.#hasEnded) return;
+    const pendingRead = this.#pendingReads.shift();
+    if (pendingRead !== undefined) {
+      pendingRead.resolve({ done: false, value: this.#toPublication(delivery) });
       return;
     }
     this.#waiting.push(delivery);
@@ -140,17 +149,17 @@ export class Subscription implements AsyncIterableIterator<Publication> {
     this.#missed += 1;
   }
 
-  #told(delivery: Delivery): Publication {
+  #toPublication(delivery: Delivery): Publication {
     const missed = this.#missed;
     this.#missed = 0;
     return this.#deps.toPublication(delivery, missed);
   }
 
   #fail(error: unknown): void {
-    if (this.#over) return;
-    const taker = this.#takers.shift();
-    if (taker === undefined) this.#failure = { error };
-    else taker.reject(error);
+    if (this.#hasEnded) return;
+    const pendingRead = this.#pendingReads.shift();
+    if (pendingRead === undefined) this.#failure = { error };
+    else pendingRead.reject(error);
     this.end();
   }
 }

@@ -4,22 +4,24 @@ import { baseOf, isRoom, isTree, patternOf, type Topic, type TreeTopic } from ".
 import type { RoomPath } from "../../wire/path.js";
 import type { DeliveryListener } from "../audience.js";
 
-/** Code of this node that listens to whole trees of rooms, whether these exist or not. */
+/** The listeners of this node to trees of rooms; the rooms need not exist. */
 export class TreeListeners {
   readonly #backplane: Backplane;
-  /** By the topmost room of their tree. */
+  /** By the topmost room of the tree. */
   readonly #trees = new Map<string, Set<DeliveryListener>>();
 
   constructor(backplane: Backplane) {
     this.#backplane = backplane;
   }
 
+  /** Adds a listener. For the first one of a tree, opens the tree on the backplane. */
   listen(tree: TreeTopic, listener: DeliveryListener): void {
     const known = this.#trees.get(baseOf(tree));
     if (known === undefined) this.#backplane.open(tree);
     this.#trees.set(baseOf(tree), (known ?? new Set()).add(listener));
   }
 
+  /** Removes a listener. After the last one of a tree, closes the tree on the backplane. */
   unlisten(tree: TreeTopic, listener: DeliveryListener): void {
     const listeners = this.#trees.get(baseOf(tree));
     if (listeners?.delete(listener) !== true || listeners.size > 0) return;
@@ -27,33 +29,35 @@ export class TreeListeners {
     this.#backplane.close(tree);
   }
 
-  /** What is published to a room or to a tree; anything else has no path. */
+  /** Passes on publications to rooms and trees; ignores those to users, channels and all. */
   deliver(topic: Topic, delivery: Delivery): void {
     if (this.#trees.size === 0) return;
     const isOfTree = isTree(topic);
     if (!isOfTree && !isRoom(topic)) return;
     delivery.address = isOfTree ? patternOf(topic) : topic;
-    const listeners = isOfTree ? this.#sharing(baseOf(topic)) : this.#above(topic);
+    const listeners = isOfTree ? this.#overlapping(baseOf(topic)) : this.#containing(topic);
     for (const listener of [...listeners]) listener.take(delivery);
   }
 
+  /** Reports lost publications of a room. */
   reportGap(path: RoomPath, { missed }: Gap): void {
-    for (const listener of [...this.#above(path)]) listener.lose(missed);
+    for (const listener of [...this.#containing(path)]) listener.onLoss(missed);
   }
 
+  /** Ends all listeners. */
   endAll(): void {
     for (const listeners of [...this.#trees.values()]) for (const listener of [...listeners]) listener.end();
   }
 
-  /** Those of the trees that a room is in. */
-  *#above(path: RoomPath): Generator<DeliveryListener> {
+  /** The listeners to trees that contain a room. */
+  *#containing(path: RoomPath): Generator<DeliveryListener> {
     for (let base: string | undefined = path; base !== undefined; base = parentOf(base)) {
       yield* this.#trees.get(base) ?? [];
     }
   }
 
-  /** Those of the trees that have rooms in common with this one: one of the two contains the other. */
-  *#sharing(base: RoomPath): Generator<DeliveryListener> {
+  /** The listeners to trees that overlap a tree: one of the two contains the other. */
+  *#overlapping(base: RoomPath): Generator<DeliveryListener> {
     for (const [own, listeners] of this.#trees) {
       if (contains(own, base) || contains(base, own)) yield* listeners;
     }

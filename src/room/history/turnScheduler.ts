@@ -1,30 +1,30 @@
-/** Parts of work that are let into one turn of the loop. */
-const partsOfTurn = 8;
+/** Parts of work per turn of the event loop. */
+const partsPerTurn = 8;
 
-/** Lets much work for some wait for its turn, so that the loop is free for others in between. */
+/** Spreads large work over turns of the event loop, so that other connections are served in between. */
 export class TurnScheduler {
-  #left = partsOfTurn;
+  #remaining = partsPerTurn;
   readonly #waiting: (() => void)[] = [];
-  #scheduled = false;
+  #isScheduled = false;
 
-  /** `undefined` when a part may be done now, else a promise that resolves when it may. */
+  /** Returns `undefined` if a part can run now, else a promise that resolves when it can. */
   next(): Promise<void> | undefined {
-    if (!this.#scheduled) {
-      this.#scheduled = true;
+    if (!this.#isScheduled) {
+      this.#isScheduled = true;
       setImmediate(() => this.#begin());
     }
-    if (this.#left === 0) return new Promise((resolve) => this.#waiting.push(resolve));
-    this.#left -= 1;
+    if (this.#remaining === 0) return new Promise((resolve) => this.#waiting.push(resolve));
+    this.#remaining -= 1;
     return undefined;
   }
 
   #begin(): void {
-    this.#scheduled = false;
-    const admitted = this.#waiting.splice(0, partsOfTurn);
-    this.#left = partsOfTurn - admitted.length;
+    this.#isScheduled = false;
+    const admitted = this.#waiting.splice(0, partsPerTurn);
+    this.#remaining = partsPerTurn - admitted.length;
     for (const admit of admitted) admit();
     if (this.#waiting.length === 0) return;
-    this.#scheduled = true;
+    this.#isScheduled = true;
     setImmediate(() => this.#begin());
   }
 }

@@ -10,84 +10,86 @@ import { Audience } from "../audience.js";
 import type { PresenceConfig } from "../roomConfig.js";
 import {
   connectionsOf,
-  type Entry,
   keyOf,
-  newEntry,
+  newUserEntry,
   type PresenceChange,
   type PresenceState,
   type PresentUser,
   presentUser,
+  type UserEntry,
 } from "./presenceState.js";
 
+/** The room of a presence, and the operations that it needs. */
 export interface PresenceDeps {
   readonly path: RoomPath;
-  readonly terms: PresenceConfig;
+  readonly config: PresenceConfig;
   readonly clock: Clock;
   readonly isMember: (member: Member) => boolean;
-  readonly changed: (change: PresenceChange) => void;
-  /** Exactly one node of the cluster reports that a user joined or left; see `Backplane.reportPresence`. */
+  /** Called with each change, after the watchers were notified. */
+  readonly onChange: (change: PresenceChange) => void;
+  /** Makes exactly one node of the cluster report that a user joined or left; see `Backplane.reportPresence`. */
   readonly reportPresence: (key: string, isPresent: boolean, report: PresenceReport) => void;
-  /** This node is the one that reports it. */
-  readonly reported: (event: "join" | "leave", user: PresentUser) => void;
-  /** Tells the other nodes what this one has of a user; see `Backplane.attend`. */
-  readonly attend: (key: string, entry: PresenceEntry | undefined) => Promise<unknown> | undefined;
-  /** Whether users who leave are waited for; not while the app closes. */
+  /** Called if this node is the one that reports it. */
+  readonly onReport: (event: "join" | "leave", user: PresentUser) => void;
+  /** Sends the entry of a user on this node to the other nodes; see `Backplane.announce`. */
+  readonly announce: (key: string, entry: PresenceEntry | undefined) => Promise<unknown> | undefined;
+  /** Whether users who leave have a grace period to return; false while the app closes. */
   readonly hasGrace: () => boolean;
-  /** No user is waited for any more: the last one is on another node, or the grace is over. */
-  readonly waitingEnded: () => void;
+  /** Called when no user may return any more: the last one is on another node, or the grace period is over. */
+  readonly onGraceEnd: () => void;
   /** Receives errors of calls that nothing awaits. */
   readonly report: (error: unknown) => void;
 }
 
-const noOne: readonly string[] = [];
+const noIds: readonly string[] = [];
 
-/** Who is in one room: changes of a tick are sent together, and a leave only when its grace is over. */
+/** The presence of one room. Changes of one tick are sent together; a leave is sent after its grace period. */
 export class Presence {
   readonly #deps: PresenceDeps;
-  readonly #entries = new Map<string, Entry>();
+  readonly #entries = new Map<string, UserEntry>();
   readonly #watchers = new Audience();
-  /** Not told yet. */
-  readonly #joined = new Map<string, Entry>();
-  readonly #left = new Map<string, Entry>();
+  /** Users who joined or left since the last version. */
+  readonly #joined = new Map<string, UserEntry>();
+  readonly #left = new Map<string, UserEntry>();
   #version = 0;
-  /** As it was last encoded, until something changes. */
-  #roster: Payload | undefined;
-  #scheduled = false;
-  /** Users who left and may return. */
-  #waiting = 0;
-  /** Fires a grace after a user left this node who is on another one, and may leave that at the same moment. */
-  #lingering: Timer | undefined;
-  #heard: Promise<void> | undefined;
+  /** All users, encoded; `undefined` after a change. */
+  #snapshot: Payload | undefined;
+  #isScheduled = false;
+  /** The number of users who left and may return. */
+  #usersInGrace = 0;
+  /** Keeps the room open for a grace period after a user left this node, since the user may also leave another node. */
+  #keepOpenTimer: Timer | undefined;
+  #loaded: Promise<void> | undefined;
 
   constructor(deps: PresenceDeps) {
     this.#deps = deps;
   }
 
   get state(): PresenceState {
-    const isFull = this.#deps.terms.mode === "full";
+    const isFull = this.#deps.config.mode === "full";
     const users = isFull ? [...this.#entries.values()].map(presentUser) : [];
     return { count: this.#entries.size, version: this.#version, users };
   }
 
-  /** Whether users are waited for who have left: the room is kept for them. */
-  get isWaiting(): boolean {
-    return this.#waiting > 0 || this.#lingering !== undefined;
+  /** Whether the room stays open because users who left may return. */
+  get isInGrace(): boolean {
+    return this.#usersInGrace > 0 || this.#keepOpenTimer !== undefined;
   }
 
-  /** Resolves when it is known who is here on other nodes; `undefined` when it is. */
-  get heard(): Promise<void> | undefined {
-    return this.#heard;
+  /** Resolves when the users on other nodes are known; `undefined` if they are. */
+  get loaded(): Promise<void> | undefined {
+    return this.#loaded;
   }
 
   enter(member: Member, userId: string | undefined): void {
     const key = keyOf(member, userId);
     const { user } = member;
     const known = this.#entries.get(key);
-    const entry = known ?? newEntry(key, userId ?? member.id);
+    const entry = known ?? newUserEntry(key, userId ?? member.id);
     if (entry.local === 0 || entry.user !== user) Object.assign(entry, { user, shown: this.#show(user) });
     entry.local += 1;
-    this.#attend(key, entry);
-    this.#stay(key, entry);
+    this.#announce(key, entry);
+    this.#setPresent(key, entry);
   }
 
   exit(member: Member, userId: string | undefined): void {
@@ -96,55 +98,55 @@ export class Presence {
     const entry = this.#entries.get(key);
     if (entry === undefined) return;
     entry.local -= 1;
-    this.#attend(key, entry);
-    this.#leaveUnused(key, entry);
-    if (entry.local === 0 && connectionsOf(entry) > 0) this.#linger();
+    this.#announce(key, entry);
+    this.#leaveIfUnused(key, entry);
+    if (entry.local === 0 && connectionsOf(entry) > 0) this.#keepOpen();
   }
 
-  /** Takes what other nodes have. */
-  hear(changes: readonly PresenceUpdate[]): void {
-    const wasWaiting = this.isWaiting;
-    for (const { node, key, entry } of changes) {
-      if (entry === undefined) this.#forget(node, key);
-      else this.#learn(node, key, entry);
+  /** Applies updates from other nodes. */
+  update(updates: readonly PresenceUpdate[]): void {
+    const wasInGrace = this.isInGrace;
+    for (const { node, key, entry } of updates) {
+      if (entry === undefined) this.#removeRemote(node, key);
+      else this.#setRemote(node, key, entry);
     }
-    // The last user who was waited for here has come to another node.
-    if (wasWaiting && !this.isWaiting) this.#deps.waitingEnded();
+    // The last user who could return has joined on another node.
+    if (wasInGrace && !this.isInGrace) this.#deps.onGraceEnd();
   }
 
-  /** Sends the roster to a member, and from then on what changes. */
+  /** Sends all users to a member, and then each change. */
   watch(member: Member): void {
-    // What has not been told yet is in no version: others are told first, so that the roster is of one.
-    this.#tell();
-    // A listener may have taken it out of the room.
+    // Publishes pending changes first, so that the snapshot is that of a version.
+    this.#publishChanges();
+    // A listener may have removed the member from the room.
     if (!this.#deps.isMember(member)) return;
-    member.send(this.#rosterFrame());
+    member.send(this.#snapshotPayload());
     this.#watchers.members.add(member);
   }
 
   /**
-   * The room is closed on this node. Users who are still waited for leave now, such as when the app closes.
+   * Called when the room is freed on this node. Users who may still return, such as when the app closes, leave now.
    *
-   * @param goesOn Whether other nodes have it: they tell of those who leave, when their grace is over.
+   * @param isOpenElsewhere Whether other nodes have the room open: these then report leaves, after the grace period.
    */
-  end(goesOn: boolean): void {
-    this.#lingering?.cancel();
-    this.#lingering = undefined;
+  end(isOpenElsewhere: boolean): void {
+    this.#keepOpenTimer?.cancel();
+    this.#keepOpenTimer = undefined;
     for (const [key, entry] of this.#entries) {
-      this.#stopWaiting(entry);
-      if (!goesOn) this.#remove(key);
+      this.#cancelGrace(entry);
+      if (!isOpenElsewhere) this.#remove(key);
     }
-    this.#tell();
+    this.#publishChanges();
   }
 
-  /** The application's code, which may throw, or return what JSON has no form for: then nothing is shown. */
+  /** Calls `presence.show`. If it throws, or JSON has no form for its result, others see only the id. */
   #show(user: unknown): unknown {
-    const { mode, show } = this.#deps.terms;
+    const { mode, show } = this.#deps.config;
     if (mode !== "full" || show === undefined) return undefined;
     try {
       const shown = show(user);
-      if (shown instanceof Promise) return this.#refuseLater(shown);
-      // A copy, which nothing can change into what JSON has no form for.
+      if (shown instanceof Promise) return this.#rejectPromise(shown);
+      // A copy, so that later changes of the object have no effect.
       return shown === undefined ? undefined : JSON.parse(encodeJSON(shown));
     } catch (error) {
       this.#deps.report(error);
@@ -152,83 +154,83 @@ export class Presence {
     }
   }
 
-  #refuseLater(shown: Promise<unknown>): undefined {
+  #rejectPromise(shown: Promise<unknown>): undefined {
     const { report, path } = this.#deps;
     const error = new EnfiladeError(
       "ERR_OPTION",
-      `presence.show of ${path} is async; it must return what is shown, and no promise`,
+      `presence.show of ${path} returned a promise; return the value itself`,
     );
     shown.then(() => report(error), report);
   }
 
-  #attend(key: string, { id, shown, local }: Entry): void {
-    const heard = this.#deps.attend(key, local === 0 ? undefined : { id, shown, connections: local });
-    if (heard === undefined || this.#heard !== undefined) return;
-    this.#heard = heard.then(() => {
-      this.#heard = undefined;
+  #announce(key: string, { id, shown, local }: UserEntry): void {
+    const loaded = this.#deps.announce(key, local === 0 ? undefined : { id, shown, connections: local });
+    if (loaded === undefined || this.#loaded !== undefined) return;
+    this.#loaded = loaded.then(() => {
+      this.#loaded = undefined;
     });
   }
 
-  #learn(node: string, key: string, theirs: PresenceEntry): void {
-    const entry = this.#entries.get(key) ?? newEntry(key, theirs.id);
+  #setRemote(node: string, key: string, remote: PresenceEntry): void {
+    const entry = this.#entries.get(key) ?? newUserEntry(key, remote.id);
     entry.others ??= new Map();
-    entry.others.set(node, theirs);
-    if (entry.local === 0) Object.assign(entry, { user: theirs.shown, shown: theirs.shown });
-    this.#stay(key, entry);
+    entry.others.set(node, remote);
+    if (entry.local === 0) Object.assign(entry, { user: remote.shown, shown: remote.shown });
+    this.#setPresent(key, entry);
   }
 
-  #forget(node: string, key: string): void {
+  #removeRemote(node: string, key: string): void {
     const entry = this.#entries.get(key);
     if (entry?.others?.delete(node) !== true) return;
-    this.#leaveUnused(key, entry);
+    this.#leaveIfUnused(key, entry);
   }
 
-  /** A user is there, or there again. */
-  #stay(key: string, entry: Entry): void {
-    this.#roster = undefined;
-    this.#stopWaiting(entry);
+  /** Marks a user as present, or as returned. */
+  #setPresent(key: string, entry: UserEntry): void {
+    this.#snapshot = undefined;
+    this.#cancelGrace(entry);
     if (this.#entries.has(key)) return;
     this.#entries.set(key, entry);
-    // Back within the tick: no client needs to know.
+    // A user who left and returned in the same tick is no change.
     if (!this.#left.delete(key)) this.#joined.set(key, entry);
-    this.#tellSoon();
+    this.#schedulePublish();
   }
 
-  #leaveUnused(key: string, entry: Entry): void {
-    this.#roster = undefined;
+  #leaveIfUnused(key: string, entry: UserEntry): void {
+    this.#snapshot = undefined;
     if (connectionsOf(entry) > 0) return;
-    const { leaveGraceMs } = this.#deps.terms;
+    const { leaveGraceMs } = this.#deps.config;
     // An anonymous connection never returns.
     if (leaveGraceMs === 0 || !isUserKey(key) || !this.#deps.hasGrace()) this.#remove(key);
-    else this.#wait(key, entry, leaveGraceMs);
+    else this.#startGrace(key, entry, leaveGraceMs);
   }
 
-  #wait(key: string, entry: Entry, ms: number): void {
-    this.#stopWaiting(entry);
-    this.#waiting += 1;
-    entry.leaving = this.#deps.clock.setTimeout(() => {
-      this.#stopWaiting(entry);
+  #startGrace(key: string, entry: UserEntry, ms: number): void {
+    this.#cancelGrace(entry);
+    this.#usersInGrace += 1;
+    entry.graceTimer = this.#deps.clock.setTimeout(() => {
+      this.#cancelGrace(entry);
       this.#remove(key);
-      if (!this.isWaiting) this.#deps.waitingEnded();
+      if (!this.isInGrace) this.#deps.onGraceEnd();
     }, ms);
   }
 
-  #linger(): void {
-    this.#lingering?.cancel();
-    this.#lingering = undefined;
-    const { clock, terms, hasGrace, waitingEnded } = this.#deps;
-    if (terms.leaveGraceMs === 0 || !hasGrace()) return;
-    this.#lingering = clock.setTimeout(() => {
-      this.#lingering = undefined;
-      if (!this.isWaiting) waitingEnded();
-    }, terms.leaveGraceMs);
+  #keepOpen(): void {
+    this.#keepOpenTimer?.cancel();
+    this.#keepOpenTimer = undefined;
+    const { clock, config, hasGrace, onGraceEnd } = this.#deps;
+    if (config.leaveGraceMs === 0 || !hasGrace()) return;
+    this.#keepOpenTimer = clock.setTimeout(() => {
+      this.#keepOpenTimer = undefined;
+      if (!this.isInGrace) onGraceEnd();
+    }, config.leaveGraceMs);
   }
 
-  #stopWaiting(entry: Entry): void {
-    if (entry.leaving === undefined) return;
-    this.#waiting -= 1;
-    entry.leaving.cancel();
-    entry.leaving = undefined;
+  #cancelGrace(entry: UserEntry): void {
+    if (entry.graceTimer === undefined) return;
+    this.#usersInGrace -= 1;
+    entry.graceTimer.cancel();
+    entry.graceTimer = undefined;
   }
 
   #remove(key: string): void {
@@ -236,68 +238,71 @@ export class Presence {
     if (entry === undefined) return;
     this.#entries.delete(key);
     if (!this.#joined.delete(key)) this.#left.set(key, entry);
-    this.#tellSoon();
+    this.#schedulePublish();
   }
 
-  #tellSoon(): void {
-    if (this.#scheduled) return;
-    this.#scheduled = true;
-    // Who is new here may be no news, which the other nodes know.
-    if (this.#heard === undefined) setImmediate(() => this.#tellNow());
-    else this.#heard.then(() => this.#tellNow());
+  #schedulePublish(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    // Until the other nodes have answered, it is not known whether a user is new to the room.
+    if (this.#loaded === undefined) setImmediate(() => this.#publishScheduled());
+    else this.#loaded.then(() => this.#publishScheduled());
   }
 
-  #tellNow(): void {
-    this.#scheduled = false;
+  #publishScheduled(): void {
+    this.#isScheduled = false;
     try {
-      this.#tell();
+      this.#publishChanges();
     } catch (error) {
       this.#deps.report(error);
     }
   }
 
-  #tell(): void {
+  /** Makes a new version of the pending changes, and sends it to watchers, listeners and the cluster. */
+  #publishChanges(): void {
     if (this.#joined.size === 0 && this.#left.size === 0) return;
     const [joined, left] = [[...this.#joined.values()], [...this.#left.values()]];
     this.#joined.clear();
     this.#left.clear();
     this.#version += 1;
-    this.#roster = undefined;
+    this.#snapshot = undefined;
     const change = { version: this.#version, count: this.#entries.size };
-    // Before anybody whose listener may cause the next change.
+    // Before the listeners, which may cause the next change.
     this.#sendToWatchers(joined, left);
-    this.#deps.changed({ ...change, joined: joined.map(presentUser), left: left.map(presentUser) });
+    this.#deps.onChange({ ...change, joined: joined.map(presentUser), left: left.map(presentUser) });
     for (const entry of joined) this.#report(entry, true);
     for (const entry of left) this.#report(entry, false);
   }
 
-  #report(entry: Entry, isPresent: boolean): void {
-    const report: PresenceReport = (event) => this.#deps.reported(event, presentUser(entry));
+  #report(entry: UserEntry, isPresent: boolean): void {
+    const report: PresenceReport = (event) => this.#deps.onReport(event, presentUser(entry));
     this.#deps.reportPresence(entry.key, isPresent, report);
   }
 
-  #sendToWatchers(joined: readonly Entry[], left: readonly Entry[]): void {
-    if (!this.#watchers.inUse) return;
-    const ids = this.#deps.terms.mode === "full" ? { left: left.map(({ id }) => id) } : {};
-    const payload = this.#frame({ ...this.#shown(joined, "joined"), ...ids });
-    this.#watchers.deliver(new Delivery({ payload, except: noOne }));
+  #sendToWatchers(joined: readonly UserEntry[], left: readonly UserEntry[]): void {
+    if (!this.#watchers.isInUse) return;
+    const ids = this.#deps.config.mode === "full" ? { left: left.map(({ id }) => id) } : {};
+    const payload = this.#payloadOf({ ...this.#usersField(joined, "joined"), ...ids });
+    this.#watchers.deliver(new Delivery({ payload, except: noIds }));
   }
 
-  /** What clients are told of users: ids, connections, and what the route shows of each. */
-  #shown(entries: readonly Entry[], name: "users" | "joined"): object {
-    if (this.#deps.terms.mode !== "full") return {};
-    const shownUser = (entry: Entry) => ({ id: entry.id, user: entry.shown, connections: connectionsOf(entry) });
+  /** Users as clients see them: id, connections, and the result of `presence.show`. */
+  #usersField(entries: readonly UserEntry[], name: "users" | "joined"): object {
+    if (this.#deps.config.mode !== "full") return {};
+    const shownUser = (entry: UserEntry) => ({ id: entry.id, user: entry.shown, connections: connectionsOf(entry) });
     return { [name]: entries.map(shownUser) };
   }
 
-  /** Encoded once, however many ask for it. */
-  #rosterFrame(): Payload {
-    this.#roster ??= this.#frame(this.#shown([...this.#entries.values()], "users"));
-    return this.#roster;
+  /** All users; encoded once until the next change. */
+  #snapshotPayload(): Payload {
+    this.#snapshot ??= this.#payloadOf(this.#usersField([...this.#entries.values()], "users"));
+    return this.#snapshot;
   }
 
-  #frame(content: object): Payload {
-    const about = { room: this.#deps.path, version: this.#version, count: this.#entries.size };
-    return Payload.notice({ type: "presence", ...about, ...content });
+  #payloadOf(content: object): Payload {
+    const { path } = this.#deps;
+    const count = this.#entries.size;
+    const frame = { type: "presence", room: path, version: this.#version, count, ...content };
+    return Payload.notice(frame);
   }
 }

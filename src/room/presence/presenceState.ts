@@ -4,49 +4,55 @@ import type { Timer } from "../../connection/clock.js";
 import type { Member } from "../../protocol/dialect.js";
 import type { PresenceMode } from "../roomConfig.js";
 
-/** A user in a room, however many connections that takes; an anonymous connection counts as one. */
+/** A user in a room; all connections of the user count as one. An anonymous connection counts as a user of its own. */
 export interface PresentUser {
-  /** The user's, or else the connection's. */
+  /** The id of the user, as text; of the connection if it is anonymous. */
   readonly id: string;
-  /** What `authorize` returned; of a user who is on other nodes alone, what `show` of the route's `presence` returns. */
+  /** The user that `authorize` returned; if the user is only on other nodes, the result of `presence.show`. */
   readonly user: unknown;
-  /** On all nodes; 0 for a user who has just left and may return. */
+  /** The number of the user's connections to the room, on all nodes; 0 for a user who has just left and may return. */
   readonly connections: number;
 }
 
-/** Who is in a room. */
+/** The presence of a room: the result of `room.presence()`. */
 export interface PresenceState {
+  /** The number of users; an anonymous connection counts as one. */
   readonly count: number;
-  /** Counts up with every change; 0 where presence is off. */
+  /** Increases by one with each change; 0 if presence is off, or if the room is open on other nodes only. */
   readonly version: number;
-  /** Empty where only the count is kept. */
+  /** The users; empty with the mode `"count"`. */
   readonly users: readonly PresentUser[];
 }
 
-/** From one version to the next. */
+/** A change of presence, from one version to the next. */
 export interface PresenceChange {
+  /** The version after the change. */
   readonly version: number;
+  /** The number of users after the change. */
   readonly count: number;
+  /** Users who joined. */
   readonly joined: readonly PresentUser[];
+  /** Users who left and did not return within `leaveGraceMs`. */
   readonly left: readonly PresentUser[];
 }
 
-/** A user in one room, as this node sees it. */
-export interface Entry {
+/** The state of one user in one room, on this node. */
+export interface UserEntry {
   readonly key: string;
   readonly id: string;
-  /** As on the newest connection. */
+  /** The user of the newest connection. */
   user: unknown;
-  /** What others are told of the user. */
+  /** The part of the user that others see. */
   shown: unknown;
-  /** Members of this node. */
+  /** The number of connections on this node. */
   local: number;
-  /** What other nodes have, by node. */
+  /** Entries of other nodes, by node. */
   others: Map<string, PresenceEntry> | undefined;
-  leaving: Timer | undefined;
+  /** Runs while the user has left and may return. */
+  graceTimer: Timer | undefined;
 }
 
-/** Who is among `members`, where nobody keeps count: without a version, and without those about to return. */
+/** The presence of a room whose presence is off, counted from its members; the version is 0. */
 export function stateOf(members: Iterable<Member>, userIdOf: (id: string) => string | undefined): PresenceState {
   const entries = new Map<string, PresentUser>();
   for (const member of members) {
@@ -58,12 +64,12 @@ export function stateOf(members: Iterable<Member>, userIdOf: (id: string) => str
   return { count: entries.size, version: 0, users: [...entries.values()] };
 }
 
-/** Who is in a room, as other nodes have it; without a version, since nobody follows it here. */
+/** The presence of a room that is open on other nodes only; the version is 0. */
 export function stateElsewhere(changes: readonly PresenceUpdate[], mode: PresenceMode): PresenceState {
-  const entries = new Map<string, Entry>();
+  const entries = new Map<string, UserEntry>();
   for (const { node, key, entry: theirs } of changes) {
     if (theirs === undefined) continue;
-    const entry = entries.get(key) ?? newEntry(key, theirs.id);
+    const entry = entries.get(key) ?? newUserEntry(key, theirs.id);
     entries.set(key, entry);
     entry.user = theirs.shown;
     entry.others ??= new Map();
@@ -76,16 +82,16 @@ export function keyOf(member: Member, userId: string | undefined): string {
   return userId === undefined ? connectionKey(member.id) : userKey(userId);
 }
 
-export function newEntry(key: string, id: string): Entry {
-  return { key, id, user: undefined, shown: undefined, local: 0, others: undefined, leaving: undefined };
+export function newUserEntry(key: string, id: string): UserEntry {
+  return { key, id, user: undefined, shown: undefined, local: 0, others: undefined, graceTimer: undefined };
 }
 
-export function connectionsOf({ local, others }: Entry): number {
+export function connectionsOf({ local, others }: UserEntry): number {
   if (others === undefined) return local;
   return [...others.values()].reduce((sum, { connections }) => sum + connections, local);
 }
 
-export function presentUser(entry: Entry): PresentUser {
+export function presentUser(entry: UserEntry): PresentUser {
   const { id, user } = entry;
   return { id, user, connections: connectionsOf(entry) };
 }

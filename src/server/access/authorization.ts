@@ -9,36 +9,37 @@ import { validate } from "../../wire/schema.js";
 import { busy, refusal, refusalOfResponse } from "../refusal.js";
 import type { Route } from "../router.js";
 
-/** A refusal on its way from where it is decided to where it is answered. */
-export class Refused extends Error {
+/** Thrown to refuse a client with a given answer. */
+export class RefusedError extends Error {
   constructor(readonly refusal: Refusal) {
     super(`refused with ${refusal.status}`);
   }
 }
 
-/** A page of an origin that may not connect. */
-export class ForeignOrigin extends Refused {
+/** Thrown when the origin of a page is not allowed. */
+export class ForeignOriginError extends RefusedError {
   constructor(readonly origin: string) {
     super(refusal(403, "This origin may not connect"));
   }
 }
 
-/** An `authorize` that did not answer within `authorizeMs`. */
-export class AuthorizeTimeout extends Refused {
+/** Thrown when `authorize` did not settle within `authorizeMs`. */
+export class AuthorizeTimeoutError extends RefusedError {
   constructor() {
     super(busy("Authorization took too long"));
   }
 }
 
-/** Whether anybody is to be asked before this handler's connection is opened. */
-export function asks({ params, checks }: Route, handler: AnyHandler): boolean {
+/** Returns true if the connection needs a check first: of its parameters, or by an `authorize`. */
+export function hasChecks({ params, checks }: Route, handler: AnyHandler): boolean {
   return params !== undefined || checks.length > 0 || handler.authorize !== undefined;
 }
 
 /**
- * Asks the schema of the parameters, then the scopes from the outermost in, then the handler.
+ * Checks the parameters by their schema, then calls `authorize` of the app, of the scopes from the outermost in, and of
+ * the handler. Stores the parameters and the user in `context`.
  *
- * @throws Refused, HttpError, or what the application threw (as a rejection).
+ * Rejects with a `RefusedError`, an `HttpError`, or any error that the application threw.
  */
 export async function authorize(
   route: Route,
@@ -46,16 +47,17 @@ export async function authorize(
   context: HandlerContext,
   clock: Clock,
 ): Promise<void> {
-  if ((await within(clock, route.limits.authorizeMs, ask(route, handler, context))) === timeIsUp) {
-    throw new AuthorizeTimeout();
+  if ((await within(clock, route.limits.authorizeMs, runChecks(route, handler, context))) === timeIsUp) {
+    throw new AuthorizeTimeoutError();
   }
 }
 
 /**
- * Asks again, for a client that renewed its credentials.
+ * Calls every `authorize` again, for a client that renews its credentials.
  *
- * @param onTimeout Called when the answer is `busy` since none came within `authorizeMs`.
- * @throws what the application threw, unless it is a refusal (as a rejection).
+ * Rejects with any error of the application that is not a refusal.
+ *
+ * @param onTimeout Called when `authorize` did not settle within `authorizeMs`; the result is then `"busy"`.
  */
 export async function reauthorize(
   route: Route,
@@ -64,35 +66,36 @@ export async function reauthorize(
   clock: Clock,
   onTimeout: () => void,
 ): Promise<Reauthorization> {
-  const asked = { request, user: undefined };
+  const credentials = { request, user: undefined };
   try {
-    const answer = await within(clock, route.limits.authorizeMs, askAll(route, handler, asked));
-    if (answer !== timeIsUp) return asked;
+    const answer = await within(clock, route.limits.authorizeMs, authorizeAll(route, handler, credentials));
+    if (answer !== timeIsUp) return credentials;
     onTimeout();
     return "busy";
   } catch (error) {
     const status =
-      error instanceof Refused ? error.refusal.status : error instanceof HttpError ? error.status : undefined;
+      error instanceof RefusedError ? error.refusal.status : error instanceof HttpError ? error.status : undefined;
     if (status === undefined) throw error;
     return status < 500 ? "refused" : "busy";
   }
 }
 
-async function ask(route: Route, handler: AnyHandler, context: HandlerContext): Promise<void> {
+async function runChecks(route: Route, handler: AnyHandler, context: HandlerContext): Promise<void> {
   if (route.params !== undefined) context.params = await validParams(route.params, context.params);
-  await askAll(route, handler, context);
+  await authorizeAll(route, handler, context);
 }
 
-/** Whom the scopes and the handler are asked for. */
+/** The request to authorize, and the user that `authorize` returned last. */
 interface Credentials {
   readonly request: ConnectionRequest;
   user: unknown;
 }
 
-async function askAll(route: Route, handler: AnyHandler, asked: Credentials): Promise<void> {
-  for (const { owner, authorize } of route.checks) await admit(asked, owner, authorize(asked.request));
+async function authorizeAll(route: Route, handler: AnyHandler, credentials: Credentials): Promise<void> {
+  const { request } = credentials;
+  for (const { owner, authorize } of route.checks) await applyAnswer(credentials, owner, authorize(request));
   const { name } = route.handlerClass;
-  if (handler.authorize !== undefined) await admit(asked, name, handler.authorize(asked.request));
+  if (handler.authorize !== undefined) await applyAnswer(credentials, name, handler.authorize(request));
 }
 
 async function validParams(schema: NonNullable<Route["params"]>, params: unknown): Promise<unknown> {
@@ -104,26 +107,26 @@ async function validParams(schema: NonNullable<Route["params"]>, params: unknown
   }
 }
 
-/** A `Response` of any library: that of an installed undici is not the global one. */
+/** Accepts a `Response` of any library: an installed undici has its own class, which is not the global one. */
 function isResponse(value: unknown): value is Response {
   return Object.prototype.toString.call(value) === "[object Response]";
 }
 
-/** Takes what an `authorize` returned: a refusal, a user, or {@link anonymous}, which changes nothing. */
-async function admit(asked: Credentials, owner: string, answer: unknown): Promise<void> {
+/** Applies the result of an `authorize`: a `Response` refuses, a user is stored, {@link anonymous} changes nothing. */
+async function applyAnswer(credentials: Credentials, owner: string, answer: unknown): Promise<void> {
   const user = await answer;
   if (user === anonymous) return;
-  if (isResponse(user)) throw new Refused(await refusalOfResponse(user));
-  // A look-up that found nothing, or a forgotten return, must not let anybody in.
+  if (isResponse(user)) throw new RefusedError(await refusalOfResponse(user));
+  // A lookup that found no user, or a missing return statement, must not accept the client.
   if (!user || user instanceof Error) {
     const came = user instanceof Error ? `a ${user.name}` : user === "" ? "an empty string" : String(user);
     throw new EnfiladeError(
       "ERR_USER",
-      `authorize of ${owner} returned ${came}: return a user, or \`anonymous\` to let the client in without one; ` +
+      `authorize of ${owner} returned ${came}: return a user, or \`anonymous\` to accept the client without one; ` +
         "throw HttpError(401) to refuse",
     );
   }
-  // Checked here, where a mistake is still an HTTP answer.
+  // Throws for an invalid id. Checked here, where an error can still be answered by HTTP.
   userId(user);
-  asked.user = user;
+  credentials.user = user;
 }

@@ -2,7 +2,7 @@ import type { Refusal } from "../../connection/transport.js";
 import type { Limits } from "../limits.js";
 import { refusal } from "../refusal.js";
 
-/** Counts who is here or on the way in, and says whether one more may come. */
+/** Counts connections and handshakes, and refuses clients past `connectionsMax` and `connectionsPerAddressMax`. */
 export class Capacity {
   readonly #limits: Limits;
   readonly #perAddress = new Map<string, number>();
@@ -12,7 +12,7 @@ export class Capacity {
     this.#limits = limits;
   }
 
-  /** A refusal, or nothing: then the place is taken until it is {@link release}d. */
+  /** Returns a refusal, or counts the client until {@link release} is called and returns `undefined`. */
   admit(address: string): Refusal | undefined {
     const fromAddress = this.#perAddress.get(address) ?? 0;
     const { connectionsMax, connectionsPerAddressMax } = this.#limits;
@@ -23,7 +23,7 @@ export class Capacity {
     return undefined;
   }
 
-  /** To be called once when the connection is over. */
+  /** Called once when the transport of an admitted client has ended. */
   release(address: string): void {
     this.#count -= 1;
     const left = (this.#perAddress.get(address) ?? 1) - 1;

@@ -1,9 +1,9 @@
 import { Lifetime } from "../../connection/lifetime.js";
 import type { GoneListener, Transport } from "../../connection/transport.js";
 
-/** A client that asked to connect, until its transport has ended. */
+/** A client, from its request to connect until its transport has ended. */
 export class Client extends Lifetime implements GoneListener {
-  /** The address that its place is counted for; `undefined` if it was given none. */
+  /** The address it is counted for in `Capacity`; `undefined` while it is not counted. */
   address: string | undefined;
 
   constructor(

@@ -10,12 +10,12 @@ import type { Limits } from "../limits.js";
 import { refusal, refusalOfError } from "../refusal.js";
 import { describeRoute, type Route } from "../router.js";
 import { quoted, type Warnings } from "../warnings.js";
-import { AuthorizeTimeout, ForeignOrigin, Refused } from "./authorization.js";
+import { AuthorizeTimeoutError, ForeignOriginError, RefusedError } from "./authorization.js";
 
 export interface RefuserDeps {
   readonly clock: Clock;
   readonly limits: Limits;
-  /** Called once for each client that is refused, with the status of its answer. */
+  /** Called once for each refused client, with the HTTP status of the refusal. */
   readonly onRefused: (request: RefusedRequest, status: number) => void;
   readonly report: (error: Error) => void;
   readonly warnings: Warnings;
@@ -24,43 +24,43 @@ export interface RefuserDeps {
 type Close = readonly [code: number, reason: string];
 
 const unauthorized: Close = [CloseCode.unauthorized, "unauthorized"];
-/** The close codes that stand for a status. */
-const closes: ReadonlyMap<number, Close> = new Map([
+/** The close codes that replace an HTTP status for clients of `enfilade.v1`. */
+const closeByStatus: ReadonlyMap<number, Close> = new Map([
   [401, unauthorized],
   [403, unauthorized],
   [404, [CloseCode.notFound, "not found"]],
 ]);
 
 /**
- * Answers clients that are refused: by HTTP, or by a close code.
+ * Answers refused clients, with an HTTP status or with a close code.
  *
- * A page cannot read the status of a refused handshake, and would try again for ever. So a client that offers `enfilade.v1` is
- * upgraded, and closed with a code that it can read.
+ * A page cannot read the status of a refused handshake, and would retry forever. So for 401, 403 and 404 a client that
+ * offers `enfilade.v1` is upgraded, and then closed with a code that it can read.
  */
 export class Refuser {
   readonly #deps: RefuserDeps;
-  readonly #options: TransportOptions;
+  readonly #transportOptions: TransportOptions;
 
   constructor(deps: RefuserDeps) {
     const { messageBytesMax, fragmentsMax, closeMs } = deps.limits;
     this.#deps = deps;
-    this.#options = { messageBytesMax, fragmentsMax, closeMs, compression: false, subprotocols: [v1] };
+    this.#transportOptions = { messageBytesMax, fragmentsMax, closeMs, compression: false, subprotocols: [v1] };
   }
 
-  /** How a client is answered for what was thrown. What is no refusal is reported, and answered with 500. */
+  /** Returns the refusal for a thrown value. An error that is not a refusal is reported, and refused with 500. */
   refusalOf(thrown: unknown, route: Route, headers: IncomingHttpHeaders): Refusal {
-    if (thrown instanceof ForeignOrigin) this.#warnOfOrigin(thrown.origin, headers.host, route);
-    if (thrown instanceof AuthorizeTimeout) this.warnOfTimeout(route, "the client was refused with 503");
-    if (thrown instanceof Refused) return thrown.refusal;
-    const known = refusalOfError(thrown);
-    if (known !== undefined) return known;
+    if (thrown instanceof ForeignOriginError) this.#warnOfOrigin(thrown.origin, headers.host, route);
+    if (thrown instanceof AuthorizeTimeoutError) this.warnOfTimeout(route, "the client was refused with 503");
+    if (thrown instanceof RefusedError) return thrown.refusal;
+    const ofError = refusalOfError(thrown);
+    if (ofError !== undefined) return ofError;
     const error = asErrorOf(`authorize of ${describeRoute(route)}`, thrown);
     if (error !== thrown) this.#deps.warnings.once("no Error", route.pattern, () => noErrorWarning(error));
     this.#deps.report(error);
     return refusal(500);
   }
 
-  /** An upgrade request that no route matches; its query may hold credentials. */
+  /** Warns of an upgrade request that no route matches. Its query is not logged, since it may hold credentials. */
   warnOfPath(target: string, routes: () => string): void {
     const path = quoted(target.replace(/\?.*$/s, ""));
     this.#deps.warnings.once("no route", path, () => {
@@ -75,47 +75,48 @@ export class Refuser {
     });
   }
 
-  /** A page learns nothing of why it was refused, so its developer has to find it in the log. */
+  /** Logs a refused origin: browsers do not show the reason of a refusal, so a developer must find it in the log. */
   #warnOfOrigin(origin: string, host: string | undefined, { origins, pattern }: Route): void {
     const page = quoted(origin);
     this.#deps.warnings.once("origin", page, () => {
       if (origins !== "same-host") {
-        return `refused a page of ${page}, which the option origins of "${pattern}" does not allow; to allow it, add ${page}`;
+        const rule = `the option origins of "${pattern}" does not allow it`;
+        return `refused a page from ${page}: ${rule}; to allow it, add ${page}`;
       }
       const allow =
         origin === "null" ? `allow pages without an origin, set origins: "*"` : `allow it, set origins: [${page}]`;
       return (
-        `refused a page of ${page}: that is not the Host of its request, ${quoted(host ?? "")}; to ${allow}; ` +
-        "behind a proxy, have it pass the Host on, in nginx by: proxy_set_header Host $http_host"
+        `refused a page from ${page}: its request has another Host, ${quoted(host ?? "")}; to ${allow}; ` +
+        "behind a proxy, forward the original Host, in nginx with: proxy_set_header Host $http_host"
       );
     });
   }
 
   /**
-   * Answers one client.
+   * Refuses one client.
    *
-   * @param hasPlace Whether the client may be upgraded; asked only where it would be.
-   * @returns a promise that resolves when an upgraded client has ended, after `closeMs` at the latest; `undefined` for others.
+   * @param canUpgrade Called only if the client would get a close code; returns true if it may be upgraded.
+   * @returns for an upgraded client a promise that resolves when it has ended, after `closeMs` at the latest.
    */
   refuse(
     transport: Transport,
-    why: Refusal,
+    refusal: Refusal,
     request: RefusedRequest,
-    hasPlace: () => boolean,
+    canUpgrade: () => boolean,
   ): Promise<void> | undefined {
-    const close = offersV1(request.headers) ? closes.get(why.status) : undefined;
-    if (close === undefined || !hasPlace()) return this.#answer(transport, why, request);
-    this.#deps.onRefused(request, why.status);
-    // When it does not open, the transport has answered by itself.
-    return transport.open(this.#options) ? this.#close(transport, close) : undefined;
+    const close = offersV1(request.headers) ? closeByStatus.get(refusal.status) : undefined;
+    if (close === undefined || !canUpgrade()) return this.#answer(transport, refusal, request);
+    this.#deps.onRefused(request, refusal.status);
+    // If the transport does not open, it has answered the client itself.
+    return transport.open(this.#transportOptions) ? this.#close(transport, close) : undefined;
   }
 
-  #answer(transport: Transport, why: Refusal, request: RefusedRequest): undefined {
+  #answer(transport: Transport, answer: Refusal, request: RefusedRequest): undefined {
     try {
-      transport.refuse(why);
-      this.#deps.onRefused(request, why.status);
+      transport.refuse(answer);
+      this.#deps.onRefused(request, answer.status);
     } catch (error) {
-      // The application gave a header that HTTP does not allow.
+      // The application returned a header that HTTP does not allow.
       this.#deps.report(asError(error));
       transport.refuse(refusal(500));
       this.#deps.onRefused(request, 500);
@@ -124,12 +125,12 @@ export class Refuser {
 
   #close(transport: Transport, [code, reason]: Close): Promise<void> {
     const { promise, resolve } = deferred<void>();
-    const timer = this.#deps.clock.setTimeout(() => transport.destroy(), this.#options.closeMs);
+    const timer = this.#deps.clock.setTimeout(() => transport.destroy(), this.#transportOptions.closeMs);
     const onGone = () => {
       timer.cancel();
       resolve();
     };
-    transport.listen({ ...ignored, onGone });
+    transport.listen({ ...ignoredEvents, onGone });
     transport.close(code, reason);
     return promise;
   }
@@ -140,10 +141,10 @@ function offersV1({ "sec-websocket-protocol": offered = "" }: IncomingHttpHeader
 }
 
 function ignore(): void {
-  // What a refused client sends is read only to find its close frame.
+  // The messages of a refused client are read only to reach its close frame.
 }
 
-const ignored = {
+const ignoredEvents = {
   onMessage: ignore,
   onHeard: ignore,
   onClosing: ignore,

@@ -4,11 +4,11 @@ import type { ConnectionRequest } from "../../connection/request.js";
 import { trace, traces } from "../../diagnostics.js";
 import { HttpError } from "../../errors.js";
 import type { Application } from "../../handler/application.js";
-import { Refused } from "../access/authorization.js";
+import { RefusedError } from "../access/authorization.js";
 import type { Route } from "../router.js";
 import type { TraceSpans } from "./messages.js";
 
-/** One handshake as a span; made only where somebody traces. */
+/** One handshake as a span. Made only when the tracing channel has subscribers. */
 export class HandshakeTrace {
   readonly #span: TraceSpans["enfilade:handshake"];
 
@@ -16,24 +16,24 @@ export class HandshakeTrace {
     this.#span = { app, request, route: pattern, status: undefined, connection: undefined };
   }
 
-  /** @param begin Returns what takes time of the handshake, which never rejects. */
-  run(begin: () => Promise<void> | undefined): void {
+  /** @param startHandshake Returns a promise for the asynchronous part of the handshake. The promise never rejects. */
+  run(startHandshake: () => Promise<void> | undefined): void {
     const handshake = async () => {
-      await begin();
+      await startHandshake();
       if (this.#span.error !== undefined) throw this.#span.error;
     };
-    // Its errors are reported where they happen.
+    // The acceptor has reported the error already.
     trace(traces.handshake, this.#span, handshake).catch(() => undefined);
   }
 
-  opened(peer: Peer): void {
+  onOpened(peer: Peer): void {
     this.#span.status = 101;
     this.#span.connection = connectionOf(peer);
   }
 
-  /** @param thrown What it came of: a refusal is an answer, anything else is an error. */
-  refused(status: number, thrown?: unknown): void {
+  /** @param thrown The cause. It becomes the error of the span, unless it is a refusal. */
+  onRefused(status: number, thrown?: unknown): void {
     this.#span.status = status;
-    if (!(thrown instanceof Refused || thrown instanceof HttpError)) this.#span.error = thrown;
+    if (!(thrown instanceof RefusedError || thrown instanceof HttpError)) this.#span.error = thrown;
   }
 }

@@ -8,8 +8,9 @@ import type { HandlerCall } from "../../handler/session.js";
 import type { Message } from "../../wire/message.js";
 import type { Position } from "../../wire/position.js";
 
-/** Whom a publication addresses, as its sender wrote it. */
+/** The address of a publication. */
 export type PublicationTarget =
+  /** One room. */
   | { readonly kind: "room"; readonly path: string }
   /** A room and all rooms below it, such as `/org/7/**`. */
   | { readonly kind: "rooms"; readonly pattern: string }
@@ -19,76 +20,83 @@ export type PublicationTarget =
 
 /** The content of an outgoing message. */
 export interface OutgoingContent {
-  /** `notice`: JSON of the library itself, such as the presence of a room. */
+  /** `notice` is JSON of the library itself, such as the presence of a room. */
   readonly kind: "json" | "text" | "binary" | "notice";
-  /** A text, JSON included, or bytes; of an event, what the event protocol of the sender's route makes of it. Not to be changed. */
+  /**
+   * A string for text and JSON, or bytes. An event is encoded by the event protocol of the sender's route. Do not
+   * change it.
+   */
   readonly data: string | Uint8Array;
 }
 
-/** An upgrade request that does not become a connection; its path need not be valid. */
+/** A refused upgrade request. Its path may be invalid. */
 export interface RefusedRequest {
   readonly url: string;
   readonly headers: IncomingHttpHeaders;
   readonly remoteAddress: string;
 }
 
-interface OfApp {
-  /** The `App`: several may publish on the same channels. */
+interface AppMessage {
+  /** The `App`. All apps of the process publish on the same channels. */
   readonly app: Application;
 }
 
-interface OfConnection extends OfApp {
+interface ConnectionMessage extends AppMessage {
   readonly connection: Connection;
 }
 
-/** What is published on the channels of `node:diagnostics_channel`, by their names. */
+/** The messages on the channels of `node:diagnostics_channel`, by the name of the channel. */
 export interface DiagnosticMessages {
-  /** A connection was opened, and is in its room; before any hook. */
-  readonly "enfilade:connection:open": OfConnection;
-  /** A connection has ended, and its last hook is done. */
-  readonly "enfilade:connection:close": OfConnection & CloseInfo;
-  /** A message for the handler has come. Frames that the library answers by itself are none. */
-  readonly "enfilade:message:in": OfConnection & { readonly message: Message };
-  /** A message is handed to a connection: a broadcast to ten is ten of them. */
-  readonly "enfilade:message:out": OfConnection &
+  /** A connection has opened and is in its room; no hook has run yet. */
+  readonly "enfilade:connection:open": ConnectionMessage;
+  /** A connection has ended and its last hook has finished. */
+  readonly "enfilade:connection:close": ConnectionMessage & CloseInfo;
+  /** A message for a handler has arrived. Frames that the library answers itself are not reported. */
+  readonly "enfilade:message:in": ConnectionMessage & { readonly message: Message };
+  /** A message is sent to one connection: a broadcast to ten connections is reported ten times. */
+  readonly "enfilade:message:out": ConnectionMessage &
     OutgoingContent & {
-      /** How many bytes it is on the wire; deflated, if the client agreed to that. */
+      /** The size on the wire in bytes; compressed, if the connection uses compression. */
       readonly bytes: number;
-      /** The room or the tree that it was published to; `undefined` when it was for a client, a user, a channel or all. */
+      /** The room or the tree it was published to; `undefined` for a message to a client, a user, a channel or all. */
       readonly room: string | undefined;
     };
-  /** A publication of this node is on its way: the backplane has accepted it. */
-  readonly "enfilade:publish": OfApp &
+  /** The backplane has accepted a publication of this node. */
+  readonly "enfilade:publish": AppMessage &
     OutgoingContent & {
       readonly to: PublicationTarget;
-      /** Whether the history of its room keeps it. */
+      /** True if the history of the room keeps it. */
       readonly kept: boolean;
-      /** Where it stands in the history that keeps it. */
+      /** The position in that history; `undefined` if it is not kept. */
       readonly position: Position | undefined;
     };
-  /** An upgrade request was answered with an HTTP status. */
-  readonly "enfilade:refuse": OfApp & { readonly request: RefusedRequest; readonly status: number };
-  /** What `app.on("error")` is called with. */
-  readonly "enfilade:error": OfApp & { readonly error: Error; readonly connection: Connection | undefined };
+  /** An upgrade request was refused. `status` is the HTTP status, also if the client got a close code in its place. */
+  readonly "enfilade:refuse": AppMessage & { readonly request: RefusedRequest; readonly status: number };
+  /** An error, as reported to the listeners of `app.on("error")`. */
+  readonly "enfilade:error": AppMessage & { readonly error: Error; readonly connection: Connection | undefined };
 }
 
-/** What the spans of `tracingChannel` of `node:diagnostics_channel` carry, by the names of their channels. */
+/** The spans on `tracingChannel` of `node:diagnostics_channel`, by the name of the channel. */
 export interface TraceSpans {
-  /** From a request that has a route to a connection or a refusal. `error` is what went wrong here; a refusal is none. */
-  readonly "enfilade:handshake": OfApp &
+  /**
+   * From a request with a route to a connection or a refusal. `error` is a failure of the server; a refusal sets none.
+   */
+  readonly "enfilade:handshake": AppMessage &
     Span & {
       readonly request: ConnectionRequest;
-      /** The pattern of its route. */
+      /** The pattern of the route. */
       readonly route: string;
-      /** 101, or that of the refusal; `undefined` while it is open, and when the client left meanwhile. */
+      /**
+       * 101, or the status of the refusal; `undefined` during the handshake, and if the client disconnected during it.
+       */
       status: number | undefined;
-      /** Once it is open. */
+      /** Set when the connection is open. */
       connection: Connection | undefined;
     };
-  /** A call of a handler's method, a hook or one that answers an event, until what it returned has settled. */
+  /** A call of a handler's method, for a hook or an event, until its result has settled. */
   readonly "enfilade:handler": HandlerCall;
-  /** A publication, until the backplane has accepted it; `result` is its position where it is kept. */
-  readonly "enfilade:publish": OfApp &
+  /** A publication, until the backplane has accepted it. `result` is its position, if it is kept. */
+  readonly "enfilade:publish": AppMessage &
     Span &
     OutgoingContent & { readonly to: PublicationTarget; readonly kept: boolean };
 }

@@ -11,7 +11,10 @@ import type { Payload } from "../../wire/payload.js";
 import type { Position } from "../../wire/position.js";
 import type { DiagnosticMessages, OutgoingContent, PublicationTarget, RefusedRequest, TraceSpans } from "./messages.js";
 
-/** Publishes what the layers report of one app. Each method is called only where its channel has subscribers. */
+/**
+ * Publishes the reports of one app on its diagnostics channels. A method is called only when its channel has
+ * subscribers.
+ */
 export class Reporter implements PeerObserver<Peer, Message, Payload>, PublicationObserver {
   readonly #app: Application;
 
@@ -25,23 +28,27 @@ export class Reporter implements PeerObserver<Peer, Message, Payload>, Publicati
   }
 
   onClosed(peer: Peer, { code, reason, isClean, by }: CloseInfo): void {
+    const connection = connectionOf(peer);
     const closed: DiagnosticMessages["enfilade:connection:close"] = {
-      ...{ app: this.#app, connection: connectionOf(peer), code, reason, isClean, by },
+      app: this.#app,
+      connection,
+      code,
+      reason,
+      isClean,
+      by,
     };
     channels.closed.publish(closed);
   }
 
   onMessageIn(peer: Peer, message: Message): void {
-    const came: DiagnosticMessages["enfilade:message:in"] = {
-      ...{ app: this.#app, connection: connectionOf(peer), message },
-    };
-    channels.messageIn.publish(came);
+    const connection = connectionOf(peer);
+    const received: DiagnosticMessages["enfilade:message:in"] = { app: this.#app, connection, message };
+    channels.messageIn.publish(received);
   }
 
   onMessageOut(peer: Peer, { kind, data }: Payload, bytes: number, room: string | undefined): void {
-    const sent: DiagnosticMessages["enfilade:message:out"] = {
-      ...{ app: this.#app, connection: connectionOf(peer), kind, data, bytes, room },
-    };
+    const connection = connectionOf(peer);
+    const sent: DiagnosticMessages["enfilade:message:out"] = { app: this.#app, connection, kind, data, bytes, room };
     channels.messageOut.publish(sent);
   }
 
@@ -50,16 +57,15 @@ export class Reporter implements PeerObserver<Peer, Message, Payload>, Publicati
     const position = traces.publish.hasSubscribers ? trace(traces.publish, span, publish) : publish();
     position.then(
       (at) => this.#onPublished(topic, delivery, at),
-      // A publication that fails is for its sender to learn.
+      // The sender of the publication receives its error.
       () => undefined,
     );
     return position;
   }
 
   #onPublished(topic: Topic, delivery: Delivery, position: Position | undefined): void {
-    const published: DiagnosticMessages["enfilade:publish"] = {
-      ...{ app: this.#app, ...publicationOf(topic, delivery), position },
-    };
+    const publication = publicationOf(topic, delivery);
+    const published: DiagnosticMessages["enfilade:publish"] = { app: this.#app, ...publication, position };
     channels.published.publish(published);
   }
 
@@ -74,12 +80,12 @@ export class Reporter implements PeerObserver<Peer, Message, Payload>, Publicati
   }
 }
 
-interface Published extends OutgoingContent {
+interface PublicationReport extends OutgoingContent {
   readonly to: PublicationTarget;
   readonly kept: boolean;
 }
 
-function publicationOf(topic: Topic, { payload, history }: Delivery): Published {
+function publicationOf(topic: Topic, { payload, history }: Delivery): PublicationReport {
   const { kind, data } = payload;
   return { to: targetOf(topic), kind, data, kept: history !== undefined };
 }

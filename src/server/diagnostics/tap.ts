@@ -1,10 +1,12 @@
 import type { TapEntry } from "./tapEntry.js";
 
-/** What a tap holds for a listener that is busy. */
+/** Limits of a tap whose listener is busy. */
 export interface TapLimits {
-  /** Entries that wait for a tap's listener. Past it the oldest go, and the next batch says how many. Default: 1,000. */
+  /**
+   * Entries waiting for the listener of a tap. Past it the oldest are dropped, and counted in `missed`. Default: 1,000.
+   */
   readonly tapEntriesMax: number;
-  /** Bytes of their content, a character of a text as one. Past it the same. Default: 1 MiB. */
+  /** Bytes of their content; a character of text counts as one. Past it the oldest are dropped too. Default: 1 MiB. */
   readonly tapBytesMax: number;
 }
 
@@ -13,43 +15,43 @@ export const defaultTapLimits: TapLimits = {
   tapBytesMax: 1024 * 1024,
 };
 
-/** What a tap's listener gets at once. */
+/** The entries that a tap passes to its listener in one call. */
 export interface TapBatch {
-  /** In the order in which it happened. */
+  /** The entries in the order in which they happened. */
   readonly entries: readonly TapEntry[];
-  /** How many before these did not fit. */
+  /** The number of entries that were dropped before these, past a limit. */
   readonly missed: number;
 }
 
-/** Takes what a tap finds; as long as its promise is pending, what follows waits. */
+/** Receives the batches of a tap. While the promise it returned is pending, further entries wait for the next batch. */
 export type TapListener = (batch: TapBatch) => unknown;
 
-interface Waiting {
+interface QueuedEntry {
   readonly entry: TapEntry;
   readonly bytes: number;
 }
 
 type TapState = "idle" | "scheduled" | "delivering" | "ended";
 
-/** Entries on their way to one listener: bounded, in a later turn of the loop, a batch at a time. */
+/** A bounded queue of entries for one listener. Delivers one batch at a time, in a later turn of the event loop. */
 export class Tap {
   readonly #listener: TapListener;
   readonly #limits: TapLimits;
   readonly #onError: (error: unknown) => void;
-  #waiting: Waiting[] = [];
+  #waiting: QueuedEntry[] = [];
   #bytes = 0;
   #missed = 0;
   #hasFailed = false;
   #state: TapState = "idle";
 
-  /** @param onError Takes the first error of the listener; the tap goes on. */
+  /** @param onError Receives the first error of the listener. The tap continues. */
   constructor(listener: TapListener, limits: TapLimits, onError: (error: unknown) => void) {
     this.#listener = listener;
     this.#limits = limits;
     this.#onError = onError;
   }
 
-  put(entry: TapEntry): void {
+  add(entry: TapEntry): void {
     if (this.#state === "ended") return;
     const bytes = "data" in entry ? entry.data.length : 0;
     this.#waiting.push({ entry, bytes });
@@ -58,7 +60,7 @@ export class Tap {
     if (this.#state === "idle") this.#schedule();
   }
 
-  /** Nothing is delivered any more. */
+  /** Drops the waiting entries and delivers no further batch. */
   end(): void {
     this.#state = "ended";
     this.#waiting = [];
@@ -98,7 +100,7 @@ export class Tap {
     if (this.#waiting.length > 0 || this.#missed > 0) this.#schedule();
   }
 
-  /** As a method, since the listener may change what was looked at before. */
+  /** A method, so that TypeScript does not assume the state unchanged after the listener has run. */
   #isEnded(): boolean {
     return this.#state === "ended";
   }

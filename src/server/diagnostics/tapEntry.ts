@@ -2,58 +2,72 @@ import type { Connection } from "../../connection/connection.js";
 import type { Position } from "../../wire/position.js";
 import type { OutgoingContent, PublicationTarget, RefusedRequest } from "./messages.js";
 
-interface At {
+interface TimedEntry {
   /** Milliseconds since 1970. */
   readonly time: number;
 }
 
-interface Incoming extends At {
+interface IncomingEntry extends TimedEntry {
   readonly direction: "in";
   readonly connection: Connection;
+  /** A string for a text message, else a copy of the bytes. */
   readonly data: string | Uint8Array;
 }
 
-interface Outgoing extends At, OutgoingContent {
+interface OutgoingEntry extends TimedEntry, OutgoingContent {
   readonly direction: "out";
   readonly connection: Connection;
-  /** The room or the tree that it was published to. */
+  /** The room or the tree it was published to; `undefined` for other messages. */
   readonly room: string | undefined;
 }
 
-interface Published extends At, OutgoingContent {
+interface PublishedEntry extends TimedEntry, OutgoingContent {
   readonly direction: "publish";
   readonly to: PublicationTarget;
+  /** True if the history of the room keeps it. */
   readonly kept: boolean;
+  /** The position in that history; `undefined` if it is not kept. */
   readonly position: Position | undefined;
 }
 
-interface Lifecycle extends At {
+interface LifecycleEntry extends TimedEntry {
   readonly direction: "lifecycle";
 }
 
-interface Opened extends Lifecycle {
+interface OpenedEntry extends LifecycleEntry {
   readonly type: "open";
   readonly connection: Connection;
 }
 
-interface Closed extends Lifecycle {
+interface ClosedEntry extends LifecycleEntry {
   readonly type: "close";
   readonly connection: Connection;
   readonly code: number;
   readonly reason: string;
 }
 
-interface Refused extends Lifecycle {
+interface RefusedEntry extends LifecycleEntry {
   readonly type: "refuse";
   readonly request: RefusedRequest;
+  /** The HTTP status of the refusal. */
   readonly status: number;
 }
 
-interface Failed extends Lifecycle {
+interface ErrorEntry extends LifecycleEntry {
   readonly type: "error";
   readonly error: Error;
   readonly connection: Connection | undefined;
 }
 
-/** One thing that a tap found. */
-export type TapEntry = Incoming | Outgoing | Published | Opened | Closed | Refused | Failed;
+/**
+ * One message or event that a tap found. `direction` is the kind: `"in"` from a client, `"out"` to a client,
+ * `"publish"` of this node, or `"lifecycle"` with a `type` of `"open"`, `"close"`, `"refuse"` or `"error"`.
+ */
+export type TapEntry =
+  | IncomingEntry
+  | OutgoingEntry
+  | PublishedEntry
+  | OpenedEntry
+  | ClosedEntry
+  | RefusedEntry
+  | ErrorEntry;

@@ -6,31 +6,37 @@ import type { PublicationTarget } from "./messages.js";
 
 const directions = ["in", "out", "publish", "lifecycle"] as const;
 
-/** `in` and `out`: messages of clients and to them. `publish`: what this node publishes. `lifecycle`: opened, closed, refused, errors. */
+/**
+ * `in`: messages from clients. `out`: messages to clients. `publish`: publications of this node. `lifecycle`:
+ * connections opened, closed and refused, and errors.
+ */
 export type TapDirection = (typeof directions)[number];
 
-/** What a tap lets through: what fits all that is given here. */
+/** Selects the entries of a tap. An entry must match all properties that are set. */
 export interface TapFilter {
   /**
-   * A room, or with `/**` behind it that room and all below it: messages of connections whose home it is, and all that is
-   * published to it.
+   * A room such as `/chat/a`, or a tree such as `/chat/**` (that room and all rooms below it). Matches messages of
+   * connections whose home is there, and publications to it.
    */
   readonly room?: string | undefined;
-  /** The connections of one user, and what is published to that user. */
+  /** A user, or the id of one: matches all connections of that user, and publications to that user. */
   readonly user?: string | { readonly id: string } | undefined;
   /** One connection, or its id. */
   readonly connection?: string | { readonly id: string } | undefined;
-  /** A connection that is left out, such as the one that is sent what the tap finds: it would find that too, for ever. */
+  /**
+   * A connection to ignore, or its id. Set it if the entries are sent to a connection: they would be found again,
+   * forever.
+   */
   readonly except?: string | { readonly id: string } | undefined;
-  /** Default: all. */
+  /** One direction or several. Default: all. */
   readonly direction?: TapDirection | readonly TapDirection[] | undefined;
-  /** Only texts that contain this, JSON included; what is binary is not read. */
+  /** Matches text messages, JSON included, that contain this string. Binary messages and `lifecycle` do not match. */
   readonly text?: string | undefined;
 }
 
-const names = ["room", "user", "connection", "except", "direction", "text"];
+const filterNames = ["room", "user", "connection", "except", "direction", "text"];
 
-/** A filter, read once. */
+/** A checked filter. */
 export class TapMatcher {
   readonly directions: ReadonlySet<TapDirection>;
   readonly #room: Topic | undefined;
@@ -40,11 +46,11 @@ export class TapMatcher {
   readonly #text: string | undefined;
 
   /**
-   * @param topicOf Reads a room as callers write it.
-   * @throws EnfiladeError `ERR_OPTION`, `ERR_PATH`, `ERR_USER`.
+   * @param topicOf Converts the room or tree of a filter to its topic.
+   * @throws EnfiladeError `ERR_OPTION`, `ERR_PATH`, `ERR_USER` when the filter is invalid.
    */
   constructor(filter: TapFilter, topicOf: (path: string) => Topic) {
-    checkNames("the filter of a tap", filter, names);
+    checkNames("the filter of a tap", filter, filterNames);
     const { room, user, connection, except, direction = directions, text } = filter;
     this.directions = new Set(typeof direction === "string" ? [direction] : direction);
     for (const one of this.directions) checkName("a tap has no direction", one, directions);
@@ -58,65 +64,66 @@ export class TapMatcher {
     this.#text = text;
   }
 
-  /** @param address The room or the tree that a message was published to. */
-  fitsConnection(connection: Connection, address?: string): boolean {
+  /** @param address The room or the tree that the message was published to. */
+  matchesConnection(connection: Connection, address?: string): boolean {
     const { id, user, request } = connection;
     if (id === this.#except || (this.#connection !== undefined && id !== this.#connection)) return false;
     if (this.#user !== undefined && userIdOf(user) !== this.#user) return false;
     return this.#covers(request.path) || (address !== undefined && this.#covers(address));
   }
 
-  fitsTarget(to: PublicationTarget): boolean {
+  matchesTarget(to: PublicationTarget): boolean {
     if (this.#connection !== undefined) return false;
     if (this.#user !== undefined && !(to.kind === "user" && to.id === this.#user)) return false;
     if (to.kind === "room") return this.#covers(to.path);
-    if (to.kind === "rooms") return this.#meets(to.pattern);
+    if (to.kind === "rooms") return this.#overlaps(to.pattern);
     return this.#room === undefined;
   }
 
-  /** For what comes of no connection. */
-  fitsPath(path: string | undefined): boolean {
+  /** Matches an entry without a connection. @param path The path of the request, if it has a valid one. */
+  matchesPath(path: string | undefined): boolean {
     if (this.#connection !== undefined || this.#user !== undefined) return false;
     return path === undefined ? this.#room === undefined : this.#covers(path);
   }
 
-  fitsText(data: string | Uint8Array | undefined): boolean {
+  matchesText(data: string | Uint8Array | undefined): boolean {
     return this.#text === undefined || (typeof data === "string" && data.includes(this.#text));
   }
 
-  get readsText(): boolean {
+  /** True if the filter selects by text. */
+  get hasText(): boolean {
     return this.#text !== undefined;
   }
 
-  /** Whether a room, or every room of a tree, is among those that are asked for. */
+  /** Returns true if the filter includes a room, or all rooms of a tree. */
   #covers(address: string): boolean {
-    return this.#room === undefined || isAt(this.#room, baseOfAddress(address) || "/");
+    return this.#room === undefined || includesPath(this.#room, baseOfAddress(address) || "/");
   }
 
-  /** Whether a room, or any room of a tree, is. */
-  #meets(address: string): boolean {
+  /** Returns true if the filter includes a room, or at least one room of a tree. */
+  #overlaps(address: string): boolean {
     if (this.#covers(address)) return true;
-    const asked = this.#room;
-    if (asked === undefined || !address.endsWith(below)) return false;
-    return isBelow(isTree(asked) ? baseOf(asked) : asked, baseOfAddress(address));
+    const topic = this.#room;
+    if (topic === undefined || !address.endsWith(treeSuffix)) return false;
+    return isAtOrBelow(isTree(topic) ? baseOf(topic) : topic, baseOfAddress(address));
   }
 }
 
-const below = "/**";
+const treeSuffix = "/**";
 
-/** The topmost room of an address, of all rooms an empty text. */
+/** The topmost room of an address; an empty string for the tree of all rooms. */
 function baseOfAddress(address: string): string {
-  return address.endsWith(below) ? address.slice(0, -below.length) : address;
+  return address.endsWith(treeSuffix) ? address.slice(0, -treeSuffix.length) : address;
 }
 
-function isAt(topic: Topic, path: string): boolean {
+function includesPath(topic: Topic, path: string): boolean {
   if (!isTree(topic)) return topic === path;
   const base = baseOf(topic);
-  return isBelow(path, base === "/" ? "" : base);
+  return isAtOrBelow(path, base === "/" ? "" : base);
 }
 
-/** @param base Without the slash at its end, so that of all rooms is empty. */
-function isBelow(path: string, base: string): boolean {
+/** @param base A path without a trailing slash; empty for the tree of all rooms. */
+function isAtOrBelow(path: string, base: string): boolean {
   return path === base || path.startsWith(`${base}/`);
 }
 

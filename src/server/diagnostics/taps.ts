@@ -12,12 +12,13 @@ export interface TapsDeps {
   readonly report: (error: unknown) => void;
 }
 
+/** Options of {@link App.tap}. */
 export interface TapOptions {
   /** Removes the tap when it is aborted. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** The taps of one app: each subscribes to the channels that it needs, as any other code might. */
+/** The taps of one app. Each subscribes to the diagnostics channels that its filter needs. */
 export class Taps {
   readonly #deps: TapsDeps;
   readonly #subscriptions = new Set<() => void>();
@@ -49,7 +50,7 @@ export class Taps {
     return remove;
   }
 
-  /** The app is closed. What was found before is still delivered. */
+  /** Ends all subscriptions. Entries that were found before are still delivered. */
   unsubscribe(): void {
     for (const unsubscribe of [...this.#subscriptions]) unsubscribe();
   }
@@ -60,8 +61,8 @@ export class Taps {
       ...(directions.has("in") ? [this.#onMessageIn(matcher, tap)] : []),
       ...(directions.has("out") ? [this.#onMessageOut(matcher, tap)] : []),
       ...(directions.has("publish") ? [this.#onPublish(matcher, tap)] : []),
-      // None of these has a text.
-      ...(directions.has("lifecycle") && !matcher.readsText ? this.#onLifecycle(matcher, tap) : []),
+      // These entries have no text to match.
+      ...(directions.has("lifecycle") && !matcher.hasText ? this.#onLifecycle(matcher, tap) : []),
     ];
     return () => {
       for (const end of subscriptions) end();
@@ -70,47 +71,49 @@ export class Taps {
 
   #onMessageIn(matcher: TapMatcher, tap: Tap): () => void {
     return this.#on("enfilade:message:in", ({ connection, message }) => {
-      if (!matcher.fitsConnection(connection)) return;
-      // Copied, since what came may be a small part of a large buffer.
+      if (!matcher.matchesConnection(connection)) return;
+      // Copied, since the bytes may be a small part of a large buffer.
       const data = message.isText ? message.text : new Uint8Array(message.bytes);
-      if (matcher.fitsText(data)) tap.put({ direction: "in", time: Date.now(), connection, data });
+      if (matcher.matchesText(data)) tap.add({ direction: "in", time: Date.now(), connection, data });
     });
   }
 
   #onMessageOut(matcher: TapMatcher, tap: Tap): () => void {
     return this.#on("enfilade:message:out", ({ connection, kind, data, room }) => {
-      if (!matcher.fitsConnection(connection, room) || !matcher.fitsText(data)) return;
-      tap.put({ direction: "out", time: Date.now(), connection, kind, data, room });
+      if (!matcher.matchesConnection(connection, room) || !matcher.matchesText(data)) return;
+      tap.add({ direction: "out", time: Date.now(), connection, kind, data, room });
     });
   }
 
   #onPublish(matcher: TapMatcher, tap: Tap): () => void {
     return this.#on("enfilade:publish", ({ to, kind, data, kept, position }) => {
-      if (!matcher.fitsTarget(to) || !matcher.fitsText(data)) return;
-      tap.put({ direction: "publish", time: Date.now(), to, kind, data, kept, position });
+      if (!matcher.matchesTarget(to) || !matcher.matchesText(data)) return;
+      tap.add({ direction: "publish", time: Date.now(), to, kind, data, kept, position });
     });
   }
 
   #onLifecycle(matcher: TapMatcher, tap: Tap): readonly (() => void)[] {
-    const at = () => ({ direction: "lifecycle", time: Date.now() }) as const;
+    const lifecycle = () => ({ direction: "lifecycle", time: Date.now() }) as const;
     return [
       this.#on("enfilade:connection:open", ({ connection }) => {
-        if (matcher.fitsConnection(connection)) tap.put({ ...at(), type: "open", connection });
+        if (matcher.matchesConnection(connection)) tap.add({ ...lifecycle(), type: "open", connection });
       }),
       this.#on("enfilade:connection:close", ({ connection, code, reason }) => {
-        if (matcher.fitsConnection(connection)) tap.put({ ...at(), type: "close", connection, code, reason });
+        if (matcher.matchesConnection(connection)) tap.add({ ...lifecycle(), type: "close", connection, code, reason });
       }),
       this.#on("enfilade:refuse", ({ request, status }) => {
-        if (matcher.fitsPath(this.#pathOf(request.url))) tap.put({ ...at(), type: "refuse", request, status });
+        const path = this.#pathOf(request.url);
+        if (matcher.matchesPath(path)) tap.add({ ...lifecycle(), type: "refuse", request, status });
       }),
       this.#on("enfilade:error", ({ error, connection }) => {
-        const fits = connection === undefined ? matcher.fitsPath(undefined) : matcher.fitsConnection(connection);
-        if (fits) tap.put({ ...at(), type: "error", error, connection });
+        const isMatch =
+          connection === undefined ? matcher.matchesPath(undefined) : matcher.matchesConnection(connection);
+        if (isMatch) tap.add({ ...lifecycle(), type: "error", error, connection });
       }),
     ];
   }
 
-  /** The room that a request was for; `undefined` when it has no valid path. */
+  /** The room path of a request; `undefined` if it is invalid. */
   #pathOf(target: string): string | undefined {
     try {
       return pathOfTarget(target, this.#deps.limits);
@@ -121,12 +124,12 @@ export class Taps {
 
   #on<Name extends keyof DiagnosticMessages>(
     name: Name,
-    take: (message: DiagnosticMessages[Name]) => void,
+    listener: (message: DiagnosticMessages[Name]) => void,
   ): () => void {
     const onMessage = (message: unknown) => {
-      // Each channel has one type of message; Node's types know of none.
-      const own = message as DiagnosticMessages[Name];
-      if (own.app === this.#deps.app) take(own);
+      // Each channel has one type of message, but the types of Node have `unknown`.
+      const typed = message as DiagnosticMessages[Name];
+      if (typed.app === this.#deps.app) listener(typed);
     };
     subscribe(name, onMessage);
     return () => unsubscribe(name, onMessage);

@@ -3,29 +3,29 @@ import { encodeFrame, Opcode } from "./frame.js";
 
 /** RFC 7692 6: the first reserved bit marks a compressed message. */
 const RSV1 = 0x40;
-/** RFC 7692 7.2.1: an empty stored block ends each flushed message, and is left out. */
+/** RFC 7692 7.2.1: the empty stored block at the end of each flushed message is removed. */
 const tailBytes = 4;
-/** Below it compression saves no packet. */
+/** A shorter message fits into one packet without compression. */
 const deflateBytesMin = 1024;
 
 /**
- * The extension offers of a client (RFC 6455 9.1) less those for a smaller window than the shared frames are made with.
+ * Removes the extension offers (RFC 6455 9.1) with a smaller window than that of the shared frames.
  *
- * A client that has no other offer goes without compression.
+ * A client without another offer gets no compression.
  */
-export function sharedOffers(offers: string): string | undefined {
-  const fits = (offer: string) => (/server_max_window_bits\s*=\s*"?(\d+)/.exec(offer)?.[1] ?? "15") === "15";
-  const shared = offers
+export function usableOffers(offers: string): string | undefined {
+  const isUsable = (offer: string) => (/server_max_window_bits\s*=\s*"?(\d+)/.exec(offer)?.[1] ?? "15") === "15";
+  const usable = offers
     .split(",")
     .map((offer) => offer.trim())
-    .filter(fits);
-  return shared.length === 0 ? undefined : shared.join(", ");
+    .filter(isUsable);
+  return usable.length === 0 ? undefined : usable.join(", ");
 }
 
 /**
- * The frame of a message for a connection with permessage-deflate, which all of them may share.
+ * Encodes a message for connections with permessage-deflate. All of them can share the frame.
  *
- * That is possible since the server agrees on `server_no_context_takeover` only: no frame depends on another.
+ * The server always negotiates `server_no_context_takeover`, so no frame depends on an earlier one.
  */
 export function deflatedFrame(data: string | Uint8Array): Uint8Array {
   const opcode = typeof data === "string" ? Opcode.text : Opcode.binary;

@@ -1,12 +1,12 @@
 const FIN = 0x80;
 
-/** What a data frame of RFC 6455 5.6 carries. */
+/** The opcodes of data frames (RFC 6455 5.6). */
 export const Opcode = { text: 1, binary: 2 } as const;
 
 /**
- * A whole, unfragmented and unmasked frame, as a server sends it (RFC 6455 5.2).
+ * Encodes a message as one unfragmented and unmasked frame of a server (RFC 6455 5.2).
  *
- * A string is encoded as UTF-8; bytes are copied, so the caller may change them afterwards.
+ * A string is encoded as UTF-8. Bytes are copied, so the caller may change them afterwards.
  */
 export function encodeFrame(data: string | Uint8Array, opcode: number): Uint8Array {
   const length = typeof data === "string" ? Buffer.byteLength(data) : data.length;

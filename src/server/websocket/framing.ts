@@ -2,10 +2,10 @@ import type { Framing } from "../../connection/transport.js";
 import { deflatedFrame } from "./deflate.js";
 import { encodeFrame, Opcode } from "./frame.js";
 
-/** Messages as frames of RFC 6455. */
+/** Encodes messages as frames of RFC 6455. */
 export const webSocketFraming: Framing = {
   encode: (data) => encodeFrame(data, typeof data === "string" ? Opcode.text : Opcode.binary),
 };
 
-/** The same for connections with permessage-deflate. */
+/** Encodes messages for connections with permessage-deflate. */
 export const deflateFraming: Framing = { encode: deflatedFrame };

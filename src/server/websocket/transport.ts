@@ -9,12 +9,12 @@ import type {
 } from "../../connection/transport.js";
 import { CloseCode } from "../../wire/closeCodes.js";
 import { Message } from "../../wire/message.js";
-import { sharedOffers } from "./deflate.js";
+import { usableOffers } from "./deflate.js";
 import { deflateFraming, webSocketFraming } from "./framing.js";
 import { type RefusalTime, type UpgradeRequest, writeRefusal } from "./upgrade.js";
 
-/** What the errors of ws mean in close codes, as ws itself closes with; any other is a protocol error. */
-const failures = new Map<string, readonly [code: number, phrase: string]>([
+/** The close codes for errors of ws, the same that ws closes with. Any other error is a protocol error. */
+const closeByError = new Map<string, readonly [code: number, phrase: string]>([
   ["WS_ERR_UNSUPPORTED_MESSAGE_LENGTH", [CloseCode.messageTooBig, "message too big"]],
   ["WS_ERR_UNSUPPORTED_DATA_PAYLOAD_LENGTH", [CloseCode.messageTooBig, "message too big"]],
   ["WS_ERR_TOO_MANY_BUFFERED_PARTS", [CloseCode.policyViolation, "too many fragments"]],
@@ -24,24 +24,24 @@ const failures = new Map<string, readonly [code: number, phrase: string]>([
 const protocolError = [1002, "protocol error"] as const;
 
 /**
- * A socket of ws that reports to a connection what happens, also when it is about to send its close frame.
+ * A socket of ws that reports its events to a connection, and also when it is about to send its close frame.
  *
- * It does so in place of listeners, which would be a good part of what an idle connection costs.
+ * It overrides `emit`: the usual listeners would be a large part of the memory of an idle connection.
  */
 class ServerSocket extends WebSocket {
   events: TransportEvents | undefined;
-  gone: GoneListener | undefined;
+  goneListener: GoneListener | undefined;
 
   override emit(name: string | symbol, first?: unknown, second?: unknown): boolean {
     const { events } = this;
     if (events === undefined) return super.emit(name, first, second);
-    // What ws passes with each event is in its documentation; the types of `emit` do not tell.
+    // The arguments of each event are documented by ws; `emit` has no types for them.
     if (name === "message") events.onMessage(new Message(asBytes(first as RawData), second === false));
     else if (name === "ping" || name === "pong") events.onHeard();
-    else if (name === "error") events.onFailed(...failureOf(first as Error));
+    else if (name === "error") events.onFailed(...closeOf(first as Error));
     else if (name === "close") {
       events.onGone(first as number, String(second));
-      this.gone?.onGone();
+      this.goneListener?.onGone();
     }
     return true;
   }
@@ -53,16 +53,16 @@ class ServerSocket extends WebSocket {
 }
 
 /**
- * A WebSocket: ws does the handshake, receives, and sends what is no message; our frames go straight to the socket, so
- * that one write carries all of a tick.
+ * A WebSocket. ws performs the handshake, receives, and sends control frames. Messages are written directly to the
+ * socket, so that one write carries all messages of an event-loop tick.
  */
 export class WebSocketTransport implements Transport {
   readonly #socket: UpgradeRequest["socket"];
-  /** Until it is answered. */
+  /** The upgrade request, until it is accepted. */
   #upgrade: UpgradeRequest | undefined;
   #refusalTime: RefusalTime | undefined;
   #ws: ServerSocket | undefined;
-  #gone: GoneListener | undefined;
+  #goneListener: GoneListener | undefined;
   #onSocketClose: (() => void) | undefined;
 
   constructor(upgrade: UpgradeRequest, refusalTime: RefusalTime) {
@@ -92,8 +92,8 @@ export class WebSocketTransport implements Transport {
   }
 
   whenGone(listener: GoneListener): void {
-    this.#gone = listener;
-    // Until it is open; then ws tells.
+    this.#goneListener = listener;
+    // Used until the transport is open. After that ws reports the end.
     this.#onSocketClose = () => listener.onGone();
     this.#socket.once("close", this.#onSocketClose);
   }
@@ -104,9 +104,9 @@ export class WebSocketTransport implements Transport {
     const { incoming, socket, head } = upgrade;
     const { headers } = incoming;
     const offers = headers["sec-websocket-extensions"];
-    if (offers !== undefined) headers["sec-websocket-extensions"] = sharedOffers(offers);
-    // The callback is called before handleUpgrade returns, or never: then ws has answered.
-    serverOf(options).handleUpgrade(incoming, socket, head, (ws) => this.#opened(ws));
+    if (offers !== undefined) headers["sec-websocket-extensions"] = usableOffers(offers);
+    // ws calls the callback before handleUpgrade returns. If it does not, it has refused the client itself.
+    serverOf(options).handleUpgrade(incoming, socket, head, (ws) => this.#onOpened(ws));
     return this.#ws !== undefined;
   }
 
@@ -141,7 +141,7 @@ export class WebSocketTransport implements Transport {
   }
 
   close(code: number, reason: string): void {
-    // The peer's close frame is read only by a socket that is not paused.
+    // A paused socket would not read the peer's close frame.
     this.#ws?.resume();
     this.#ws?.close(code, reason);
   }
@@ -151,25 +151,25 @@ export class WebSocketTransport implements Transport {
     else this.#ws.terminate();
   }
 
-  #opened(ws: ServerSocket): void {
+  #onOpened(ws: ServerSocket): void {
     this.#ws = ws;
-    ws.gone = this.#gone;
+    ws.goneListener = this.#goneListener;
     if (this.#onSocketClose !== undefined) this.#socket.off("close", this.#onSocketClose);
-    // Nothing of the request is kept while the connection lasts.
+    // Releases the memory of the request.
     this.#onSocketClose = undefined;
     this.#upgrade = undefined;
     this.#refusalTime = undefined;
   }
 }
 
-/** By the options of a route, each of which has its own: they differ in their limits. */
+/** The servers of ws by the options of a route, since the limits of routes differ. */
 const servers = new WeakMap<TransportOptions, Server<typeof ServerSocket>>();
 
 function serverOf(options: TransportOptions): Server<typeof ServerSocket> {
-  const known = servers.get(options);
-  if (known !== undefined) return known;
+  const cached = servers.get(options);
+  if (cached !== undefined) return cached;
   const { messageBytesMax, fragmentsMax, closeMs, compression, subprotocols } = options;
-  // The types of ws do not know closeTimeout yet.
+  // The types of ws do not have closeTimeout yet.
   const serverOptions: ServerOptions<typeof ServerSocket> & { readonly closeTimeout: number } = {
     noServer: true,
     clientTracking: false,
@@ -178,7 +178,7 @@ function serverOf(options: TransportOptions): Server<typeof ServerSocket> {
     closeTimeout: closeMs,
     WebSocket: ServerSocket,
     perMessageDeflate: compression && { serverNoContextTakeover: true },
-    // Of what the client offers only what is known here is agreed on; what is none of ours may be a token.
+    // Never answers with an unknown name: a client may send a token as a subprotocol.
     handleProtocols: (offered) => subprotocols.find((name) => offered.has(name)) ?? false,
   };
   const server = new WebSocketServer(serverOptions);
@@ -186,13 +186,13 @@ function serverOf(options: TransportOptions): Server<typeof ServerSocket> {
   return server;
 }
 
-/** With the default `binaryType` of ws a message is one Buffer. */
+/** With the default `binaryType` of ws every message is one Buffer. */
 function asBytes(data: RawData): Uint8Array {
   if (Array.isArray(data)) return Buffer.concat(data);
   return data instanceof ArrayBuffer ? new Uint8Array(data) : data;
 }
 
-function failureOf(error: Error): readonly [code: number, phrase: string] {
+function closeOf(error: Error): readonly [code: number, phrase: string] {
   const code = "code" in error && typeof error.code === "string" ? error.code : "";
-  return failures.get(code) ?? protocolError;
+  return closeByError.get(code) ?? protocolError;
 }

@@ -2,11 +2,12 @@ import { encodeJSON } from "../payload.js";
 import { type EventProtocol, fieldsOf, idOf, textOf } from "./protocol.js";
 
 /**
- * Events as commands: `{"channel"?: "/chat/general", "cmd": "chat", "param"?: …, "id"?: 7}`.
+ * An event protocol of commands: a client sends `{"channel"?: "/chat/general", "cmd": "chat", "param"?: …, "id"?: 7}`.
  *
- * What others get of it is `{"from", "channel", "cmd", "param"}`, where `from` is the id of the sender's connection, set by
- * the server; a `from` that a client sends is not read. A `channel` is a room that the sender is in. A reply is
- * `{"id": 7, "param": …}`, an error `{"id": 7, "error": {"code", "message"}}`, with `cmd` where there was no id.
+ * A handler emits `{"from", "channel", "cmd", "param"}`. The server sets `from`, the id of the sender's connection; it
+ * ignores a `from` of a client. `channel` is the path of a room that the sender is in. A reply is
+ * `{"id": 7, "param": …}`. An error is `{"id": 7, "error": {"code", "message"}}`, or has `cmd` in place of `id` if the
+ * client sent no id.
  */
 export const commandEvents: EventProtocol = {
   example: '{"cmd": "name", "channel"?: "/path", "param"?: …, "id"?: …}',

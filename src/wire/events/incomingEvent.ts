@@ -1,13 +1,14 @@
-/** An event as a client sent it. */
+/** An event that a client sent: the second argument of a method that answers events. */
 export interface IncomingEvent {
+  /** The name of the event. */
   readonly event: string;
-  /** As it came; what a method gets has been through its schema. */
+  /** The data that the client sent, not checked. The first argument of the method is checked by the schema. */
   readonly data?: unknown;
-  /** What the reply is to bear; without it there is none. */
+  /** The id that the reply repeats; without an id there is no reply. */
   readonly id?: string | number | undefined;
-  /** The room it is about, by its path. The sender is in it: that is checked before any method is called. */
+  /** The path of the room that the event is about. The sender is in this room; this is checked before the call. */
   readonly channel?: string | undefined;
 }
 
-/** What could be read of a message: without an `event` it is none. */
+/** The fields that an event protocol could read from a message. Without `event` the message is not an event. */
 export type DecodedEvent = { readonly [Field in keyof IncomingEvent]?: IncomingEvent[Field] | undefined };

@@ -2,9 +2,10 @@ import { encodeJSON } from "../payload.js";
 import { type EventProtocol, fieldsOf, idOf, textOf } from "./protocol.js";
 
 /**
- * Events as `{"event": "join", "data": …, "id"?: 7}`; the default.
+ * The default event protocol: events are `{"event": "join", "data": …, "id"?: 7}`.
  *
- * A reply is `{"id": 7, "data": …}`, an error `{"id": 7, "error": {"code", "message"}}`, with `event` where there was no id.
+ * A reply is `{"id": 7, "data": …}`. An error is `{"id": 7, "error": {"code", "message"}}`, or has `event` in place of
+ * `id` if the client sent no id.
  */
 export const jsonEvents: EventProtocol = {
   example: '{"event": "name", "data"?: …, "id"?: …}',

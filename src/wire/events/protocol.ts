@@ -2,62 +2,83 @@ import type { MessageIssue } from "../../errors.js";
 import type { Message } from "../message.js";
 import type { DecodedEvent } from "./incomingEvent.js";
 
-/** Why a message was not answered. */
+/** The error that a client gets for an event that failed or was refused. */
 export interface EventFailure {
+  /** Such as `unknown_event`, `bad_data` or `internal`, or the `eventCode` of an `EventError`. */
   readonly code: string;
+  /** A text for people. */
   readonly message: string;
-  /** With `bad_data`: where the data does not fit its schema, and why. */
+  /** With `bad_data`: each part of the data that does not fit its schema. */
   readonly issues?: readonly MessageIssue[];
 }
 
-/** What a client is told of a fault of ours, and no more. */
-export const internalFault: EventFailure = { code: "internal", message: "internal error" };
+/** The answer to a client when the server failed: it has no details. */
+export const internalFailure: EventFailure = { code: "internal", message: "internal error" };
 
-/** What is sent to a client: an event, a reply, or an error. */
+/** A message that an {@link EventProtocol} encodes for a client: an event, a reply, or an error. */
 export type OutgoingEvent =
   | {
       readonly kind: "event";
+      /** The name of the event. */
       readonly event: string;
+      /** The data that the handler emitted. */
       readonly data: unknown;
-      /** The id of the connection whose handler sends it to others. */
+      /** The id of the connection whose handler emits it to a room, a user or everyone. */
       readonly from?: string | undefined;
-      /** The room it is sent to, by its path. */
+      /** The path of the room that it is sent to. */
       readonly channel?: string | undefined;
     }
-  | { readonly kind: "reply"; readonly id: string | number; readonly data: unknown }
+  | {
+      readonly kind: "reply";
+      /** The id of the event that is answered. */
+      readonly id: string | number;
+      /** The result of the method; `undefined` if it returned nothing. */
+      readonly data: unknown;
+    }
   | {
       readonly kind: "error";
+      /** The id of the event that failed; `undefined` if it had none. */
       readonly id?: string | number | undefined;
+      /** The name of the event that failed; `undefined` if it could not be read. */
       readonly event?: string | undefined;
       readonly error: EventFailure;
     };
 
-/** How events look on the wire. */
+/**
+ * The wire format of events: `jsonEvents` (the default), `commandEvents`, `spacedEvents`, or one of your own.
+ *
+ * It is set by the option `eventProtocol` of the app, a scope or a route.
+ */
 export interface EventProtocol {
-  /** What a message looks like, told to a client whose message does not: `{"event": "name", "data"?: …}`. */
+  /** The form of a valid message, for the error that answers an invalid one: `{"event": "name", "data"?: …}`. */
   readonly example: string;
-  /** What messages are: JSON, other text, or bytes. A message that is binary where events are text is none of them. */
+  /** The form of messages: JSON, other text, or bytes. */
   readonly format: "json" | "text" | "binary";
   /**
-   * What a message says. One without an event is answered with `bad_message`, and so is one for which it throws;
-   * with `bad_json` when that is a `MessageError` of this code.
+   * Reads a message of a client. If it throws, or if the result has no `event`, the client is answered with
+   * `bad_message`; if it throws a `MessageError` with `ERR_BAD_JSON`, with `bad_json`.
    */
   decode(message: Message): DecodedEvent;
-  /** A string, or bytes where the format is binary. */
+  /** Writes a message to a client: a string, or bytes if `format` is `binary`. */
   encode(outgoing: OutgoingEvent): string | Uint8Array;
 }
 
-/** The fields of a message that is a JSON object; of any other, none. */
+/**
+ * The fields of a message that is a JSON object; `{}` for other JSON.
+ *
+ * @throws MessageError `ERR_NOT_TEXT` or `ERR_BAD_JSON`.
+ */
 export function fieldsOf(message: Message): Readonly<Record<string, unknown>> {
   const value = message.json();
   return typeof value === "object" && value !== null && !Array.isArray(value) ? { ...value } : {};
 }
 
-/** What may be replied to: a text or a number. */
+/** `id` if it may be the id of an event, a string or a number; else `undefined`. */
 export function idOf(id: unknown): string | number | undefined {
   return typeof id === "string" || typeof id === "number" ? id : undefined;
 }
 
+/** `value` if it is a string; else `undefined`. */
 export function textOf(value: unknown): string | undefined {
   return typeof value === "string" ? value : undefined;
 }

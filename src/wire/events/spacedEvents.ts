@@ -3,9 +3,9 @@ import { encodeJSON } from "../payload.js";
 import type { EventProtocol } from "./protocol.js";
 
 /**
- * Events as a name, a space and JSON: `join {"name":"x"}`, or the name alone.
+ * An event protocol of text: a name, a space and JSON, such as `join {"name":"x"}`, or the name alone.
  *
- * There are no ids, so there are no replies; an error comes as `error {"event", "code", "message"}`.
+ * Events have no ids, so there are no replies. An error is `error {"event", "code", "message"}`.
  */
 export const spacedEvents: EventProtocol = {
   example: 'name {"some":"json"}',
@@ -24,7 +24,7 @@ export const spacedEvents: EventProtocol = {
 
 function spaced(event: string, data: unknown): string {
   if (event === "" || event.includes(" ")) {
-    throw new EnfiladeError("ERR_VALUE", `spacedEvents takes the name of an event without spaces, got "${event}"`);
+    throw new EnfiladeError("ERR_VALUE", `spacedEvents takes an event name without spaces, not empty; got "${event}"`);
   }
   return data === undefined ? event : `${event} ${encodeJSON(data)}`;
 }
@@ -33,6 +33,6 @@ function parse(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    throw new MessageError("ERR_BAD_JSON", "what follows the name is not JSON", [], { cause });
+    throw new MessageError("ERR_BAD_JSON", "the text after the event name is not JSON", [], { cause });
   }
 }

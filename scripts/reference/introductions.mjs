@@ -1,0 +1,76 @@
+// What the pages say before and after the names.
+
+/** Each subpath in the order of the index, with its introduction and the pages to read next. */
+export const introductions = new Map([
+  [
+    "enfilade",
+    {
+      text: "The server: handlers, routes, rooms, events, limits and errors.",
+      example: 'import { App, Route, WebSocketHandler } from "enfilade";',
+      next: ["handlers", "rooms", "events", "limits", "errors"],
+    },
+  ],
+  [
+    "client",
+    {
+      text: "The client for browsers and Node.js: it reconnects, resumes, and sends requests.",
+      example: 'import { connect } from "enfilade/client";',
+      next: ["client", "history-and-recovery", "presence", "typescript"],
+    },
+  ],
+  [
+    "testing",
+    {
+      text: "Tools for tests: clients without a port, and a clock that a test moves.",
+      example: 'import { connect, ManualClock } from "enfilade/testing";',
+      next: ["testing", "handlers"],
+    },
+  ],
+  [
+    "redis",
+    {
+      text: "The backplane over Redis or Valkey: it connects several nodes. It needs the package `ioredis`.",
+      example: 'import { redis } from "enfilade/redis";',
+      next: ["many-nodes", "deployment"],
+    },
+  ],
+  [
+    "nats",
+    {
+      text:
+        "The backplane over NATS: it connects several nodes.\n" +
+        "It needs the packages `@nats-io/transport-node` and `@nats-io/jetstream`.",
+      example: 'import { nats } from "enfilade/nats";',
+      next: ["many-nodes", "deployment"],
+    },
+  ],
+  [
+    "backplane",
+    {
+      text: "The interfaces for a backplane or an engine of your own. An application does not need them.",
+      example: 'import { ClusterBackplane, type Engine } from "enfilade/backplane";',
+      next: ["many-nodes", "deployment"],
+    },
+  ],
+]);
+
+/** How code imports a page's names. */
+export function specifierOf(page) {
+  return page === "enfilade" ? page : `enfilade/${page}`;
+}
+
+/** The titles of the pages that a reference page links to. */
+export const titles = {
+  client: "Client",
+  deployment: "Deployment",
+  errors: "Errors",
+  events: "Events",
+  handlers: "Handlers",
+  "history-and-recovery": "History and recovery",
+  limits: "Limits",
+  "many-nodes": "Many nodes",
+  presence: "Presence",
+  rooms: "Rooms",
+  testing: "Testing",
+  typescript: "TypeScript",
+};
