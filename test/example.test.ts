@@ -632,7 +632,7 @@ describe("npm start", () => {
     const child = spawn(process.execPath, args, { cwd: root, env, stdio: ["ignore", "pipe", "pipe"] });
     onTestFinished(() => void child.kill("SIGKILL"));
     const exited = once(child, "exit");
-    expect(await linesOf(child.stderr)).toEqual([expect.stringMatching(/^There is no redis-server .*REDIS_URL/)]);
+    expect(await linesOf(child.stderr)).toEqual([expect.stringMatching(/^redis-server did not start .*REDIS_URL/)]);
     expect(await exited).toEqual([1, null]);
   });
 
