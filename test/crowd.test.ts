@@ -27,7 +27,7 @@ async function open(port: number, path: string): Promise<Socket> {
   return socket;
 }
 
-it("counts return to zero when 1,000 clients vanish during broadcasts, and who stayed got all 10,000 in order", async () => {
+it("counts return to zero when 1,000 clients vanish during broadcasts, and the others get all in order", async () => {
   const { app, open: openClient, port, errors } = await startWith("/crowd/:room", Crowd);
   const stayed = await Promise.all(Array.from({ length: staying }, (_, n) => openClient(`/crowd/stay${n % 5}`)));
   const gone = await Promise.all(Array.from({ length: vanishing }, (_, n) => open(port, `/crowd/go${n % 100}`)));
@@ -65,7 +65,7 @@ it("counts return to zero when 1,000 clients vanish during broadcasts, and who s
   expect(errors).toEqual([]);
 });
 
-it("brings 10,000 numbered broadcasts in order to each of 1,000 connections", async () => {
+it("delivers 10,000 numbered broadcasts in order to each of 1,000 connections", async () => {
   const { app, port } = await startWith("/crowd/:room", Crowd, { limits: { outboxBytesMax: 10_000_000 } });
   const sockets = await Promise.all(Array.from({ length: 1_000 }, () => open(port, "/crowd/all")));
   const frames = Array.from({ length: broadcasts }, (_, number) => {

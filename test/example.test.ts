@@ -84,7 +84,7 @@ describe.skipIf(missing("chromium", "the example app in a browser"))("the exampl
   const line = (page: Page, text: string) => page.getByRole("log").getByText(text, { exact: true });
   const here = (page: Page, name: string) => page.getByRole("complementary").getByText(name, { exact: true });
 
-  it("lets two tabs in one channel talk, and see who is here", async () => {
+  it("lets two tabs in one channel talk, and shows who is there", async () => {
     const { url } = await startChat();
     const ann = await enter(url, "general", "Ann");
     const bob = await enter(url, "general", "Bob");
@@ -99,7 +99,7 @@ describe.skipIf(missing("chromium", "the example app in a browser"))("the exampl
     await bob.locator(".line:not(.own)", { hasText: "Grüße" }).waitFor();
   });
 
-  it("shows nothing of one channel in another", async () => {
+  it("shows no messages of another channel", async () => {
     const { url } = await startChat();
     const ann = await enter(url, "general", "Ann");
     const eve = await enter(url, "random", "Eve");
@@ -112,7 +112,7 @@ describe.skipIf(missing("chromium", "the example app in a browser"))("the exampl
     expect(await eve.locator(".person").allTextContents()).toEqual(["Eve"]);
   });
 
-  it("shows markup as the text that it is, and runs nothing of it", async () => {
+  it("shows markup as text and runs none of it", async () => {
     const { url } = await startChat();
     const ann = await enter(url, "general", "<b>Ann</b>");
     const bob = await enter(url, "general", "Bob");
@@ -134,7 +134,7 @@ describe.skipIf(missing("chromium", "the example app in a browser"))("the exampl
     expect(faults).toEqual([]);
   });
 
-  it("lets nothing become a script, whoever wrote it", async () => {
+  it("lets no text become a script", async () => {
     const { url } = await startChat();
     const page = await openTab(url);
     const attempts = ["createElement('img').setAttribute('onerror', '0')", "body.innerHTML = '<b>0</b>'"];
@@ -161,7 +161,7 @@ describe.skipIf(missing("chromium", "the example app in a browser"))("the exampl
     expect(await page.getByLabel("Name", { exact: true }).isVisible()).toBe(false);
   });
 
-  it("refuses a message that is too long with a visible message, and gives it back", async () => {
+  it("refuses a message that is too long with a visible message, and puts it back into the input", async () => {
     const { url } = await startChat();
     const page = await enter(url, "general", "Ann");
     await say(page, "y".repeat(2001));
@@ -169,7 +169,7 @@ describe.skipIf(missing("chromium", "the example app in a browser"))("the exampl
     expect(await page.getByLabel("Message", { exact: true }).inputValue()).toBe("y".repeat(2001));
   });
 
-  it("refuses a bad name of a channel before it asks for the user's name", async () => {
+  it("refuses a bad channel name before it asks for the user's name", async () => {
     const { url } = await startChat();
     const errors: string[] = [];
     const page = await openTab(`${url}/c/no%20good`, (page) => collectErrors(page, errors));
@@ -181,7 +181,7 @@ describe.skipIf(missing("chromium", "the example app in a browser"))("the exampl
     expect(errors).toEqual([]);
   });
 
-  it("refuses a bad name of a channel in the list of channels, and stays there", async () => {
+  it("refuses a bad channel name in the list of channels, and stays there", async () => {
     const { url } = await startChat();
     const errors: string[] = [];
     const page = await openTab(url, (page) => collectErrors(page, errors));
@@ -273,7 +273,7 @@ describe.skipIf(missing("chromium", "the example app in a browser"))("the exampl
     expect(await bob.locator(".notice .text").allTextContents()).toEqual(["Ann joined", "Bob joined"]);
   });
 
-  it("writes who joined from left to right, whatever the direction of the name", async () => {
+  it("shows who joined from left to right, for names of any direction", async () => {
     const { url } = await startChat();
     const page = await enter(url, "general", "عبد الله");
     const joined = line(page, "عبد الله joined");
@@ -366,7 +366,7 @@ describe.skipIf(missing("chromium", "the example app in a browser"))("the exampl
     expect(await page.getByRole("heading", { level: 1 }).textContent()).toBe("# cellar");
   });
 
-  it("takes who closes a tab off the list", async () => {
+  it("removes a person who closes the tab from the list", async () => {
     const { url } = await startChat();
     const ann = await enter(url, "general", "Ann");
     const bob = await enter(url, "general", "Bob");
@@ -377,7 +377,7 @@ describe.skipIf(missing("chromium", "the example app in a browser"))("the exampl
     await ann.getByText("Here now (1)").waitFor();
   });
 
-  it("shows an announcement that came by HTTP", async () => {
+  it("shows an announcement from HTTP", async () => {
     const { url } = await startChat();
     const ann = await enter(url, "general", "Ann");
     await here(ann, "Ann").waitFor();
@@ -386,7 +386,7 @@ describe.skipIf(missing("chromium", "the example app in a browser"))("the exampl
     await line(ann, "Lunch <b>now</b>").waitFor();
   });
 
-  it("shows a banner when the server goes, and comes back by itself with nothing lost on the screen", async () => {
+  it("shows a banner when the server stops, then reconnects by itself, and no shown message is lost", async () => {
     const backplane = new MemoryBackplane();
     const first = await startChat(0, backplane);
     const port = Number(new URL(first.url).port);
@@ -412,7 +412,7 @@ describe.skipIf(missing("chromium", "the example app in a browser"))("the exampl
     }
   });
 
-  it("says that something may be missing when the server comes back without its history", async () => {
+  it("shows that messages may be missing when the server comes back without its history", async () => {
     const first = await startChat();
     const port = Number(new URL(first.url).port);
     const ann = await enter(first.url, "general", "Ann");
@@ -427,7 +427,7 @@ describe.skipIf(missing("chromium", "the example app in a browser"))("the exampl
     expect(await line(ann, "before").count()).toBe(0);
   });
 
-  it("sends what was written offline, in order, when it is online again", async () => {
+  it("sends messages written offline, in order, when it is online again", async () => {
     const { url } = await startChat();
     const ann = await enter(url, "general", "Ann");
     const bob = await enter(url, "general", "Bob");
@@ -442,7 +442,7 @@ describe.skipIf(missing("chromium", "the example app in a browser"))("the exampl
     }
   });
 
-  it("shows who comes later what was said before", async () => {
+  it("shows earlier messages to a new client", async () => {
     const { url } = await startChat();
     const ann = await enter(url, "general", "Ann");
     for (const text of ["one", "two"]) await say(ann, text);
@@ -452,7 +452,7 @@ describe.skipIf(missing("chromium", "the example app in a browser"))("the exampl
     expect(await bob.locator(".line .text").allTextContents()).toEqual(["one", "two"]);
   });
 
-  it("counts two tabs of one name as one, and a reload as nothing", async () => {
+  it("counts two tabs with one name as one person, and reports nothing for a reload", async () => {
     const { url } = await startChat();
     const ann = await enter(url, "general", "Ann");
     const bob = await enter(url, "general", "Bob");
@@ -468,7 +468,7 @@ describe.skipIf(missing("chromium", "the example app in a browser"))("the exampl
 });
 
 describe("the example app over HTTP", () => {
-  it("sends the headers that keep a text from becoming a script", async () => {
+  it("sends the headers that keep text from becoming a script", async () => {
     const { url } = await startChat();
     for (const path of ["/", "/c/general", "/chat.js", "/api/status", "/nowhere"]) {
       const { headers } = await fetch(url + path);
@@ -490,7 +490,7 @@ describe("the example app over HTTP", () => {
     expect(await response.json()).toEqual({ error: expect.stringContaining(message) });
   });
 
-  it("refuses what is not JSON, and tells nothing of its insides", async () => {
+  it("refuses a body that is not JSON, and reveals no details", async () => {
     const { url } = await startChat();
     const headers = { "content-type": "application/json" };
     const response = await fetch(`${url}/api/announce`, { method: "POST", headers, body: "{" });
@@ -515,7 +515,7 @@ describe("the example app over HTTP", () => {
     expect(text === "" ? text : JSON.parse(text)).toEqual(answer);
   });
 
-  it("tells how the app is, and that a WebSocket is none of a page's", async () => {
+  it("reports its status, and answers 426 to HTTP on a WebSocket path", async () => {
     const { url } = await startChat();
     expect(await (await fetch(`${url}/api/status`)).json()).toMatchObject({ state: "open", connections: 0 });
     expect((await fetch(`${url}/chat/general`)).status).toBe(426);
@@ -530,7 +530,7 @@ describe("the example app over a WebSocket", () => {
     await expect(refused).rejects.toMatchObject({ status: 400, message: expect.stringMatching(/^A name has/) });
   });
 
-  it("sends a plain client what is kept, then its welcome", async () => {
+  it("sends a plain client the history, then its welcome", async () => {
     const { url } = await startChat();
     await announce(url, { channel: "general", text: "nobody is there" });
     const ann = await connectURL(`${url.replace("http", "ws")}/chat/general?name=Ann`);
@@ -538,7 +538,7 @@ describe("the example app over a WebSocket", () => {
   });
 
   it.each(["{", "7", "null", "{}", '{"text":""}', '{"text":" \\n"}', '{"text":["a"]}'])(
-    "answers the bad message %s with an error, and goes on",
+    "answers the bad message %s with an error, and continues",
     async (text) => {
       const { url } = await startChat();
       const ann = await connectURL(`${url.replace("http", "ws")}/chat/general?name=Ann`);
@@ -595,7 +595,7 @@ describe("npm start", () => {
   });
 
   it.skipIf(missing("redis", "the example app on many processes"))(
-    "runs many processes on one port, whose clients are in the same rooms, and ends them all with 0",
+    "runs many processes on one port with shared rooms, and ends them all with 0",
     async () => {
       const child = npmStart(0, scripts["start:cluster"], { WORKERS: "3" });
       const complaints = linesOf(child.stderr);
@@ -626,7 +626,7 @@ describe("npm start", () => {
     },
   );
 
-  it("says clearly that there is no Redis for many processes, and ends with 1", async () => {
+  it("reports clearly that redis-server did not start, and ends with 1", async () => {
     const args = ["--import", "tsx", "example-app/cluster.ts"];
     const env = { ...process.env, PATH: "/nowhere", PORT: "0", REDIS_URL: undefined };
     const child = spawn(process.execPath, args, { cwd: root, env, stdio: ["ignore", "pipe", "pipe"] });
@@ -636,7 +636,7 @@ describe("npm start", () => {
     expect(await exited).toEqual([1, null]);
   });
 
-  it("says clearly that a port is taken", async () => {
+  it("reports clearly that a port is taken", async () => {
     const { url } = await startChat();
     const { port } = new URL(url);
     const child = npmStart(port);

@@ -45,7 +45,7 @@ async function opened(): Promise<{ app: App; chat: Chat }> {
 }
 
 describe("an option that does not exist is refused", () => {
-  it("of what is sent to one client, or asked of it", async () => {
+  it("by methods that send to one client, or request from it", async () => {
     const { chat } = await opened();
     const options = wrong({ polcy: { kind: "skip" } });
     const { connection } = chat;
@@ -65,7 +65,7 @@ describe("an option that does not exist is refused", () => {
     });
   });
 
-  it("of what is sent to many", async () => {
+  it("by methods that send to many clients", async () => {
     const { app, chat } = await opened();
     const { registry } = app;
     const options: SendOptions = wrong({ exept: chat });
@@ -86,7 +86,7 @@ describe("an option that does not exist is refused", () => {
     expect(await thrownBy(() => chat.sendJSONToAll(1, { policy: undefined, keep: false, except: [] }))).toBeUndefined();
   });
 
-  it("of reading, subscribing and writing", async () => {
+  it("by reading, subscribing and writing", async () => {
     const { app } = await opened();
     const room = app.registry.room("/x");
     expect(await thrownBy(() => room.history(wrong({ limt: 1 })))).toEqual(refusal("history()", "limt", "limit"));
@@ -97,7 +97,7 @@ describe("an option that does not exist is refused", () => {
     await room.writer({ text: true, except: "nobody" }).close();
   });
 
-  it("of the history of a route", async () => {
+  it("by the history of a route", async () => {
     const route = (history: object) => new App().route("/x", Chat, { history: wrong(history) });
     expect(await thrownBy(() => route({ size: 1, second: 60 }))).toEqual(refusal("history", "second", "seconds"));
     expect(await thrownBy(() => route([1]))).toMatchObject({ code: "ERR_OPTION" });
@@ -106,7 +106,7 @@ describe("an option that does not exist is refused", () => {
     });
   });
 
-  it("of listen(), close() and drain()", async () => {
+  it("by listen(), close() and drain()", async () => {
     const app = new App();
     onTestFinished(() => app.close());
     const objectCall = await thrownBy(() => app.listen(wrong({ port: 0 })));
@@ -122,7 +122,7 @@ describe("an option that does not exist is refused", () => {
     expect(app.status()).toMatchObject({ state: "open", ready: true });
   });
 
-  it("of @On and of static events, with the class", () => {
+  it("by @On and static events, with the class in the error", () => {
     expect(() => {
       On("look", wrong({ shema: {} }));
     }).toThrow(refusal('@On("look")', "shema", "schema"));
@@ -142,7 +142,7 @@ describe("an option that does not exist is refused", () => {
   });
 });
 
-it("a plain object without a prototype, or of a class, is as good as any", async () => {
+it("an object without a prototype, or of a class, is accepted as options", async () => {
   class Options {
     keep = false;
   }
@@ -177,7 +177,7 @@ describe("an event that does not exist is refused", () => {
     );
   });
 
-  it("as are an option of a listener, and a listener that is no function", () => {
+  it("as are an unknown option of a listener, and a listener that is not a function", () => {
     const app = new App();
     expect(() => app.on("open", () => undefined, wrong({ onec: true }))).toThrow(refusal("a listener", "onec", "once"));
     expect(() => app.on("open", undefined as never)).toThrow(

@@ -99,7 +99,7 @@ describe("the packed library in an empty project", () => {
   });
 
   it.skipIf(missing("chromium", "the packed client in a browser"))(
-    "has a client that a bundler makes a page of, and that talks in a browser",
+    "has a client that a bundler can put into a page, and that works in a browser",
     async () => {
       const contents = `import { add } from "./page.ts";
         add("/sums/a", (text) => document.body.append(text + ";"));`;
@@ -127,7 +127,7 @@ describe("the packed library in an empty project", () => {
     },
   );
 
-  it("runs the first handler of the README as it is pasted, and its client", async () => {
+  it("runs the first handler of the README exactly as written, and its client", async () => {
     const readme = await readFile(join(root, "README.md"), "utf8");
     const [server, client] = [...readme.matchAll(/```(?:ts|js)\n([\s\S]*?)```/g)].map(([, code]) => code ?? "");
     const pasted = `${server?.replace("listen(8000)", "listen(0)")}
@@ -141,7 +141,7 @@ await app.close();`;
     expect(client).toContain("new WebSocket(");
   });
 
-  it("contains what it needs and nothing else", async () => {
+  it("contains the required files and no others", async () => {
     const { stdout } = await run("npm", ["pack", "--ignore-scripts", "--dry-run", "--json"], { cwd: root });
     const [{ files }] = JSON.parse(stdout);
     const folders = new Set(files.map(({ path }: { path: string }) => path.split("/")[0]));

@@ -73,7 +73,7 @@ function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
-it("tells of all that passes through the app, in its order", async () => {
+it("reports everything that passes through the app, in order", async () => {
   const { app, open } = await startChat();
   const found = tapped(app, {});
   const client = await open("/chat/a?as=ann");
@@ -109,7 +109,7 @@ it("tells of all that passes through the app, in its order", async () => {
   });
 });
 
-it("copies bytes that came, and does not read them as text", async () => {
+it("copies received bytes, and does not read them as text", async () => {
   const { app, open } = await startChat();
   const all = tapped(app, { direction: "in" });
   const texts = tapped(app, { text: "a" });
@@ -148,7 +148,7 @@ it.each<[what: string, filter: TapFilter, expected: readonly string[]]>([
   ["several directions", { direction: ["in", "out"], room: "/other" }, ["in o1", "out o1"]],
   ["a text", { text: "1", direction: "in" }, ["in a1", "in b1", "in o1"]],
   ["a text and a room", { text: "re", room: "/chat/b/c" }, ["out tree", "out tree", "publish tree"]],
-])("tells of %s and nothing else", async (_what, filter, expected) => {
+])("reports %s and nothing else", async (_what, filter, expected) => {
   const { app, open } = await startChat();
   const ann = await open("/chat/a?as=ann");
   const bob = await open("/chat/b/c?as=bob");
@@ -171,7 +171,7 @@ it.each<[what: string, filter: TapFilter, expected: readonly string[]]>([
   expect(found.all.map(said)).toEqual(expected);
 });
 
-it("tells of what is published to a room also where a member of it has another home", async () => {
+it("reports publications to a room, also those with members that have another home", async () => {
   const { app, open } = await startChat();
   const client = await open("/other");
   for (const connection of app.registry.connections) app.registry.join(connection, "/chat/a");
@@ -184,7 +184,7 @@ it("tells of what is published to a room also where a member of it has another h
   expect(found.all.map(said)).toEqual(["out 1"]);
 });
 
-it.each(["connection", "except"] as const)("takes one connection: %s", async (key) => {
+it.each(["connection", "except"] as const)("filters by one connection: %s", async (key) => {
   const { app, open } = await startChat();
   const [ann, bob] = [await open("/chat/a"), await open("/chat/b")];
   const [first] = app.registry.connections;
@@ -207,7 +207,7 @@ it.each(["connection", "except"] as const)("takes one connection: %s", async (ke
   expect(byId.all.map(said)).toEqual(expected[key]);
 });
 
-it("tells of refusals by the room that was asked for", async () => {
+it("reports refusals by the requested room", async () => {
   const { app, open } = await startChat();
   const found = tapped(app, { room: "/chat/**", direction: "lifecycle" });
   const ofUser = tapped(app, { user: "mallory", direction: "lifecycle" });
@@ -221,7 +221,7 @@ it("tells of refusals by the room that was asked for", async () => {
   expect(ofUser.all).toEqual([]);
 });
 
-it("lets a handler send to its own client what a tap finds, without an end, if it leaves itself out", async () => {
+it("lets a handler send tap entries to its own client without a loop, if it excepts that connection", async () => {
   const app = new App();
   class Watching extends WebSocketHandler {
     override onConnect(): void {
@@ -248,7 +248,7 @@ it("lets a handler send to its own client what a tap finds, without an end, if i
   expect(channel("enfilade:message:in").hasSubscribers).toBe(false);
 });
 
-it("leaves other apps of the process out", async () => {
+it("ignores other apps of the process", async () => {
   const [one, two] = [await startChat(), await startChat()];
   const found = tapped(one.app, { direction: "in" });
   const [ann, bob] = [await one.open("/chat/a"), await two.open("/chat/a")];
@@ -259,7 +259,7 @@ it("leaves other apps of the process out", async () => {
   expect((await found.have(1)).map(said)).toEqual(["in of one"]);
 });
 
-it("calls the listener later, and never while its promise is pending; members get their messages meanwhile", async () => {
+it("calls the listener later, never while its promise is pending, and members get their messages meanwhile", async () => {
   const { app, open } = await startChat();
   const busy = new Busy();
   onTestFinished(app.tap({ direction: "publish" }, busy.listener));
@@ -278,7 +278,7 @@ it("calls the listener later, and never while its promise is pending; members ge
   expect(second?.missed).toBe(0);
 });
 
-it("keeps the last tapEntriesMax entries for a busy listener, and says how many it missed", async () => {
+it("keeps the last tapEntriesMax entries for a busy listener, and counts the missed ones", async () => {
   const { app } = await startChat({ limits: { tapEntriesMax: 3 } });
   const busy = new Busy();
   onTestFinished(app.tap({ direction: "publish" }, busy.listener));
@@ -302,7 +302,7 @@ it("keeps the last tapEntriesMax entries for a busy listener, and says how many 
   ]);
 });
 
-it("keeps no more than tapBytesMax, and tells also when nothing was left", async () => {
+it("keeps at most tapBytesMax, and reports missed entries even if none is left", async () => {
   const { app } = await startChat({ limits: { tapBytesMax: 10 } });
   const busy = new Busy();
   onTestFinished(app.tap({ direction: "publish" }, busy.listener));
@@ -324,7 +324,7 @@ it("keeps no more than tapBytesMax, and tells also when nothing was left", async
   ]);
 });
 
-it("reports the first error of a listener, calls it on, and does not end other taps", async () => {
+it("reports the first error of a listener, continues to call it, and does not end other taps", async () => {
   const { app, errors } = await startChat();
   let calls = 0;
   const throwing = app.tap({ direction: "publish" }, () => {
@@ -345,7 +345,7 @@ it("reports the first error of a listener, calls it on, and does not end other t
   expect(errors.map(({ message }) => message)).toEqual(["thrown 1", "rejected"]);
 });
 
-it("delivers nothing after its removal, also when that is during a delivery", async () => {
+it("delivers nothing after its removal, even during a delivery", async () => {
   const { app } = await startChat();
   const batches: TapBatch[] = [];
   const remove = app.tap({ direction: "publish" }, async (batch) => {
@@ -385,7 +385,7 @@ it("is removed by its signal, and leaves no subscriber behind", async () => {
   expect(subscribed()).toEqual(["enfilade:message:in"]);
 });
 
-it("delivers what came before the app closed, and ends with it", async () => {
+it("delivers earlier entries before the app closes, and ends with it", async () => {
   const { app, open } = await startChat();
   const found = new Mailbox<TapEntry>();
   app.tap({ direction: "lifecycle" }, ({ entries }) => {

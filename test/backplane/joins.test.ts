@@ -58,7 +58,7 @@ async function knowEachOther(nodes: readonly ClusterNode[]): Promise<void> {
 }
 
 describe("joins and leaves on one node", () => {
-  it("are reported once a tick, with the user whole", async () => {
+  it("are reported once per tick, with the whole user", async () => {
     const cluster = await startCluster("memory", 1, { leaveGraceMs: 0 });
     const { nodes } = cluster;
     const node = nodeOf(cluster, 0);
@@ -75,7 +75,7 @@ describe("joins and leaves on one node", () => {
     ]);
   });
 
-  it("are reported in the tick of the change, and the leave of the last before the room is freed", async () => {
+  it("are reported in the tick of the change, and the leave of the last user before the room is freed", async () => {
     const clock = new ManualClock();
     const cluster = await startCluster("memory", 1, { leaveGraceMs: 2_000, app: { clock } });
     const { registry } = nodeOf(cluster, 0).app;
@@ -97,7 +97,7 @@ describe("joins and leaves on one node", () => {
 
 for (const name of ["redis", "nats"] as const) {
   describe.skipIf(missing(name, `joins and leaves over ${name}`))(`joins and leaves over ${name}`, () => {
-    it("are each reported by exactly one node, when users come to and leave two nodes at the same moment", async () => {
+    it("are each reported by exactly one node when users join and leave two nodes at the same moment", async () => {
       const seed = Number(process.env.JOINS_SEED ?? Math.floor(Math.random() * 2 ** 31));
       console.info(`joins over ${name}: JOINS_SEED=${seed}`);
       const dice = new Dice(seed);
@@ -162,7 +162,7 @@ for (const name of ["redis", "nats"] as const) {
       },
     );
 
-    it("are not reported for tabs, moves between nodes and returns within the grace", async () => {
+    it("are not reported for tabs, moves between nodes and returns within the grace period", async () => {
       const { nodes } = await startCluster(name, 3, { leaveGraceMs: 60_000 });
       await knowEachOther(nodes);
       const reports = Reports.of(nodes);
@@ -179,7 +179,7 @@ for (const name of ["redis", "nats"] as const) {
       expect(reports.all.filter((one) => one.startsWith("-"))).toEqual([]);
     });
 
-    it("are reported with the grace of the last user, who is alone and moves to another node", async () => {
+    it("are reported after the grace period of the last user, who moves to another node", async () => {
       const { nodes } = await startCluster(name, 2, { leaveGraceMs: 60_000 });
       await knowEachOther(nodes);
       const reports = Reports.of(nodes);
@@ -213,7 +213,7 @@ for (const name of ["redis", "nats"] as const) {
       expect(reports.about("bob")).toEqual(["+bob"]);
     });
 
-    it("are each reported once for users of an engine that was away, whatever they did meanwhile", async () => {
+    it("are each reported once for users who come and leave while the engine is away", async () => {
       const cluster = await startCluster(name, 2, { leaveGraceMs: 0, limits: { nodeHeartbeatMs: 500 } });
       const { nodes, engine } = cluster;
       const [first, second] = nodes;
@@ -239,7 +239,7 @@ for (const name of ["redis", "nats"] as const) {
     });
 
     it.each(["cut", "stall"] as const)(
-      "are each reported once for the users of a node that is behind a %s, is taken for lost, and comes back",
+      "are each reported once for the users of a node that a %s separates, that is taken for lost, and that comes back",
       async (way) => {
         const limits = { nodeHeartbeatMs: 200, backplaneMs: 500 };
         const cluster = await startCluster(name, 2, { limits, leaveGraceMs: 50 });

@@ -9,7 +9,7 @@ const width = 20;
 
 describe.each(["redis", "nats"] as const)("one room over %s", (name) => {
   it.skipIf(missing(name, `the ${name} backplane`))(
-    "shows 10,000 publications of three nodes in the same order to 30 clients on each",
+    "shows 10,000 publications of three nodes in the same order to 30 clients on each node",
     async () => {
       const { nodes } = await startCluster(name, 3);
       const clients = await Promise.all(

@@ -73,8 +73,8 @@ const numbers = (count: number) => Array.from({ length: count }, (_, n) => n);
 const tick = () => new Promise((resolve) => setImmediate(resolve));
 
 for (const name of ["redis", "nats"] as const) {
-  describe.skipIf(missing(name, `outages of ${name}`))(`when ${name} is gone`, () => {
-    it("publish() rejects, the status says so, and on return all nodes agree again", async () => {
+  describe.skipIf(missing(name, `outages of ${name}`))(`when ${name} is away`, () => {
+    it("rejects publish(), reports it in the status, and afterwards all nodes agree again", async () => {
       const cluster = await startCluster(name, 3);
       const plain = await everywhere(cluster, "/plain/a");
       const kept = await everywhere(cluster, "/kept/a");
@@ -96,7 +96,7 @@ for (const name of ["redis", "nats"] as const) {
       for (const { app } of cluster.nodes) expect(app.status()).toMatchObject({ ready: true });
     });
 
-    it("sends report once for an outage, not once for a message, and so with the next outage", async () => {
+    it("reports failed sends once per outage, not once per message", async () => {
       const cluster = await startCluster(name, 2);
       const heard = await everywhere(cluster, "/plain/a");
       for (const outages of [1, 2]) {
@@ -117,7 +117,7 @@ for (const name of ["redis", "nats"] as const) {
       for (const all of heard) expect(withoutMarks(all)).toEqual([]);
     });
 
-    it("what is under way when it goes is reported once as well", async () => {
+    it("reports the publications in flight once too", async () => {
       const cluster = await startCluster(name, 2);
       const { app, errors } = nodeOf(cluster, 0);
       await nodeOf(cluster, 1).open("/plain/a");
@@ -139,7 +139,7 @@ for (const name of ["redis", "nats"] as const) {
       await allAre(cluster, "up");
     });
 
-    it("a close that cannot be told to the others closes those of its own node, is reported each time, and closes nobody later", async () => {
+    it("closes its own connections if it cannot reach the others, reports it each time, and closes none later", async () => {
       const cluster = await startCluster(name, 2);
       const [own, other] = await Promise.all(cluster.nodes.map((node) => node.open("/plain/a")));
       const { app, errors } = nodeOf(cluster, 0);
@@ -160,7 +160,7 @@ for (const name of ["redis", "nats"] as const) {
       expect(await other?.readJSON()).toBe("still here");
     });
 
-    it('backplaneOutage: "local" goes on on this node, and nothing of that appears elsewhere', async () => {
+    it('backplaneOutage: "local" continues on this node, and other nodes get nothing of it', async () => {
       const cluster = await startCluster(name, 2, { app: { backplaneOutage: "local" } });
       const plain = await everywhere(cluster, "/plain/a?user=ann");
       const org = await everywhere(cluster, "/org/7/a");
@@ -187,7 +187,7 @@ for (const name of ["redis", "nats"] as const) {
       expect(withoutMarks(plain[0] ?? [])).toHaveLength(4);
     });
 
-    it('backplaneOutage: "local" lets clients in, talk and be closed on this node', async () => {
+    it('backplaneOutage: "local" lets clients connect, send and be closed on this node', async () => {
       const cluster = await startCluster(name, 1, { app: { backplaneOutage: "local" } });
       const node = nodeOf(cluster, 0);
       await kill(cluster);
@@ -200,7 +200,7 @@ for (const name of ["redis", "nats"] as const) {
       await allAre(cluster, "up");
     });
 
-    it("clients of plain rooms get in, and those that history is read for are told to come again", async () => {
+    it("accepts clients that need no history, and closes the others with a code to come back", async () => {
       const cluster = await startCluster(name, 1);
       const node = nodeOf(cluster, 0);
       node.app.route("/replayed/:name", Talker, { history: { size: 10 }, replay: 5 });
@@ -214,7 +214,7 @@ for (const name of ["redis", "nats"] as const) {
       await letIn(node);
     });
 
-    it("members of before stay, and get on return what the others published to a room with history", async () => {
+    it("keeps existing members, and later delivers the others' publications to a room with history", async () => {
       const cluster = await startCluster(name, 2, { engine: { durable: true } });
       const client = await nodeOf(cluster, 0).open("/kept/a", v1);
       const heard = listen(client);
@@ -232,7 +232,7 @@ for (const name of ["redis", "nats"] as const) {
   });
 
   describe.skipIf(missing(name, `starts without ${name}`))(`an app that starts before ${name}`, () => {
-    it("listens, is not ready, lets plain clients in, turns others away, and works once it is there", async () => {
+    it("listens, is not ready, accepts only clients that need no history, and works once it is there", async () => {
       const cluster = await startCluster(name, 0);
       await engineOf(cluster).kill();
       const nodes = [await cluster.add(), await cluster.add()];
@@ -259,7 +259,7 @@ for (const name of ["redis", "nats"] as const) {
       for (const { app } of nodes) await connectionsOf(app, "/kept/a", "ann", 2);
     });
 
-    it("reports once that it is not there, however often it is tried", async () => {
+    it("reports once that it is not there, after any number of attempts", async () => {
       const cluster = await startCluster(name, 0);
       await engineOf(cluster).kill();
       const { app, errors } = await cluster.add();
@@ -275,7 +275,7 @@ for (const name of ["redis", "nats"] as const) {
   describe.skipIf(missing(name, `a stalled ${name}`))(`when ${name} is stalled`, () => {
     const limits = { backplaneMs: 500, nodeHeartbeatMs: 500 };
 
-    it("publish() rejects in time, and once it goes on all nodes agree again", async () => {
+    it("rejects publish() in time, and once it answers again all nodes agree", async () => {
       const cluster = await startCluster(name, 1, { limits });
       const proxy = await startProxy(engineOf(cluster).port);
       const far = await cluster.add(`${name}://127.0.0.1:${proxy.port}`);
@@ -296,7 +296,7 @@ for (const name of ["redis", "nats"] as const) {
       expect(withoutMarks(kept[0] ?? [])).toEqual(withoutMarks(kept[1] ?? []));
     });
 
-    it("a cut and an open again, many times, end with nodes that agree", async () => {
+    it("has nodes that agree after many short outages", async () => {
       const cluster = await startCluster(name, 1, { limits });
       const proxy = await startProxy(engineOf(cluster).port);
       const far = await cluster.add(`${name}://127.0.0.1:${proxy.port}`);
@@ -413,12 +413,12 @@ describe("options", () => {
       { duplicate: () => undefined },
       new Map(),
     ].map((source) => ({ source })),
-  )("redis($source) is refused, with what it takes", ({ source }) => {
+  )("redis($source) is refused, and the error names the accepted values", ({ source }) => {
     expect(() => redis(source as never)).toThrow(expect.objectContaining(wrong));
     expect(() => redis(source as never)).toThrow(/redis\(\) takes a URL such as "redis:\/\/127.0.0.1:6379"/);
   });
 
-  it.each([42, null, true, {}, ""])("a prefix of redis that is %j is refused", (prefix) => {
+  it.each([42, null, true, {}, ""])("the prefix %j of redis is refused", (prefix) => {
     expect(() => redis("redis://127.0.0.1", { prefix } as never)).toThrow(expect.objectContaining(wrong));
     expect(() => redis("redis://127.0.0.1", { prefix } as never)).toThrow(/prefix takes a string/);
   });
@@ -427,7 +427,7 @@ describe("options", () => {
     ...[42, null, undefined, true, "", [], [""], ["nats://127.0.0.1", 42], {}, { servers: [] }, { servers: "" }],
     ...[{ servers: ["http://x"] }, { name: "shop" }],
   ].map((source) => ({ source }));
-  it.each(noServers)("nats($source) is refused, with what it takes", ({ source }) => {
+  it.each(noServers)("nats($source) is refused, and the error names the accepted values", ({ source }) => {
     expect(() => nats(source as never)).toThrow(expect.objectContaining(wrong));
     expect(() => nats(source as never)).toThrow(/nats\(\) takes a URL such as "nats:\/\/127.0.0.1:4222"/);
   });
@@ -436,7 +436,7 @@ describe("options", () => {
     ...["", "a.b", "a b", "*", ">", "ä", "x".repeat(65), 42, null].map((prefix) => ({ prefix })),
     ...["disk", "FILE", "", 1, null].map((storage) => ({ storage })),
     ...[0, 6, 1.5, -1, "3", Number.NaN, null].map((replicas) => ({ replicas })),
-  ])("nats(url, %j) is refused, by the name of the option", (options) => {
+  ])("nats(url, %j) is refused, and the error names the option", (options) => {
     const [option = ""] = Object.keys(options);
     const make = () => nats("nats://127.0.0.1", options as BackplaneOptions);
     expect(make).toThrow(expect.objectContaining(wrong));

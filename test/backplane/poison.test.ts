@@ -275,7 +275,7 @@ for (const name of ["redis", "nats"] as const) {
       ["all", "/plain/a", undefined],
       ["channel:plain", "/plain/a", undefined],
       ["user:ann", "/plain/a", undefined],
-    ])("are ignored, counted and reported once where they are none of ours on %s", async (channel, room, tree) => {
+    ])("are ignored, counted and reported once if they are not of this library, on %s", async (channel, room, tree) => {
       const cluster = await start();
       const clients = await everywhere(cluster, `${room}?user=ann`);
       const stranger = await foreigner(name, cluster);
@@ -286,7 +286,7 @@ for (const name of ["redis", "nats"] as const) {
       expectOneReport(cluster);
     });
 
-    it("are malformed on the channel of trees when they name no tree", async () => {
+    it("are malformed on the channel of trees if they name no tree", async () => {
       const cluster = await start();
       const clients = await everywhere(cluster, "/plain/a");
       const stranger = await foreigner(name, cluster);
@@ -300,7 +300,7 @@ for (const name of ["redis", "nats"] as const) {
       expectOneReport(cluster);
     });
 
-    it("are malformed where they evict from what is no room", async () => {
+    it("are malformed if they evict from a path that is not a room", async () => {
       const cluster = await start();
       const clients = await everywhere(cluster, "/plain/a?user=ann");
       const stranger = await foreigner(name, cluster);
@@ -312,7 +312,7 @@ for (const name of ["redis", "nats"] as const) {
       expectOneReport(cluster);
     });
 
-    it("are ignored where nodes tell of themselves, and the nodes go on knowing each other", async () => {
+    it("are ignored among the heartbeats, and the nodes still know each other", async () => {
       const cluster = await start();
       const clients = await everywhere(cluster, `${path}?user=ann`);
       const stranger = await foreigner(name, cluster);
@@ -331,7 +331,7 @@ for (const name of ["redis", "nats"] as const) {
       await seenEverywhere(cluster, "bob");
     });
 
-    it("are ignored where nodes tell who is in a room, and nobody comes in by them", async () => {
+    it("are ignored among presence messages, and add no user", async () => {
       const cluster = await start();
       const clients = await everywhere(cluster, `${path}?user=ann`);
       const stranger = await foreigner(name, cluster);
@@ -345,7 +345,7 @@ for (const name of ["redis", "nats"] as const) {
       for (const index of [0, 1]) expect(await presenceOf(cluster, index)).toMatchObject({ count: 2 });
     });
 
-    it("that show a user nested too deep to be written again harm no watcher and no newcomer", async () => {
+    it("with a user nested too deeply to be written again harm no watcher and no new client", async () => {
       const cluster = await start();
       const node = nodeOf(cluster, 0);
       await node.open(`${path}?user=ann`, { protocols: ["enfilade.v1"] });
@@ -371,7 +371,7 @@ for (const name of ["redis", "nats"] as const) {
       }
     });
 
-    it("that close with half a code are malformed, and close nobody", async () => {
+    it("with an incomplete close command are malformed, and close no connection", async () => {
       const cluster = await start();
       const clients = await everywhere(cluster, "/plain/a");
       const stranger = await foreigner(name, cluster);
@@ -382,7 +382,7 @@ for (const name of ["redis", "nats"] as const) {
       expect(malformed(cluster)).toEqual([codes.length, codes.length]);
     });
 
-    it("that claim a position which is none are malformed", async () => {
+    it("with an invalid position are malformed", async () => {
       const cluster = await start();
       const clients = await everywhere(cluster, path);
       const stranger = await foreigner(name, cluster);
@@ -419,7 +419,7 @@ for (const name of ["redis", "nats"] as const) {
       ["of an epoch that there is not", "another", "1"],
       ["of an epoch named like a prototype", "__proto__", "3"],
     ])(
-      "that claim a position %s cost nobody a publication, and the nodes come to rest",
+      "with a position %s cost no client a publication, and the nodes become stable",
       async (_name, epoch, offset) => {
         const cluster = await start();
         const clients = await everywhere(cluster, path);
@@ -437,7 +437,7 @@ for (const name of ["redis", "nats"] as const) {
       },
     );
 
-    it("of random bytes and random headers are harmless, whatever they are", async () => {
+    it("of random bytes and random headers are harmless", async () => {
       const cluster = await start();
       const clients = await everywhere(cluster, `${path}?user=ann`);
       const stranger = await foreigner(name, cluster);
@@ -482,7 +482,7 @@ async function keptRoom(name: EngineName, publications: number, historySize = 10
 }
 
 describe.skipIf(missing("redis", "entries by hand"))(
-  "entries that somebody wrote into the log of a room in Redis",
+  "foreign entries in the log of a room in Redis",
   () => {
     const [log, meta] = [`${redisName(path)}:log`, `${redisName(path)}:meta`];
     const cases: [string, number, string[]][] = [
@@ -495,7 +495,7 @@ describe.skipIf(missing("redis", "entries by hand"))(
     ];
 
     it.each(cases)(
-      "%s: publications still arrive everywhere, and what is kept can be read",
+      "%s: publications still arrive everywhere, and the history can be read",
       async (_name, count, args) => {
         const { cluster, clients, room } = await keptRoom("redis", count);
         await redisClient(cluster).call("XADD", log, ...args);
@@ -509,14 +509,14 @@ describe.skipIf(missing("redis", "entries by hand"))(
       ["without a time", ["2-7", "d", "garbage"]],
       ["with a time that is none", ["2-7", "d", "garbage", "t", "yesterday"]],
       ["with other fields", ["2-7", "x", "y", "z", "0"]],
-    ])("%s go with the publications before them when these are not kept any more", async (_name, args) => {
+    ])("%s are removed with older publications when those are trimmed", async (_name, args) => {
       const { cluster, clients, room } = await keptRoom("redis", 2, 2);
       await redisClient(cluster).call("XADD", log, ...args);
       for (let n = 0; n < 3; n += 1) expect(await normally(cluster, path, clients)).toEqual([]);
       expect((await room.history()).map(({ data }) => data)).toEqual([`mark ${marks - 1}`, `mark ${marks}`]);
     });
 
-    it("in place of a publication are skipped, told as lost, counted and reported once", async () => {
+    it("are skipped, reported as lost, counted, and reported once", async () => {
       const { cluster, clients, room } = await keptRoom("redis", 2);
       const client = redisClient(cluster);
       const lost: unknown[] = [];
@@ -536,7 +536,7 @@ describe.skipIf(missing("redis", "entries by hand"))(
       expectOneReport(cluster);
     });
 
-    it("are over when a value of another kind takes the place of the log", async () => {
+    it("no longer matter when a value of another type replaces the log", async () => {
       const { cluster, clients, room } = await keptRoom("redis", 1);
       const client = redisClient(cluster);
       await client.del(log);
@@ -550,9 +550,9 @@ describe.skipIf(missing("redis", "entries by hand"))(
 );
 
 describe.skipIf(missing("nats", "messages by hand"))(
-  "messages that somebody published into the stream of a room in NATS",
+  "foreign messages in the stream of a room in NATS",
   () => {
-    it("are skipped, told as lost, counted and reported once", async () => {
+    it("are skipped, reported as lost, counted, and reported once", async () => {
       const { cluster, clients, room } = await keptRoom("nats", 2);
       const client = await natsClient(cluster);
       const lost: unknown[] = [];

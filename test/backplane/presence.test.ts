@@ -162,7 +162,7 @@ for (const name of ["redis", "nats"] as const) {
       expect(ids).toHaveLength(2);
     });
 
-    it("takes __proto__ and the like, and what JSON has to escape, for ids as any other", async () => {
+    it("accepts __proto__ and similar ids, and ids that JSON has to escape", async () => {
       const cluster = await startCluster(name, 2, atOnce);
       const ids = ["__proto__", "constructor", "toString", "user:", "\u2028", "ä\u0000\n", "\ufffd", "x".repeat(1_000)];
       for (const [index, id] of ids.entries()) await open(nodeOf(cluster, index % 2), encodeURIComponent(id));
@@ -176,7 +176,7 @@ for (const name of ["redis", "nats"] as const) {
       }
     });
 
-    it("tells each join and each leave once on every node, with versions that count up by one", async () => {
+    it("reports each join and each leave once on every node, with versions that count up by one", async () => {
       const cluster = await startCluster(name, 3, atOnce);
       for (const [index, node] of cluster.nodes.entries()) await open(node, `watcher ${index}`);
       await agree(cluster.nodes, { "watcher 0": 1, "watcher 1": 1, "watcher 2": 1 });
@@ -196,7 +196,7 @@ for (const name of ["redis", "nats"] as const) {
       }
     });
 
-    it("shows no flicker of a user who moves from node to node, within the grace", async () => {
+    it("shows no change for a user who moves between nodes within the grace period", async () => {
       const cluster = await startCluster(name, 3, patient);
       for (const [index, node] of cluster.nodes.entries()) await open(node, `watcher ${index}`);
       const watched = await watchAll(cluster.nodes);
@@ -214,7 +214,7 @@ for (const name of ["redis", "nats"] as const) {
       }
     });
 
-    it("shows no flicker of a user who is on the next node before the last one is left, without any grace", async () => {
+    it("shows no change for a user who joins a node before leaving another, without a grace period", async () => {
       const cluster = await startCluster(name, 3, atOnce);
       const watchers = { "watcher 0": 1, "watcher 1": 1, "watcher 2": 1 };
       for (const [index, node] of cluster.nodes.entries()) await open(node, `watcher ${index}`);
@@ -230,7 +230,7 @@ for (const name of ["redis", "nats"] as const) {
       for (const { told } of watched) expect(told.filter((one) => one.endsWith("ann"))).toEqual(["+ann"]);
     });
 
-    it("lets a user leave only when the grace is over, on every node", async () => {
+    it("reports the leave of a user only after the grace period, on every node", async () => {
       const clock = new ManualClock();
       const cluster = await startCluster(name, 2, { leaveGraceMs: 2_000, app: { clock } });
       for (const [index, node] of cluster.nodes.entries()) await open(node, `watcher ${index}`);
@@ -250,7 +250,7 @@ for (const name of ["redis", "nats"] as const) {
       for (const { told } of watched) expect(told).toEqual(["-ann"]);
     });
 
-    it("keeps a user who returns to another node just before the grace is over", async () => {
+    it("keeps a user who returns to another node just before the grace period ends", async () => {
       const clock = new ManualClock();
       const cluster = await startCluster(name, 2, { leaveGraceMs: 2_000, app: { clock } });
       for (const [index, node] of cluster.nodes.entries()) await open(node, `watcher ${index}`);
@@ -269,7 +269,7 @@ for (const name of ["redis", "nats"] as const) {
       for (const { told } of watched) expect(told).toEqual([]);
     });
 
-    it("lets the users of a node that closes go after the grace, in one change", async () => {
+    it("removes the users of a node that closes after the grace period, in one change", async () => {
       const clock = new ManualClock();
       const cluster = await startCluster(name, 3, { leaveGraceMs: 2_000, app: { clock } });
       const [closing, ...staying] = cluster.nodes;
@@ -293,7 +293,7 @@ for (const name of ["redis", "nats"] as const) {
     });
 
     it.each(["cut", "stall"] as const)(
-      "drops the users of a node that is behind a %s, and agrees again when it is back",
+      "removes the users of a node behind a %s, and agrees again when it is back",
       async (way) => {
         const limits = { nodeHeartbeatMs: 200, backplaneMs: 500 };
         const cluster = await startCluster(name, 2, { limits, leaveGraceMs: 50 });
@@ -325,7 +325,7 @@ for (const name of ["redis", "nats"] as const) {
       },
     );
 
-    it("agrees again after the engine was gone, though users came and went meanwhile on each node", async () => {
+    it("agrees again after the engine was away while users came and left on each node", async () => {
       const cluster = await startCluster(name, 2, { limits: { nodeHeartbeatMs: 500 }, leaveGraceMs: 0 });
       const [first, second] = [nodeOf(cluster, 0), nodeOf(cluster, 1)];
       const [ann, bob] = [await open(first, "ann"), await open(second, "bob")];
@@ -343,7 +343,7 @@ for (const name of ["redis", "nats"] as const) {
       for (const node of cluster.nodes) expect(await presenceOf(node)).toMatchObject({ count: 2 });
     });
 
-    it("is learned by a node that is new, and by one that opens a room for the first time", async () => {
+    it("is known to a new node, and to a node that opens a room for the first time", async () => {
       const cluster = await startCluster(name, 2, atOnce);
       for (const [index, node] of cluster.nodes.entries()) {
         for (const n of numbers(20)) await open(node, `user ${index} ${n}`);
@@ -357,7 +357,7 @@ for (const name of ["redis", "nats"] as const) {
       expect(told.told.toSorted()).toEqual([...users.map(([id]) => `+${id}`), "+new"].toSorted());
     });
 
-    it("shows on other nodes what presence.show returns, and nothing else of what authorize returned", async () => {
+    it("shows on other nodes the result of presence.show, and nothing else of the user", async () => {
       const cluster = await startCluster(name, 2, atOnce);
       for (const node of cluster.nodes) addDiscreet(node);
       const [here, there] = [nodeOf(cluster, 0), nodeOf(cluster, 1)];
@@ -378,7 +378,7 @@ for (const name of ["redis", "nats"] as const) {
       expect(late.text).not.toContain("secret");
     });
 
-    it("gives clients of v1 rosters and changes whose versions fit, whatever happens on which node", async () => {
+    it("gives v1 clients rosters and changes with matching versions, across nodes", async () => {
       const cluster = await startCluster(name, 3, atOnce);
       const watchers: Watcher[] = [];
       for (const [index, node] of cluster.nodes.entries()) {
@@ -406,7 +406,7 @@ for (const name of ["redis", "nats"] as const) {
       }
     });
 
-    it("is counted here and everywhere in registry.counts, and without those of a node that is gone", async () => {
+    it("is counted in registry.counts per node and in total, without nodes that have left", async () => {
       const cluster = await startCluster(name, 2, { limits: { nodeHeartbeatMs: 200 } });
       const [first, second] = [nodeOf(cluster, 0), nodeOf(cluster, 1)];
       await open(first, "ann");
@@ -424,7 +424,7 @@ for (const name of ["redis", "nats"] as const) {
       expect(first.app.registry.counts.cluster).toEqual(first.app.registry.counts.local);
     });
 
-    it("leaves no ghosts in a room that is closed on a node and opened again", async () => {
+    it("has no stale users in a room that a node closes and opens again", async () => {
       const cluster = await startCluster(name, 2, atOnce);
       const [first, second] = [nodeOf(cluster, 0), nodeOf(cluster, 1)];
       const early = await open(second, "early");
@@ -441,7 +441,7 @@ for (const name of ["redis", "nats"] as const) {
       for (const node of cluster.nodes) expect(await presenceOf(node)).toMatchObject({ count: 2 });
     });
 
-    it("is told of a room by a node where nobody is in it", async () => {
+    it("of a room is available on a node without members in it", async () => {
       const cluster = await startCluster(name, 3);
       await open(nodeOf(cluster, 0), "ann");
       await open(nodeOf(cluster, 1), "ann");
@@ -460,7 +460,7 @@ for (const name of ["redis", "nats"] as const) {
       expect(await presenceOf(empty, "/kept/nobody")).toEqual({ count: 0, version: 0, users: [] });
     });
 
-    it("is told of a room by a node that only listens to it", async () => {
+    it("of a room is available on a node that only subscribes to it", async () => {
       const cluster = await startCluster(name, 2);
       await open(nodeOf(cluster, 0), "ann");
       const listening = nodeOf(cluster, 1).app;
@@ -470,7 +470,7 @@ for (const name of ["redis", "nats"] as const) {
       await subscription.return();
     });
 
-    it("does not let somebody leave who returns to a node where nobody else was, while others are on other nodes", async () => {
+    it("keeps a user who returns to an otherwise empty node while others are on other nodes", async () => {
       const cluster = await startCluster(name, 2, { leaveGraceMs: 2_000 });
       await open(nodeOf(cluster, 1), "ann");
       const bob = await open(nodeOf(cluster, 0), "bob");
@@ -485,7 +485,7 @@ for (const name of ["redis", "nats"] as const) {
       expect(second?.changes.map(({ left }) => left)).toMatchObject([[{ id: "bob" }]]);
     });
 
-    it("leaves no ghosts when rooms are closed by the application on all nodes, and members come at once again", async () => {
+    it("has no stale users when the application closes rooms on all nodes and members return at once", async () => {
       const cluster = await startCluster(name, 3, atOnce);
       for (const round of numbers(8)) {
         const clients: TestClient[] = [];

@@ -30,7 +30,7 @@ function come(port: number, user: string): Guest {
 
 describe.each(["redis", "nats"] as const)("a rolling restart over %s", (name) => {
   it.skipIf(missing(name, `the ${name} backplane`))(
-    "loses nothing, brings nothing twice, and nobody is seen to leave",
+    "loses nothing, delivers nothing twice, and shows no user as left",
     async () => {
       const cluster = await startCluster(name, 3, { leaveGraceMs: 10_000 });
       const balancer = await startBalancer(cluster.nodes);

@@ -26,7 +26,7 @@ function tokenIn(offered: readonly string[]): string {
   return Buffer.from(offered[1]?.replace("enfilade.token.", "") ?? "", "base64url").toString();
 }
 
-describe("the URL", () => {
+describe("the URL of connect()", () => {
   it.each([
     ["ws://host:8000/chat/a", "ws://host:8000/chat/a"],
     ["wss://host/chat/a", "wss://host/chat/a"],
@@ -38,7 +38,7 @@ describe("the URL", () => {
     expect(origin).toBe(new URL(expected).origin);
   });
 
-  it("may be a URL, which stays as it is, and keeps its query", async () => {
+  it("may be a URL object, which is not changed, and keeps its query", async () => {
     const url = new URL("https://host/chat/a?as=ann&since=mine");
     const { searchParams } = await addressOf(url);
     expect(url.href).toBe("https://host/chat/a?as=ann&since=mine");
@@ -53,14 +53,14 @@ describe("the URL", () => {
   });
 
   it.each(["/chat/general", "ftp://host/x", "file:///x", "http://", ""])(
-    "%j is refused where there is no page",
+    "is refused without a page: %j",
     (url) => {
       const { WebSocket } = fakeSockets();
       expect(() => connect(url, { WebSocket })).toThrow(TypeError);
     },
   );
 
-  it("of a page that lies on a disk leads nowhere", () => {
+  it("never connects from a page that was opened from a file", () => {
     const { WebSocket } = fakeSockets();
     standAt("file:///home/ann/index.html");
     expect(() => connect("/chat/general", { WebSocket })).toThrow(TypeError);
@@ -82,12 +82,12 @@ describe("a token", () => {
     },
   );
 
-  it.each([undefined, ""])("that is %j is not offered", async (token) => {
+  it.each([undefined, ""])("is not offered when it is %j", async (token) => {
     const { peers } = await scene({ token });
     expect((await peers.take()).offered).toEqual(["enfilade.v1"]);
   });
 
-  it("of a function is asked anew for each attempt", async () => {
+  it("is requested from its function for each attempt", async () => {
     let asked = 0;
     const { room, peers, clock } = await scene({ token: async () => `token ${++asked}` });
     (await peers.take()).close(1012);
@@ -100,7 +100,7 @@ describe("a token", () => {
   it.each([
     ["throws", () => throwing()],
     ["is rejected", () => Promise.reject(new Error("no token"))],
-  ])("of a function that %s is a failed attempt, and is told", async (_how, failing) => {
+  ])("fails the attempt, with an error, when its function %s", async (_how, failing) => {
     let asked = 0;
     const running = await scene({ token: () => (++asked <= 2 ? failing() : "at last") });
     await reached(running.room, "waiting");
@@ -114,7 +114,7 @@ describe("a token", () => {
     expect(running.errors.map(({ message }) => message)).toEqual(["no token", "no token"]);
   });
 
-  it("that does not come for 10 seconds is a failed attempt, and makes no socket when it comes at last", async () => {
+  it("fails the attempt after 10 seconds without a value, and a late value opens no socket", async () => {
     const { WebSocket, made } = fakeSockets();
     const clock = new ManualClock();
     const asked = new Mailbox<(token: string) => void>();
@@ -140,8 +140,8 @@ describe("a token", () => {
   });
 });
 
-describe("a WebSocket", () => {
-  it("that cannot be made is a failed attempt, and is told", async () => {
+describe("the WebSocket class", () => {
+  it("fails the attempt, with an error, when its constructor throws", async () => {
     class Broken {
       constructor() {
         throw new Error("not here");
@@ -155,7 +155,7 @@ describe("a WebSocket", () => {
     expect(errors.map(({ message }) => message)).toEqual(["not here"]);
   });
 
-  it("is the global one by default, and has to be passed where there is none", async () => {
+  it("is the global one by default, and is required where there is none", async () => {
     const builtIn = Object.getOwnPropertyDescriptor(globalThis, "WebSocket");
     onTestFinished(() => {
       Reflect.deleteProperty(globalThis, "WebSocket");

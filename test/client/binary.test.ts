@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { reached, scene, watch } from "./scripted.js";
 
 describe("a binary message", () => {
-  it("is sent as it is, in order with what else is sent, and logged by its size", async () => {
+  it("is sent unchanged, in order with other messages, and logged with its size", async () => {
     const lines: string[] = [];
     const { room, peers } = await scene({ debug: (line) => lines.push(line) });
     const peer = await peers.take();
@@ -34,14 +34,14 @@ describe("a binary message", () => {
     expect([...(await peer.binary.take()).bytes]).toEqual(expected);
   });
 
-  it.each(["text", 7, null, undefined, {}])("is not %j", async (value) => {
+  it.each(["text", 7, null, undefined, {}])("is refused if it is %j", async (value) => {
     const { room } = await scene();
     // What JavaScript may pass.
     const bytes = value as unknown as Uint8Array;
     expect(() => room.sendBinary(bytes)).toThrow(TypeError);
   });
 
-  it("waits for a connection, with the bytes that it had", async () => {
+  it("waits for a connection, with the bytes from the time of the call", async () => {
     const { room, peers } = await scene();
     const bytes = Uint8Array.of(1, 2);
     room.sendText("one");
@@ -56,7 +56,7 @@ describe("a binary message", () => {
     expect(await peer.received.have(2)).toMatchObject([{ text: "one" }, { text: "two" }]);
   });
 
-  it("is sent once, while what was not answered is sent again", async () => {
+  it("is sent once, while unanswered frames are sent again", async () => {
     const running = await scene();
     const { room, peers } = running;
     const first = await peers.take();
@@ -74,7 +74,7 @@ describe("a binary message", () => {
     expect(second.binary.all).toHaveLength(1);
   });
 
-  it("takes no part in what the server remembers: more of them than it remembers frames are not held up", async () => {
+  it("does not count against the ids that the server remembers", async () => {
     const { room, peers } = await scene();
     const peer = await peers.take();
     peer.welcome();
@@ -99,7 +99,7 @@ describe("a binary message", () => {
     expect((await peer.binary.take()).after).toBe(129);
   });
 
-  it("is dropped, and counted, as other frames are when too much waits", async () => {
+  it("is dropped and counted, like other frames, when too many wait", async () => {
     const { room, peers } = await scene({ queueMessagesMax: 2, queueBytesMax: 100 });
     const dropped = watch(room, "dropped");
     for (const byte of [1, 2, 3]) room.sendBinary(Uint8Array.of(byte));

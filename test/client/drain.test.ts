@@ -17,7 +17,7 @@ async function drained(first: (peer: Peer) => void = (peer) => peer.welcomeAt(5)
 }
 
 describe("a drain", () => {
-  it("makes a second connection, and ends the first only when the second is welcomed", async () => {
+  it("opens a second connection, and closes the first only after the second welcome", async () => {
     const { room, old, next } = await drained();
     const states = watch(room, "state");
     const messages = watch(room, "message");
@@ -33,7 +33,7 @@ describe("a drain", () => {
     expect([room.id, room.position, states.all]).toEqual(["connection-2", { epoch: "e", offset: 8 }, []]);
   });
 
-  it("loses nothing that the first has not brought, and takes nothing from it any more", async () => {
+  it("loses no message that the first has not delivered, and ignores the first from then on", async () => {
     const { room, old, next } = await drained();
     const [messages, lost] = [watch(room, "message"), watch(room, "lost")];
     next.welcomeAt(5, { recovered: true });
@@ -48,7 +48,7 @@ describe("a drain", () => {
     expect(lost.all).toEqual([]);
   });
 
-  it("sends again over the second what was not replied to, and not what was", async () => {
+  it("sends unanswered frames again over the second, and no answered ones", async () => {
     const { room, old, next } = await drained();
     room.sendText("replied");
     const reply = room.request("join");
@@ -66,7 +66,7 @@ describe("a drain", () => {
     expect(await reply).toBe("done");
   });
 
-  it("where no history is kept switches as well, and loads no state anew", async () => {
+  it("also switches where no history is kept, and does not load the state again", async () => {
     const running = await drained((peer) => peer.welcome());
     const { room, old, next } = running;
     let loads = 0;
@@ -81,7 +81,7 @@ describe("a drain", () => {
     expect([loads, lost.all]).toEqual([1, []]);
   });
 
-  it("keeps the first until it ends when the second could not go on from there", async () => {
+  it("keeps the first until it ends if the second could not recover", async () => {
     const { room, old, next, clock, peers } = await drained();
     const [messages, lost] = [watch(room, "message"), watch(room, "lost")];
     next.welcomeAt(0, { recovered: false, reason: "epoch" });
@@ -95,7 +95,7 @@ describe("a drain", () => {
     expect((await peers.have(3))[2]?.since).toBe("e:6");
   });
 
-  it.each([1011, 4501])("keeps the first until it ends when the second fails with %i", async (code) => {
+  it.each([1011, 4501])("keeps the first until it ends if the second fails with %i", async (code) => {
     const { room, old, next, clock, peers } = await drained();
     const messages = watch(room, "message");
     next.close(code);
@@ -109,7 +109,7 @@ describe("a drain", () => {
     expect((await peers.have(3))[2]?.since).toBe("e:6");
   });
 
-  it("keeps the first until it ends when the second is never welcomed", async () => {
+  it("keeps the first until it ends if the second gets no welcome", async () => {
     const { room, old, next, clock } = await drained();
     await next.roundtrip();
     clock.advance(10_000);
@@ -120,7 +120,7 @@ describe("a drain", () => {
     expect(room.state).toBe("open");
   });
 
-  it("that ends the first before the second is welcomed goes on with the second, without waiting", async () => {
+  it("continues with the second, without waiting, if the first ends before the second welcome", async () => {
     const { room, old, next, peers, settled } = await drained();
     const states = watch(room, "state");
     const messages = watch(room, "message");
@@ -137,7 +137,7 @@ describe("a drain", () => {
     expect(peers.all).toHaveLength(2);
   });
 
-  it("that is told twice makes one second connection", async () => {
+  it("opens one second connection for two drain frames", async () => {
     const { old, peers, settled } = await drained();
     old.send({ type: "drain", withinMs: 5_000 });
     await old.roundtrip();
@@ -145,7 +145,7 @@ describe("a drain", () => {
     expect(peers.all).toHaveLength(2);
   });
 
-  it("may be followed by another, on the second", async () => {
+  it("may be followed by another drain, on the second", async () => {
     const { room, old, next, peers } = await drained();
     next.welcomeAt(5, { recovered: true });
     await old.closed;
@@ -156,7 +156,7 @@ describe("a drain", () => {
     expect(room.state).toBe("open");
   });
 
-  it("ends both when the room is closed", async () => {
+  it("closes both when the room is closed", async () => {
     const { room, old, next } = await drained();
     await next.roundtrip();
     room.close(3000);
@@ -164,7 +164,7 @@ describe("a drain", () => {
     expect((await next.closed).code).toBe(1000);
   });
 
-  it("ends the second too when the first ends for good", async () => {
+  it("closes the second too if the first ends for good", async () => {
     const { room, old, next, clock, peers, settled } = await drained();
     old.close(4501);
     await reached(room, "closed");

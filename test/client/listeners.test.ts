@@ -48,7 +48,7 @@ describe.each(ways)("%s", (_name, add) => {
     expect(seen).toEqual(["one"]);
   });
 
-  it("adds no listener when its signal was aborted before, and messages still wait for the first one", async () => {
+  it("adds no listener if its signal is already aborted, and messages still wait for the first one", async () => {
     const { room, peer } = await opened();
     const seen: unknown[] = [];
     add(room, () => seen.push("never"), { signal: AbortSignal.abort() });
@@ -58,7 +58,7 @@ describe.each(ways)("%s", (_name, add) => {
     expect(seen).toEqual(["one", "two"]);
   });
 
-  it("calls the listener for one message only with once", async () => {
+  it("calls the listener for one message only, with once", async () => {
     const { room, peer } = await opened();
     const seen: unknown[] = [];
     add(room, (value) => seen.push(value), { once: true });
@@ -66,14 +66,14 @@ describe.each(ways)("%s", (_name, add) => {
     expect(seen).toEqual(["one"]);
   });
 
-  it("leaves nothing on its signal when the listener was removed", async () => {
+  it("leaves no listener on its signal after the removal", async () => {
     const { room } = await opened();
     const signal = new CountingSignal();
     add(room, () => undefined, { signal })();
     expect(signal.listeners).toBe(0);
   });
 
-  it("calls a listener that was added twice twice, until each is removed", async () => {
+  it("calls a listener that was added twice two times, until each is removed", async () => {
     const { room, peer } = await opened();
     const seen: unknown[] = [];
     const listener = (value: unknown) => seen.push(value);
@@ -85,7 +85,7 @@ describe.each(ways)("%s", (_name, add) => {
     expect(seen).toEqual(["one", "one", "two"]);
   });
 
-  it("refuses an option that does not exist, and adds nothing", async () => {
+  it("refuses an option that does not exist, and adds no listener", async () => {
     const { room, peer } = await opened();
     const seen: unknown[] = [];
     const options: object = { onec: true };
@@ -121,7 +121,7 @@ class CountingSignal extends EventTarget implements AbortSignal {
 
 describe("on", () => {
   it.each(["message", "state", "recovered", "lost", "presence", "dropped", "error"] as const)(
-    "knows the event %s",
+    "accepts the event %s",
     async (event) => {
       const { room } = await opened();
       expect(() => room.on(event, () => undefined)).not.toThrow();
@@ -146,7 +146,7 @@ describe("on", () => {
     );
   });
 
-  it("does not know what a room reports only inside", async () => {
+  it("refuses the internal events of a room", async () => {
     const { room } = await opened();
     // What JavaScript may pass.
     const event = "end" as "message";
@@ -155,7 +155,7 @@ describe("on", () => {
 });
 
 describe("onEvent", () => {
-  it("calls the listeners of that event only, whatever its name", async () => {
+  it("calls only the listeners of that event, for any name", async () => {
     const { room, peer } = await opened();
     const seen: unknown[] = [];
     for (const event of ["__proto__", "constructor"]) room.onEvent(event, (data) => seen.push([event, data]));
@@ -171,7 +171,7 @@ describe("onEvent", () => {
     ]);
   });
 
-  it("reports what a listener throws, and calls the others", async () => {
+  it("reports the error of a listener, and calls the others", async () => {
     const { room, peer, errors } = await openedWithErrors();
     const seen: unknown[] = [];
     room.onEvent("said", () => {
@@ -213,7 +213,7 @@ describe("onResync", () => {
     expect(seen).toEqual(["always"]);
   });
 
-  it("is called once with once also when the room was welcomed before", async () => {
+  it("is called once with once, also if the room was welcomed before", async () => {
     const { room, peer } = await opened();
     const seen: string[] = [];
     room.onResync(() => seen.push("once"), { once: true });

@@ -19,8 +19,8 @@ class Pre implements LogElement {
 
 const hostile = "\n2026-01-01 admin logged in\r\u001b[2J\u009b31m\u0000\u2028\u2029\u202e\u200b\u{e0001}\ud800";
 
-describe("debugging", () => {
-  it("tells frames and states as lines", async () => {
+describe("the debug log", () => {
+  it("has frames and states as lines", async () => {
     const lines: string[] = [];
     const { room, peers } = await scene({ debug: (line) => lines.push(line) });
     const peer = await peers.take();
@@ -37,7 +37,7 @@ describe("debugging", () => {
     ]);
   });
 
-  it("lets nothing into a log that is not one line of text", async () => {
+  it("has only single lines of text", async () => {
     const lines: string[] = [];
     const { peers } = await scene({ debug: (line) => lines.push(line) });
     const peer = await peers.take();
@@ -57,7 +57,7 @@ describe("debugging", () => {
     expect(lines.at(-1)).toContain("a\\nb\\u{202e}");
   });
 
-  it("cuts a long line, also where that falls into a character", async () => {
+  it("cuts a long line, also within a character", async () => {
     const lines: string[] = [];
     const { peers } = await scene({ debug: (line) => lines.push(line) });
     const peer = await peers.take();
@@ -66,7 +66,7 @@ describe("debugging", () => {
     expect(lines[0]).toBe(`← ${"x".repeat(297)}\\u{d83d}…`);
   });
 
-  it("never tells the token", async () => {
+  it("never contains the token", async () => {
     const lines: string[] = [];
     const { room, peers } = await scene({ token: "c2VjcmV0", debug: (line) => lines.push(line) });
     (await peers.take()).close(1011);
@@ -74,7 +74,7 @@ describe("debugging", () => {
     expect(lines.join()).not.toMatch(/c2VjcmV0|YzJWamNtVjA/);
   });
 
-  it("that fails harms nobody, and is told", async () => {
+  it("reports an error of the log function, and continues", async () => {
     const { room, peers, errors } = await scene({
       debug: () => {
         throw new Error("no log");
@@ -85,7 +85,7 @@ describe("debugging", () => {
     expect(errors[0]?.message).toBe("no log");
   });
 
-  it("that closes the room in the midst of a request leaves nothing running", async () => {
+  it("leaves no request running when the log function closes the room", async () => {
     const { room, peers, errors } = await scene({ debug: (line) => line.startsWith("→") && room.close() });
     (await peers.take()).welcome();
     await reached(room, "open");
@@ -93,7 +93,7 @@ describe("debugging", () => {
     expect(errors).toEqual([]);
   });
 
-  it("that sends in the midst of sending changes no order", async () => {
+  it("keeps the order when the log function sends", async () => {
     const { room, peers } = await scene({ debug: (line) => line.includes('"one"') && room.sendText("two") });
     const peer = await peers.take();
     peer.welcome();
@@ -102,7 +102,7 @@ describe("debugging", () => {
     expect(await peer.received.have(2)).toMatchObject([{ text: "one" }, { text: "two" }]);
   });
 
-  it("goes to the console when it is true", async () => {
+  it("goes to the console if debug is true", async () => {
     const lines: unknown[] = [];
     const log = console.debug;
     console.debug = (line: unknown) => lines.push(line);
@@ -113,8 +113,8 @@ describe("debugging", () => {
   });
 });
 
-describe("a log of a page", () => {
-  it("is text, whatever is in it, and keeps so many lines", async () => {
+describe("the log in a page", () => {
+  it("is plain text of any content, with a bounded number of lines", async () => {
     const { room, peers } = await scene();
     const pre = new Pre();
     pre.append("what the page wrote");
@@ -146,8 +146,8 @@ describe("a log of a page", () => {
   });
 });
 
-describe("an error that nobody listens for", () => {
-  it("is shown on the console; what the server said of it, so that it can do nothing there", async () => {
+describe("an error without a listener", () => {
+  it("is shown on the console, with the server's text escaped", async () => {
     const { WebSocket, made } = fakeSockets();
     const told: unknown[] = [];
     const log = console.error;

@@ -16,7 +16,7 @@ function storyOf(room: ClientRoom): unknown[] {
 }
 
 describe("a message", () => {
-  it("is what was sent: JSON, a text, or bytes", async () => {
+  it("has the sent content: JSON, text or bytes", async () => {
     const { room, peers } = await scene();
     const messages = watch(room, "message");
     const peer = await peers.take();
@@ -33,7 +33,7 @@ describe("a message", () => {
     ]);
   });
 
-  it("that comes in one packet with the handshake and the welcome is not lost", async () => {
+  it("is not lost in one packet with the handshake and the welcome", async () => {
     const { room, peers } = await scene({}, (peer) => {
       peer.welcomeAt(1);
       peer.publish(2, 3);
@@ -44,7 +44,7 @@ describe("a message", () => {
     expect((await messages.have(2)).map(({ data }) => data)).toEqual([2, 3]);
   });
 
-  it("of an unknown type, or with unknown fields, is nothing to stumble over", async () => {
+  it("of an unknown type or with unknown fields causes no error", async () => {
     const { room, peers, errors } = await scene();
     const messages = watch(room, "message");
     const peer = await peers.take();
@@ -57,7 +57,7 @@ describe("a message", () => {
     expect(errors).toEqual([]);
   });
 
-  it("before the welcome is none, and a second welcome is none either", async () => {
+  it("is ignored before the welcome, and so is a second welcome", async () => {
     const { room, peers } = await scene();
     const messages = watch(room, "message");
     const peer = await peers.take();
@@ -70,7 +70,7 @@ describe("a message", () => {
     expect(room.id).toBe("connection-1");
   });
 
-  it("that is broken is told as an error, and what follows comes all the same", async () => {
+  it("is reported as an error if it is broken, and later messages still arrive", async () => {
     const { room, peers, errors } = await scene();
     const messages = watch(room, "message");
     const peer = await peers.take();
@@ -86,8 +86,8 @@ describe("a message", () => {
   });
 });
 
-describe("offsets", () => {
-  it("at or below the last one are duplicates, and are ignored", async () => {
+describe("an offset", () => {
+  it("at or below the last one marks a duplicate, which is ignored", async () => {
     const { room, peers } = await scene();
     const story = storyOf(room);
     const peer = await peers.take();
@@ -98,7 +98,7 @@ describe("offsets", () => {
     expect(room.position).toEqual({ epoch: "e", offset: 7 });
   });
 
-  it("that jump tell exactly how many are lost, at their place", async () => {
+  it("that jumps reports exactly how many messages are lost, at their place", async () => {
     const { room, peers } = await scene();
     const story = storyOf(room);
     const peer = await peers.take();
@@ -110,7 +110,7 @@ describe("offsets", () => {
     expect(story).toEqual([1, "lost 2 by jump", 4, 5, "lost 1 by jump", 7, 9]);
   });
 
-  it("do not count what has none", async () => {
+  it("is not counted for messages without one", async () => {
     const { room, peers } = await scene();
     const story = storyOf(room);
     const peer = await peers.take();
@@ -122,8 +122,8 @@ describe("offsets", () => {
   });
 });
 
-describe("what is lost", () => {
-  it("for a client that lagged is told with the count, and with a position it goes on from there", async () => {
+describe("a loss", () => {
+  it("of a lagging client is reported with the count, and a position in it becomes the current one", async () => {
     const { room, peers } = await scene();
     const story = storyOf(room);
     const peer = await peers.take();
@@ -137,7 +137,7 @@ describe("what is lost", () => {
     expect(room.position).toEqual({ epoch: "f", offset: 11 });
   });
 
-  it.each(["epoch", "trimmed", "limit", "invalid"])("over a reconnect is told with the reason %s", async (reason) => {
+  it.each(["epoch", "trimmed", "limit", "invalid"])("over a reconnect is reported with its reason: %s", async (reason) => {
     const running = await scene();
     const story = storyOf(running.room);
     (await running.peers.take()).welcomeAt(9);
@@ -150,7 +150,7 @@ describe("what is lost", () => {
     expect(running.room.position).toEqual({ epoch: "e", offset: 12 });
   });
 
-  it("is nothing where a connection begins behind what another one brought meanwhile: that is passed over", async () => {
+  it("is not reported if the other connection meanwhile delivered the messages", async () => {
     const running = await scene();
     const story = storyOf(running.room);
     (await running.peers.take()).welcomeAt(20);
@@ -163,7 +163,7 @@ describe("what is lost", () => {
     expect(running.room.position).toEqual({ epoch: "e", offset: 21 });
   });
 
-  it("over a reconnect to a home that keeps no history any more is told, and no since is given then", async () => {
+  it("over a reconnect to a home without history any more is reported, and no since is sent from then on", async () => {
     const running = await scene();
     const story = storyOf(running.room);
     (await running.peers.take()).welcomeAt(9);
@@ -174,7 +174,7 @@ describe("what is lost", () => {
     expect((await running.again()).since).toBeNull();
   });
 
-  it("over a reconnect to a home without history may be anything, and is told as such", async () => {
+  it("over a reconnect to a home without history has an unknown size, and is reported so", async () => {
     const running = await scene();
     const story = storyOf(running.room);
     (await running.peers.take()).welcome();
@@ -184,7 +184,7 @@ describe("what is lost", () => {
     expect(story).toEqual(["lost undefined by off"]);
   });
 
-  it("over a reconnect is nothing when the server says so", async () => {
+  it("is not reported over a reconnect if the server has recovered everything", async () => {
     const running = await scene();
     const story = storyOf(running.room);
     const first = await running.peers.take();
@@ -200,8 +200,8 @@ describe("what is lost", () => {
   });
 });
 
-describe("a listener", () => {
-  it("that comes late loses nothing, nor does another that comes in the same tick", async () => {
+describe("a message listener", () => {
+  it("that is added late loses nothing, and neither does a second one in the same tick", async () => {
     const { room, peers } = await scene();
     const peer = await peers.take();
     peer.welcomeAt(0);
@@ -215,7 +215,7 @@ describe("a listener", () => {
     expect(other).toEqual(one);
   });
 
-  it("that comes very late is told exactly how many had to be given up", async () => {
+  it("that is added very late gets the exact number of dropped messages", async () => {
     const { room, peers } = await scene();
     const peer = await peers.take();
     peer.welcomeAt(0);
@@ -228,7 +228,7 @@ describe("a listener", () => {
     expect(story.at(-1)).toBe(1_005);
   });
 
-  it("is not waited for with more than 4 MiB", async () => {
+  it("gets at most 4 MiB of waiting messages", async () => {
     const { room, peers } = await scene();
     const peer = await peers.take();
     peer.welcome();
@@ -240,7 +240,7 @@ describe("a listener", () => {
     expect(messages.all).toHaveLength(4);
   });
 
-  it("that throws, or whose promise is rejected, harms nobody, and is told", async () => {
+  it("that throws, or returns a rejected promise, harms no other listener and is reported", async () => {
     const { room, peers, errors } = await scene();
     room.on("message", () => {
       throw new Error("one");
@@ -267,7 +267,7 @@ describe("a listener", () => {
     expect(room.state).toBe("open");
   });
 
-  it("is told nothing any more when it was taken away, and may be taken away by another", async () => {
+  it("is not called after its removal, also if another listener removes it", async () => {
     const { room, peers } = await scene();
     const seen: string[] = [];
     const off = room.on("message", () => seen.push("one"));
@@ -283,8 +283,8 @@ describe("a listener", () => {
   });
 });
 
-describe("a loop", () => {
-  it("gets what was held and what comes, and ends when the room is closed", async () => {
+describe("a loop over messages", () => {
+  it("gets waiting and new messages, and ends when the room is closed", async () => {
     const { room, peers } = await scene();
     const peer = await peers.take();
     peer.welcomeAt(0);
@@ -299,7 +299,7 @@ describe("a loop", () => {
     expect(seen).toEqual([1, 2, 3]);
   });
 
-  it("gets what the server sent before it closed, and then ends", async () => {
+  it("gets the messages before the server's close, and then ends", async () => {
     const { room, peers } = await scene();
     const peer = await peers.take();
     peer.welcomeAt(0);
@@ -322,7 +322,7 @@ describe("a loop", () => {
     expect(await next).toEqual({ done: true, value: undefined });
   });
 
-  it("goes on over a reconnect", async () => {
+  it("continues over a reconnect", async () => {
     const running = await scene();
     const { room, peers } = running;
     const messages = room[Symbol.asyncIterator]();
@@ -336,7 +336,7 @@ describe("a loop", () => {
     expect((await messages.next()).value).toMatchObject({ data: 2 });
   });
 
-  it("that is too slow loses the oldest, and each is told", async () => {
+  it("that is too slow loses the oldest messages, and each loss is reported", async () => {
     const { room, peers } = await scene();
     const lost = watch(room, "lost");
     const peer = await peers.take();
@@ -355,7 +355,7 @@ describe("a loop", () => {
     expect(seen).toHaveLength(1_001);
   });
 
-  it("that was left takes nothing any more", async () => {
+  it("gets nothing after its end", async () => {
     const { room, peers } = await scene();
     const lost = watch(room, "lost");
     const peer = await peers.take();
@@ -368,7 +368,7 @@ describe("a loop", () => {
   });
 });
 
-describe("a state", () => {
+describe("the state of the application", () => {
   /** Loads that a test lets go. */
   class Loads {
     readonly begun = new Mailbox<() => void>();
@@ -392,7 +392,7 @@ describe("a state", () => {
     expect(loads.begun.all).toHaveLength(1);
   });
 
-  it("is loaded anew when something may be missing, and only then", async () => {
+  it("is loaded again only if messages may be missing", async () => {
     let loaded = 0;
     const running = await scene();
     const { room, peers } = running;
@@ -411,7 +411,7 @@ describe("a state", () => {
     expect(story).toEqual(["load 1", "recovered at 4", 5, "lost 3 by trimmed", "load 2", 9]);
   });
 
-  it("that cannot be loaded is told, and holds up nothing", async () => {
+  it("is reported if it cannot be loaded, and then delays nothing", async () => {
     const { room, peers, errors } = await scene();
     const messages = watch(room, "message");
     room.onResync(() => {
@@ -425,7 +425,7 @@ describe("a state", () => {
     expect(errors.map(({ message }) => message)).toEqual(["at once", "later"]);
   });
 
-  it("that is asked for late is loaded before what is held", async () => {
+  it("is loaded before waiting messages if onResync is called late", async () => {
     const { room, peers } = await scene();
     const peer = await peers.take();
     peer.welcomeAt(0);
@@ -440,7 +440,7 @@ describe("a state", () => {
     expect(story).toEqual([1]);
   });
 
-  it("leaves messages to wait for whoever reads them", async () => {
+  it("leaves messages to wait for their reader", async () => {
     const { room, peers } = await scene({ onResync: () => undefined });
     const peer = await peers.take();
     peer.welcomeAt(0);
@@ -450,7 +450,7 @@ describe("a state", () => {
     expect(await messages.have(1)).toMatchObject([{ data: 1 }]);
   });
 
-  it("that never settles holds up no loop when the server has closed", async () => {
+  it("that never loads does not block a loop after the server has closed", async () => {
     const { room, peers } = await scene({ onResync: () => new Promise(() => undefined) });
     const peer = await peers.take();
     peer.welcomeAt(0);
@@ -461,7 +461,7 @@ describe("a state", () => {
     expect(seen).toMatchObject([{ data: 1 }]);
   });
 
-  it("that is due stays due when what is held has to be given up", async () => {
+  it("is still loaded when waiting messages have to be dropped", async () => {
     const { WebSocket, made } = fakeSockets();
     const clock = new ManualClock();
     const room = connect("ws://localhost/x", { WebSocket, clock, random: () => 0 });
@@ -488,7 +488,7 @@ describe("a state", () => {
 });
 
 describe("close", () => {
-  it("lets go of what is held", async () => {
+  it("drops the waiting messages", async () => {
     const { room, peers } = await scene();
     const peer = await peers.take();
     peer.welcomeAt(0);

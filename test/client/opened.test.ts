@@ -8,7 +8,7 @@ import { ManualClock } from "../../src/testing/clock.js";
 import { reached, scene, watch } from "./scripted.js";
 
 describe("opened", () => {
-  it("resolves with the room at its first welcome, and stays so", async () => {
+  it("resolves with the room at its first welcome, and stays resolved", async () => {
     const running = await scene();
     const { room, peers } = running;
     const first = await peers.take();
@@ -25,7 +25,7 @@ describe("opened", () => {
     expect(await room.opened).toBe(room);
   });
 
-  it("resolves also when earlier attempts failed", async () => {
+  it("resolves also if earlier attempts failed", async () => {
     const running = await scene();
     (await running.peers.take()).close(1011);
     await reached(running.room, "waiting");
@@ -33,7 +33,7 @@ describe("opened", () => {
     expect(await running.room.opened).toBe(running.room);
   });
 
-  it("stays pending while the server cannot be reached, which is reported once, and after that no more", async () => {
+  it("stays pending while the server cannot be reached, which is reported only once", async () => {
     const running = await scene();
     const { room, errors, peers } = running;
     (await peers.take()).terminate();
@@ -49,7 +49,7 @@ describe("opened", () => {
     expect(errors).toHaveLength(1);
   });
 
-  it("says why nothing listens at its address", async () => {
+  it("says why no server listens at its address", async () => {
     const server = createServer().listen(0, "127.0.0.1");
     await once(server, "listening");
     // It listens to TCP.
@@ -63,7 +63,7 @@ describe("opened", () => {
     expect(room.state).toBe("waiting");
   });
 
-  it("rejects when the server closes the room for good before", async () => {
+  it("rejects if the server closes the room for good before", async () => {
     const { room, peers } = await scene();
     (await peers.take()).close(3_001, "no\nplace");
     const error = await room.opened.catch((reason: unknown) => reason);
@@ -76,13 +76,13 @@ describe("opened", () => {
     });
   });
 
-  it("rejects when the room is closed on this side before", async () => {
+  it("rejects if the room is closed on this side before", async () => {
     const { room } = await scene();
     room.close(4_000, "never mind");
     await expect(room.opened).rejects.toMatchObject({ closeCode: 4_000, message: "no connection: 4000 never mind" });
   });
 
-  it("is no unhandled rejection when nobody asks for it", async () => {
+  it("causes no unhandled rejection if it is never read", async () => {
     const unhandled: unknown[] = [];
     const listener = (error: unknown) => unhandled.push(error);
     process.on("unhandledRejection", listener);

@@ -4,7 +4,7 @@ import { fakeSockets } from "./fakeSocket.js";
 import { reached, scene } from "./scripted.js";
 
 describe("connect", () => {
-  it("refuses an unknown option, names the nearest, and makes no socket", () => {
+  it("refuses an unknown option, names the nearest one, and opens no socket", () => {
     const { WebSocket, made } = fakeSockets();
     const options = { WebSocket, tokn: "secret" };
     expect(() => connect("ws://localhost/x", options)).toThrow(
@@ -18,7 +18,7 @@ describe("connect", () => {
     expect(made.all).toEqual([]);
   });
 
-  it("refuses options that are no object", () => {
+  it("refuses options that are not an object", () => {
     // What JavaScript may pass.
     const options = "secret" as unknown as object;
     expect(() => connect("ws://localhost/x", options)).toThrow(/connect\(\) has no option "secret"/);

@@ -8,7 +8,7 @@ function tell(peer: Peer, version: number, fields: object): void {
 }
 
 describe("presence", () => {
-  it("is empty before the server has told, and then the roster, kept current", async () => {
+  it("is empty before the first roster, and then kept current", async () => {
     const { room, peers } = await scene();
     const told = watch(room, "presence");
     expect(room.presence).toEqual({ count: 0, version: 0, users: [] });
@@ -25,7 +25,7 @@ describe("presence", () => {
     expect(peer.received.all).toEqual([]);
   });
 
-  it("asks once for the roster when a version is missing, and shows nothing that may be wrong", async () => {
+  it("requests the roster once if a version is missing, and shows no wrong users", async () => {
     const { room, peers } = await scene();
     const told = watch(room, "presence");
     const peer = await peers.take();
@@ -46,7 +46,7 @@ describe("presence", () => {
     expect(peer.received.all).toEqual([{ type: "watch" }, { type: "watch" }]);
   });
 
-  it("is only the count where only that is kept", async () => {
+  it("has only the count where only the count is kept", async () => {
     const { room, peers } = await scene();
     const told = watch(room, "presence");
     const peer = await peers.take();
@@ -61,7 +61,7 @@ describe("presence", () => {
     expect(peer.received.all).toEqual([]);
   });
 
-  it("of another room is not taken for the home's", async () => {
+  it("of another room does not change that of the home", async () => {
     const { room, peers } = await scene();
     const told = watch(room, "presence");
     const peer = await peers.take();
@@ -71,7 +71,7 @@ describe("presence", () => {
     expect(await told.have(1)).toEqual([{ count: 1, version: 1, users: [ann] }]);
   });
 
-  it("stays while there is no connection, and is begun anew by the roster of the next", async () => {
+  it("stays while there is no connection, and the next roster replaces it", async () => {
     const { room, peers, clock } = await scene();
     const told = watch(room, "presence");
     const first = await peers.take();
@@ -90,7 +90,7 @@ describe("presence", () => {
     expect(room.presence).toEqual({ count: 2, version: 2, users: [cid, ann] });
   });
 
-  it("knows users of whatever id", async () => {
+  it("accepts any id of a user", async () => {
     const { room, peers } = await scene();
     const told = watch(room, "presence");
     const peer = await peers.take();

@@ -7,7 +7,7 @@ import { fakeSockets } from "./fakeSocket.js";
 import { Mailbox, reached, scene, watch } from "./scripted.js";
 
 describe("a room that lost its connection", () => {
-  it("connects again without a since when it never had a position", async () => {
+  it("connects again without since if it never had a position", async () => {
     const { room, peers, clock } = await scene();
     (await peers.take()).close(1011);
     await reached(room, "waiting");
@@ -23,7 +23,7 @@ describe("a room that lost its connection", () => {
     expect((await peers.take()).since).toBeNull();
   });
 
-  it("gives the position of the welcome, even when that is 0", async () => {
+  it("sends the position of the welcome, even if it is 0", async () => {
     const { room, peers, clock } = await scene();
     const first = await peers.take();
     first.welcomeAt(0);
@@ -35,7 +35,7 @@ describe("a room that lost its connection", () => {
     expect((await peers.take()).since).toBe("e:0");
   });
 
-  it("has the position of the welcome when it is reported open, and only then is reported as recovered", async () => {
+  it("has the position of the welcome when it is reported open, and is reported as recovered after that", async () => {
     const running = await scene();
     const { room } = running;
     const story: unknown[] = [];
@@ -50,7 +50,7 @@ describe("a room that lost its connection", () => {
     expect(story).toEqual([position, position, "recovered"]);
   });
 
-  it("gives the offset that it received last, content or not, and the same client id", async () => {
+  it("sends the last offset that it received, with or without content, and the same client id", async () => {
     const { room, peers, clock } = await scene();
     const messages = watch(room, "message");
     const first = await peers.take();
@@ -68,7 +68,7 @@ describe("a room that lost its connection", () => {
     expect(second.client).toBe(first.client);
   });
 
-  it("backs off after quick closes by a bound that doubles, and stays at 30 seconds", async () => {
+  it("waits up to a bound that doubles after quick closes, and stays at 30 seconds", async () => {
     const running = await scene({}, (peer) => {
       peer.welcome();
       peer.close(1012);
@@ -85,7 +85,7 @@ describe("a room that lost its connection", () => {
     expect(delays.all.slice(0, 10)).toEqual([500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000, 30_000, 30_000]);
   });
 
-  it("waits any time between nothing and the bound", async () => {
+  it("waits a random time between 0 and the bound", async () => {
     const drawn = [0, 0.5, 0.25, 0.999];
     const running = await scene({ random: () => drawn.shift() ?? 0 }, (peer) => peer.close(1011));
     const { delays } = running;
@@ -99,7 +99,7 @@ describe("a room that lost its connection", () => {
   it.each([
     [4_999, 1_000],
     [5_000, 500],
-  ])("having been open for %i ms waits up to %i ms", async (openMs, boundMs) => {
+  ])("waits, after it was open for %i ms, up to %i ms", async (openMs, boundMs) => {
     const running = await scene();
     const { room, peers, clock, delays } = running;
     (await peers.take()).close(1011);
@@ -113,7 +113,7 @@ describe("a room that lost its connection", () => {
     expect(await delays.have(2)).toEqual([500, boundMs]);
   });
 
-  it.each([1001, 1006, 1011, 1012, 1013, 4000, 4008, 4499])("comes back after %i", async (code) => {
+  it.each([1001, 1006, 1011, 1012, 1013, 4000, 4008, 4499])("reconnects after %i", async (code) => {
     const { room, peers, clock } = await scene();
     const peer = await peers.take();
     peer.welcome();
@@ -125,7 +125,7 @@ describe("a room that lost its connection", () => {
     expect(await peers.have(2)).toHaveLength(2);
   });
 
-  it("comes back after a close without a code", async () => {
+  it("reconnects after a close without a code", async () => {
     const { WebSocket, made } = fakeSockets();
     const clock = new ManualClock();
     const room = connect("ws://localhost/x", { WebSocket, clock, random: () => 0 });
@@ -156,7 +156,7 @@ describe("a room that lost its connection", () => {
     },
   );
 
-  it("tries again when it is refused, and tells how it went", async () => {
+  it("tries again after a refusal, and reports its result", async () => {
     const running = await scene();
     const { room, peers, clock } = running;
     (await peers.take()).close(1011);
@@ -172,8 +172,8 @@ describe("a room that lost its connection", () => {
   });
 });
 
-describe("a connection that is none", () => {
-  it("is given up when it has not opened after 10 seconds", async () => {
+describe("a dead connection", () => {
+  it("is given up if it has not opened after 10 seconds", async () => {
     const running = await scene();
     const { room, peers, clock, unanswered } = running;
     (await peers.take()).close(1011);
@@ -191,7 +191,7 @@ describe("a connection that is none", () => {
     await reached(room, "open");
   });
 
-  it("is given up when it has opened, but has brought no welcome after 10 seconds", async () => {
+  it("is given up if it has opened without a welcome after 10 seconds", async () => {
     const { room, peers, clock } = await scene();
     const peer = await peers.take();
     peer.send({ type: "message", data: "too early" });
@@ -201,7 +201,7 @@ describe("a connection that is none", () => {
     await peer.closed;
   });
 
-  it("is found out by a ping that nothing answers, and is left behind", async () => {
+  it("is detected by a ping without an answer, and replaced", async () => {
     const { room, peers, clock } = await scene();
     const peer = await peers.take();
     peer.welcomeAt(7, { heartbeatMs: 25_000 });
@@ -219,7 +219,7 @@ describe("a connection that is none", () => {
     expect((await peers.have(2))[1]?.since).toBe("e:7");
   });
 
-  it.each(["pong", "message"])("is none of those that answer with a %s", async (type) => {
+  it.each(["pong", "message"])("is not assumed after a %s", async (type) => {
     const { room, peers, clock } = await scene();
     const peer = await peers.take();
     peer.welcome({ heartbeatMs: 25_000 });
@@ -244,7 +244,7 @@ describe("a connection that is none", () => {
     }
   });
 
-  it("is looked for by nobody where the server has no heartbeat", async () => {
+  it("is not looked for if the server has no heartbeat", async () => {
     const { room, peers, clock } = await scene();
     const peer = await peers.take();
     peer.welcome({ heartbeatMs: 0 });
@@ -256,8 +256,8 @@ describe("a connection that is none", () => {
   });
 });
 
-describe("a socket that was left behind", () => {
-  it("disturbs nothing by a late close, message or error", async () => {
+describe("a replaced socket", () => {
+  it("has no effect by a late close, message or error", async () => {
     const { WebSocket, made } = fakeSockets();
     const clock = new ManualClock();
     const room = connect("ws://localhost/x", { WebSocket, clock, random: () => 0 });
@@ -286,7 +286,7 @@ describe("a socket that was left behind", () => {
     room.close();
   });
 
-  it("is closed when it opens after it was given up", async () => {
+  it("is closed if it opens after it was given up", async () => {
     const { WebSocket, made } = fakeSockets();
     const clock = new ManualClock();
     const room = connect("ws://localhost/x", { WebSocket, clock, random: () => 0 });
@@ -304,7 +304,7 @@ describe("a socket that was left behind", () => {
 });
 
 describe("close", () => {
-  it("leaves no timer that would keep a process alive, and none is longer than a timer can be", async () => {
+  it("leaves no timer that keeps a process alive, and no timer exceeds the maximum", async () => {
     const time = new ManualClock();
     const running = new Set<object>();
     const clock: Clock = {
@@ -338,7 +338,7 @@ describe("close", () => {
     expect(running.size).toBe(0);
   });
 
-  it("closes with the code and the reason, tells so, and does not come back", async () => {
+  it("closes with the code and the reason, reports them, and does not reconnect", async () => {
     const { room, peers, clock, settled } = await scene();
     const states = watch(room, "state");
     const peer = await peers.take();
@@ -353,7 +353,7 @@ describe("close", () => {
     expect(peers.all).toHaveLength(1);
   });
 
-  it("takes 1000 by default, and cuts a long reason on a character boundary", async () => {
+  it("has the code 1000 by default, and cuts a long reason at a character boundary", async () => {
     const { room, peers } = await scene();
     const peer = await peers.take();
     peer.welcome();
@@ -362,13 +362,13 @@ describe("close", () => {
     expect(await peer.closed).toEqual({ code: 1000, reason: "ä".repeat(61) });
   });
 
-  it.each([1001, 1006, 999, 2999, 5000, Number.NaN])("refuses the code %d, and stays as it was", async (code) => {
+  it.each([1001, 1006, 999, 2999, 5000, Number.NaN])("refuses the code %d, and stays open", async (code) => {
     const { room } = await scene();
     expect(() => room.close(code)).toThrow(expect.objectContaining({ code: "ERR_CLOSE_CODE" }));
     expect(room.state).toBe("connecting");
   });
 
-  it("ends the waiting", async () => {
+  it("ends the wait for the next attempt", async () => {
     const { room, peers, clock, settled } = await scene();
     (await peers.take()).close(1011);
     await reached(room, "waiting");
@@ -379,7 +379,7 @@ describe("close", () => {
     expect(room.state).toBe("closed");
   });
 
-  it("ends an attempt, also from within the listener that is told of it", async () => {
+  it("ends an attempt, also from a listener of its state", async () => {
     const { room, peers, clock, settled } = await scene();
     room.on("state", (state) => state === "waiting" && room.close());
     (await peers.take()).close(1011);
@@ -389,7 +389,7 @@ describe("close", () => {
     expect(peers.all).toHaveLength(1);
   });
 
-  it("within the listener that is told of the opening leaves nothing running", async () => {
+  it("leaves nothing running when a listener of the opening calls it", async () => {
     const { room, peers, clock } = await scene();
     room.on("state", (state) => state === "open" && room.close());
     const peer = await peers.take();
@@ -400,7 +400,7 @@ describe("close", () => {
     expect(peer.received.all).toEqual([]);
   });
 
-  it("makes no socket when it comes before the token", async () => {
+  it("opens no socket if it comes before the token", async () => {
     const { WebSocket, made } = fakeSockets();
     const asked = new Mailbox<(token: string) => void>();
     const room = connect("ws://localhost/x", { WebSocket, token: () => new Promise((resolve) => asked.put(resolve)) });
@@ -450,7 +450,7 @@ describe("a page", () => {
     expect(room.state).toBe("open");
   });
 
-  it("that goes offline waits, and goes on where it was when it is back", async () => {
+  it("that goes offline waits, and continues its attempts when it is back", async () => {
     const target = page();
     const { room, peers } = await scene();
     (await peers.take()).welcomeAt(3);
@@ -461,7 +461,7 @@ describe("a page", () => {
     expect((await peers.take()).since).toBe("e:3");
   });
 
-  it("that says it is offline goes on trying: it may be wrong", async () => {
+  it("that reports offline keeps trying, because the report may be wrong", async () => {
     const target = page();
     const { room, peers, clock } = await scene();
     (await peers.take()).welcome();
@@ -472,7 +472,7 @@ describe("a page", () => {
     await reached(room, "open");
   });
 
-  it("that is hidden closes cleanly and rests, and connects when it is shown again", async () => {
+  it("that is hidden closes cleanly, and connects when it is shown again", async () => {
     const target = page();
     const { room, peers, clock, settled } = await scene();
     const peer = await peers.take();
@@ -494,7 +494,7 @@ describe("a page", () => {
     expect(peers.all).toHaveLength(2);
   });
 
-  it("is not listened to any more when the room is closed", async () => {
+  it("has no listeners after the room is closed", async () => {
     const target = page();
     const { room, peers, settled } = await scene();
     await peers.take();
@@ -509,7 +509,7 @@ describe("a page", () => {
 });
 
 describe("two rooms", () => {
-  it("have client ids of their own, whatever the injected random says", async () => {
+  it("have different client ids, also with the same injected random", async () => {
     const { url, peers } = await scene({ random: () => 0 });
     const other = connect(url, { WebSocket, random: () => 0 });
     onTestFinished(() => other.close());

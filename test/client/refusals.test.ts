@@ -77,7 +77,7 @@ describe("a refusal by HTTP", () => {
     expect(statuses()).toEqual([503, 429, 503, 503]);
   });
 
-  it("is not taken for one when a status is only part of what is said: an address is no status", async () => {
+  it("is not read from numbers in an address", async () => {
     const clock = new ManualClock();
     const message = "connect ECONNREFUSED 127.0.0.1:404";
     class Failing extends EventTarget {
@@ -96,7 +96,7 @@ describe("a refusal by HTTP", () => {
     room.close();
   });
 
-  it("of a WebSocket that does not tell the status is reported without it, and tried again", async () => {
+  it("without a status from the WebSocket is reported without it, and tried again", async () => {
     const server = await startScripted();
     server.answer = "refuse";
     server.status = 404;
@@ -108,7 +108,7 @@ describe("a refusal by HTTP", () => {
     expect(errors.all).toMatchObject([{ name: "ConnectError", closeCode: 1006, status: undefined }]);
   });
 
-  it("of the successor of a drained connection leaves the room with the one that it has", async () => {
+  it("of the second connection in a drain keeps the first one", async () => {
     const running = await scene();
     const { room, peers, errors } = running;
     const old = await peers.take();
@@ -150,7 +150,7 @@ describe("a refusal by close code", () => {
     expect(errors).toMatchObject([{ status: 401 }]);
   });
 
-  it("is none with another code: the state says which", async () => {
+  it("with another code is not a refusal, and the state has the code", async () => {
     const { room, peers, errors } = await scene();
     (await peers.take()).close(4500, "bad frame");
     await reached(room, "closed");

@@ -28,7 +28,7 @@ function sendNumbered(room: ClientRoom, from: number, to: number): void {
 }
 
 describe("a request", () => {
-  it("resolves with its reply, whatever the order", async () => {
+  it("resolves with its reply, in any order", async () => {
     const { room, peer } = await opened();
     const [one, two] = [room.request("join", { name: "x" }), room.request("leave")];
     expect(await peer.received.have(2)).toEqual([
@@ -53,7 +53,7 @@ describe("a request", () => {
     expect(errors).toEqual([]);
   });
 
-  it("gives up after 10 seconds, and its late reply disturbs nothing", async () => {
+  it("gives up after 10 seconds, and a late reply has no effect", async () => {
     const { room, peer, clock, errors } = await opened();
     const refusal = refusalOf(room.request("join"));
     await peer.received.have(1);
@@ -67,7 +67,7 @@ describe("a request", () => {
     expect(errors).toEqual([]);
   });
 
-  it("waits as long as it is told, and for ever with Infinity", async () => {
+  it("waits for timeoutMs, and forever with Infinity", async () => {
     const { room, peer, clock } = await opened();
     const short = refusalOf(room.request("join", undefined, { timeoutMs: 50 }));
     const endless = room.request("leave", undefined, { timeoutMs: Number.POSITIVE_INFINITY });
@@ -78,7 +78,7 @@ describe("a request", () => {
     expect(await endless).toBe("at last");
   });
 
-  it("gives up with the reason of its signal, and is not sent at all when that came before", async () => {
+  it("gives up with the reason of its signal, and is not sent if the signal was aborted before", async () => {
     const { room, peer } = await opened();
     const abort = new AbortController();
     const refusal = refusalOf(room.request("join", undefined, { signal: abort.signal }));
@@ -114,7 +114,7 @@ describe("a request", () => {
     expect(await peer.received.have(1)).toMatchObject([{ event: "three" }]);
   });
 
-  it("is rejected with what JSON has no form for", async () => {
+  it("is rejected if JSON cannot express its data", async () => {
     const { room } = await opened();
     await expect(room.request("join", 1n)).rejects.toThrow(TypeError);
     expect(() => room.sendJSON(1n)).toThrow(TypeError);
@@ -136,7 +136,7 @@ describe("a request", () => {
   });
 });
 
-describe("what is sent", () => {
+describe("a sent frame", () => {
   it("is a message or an event, each with an id", async () => {
     const { room, peer } = await opened();
     room.sendJSON({ text: "hello" });
@@ -151,7 +151,7 @@ describe("what is sent", () => {
     ]);
   });
 
-  it("and refused with nobody waiting is told as an error, as is an error without an id", async () => {
+  it("is reported as an error if it is refused and not awaited, as is an error without an id", async () => {
     const { room, peer } = await opened();
     const errors = watch(room, "error");
     room.sendJSON(1);
@@ -167,7 +167,7 @@ describe("what is sent", () => {
     ]);
   });
 
-  it("before there is a connection goes out behind the welcome, in order", async () => {
+  it("waits for the connection and leaves after the welcome, in order", async () => {
     const { room, peers } = await scene();
     room.sendText("one");
     const reply = room.request("two");
@@ -180,7 +180,7 @@ describe("what is sent", () => {
     expect(await reply).toBe("done");
   });
 
-  it("and not replied to is sent again over the next connection, in order and before what is newer", async () => {
+  it("without a reply is sent again over the next connection, in order and before newer ones", async () => {
     const running = await opened();
     const { room, peer } = running;
     room.sendText("replied");
@@ -213,7 +213,7 @@ describe("what is sent", () => {
     expect(texts(third.received.all)).toEqual(["newest"]);
   });
 
-  it("is never more than the server remembers ids: an older one sent again would run twice", async () => {
+  it("waits if more ids are open than the server remembers, because an older one would run twice", async () => {
     const running = await opened();
     const { room, peer } = running;
     sendNumbered(room, 1, 200);
@@ -232,7 +232,7 @@ describe("what is sent", () => {
     expect(await second.received.have(198)).toHaveLength(198);
   });
 
-  it("while there is a connection is never dropped, however much it is", async () => {
+  it("is never dropped while there is a connection", async () => {
     const { room, peer } = await opened({ queueMessagesMax: 2, queueBytesMax: 100 });
     const dropped = watch(room, "dropped");
     sendNumbered(room, 1, 1_000);
@@ -245,8 +245,8 @@ describe("what is sent", () => {
   });
 });
 
-describe("the queue of what has no connection", () => {
-  it("drops the oldest past 100, and tells", async () => {
+describe("the queue of unsent frames", () => {
+  it("drops the oldest past 100, and reports that", async () => {
     const { room, peers } = await scene();
     const dropped = watch(room, "dropped");
     sendNumbered(room, 1, 103);
@@ -256,7 +256,7 @@ describe("the queue of what has no connection", () => {
     expect(texts(await peer.received.have(100))).toEqual(Array.from({ length: 100 }, (_, index) => String(index + 4)));
   });
 
-  it("drops the oldest past so many bytes, as UTF-8", async () => {
+  it("drops the oldest past a number of UTF-8 bytes", async () => {
     const { room, peers } = await scene({ queueBytesMax: 200 });
     const dropped = watch(room, "dropped");
     room.sendText("a");
@@ -270,7 +270,7 @@ describe("the queue of what has no connection", () => {
     expect(texts(await peer.received.have(2))).toEqual(["ä".repeat(20), "ä".repeat(30)]);
   });
 
-  it("takes nothing that is too large by itself, and drops nothing else for it", async () => {
+  it("refuses a frame that is too large by itself, and drops no other for it", async () => {
     const { room, peers } = await scene({ queueBytesMax: 200 });
     const dropped = watch(room, "dropped");
     room.sendText("small");
@@ -283,7 +283,7 @@ describe("the queue of what has no connection", () => {
     expect(texts(peer.received.all)).toEqual(["small"]);
   });
 
-  it("never drops a request, but refuses the one for which there is no room", async () => {
+  it("never drops a request, but refuses a new one without space", async () => {
     const { room, peers } = await scene({ queueMessagesMax: 3 });
     const dropped = watch(room, "dropped");
     const one = room.request("one");
@@ -303,7 +303,7 @@ describe("the queue of what has no connection", () => {
     expect(await Promise.all([one, two, three])).toEqual([1, 3, 4]);
   });
 
-  it("keeps what was sent before, since the server may have run it", async () => {
+  it("keeps frames that were sent before, because the server may have run them", async () => {
     const running = await opened({ queueMessagesMax: 2 });
     const { room, peer } = running;
     const dropped = watch(room, "dropped");
@@ -318,7 +318,7 @@ describe("the queue of what has no connection", () => {
     expect(texts(await second.received.have(5))).toEqual(["1", "2", "3", "5", "6"]);
   });
 
-  it("is not said to be dropped when the room is closed and a connection took it", async () => {
+  it("does not report a frame as dropped on close if a connection took it", async () => {
     const { room, peer } = await opened();
     const dropped = watch(room, "dropped");
     room.sendText("taken");
@@ -327,7 +327,7 @@ describe("the queue of what has no connection", () => {
     expect(dropped.all).toEqual([]);
   });
 
-  it("is told as dropped when the room is closed, as is what comes after", async () => {
+  it("reports frames as dropped when the room is closed, and frames after that", async () => {
     const { room } = await scene();
     const dropped = watch(room, "dropped");
     sendNumbered(room, 1, 2);

@@ -31,7 +31,7 @@ async function room(route: RouteOptions = {}, token: string | (() => Promise<str
 }
 
 describe("the client with its server", () => {
-  it("calls events by name, gets replies, refusals and what is emitted, and who is there", async () => {
+  it("calls events by name, gets replies, refusals and emitted events, and knows who is there", async () => {
     const { client } = await room({ history: { size: 10 }, presence: { mode: "full", show: (user) => user } });
     const messages = new Mailbox<unknown>();
     client.on("message", ({ data, offset }) => messages.put([offset, data]));
@@ -51,7 +51,7 @@ describe("the client with its server", () => {
     client.close();
   });
 
-  it("renews its credentials while it is connected, and is closed for good when they are refused", async () => {
+  it("renews its credentials while connected, and is closed for good if they are refused", async () => {
     const tokens = ["first", "second", "bad"];
     const { client, states } = await room({}, async () => tokens.shift() ?? "none");
     const errors = new Mailbox<Error>();
@@ -70,7 +70,7 @@ describe("the client with its server", () => {
     expect(errors.all).toMatchObject([{ name: "ConnectError", status: 401 }]);
   });
 
-  it("is closed for good when it is refused, or there is no such room", async () => {
+  it("is closed for good if it is refused, or if the room does not exist", async () => {
     const { client, states, app, url } = await room({}, "bad");
     expect(await states.have(1)).toEqual(["closed 4501"]);
     await expect(client.request("who")).rejects.toMatchObject({ code: "closed" });
@@ -80,7 +80,7 @@ describe("the client with its server", () => {
     expect(app.status().totals).toMatchObject({ refused: 2, opened: 0 });
   });
 
-  it("moves to another connection when it is drained, with nothing lost and nothing twice", async () => {
+  it("moves to another connection in a drain, without a loss or a duplicate", async () => {
     const { app, client, states } = await room({ history: { size: 10_000 } });
     const numbers = new Mailbox<number>();
     client.on("message", ({ data }) => numbers.put(Number(data)));

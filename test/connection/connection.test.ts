@@ -31,7 +31,7 @@ describe("the custom loop", () => {
     expect(errors).toEqual([]);
   });
 
-  it("throws a ConnectionError when the connection failed; a serve() that ends by it ended normally", async () => {
+  it("throws a ConnectionError if the connection failed; a serve() that ends with it ended normally", async () => {
     class Loop extends WebSocketHandler {
       async serve() {
         try {
@@ -58,7 +58,7 @@ describe("the custom loop", () => {
     expect(app.status()).toMatchObject({ connections: 0, rooms: 0 });
   });
 
-  it("reads messages, texts and JSON one by one; what does not fit rejects that one read", async () => {
+  it("reads messages, texts and JSON one by one; a value that does not fit rejects only that read", async () => {
     const Order = z.object({ dish: z.string(), count: z.coerce.number() });
     class Waiter extends WebSocketHandler {
       async serve() {
@@ -98,7 +98,7 @@ describe("the custom loop", () => {
     ]);
   });
 
-  it("may be read ahead: a client that leaves meanwhile is no unhandled rejection", async () => {
+  it("may read ahead, and a client that leaves meanwhile causes no unhandled rejection", async () => {
     class Ahead extends WebSocketHandler {
       async serve() {
         const reads = this.connection.readJSON();
@@ -117,7 +117,7 @@ describe("the custom loop", () => {
     expect(errors).toEqual([]);
   });
 
-  it("refuses a second read at once, and a read beside onMessage", async () => {
+  it("refuses a second read at the same time, and a read with onMessage", async () => {
     class Greedy extends WebSocketHandler {
       async serve() {
         const first = this.connection.read();
@@ -141,7 +141,7 @@ describe("the custom loop", () => {
     ]);
   });
 
-  it("closes with 1007 when a read that does not fit is not caught, and tells onError alone", async () => {
+  it("closes with 1007 if a failed read is not caught, and calls only onError", async () => {
     class Strict extends WebSocketHandler {
       async serve() {
         told.put(await this.connection.readJSON(z.object({ name: z.string() })));
@@ -159,7 +159,7 @@ describe("the custom loop", () => {
     expect(errors).toEqual([]);
   });
 
-  it("calls onClose all the same when onError throws over such a read", async () => {
+  it("calls onClose even if onError throws for such a read", async () => {
     class Worse extends WebSocketHandler {
       async serve() {
         await this.connection.readJSON();
@@ -180,7 +180,7 @@ describe("the custom loop", () => {
     expect(errors.map(({ message }) => message)).toEqual(["in onError"]);
   });
 
-  it("reports what serve() throws, and closes with 1011", async () => {
+  it("reports an error of serve(), and closes with 1011", async () => {
     class Broken extends WebSocketHandler {
       async serve() {
         await this.connection.read();
@@ -194,7 +194,7 @@ describe("the custom loop", () => {
     expect(errors).toMatchObject([{ message: "broken" }]);
   });
 
-  it("ends at once when the server closes the connection elsewhere", async () => {
+  it("ends at once if the server closes the connection elsewhere", async () => {
     class Loop extends WebSocketHandler {
       async serve() {
         told.put("reading");
@@ -213,7 +213,7 @@ describe("the custom loop", () => {
 });
 
 describe("closing a connection", () => {
-  it("delivers first what was sent before, and nothing that is sent after", async () => {
+  it("delivers earlier messages first, and nothing sent after", async () => {
     class Last extends WebSocketHandler {
       onMessage() {
         for (let n = 0; n < 100; n += 1) this.sendJSON(n);
@@ -230,7 +230,7 @@ describe("closing a connection", () => {
     expect(await client.closed).toMatchObject({ code: 4000, reason: "done" });
   });
 
-  it("answers before the client's close frame what came before it, in one packet", async () => {
+  it("answers earlier messages before the client's close frame, in one packet", async () => {
     class Echo extends WebSocketHandler {
       onMessage(text: string) {
         this.sendText(text);
@@ -243,7 +243,7 @@ describe("closing a connection", () => {
     expect(received.subarray(received.indexOf("\r\n\r\n") + 4).toString("latin1")).toBe("\x81\x04last\x88\x02\x0f\xa0");
   });
 
-  it("is not taken for slowness when the last of what was sent is large", async () => {
+  it("is not taken for slowness if the last message is large", async () => {
     class Large extends WebSocketHandler {
       onMessage() {
         this.sendBinary(new Uint8Array(12_000_000));
@@ -263,7 +263,7 @@ describe("closing a connection", () => {
     expect(await told.have(1)).toEqual([[4000, "all said"]]);
   });
 
-  it("ends with the close code even when the client never answers, after closeMs", async () => {
+  it("ends with the close code after closeMs, even if the client never answers", async () => {
     class Quiet extends WebSocketHandler {
       onMessage() {
         this.close(4000, "answer me");
@@ -281,7 +281,7 @@ describe("closing a connection", () => {
     expect(await connection?.ended).toEqual({ code: 4000, reason: "answer me", isClean: false, by: "server" });
   });
 
-  it("on request lets the handler finish with what has come, reply, and then closes", async () => {
+  it("on request lets the handler finish with received messages, reply, and then closes", async () => {
     class Polite extends WebSocketHandler {
       async onMessage(text: string) {
         if (text === "1") this.connection.requestClose(4002, "after you");
@@ -298,7 +298,7 @@ describe("closing a connection", () => {
 });
 
 describe("flushed() and bufferedBytes", () => {
-  it("tell when what was sent has left the process", async () => {
+  it("tell when sent messages have left the process", async () => {
     class Big extends WebSocketHandler {
       async onMessage() {
         this.sendBinary(new Uint8Array(50_000));

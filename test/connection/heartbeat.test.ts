@@ -58,7 +58,7 @@ describe("the heartbeat", () => {
     expect(alive?.isOpen).toBe(true);
   });
 
-  it("pings a client that is silent, and its pong keeps it", async () => {
+  it("pings a silent client, and its pong keeps the connection", async () => {
     const { url, clock, app } = await scene();
     const client = new WebSocket(`${url}/listener`);
     onTestFinished(() => client.terminate());
@@ -74,7 +74,7 @@ describe("the heartbeat", () => {
     expect(app.status().connections).toBe(1);
   });
 
-  it("goes on pinging while a busy handler holds the socket, and does not count that silence", async () => {
+  it("continues to ping while a busy handler pauses the socket, and ignores that silence", async () => {
     class Busy extends WebSocketHandler {
       async onMessage() {
         Listener.told.put("busy");

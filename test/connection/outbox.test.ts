@@ -20,8 +20,8 @@ const sending = fc.oneof(
   fc.record({ to: fc.constantFrom(0, 1, 2, 3), except: fc.constant(false), tick: fc.boolean() }),
 );
 
-describe("what a client reads", () => {
-  it("is in the order of the calls, however private, room and all sends mix within and across ticks", async () => {
+describe("the messages of a client", () => {
+  it("arrive in the order of the calls, for any mix of private, room and all sends, over many ticks", async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(sending, { minLength: 1, maxLength: 60 }), async (sendings) => {
         await using app = new App().route("/:room", Member);
@@ -75,7 +75,7 @@ describe("a client that stops reading", () => {
     }
   }
 
-  it("is closed with 4008 when more than outboxBytesMax waits for it, with bounded memory, and stalls nobody", async () => {
+  it("is closed with 4008 past outboxBytesMax, with bounded memory, and delays no other client", async () => {
     Quiet.told.all.length = 0;
     const outboxBytesMax = 300_000;
     const { port, open, app } = await startWith("/quiet", Quiet, { limits: { outboxBytesMax, closeMs: 50 } });
@@ -102,7 +102,7 @@ describe("a client that stops reading", () => {
     expect(await reading.readJSON()).toBe("after");
   });
 
-  it("gets everything in order when it reads again in time", async () => {
+  it("gets everything in order if it reads again in time", async () => {
     const { port, app } = await startWith("/quiet", Quiet, {
       limits: { outboxBytesMax: 50_000_000, highWaterBytes: 1_000 },
     });
@@ -166,7 +166,7 @@ describe("a delivery policy", () => {
     return { app, connection, texts, clock, open, told: Watched.told };
   }
 
-  it("skip drops what is sent while the client lags, counts it, and tells when it has caught up", async () => {
+  it("skip drops messages while the client lags, counts them, and calls onDrain when it has caught up", async () => {
     const { app, texts, open, told } = await lagging();
     const reading = await open("/watched");
     app.registry.sendTextToAll("reliable 1");
@@ -181,7 +181,7 @@ describe("a delivery policy", () => {
     expect(seen).toEqual(["reliable 1", ...Array.from({ length: 100 }, (_, n) => `skip ${n}`), "reliable 2"]);
   });
 
-  it("latest keeps one message for each key, at its newest place, in bounded memory", async () => {
+  it("latest keeps one message per key, at its newest place, in bounded memory", async () => {
     const { app, connection, texts } = await lagging();
     const before = connection.bufferedBytes;
     for (let n = 0; n < 10_000; n += 1) {
@@ -214,7 +214,7 @@ describe("a delivery policy", () => {
     expect(app.status().totals.dropped).toBe(0);
   });
 
-  it("does not let one message, replaced or not, wait longer than outboxAgeMsMax", async () => {
+  it("lets no message, replaced or not, wait longer than outboxAgeMsMax", async () => {
     const { app, connection, clock } = await lagging();
     for (let second = 0; second < 29; second += 1) {
       clock.advance(1_000);
@@ -231,7 +231,7 @@ describe("a delivery policy", () => {
 });
 
 describe("a very large room", () => {
-  it("is written to in slices with the loop free in between, and order is kept", async () => {
+  it("is written to in slices with the event loop free in between, and order is kept", async () => {
     await using app = new App({ limits: { flushConnectionsMax: 10 } }).route("/:room", Member);
     const clients = [];
     for (let n = 0; n < 95; n += 1) clients.push(await connect(app, "/large"));

@@ -51,7 +51,7 @@ async function breakWay(load: Load): Promise<void> {
 for (const name of ["redis", "nats"] as const) {
   describe.skipIf(missing(name, `faults of the ${name} backplane`))(`faults of a cluster over ${name}`, () => {
     it.each(seeds)(
-      "loses nothing unsaid when the engine dies again and again with all it kept: seed %i",
+      "reports every loss when the engine crashes repeatedly and loses its data: seed %i",
       async (seed) => {
         const load = await Load.start(name, seed);
         await killOften(load);
@@ -62,7 +62,7 @@ for (const name of ["redis", "nats"] as const) {
     );
 
     it.each(seeds)(
-      "loses nothing unsaid when an engine that keeps all on disk dies again and again: seed %i",
+      "reports every loss when an engine that stores everything on disk crashes repeatedly: seed %i",
       async (seed) => {
         const load = await Load.start(name, seed, { engine: { durable: true } });
         await killOften(load);
@@ -73,7 +73,7 @@ for (const name of ["redis", "nats"] as const) {
     );
 
     it.each(seeds)(
-      "loses nothing unsaid when a node's connections are cut, or stall, and come back: seed %i",
+      "reports every loss when a node's connections are cut or stall, and come back: seed %i",
       async (seed) => {
         const load = await Load.start(name, seed);
         await breakWay(load);
@@ -84,7 +84,7 @@ for (const name of ["redis", "nats"] as const) {
     );
 
     it.each(seeds)(
-      "loses nothing unsaid when what is kept is deleted under it: seed %i",
+      "reports every loss when the history is deleted from the engine: seed %i",
       async (seed) => {
         const load = await Load.start(name, seed);
         for (let n = 0; n < losses; n += 1) {
@@ -99,7 +99,7 @@ for (const name of ["redis", "nats"] as const) {
     );
 
     it.each(seeds)(
-      "never takes a part of what is kept for all of it, when its connection breaks while it reads: seed %i",
+      "never takes a part of the history for all of it when the connection breaks during a read: seed %i",
       async (seed) => {
         const load = await Load.start(name, seed, { publishes: false });
         await load.publishFirst(kept);
@@ -113,7 +113,7 @@ for (const name of ["redis", "nats"] as const) {
     );
 
     it.each(seeds)(
-      "refuses what a slow engine cannot take, holds no more than that, and delivers the rest: seed %i",
+      "refuses publications that a slow engine cannot take, holds no more, and delivers the rest: seed %i",
       async (seed) => {
         const flood = await Flood.start(name, new Dice(seed), 5_000);
         for (let round = 0; round < rounds; round += 1) {
@@ -130,7 +130,7 @@ for (const name of ["redis", "nats"] as const) {
     );
 
     it.each(seeds)(
-      "takes no node for gone that publishes more than its engine takes: seed %i",
+      "does not take a node for lost that publishes more than its engine takes: seed %i",
       async (seed) => {
         const flood = await Flood.start(name, new Dice(seed), 200);
         expect(await flood.sustain(heartbeats)).toBe(flood.nodes.length);
@@ -141,7 +141,7 @@ for (const name of ["redis", "nats"] as const) {
     );
 
     it.each(seeds)(
-      "has whoever was on a killed node leave at once, and disturbs nobody else: seed %i",
+      "reports the users of a killed node as left in one change, and disturbs no other node: seed %i",
       async (seed) => {
         const load = await Load.start(name, seed);
         const child = await startChild(load);

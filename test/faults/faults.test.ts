@@ -8,7 +8,7 @@ const runs = FAULT_SEED === undefined ? Number(FAULT_RUNS) : 1;
 const seeds = Array.from({ length: runs }, (_, n) => first + n);
 
 it.each(seeds)(
-  "every client sees each publication once and in order, or is told what it missed: seed %i",
+  "every client sees each publication once and in order, or gets a report of the loss: seed %i",
   async (seed) => {
     const { faults, cuts } = await runFaults(seed);
     expect(faults).toEqual([]);

@@ -126,7 +126,7 @@ for (const { client, needs } of clients) {
   const leftOut = needs !== undefined && missing(needs, `the client ${client.name}`);
 
   describe.skipIf(leftOut)(`the client ${client.name}`, () => {
-    it("talks to its room, and others there hear it", async () => {
+    it("talks to its room, and the other members receive it", async () => {
       const scene = await start();
       const ours = await enter(scene, client);
       ours.sendText('{"text":"hello"}');
@@ -147,7 +147,7 @@ for (const { client, needs } of clients) {
       expect(await ours.inbox.next()).toBe("compressed or not");
     });
 
-    it("hears nothing of another room", async () => {
+    it("receives nothing from another room", async () => {
       const scene = await start();
       const elsewhere = await connectURL(`${scene.url}/chat/random?name=elsewhere`);
       const ours = await enter(scene, client);
@@ -157,7 +157,7 @@ for (const { client, needs } of clients) {
       expect(await ours.inbox.nextJSON()).toEqual(said("first"));
     });
 
-    it("sends and gets text of every script", async () => {
+    it("sends and receives text of every script", async () => {
       const scene = await start();
       const ours = await enter(scene, client);
       const text = "Grüße, 世界, שלום, 👩‍👩‍👧, e\u0301, \u0000, \u2028";
@@ -166,7 +166,7 @@ for (const { client, needs } of clients) {
       expect(await scene.other.readJSON()).toEqual(said(text));
     });
 
-    it("sends and gets binary messages", async () => {
+    it("sends and receives binary messages", async () => {
       const scene = await start();
       const ours = await enter(scene, client);
       const bytes = Uint8Array.from({ length: 256 }, (_, index) => index);
@@ -175,7 +175,7 @@ for (const { client, needs } of clients) {
       expect([...(await scene.other.readBinary())]).toEqual([...bytes.toReversed()]);
     });
 
-    it("sends and gets a message of 60 KiB", async () => {
+    it("sends and receives a message of 60 KiB", async () => {
       const scene = await start();
       const ours = await enter(scene, client);
       const text = "0123456789abcdef".repeat(60 * 64);
@@ -183,13 +183,13 @@ for (const { client, needs } of clients) {
       expect(await ours.inbox.nextJSON()).toEqual(said(text));
     });
 
-    it("agrees on a subprotocol that both know, the server's favorite", async () => {
+    it("agrees on a subprotocol that both know, the one that the server prefers", async () => {
       const scene = await start();
       expect((await enter(scene, client, ["chat.v1", "chat.v3", "chat.v2"])).protocol).toBe("chat.v2");
       expect((await enter(scene, client)).protocol).toBe("");
     });
 
-    it("is never agreed with on a subprotocol that the server does not know", async () => {
+    it("never agrees on a subprotocol that the server does not know", async () => {
       const scene = await start();
       const agreed: string[] = [];
       scene.app.on("open", ({ protocol }) => agreed.push(protocol));
@@ -202,14 +202,14 @@ for (const { client, needs } of clients) {
       expect((await enter(scene, client, ["chat.v3", "chat.v1"])).protocol).toBe("chat.v1");
     });
 
-    it("sees the code and the reason that the server closes with", async () => {
+    it("gets the code and the reason of the server's close", async () => {
       const scene = await start();
       const ours = await enter(scene, client);
       ours.sendText('"bye"');
       expect(await ours.inbox.closed).toMatchObject({ code: 4321, reason: "good-bye, Zoë 👋" });
     });
 
-    it("sees that the server shuts down", async () => {
+    it("gets the close of a server that shuts down", async () => {
       const scene = await start();
       const { inbox } = await enter(scene, client);
       await scene.app.close();
@@ -226,7 +226,7 @@ for (const { client, needs } of clients) {
       expect(scene.app.registry.room("/chat/general").size).toBe(1);
     });
 
-    it("answers the pings of the heartbeat, and stays", async () => {
+    it("answers the pings of the heartbeat, and stays connected", async () => {
       const scene = await start();
       const ours = await enter(scene, client);
       for (let beat = 0; beat < 4; beat += 1) {
@@ -238,7 +238,7 @@ for (const { client, needs } of clients) {
       expect(await ours.inbox.nextJSON()).toEqual(said("still here"));
     });
 
-    it("is refused with 401 when it does not say who it is", async () => {
+    it("is refused with 401 without credentials", async () => {
       const { url, app } = await start();
       const refused = client.connect(`${url}/chat/general`);
       await expect(refused).rejects.toThrow(Refusal);

@@ -345,7 +345,7 @@ async function cutWhile(scene: Scene, client: Foreign, work: () => unknown, opti
 
 describe.skipIf(missing("python", "a client of enfilade.v1 in another language"))("a client of enfilade.v1", () => {
   describe("on one connection", () => {
-    it("is welcomed, and gets what is published with its number", async () => {
+    it("gets a welcome, and publications with their numbers", async () => {
       const here = await scene();
       await here.room.publish("before");
       const client = here.foreign();
@@ -365,7 +365,7 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       ]);
     });
 
-    it("is told of position 0 where nothing was published yet, and gets number 1 next", async () => {
+    it("starts at position 0 if nothing was published yet, and gets number 1 next", async () => {
       const here = await scene();
       const client = here.foreign();
       expect((await client.welcome()).position).toEqual({ epoch: expect.any(String), offset: 0 });
@@ -373,7 +373,7 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       expect(await client.messages(1)).toEqual(numbered(1, 1));
     });
 
-    it("first gets the last few where the route replays, and its position is before them", async () => {
+    it("first gets the last messages on a route with replay, and its position is before them", async () => {
       const here = await scene(Talk, { history, replay: 3 });
       await publish(here, 1, 5);
       const client = here.foreign();
@@ -382,7 +382,7 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       expect(await client.messages(4)).toEqual(numbered(3, 6));
     });
 
-    it("tells by room and offset whom a message was for", async () => {
+    it("gets the room and the offset of each message", async () => {
       class Wanderer extends Talk {
         authorize() {
           return { id: "zoë" };
@@ -412,7 +412,7 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       ]);
     });
 
-    it("only counts what was not meant for it", async () => {
+    it("only counts a publication that was not meant for it", async () => {
       const here = await scene();
       const client = here.foreign();
       await client.welcome();
@@ -423,7 +423,7 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       expect(client.all("jump")).toEqual([]);
     });
 
-    it("sends what a plain client hears as it is, and the other way round", async () => {
+    it("exchanges messages with a plain client unchanged, in both directions", async () => {
       const here = await scene();
       const client = here.foreign();
       await client.welcome();
@@ -440,7 +440,7 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       ]);
     });
 
-    it("gets a pong where it hears nothing for a heartbeat", async () => {
+    it("gets a pong if it receives nothing for a heartbeat", async () => {
       const here = await scene(Talk, { history, limits: { heartbeatMs: 50 } });
       const client = here.foreign();
       expect(await client.welcome()).toMatchObject({ heartbeatMs: 50 });
@@ -448,7 +448,7 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       expect(client.all("closed")).toEqual([]);
     });
 
-    it("is told how much is lost, by a jump or by `lagged`, when it is slow and that is allowed", async () => {
+    it("gets the number of lost messages, by a jump or by `lagged`, when the policy allows loss", async () => {
       const here = await scene(Talk, { history: { size: 10_000, bytesMax: 2 ** 30 } });
       const client = here.foreign();
       await client.welcome();
@@ -481,7 +481,7 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
 
   describe("that is cut off", () => {
     it.each([true, false])(
-      "recovers exactly what it missed, in order, and then hears on; noticed: %s",
+      "recovers exactly the missed publications, in order, and then continues; noticed: %s",
       async (noticed) => {
         const here = await scene();
         const client = here.foreign();
@@ -499,7 +499,7 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       },
     );
 
-    it("recovers where it had heard nothing yet, and nobody else was there", async () => {
+    it("recovers if it had received nothing yet and the room was empty", async () => {
       const here = await scene();
       const client = here.foreign();
       await client.welcome();
@@ -512,7 +512,7 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       expect(await client.messages(3)).toEqual(numbered(1, 3));
     });
 
-    it("recovers nothing where nothing was missed, without a replay", async () => {
+    it("recovers nothing if it missed nothing, without a replay", async () => {
       const here = await scene(Talk, { history, replay: 5 });
       const client = here.foreign();
       await client.welcome();
@@ -525,7 +525,7 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       expect(client.all("again")).toEqual([]);
     });
 
-    it("recovers over compressed frames as well", async () => {
+    it("recovers over compressed frames too", async () => {
       const here = await scene(Talk, { history, compression: true });
       const client = here.foreign();
       await client.welcome();
@@ -540,7 +540,7 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       );
     });
 
-    it("counts what was not meant for it to where it goes on", async () => {
+    it("counts publications that were not meant for it up to its new position", async () => {
       const here = await scene();
       const client = here.foreign();
       await client.welcome();
@@ -551,7 +551,7 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       expect(await client.messages(1)).toEqual([{ event: "message", offset: 2, data: "missed" }]);
     });
 
-    it("does not get what was for all but it when it recovers that", async () => {
+    it("does not get a publication that excepted it when it recovers", async () => {
       const here = await scene();
       const client = here.foreign();
       await client.welcome();
@@ -564,7 +564,7 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       expect(client.all("counted")).toEqual([{ event: "counted", offset: 1 }]);
     });
 
-    it("loses nothing and hears nothing twice, however often that is while somebody publishes", async () => {
+    it("loses nothing and gets nothing twice over any number of reconnects during publications", async () => {
       const here = await scene(Talk, { history: { size: 100_000, bytesMax: 2 ** 30 } }, { limits: roomy });
       const client = here.foreign();
       await client.welcome();
@@ -586,7 +586,7 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       expect([client.all("again"), client.all("jump")]).toEqual([[], []]);
     });
 
-    it("waits longer from attempt to attempt, up to the most, and anew once it was open for long", async () => {
+    it("waits longer after each attempt, up to a maximum, and starts again once it was open for long", async () => {
       const here = await scene();
       const client = here.foreign({ base: 0.001, cap: 0.01, random: 1, steady: 0 });
       await client.welcome();
@@ -603,7 +603,7 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       expect(again).toBeGreaterThanOrEqual(7);
     });
 
-    it("notices by itself that a connection is dead, and recovers on another", async () => {
+    it("detects a dead connection by itself, and recovers on another", async () => {
       const here = await scene(Talk, { history, limits: { heartbeatMs: 300 } });
       const client = here.foreign({ patience: 0.1 });
       await client.welcome();
@@ -616,7 +616,7 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       expect(await client.messages(3)).toEqual(numbered(2, 4));
     });
 
-    it("comes back when it was refused with 503, and not when with 401", async () => {
+    it("comes back after a 503, and not after a 401", async () => {
       const statuses = [503, 429, 401];
       class Door extends Talk {
         authorize({ query }: ConnectionRequest) {
@@ -637,7 +637,7 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
   });
 
   describe("that cannot recover", () => {
-    it("is told that too much was trimmed, how much it missed, and goes on from there", async () => {
+    it("is notified that publications were trimmed and how many it missed, and continues from there", async () => {
       const here = await scene(Talk, { history: { size: 4 }, replay: 2 });
       const client = here.foreign();
       const { position } = await client.welcome();
@@ -651,7 +651,7 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       expect([client.all("again"), client.all("jump")]).toEqual([[], []]);
     });
 
-    it("recovers all the same where exactly what it missed is kept, and not one less", async () => {
+    it("recovers if exactly the missed publications are kept, and not with one less", async () => {
       const here = await scene(Talk, { history: { size: 4 } });
       const client = here.foreign();
       await client.welcome();
@@ -664,7 +664,7 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       expect(await client.welcome()).toMatchObject({ recovered: false, reason: "trimmed", missed: 5 });
     });
 
-    it("is told that it missed more than is replayed at once", async () => {
+    it("is notified that it missed more than can be recovered at once", async () => {
       const here = await scene(Talk, { history, replay: 1 }, { limits: { recoverMessagesMax: 3 } });
       const client = here.foreign();
       await client.welcome();
@@ -676,7 +676,7 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       expect(await client.messages(1)).toEqual(numbered(5, 5));
     });
 
-    it("is told no more than it missed, and hears nothing twice, where more is replayed than recovered", async () => {
+    it("gets no more than it missed, and nothing twice, if the replay is larger than the recovery limit", async () => {
       const here = await scene(Talk, { history, replay: 10 }, { limits: { recoverMessagesMax: 3 } });
       const client = here.foreign();
       await client.welcome();
@@ -690,7 +690,7 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       expect(client.all("message")).toEqual(numbered(1, 3).concat(numbered(4 + missed, 9)));
     });
 
-    it("is told that a fresh server knows nothing of what was before, and hears on there", async () => {
+    it("is notified that a fresh server does not know its position, and continues there", async () => {
       const here = await scene();
       const client = here.foreign();
       const { position } = await client.welcome();
@@ -710,7 +710,7 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       expect(await client.messages(1)).toEqual(numbered(10, 10));
     });
 
-    it("comes back with 1001 to a server that takes the place of one that shuts down", async () => {
+    it("comes back after 1001 to a server that replaces one that shuts down", async () => {
       const here = await scene();
       const client = here.foreign();
       await client.welcome();
@@ -722,7 +722,7 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
     });
 
     it.each(["nonsense", "", ":", "a:", ":1", "a:-1", "a:1.5", "a:1e3", "a:01x", "%00:1", "a:9007199254740993"])(
-      "is told that %j is no position",
+      "is notified that %j is not a position",
       async (since) => {
         const here = await scene();
         await publish(here, 1, 2);
@@ -731,7 +731,7 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       },
     );
 
-    it("is told of a position that the stream has not reached that it is not of this stream", async () => {
+    it("is notified that a position beyond the end of the stream is not of this stream", async () => {
       const here = await scene();
       await publish(here, 1, 2);
       const { epoch } = (await here.foreign().welcome()).position ?? expect.fail("no position");
@@ -739,7 +739,7 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       expect(welcome).toMatchObject({ recovered: false, reason: "epoch", position: { offset: 2 } });
     });
 
-    it("is told that no history is kept", async () => {
+    it("is notified that no history is kept", async () => {
       const here = await scene(Talk, {});
       const client = here.foreign({}, "?since=a:1");
       const welcome = await client.welcome();
@@ -751,7 +751,7 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
   });
 
   describe("that sends frames with ids", () => {
-    it("is replied to once for each", async () => {
+    it("gets exactly one reply for each", async () => {
       const here = await scene(Counter);
       const client = here.foreign();
       await client.welcome();
@@ -761,7 +761,7 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       expect(here.desk.ran.all.map(({ data }) => data)).toEqual([1, 2, 3]);
     });
 
-    it("is replied to with null for a message that was handled", async () => {
+    it("gets the reply null for a handled message", async () => {
       const here = await scene();
       const client = here.foreign();
       await client.welcome();
@@ -772,7 +772,7 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       expect(here.desk.ran.all.map(({ data }) => data)).toEqual([{ text: "hello" }, "as text"]);
     });
 
-    it("is replied to once when the loop of a handler has its message", async () => {
+    it("gets exactly one reply when serve() has read its message", async () => {
       class Loop extends WebSocketHandler {
         async serve(): Promise<void> {
           for await (const message of this.connection) this.sendJSON({ heard: message.json() });
@@ -786,7 +786,7 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       expect(client.all("reply")).toEqual([1, 2].map((id) => ({ event: "reply", id, asked: true, data: null })));
     });
 
-    it("is told why it is refused", async () => {
+    it("gets the reason of a refusal", async () => {
       const here = await scene(Counter);
       const client = here.foreign();
       await client.welcome();
@@ -803,7 +803,7 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
     });
 
     it.each([true, false])(
-      "is run once, though the reply was lost and it asked again; noticed: %s",
+      "is run once if the reply was lost and it asks again; noticed: %s",
       async (noticed) => {
         const here = await scene(Counter);
         const client = here.foreign();
@@ -822,7 +822,7 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
     );
 
     it.each([true, false])(
-      "is run once, though it asked again while that was running; noticed: %s",
+      "is run once if it asks again while the first is running; noticed: %s",
       async (noticed) => {
         const here = await scene(Counter);
         const client = here.foreign();
@@ -844,7 +844,7 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
     );
 
     it.each([true, false])(
-      "is run once, though it waited for another to be done when the connection ended; noticed: %s",
+      "is run once if it waited behind another frame when the connection ended; noticed: %s",
       async (noticed) => {
         const here = await scene(Counter);
         const client = here.foreign();
@@ -863,7 +863,7 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       },
     );
 
-    it("is run once, and refused as before, when it asks again for what was refused", async () => {
+    it("is run once, and refused as before, if it repeats a refused request", async () => {
       const here = await scene(Counter);
       const client = here.foreign();
       await client.welcome();
@@ -876,7 +876,7 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       expect(here.desk.ran.all).toHaveLength(1);
     });
 
-    it("is told that it asked before where the reply was too long to be kept", async () => {
+    it("gets the error duplicate if the reply was too long to be kept", async () => {
       const here = await scene(Counter);
       const client = here.foreign();
       await client.welcome();
@@ -889,7 +889,7 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       expect(here.desk.ran.all).toHaveLength(1);
     });
 
-    it("has a message published once that it sends again", async () => {
+    it("has a repeated message published once", async () => {
       const here = await scene();
       const client = here.foreign();
       await client.welcome();
@@ -907,7 +907,7 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       ]);
     });
 
-    it("is told once of a message that the server fails at, and is not in its way when it comes back", async () => {
+    it("gets one error for a message that fails on the server, and can reconnect afterwards", async () => {
       const here = await scene(Talk);
       const client = here.foreign();
       await client.welcome();
@@ -921,7 +921,7 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       expect(here.desk.ran.all).toHaveLength(1);
     });
 
-    it("stays connected when the server fails at an event, and learns nothing of why", async () => {
+    it("stays connected if an event fails on the server, and gets no details", async () => {
       const here = await scene(Counter);
       const client = here.foreign();
       await client.welcome();
@@ -934,7 +934,7 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       expect(here.desk.ran.all).toHaveLength(1);
     });
 
-    it("keeps what it asks apart from what another client asks with the same ids", async () => {
+    it("gets its own replies if another client uses the same ids", async () => {
       const here = await scene(Counter);
       const [one, other] = [here.foreign(), here.foreign()];
       await Promise.all([one.welcome(), other.welcome()]);
@@ -944,7 +944,7 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       expect(await other.next("reply")).toMatchObject({ id: 1, data: { nth: 2 } });
     });
 
-    it("is run in every room that it asks in, though the client has one id", async () => {
+    it("is run in every room to which it sends a request, with one client id", async () => {
       const here = await scene(Counter);
       const id = "one-client-two-rooms";
       const ann = here.foreign({ client: id });
@@ -957,7 +957,7 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       expect(await elsewhere.next("reply")).toMatchObject({ id: 1, data: { nth: 2 } });
     });
 
-    it("is not told what another user was replied, who came with the same id of a client", async () => {
+    it("does not get the reply of another user with the same client id", async () => {
       class Known extends Counter {
         authorize({ query }: ConnectionRequest) {
           return { id: query.get("as") ?? "nobody" };
@@ -975,7 +975,7 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       expect(await eve.next("reply")).toMatchObject({ id: 1, data: { nth: 2 } });
     });
 
-    it("is run once for each id and replied to once, however often it is cut off while it asks", async () => {
+    it("gets exactly one run and one reply for each id over any number of reconnects", async () => {
       const here = await scene(Counter);
       const client = here.foreign();
       await client.welcome();
@@ -1000,7 +1000,7 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       { type: "message" },
       { type: "message", text: 7 },
       { type: "refresh" },
-    ])("is told that %j is no frame, and stays", async (frame) => {
+    ])("gets an error for %j, which is not a frame, and stays connected", async (frame) => {
       const here = await scene(Counter);
       const client = here.foreign();
       await client.welcome();
@@ -1012,7 +1012,7 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
   });
 
   describe("that is closed", () => {
-    it.each([1000, 3000, 3999, 4500, 4501, 4999])("with %d does not come back", async (code) => {
+    it.each([1000, 3000, 3999, 4500, 4501, 4999])("with %d does not reconnect", async (code) => {
       const here = await scene(Counter);
       const client = here.foreign();
       await client.welcome();
@@ -1022,7 +1022,7 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       expect(client.all("welcome")).toHaveLength(1);
     });
 
-    it.each([4000, 4008, 4499])("with %d comes back", async (code) => {
+    it.each([4000, 4008, 4499])("with %d reconnects", async (code) => {
       const here = await scene(Counter);
       const client = here.foreign();
       await client.welcome();
@@ -1034,7 +1034,7 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
     });
 
     it.each([[{ type: "nonsense" }], [{ type: "event" }], [{ type: "message" }], [{}], [[]], [null], [7], ["event"]])(
-      "with 4500 for %j does not come back",
+      "with 4500 for %j does not reconnect",
       async (frame: unknown) => {
         const here = await scene(Counter);
         const client = here.foreign();
@@ -1046,7 +1046,7 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       },
     );
 
-    it("with 1009 for a message that is too large does not come back", async () => {
+    it("with 1009 for a message that is too large does not reconnect", async () => {
       const here = await scene();
       const client = here.foreign();
       await client.welcome();
@@ -1055,7 +1055,7 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       await client.next("gone");
     });
 
-    it("with 4008 for being slow comes back, and recovers all that it missed", async () => {
+    it("with 4008 for being slow reconnects, and recovers all missed messages", async () => {
       const kept = { size: 1000, bytesMax: 2 ** 30 };
       const here = await scene(Talk, { history: kept, limits: { outboxBytesMax: 100_000 } }, { limits: roomy });
       const client = here.foreign();
@@ -1087,7 +1087,7 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
     }
     const show = (user: unknown) => ({ name: (user as { name?: string } | undefined)?.name });
 
-    it("keeps the roster by its changes", async () => {
+    it("keeps the roster current from changes", async () => {
       const here = await scene(Known, { presence: { mode: "full", leaveGraceMs: 0, show } });
       const client = here.foreign({}, "?as=ann");
       const ann = { id: "ann", user: { name: "ANN" }, connections: 1 };
@@ -1104,7 +1104,7 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       expect(await client.next("roster")).toEqual({ event: "roster", version: next + 1, count: 1, users: [ann] });
     });
 
-    it("keeps it over a cut, and is not told as left when it comes back", async () => {
+    it("keeps the roster over a reconnect, and is not reported as left", async () => {
       const here = await scene(Known, { presence: "full", history });
       const client = here.foreign({}, "?as=ann");
       await client.welcome();
@@ -1121,7 +1121,7 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       expect((await here.room.presence()).count).toBe(2);
     });
 
-    it("is told of the count alone where only that is kept", async () => {
+    it("gets only the count if only the count is kept", async () => {
       const here = await scene(Known, { presence: { mode: "count", leaveGraceMs: 0 } });
       const client = here.foreign({}, "?as=ann");
       await client.welcome();
@@ -1139,7 +1139,7 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       expect(await client.next("roster")).toMatchObject({ version: Number(version) + 2, count: 1 });
     });
 
-    it("agrees with the server after many came and went", async () => {
+    it("agrees with the server after many clients came and left", async () => {
       const here = await scene(Known, { presence: { mode: "full", leaveGraceMs: 0, show } });
       const client = here.foreign({}, "?as=ann");
       await client.welcome();
@@ -1159,8 +1159,8 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
     });
   });
 
-  describe("of a server that it does not know all of", () => {
-    it("gives up a connection where nobody welcomes it, and is welcomed on another", async () => {
+  describe("of a server with a newer version", () => {
+    it("gives up a connection without a welcome, and gets one on another", async () => {
       const server = new WebSocketServer({ port: 0, host: "127.0.0.1" });
       onTestFinished(() => void server.close());
       await once(server, "listening");
@@ -1177,7 +1177,7 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       expect(connections).toBe(2);
     });
 
-    it("passes over what it does not know, and asks for the roster where a version is missing", async () => {
+    it("ignores unknown frames, and requests the roster if a version is missing", async () => {
       const server = new WebSocketServer({ port: 0, host: "127.0.0.1" });
       onTestFinished(() => void server.close());
       await once(server, "listening");
@@ -1207,8 +1207,8 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
     });
   });
 
-  describe("that is asked to go elsewhere", () => {
-    it("opens another connection, resumes there and closes the old one, losing nothing and hearing nothing twice", async () => {
+  describe("that gets a drain frame", () => {
+    it("opens another connection, resumes there and closes the old one, without a loss or a duplicate", async () => {
       const here = await scene(Talk, { history: { size: 1_000_000, bytesMax: 2 ** 30 } }, { limits: roomy });
       const client = here.foreign();
       await client.welcome();
@@ -1236,7 +1236,7 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       expect([here.room.size, here.app.status().totals.opened]).toEqual([1, 2]);
     });
 
-    it("takes with it what it asked and was not answered, and that is run once", async () => {
+    it("takes its unanswered requests along, and each is run once", async () => {
       const here = await scene(Counter);
       const client = here.foreign();
       await client.welcome();
@@ -1252,7 +1252,7 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       expect(await client.next("reply")).toMatchObject({ id: 2, data: { nth: 2 } });
     });
 
-    it("finds a fresh server there, and says that nothing could be recovered", async () => {
+    it("finds a fresh server, and reports that nothing could be recovered", async () => {
       const [here, fresh] = [await scene(), await scene()];
       const client = here.foreign();
       await client.welcome();
@@ -1281,7 +1281,7 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       }
     }
 
-    it("comes in, and the server never repeats it", async () => {
+    it("is accepted, and the server never repeats the token", async () => {
       const here = await scene(Guarded);
       shown.length = 0;
       const client = here.foreign({ token });
@@ -1298,7 +1298,7 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       expect(shown).toEqual([token]);
     });
 
-    it.each(["wrong", ""])("that is refused stays outside, and the answer does not repeat it: %j", async (wrong) => {
+    it.each(["wrong", ""])("is refused with the wrong token %j, and the answer does not repeat it", async (wrong) => {
       const here = await scene(Guarded);
       const client = here.foreign({ token: wrong });
       expect(await client.next("closed")).toMatchObject({ code: 4501, reason: "unauthorized" });
@@ -1306,7 +1306,7 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       expect(Buffer.concat(here.wire.answers).toString()).not.toContain("enfilade.token");
     });
 
-    it("renews it, and comes back with the new one", async () => {
+    it("renews it, and reconnects with the new one", async () => {
       const here = await scene(Guarded);
       const client = here.foreign({ token });
       await client.welcome();
@@ -1320,7 +1320,7 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       expect(shown).toEqual(["geheim 2", "geheim 2"]);
     });
 
-    it("is closed with 1013 when nobody could tell of a new one, and tries until somebody can", async () => {
+    it("is closed with 1013 if a new token cannot be checked, and retries until it can", async () => {
       const here = await scene(Guarded);
       const client = here.foreign({ token });
       await client.welcome();
@@ -1331,7 +1331,7 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       expect(client.all("refused")).toMatchObject([{ status: 503 }, { status: 503 }]);
     });
 
-    it("is closed with 4501 when a new one is refused, and does not come back", async () => {
+    it("is closed with 4501 if a new token is refused, and does not reconnect", async () => {
       const here = await scene(Guarded);
       const client = here.foreign({ token });
       await client.welcome();

@@ -86,8 +86,8 @@ async function seenBy(app: App, clients: readonly TestClient[]): Promise<unknown
   return Promise.all(seen);
 }
 
-describe("a to-do list beside the app", () => {
-  it("tells everyone who came by the named route of what was posted, in order, and nobody else", async () => {
+describe("a to-do list with an HTTP API", () => {
+  it("sends all clients of the named route the new to-dos, in order, and no other client", async () => {
     const { app, todos, add, open, signIn } = await serve();
     const clients = [await signIn("ann's token"), await signIn("cid"), await open("/public")];
     expect(await add({ title: "milk" })).toBe(201);
@@ -97,7 +97,7 @@ describe("a to-do list beside the app", () => {
     expect(await seenBy(app, clients)).toEqual([told, told, []]);
   });
 
-  it("takes a to-do when nobody is there to be told, before anyone came and after everyone left", async () => {
+  it("accepts a to-do without clients, before the first and after the last", async () => {
     const { app, errors, todos, add, signIn } = await serve();
     expect(await add(1)).toBe(201);
     const ann = await signIn("ann's token");
@@ -109,8 +109,8 @@ describe("a to-do list beside the app", () => {
   });
 });
 
-describe("a user who comes by a token in the path", () => {
-  it("is put on the connection, and addressed by id", async () => {
+describe("a user with a token in the path", () => {
+  it("is set on the connection, and addressed by id", async () => {
     const { app, signIn } = await serve();
     await signIn("ann's token");
     await signIn("cid");
@@ -134,7 +134,7 @@ describe("a user who comes by a token in the path", () => {
     },
   );
 
-  it("gets in every tab what is sent to the user, as long as one is open, and nobody else does", async () => {
+  it("gets messages to the user in every open tab, and no other client does", async () => {
     const { app, signIn } = await serve();
     const { registry } = app;
     const [tab, other, bob] = [await signIn("ann's token"), await signIn("ann's token"), await signIn("bob")];
@@ -156,7 +156,7 @@ describe("a user who comes by a token in the path", () => {
 });
 
 describe("the room of a company", () => {
-  it("is reached from outside by its path, and only who belongs to it gets what is sent", async () => {
+  it("is addressed from outside by its path, and only its members get messages", async () => {
     const { app, signIn } = await serve();
     const clients = [await signIn("ann's token"), await signIn("bob"), await signIn("cid")];
     app.registry.sendJSONToRoom("/companies/42", "for 42");
@@ -166,7 +166,7 @@ describe("the room of a company", () => {
     expect(await seenBy(app, clients)).toEqual([["for 42"], ["for 42"], ["for 7"]]);
   });
 
-  it("is reached by its members, whichever path each of them came by", async () => {
+  it("is addressed by its members, on any path", async () => {
     const { app, signIn } = await serve();
     const [ann, bob, cid] = [await signIn("ann's token"), await signIn("bob"), await signIn("cid")];
     ann.sendJSON("hello");
@@ -175,7 +175,7 @@ describe("the room of a company", () => {
     expect(await seenBy(app, [ann, bob, cid])).toEqual([[], [], []]);
   });
 
-  it("counts who is there, tab by tab, and is freed with the last of them", async () => {
+  it("counts its connections, and is freed with the last of them", async () => {
     const { app, signIn } = await serve();
     const room = app.registry.room("/companies/42");
     const clients = [await signIn("ann's token"), await signIn("ann's token"), await signIn("bob")];
@@ -223,7 +223,7 @@ describe("a user whose id is a number", () => {
     expect(errors).toEqual([]);
   });
 
-  it("keeps it when it renews its credentials, and may not become another", async () => {
+  it("keeps its id when it renews its credentials, and cannot become another user", async () => {
     class Renews extends WebSocketHandler<object, { id: number | string }> {
       override authorize({ token = "7" }: { token?: string | undefined }) {
         return { id: token === "text" ? "7" : Number(token) };
@@ -246,7 +246,7 @@ describe("a user whose id is a number", () => {
     expect(await client.closed).toMatchObject({ code: 4501 });
   });
 
-  it.each(["NaN", "Infinity"])("that is %s is refused", async (id) => {
+  it.each(["NaN", "Infinity"])("is refused if it is %s", async (id) => {
     const { app, open, errors } = await start(new App().route("/x", Numbered));
     await expect(open(`/x?id=${id}`)).rejects.toMatchObject({ status: 500 });
     expect(errors).toMatchObject([{ code: "ERR_USER", message: expect.stringContaining(`whose id is ${id}`) }]);

@@ -47,7 +47,7 @@ class Forms extends WebSocketHandler {
   }
 }
 
-describe("the scene: two clients in /chat/general, one in /chat/administrators", () => {
+describe("two clients in /chat/general, one in /chat/administrators", () => {
   async function scene() {
     const running = await start(new App({ handlers: [Chat, Forms] }));
     const ann = await running.open("/chat/general?name=ann");
@@ -57,7 +57,7 @@ describe("the scene: two clients in /chat/general, one in /chat/administrators",
   }
   const from = (text: string) => ({ from: { id: "ann" }, text });
 
-  it("sends to this client, this room, the others of it, another room, everyone and a user, and to no other", async () => {
+  it("sends to this client, this room, its others, another room, everyone and a user, and nowhere else", async () => {
     const { ann, bob, eve, say } = await scene();
     for (const to of ["me", "room", "others", "/chat/administrators", "@bob", "all"]) say(to);
     // What is sent to all comes last: whoever has read it has read everything.
@@ -70,14 +70,14 @@ describe("the scene: two clients in /chat/general, one in /chat/administrators",
     expect([await eve.readJSON(), await eve.readJSON()]).toEqual([from("to /chat/administrators"), from("to all")]);
   });
 
-  it("delivers to nobody in a room or to a user that is not there, and the sender stays", async () => {
+  it("sends nothing to an empty room or an absent user, and the sender stays", async () => {
     const { ann, say, errors } = await scene();
     for (const to of ["/chat/nowhere", "/not/even/a/route", "/chat/nowhere/", "@nobody", "me"]) say(to);
     expect(await ann.readJSON()).toEqual(from("to me"));
     expect(errors).toEqual([]);
   });
 
-  it("takes a trailing slash, another encoding and another form of an accent for the same room", async () => {
+  it("treats a trailing slash, another encoding and another form of an accent as the same room", async () => {
     const { open, ann, say, app } = await scene();
     const inGeneral = await open("/chat/general/?name=cid");
     const encoded = await open("/chat/%67eneral?name=dan");
@@ -92,7 +92,7 @@ describe("the scene: two clients in /chat/general, one in /chat/administrators",
     composed.terminate();
   });
 
-  it("refuses who is not let in with the status of the gate, which is inherited", async () => {
+  it("refuses a client with the status of an inherited authorize", async () => {
     const { open, app } = await scene();
     const refused = await open("/chat/general").catch((error: unknown) => error);
     expect(refused).toBeInstanceOf(HttpError);
@@ -100,7 +100,7 @@ describe("the scene: two clients in /chat/general, one in /chat/administrators",
     expect(app.status()).toMatchObject({ connections: 3, rooms: 2, users: 3, totals: { opened: 3, refused: 1 } });
   });
 
-  it("sends text and bytes as it sends JSON", async () => {
+  it("sends text and bytes as well as JSON", async () => {
     const { open } = await start(new App({ handlers: [Forms] }));
     const one = await open("/forms/one");
     const two = await open("/forms/two");
@@ -119,7 +119,7 @@ describe("the scene: two clients in /chat/general, one in /chat/administrators",
 });
 
 describe("a handler", () => {
-  it("knows its request, parameters, query, user, rooms and app", async () => {
+  it("has its request, parameters, query, user, rooms and app", async () => {
     const told = new Mailbox<unknown>();
     class Knows extends WebSocketHandler<{ channel: string }, { id: string }> {
       override authorize() {
@@ -159,7 +159,7 @@ describe("a handler", () => {
     ]);
   });
 
-  it("gives a web request whose path no Host header can change", async () => {
+  it("has a web request with a path that no Host header can change", async () => {
     const told = new Mailbox<string>();
     class Web extends WebSocketHandler {
       override onConnect() {
@@ -174,7 +174,7 @@ describe("a handler", () => {
     expect(await told.have(4)).toEqual(["/private/a", "/private/a", "/private/a", "/private/a"]);
   });
 
-  it("keeps state in its own fields, one instance for each connection", async () => {
+  it("keeps state in its own fields, one instance per connection", async () => {
     class Counter extends WebSocketHandler {
       count = 0;
       onMessage() {
@@ -190,7 +190,7 @@ describe("a handler", () => {
     expect([await one.readJSON(), await one.readJSON(), await two.readJSON()]).toEqual([1, 2, 1]);
   });
 
-  it("joins and leaves rooms, twice is once, and leaves all by itself when it ends", async () => {
+  it("joins and leaves rooms, joining twice counts once, and leaves all rooms when it ends", async () => {
     class Mover extends WebSocketHandler {
       onMessage(text: string) {
         const [what, path = ""] = text.split(" ");
@@ -219,7 +219,7 @@ describe("a handler", () => {
     expect(app.status()).toMatchObject({ connections: 0, rooms: 0 });
   });
 
-  it("is closed when it leaves its last room, where the route says so", async () => {
+  it("is closed when it leaves its last room, if the route has that option", async () => {
     class Guest extends WebSocketHandler {
       onMessage(path: string) {
         this.leave(path);
@@ -232,7 +232,7 @@ describe("a handler", () => {
     expect(await client.closed).toMatchObject({ code: 1000 });
   });
 
-  it("is told where it stands by clear errors", async () => {
+  it("gets clear errors for calls at the wrong time", async () => {
     const told = new Mailbox<unknown>();
     class Clumsy extends WebSocketHandler {
       override authorize() {

@@ -119,14 +119,14 @@ describe("the schema of an event", () => {
     return { ...running, client: await running.open("/players") };
   }
 
-  it.each(["zod", "valibot", "arktype"])("of %s hands what it makes of good data to the method", async (event) => {
+  it.each(["zod", "valibot", "arktype"])("of %s passes its output for valid data to the method", async (event) => {
     const { client } = await players();
     const data = { name: " ann ", age: "42" };
     expect(await ask(client, { event, data, id: 1 })).toEqual({ id: 1, data: { name: "ann", age: 42 } });
     expect(called).toEqual([{ name: "ann", age: 42 }]);
   });
 
-  it.each(["zod", "valibot", "arktype"])("of %s tells of bad data where it does not fit and why", async (event) => {
+  it.each(["zod", "valibot", "arktype"])("of %s reports the place and the reason for invalid data", async (event) => {
     const { client } = await players();
     const issue = (path: string) => ({ path, message: expect.stringMatching(/./) });
     const issues = expect.arrayContaining([issue("name"), issue("age")]);
@@ -139,7 +139,7 @@ describe("the schema of an event", () => {
     expect(called).toEqual([]);
   });
 
-  it.each(["zod async", "valibot async"])("may take its time: %s", async (event) => {
+  it.each(["zod async", "valibot async"])("may be async: %s", async (event) => {
     const { client } = await players();
     client.sendJSON({ event, data: { name: " ann " }, id: 1 });
     client.sendJSON({ event, data: { name: "taken" }, id: 2 });
@@ -153,7 +153,7 @@ describe("the schema of an event", () => {
     expect(called).toHaveLength(2);
   });
 
-  it("that throws instead of telling what is wrong is our own fault, of which the client learns nothing", async () => {
+  it("that throws causes an internal error, without details for the client", async () => {
     const { client, errors } = await players();
     expect(await ask(client, { event: "declined", data: "x", id: 1 })).toEqual({
       id: 1,
@@ -208,7 +208,7 @@ describe("commands", () => {
     return startWith("/chat/:room", Commands, { eventProtocol: commandEvents });
   }
 
-  it("are answered by their id, with a parameter or an error, and without one only when they fail", async () => {
+  it("are answered by their id, with a parameter or an error, and without an id only on failure", async () => {
     const { open } = await running();
     const client = await open("/chat/a");
     client.sendJSON({ cmd: "ping" });
@@ -239,7 +239,7 @@ describe("commands", () => {
     expect(await ask(client, { cmd: "ping", id: 5 })).toEqual({ id: 5, param: "pong" });
   });
 
-  it("reach others with the id of the sender's connection, whatever the client says it is", async () => {
+  it("reach others with the id of the sender's connection, which the client cannot forge", async () => {
     const { app, open } = await running();
     const [ann, bob] = [await open("/chat/a"), await open("/chat/a")];
     const [annId, bobId] = idsOf(app);
@@ -256,7 +256,7 @@ describe("commands", () => {
     expect(await ann.readJSON()).toEqual({ from: bobId, channel: "/chat/a", cmd: "here", param: 1 });
   });
 
-  it("about a channel that the sender is not in are refused, and reach nobody", async () => {
+  it("for a channel that the sender is not in are refused, and reach no client", async () => {
     const { app, open } = await running();
     const [ann, bob] = [await open("/chat/a"), await open("/chat/b")];
     const error = { code: "not_member", message: "you are not in this channel" };
@@ -269,7 +269,7 @@ describe("commands", () => {
     expect(app.registry.rooms.map(({ path }) => path)).toEqual(["/chat/a", "/chat/b"]);
   });
 
-  it("about a channel that the sender has joined, once or twice, reach it until it leaves", async () => {
+  it("for a channel that the sender has joined, once or twice, reach it until it leaves", async () => {
     const { app, open } = await running();
     const [ann, bob, cid] = [await open("/chat/a"), await open("/chat/b"), await open("/chat/a")];
     const [annId] = idsOf(app);
@@ -288,7 +288,7 @@ describe("commands", () => {
     expect([await bob.readJSON(), await cid.readJSON()]).toEqual(["end", "end"]);
   });
 
-  it("name the channel by its canonical path, however the sender wrote it", async () => {
+  it("have the canonical path of the channel, for any spelling", async () => {
     const { open } = await running();
     const client = await open("/chat/caf%C3%A9");
     const told = { channel: "/chat/café", cmd: "chat" };
@@ -299,7 +299,7 @@ describe("commands", () => {
 
   const noPaths = ["", "general", "chat/a", "//", "/chat//a", "/chat/../a", "/chat/a?x", "/chat/*", "/**", "/chat/**"];
   const noRooms = ["all", "user:ann", "channel:main", "__proto__", "constructor"];
-  it.each([...noPaths, ...noRooms])("about %j, which is no path, are refused", async (channel) => {
+  it.each([...noPaths, ...noRooms])("for %j, which is not a path, are refused", async (channel) => {
     const { app, open, errors } = await running();
     const [ann, bob] = [await open("/chat/a"), await open("/chat/a")];
     expect(await ask(ann, { cmd: "chat", channel, id: 1 })).toMatchObject({ id: 1, error: { code: "not_member" } });
@@ -310,7 +310,7 @@ describe("commands", () => {
   });
 
   it.each([7, null, true, ["/chat/a"], { path: "/chat/a" }])(
-    "about %j, which is no text, are none",
+    "for %j, which is not a string, are invalid",
     async (channel) => {
       const { open, errors } = await running();
       const client = await open("/chat/a");
@@ -320,7 +320,7 @@ describe("commands", () => {
     },
   );
 
-  it("that cannot be read are answered by their id as far as that can be read", async () => {
+  it("that cannot be read are answered by their id if it can be read", async () => {
     const { open } = await running();
     const client = await open("/chat/a");
     const error = { code: "bad_message" };
@@ -329,7 +329,7 @@ describe("commands", () => {
     expect(await ask(client, { cmd: "chat", channel: 7, id: 3 })).toMatchObject({ id: 3, error });
   });
 
-  it("come from connections that the app knows by channel and by id, and may address one by one", async () => {
+  it("come from connections that the app knows by channel and by id, and can address one by one", async () => {
     const { app, open } = await running();
     const [ann, bob, cid] = [await open("/chat/a"), await open("/chat/a"), await open("/chat/b")];
     const [annId, bobId, cidId] = idsOf(app);
@@ -419,7 +419,7 @@ describe("events as a name and JSON", () => {
     return JSON.parse(text.slice("error ".length));
   }
 
-  it("are joined, messaged and left by name, and the room is freed with its last member", async () => {
+  it("join, send and leave by name, and the room is freed with its last member", async () => {
     const freed = new Mailbox<string>();
     const { app, clients, room } = await den();
     const [ann, bob, cid] = clients;
@@ -440,7 +440,7 @@ describe("events as a name and JSON", () => {
     expect([room.size, app.status().rooms, app.status().connections]).toEqual([0, 3, 3]);
   });
 
-  it("may be a name alone, coming and going", async () => {
+  it("may be only a name, in both directions", async () => {
     const { clients } = await den();
     expect(await askText(clients[0], "hush")).toBe("hushed");
     expect(await askText(clients[0], "hush null")).toBe("hushed");
@@ -449,7 +449,7 @@ describe("events as a name and JSON", () => {
     expect(await askText(clients[0], "msg  [1, 2] ")).toBe('msg {"name":"a b","text":[1,2]}');
   });
 
-  it("that cannot be answered are answered with an error, and the connection goes on", async () => {
+  it("are answered with an error if they cannot be handled, and the connection continues", async () => {
     const { clients, errors } = await den();
     const [client] = clients;
     const badJSON = { code: "bad_json", message: "the message is not JSON" };
@@ -488,7 +488,7 @@ describe("events as a name and JSON", () => {
     expect(errors).toEqual([]);
   });
 
-  it("find nobody counted who has vanished, one by one and all at once", async () => {
+  it("count no client that has disconnected, one by one or all at once", async () => {
     const { app, clients, room } = await den();
     const [ann, bob, cid] = clients;
     for (const client of clients) expect(await askText(client, 'join {"name":"x"}')).toMatch(/^joined /);
@@ -505,7 +505,7 @@ describe("events as a name and JSON", () => {
     expect([room.size, app.registry.rooms]).toEqual([0, []]);
   });
 
-  it("take joining twice for once: one place, one copy of each message, and one leaving", async () => {
+  it("treat joining twice as once: one member, one copy of each message, and one leave", async () => {
     const { app, clients, room } = await den();
     const [ann, bob] = clients;
     const rooms: string[] = [];
@@ -583,7 +583,7 @@ describe("events as MessagePack", () => {
     return startWith("/packed", Packed, { eventProtocol: packedEvents, ...options });
   }
 
-  it("are answered by their id, with what JSON could not say", async () => {
+  it("are answered by their id, with values that JSON cannot express", async () => {
     const client = await (await running()).open("/packed");
     const answer = await askPacked(client, "hash", new Uint8Array([0, 1, 255]), 7);
     expect(answer).toEqual([1, 7, Buffer.from([255, 254, 0])]);
@@ -591,7 +591,7 @@ describe("events as MessagePack", () => {
     expect(await askPacked(client, "nothing", null, "")).toEqual([1, "", undefined]);
   });
 
-  it("reach a whole room, and are encoded once for all of it", async () => {
+  it("reach a whole room, and are encoded once for all members", async () => {
     const { open } = await running();
     const clients = [await open("/packed"), await open("/packed"), await open("/packed")];
     const at = new Date("2020-02-02T02:02:02Z");
@@ -601,7 +601,7 @@ describe("events as MessagePack", () => {
     expect(encoded).toBe(1);
   });
 
-  it("that cannot be answered are answered with an error in the same form, and the connection goes on", async () => {
+  it("are answered with an error in the same format if they cannot be handled; the connection continues", async () => {
     const { open, errors } = await running();
     const client = await open("/packed");
     expect(await askPacked(client, "fly", 1, 1)).toEqual([2, 1, "unknown_event"]);
@@ -614,7 +614,7 @@ describe("events as MessagePack", () => {
     expect(errors).toEqual([]);
   });
 
-  it("that are garbage, and texts, are answered with bad_message, and the connection goes on", async () => {
+  it("that are garbage, and texts, are answered with bad_message, and the connection continues", async () => {
     const { open, errors } = await running();
     const client = await open("/packed");
     const garbage = [[], [0xc1], [0x93, 1], [0xdf, 0xff, 0xff, 0xff, 0xff], [0xc0], [1, 2, 3]];
@@ -631,7 +631,7 @@ describe("events as MessagePack", () => {
     expect(errors).toEqual([]);
   });
 
-  it("that are garbage close the connection with 1007 where the app says so", async () => {
+  it("that are garbage close the connection with 1007 if the app has that option", async () => {
     const { open, errors } = await running({ badMessage: "close" });
     const [one, two] = [await open("/packed"), await open("/packed")];
     one.sendBinary(new Uint8Array([0x93, 1]));
@@ -640,7 +640,7 @@ describe("events as MessagePack", () => {
     expect(errors).toEqual([]);
   });
 
-  it("answer an error of ours without a word of why, and keep the connection open", async () => {
+  it("are answered without details if the method throws, and the connection stays open", async () => {
     const { open, errors } = await running();
     const client = await open("/packed");
     expect(await askPacked(client, "boom", null, 1)).toEqual([2, 1, "internal"]);
@@ -649,7 +649,7 @@ describe("events as MessagePack", () => {
   });
 });
 
-describe("a protocol", () => {
+describe("an event protocol", () => {
   const shipped = { jsonEvents, commandEvents, spacedEvents };
   /** How `ping` is asked in each of them, and how it is answered. */
   const dialogues = {
@@ -696,13 +696,13 @@ describe("a protocol", () => {
     ["/scope/of-route", "jsonEvents"],
     ["/scope/inner/of-outer", "spacedEvents"],
     ["/scope/own/of-inner", "jsonEvents"],
-  ] as const)("is that of the app, the scope or the route, the innermost: %s has %s", async (path, name) => {
+  ] as const)("is that of the app, the scope or the route, the innermost first: %s has %s", async (path, name) => {
     const { open } = await start(app());
     const [question, answer] = dialogues[name];
     expect(await askText(await open(path), question)).toBe(answer);
   });
 
-  it("is jsonEvents where nobody says, and named by each app for itself", async () => {
+  it("is jsonEvents by default, and set per app", async () => {
     const one = await startWith("/ping", Ping);
     const other = await startWith("/ping", Ping, { eventProtocol: spacedEvents });
     const [question, answer] = dialogues.jsonEvents;
@@ -711,7 +711,7 @@ describe("a protocol", () => {
   });
 
   it.each(names)(
-    "of text closes the connection with 1003 for a binary message, unless the class takes it: %s",
+    "of text closes the connection with 1003 for a binary message, unless the class has onBinary: %s",
     async (name) => {
       class Both extends Ping {
         override onBinary(bytes: Uint8Array) {
@@ -729,7 +729,7 @@ describe("a protocol", () => {
     },
   );
 
-  it.each(names)("calls nothing but what answers an event, whatever its name: %s", async (name) => {
+  it.each(names)("calls only methods of events, for any name: %s", async (name) => {
     const called: string[] = [];
     class Careful extends Ping {
       static readonly events = { declared: "onDeclared" };
@@ -780,7 +780,7 @@ describe("a protocol", () => {
     expect([called, errors]).toEqual([["constructor"], []]);
   });
 
-  it("may answer what is not JSON of its own with bad_json, and everything else that it throws with bad_message", async () => {
+  it("may report bad JSON of its own as bad_json, and any other error becomes bad_message", async () => {
     const picky: EventProtocol = {
       ...jsonEvents,
       example: "nothing",
@@ -799,7 +799,7 @@ describe("a protocol", () => {
   });
 });
 
-describe("a wrong option", () => {
+describe("a wrong option is refused", () => {
   class Ping extends EventHandler {
     static readonly events = { ping: "onPing" };
     onPing() {
@@ -832,7 +832,7 @@ describe("a wrong option", () => {
     ["cannot encode", { example, format, decode }],
     ["cannot decode", { example, format, encode }],
     ["has a format that does not exist", { ...jsonEvents, format: "bytes" }],
-  ])("is an eventProtocol that %s", (_what, eventProtocol) => {
+  ])("for an eventProtocol that %s", (_what, eventProtocol) => {
     for (const register of registrations({ eventProtocol })) expect(register).toThrow(refusal);
   });
 
@@ -843,14 +843,14 @@ describe("a wrong option", () => {
     ["was not called with its key", latest],
     ["is of a kind that does not exist", { kind: "sometimes" }],
     ["is latest without a key", { kind: "latest" }],
-  ])("is a policy, of a route or of an event, that %s", (_what, policy) => {
+  ])("for a policy, of a route or of an event, that %s", (_what, policy) => {
     for (const register of registrations({ policy })) expect(register).toThrow(refusal);
     expect(() => new App().route("/ping", Ping, { eventPolicies: { ping: policy as DeliveryPolicy } })).toThrow(
       refusal,
     );
   });
 
-  it("is one of a route on an app or a scope", () => {
+  it("for event policies on an app or a scope", () => {
     const [onApp, onScope, onRoute, onClass] = registrations({ eventPolicies: { ping: skip } });
     for (const register of [onApp, onScope]) expect(register).toThrow(refusal);
     for (const register of [onRoute, onClass]) expect(register).not.toThrow();
@@ -881,7 +881,7 @@ describe("the second parameter of an event's method", () => {
     }
   }
 
-  it("is the event as it came: its name, its data before the schema, and its id", async () => {
+  it("is the event as received: its name, its data before the schema, and its id", async () => {
     const client = await (await startWith("/whole", Whole)).open("/whole");
     for (const [message, data] of [
       [{ event: "declared", data: "x", id: 1 }, "X"],
@@ -894,7 +894,7 @@ describe("the second parameter of an event's method", () => {
     expect(await ask(client, { event: "tell", data: 1, channel: "/whole", from: "x" })).toEqual(told);
   });
 
-  it("tells the channel too, where the protocol has them", async () => {
+  it("has the channel too, if the protocol has channels", async () => {
     const { open } = await startWith("/whole", Whole, { eventProtocol: commandEvents });
     const client = await open("/whole");
     const message = { cmd: "marked", param: { n: "7" }, channel: "/whole", id: 1 };
@@ -902,7 +902,7 @@ describe("the second parameter of an event's method", () => {
     expect(await ask(client, message)).toEqual({ id: 1, param: { data: 7, incoming } });
   });
 
-  it("tells the name and the data, where the protocol has nothing else", async () => {
+  it("has only the name and the data, if the protocol has no more", async () => {
     const { open } = await startWith("/whole", Whole, { eventProtocol: spacedEvents });
     const client = await open("/whole");
     expect(await askText(client, "tell [1]")).toBe('told {"event":"tell","data":[1]}');
@@ -951,7 +951,7 @@ describe("an event whose sender has left meanwhile", () => {
 
   const cases = names.flatMap((name) => [[name, "reply"] as const, [name, "refuse"] as const]);
 
-  it.each(cases)("is answered to nobody, and harms nobody: %s, %s", async (name, about) => {
+  it.each(cases)("gets no answer, and harms no other client: %s, %s", async (name, about) => {
     const { app, told, going, leaving, staying, connection, errors } = await asking(name, about);
     const closed = closes(app, 1);
     leaving.terminate();
@@ -964,7 +964,7 @@ describe("an event whose sender has left meanwhile", () => {
     expect(errors).toEqual([]);
   });
 
-  it.each(cases)("harms nobody either when nobody waits for it any more: %s, %s", async (name, about) => {
+  it.each(cases)("harms no other client if its handler has stopped waiting: %s, %s", async (name, about) => {
     const { app, told, going, clock, leaving, staying, connection, errors } = await asking(name, about);
     const closed = closes(app, 1);
     leaving.terminate();
@@ -978,7 +978,7 @@ describe("an event whose sender has left meanwhile", () => {
     expect(errors).toEqual([]);
   });
 
-  it("is answered to nobody when the client has closed in agreement", async () => {
+  it("gets no answer if the client has closed normally", async () => {
     const { app, told, going, leaving, connection, errors } = await asking("jsonEvents", "reply");
     const closed = closes(app, 1);
     await leaving.close(1000);
@@ -1076,7 +1076,7 @@ describe("the policy of an event", () => {
     return { app: built, send, publish, seen, dropped, reading, stalled };
   }
 
-  it("is that of the route of the room addressed, as is that of all else that is sent there", async () => {
+  it("is that of the route of the addressed room, like that of other messages to it", async () => {
     const { send, seen, dropped, reading } = await lagging({}, {}, { policy: skip });
     await send({ event: "everywhere" });
     // To everyone and to a user no route is addressed: those wait.
@@ -1093,7 +1093,7 @@ describe("the policy of an event", () => {
     for (const event of events) expect(await reading.readJSON()).toEqual({ event, data: 1 });
   });
 
-  it("is its own before the route's, and the call's before either", async () => {
+  it("takes precedence over that of the route, and that of the call over both", async () => {
     const { publish, seen, dropped } = await lagging(
       {},
       {},
@@ -1116,7 +1116,7 @@ describe("the policy of an event", () => {
     expect(await seen()).toEqual(["said 1", "price 3", "price 5", "moved 6", "said 8"]);
   });
 
-  it("may be skip for one event alone", async () => {
+  it("may be skip for one event only", async () => {
     const { publish, seen, dropped } = await lagging({}, {}, { eventPolicies: { moved: skip } });
     await publish("moved", 1);
     await publish("said", 2);
@@ -1139,7 +1139,7 @@ describe("the policy of an event", () => {
     expect(await seen()).toHaveLength(1 - drops);
   });
 
-  it("never drops a reply or an error, which somebody waits for", async () => {
+  it("never drops a reply or an error, because the client waits for it", async () => {
     const { send, publish, seen, dropped, stalled } = await lagging(
       {},
       {},

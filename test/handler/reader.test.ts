@@ -48,7 +48,7 @@ describe("the reading method of a handler", () => {
     expect(app.routes.map(({ reads }) => reads)).toEqual(["serve", "serve", "onJSON", "onMessage"]);
   });
 
-  it("is missed at registration, not when the first client comes", () => {
+  it("is required at registration, not when the first client connects", () => {
     class Mute extends WebSocketHandler {
       onConnect() {
         this.sendText("hello");
@@ -62,14 +62,14 @@ describe("the reading method of a handler", () => {
     );
   });
 
-  it("is a method: an arrow function in a field is refused with a hint", () => {
+  it("has to be a method: an arrow function in a field is refused with a hint", () => {
     class Arrow extends WebSocketHandler {
       override onJSON = () => undefined;
     }
     expect(() => new App().route("/arrow", Arrow)).toThrow(/arrow function/);
   });
 
-  it("and the hooks are missed when they are misspelled, with a warning", () => {
+  it("and the hooks get a warning when their names are misspelled", () => {
     const warnings: string[] = [];
     const logger = { warn: (message: string) => warnings.push(message), error: () => undefined };
     class British extends WebSocketHandler {
@@ -129,7 +129,7 @@ describe("a message that is not JSON", () => {
     expect(await client.readJSON()).toEqual({ message: "json" });
   });
 
-  it("closes with 1007 when the route wants that, after what came before", async () => {
+  it("closes with 1007 if the route has that option, after earlier messages", async () => {
     class Chat extends WebSocketHandler {
       onJSON(message: unknown, error?: Error) {
         this.sendJSON(error === undefined ? message : "never");
@@ -146,7 +146,7 @@ describe("a message that is not JSON", () => {
     expect(await client.closed).toMatchObject({ code: 1007, reason: "the message is not JSON" });
   });
 
-  it("is not taken for a message by a method that takes nothing else: it goes to onError", async () => {
+  it("goes to onError if the method takes only the message", async () => {
     const told = new Mailbox<unknown>();
     class Chat extends WebSocketHandler {
       onJSON(message: unknown) {
@@ -164,7 +164,7 @@ describe("a message that is not JSON", () => {
     expect(errors).toEqual([]);
   });
 
-  it("closes with 1007 when neither the method nor onError would learn of it", async () => {
+  it("closes with 1007 if neither the method nor onError would receive the error", async () => {
     const told = new Mailbox<unknown>();
     class Chat extends WebSocketHandler {
       onJSON(message: unknown) {
@@ -199,7 +199,7 @@ describe("a binary message", () => {
     expect(await client.readText()).toBe("b");
   });
 
-  it("closes with 1003 where none is read, after what came before; the method learns why", async () => {
+  it("closes with 1003 if the class has no onBinary, after earlier messages; the method gets the error", async () => {
     const told = new Mailbox<unknown>();
     @Route("/text")
     class TextOnly extends WebSocketHandler {

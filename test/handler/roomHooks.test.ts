@@ -70,7 +70,7 @@ describe("onRoomJoin and onRoomLeave", () => {
     return stageOf(Telling);
   };
 
-  it("are called after join(), leave() and leaveAll(), once for each room that changed", async () => {
+  it("are called after join(), leave() and leaveAll(), once for each changed room", async () => {
     const stage = await begin();
     await stage.ask("join", "/a");
     await stage.ask("join", "/a");
@@ -86,7 +86,7 @@ describe("onRoomJoin and onRoomLeave", () => {
     ]);
   });
 
-  it("are called for what the registry does", async () => {
+  it("are called for joins and leaves by the registry", async () => {
     const { app, connection } = await begin();
     app.registry.join(connection, "/a/");
     app.registry.leave(connection, "/a");
@@ -95,7 +95,7 @@ describe("onRoomJoin and onRoomLeave", () => {
     expect(told().map(([what, path]) => `${what} ${path}`)).toEqual(["join /a", "leave /a", "join /b", "leave /b"]);
   });
 
-  it("are never called for the home, nor at the end of the connection, which onClose is for", async () => {
+  it("are never called for the home, nor at the end of the connection", async () => {
     const stage = await begin();
     await stage.ask("leave", "/home/ann");
     await stage.ask("join", "/home/ann");
@@ -109,7 +109,7 @@ describe("onRoomJoin and onRoomLeave", () => {
     ]);
   });
 
-  it.each(["onRoomJoin", "onRoomLeave"] as const)("close with 1011 when %s throws, and are reported", async (hook) => {
+  it.each(["onRoomJoin", "onRoomLeave"] as const)("close with 1011 if %s throws, and report the error", async (hook) => {
     class Throwing extends Mover {
       static reported = new Mailbox<Error>();
       override onRoomJoin() {
@@ -130,7 +130,7 @@ describe("onRoomJoin and onRoomLeave", () => {
     expect(errors).toMatchObject([{ message: "no use" }]);
   });
 
-  it("may join and leave themselves, also the last room of a connection that is closed for leaving it", async () => {
+  it("may join and leave themselves, also the last room of a connection that is then closed", async () => {
     class Returning extends Mover {
       override onRoomLeave(room: Room) {
         if (room.path === "/a") this.join("/lobby");
@@ -154,7 +154,7 @@ describe("onRoomJoin and onRoomLeave", () => {
 });
 
 describe("authorizeJoin", () => {
-  it("is missed with a warning when it is misspelled, since it would forbid nothing", () => {
+  it("gets a warning when its name is misspelled, because it would forbid nothing", () => {
     const warnings: string[] = [];
     const logger = { warn: (message: string) => warnings.push(message), error: () => undefined };
     class British extends Mover {
@@ -168,7 +168,7 @@ describe("authorizeJoin", () => {
     ]);
   });
 
-  it("is asked by join() of the handler and of the registry, with the room, and not for the home or again", async () => {
+  it("is called by join() of handler and registry, with the room, and not for the home or a joined room", async () => {
     class Guarded extends Mover {
       static asked: string[] = [];
       override authorizeJoin(room: Room) {
@@ -187,7 +187,7 @@ describe("authorizeJoin", () => {
     expect(stage.app.registry.rooms.map(({ path }) => path)).not.toContain("/closed");
   });
 
-  it.each([false, undefined, null, 1, "true", {}, [true]])("admits nobody with %o, sync or async", async (answer) => {
+  it.each([false, undefined, null, 1, "true", {}, [true]])("refuses with %o, sync or async", async (answer) => {
     class Wrong extends Mover {
       static isAsync = false;
       // What JavaScript may return.
@@ -203,7 +203,7 @@ describe("authorizeJoin", () => {
     expect(roomsOf(stage)).toEqual(["/home/ann"]);
   });
 
-  it("passes on what it throws, and admits nobody then", async () => {
+  it("passes on its error, and then refuses", async () => {
     class Failing extends Mover {
       static isAsync = false;
       override authorizeJoin(): boolean | Promise<boolean> {
@@ -234,7 +234,7 @@ describe("authorizeJoin", () => {
       return stageOf(Slow, options);
     };
 
-    it("has join() return a promise that resolves in the room, or rejects outside of it", async () => {
+    it("makes join() return a promise that resolves in the room, or rejects outside of it", async () => {
       const stage = await begin();
       const { registry } = stage.app;
       const [first, again, other] = ["/a", "/a", "/b"].map((path) => registry.join(stage.connection, path));
@@ -248,7 +248,7 @@ describe("authorizeJoin", () => {
       expect(roomsOf(stage)).toEqual(["/home/ann", "/a"]);
     });
 
-    it("does not end the process when nobody awaits the refusal", async () => {
+    it("does not end the process if the refusal is not awaited", async () => {
       const unhandled: unknown[] = [];
       const listener = (error: unknown) => unhandled.push(error);
       process.on("unhandledRejection", listener);
@@ -262,7 +262,7 @@ describe("authorizeJoin", () => {
       expect(unhandled).toEqual([]);
     });
 
-    it("is not joined any more what was left before the decision", async () => {
+    it("does not join a room that the connection left before the decision", async () => {
       const stage = await begin();
       const { registry } = stage.app;
       const left = registry.join(stage.connection, "/a");
@@ -282,7 +282,7 @@ describe("authorizeJoin", () => {
       expect(roomsOf(stage)).toEqual([]);
     });
 
-    it("is not joined by a connection that has ended meanwhile", async () => {
+    it("does not join a connection that has ended meanwhile", async () => {
       const stage = await begin();
       const { registry } = stage.app;
       const joining = registry.join(stage.connection, "/a");
@@ -294,7 +294,7 @@ describe("authorizeJoin", () => {
       expect(registry.rooms).toEqual([]);
     });
 
-    it("counts what is not decided yet towards joinsMax", async () => {
+    it("counts undecided joins towards joinsMax", async () => {
       const stage = await begin({ limits: { joinsMax: 3 } });
       const { registry } = stage.app;
       const joining = [registry.join(stage.connection, "/a"), registry.join(stage.connection, "/b")];

@@ -57,7 +57,7 @@ async function handled(client: TestClient): Promise<void> {
 }
 
 describe("connection.sendRequest()", () => {
-  it("sends a request frame with an id of its own, and resolves with the data of its reply, in any order", async () => {
+  it("sends a request frame with its own id, and resolves with the data of its reply, in any order", async () => {
     await using app = appWith();
     const { client, connection } = await pairOf(app);
     const replies = [connection.sendRequest("capabilities", { a: 1 }), connection.sendRequest("name")];
@@ -68,7 +68,7 @@ describe("connection.sendRequest()", () => {
     expect(await Promise.all(replies)).toEqual([{ audio: [true, null] }, "Ann"]);
   });
 
-  it("is available to a handler that is busy, such as in onConnect or in an event", async () => {
+  it("works while the handler is busy, such as in onConnect or in an event", async () => {
     class Asking extends EventHandler {
       override async onConnect() {
         this.emit("greeting", await this.connection.sendRequest("name"));
@@ -92,7 +92,7 @@ describe("connection.sendRequest()", () => {
     expect(await client.readJSON()).toEqual({ type: "reply", id: 1, data: [7, 8] });
   });
 
-  it("rejects with the code and the message of the client", async () => {
+  it("rejects with the code and the message from the client", async () => {
     await using app = appWith();
     const { client, connection } = await pairOf(app);
     const reply = errorOf(connection.sendRequest("name"));
@@ -109,7 +109,7 @@ describe("connection.sendRequest()", () => {
     });
   });
 
-  it("bounds what the client says of an error, and makes one line of it", async () => {
+  it("bounds the client's error, and makes it a single line", async () => {
     await using app = appWith();
     const { client, connection } = await pairOf(app);
     const reply = errorOf(connection.sendRequest("name"));
@@ -125,7 +125,7 @@ describe("connection.sendRequest()", () => {
     expect(message.length).toBeLessThanOrEqual(1_024);
   });
 
-  it("rejects after 10 seconds, or timeoutMs, and ignores the reply that comes later", async () => {
+  it("rejects after 10 seconds, or timeoutMs, and ignores a later reply", async () => {
     const clock = new ManualClock();
     const app = appWith({ clock, limits: { heartbeatMs: false } });
     const { client, connection } = await pairOf(app);
@@ -155,7 +155,7 @@ describe("connection.sendRequest()", () => {
     await closing;
   });
 
-  it("rejects with the reason of its signal when that is aborted", async () => {
+  it("rejects with the reason of its signal when it is aborted", async () => {
     await using app = appWith();
     const { client, connection } = await pairOf(app);
     const abort = new AbortController();
@@ -171,7 +171,7 @@ describe("connection.sendRequest()", () => {
   });
 
   it.each(["client", "server", "network"] as const)(
-    "rejects with a ConnectionError when the connection ends by the %s, and from then on",
+    "rejects with a ConnectionError when the connection ends by the %s, and after that",
     async (by) => {
       await using app = appWith();
       const { client, connection } = await pairOf(app);
@@ -188,7 +188,7 @@ describe("connection.sendRequest()", () => {
     },
   );
 
-  it("rejects at once for a plain client, and says what it has to speak", async () => {
+  it("rejects at once for a plain client, and names the required subprotocol", async () => {
     await using app = appWith();
     const { client, connection } = await pairOf(app, {});
     const error = await errorOf(connection.sendRequest("name"));
@@ -198,7 +198,7 @@ describe("connection.sendRequest()", () => {
     expect(await client.readJSON()).toBe("still there");
   });
 
-  it("rejects past requestsMax, and has space again for each that is settled", async () => {
+  it("rejects past requestsMax, and accepts one more for each settled request", async () => {
     await using app = appWith({ limits: { requestsMax: 2 } });
     const { client, connection } = await pairOf(app);
     const abort = new AbortController();
@@ -215,7 +215,7 @@ describe("connection.sendRequest()", () => {
     expect(await Promise.all([first, third])).toEqual(["a", "b"]);
   });
 
-  it("refuses what is no event, no JSON, no time and no option, and sends nothing", async () => {
+  it("refuses an invalid event, data, time or option, and sends nothing", async () => {
     await using app = appWith();
     const { client, connection } = await pairOf(app);
     const wrong: readonly (readonly [unknown[], string])[] = [
@@ -239,7 +239,7 @@ describe("connection.sendRequest()", () => {
     expect(await reply).toBe("Ann");
   });
 
-  it("is no error of the app when its client leaves while a handler waits for the reply", async () => {
+  it("causes no app error if its client leaves while a handler waits for the reply", async () => {
     class Asking extends WebSocketHandler {
       override async onConnect() {
         await this.connection.sendRequest("name");
@@ -270,7 +270,7 @@ describe("connection.sendRequest()", () => {
 });
 
 describe("a client that answers requests wrongly", () => {
-  it("changes nothing with replies that nobody waits for, however many it sends", async () => {
+  it("has no effect with replies to no request, for any number of them", async () => {
     await using app = appWith();
     const { client, connection } = await pairOf(app);
     const reply = connection.sendRequest("name");
@@ -288,7 +288,7 @@ describe("a client that answers requests wrongly", () => {
     expect(await next).toBe("second");
   });
 
-  it("answers a request of its own connection only", async () => {
+  it("answers only requests of its own connection", async () => {
     await using app = appWith();
     const [ann, bob] = [await pairOf(app), await pairOf(app)];
     const reply = ann.connection.sendRequest("name");
@@ -314,7 +314,7 @@ describe("a client that answers requests wrongly", () => {
     '{"type":"reply","id":1,"error":{"code":"a"}}',
     '{"type":"reply","id":1,"error":{"code":1,"message":"b"}}',
     '{"type":"reply","id":1,"error":{"code":"a","message":{}}}',
-  ])("is closed with 4500 for %s: under an id of the server it cannot be told", async (text) => {
+  ])("is closed with 4500 for %s, because an id of the server cannot carry an error", async (text) => {
     await using app = appWith();
     const { client, connection } = await pairOf(app);
     const reply = errorOf(connection.sendRequest("name"));

@@ -14,7 +14,7 @@ function gate(): { readonly opened: Promise<void>; open(): void } {
 }
 
 describe("the messages of a connection", () => {
-  it("are handled in order, one at a time, however long each takes", async () => {
+  it("are handled in order, one at a time, for any duration", async () => {
     const told = new Mailbox<string>();
     class Slow extends WebSocketHandler {
       async onMessage(text: string) {
@@ -28,7 +28,7 @@ describe("the messages of a connection", () => {
     expect(await told.have(6)).toEqual(["begin a", "end a", "begin b", "end b", "begin c", "end c"]);
   });
 
-  it("are kept while onConnect awaits", async () => {
+  it("wait while onConnect awaits", async () => {
     const connected = gate();
     const told = new Mailbox<string>();
     class Late extends WebSocketHandler {
@@ -51,7 +51,7 @@ describe("the messages of a connection", () => {
     expect(await told.have(3)).toEqual(["connected", "1", "2"]);
   });
 
-  it("pause the socket past the bound, and none is lost", async () => {
+  it("pause the socket above the limit, and none is lost", async () => {
     const going = gate();
     const count = 3_000;
     const told = new Mailbox<number>();
@@ -82,7 +82,7 @@ describe("the messages of a connection", () => {
     expect(await told.have(count)).toEqual(Array.from({ length: count }, (_, n) => n));
   });
 
-  it("that were sent before the client closed are handled all the same", async () => {
+  it("are still handled if they were sent before the client closed", async () => {
     const told = new Mailbox<string>();
     class Keep extends WebSocketHandler {
       async onMessage(text: string) {
@@ -161,7 +161,7 @@ describe("onClose", () => {
     expect(app.status()).toMatchObject({ connections: 0, rooms: 0, users: 0, totals: { opened: 1, closed: 1 } });
   });
 
-  it("lets the last one to leave a room send its farewell to nobody", async () => {
+  it("may send to a room that the last member has left, which does nothing", async () => {
     class Farewell extends WebSocketHandler {
       onMessage() {
         this.close();
@@ -201,7 +201,7 @@ describe("a failed connection", () => {
     expect(code).toBe(1006);
   });
 
-  it("does not call a method that takes the message alone, nor any method after a clean close", async () => {
+  it("does not call a method that takes only the message, nor any method after a clean close", async () => {
     const told = new Mailbox<unknown>();
     class Alone extends WebSocketHandler {
       onJSON(message: unknown) {
@@ -232,7 +232,7 @@ describe("a failed connection", () => {
     ["an unmasked frame", Buffer.from([0x81, 0x01, 0x61]), 1002],
     ["text that is not UTF-8", clientFrame(0x81, Buffer.from([0xff, 0xfe])), 1007],
     ["a reserved opcode", clientFrame(0x83, "x"), 1002],
-  ])("by %s is closed with its code, and told so", async (_name, bytes, code) => {
+  ])("by %s is closed with its code, and the handler gets it", async (_name, bytes, code) => {
     const told = new Mailbox<unknown>();
     class Chat extends WebSocketHandler {
       onMessage(text: string | undefined, error?: Error) {
@@ -301,7 +301,7 @@ describe("a hook that throws", () => {
   const hooks = ["onConnect", "onMessage", "onBinary", "onClose"];
 
   it.each(hooks.flatMap((hook) => ["sync", "async"].map((how) => [hook, how] as const)))(
-    "(%s, %s) closes its connection with 1011, is reported, and harms nobody else",
+    "(%s, %s) closes its connection with 1011, is reported, and harms no other client",
     async (hook, how) => {
       Fragile.told.all.length = 0;
       const { open, errors, app } = await startWith("/fragile", Fragile);
@@ -322,7 +322,7 @@ describe("a hook that throws", () => {
     },
   );
 
-  it("in authorize answers 500 without a word of why, and is reported", async () => {
+  it("in authorize answers 500 without details, and is reported", async () => {
     class Broken extends WebSocketHandler {
       override authorize(): never {
         throw new Error("secret");
@@ -351,7 +351,7 @@ describe("a hook that throws", () => {
     expect(errors).toMatchObject([{ code: "ERR_NOT_CONNECTED", message: expect.stringContaining("onConnect") }]);
   });
 
-  it("in onError as well reports both", async () => {
+  it("in onError too reports both", async () => {
     class Worse extends WebSocketHandler {
       onMessage() {
         throw new Error("first");
@@ -367,7 +367,7 @@ describe("a hook that throws", () => {
     expect(errors.map(({ message }) => message)).toEqual(["first", "second"]);
   });
 
-  it("is logged when nobody listens for errors", async () => {
+  it("is logged if there is no error listener", async () => {
     const logged = new Mailbox<unknown>();
     const logger = { warn: () => undefined, error: (_message: string, error: unknown) => logged.put(error) };
     class Broken extends WebSocketHandler {
@@ -389,7 +389,7 @@ describe("a hook that throws", () => {
 });
 
 describe("onConnect", () => {
-  it("finds the connection in its room, greets it, and may close it", async () => {
+  it("finds the connection in its room, can send to it, and can close it", async () => {
     class Greeter extends WebSocketHandler {
       override onConnect() {
         this.sendJSONToThisRoom({ here: this.room.members().map(({ id }) => id === this.id) });
@@ -411,7 +411,7 @@ describe("onConnect", () => {
 });
 
 describe("this.signal", () => {
-  it("is aborted when the connection ends, from either side, and was not before", async () => {
+  it("is aborted when the connection ends, from either side, and not before", async () => {
     const told = new Mailbox<string>();
     class Signal extends WebSocketHandler {
       onMessage(text: string) {
@@ -432,7 +432,7 @@ describe("this.signal", () => {
 });
 
 describe("a handler that hangs", () => {
-  it("is called for nothing after onClose", async () => {
+  it("is never called after onClose", async () => {
     const clock = new ManualClock();
     const told = new Mailbox<string>();
     const going = gate();
@@ -466,7 +466,7 @@ describe("a handler that hangs", () => {
     expect(told.all).toEqual(["connecting", "closed 1006", "connected"]);
   });
 
-  it("does not begin to serve() a connection that ended during onConnect, and reports what it throws late", async () => {
+  it("does not start serve() on a connection that ended during onConnect, and reports a late error", async () => {
     const clock = new ManualClock();
     const told = new Mailbox<string>();
     const going = gate();

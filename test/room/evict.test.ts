@@ -63,7 +63,7 @@ describe("room.evict()", () => {
     ["a connection", ({ connection }: Visit) => connection],
     ["a handler", ({ handler }: Visit) => handler],
     ["an id", ({ connection }: Visit) => connection.id],
-  ])("takes out one connection, named by %s, and leaves its user's others", async (_what, whoOf) => {
+  ])("removes one connection, named by %s, and no other of its user", async (_what, whoOf) => {
     const app = appWith();
     const [first, second] = [await visit(app, "/home/a?user=ann"), await visit(app, "/home/a?user=ann")];
     app.registry.room("/home/a").evict(whoOf(first));
@@ -79,7 +79,7 @@ describe("room.evict()", () => {
     ["{ user: id }", () => ({ user: "ann" })],
     ["{ user: what authorize returned }", () => ({ user: { id: "ann" } })],
     ["a User", ({ registry }: App) => registry.user("ann")],
-  ])("takes out every connection of a user, named by %s", async (_what, whoOf) => {
+  ])("removes every connection of a user, named by %s", async (_what, whoOf) => {
     const app = appWith();
     for (const user of ["ann", "ann", "bob"]) {
       const { connection } = await visit(app, `/home/a?user=${user}`);
@@ -90,7 +90,7 @@ describe("room.evict()", () => {
     expect(app.registry.room("/home/a").size).toBe(3);
   });
 
-  it("calls onRoomLeave with the reason, for a room beside the home, and closes nobody", async () => {
+  it("calls onRoomLeave with the reason, for a joined room, and closes no connection", async () => {
     const app = appWith();
     const { client, connection, handler } = await visit(app, "/home/a");
     for (const path of ["/team", "/other"]) app.registry.join(connection, path);
@@ -106,7 +106,7 @@ describe("room.evict()", () => {
     expect(await client.readText()).toBe("still connected");
   });
 
-  it("closes with 1000 and the reason who has no room left, where the route says so", async () => {
+  it("closes a connection without rooms with 1000 and the reason, if the route has that option", async () => {
     const app = appWith({}, { closeOnLastRoomLeft: true });
     const { client, connection } = await visit(app, "/home/a");
     app.registry.join(connection, "/team");
@@ -133,7 +133,7 @@ describe("room.evict()", () => {
     expect(app.registry.room("/team").size).toBe(0);
   });
 
-  it("refuses what is neither a connection nor a user, and unknown options", async () => {
+  it("refuses a value that is neither a connection nor a user, and unknown options", async () => {
     const app = appWith();
     const { connection } = await visit(app, "/home/a");
     const room = app.registry.room("/home/a");
@@ -149,7 +149,7 @@ describe("room.evict()", () => {
     expect(room.size).toBe(1);
   });
 
-  it("refuses a text that is no id of a connection, such as the id of a user, and names the way", async () => {
+  it("refuses a string that is not a connection id, such as a user's id, with a hint", async () => {
     const app = appWith();
     await visit(app, "/home/a?user=ann");
     const room = app.registry.room("/home/a");
@@ -160,7 +160,7 @@ describe("room.evict()", () => {
     expect(room.size).toBe(1);
   });
 
-  it("reaches this node also when the others cannot be reached, and reports that", async () => {
+  it("evicts on this node even if the others cannot be reached, and reports that", async () => {
     class Broken extends MemoryBackplane {
       override evict() {
         return Promise.reject(new EnfiladeError("ERR_BACKPLANE", "the engine is away"));

@@ -26,7 +26,7 @@ const texts = (publications: readonly Publication[]) => publications.map(({ text
 const offsets = (publications: readonly Publication[]) => publications.map(({ position }) => position?.offset);
 
 describe("history", () => {
-  it("numbers what is published, and gives it back by count, by position and in reverse", async () => {
+  it("numbers publications, and returns them by count, by position and in reverse", async () => {
     const { registry } = appWith({ history: { size: 100 } });
     const room = registry.room("/rooms/a");
     expect(await room.publish({ n: 1 })).toEqual({ epoch: expect.stringMatching(/^[\w-]+$/), offset: 1 });
@@ -51,7 +51,7 @@ describe("history", () => {
     expect(await registry.room("/rooms/b").history()).toEqual([]);
   });
 
-  it("is bounded by count, by bytes and by age, and a gap in the offsets tells", async () => {
+  it("is bounded by count, by bytes and by age, and the offsets show a gap", async () => {
     const clock = new ManualClock();
     const app = appWith({ history: { size: 3, seconds: 60 } }, { clock });
     const room = app.registry.room("/rooms/a");
@@ -72,7 +72,7 @@ describe("history", () => {
     expect(offsets(await small.room("/rooms/a").history())).toEqual([17, 18, 19, 20]);
   });
 
-  it("lets the rooms quiet for longest go first past historyBytesMax, and tells that it did", async () => {
+  it("past historyBytesMax is dropped for the rooms that were quiet longest, and counted", async () => {
     const app = appWith({ history: { size: 100 } }, { limits: { historyBytesMax: 4_560 } });
     const { registry } = app;
     for (const name of ["a", "b", "c"]) {
@@ -93,7 +93,7 @@ describe("history", () => {
     expect(await registry.room("/rooms/d").history()).toEqual([]);
   });
 
-  it("keeps its numbering as long as somebody is there, also when all of it has expired", async () => {
+  it("keeps its numbering while the room has a member, even after all entries expired", async () => {
     const clock = new ManualClock();
     const app = appWith({ history: { size: 10, seconds: 1 } }, { clock });
     const client = await connect(app, "/rooms/a");
@@ -106,7 +106,7 @@ describe("history", () => {
     await app.close();
   });
 
-  it("keeps its numbering for those who come back within ten minutes, and then begins another", async () => {
+  it("keeps its numbering for ten minutes without members, and then starts another", async () => {
     const clock = new ManualClock();
     const room = appWith({ history: { size: 10, seconds: 1 } }, { clock }).registry.room("/rooms/a");
     const first = await room.publish("one");
@@ -118,7 +118,7 @@ describe("history", () => {
     expect(third?.epoch).not.toBe(first?.epoch);
   });
 
-  it("is a clear error where none is kept, and for what is no position", async () => {
+  it("throws a clear error where none is kept, and for an invalid position", async () => {
     const { registry } = appWith({});
     const room = registry.room("/rooms/a");
     expect(await room.publish("x")).toBeUndefined();
@@ -149,7 +149,7 @@ describe("history", () => {
 });
 
 describe("a plain client of a route with replay", () => {
-  it("gets the last publications, then its own, then what is live", async () => {
+  it("gets the last publications, then its own, then live ones", async () => {
     class Chat extends WebSocketHandler {
       override onConnect() {
         this.sendTextToThisRoom("joined");
@@ -168,7 +168,7 @@ describe("a plain client of a route with replay", () => {
     expect(heard).toEqual([...Array.from({ length: 10 }, (_, n) => `old ${n + 6}`), "joined", "live"]);
   });
 
-  it("hears no gap and nothing twice, whatever is published while its history is read, in 1,000 random schedules", async () => {
+  it("gets no gap and nothing twice for publications during the history read, in 1,000 random schedules", async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.scheduler(),
@@ -217,7 +217,7 @@ describe("a plain client of a route with replay", () => {
     );
   }, 120_000);
 
-  it("is closed with 1011 when its history cannot be read, and nobody else is", async () => {
+  it("is closed with 1011 if its history cannot be read, and no other client is", async () => {
     class Broken extends MemoryBackplane {
       override readHistory(): Promise<HistoryPage> {
         return Promise.reject(new Error("history is away"));
@@ -252,7 +252,7 @@ function upTo(last: number, first: number): number[] {
 }
 
 describe("room.subscribe()", () => {
-  it("listens as a member does: what is kept first, then what is published, several at once", async () => {
+  it("first yields the history, then new publications, in several loops at once", async () => {
     const app = appWith({ history: { size: 10 } });
     const room = app.registry.room("/rooms/a");
     room.sendText("1");
@@ -267,7 +267,7 @@ describe("room.subscribe()", () => {
     expect(app.status().rooms).toBe(0);
   });
 
-  it("ends when its loop is left, by signal, when the room is closed, and when the app is", async () => {
+  it("ends when its loop ends, by signal, when the room is closed, and when the app is", async () => {
     const app = appWith({});
     const room = app.registry.room("/rooms/a");
     const controller = new AbortController();
@@ -305,7 +305,7 @@ describe("room.subscribe()", () => {
     expect(await aborted.next()).toEqual({ done: true, value: undefined });
   });
 
-  it("stalls nobody when it is not read: the oldest go, and the next one tells how many", async () => {
+  it("delays no client if it is not read: the oldest are dropped, and the next one has their number", async () => {
     const app = appWith({}, { limits: { subscriberMessagesMax: 10 } });
     const client = await connect(app, "/rooms/a");
     const stalled = app.registry.room("/rooms/a").subscribe();
@@ -316,7 +316,7 @@ describe("room.subscribe()", () => {
     await app.close();
   });
 
-  it("gets as much of the past as it asks for, whatever may wait of what is live", async () => {
+  it("yields the requested part of the history, with any number of live publications waiting", async () => {
     const room = appWith({ history: { size: 100 } }, { limits: { subscriberMessagesMax: 10 } }).registry.room(
       "/rooms/a",
     );

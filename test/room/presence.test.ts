@@ -111,7 +111,7 @@ describe("room.presence()", () => {
     expect(await running.app.registry.room("/rooms/b").presence()).toEqual({ count: 0, version: 0, users: [] });
   });
 
-  it("counts those who joined like those at home, each room for itself", async () => {
+  it("counts joined members and members at home, separately for each room", async () => {
     const running = await openAtOnce();
     const { registry } = running.app;
     const [ann, bob] = await lobby(running, ["ann", "bob"]);
@@ -130,7 +130,7 @@ describe("room.presence()", () => {
     expect((await presence("/rooms/b")).users).toMatchObject([one("bob")]);
   });
 
-  it("is counted on demand where presence is off, with version 0, and nobody is told of changes", async () => {
+  it("is counted on demand if presence is off, with version 0, and no change is reported", async () => {
     const running = await open({});
     const { app } = running;
     const told = new Mailbox<PresenceChange>();
@@ -147,7 +147,7 @@ describe("room.presence()", () => {
     expect(told.all).toEqual([]);
   });
 
-  it("keeps only how many there are where the route says so, and names nobody to clients", async () => {
+  it("keeps only the count if the route has that mode, and names no user to clients", async () => {
     const running = await openAtOnce({ mode: "count" });
     const ann = await running.open("/rooms/a?user=ann&watch");
     const bob = await running.open("/rooms/a?user=bob");
@@ -160,7 +160,7 @@ describe("room.presence()", () => {
     for (const id of ["ann", "bob", "cy"]) expect(heard.join()).not.toContain(id);
   });
 
-  it("takes __proto__ and constructor for ids like others, and a user for no connection of the same id", async () => {
+  it("accepts __proto__ and constructor as ids, and distinguishes users from connections", async () => {
     const running = await openAtOnce();
     const { app } = running;
     const watcher = await running.open("/rooms/a?user=constructor&watch");
@@ -190,7 +190,7 @@ describe("room.presence()", () => {
 });
 
 describe("a client that watches presence", () => {
-  it("is sent the roster, then each change with the next version", async () => {
+  it("gets the roster, then each change with the next version", async () => {
     const running = await openAtOnce();
     const ann = await running.open("/rooms/a?user=ann&watch");
     expect(await ann.readJSON()).toEqual(frame(1, 1, { users: [one("ann")] }));
@@ -209,7 +209,7 @@ describe("a client that watches presence", () => {
     expect([await ann.readJSON(), await cy.readJSON()]).toEqual([last, last]);
   });
 
-  it("hears of nobody gone as long as one of several tabs is open", async () => {
+  it("gets no leave while one of several tabs is open", async () => {
     const running = await openAtOnce();
     const ann = await running.open("/rooms/a?user=ann&watch");
     const tabs = [];
@@ -220,7 +220,7 @@ describe("a client that watches presence", () => {
     expect(parsed(await heardBy(running.app, ann))).toEqual([frame(3, 1, { joined: [], left: ["bob"] })]);
   });
 
-  it("is told the changes of one tick together, and nothing of who came and went within it", async () => {
+  it("gets the changes of one tick together, and no user who came and left within it", async () => {
     const running = await openAtOnce();
     const { registry } = running.app;
     const ann = await running.open("/rooms/a?user=ann&watch");
@@ -246,7 +246,7 @@ describe("a client that watches presence", () => {
     expect(await registry.room("/rooms/a").presence()).toMatchObject({ version: 3, count: 4 });
   });
 
-  it("gets a roster of one version, also when it asks in the tick of other changes", async () => {
+  it("gets a roster of one version, even if it asks in the tick of other changes", async () => {
     const running = await openAtOnce();
     const { registry } = running.app;
     const ann = await running.open("/rooms/a?user=ann&watch");
@@ -269,7 +269,7 @@ describe("a client that watches presence", () => {
     ]);
   });
 
-  it("hears of a room that it joined, until it leaves it, and again only when it asks again", async () => {
+  it("gets changes of a joined room until it leaves it, and again only after another watch", async () => {
     const running = await openAtOnce();
     const { app } = running;
     const ann = await running.open("/lobby?user=ann");
@@ -292,7 +292,7 @@ describe("a client that watches presence", () => {
     expect(parsed(await heardBy(app, ann))).toEqual([frame(version, 2, { users: [one("cy"), one("ann")] })]);
   });
 
-  it("hears each change once, however often it asks for the roster", async () => {
+  it("gets each change once, after any number of watch requests", async () => {
     const running = await openAtOnce();
     const { app } = running;
     const ann = await running.open("/rooms/a?user=ann&watch");
@@ -305,7 +305,7 @@ describe("a client that watches presence", () => {
     ]);
   });
 
-  it("is sent how many connections each user has when it asks, though other tabs are no change of version", async () => {
+  it("gets the current number of connections of each user, although another tab is not a new version", async () => {
     const clock = new ManualClock();
     const running = await open({ presence: "full" }, { clock });
     const first = await running.open("/rooms/a?user=ann&watch");
@@ -319,7 +319,7 @@ describe("a client that watches presence", () => {
     expect(await third.readJSON()).toEqual(frame(2, 2, { users: [one("ann", 3), one("bob", 0)] }));
   });
 
-  it("is one by its own will: who does not ask is told nothing", async () => {
+  it("gets nothing before it watches", async () => {
     const running = await openAtOnce();
     const ann = await running.open("/rooms/a?user=ann");
     await running.open("/rooms/a?user=bob&watch");
@@ -359,8 +359,8 @@ describe("a client that watches presence", () => {
   });
 });
 
-describe("what others see of a user", () => {
-  it("is the id, and what show returns, and in no frame anything else", async () => {
+describe("the shown user", () => {
+  it("is the id and the result of show, and no frame has anything else", async () => {
     const running = await openAtOnce({
       show: (user) => (user instanceof Object && "name" in user ? { name: user.name } : "a guest"),
     });
@@ -379,7 +379,7 @@ describe("what others see of a user", () => {
     expect(heard.join()).not.toContain("token");
   });
 
-  it("is the id alone without show, in rosters as in changes", async () => {
+  it("is only the id without show, in rosters and in changes", async () => {
     const running = await openAtOnce();
     const ann = await running.open("/rooms/a?user=ann&watch");
     const bob = await running.open("/rooms/a?user=bob&watch");
@@ -413,7 +413,7 @@ describe("what others see of a user", () => {
   for (const [what, showBad, told] of failures) {
     const show = (user: unknown) => (user instanceof Object && "id" in user && user.id === "bad" ? showBad() : "fine");
 
-    it(`harms nobody who is there when show ${what}, and is reported`, async () => {
+    it(`harms no member if show ${what}, and the failure is reported`, async () => {
       const running = await openAtOnce({ show });
       const ann = await running.open("/rooms/a?user=ann&watch");
       const bad = await running.open("/rooms/a?user=bad");
@@ -429,7 +429,7 @@ describe("what others see of a user", () => {
       expect(heard.at(-1)).toMatchObject({ count: 2, joined: [{ ...one("bob"), user: "fine" }] });
     });
 
-    it(`skips no version when show ${what}`, async () => {
+    it(`skips no version if show ${what}`, async () => {
       const running = await openAtOnce({ show });
       const ann = await running.open("/rooms/a?user=ann&watch");
       await running.open("/rooms/a?user=bad");
@@ -439,7 +439,7 @@ describe("what others see of a user", () => {
       expect(heard.map(({ version }) => version)).toEqual([1, 2, 3]);
     });
 
-    it(`closes no newcomer who watches when show ${what} for somebody else`, async () => {
+    it(`closes no new watcher if show ${what} for another user`, async () => {
       const running = await openAtOnce({ show });
       await running.open("/rooms/a?user=bad");
       await tick();
@@ -459,7 +459,7 @@ describe("what others see of a user", () => {
     });
   }
 
-  it("is no danger when what show returned is changed later into what JSON has no form for", async () => {
+  it("does no harm if the result of show later becomes a value that JSON cannot express", async () => {
     const badge: { name: string; self?: unknown } = { name: "badge" };
     const running = await openAtOnce({ show: () => badge });
     const { app } = running;
@@ -476,7 +476,7 @@ describe("what others see of a user", () => {
     expect(parsed(await heardBy(app, ann))).toMatchObject([{ version: 1 }, { version: 2 }, { version: 3 }, "alive"]);
   });
 
-  it("is no danger when show is async and fails: that is reported like any other failure of it", async () => {
+  it("does no harm if show is async and rejects, which is reported like other failures", async () => {
     const show = () => Promise.reject(new Error("not now"));
     const running = await openAtOnce({ show });
     const ann = await running.open("/rooms/a?user=ann&watch");
@@ -516,7 +516,7 @@ describe("a user who leaves", () => {
     return open({ presence: { mode: "full", leaveGraceMs: graceMs } }, { clock, limits });
   }
 
-  it("and returns within the grace was never gone: no change is told, and none later", async () => {
+  it("and returns within the grace period has not left: no change is sent, and none later", async () => {
     const clock = new ManualClock();
     const running = await openWithClock(clock);
     const room = running.app.registry.room("/rooms/a");
@@ -533,7 +533,7 @@ describe("a user who leaves", () => {
     expect(await room.presence()).toMatchObject({ version: 2, count: 2 });
   });
 
-  it("is told as left once the grace is over, in one change", async () => {
+  it("is reported as left after the grace period, in one change", async () => {
     const clock = new ManualClock();
     const running = await openWithClock(clock);
     const ann = await running.open("/rooms/a?user=ann&watch");
@@ -548,7 +548,7 @@ describe("a user who leaves", () => {
     expect(await heardBy(running.app, ann)).toEqual([]);
   });
 
-  it("again after a return has the whole grace again", async () => {
+  it("again after a return has the whole grace period again", async () => {
     const clock = new ManualClock();
     const running = await openWithClock(clock);
     const ann = await running.open("/rooms/a?user=ann&watch");
@@ -561,7 +561,7 @@ describe("a user who leaves", () => {
     expect(parsed(await heardBy(running.app, ann))).toEqual([frame(3, 1, { joined: [], left: ["bob"] })]);
   });
 
-  it("has the grace in joined rooms too, and for each room its own", async () => {
+  it("has a grace period in joined rooms too, separate for each room", async () => {
     const clock = new ManualClock();
     const running = await openWithClock(clock);
     const { registry } = running.app;
@@ -580,7 +580,7 @@ describe("a user who leaves", () => {
     expect(parsed(await heardBy(running.app, ann))).toEqual([frame(3, 1, { joined: [], left: ["bob"] })]);
   });
 
-  it("without an id is gone at once: nobody could return", async () => {
+  it("without an id has left at once, because no client could return as the same user", async () => {
     const running = await openWithClock(new ManualClock());
     const ann = await running.open("/rooms/a?user=ann&watch");
     const anonymous = await running.open("/rooms/a");
@@ -589,7 +589,7 @@ describe("a user who leaves", () => {
     expect(parsed(await heardBy(running.app, ann)).at(-1)).toEqual(frame(3, 1, { joined: [], left: [id] }));
   });
 
-  it("is gone at once where the route has no grace", async () => {
+  it("has left at once if the route has no grace period", async () => {
     const running = await open({ presence: { mode: "full", leaveGraceMs: 0 } }, { clock: new ManualClock() });
     const ann = await running.open("/rooms/a?user=ann&watch");
     await leave(running, await running.open("/rooms/a?user=bob"));
@@ -607,7 +607,7 @@ describe("a user who leaves", () => {
     return told;
   }
 
-  it("as the last one is waited for like any other, and the room is freed when the grace is over", async () => {
+  it("as the last one has a grace period too, and the room is freed after it", async () => {
     const clock = new GraceClock();
     const running = await openWithClock(clock);
     const { registry } = running.app;
@@ -637,7 +637,7 @@ describe("a user who leaves", () => {
     expect(told.all).toHaveLength(6);
   });
 
-  it("and is alone in the room has not left when a reload is over, and finds the room as it was", async () => {
+  it("and is alone has not left after a reload, and finds the room unchanged", async () => {
     const clock = new GraceClock();
     const running = await openWithClock(clock);
     const told = log(running);
@@ -655,7 +655,7 @@ describe("a user who leaves", () => {
     expect(told.all.slice(1)).toEqual([["/rooms/a", 0, 2, 0, [], ["ann"]], "freed /rooms/a: 3"]);
   });
 
-  it("without an id frees the room at once, however long the grace is", async () => {
+  it("without an id frees the room at once, for any grace period", async () => {
     const clock = new GraceClock();
     const running = await openWithClock(clock);
     const told = log(running);
@@ -668,7 +668,7 @@ describe("a user who leaves", () => {
     expect(told.all.at(-1)).toBe("freed /rooms/a: undefined");
   });
 
-  it("has left when the app is closed, which waits for no grace and leaves no timer", async () => {
+  it("has left when the app is closed, which waits for no grace period and leaves no timer", async () => {
     const clock = new GraceClock();
     const running = await openWithClock(clock);
     const told = log(running);
@@ -688,7 +688,7 @@ describe("a user who leaves", () => {
     ]);
   });
 
-  it("as the last one is waited for where code of the server listens to the room", async () => {
+  it("as the last one has a grace period too if server code subscribes to the room", async () => {
     const clock = new GraceClock();
     const running = await openWithClock(clock);
     const { registry } = running.app;
@@ -714,7 +714,7 @@ describe("a user who leaves", () => {
 });
 
 describe('registry.on("presence")', () => {
-  it("tells server code of each change once a tick, with the users whole, until it is off", async () => {
+  it("reports each change to server code once per tick, with whole users, until it is removed", async () => {
     const running = await openAtOnce();
     const { registry } = running.app;
     const told = new Mailbox<unknown>();
@@ -740,7 +740,7 @@ describe('registry.on("presence")', () => {
     expect(told.all).toHaveLength(2);
   });
 
-  it("tells of users in a room that only counts, as the code of the server may know them", async () => {
+  it("reports users of a room that only counts, because server code may know them", async () => {
     const running = await openAtOnce({ mode: "count" });
     const told = new Mailbox<PresenceChange>();
     running.app.registry.on("presence", (_room, change) => told.put(change));
@@ -751,7 +751,7 @@ describe('registry.on("presence")', () => {
     ]);
   });
 
-  it("harms nobody when a listener throws, and reports it", async () => {
+  it("continues when a listener throws, and reports the error", async () => {
     const running = await openAtOnce();
     running.app.registry.on("presence", () => {
       throw new Error("a listener");
@@ -926,7 +926,7 @@ const moving = fc.record<Step>({
 const waiting = fc.record<Step>({ act: fc.constant("wait"), number: fc.constantFrom(1, 2_499, 2_500, 5_000) });
 
 describe("presence", () => {
-  it("is for every watcher what room.presence() says, whatever tabs come, go, join, leave and return when", async () => {
+  it("of every watcher matches room.presence(), for any mix of tabs that come, leave, join and return", async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(fc.oneof({ weight: 4, arbitrary: moving }, { weight: 1, arbitrary: waiting }), { maxLength: 60 }),

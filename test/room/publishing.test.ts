@@ -31,8 +31,8 @@ class Events extends EventHandler {
   }
 }
 
-describe("what is sent to a room with history", () => {
-  it("is kept when it is reliable, and not when the next one replaces it or it is worthless when late", async () => {
+describe("a message to a room with history", () => {
+  it("is kept with the policy reliable, and not with latest or skip", async () => {
     const app = new App().route("/room/:id", Quiet, { history: { size: 10 } });
     const room = app.registry.room("/room/a");
     await room.publish("default");
@@ -44,7 +44,7 @@ describe("what is sent to a room with history", () => {
     expect((await room.history()).map(({ data }) => data)).toEqual(["default", "reliable", "kept"]);
   });
 
-  it("is kept by the policy of its route, where the call names none", async () => {
+  it("is kept by the policy of its route, if the call has none", async () => {
     const app = new App().route("/cursor/:id", Quiet, { history: { size: 10 }, policy: skip });
     const room = app.registry.room("/cursor/a");
     room.sendJSON("moved");
@@ -63,7 +63,7 @@ describe("what is sent to a room with history", () => {
     await expect(room.publishText(noText as string)).rejects.toMatchObject({ code: "ERR_VALUE" });
   });
 
-  it("refuses a keep that is no boolean", async () => {
+  it("refuses a keep that is not a boolean", async () => {
     const app = new App().route("/room/:id", Quiet, { history: { size: 10 } });
     const wrong = { keep: "yes" } as object;
     await expect(app.registry.room("/room/a").publish(1, wrong)).rejects.toMatchObject({
@@ -111,7 +111,7 @@ describe("an event from code outside handlers", () => {
 });
 
 describe("a room with clients of several event protocols", () => {
-  it("gives each client the events that another sends in its own", async () => {
+  it("delivers each client the events of others in its own protocol", async () => {
     class Joining extends Events {
       override onConnect() {
         this.join("/lobby");
@@ -142,7 +142,7 @@ describe("a room with clients of several event protocols", () => {
 });
 
 describe("a listener of an app or a registry", () => {
-  it("is removed by what on() returns, by a signal, and after one call where that is asked for", async () => {
+  it("is removed by the function that on() returns, by a signal, and after one call with once", async () => {
     const app = new App().route("/room/:id", Quiet);
     const told = new Mailbox<string>();
     const controller = new AbortController();
@@ -164,7 +164,7 @@ describe("a listener of an app or a registry", () => {
 });
 
 describe("errors", () => {
-  it("have one root, and a code that is a text of the library's own", () => {
+  it("have one base class and a code that begins with ERR_", () => {
     const info = { code: 4000, reason: "why", isClean: false, by: "server" } as const;
     const errors = [
       new HttpError(401),

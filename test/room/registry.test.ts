@@ -19,7 +19,7 @@ function open(options: AppOptions = {}) {
 }
 
 describe("the registry", () => {
-  it("groups connections by path, user and channel, and frees what is empty", async () => {
+  it("groups connections by path, user and channel, and frees empty groups", async () => {
     const { app, ...running } = await open();
     const { registry } = app;
     const ann = await running.open("/rooms/a?user=ann");
@@ -56,7 +56,7 @@ describe("the registry", () => {
     expect(app.status()).toMatchObject({ connections: 0, rooms: 0, users: 0 });
   });
 
-  it("tells of rooms in order: a first member, and the last one gone", async () => {
+  it("reports rooms in order: the first member, and the last one gone", async () => {
     const told = new Mailbox<string>();
     const { app, ...running } = await open();
     app.registry.on("room", ({ path, size }) => told.put(`room ${path} ${size}`));
@@ -72,7 +72,7 @@ describe("the registry", () => {
     expect(await told.have(4)).toEqual(["room /rooms/a 1", "room /extra 1", "empty /rooms/a 0", "empty /extra 0"]);
   });
 
-  it("goes on when a listener throws, and reports it", async () => {
+  it("continues when a listener throws, and reports the error", async () => {
     const { app, errors, ...running } = await open();
     app.registry.on("room", () => {
       throw new Error("listener");
@@ -86,7 +86,7 @@ describe("the registry", () => {
     expect(errors.map(({ message }) => message)).toEqual(["listener"]);
   });
 
-  it("takes a path such as /__proto__ or /constructor for a name like another", async () => {
+  it("treats a path such as /__proto__ or /constructor like any other", async () => {
     const { app, ...running } = await open();
     const client = await running.open("/rooms/__proto__/constructor");
     app.registry.sendTextToRoom("/rooms/__proto__/constructor", "hello");
@@ -96,7 +96,7 @@ describe("the registry", () => {
     expect(app.registry.user("__proto__").members()).toEqual([]);
   });
 
-  it("leaves out whom a message excepts, by handler, connection, id or list", async () => {
+  it("leaves out the excepted members, by handler, connection, id or list", async () => {
     const { app, ...running } = await open();
     const clients = [await running.open("/rooms/a"), await running.open("/rooms/a"), await running.open("/rooms/a")];
     const [one, two, three] = app.registry.connections;
@@ -114,7 +114,7 @@ describe("the registry", () => {
     expect(seen).toEqual([[2], [1, 3], [1, 2]]);
   });
 
-  it("keeps to roomsMax and joinsMax with a clear answer, and takes more once there is space", async () => {
+  it("enforces roomsMax and joinsMax with a clear error, and accepts more once there is space", async () => {
     const { app, ...running } = await open({ limits: { roomsMax: 2, joinsMax: 2 } });
     const one = await running.open("/rooms/a");
     await running.open("/rooms/b");
@@ -147,7 +147,7 @@ describe("the registry", () => {
     expect([app.registry.rooms, app.registry.roomsOf(connection)]).toEqual([[], []]);
   });
 
-  it("encodes a broadcast once, however many receive it", async () => {
+  it("encodes a broadcast once, for any number of receivers", async () => {
     await using app = new App().route("/rooms/:name", Member);
     const clients = await Promise.all(Array.from({ length: 20 }, () => connect(app, "/rooms/a")));
     let encoded = 0;
@@ -162,7 +162,7 @@ describe("the registry", () => {
     expect(encoded).toBe(1);
   });
 
-  it("reports what a backplane cannot send once through the app, and rejects publish()", async () => {
+  it("reports a failed send once through the app, and rejects publish()", async () => {
     const errors: Error[] = [];
     class EngineAway extends MemoryBackplane {
       override publish() {

@@ -68,7 +68,7 @@ function newest(app: App): Connection {
 }
 
 describe("a message to a tree of rooms", () => {
-  it("reaches the room itself and all below it, and no neighbour", async () => {
+  it("reaches the room itself and all rooms below it, and no neighbour", async () => {
     const running = await open();
     const { registry } = running.app;
     const inside = await clientsAt(running, family);
@@ -81,7 +81,7 @@ describe("a message to a tree of rooms", () => {
     expect(heard.slice(family.length)).toEqual(strangers.map(() => []));
   });
 
-  it("needs nobody in the room that it is named by", async () => {
+  it("reaches the rooms below even if its own room is empty", async () => {
     const running = await open();
     const clients = await clientsAt(running, ["/org/7/a/b", "/org/8"]);
     running.app.registry.sendTextToRoom("/org/**", "org");
@@ -90,7 +90,7 @@ describe("a message to a tree of rooms", () => {
     expect(await heardBy(running.app, clients)).toEqual([["org", "seven", "b"], ["org"]]);
   });
 
-  it("reaches everybody by /**, the room of the root included", async () => {
+  it("reaches every room by /**, the root room included", async () => {
     const running = await open();
     const paths = [...family, ...strangers];
     const clients = await clientsAt(running, paths);
@@ -98,7 +98,7 @@ describe("a message to a tree of rooms", () => {
     expect(await heardBy(running.app, clients)).toEqual(paths.map(() => ["all"]));
   });
 
-  it("reaches each connection once, in however many of the rooms it is", async () => {
+  it("reaches each connection once, in any number of matching rooms", async () => {
     const running = await open();
     const { registry } = running.app;
     const busy = await running.open("/org/7");
@@ -119,7 +119,7 @@ describe("a message to a tree of rooms", () => {
     ]);
   });
 
-  it("is sent from a handler as well, as a message and as an event", async () => {
+  it("can be sent from a handler too, as a message and as an event", async () => {
     class Teller extends EventHandler {
       @On("tell")
       onTell(path: string) {
@@ -157,7 +157,7 @@ describe("a message to a tree of rooms", () => {
     expect([await teller.readJSON(), await below.readJSON()]).toEqual([told, told]);
   });
 
-  it("leaves out whom it excepts, in whichever rooms they are", async () => {
+  it("leaves out excepted members in all rooms", async () => {
     const running = await open();
     const { registry } = running.app;
     const clients = await clientsAt(running, ["/org/7", "/org/7/a", "/org/7/b"]);
@@ -169,7 +169,7 @@ describe("a message to a tree of rooms", () => {
     expect(await heardBy(running.app, clients)).toEqual([["1", "2"], ["0"], ["0", "1"]]);
   });
 
-  it("is a delivery to nobody where nobody is", async () => {
+  it("does nothing if no matching room has members", async () => {
     const running = await open();
     const { registry } = running.app;
     for (const path of ["/**", "/org/**", "/org/7/a/b/c/**"]) {
@@ -184,7 +184,7 @@ describe("a message to a tree of rooms", () => {
     expect(running.app.status()).toMatchObject({ rooms: 1 });
   });
 
-  it("finds the rooms that there are, as they come and are freed", async () => {
+  it("finds the existing rooms as they open and are freed", async () => {
     const running = await open();
     const { registry } = running.app;
     const [watcher, middle, deep] = await clientsAt(running, ["/org/7/a/b/c", "/org/7/a", "/org/7/a/b/c/d"]);
@@ -209,7 +209,7 @@ describe("a message to a tree of rooms", () => {
     ]);
   });
 
-  it("is what this room is not: sendToThisRoom and publish() reach the one room", async () => {
+  it("differs from this room: sendToThisRoom and publish() reach only the one room", async () => {
     class Parent extends WebSocketHandler {
       onMessage(text: string) {
         this.sendTextToThisRoom(text);
@@ -227,7 +227,7 @@ describe("a message to a tree of rooms", () => {
     expect(await heardBy(running.app, [parent, child])).toEqual([['"published"', "sent"], []]);
   });
 
-  it("is one publication to the backplane, however many rooms it matches", async () => {
+  it("is one publication to the backplane, for any number of matching rooms", async () => {
     const topics: Topic[] = [];
     class Counting extends MemoryBackplane {
       override publish(topic: Topic, delivery: Delivery) {
@@ -243,8 +243,8 @@ describe("a message to a tree of rooms", () => {
   });
 });
 
-describe("a tree and what its rooms keep", () => {
-  it("leaves no trace in the history of a room, nor in its numbering", async () => {
+describe("a tree and the history of its rooms", () => {
+  it("leaves no entry in the history of a room, and does not change its numbering", async () => {
     const running = await open({ history: { size: 10 } });
     const { registry } = running.app;
     const room = registry.room("/org/7");
@@ -262,7 +262,7 @@ describe("a tree and what its rooms keep", () => {
     ]);
   });
 
-  it("is heard by who is subscribed to a room of it, without a position", async () => {
+  it("reaches subscriptions to its rooms, without a position", async () => {
     const running = await open({ history: { size: 10 } });
     const { registry } = running.app;
     const [inside, twice, outside] = ["/org/7/a", "/org/7/a", "/org/8"].map((path) => registry.room(path).subscribe());
@@ -279,7 +279,7 @@ describe("a tree and what its rooms keep", () => {
     for (const subscription of [inside, twice, outside]) await subscription?.return();
   });
 
-  it("comes to a newcomer behind what is replayed, once", async () => {
+  it("reaches a new client once, after the replay", async () => {
     let read = () => undefined as unknown;
     class Held extends MemoryBackplane {
       override async readHistory(path: RoomPath, query: HistoryQuery): Promise<HistoryPage> {
@@ -307,7 +307,7 @@ describe("a tree and what its rooms keep", () => {
 });
 
 describe("the name of a tree", () => {
-  it("is refused to clients with 400, however it is written", async () => {
+  it("is refused to clients with 400, in any spelling", async () => {
     const running = await open();
     const targets = [
       "/org/7/**",
@@ -332,7 +332,7 @@ describe("the name of a tree", () => {
     expect(await heardBy(running.app, named && other ? [named, other] : [])).toEqual([["three stars"], []]);
   });
 
-  it("is no room to join, to leave, to hold, to be in, or to be made of parameters", async () => {
+  it("cannot be joined, left, subscribed to, connected to, or built from parameters", async () => {
     const running = await open();
     const { registry } = running.app;
     await running.open("/org/7");
@@ -367,7 +367,7 @@ describe("the name of a tree", () => {
   ];
 
   for (const [path, why] of malformed) {
-    it(`is not ${JSON.stringify(path)}: that is ERR_PATH, and reaches nobody`, async () => {
+    it(`is not ${JSON.stringify(path)}: that is ERR_PATH, and reaches no client`, async () => {
       const running = await open();
       const { registry } = running.app;
       const clients = await clientsAt(running, ["/", "/org", "/org/7", "/a/b"]);
@@ -385,8 +385,8 @@ const segment = fc.constantFrom("7", "70", "__proto__");
 const anyPath = fc.array(segment, { maxLength: 3 }).map((segments) => roomName(`/${segments.join("/")}`));
 const change = fc.record({ act: fc.constantFrom("set", "set", "delete"), path: anyPath });
 
-describe("a tree of paths", () => {
-  it("finds what a look at every path would find, whatever was set and deleted before", () => {
+describe("the tree of paths", () => {
+  it("finds the same paths as a full scan, after any sets and deletes", () => {
     fc.assert(
       fc.property(fc.array(change, { maxLength: 40 }), fc.array(anyPath, { maxLength: 5 }), (changes, asked) => {
         const tree = new PathTree<string>();
@@ -411,7 +411,7 @@ describe("a tree of paths", () => {
     );
   });
 
-  it("finds 200,000 paths next to one another, and one deep below", () => {
+  it("finds 200,000 sibling paths, and a very deep one", () => {
     const tree = new PathTree<number>();
     for (let n = 0; n < 200_000; n += 1) tree.set(roomName(`/org/${n}`), n);
     const deep = roomName(`/deep${"/a".repeat(15)}`);

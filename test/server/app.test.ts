@@ -46,21 +46,21 @@ async function get(port: number, path: string): Promise<[number | undefined, str
 }
 
 describe("listen()", () => {
-  it("resolves with where it listens", async () => {
+  it("resolves with its address", async () => {
     await using app = new App().route("/echo", Echo);
     const { host, port, url } = await app.listen(0, "127.0.0.1");
     expect([host, url]).toEqual(["127.0.0.1", `ws://127.0.0.1:${port}`]);
     expect(await echo(`${url}/echo`)).toBe("echo");
   });
 
-  it("listens everywhere by default, with a URL for this machine", async () => {
+  it("listens on all interfaces by default, with a URL for this machine", async () => {
     await using app = new App().route("/echo", Echo);
     const { port, url } = await app.listen();
     expect(url).toBe(`ws://localhost:${port}`);
     expect(await echo(`${url}/echo`)).toBe("echo");
   });
 
-  it("rejects when the port is taken, and may be tried again", async () => {
+  it("rejects if the port is taken, and may be tried again", async () => {
     const { port } = await startWith("/echo", Echo);
     await using app = new App().route("/echo", Echo);
     await expect(app.listen(port, "127.0.0.1")).rejects.toMatchObject({ code: "EADDRINUSE" });
@@ -70,7 +70,7 @@ describe("listen()", () => {
 });
 
 describe("attach()", () => {
-  it("serves beside Express, whose answers to plain HTTP stay", async () => {
+  it("works with Express, which still answers plain HTTP", async () => {
     const web = express().get("/hello", (_request, response) => {
       response.send("hello");
     });
@@ -83,7 +83,7 @@ describe("attach()", () => {
     expect(app.status().totals.opened).toBe(1);
   });
 
-  it("answers 426 on a route where it is mounted as middleware, and leaves the rest", async () => {
+  it("answers 426 on a route if it is mounted as middleware, and passes on other requests", async () => {
     const app = new App().route("/echo", Echo);
     const server = createServer(
       express()
@@ -98,7 +98,7 @@ describe("attach()", () => {
     expect(await get(port, "/hello")).toEqual([200, "hello"]);
   });
 
-  it("leaves an upgrade that fits no route to another listener, whichever came first", async () => {
+  it("leaves an upgrade without a matching route to another listener, in any order", async () => {
     const server = createServer();
     const others = new WebSocketServer({ noServer: true });
     server.on("upgrade", (incoming, socket, head) => {
@@ -111,7 +111,7 @@ describe("attach()", () => {
     expect(await get(port, "/echo")).toEqual([426, "This is a WebSocket"]);
   });
 
-  it("lets several apps share a server; what fits none of them is a 404", async () => {
+  it("lets several apps share a server; an upgrade that matches none gets a 404", async () => {
     class Shout extends WebSocketHandler {
       onMessage(text: string) {
         this.sendText(text.toUpperCase());
@@ -126,7 +126,7 @@ describe("attach()", () => {
     expect(await answerTo(port, upgradeRequest("/a/../b"))).toMatch(/^HTTP\/1.1 400 /);
   });
 
-  it("leaves a socket to others without leaving it to its errors", async () => {
+  it("handles the errors of a socket that it leaves to others", async () => {
     const server = createServer();
     const left = new Promise((resolve) => server.on("upgrade", (_incoming, socket) => resolve(socket)));
     await using _app = new App().route("/echo", Echo).attach(server);
@@ -141,7 +141,7 @@ describe("attach()", () => {
     expect(await echo(`${url}/echo`)).toBe("echo");
   });
 
-  it("answers plain HTTP where several apps share a server and nobody else does", async () => {
+  it("answers plain HTTP if several apps share a server and no other listener answers", async () => {
     const server = createServer();
     await using _one = new App().route("/one", Echo).attach(server);
     await using _two = new App().route("/two", Echo).attach(server);
@@ -151,7 +151,7 @@ describe("attach()", () => {
     expect((await get(port, "/three"))[0]).toBe(404);
   });
 
-  it("refuses what is no HTTP server with a hint", () => {
+  it("refuses a value that is not an HTTP server, with a hint", () => {
     const app = new App();
     expect(() => app.attach(express() as unknown as Server)).toThrow(
       expect.objectContaining({
@@ -208,7 +208,7 @@ describe("close()", () => {
     expect(app.status().state).toBe("closed");
   });
 
-  it("rejects a listen() that it came before, and leaves no port open", async () => {
+  it("rejects an earlier listen() that has not finished, and leaves no port open", async () => {
     const app = new App().route("/echo", Echo);
     const listening = app.listen(0, "localhost").catch((error: unknown) => error);
     await app.close();
@@ -261,7 +261,7 @@ describe("close()", () => {
 });
 
 describe("the events and the status of an app", () => {
-  it("tell of what was opened, closed and went wrong", async () => {
+  it("report opened and closed connections, and errors", async () => {
     const told = new Mailbox<string>();
     class Fragile extends Echo {
       override onMessage() {
@@ -300,7 +300,7 @@ describe("the events and the status of an app", () => {
     });
   });
 
-  it("stop when the listener is taken off", async () => {
+  it("stop when the listener is removed", async () => {
     const told: string[] = [];
     const listener = () => told.push("open");
     const { app, open } = await startWith("/echo", Echo);
@@ -313,7 +313,7 @@ describe("the events and the status of an app", () => {
 });
 
 describe("a listener that fails", () => {
-  it("is logged, sync or async, and silences no other", async () => {
+  it("is logged, sync or async, and does not affect other listeners", async () => {
     const logged = new Mailbox<string>();
     const logger = { warn: () => undefined, error: (_message: string, error: unknown) => logged.put(String(error)) };
     const { app, open } = await startWith("/echo", Echo, { logger });
@@ -346,7 +346,7 @@ describe("an error of a hook", () => {
 });
 
 describe("an App", () => {
-  it("refuses options that it does not know, or that are not of their kind", () => {
+  it("refuses unknown options and values of the wrong type", () => {
     const message = (make: () => unknown) => {
       try {
         make();
@@ -380,7 +380,7 @@ describe("an App", () => {
     expect(message(() => new App({ subprotocols: ["a b"] }))).toMatch(/subprotocols takes a list of names/);
   });
 
-  it("refuses what is no handler class, or has no route", () => {
+  it("refuses a value that is not a handler class, or has no route", () => {
     class Routeless extends Echo {}
     @Route("/parent")
     class Parent extends Echo {}
@@ -393,14 +393,14 @@ describe("an App", () => {
     expect(() => new Routeless().sendText("x")).toThrow(/a handler is made by the app/);
   });
 
-  it("takes routes while it runs", async () => {
+  it("accepts routes while it runs", async () => {
     const { app, open, url } = await startWith("/echo", Echo);
     await expect(open("/later")).rejects.toMatchObject({ status: 404 });
     app.route("/later", Echo);
     expect(await echo(`${url}/later`)).toBe("echo");
   });
 
-  it("flushes what was sent in one tick with one write, behind what was sent before", async () => {
+  it("sends the messages of one tick in one write, after earlier messages", async () => {
     class Many extends WebSocketHandler {
       onMessage() {
         for (let n = 0; n < 10; n += 1) this.sendTextToThisRoom(String(n));

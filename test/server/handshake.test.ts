@@ -66,7 +66,7 @@ describe("authorize", () => {
     expect(body).toBe("moved");
   });
 
-  it("lets in with what it returns as the user, also after a while", async () => {
+  it("accepts with its result as the user, also after some time", async () => {
     const { open, app } = await startWith(
       "/x",
       gated(async (query) => ({ id: query.get("as") ?? "?", since: 1 })),
@@ -76,7 +76,7 @@ describe("authorize", () => {
     expect(app.registry.user("ann").size).toBe(1);
   });
 
-  it("refuses with 503 past authorizeMs, and never opens what comes later", async () => {
+  it("refuses with 503 past authorizeMs, and ignores a later result", async () => {
     const clock = new ManualClock();
     const asked = new Mailbox<() => void>();
     const Slow = gated(() => new Promise((resolve) => asked.put(() => resolve({ id: "late" }))));
@@ -91,7 +91,7 @@ describe("authorize", () => {
     expect(app.status()).toMatchObject({ handshakes: 0, connections: 0, rooms: 0, totals: { opened: 0 } });
   });
 
-  it("survives a client that resets the connection meanwhile, and tells by this.signal", async () => {
+  it("survives a client that resets the connection meanwhile, and aborts this.signal", async () => {
     const told = new Mailbox<unknown>();
     class Waits extends WebSocketHandler {
       override async authorize() {
@@ -123,7 +123,7 @@ describe("authorize", () => {
 
   const mistakes = [undefined, null, false, "", 0, Number.NaN, 0n, new HttpError(401), new Error("no")];
 
-  it.each(mistakes)("answers 500 to %s, which is no user, and says what to do", async (answer) => {
+  it.each(mistakes)("answers 500 to %s, which is not a user, with a hint", async (answer) => {
     const { open, errors, app } = await startWith(
       "/x",
       gated(async () => answer),
@@ -138,7 +138,7 @@ describe("authorize", () => {
   });
 
   it.each([() => anonymous, async () => anonymous])(
-    "lets in without a user whom it calls anonymous",
+    "accepts without a user if it returns anonymous",
     async (decide) => {
       const { open, app, errors } = await startWith("/x", gated(decide));
       const client = await open("/x");
@@ -147,7 +147,7 @@ describe("authorize", () => {
     },
   );
 
-  it("takes a Response of another origin for a refusal too", async () => {
+  it("treats a Response of another realm as a refusal too", async () => {
     const { open } = await startWith(
       "/x",
       gated(() => new UndiciResponse("no", { status: 403 })),
@@ -155,7 +155,7 @@ describe("authorize", () => {
     await expect(open("/x")).rejects.toMatchObject({ status: 403, message: "no" });
   });
 
-  it("is not asked about a request that is no handshake", async () => {
+  it("is not called for a request that is not a handshake", async () => {
     let asked = 0;
     const Counting = gated(() => {
       asked += 1;
@@ -168,7 +168,7 @@ describe("authorize", () => {
     expect(asked).toBe(0);
   });
 
-  it("aborts this.signal when the time was up", async () => {
+  it("aborts this.signal when its time is over", async () => {
     const clock = new ManualClock();
     const signals = new Mailbox<AbortSignal>();
     class Hangs extends Echo {
@@ -185,7 +185,7 @@ describe("authorize", () => {
     expect(signal?.aborted).toBe(true);
   });
 
-  it("answers 500 to a user whose id is no text and no number, and says so to the app", async () => {
+  it("answers 500 to a user whose id is not a string or a number, and reports that to the app", async () => {
     const { open, errors } = await startWith(
       "/x",
       gated(() => ({ id: true })),
@@ -194,14 +194,14 @@ describe("authorize", () => {
     expect(errors).toMatchObject([{ code: "ERR_USER", message: expect.stringContaining("make it a string") }]);
   });
 
-  it("answers 500 when it refuses with a header that HTTP does not allow", async () => {
+  it("answers 500 if it refuses with a header that HTTP does not allow", async () => {
     const Bad = gated(() => Promise.reject(new HttpError(403, "no", { headers: { "x-bad": "a\r\nx: b" } })));
     const { port, errors } = await startWith("/x", Bad);
     expect(await answerTo(port, upgradeRequest("/x"))).toMatch(/^HTTP\/1.1 500 /);
     expect(errors).toHaveLength(1);
   });
 
-  it("is asked of the scopes first, from the outermost in", async () => {
+  it("is called for the scopes first, from the outermost in", async () => {
     const told: string[] = [];
     const asks = (name: string, answer: object): ScopeOptions => ({
       authorize: (request) => {
@@ -227,7 +227,7 @@ describe("authorize", () => {
     expect(told.slice(0, 3)).toEqual(["outer /api/v1/x", "inner /api/v1/x", "handler"]);
   });
 
-  it("may be of the whole app, and is then asked before all others", async () => {
+  it("may be set for the whole app, and is then called before all others", async () => {
     const asked: string[] = [];
     const authorize = ({ query, path }: ConnectionRequest) => {
       asked.push(`app ${path}`);
@@ -252,7 +252,7 @@ describe("authorize", () => {
     expect(asked).toEqual(["app /own", "handler", "app /in/x", "scope", "handler", "app /open"]);
   });
 
-  it("of the app and of a scope is named in the error about what it returned", async () => {
+  it("of the app and of a scope is named in the error about its result", async () => {
     // In JavaScript it may return nothing.
     const nothing = (() => undefined) as unknown as () => object;
     const build = (scope: Scope<"/a">) => scope.route("/x", Echo);
@@ -268,7 +268,7 @@ describe("authorize", () => {
     ]);
   });
 
-  it("is refused as an option that is no function", () => {
+  it("has to be a function", () => {
     const options = { authorize: true } as unknown as AppOptions;
     expect(() => new App(options)).toThrow(
       expect.objectContaining({ code: "ERR_OPTION", message: "authorize of the app takes a function, got boolean" }),
@@ -297,7 +297,7 @@ describe("the origin of a page", () => {
     ["null, as from a sandbox", "null", "403"],
     ["nonsense", "http://", "403"],
     ["another scheme", "file://chat.example:8080", "403"],
-  ])("that is %s is answered by default as it should be", async (_name, origin, status) => {
+  ])("that is %s is answered correctly by default", async (_name, origin, status) => {
     expect(await statusFor({}, origin)).toBe(status);
   });
 
@@ -314,7 +314,7 @@ describe("the origin of a page", () => {
     ]);
   });
 
-  it("may be on a list, be decided, or not matter", async () => {
+  it("may be on a list, be decided by a function, or be ignored", async () => {
     expect(await statusFor({ origins: ["https://app.example/"] }, "https://app.example")).toBe("101");
     expect(await statusFor({ origins: ["https://app.example"] }, `http://${host}`)).toBe("403");
     expect(await statusFor({ origins: (origin) => origin.endsWith(".example") }, "https://b.example")).toBe("101");
@@ -335,7 +335,7 @@ describe("the origin of a page", () => {
 });
 
 describe("subprotocols", () => {
-  it("are agreed on by the server's preference; what it does not know is never echoed", async () => {
+  it("are chosen by the server's preference, and unknown ones are never echoed", async () => {
     const { open } = await startWith("/x", Echo, { subprotocols: ["chat.v2", "chat.v1"] });
     expect((await open("/x", { protocols: ["other", "chat.v1", "chat.v2"] })).protocol).toBe("chat.v2");
     expect((await open("/x", { protocols: [] })).protocol).toBe("");
@@ -350,8 +350,8 @@ describe("subprotocols", () => {
   });
 });
 
-describe("limits of who may come", () => {
-  it("refuse past connectionsMax with 503, and past connectionsPerAddressMax with 429, until one has gone", async () => {
+describe("limits of connections", () => {
+  it("refuse past connectionsMax with 503, past connectionsPerAddressMax with 429, until one disconnects", async () => {
     const all = await startWith("/x", Echo, { limits: { connectionsMax: 1 } });
     const first = await all.open("/x");
     await expect(all.open("/x")).rejects.toMatchObject({ status: 503, headers: { "retry-after": "5" } });
@@ -365,7 +365,7 @@ describe("limits of who may come", () => {
     await expect(each.open("/x")).rejects.toMatchObject({ status: 429 });
   });
 
-  it("give the place back when the connection has gone, however long onClose takes", async () => {
+  it("release the place when the client has disconnected, for any duration of onClose", async () => {
     class Slow extends Echo {
       override onClose() {
         return new Promise(() => undefined);
@@ -378,7 +378,7 @@ describe("limits of who may come", () => {
     expect(second.protocol).toBe("");
   });
 
-  it("hold for handshakes that end at the same time", async () => {
+  it("also hold for handshakes that end at the same time", async () => {
     const released = new Mailbox<() => void>();
     class Waits extends Echo {
       override authorize() {
@@ -393,7 +393,7 @@ describe("limits of who may come", () => {
     expect(app.status().rooms).toBe(3);
   });
 
-  it("cut off a client that does not finish its request within handshakeMs", async () => {
+  it("disconnect a client that does not finish its request within handshakeMs", async () => {
     const { port } = await startWith("/x", Echo, { limits: { handshakeMs: 100 } });
     const answer = await answerTo(port, upgradeRequest("/x").slice(0, 40));
     expect(answer).toMatch(/^HTTP\/1.1 408 /);

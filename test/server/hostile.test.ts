@@ -59,7 +59,7 @@ describe("a path that is no room path", () => {
     `/chat${"/x".repeat(16)}`,
     "*",
     "chat/x",
-  ])("(%s) is answered with 400, and the server lives", async (target) => {
+  ])("(%s) is answered with 400, and the server survives", async (target) => {
     const { port, alive, app, errors } = await scene();
     const answer = await answerTo(port, upgradeRequest(target));
     expect(status(answer)).toBe("400");
@@ -85,7 +85,7 @@ describe("a request that is no handshake", () => {
     ["an old version", upgradeRequest("/chat/x", { "Sec-WebSocket-Version": "7" }), "426"],
     ["bad subprotocols", upgradeRequest("/chat/x", { "Sec-WebSocket-Protocol": "a,,b" }), "400"],
     ["a foreign origin", upgradeRequest("/chat/x", { Origin: "https://evil.example" }), "403"],
-  ])("(%s) is answered, and the server lives", async (_name, request, expected) => {
+  ])("(%s) is answered, and the server survives", async (_name, request, expected) => {
     const { port, alive, app } = await scene();
     const answer = await answerTo(port, request);
     expect(status(answer)).toBe(expected);
@@ -94,7 +94,7 @@ describe("a request that is no handshake", () => {
     expect(await alive()).toBe("alive");
   });
 
-  it("takes Upgrade: WebSocket in any case", async () => {
+  it("accepts Upgrade: WebSocket in any case", async () => {
     const { port } = await scene();
     const client = await rawClient(port);
     client.socket.write(upgradeRequest("/chat/x", { Upgrade: "WebSocket", Connection: "keep-alive, UPGRADE" }));
@@ -108,7 +108,7 @@ describe("requests sent in one packet", () => {
   const plainGet = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
 
   it.each(["/nowhere", "/chat/x"])(
-    "a plain one and an upgrade to %s end the connection, not the process",
+    "a plain request and an upgrade to %s end the connection, not the process",
     async (path) => {
       const { port, alive, app, errors } = await scene();
       const answer = await answerTo(port, plainGet + upgradeRequest(path));
@@ -118,7 +118,7 @@ describe("requests sent in one packet", () => {
     },
   );
 
-  it("two upgrades are one connection: the second is read as frames, which it is not", async () => {
+  it("two upgrades make one connection: the second is read as invalid frames", async () => {
     const { port, alive } = await scene();
     const answer = await answerTo(port, upgradeRequest("/chat/x") + upgradeRequest("/chat/y"));
     expect(answer.match(/101 Switching/g)).toHaveLength(1);
@@ -136,7 +136,7 @@ describe("a client that misbehaves on an open connection", () => {
     ["a new message within another", Buffer.concat([clientFrame(0x01, "x"), clientFrame(0x01, "y")]), 1002],
     ["binary where none is read", clientFrame(0x82, "x"), 1003],
     ["a message that is too large", clientFrame(0x81, "", 0xffff + 1 - 1), 1009],
-  ])("(%s) is closed with its code, and the server lives", async (name, bytes, code) => {
+  ])("(%s) is closed with its code, and the server survives", async (name, bytes, code) => {
     const { port, alive, app } = await scene();
     const client = await rawConnection(port, "/chat/x");
     const big = name === "a message that is too large";
@@ -149,7 +149,7 @@ describe("a client that misbehaves on an open connection", () => {
     expect(app.status().connections).toBeLessThanOrEqual(1);
   });
 
-  it("may send a flood of pings or of empty messages, and vanish in the middle of anything", async () => {
+  it("may flood pings or empty messages, and disconnect at any point", async () => {
     const { port, alive, errors } = await scene();
     for (const bytes of [
       Buffer.concat(Array.from({ length: 2_000 }, () => clientFrame(0x89, "x"))),

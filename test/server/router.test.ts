@@ -57,7 +57,7 @@ describe("a path", () => {
     ["/a/b/d", "/a/**:rest"],
     ["/b/c", "/**:all"],
     ["/a", "/**:all"],
-  ])("leads from %s to %s, whatever the order of registration", async (path, pattern) => {
+  ])("leads from %s to %s, in any order of registration", async (path, pattern) => {
     await fc.assert(
       fc.asyncProperty(fc.shuffledSubarray(patterns, { minLength: patterns.length }), async (order) => {
         const app = new App();
@@ -74,14 +74,14 @@ describe("a path", () => {
     expect(await told(appWith("/u/:id([0-9a-f]+)", "/u/:id(\\d+)"), "/u/7")).toMatchObject({ by: "/u/:id([0-9a-f]+)" });
   });
 
-  it("turns back where the more specific route does not go on", async () => {
+  it("falls back if the more specific route does not match to the end", async () => {
     const app = appWith("/a/b/c", "/a/:x/d", "/:x/b/e");
     expect(await told(app, "/a/b/d")).toMatchObject({ by: "/a/:x/d", params: { x: "b" } });
     expect(await told(app, "/a/b/e")).toMatchObject({ by: "/:x/b/e", params: { x: "a" } });
     expect(await statusOf(app, "/a/b/f")).toBe(404);
   });
 
-  it("leads nowhere with a 404", async () => {
+  it("that matches no route is answered with a 404", async () => {
     const app = appWith("/chat/:channel");
     for (const path of ["/", "/chat", "/chat/a/b", "/Chat/a", "/chats/a", "/chata"]) {
       expect(await statusOf(app, path)).toBe(404);
@@ -135,7 +135,7 @@ describe("a path", () => {
     ["/a b/:x", "/a%20b/1", { x: "1" }],
     ["/a/:x-\u00e9", "/a/1-%C3%A9", { x: "1" }],
     ["/\\{a\\}/:x", "/%7Ba%7D/1", { x: "1" }],
-  ])("fits %s as %s", async (pattern, path, params) => {
+  ])("matches %s as %s", async (pattern, path, params) => {
     expect(await told(appWith(pattern), path)).toEqual({ by: pattern, params });
   });
 
@@ -147,21 +147,21 @@ describe("a path", () => {
     ["/a/**:rest", "/a"],
     ["/a/:rest+", "/a"],
     ["/a/:x-:y", "/a/1"],
-  ])("does not fit %s as %s", async (pattern, path) => {
+  ])("does not match %s as %s", async (pattern, path) => {
     expect(await statusOf(appWith(pattern), path)).toBe(404);
   });
 
-  it("fits a pattern whose accents are decomposed, as it would composed", async () => {
+  it("matches a pattern with decomposed accents as if composed", async () => {
     expect(await told(appWith("/cafe\u0301/:table"), "/caf%C3%A9/1")).toMatchObject({ params: { table: "1" } });
   });
 
-  it("is held against a constraint as decoded text", async () => {
+  it("is checked against a constraint as decoded text", async () => {
     expect(await told(appWith("/a/:x(.)"), "/a/%C3%A9")).toMatchObject({ params: { x: "\u00e9" } });
     expect(await told(appWith("/a/:x([\u00e0-\u00ff]+)"), "/a/%C3%A9")).toMatchObject({ params: { x: "\u00e9" } });
     expect(await statusOf(appWith("/a/:x([^<>]+)"), "/a/%3C")).toBe(404);
   });
 
-  it("yields parameters that inherit nothing", async () => {
+  it("yields parameters without inherited properties", async () => {
     class Inherits extends WebSocketHandler {
       onConnect(): void {
         this.sendJSON(["toString" in this.params, "constructor" in this.params]);
@@ -206,7 +206,7 @@ describe("a route", () => {
     expect(() => app.route("/b", Other, { name: "main" })).toThrow(/"\/a" \(Answer\).*"\/b" \(Other\)/);
   });
 
-  it("does not conflict with one that matches more or less", () => {
+  it("does not conflict with a route that matches more or fewer paths", () => {
     const patterns = ["/a", "/a/:x", "/a/:x(\\d+)", "/a/:x?/b", "/:x", "/**"];
     expect(appWith(...patterns).routes.map(({ pattern }) => pattern)).toEqual(patterns);
   });
@@ -266,7 +266,7 @@ describe("a route", () => {
     );
   });
 
-  it("is listed with its pattern, its name, its class, and what reads", () => {
+  it("is listed with its pattern, its name, its class, and its reading method", () => {
     class Loop extends WebSocketHandler {
       override serve(): Promise<void> {
         return Promise.resolve();
@@ -298,25 +298,25 @@ describe("a route", () => {
 });
 
 describe("app.url", () => {
-  it("makes the percent-encoded path of a named route", async () => {
+  it("returns the percent-encoded path of a named route", async () => {
     const app = appWith().route("/caf\u00e9/:table/:seat?", Answer, { name: "seat" });
     expect(app.url("seat", { table: "a b" })).toBe("/caf%C3%A9/a%20b");
     expect(app.url("seat", { table: "50%", seat: 3 })).toBe("/caf%C3%A9/50%25/3");
     expect(await told(app, app.url("seat", { table: "50%" }))).toMatchObject({ params: { table: "50%" } });
   });
 
-  it("makes the path of a route in a scope, its prefix included", () => {
+  it("returns the path of a route in a scope, its prefix included", () => {
     const app = appWith().scope("/org/:org", (org) => org.route("/log", Answer, { name: "log" }));
     expect(app.url("log", { org: 7 })).toBe("/org/7/log");
   });
 
-  it("refuses a parameter that is missing or does not fit", () => {
+  it("refuses a missing or invalid parameter", () => {
     const app = appWith().route("/a/:id(\\d+)", Answer, { name: "a" });
     expect(() => app.url("a")).toThrow(expect.objectContaining({ code: "ERR_PARAMS" }));
     expect(() => app.url("a", { id: "x" })).toThrow(expect.objectContaining({ code: "ERR_PARAMS" }));
   });
 
-  it("refuses an unknown name, and tells the known ones", () => {
+  it("refuses an unknown name, and lists the known ones", () => {
     const app = appWith().route("/a", Answer, { name: "one" }).route("/b", Other, { name: "two" });
     const unknown = expect.objectContaining({
       code: "ERR_ROUTE_UNKNOWN",
@@ -329,7 +329,7 @@ describe("app.url", () => {
 });
 
 describe("a scope", () => {
-  it("keeps the parameters of its prefix, nested ones too", async () => {
+  it("passes the parameters of its prefix to the handler, also when nested", async () => {
     const app = appWith().scope("/org/:org", (org) => {
       org.route("/", Other);
       org.scope("/team/:team", (team) => team.route("/chat/:channel", Answer));
@@ -340,7 +340,7 @@ describe("a scope", () => {
     expect(await told(app, "/org/7/team/a/chat/b")).toEqual({ by: "Answer", params });
   });
 
-  it("demands in order, the outermost first, the handler last", async () => {
+  it("calls authorize in order, the outermost first, the handler last", async () => {
     const asked: string[] = [];
     class Guarded extends Teller {
       override authorize() {
@@ -355,7 +355,7 @@ describe("a scope", () => {
     expect(asked).toEqual(["outer", "inner", "handler"]);
   });
 
-  it("refuses before anything within it is asked", async () => {
+  it("refuses before any inner authorize is called", async () => {
     const asked: string[] = [];
     class Guarded extends Teller {
       override authorize() {
@@ -374,7 +374,7 @@ describe("a scope", () => {
     expect(asked).toEqual([]);
   });
 
-  it("gives its user to the handler, whose own authorize sees it and may replace it", async () => {
+  it("passes its user to the handler, whose own authorize can read and replace it", async () => {
     const seen: unknown[] = [];
     class Keeps extends Teller {
       override authorize() {
@@ -395,7 +395,7 @@ describe("a scope", () => {
     expect(seen).toEqual([{ id: "ann" }]);
   });
 
-  it("passes its options on to what is within, which may set its own", async () => {
+  it("passes its options on to inner routes, which may set their own", async () => {
     const app = new App({ subprotocols: ["app"] });
     onTestFinished(() => app.close());
     app.route("/app", Answer);
@@ -421,7 +421,7 @@ describe("a scope", () => {
     expect(await (await from("/s/route", "https://b.example")).readJSON()).toMatchObject({ by: "Answer" });
   });
 
-  it("lays limits over each other one by one", async () => {
+  it("combines limits one by one", async () => {
     class Joins extends WebSocketHandler {
       onConnect(): void {
         this.join("/other");
@@ -467,7 +467,7 @@ describe("a scope", () => {
   });
 });
 
-describe("a class", () => {
+describe("a handler class", () => {
   it("declares its routes as a string, an object, or a list", async () => {
     class ByString extends Teller {
       static readonly route = "/string/:x";
@@ -530,12 +530,12 @@ describe("a schema of the parameters", () => {
     }
   }
 
-  it("makes of them what the handler sees", async () => {
+  it("converts them for the handler", async () => {
     const app = appWith().route("/item/:id", Item, { params });
     expect(await told(app, "/item/7")).toEqual([8, "number"]);
   });
 
-  it("refuses what does not fit with a 400 that tells no internals", async () => {
+  it("refuses invalid ones with a 400 that reveals no details", async () => {
     const app = appWith().route("/item/:id", Item, { params });
     await expect(connect(app, "/item/x")).rejects.toMatchObject({
       status: 400,
@@ -550,7 +550,7 @@ describe("a schema of the parameters", () => {
     expect(await statusOf(app, "/item/70")).toBe(400);
   });
 
-  it("comes before what a scope demands", async () => {
+  it("is checked before authorize of a scope", async () => {
     const authorize = () => {
       throw new HttpError(401);
     };
@@ -559,7 +559,7 @@ describe("a schema of the parameters", () => {
     expect(await statusOf(app, "/a/item/7")).toBe(401);
   });
 
-  it("works on a decorated class", async () => {
+  it("works for a decorated class", async () => {
     @Route("/item/:id", { params })
     class Decorated extends Item {}
     const app = new App({ handlers: [Decorated] });

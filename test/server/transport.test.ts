@@ -28,8 +28,8 @@ async function chat(options = {}) {
   return { ...running, line: (path: string) => new LineClient(port, path) };
 }
 
-describe("a transport that is no WebSocket", () => {
-  it("is a member of the same room as WebSockets are, with a handler of its own", async () => {
+describe("a transport that is not a WebSocket", () => {
+  it("is a member of the same room as WebSockets, with its own handler", async () => {
     const { line, open, app } = await chat();
     const ann = line("/chat/a?as=ann");
     expect(await ann.next()).toEqual({ text: "welcome /chat/a" });
@@ -45,7 +45,7 @@ describe("a transport that is no WebSocket", () => {
     expect(app.status()).toMatchObject({ connections: 2, users: 2, rooms: 1 });
   });
 
-  it("gets what is kept of its room first", async () => {
+  it("gets the history of its room first", async () => {
     const { line, app } = await chat();
     for (const text of ["one", "two", "three"]) await app.registry.room("/chat/a").publishText(text);
     const ann = line("/chat/a?as=ann");
@@ -56,7 +56,7 @@ describe("a transport that is no WebSocket", () => {
     ]);
   });
 
-  it("is refused as any client: without credentials, without a route, and when there are too many", async () => {
+  it("is refused like any client: without credentials, without a route, and past the limits", async () => {
     const { line } = await chat({ limits: { connectionsPerAddressMax: 1 } });
     expect(await line("/chat/a").next()).toEqual({ refused: 401, body: "who are you?" });
     expect(await line("/nowhere").next()).toMatchObject({ refused: 404 });
@@ -65,7 +65,7 @@ describe("a transport that is no WebSocket", () => {
     expect(await line("/chat/a?as=bob").next()).toMatchObject({ refused: 429 });
   });
 
-  it("is closed by its handler, by itself, and by the app, and its hook learns how", async () => {
+  it("is closed by its handler, by itself, and by the app, and its hook gets the code", async () => {
     const { line, app } = await chat();
     const [ann, bob, eve] = [line("/chat/a?as=ann"), line("/chat/a?as=bob"), line("/chat/a?as=eve")];
     for (const one of [ann, bob, eve]) await one.next();
@@ -94,7 +94,7 @@ describe("a transport that is no WebSocket", () => {
     expect(await ann.next()).toEqual({ close: 1009, reason: "message too big" });
   });
 
-  it("loses what a policy allows while it lags, keeps the latest, and is closed when it is too slow", async () => {
+  it("loses messages that a policy may drop, keeps the latest, and is closed if it is too slow", async () => {
     const { line, app } = await chat({ limits: { outboxBytesMax: 200_000, highWaterBytes: 50_000 } });
     const ann = line("/chat/a?as=ann");
     await ann.next();

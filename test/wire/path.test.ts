@@ -187,7 +187,7 @@ describe("pathOfTarget", () => {
     isRefused(() => pathOfTarget("/a".repeat(17)));
   });
 
-  it("takes limits of its own", () => {
+  it("accepts other limits", () => {
     const limits = { pathBytesMax: 8, pathSegmentsMax: 2 };
     expect(pathOfTarget("/abc/def", limits)).toBe("/abc/def");
     isRefused(() => pathOfTarget("/abc/defg", limits));
@@ -196,7 +196,7 @@ describe("pathOfTarget", () => {
     expect(pathOfTarget("/ab".repeat(1_000), wide)).toBe("/ab".repeat(1_000));
   });
 
-  it("answers inputs of a million characters", () => {
+  it("answers inputs of a million characters in time", () => {
     const inputs = ["/", "a", "%", "%41", "\u0000", "/a", "/.", "e\u00cc\u0081", "\\", "?", "%2", "%%"];
     for (const input of inputs) {
       const long = input.repeat(Math.ceil(1_000_000 / input.length));
@@ -206,7 +206,7 @@ describe("pathOfTarget", () => {
     expect(pathOfTarget(`/a?${"?".repeat(1_000_000)}`)).toBe("/a");
   });
 
-  it("answers long inputs where the limits let them through", () => {
+  it("answers long inputs in time if the limits allow them", () => {
     const wide = { pathBytesMax: 1_000_000, pathSegmentsMax: 1_000_000 };
     expect(pathOfTarget("/a".repeat(200_000), wide)).toHaveLength(400_000);
     expect(pathOfTarget(`/${"%C3%A9".repeat(100_000)}`, wide)).toHaveLength(100_001);
@@ -216,12 +216,12 @@ describe("pathOfTarget", () => {
     isRefused(() => roomName(`/a${"\u0301\u0323".repeat(1_000)}\\`, wide));
   });
 
-  it("quotes what it refuses without its control characters", () => {
+  it("quotes a refused path without its control characters", () => {
     const error = thrownBy(() => pathOfTarget("/a%0A%1B%5B31m"));
     expect(String(error)).not.toMatch(/[\p{Cc}]/u);
   });
 
-  it("throws nothing but ERR_PATH, and returns nothing but canonical paths", () => {
+  it("throws only ERR_PATH, and returns only canonical paths", () => {
     const byte = fc.integer({ min: 0, max: 255 }).map((code) => String.fromCharCode(code));
     const encoded = fc.integer({ min: 0, max: 255 }).map((code) => `%${code.toString(16).padStart(2, "0")}`);
     const usual = fc.constantFrom(
@@ -297,11 +297,11 @@ describe("roomName", () => {
     isRefused(() => roomName(name));
   });
 
-  it.each([undefined, null, 7, {}, ["/a"], new URL("http://h/a")])("refuses %s, which is no string", (value) => {
+  it.each([undefined, null, 7, {}, ["/a"], new URL("http://h/a")])("refuses %s, which is not a string", (value) => {
     isRefused(() => Reflect.apply(roomName, undefined, [value]));
   });
 
-  it("returns what it returned", () => {
+  it("returns its own results unchanged", () => {
     const unit = fc.oneof(
       { weight: 3, arbitrary: fc.string({ unit: "binary", minLength: 1, maxLength: 1 }) },
       fc.constantFrom(
@@ -394,7 +394,7 @@ describe("equal paths", () => {
     );
   });
 
-  it("are not reached by targets of other segments", () => {
+  it("are not reached by targets with other segments", () => {
     const other = fc.oneof(
       segments,
       segments.map((parts) => [parts.join("")]),
@@ -408,7 +408,7 @@ describe("equal paths", () => {
     );
   });
 
-  it("are told apart from the same text cut into other segments", () => {
+  it("differ from the same text split into other segments", () => {
     const cut = fc.tuple(fc.array(segment, { minLength: 2, maxLength: 5 }), fc.nat());
     fc.assert(
       fc.property(cut, spelling, ([parts, at], how) => {
@@ -421,7 +421,7 @@ describe("equal paths", () => {
 });
 
 describe("encodePath", () => {
-  it("writes a target that reaches the path", () => {
+  it("returns a target that reaches the path", () => {
     fc.assert(
       fc.property(segments, (parts) => {
         const path = roomName(`/${parts.join("/")}`);
@@ -436,7 +436,7 @@ describe("encodePath", () => {
     expect(encodePath(roomName("/"))).toBe("/");
   });
 
-  it("writes a target that a URL parser leaves as it is", () => {
+  it("returns a target that a URL parser does not change", () => {
     fc.assert(
       fc.property(segments, (parts) => {
         const encoded = encodePath(roomName(`/${parts.join("/")}`));

@@ -25,7 +25,7 @@ describe("two positions", () => {
     });
   });
 
-  it("of different epochs have no order, no succession and no known gap", () => {
+  it("of different epochs have no order, no successor and no known gap", () => {
     always((one, { offset }) => {
       const other = { epoch: `${one.epoch}x`, offset };
       expect([isNext, isUpTo, isBefore].map((holds) => holds(one, other))).toEqual([false, false, false]);
@@ -41,8 +41,8 @@ describe("two positions", () => {
   });
 });
 
-describe("what lies between two positions", () => {
-  it("is as many publications as would fill the gap one by one", () => {
+describe("the gap between two positions", () => {
+  it("is the number of publications that would fill it one by one", () => {
     fc.assert(
       fc.property(positions, fc.nat({ max: 50 }), (last, missed) => {
         const next = ahead(last, missed + 1);
@@ -56,7 +56,7 @@ describe("what lies between two positions", () => {
     );
   });
 
-  it("is nothing for a position that was reached already", () => {
+  it("is zero for a position that was reached already", () => {
     always((reached, position) => {
       if (isUpTo(reached, position)) expect(missedBetween(reached, position)).toBe(0);
     });
@@ -64,7 +64,7 @@ describe("what lies between two positions", () => {
 });
 
 describe("a reader", () => {
-  it("that takes only what it has not reached sees each offset once, in order, and counts every gap", () => {
+  it("that accepts only new positions sees each offset once, in order, and counts every gap", () => {
     fc.assert(
       fc.property(fc.array(fc.integer({ min: 1, max: 12 })), (offsets) => {
         let reached: Position = { epoch: "a", offset: 0 };
