@@ -26,9 +26,7 @@ export function compileGenerator() {
   const program = join(folder, "generator");
   const { error, status } = spawnSync("cc", ["-O2", "-o", program, join(here, "generator.c")], { stdio: "inherit" });
   if (error !== undefined) {
-    stop(
-      "the generator needs the C compiler `cc`: apt-get install -y --no-install-recommends gcc libc6-dev",
-    );
+    stop("the generator needs the C compiler `cc`: apt-get install -y --no-install-recommends gcc libc6-dev");
   }
   if (status !== 0) stop("the generator did not compile; it needs Linux and the headers of libc6-dev");
   return program;

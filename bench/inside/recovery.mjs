@@ -6,8 +6,8 @@ import { App } from "../../dist/index.js";
 import { nowMs } from "../clock.mjs";
 import { memoryKiB, peakKiB, resetPeak } from "../memory.mjs";
 import { percentile } from "../stats.mjs";
-import { check, finish, QuietHandler, settings } from "./contract.mjs";
 import { ClientProcess } from "./clientProcess.mjs";
+import { check, finish, QuietHandler, settings } from "./contract.mjs";
 import { publicationAt } from "./publication.mjs";
 
 const { clients, missed, bytes, everyMs, warmMs, measureMs } = settings;

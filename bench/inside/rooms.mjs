@@ -1,6 +1,6 @@
 // The memory of a room with one member: the growth of this process while existing connections join rooms.
 import { memoryKiB } from "../memory.mjs";
-import { check, connectAll, finish, joinAll, createQuietApp, settings } from "./contract.mjs";
+import { check, connectAll, createQuietApp, finish, joinAll, settings } from "./contract.mjs";
 
 const { rooms, roomsEach } = settings;
 const app = createQuietApp();

@@ -1,7 +1,7 @@
 // Sends to a tree of ten rooms, alternately in an app with many other rooms and in an app without.
 import { performance } from "node:perf_hooks";
 import { median } from "../stats.mjs";
-import { check, connectAll, finish, joinAll, createQuietApp, settings } from "./contract.mjs";
+import { check, connectAll, createQuietApp, finish, joinAll, settings } from "./contract.mjs";
 
 const { rooms, roomsEach, warmMs, measureMs } = settings;
 const sendsOfTurn = 100;
