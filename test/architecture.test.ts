@@ -4,12 +4,12 @@ import { describe, expect, it } from "vitest";
 
 const src = resolve(import.meta.dirname, "../src");
 const layers = ["wire", "connection", "backplane", "protocol", "room", "handler", "server"];
-/** Files at the top that every layer may use, and that use none. */
+/** Files at the top that every layer may import, and that import no layer. */
 const leaves = ["diagnostics.ts", "errors.ts", "metrics.ts"];
-/** Many nodes: imports from the layers, and only edges import it. */
+/** Many nodes: it imports from the layers, and only edges import it. */
 const clusterFolder = "cluster";
 const edges = ["client", "testing", "redis", "nats"];
-/** What users import: from anywhere in the project, and nothing imports it. */
+/** Entries that users import. They may import from anywhere, and no file imports them. */
 const entries = ["index.ts", "backplane/index.ts"];
 const filesMax = 14;
 const linesMax = 350;
@@ -17,7 +17,7 @@ const linesMax = 350;
 interface SourceFile {
   readonly path: string;
   readonly text: string;
-  /** What it imports: files of the project by their path in src, and packages by their name. */
+  /** Imported files of the project by their path in src, and imported packages by name. */
   readonly files: readonly string[];
   readonly packages: readonly string[];
 }
@@ -57,7 +57,7 @@ function isUpward(from: string, to: string): boolean {
   return layers.indexOf(other) > layers.indexOf(own) || !layers.includes(other);
 }
 
-/** Files of import cycles, each as the way that leads back. */
+/** Import cycles, each as the path from a file back to itself. */
 function cyclesOf(files: readonly SourceFile[]): string[] {
   const byPath = new Map(files.map((file) => [file.path, file]));
   const done = new Set<string>();

@@ -11,14 +11,14 @@ const broadcasts = 10_000;
 
 class Crowd extends WebSocketHandler<{ room: string }> {
   override onConnect() {
-    this.join("/everybody");
+    this.join("/everyone");
   }
   onMessage(text: string | undefined, error?: Error) {
     if (error === undefined) this.sendTextToThisRoom(`said ${text}`);
   }
 }
 
-/** Resolves with a socket that is through the handshake; what has come behind it is put back. */
+/** Resolves with a socket after its handshake; bytes received after the response are put back. */
 async function open(port: number, path: string): Promise<Socket> {
   const socket = connect(port, "127.0.0.1");
   socket.on("error", () => socket.destroy());
@@ -39,11 +39,11 @@ it("counts return to zero when 1,000 clients vanish during broadcasts, and the o
   });
   let vanished = 0;
   for (let number = 0; number < broadcasts; number += 1) {
-    app.registry.sendTextToRoom("/everybody", `n ${number}`);
+    app.registry.sendTextToRoom("/everyone", `n ${number}`);
     if (number % 10 !== 0) continue;
     const socket = gone[vanished];
     vanished += 1;
-    // Each of the ways to go: a reset, an end, half a frame and a reset, a message and a reset, a close frame.
+    // All ways to disconnect: a reset, an end, half a frame and a reset, a message and a reset, a close frame.
     const way = vanished % 5;
     if (way === 1) socket?.end();
     if (way === 2) socket?.write(clientFrame(0x81, "half of it").subarray(0, 8));
@@ -83,7 +83,7 @@ it("delivers 10,000 numbered broadcasts in order to each of 1,000 connections", 
   for (const socket of sockets) socket.destroy();
 });
 
-/** What becomes of a socket that should receive these very bytes. */
+/** The result of a socket that has to receive exactly these bytes. */
 function receivesExactly(socket: Socket, expected: Buffer): Promise<string> {
   return new Promise((resolve) => {
     let at = 0;

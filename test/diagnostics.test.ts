@@ -20,10 +20,10 @@ import { closes, Mailbox, start, startWith } from "./support/app.js";
 
 type ChannelName = keyof DiagnosticMessages;
 
-/** What is published on a channel until the test is over. */
+/** The messages on a channel until the end of the test. */
 function listen<Name extends ChannelName>(name: Name): Mailbox<DiagnosticMessages[Name]> {
   const mailbox = new Mailbox<DiagnosticMessages[Name]>();
-  // Each channel has one type of message; Node's types know of none.
+  // Each channel has one type of message, which Node's types do not know.
   const onMessage = (message: unknown) => mailbox.put(message as DiagnosticMessages[Name]);
   subscribe(name, onMessage);
   onTestFinished(() => {
@@ -298,12 +298,12 @@ it("creates and calls nothing without a subscriber", async () => {
 type Phase = "start" | "end" | "asyncStart" | "asyncEnd" | "error";
 const phases = ["start", "end", "asyncStart", "asyncEnd", "error"] as const satisfies readonly Phase[];
 
-/** The phases of spans, each with its span as it then was, until the test is over. */
+/** The events of spans, each with a copy of its span at that time, until the end of the test. */
 function follow<Name extends keyof TraceSpans>(name: Name): Mailbox<[phase: Phase, span: TraceSpans[Name]]> {
   const mailbox = new Mailbox<[phase: Phase, span: TraceSpans[Name]]>();
   for (const phase of phases) {
     const channel = `tracing:${name}:${phase}`;
-    // Each channel has one type of span; Node's types know of none.
+    // Each channel has one type of span, which Node's types do not know.
     const onSpan = (span: unknown) => mailbox.put([phase, { ...(span as TraceSpans[Name]) }]);
     subscribe(channel, onSpan);
     onTestFinished(() => {
@@ -333,7 +333,7 @@ class Traced extends EventHandler {
     throw new Error("boom");
   }
   override onClose(): void {
-    this.sendText("nobody reads it");
+    this.sendText("not read");
   }
 }
 

@@ -18,7 +18,7 @@ import { missing } from "./support/parts.js";
 interface Chat {
   /** `http://localhost:…`, without a slash at the end. */
   readonly url: string;
-  /** Ends the server, its connections first. Also done when the test is over. */
+  /** Ends the server, its connections first. This also happens at the end of the test. */
   stop(): Promise<void>;
 }
 
@@ -47,7 +47,7 @@ describe.skipIf(missing("chromium", "the example app in a browser"))("the exampl
   });
   afterAll(() => browser?.close());
 
-  /** A tab of another user: with a localStorage of its own. `watch` is called before it loads anything. */
+  /** A tab of another user, with its own localStorage. `watch` is called before the page loads anything. */
   async function openTab(url: string, watch?: (page: Page) => void): Promise<Page> {
     const context = await browser.newContext();
     onTestFinished(() => context.close());
@@ -74,7 +74,7 @@ describe.skipIf(missing("chromium", "the example app in a browser"))("the exampl
     await page.getByRole("button", { name: "Send" }).click();
   }
 
-  /** Collects the errors of a page, and those that the browser reports of it. */
+  /** Collects the errors of a page, and the errors that the browser reports about it. */
   function collectErrors(page: Page, errors: string[]): void {
     page.on("console", (message) => message.type() === "error" && errors.push(message.text()));
     page.on("pageerror", (error) => errors.push(error.message));
@@ -105,7 +105,7 @@ describe.skipIf(missing("chromium", "the example app in a browser"))("the exampl
     const eve = await enter(url, "random", "Eve");
     await say(ann, "among us");
     await line(ann, "among us").waitFor();
-    // What is said in her own channel comes after whatever else would have come.
+    // Her own message comes after any message that could have come from the other channel.
     await say(eve, "alone here");
     await line(eve, "alone here").waitFor();
     expect(await eve.locator(".line").allTextContents()).toEqual([expect.stringContaining("alone here")]);
@@ -342,7 +342,7 @@ describe.skipIf(missing("chromium", "the example app in a browser"))("the exampl
     const page = await enter(url, "general", longName);
     await page.setViewportSize({ width, height: 568 });
     await here(page, longName).waitFor();
-    // The name alone is shortened: the title, the state and the list are whole.
+    // Only the name is shortened: the title, the state and the list are complete.
     expect(await cutOff(page)).toEqual(["rename"]);
     const { textOverflow } = await rename(page).evaluate((button) => {
       return button.ownerDocument.defaultView.getComputedStyle(button);
@@ -401,11 +401,10 @@ describe.skipIf(missing("chromium", "the example app in a browser"))("the exampl
     }
     for (const text of ["while away, 1", "while away, 2"]) await say(ann, text);
     await startChat(port, backplane);
-    await announce(first.url, { channel: "general", text: "nobody may be there yet" });
+    await announce(first.url, { channel: "general", text: "announced meanwhile" });
     for (const page of [ann, bob]) {
       await page.getByText("connected", { exact: true }).waitFor();
-      for (const text of ["while away, 1", "while away, 2", "nobody may be there yet"])
-        await line(page, text).waitFor();
+      for (const text of ["while away, 1", "while away, 2", "announced meanwhile"]) await line(page, text).waitFor();
       const said = await page.locator(".line .text").allTextContents();
       expect(said).toEqual(["before", "while away, 1", "while away, 2"]);
       expect(await page.getByRole("alert").filter({ hasText: "lost" }).isVisible()).toBe(false);
@@ -532,7 +531,7 @@ describe("the example app over a WebSocket", () => {
 
   it("sends a plain client the history, then its welcome", async () => {
     const { url } = await startChat();
-    await announce(url, { channel: "general", text: "nobody is there" });
+    await announce(url, { channel: "general", text: "to an empty channel" });
     const ann = await connectURL(`${url.replace("http", "ws")}/chat/general?name=Ann`);
     for (const type of ["announced", "welcome", "joined"]) expect(await ann.readJSON()).toMatchObject({ type });
   });
@@ -558,7 +557,7 @@ describe("npm start", () => {
     scripts: { start: string; "start:cluster": string };
   };
 
-  /** What npm runs for it; a shell that stayed in between would keep the signal from it. */
+  /** Runs the command as npm does. A shell in between would not forward the signal. */
   function npmStart(port: number | string, script = scripts.start, variables = {}): ChildProcess {
     const path = `${root}node_modules/.bin${delimiter}${process.env.PATH}`;
     const command = `exec ${script.replace(/^exec /, "")}`;
@@ -605,7 +604,7 @@ describe("npm start", () => {
         expect(line).toMatch(/^The chat is at http:\/\/localhost:\d+\/, on 3 processes$/);
         const [url = ""] = /http:[^,]+/.exec(line) ?? [];
         const room = `${url.replace("http", "ws")}chat/general`;
-        // New connections go to the processes in turn.
+        // New connections are distributed to the processes in turn.
         const people = await Promise.all(["Ann", "Bob", "Cy", "Dan"].map((name) => connectURL(`${room}?name=${name}`)));
         people[0]?.sendJSON({ text: "to all of us" });
         for (const person of people) {

@@ -7,12 +7,12 @@ class Quiet extends WebSocketHandler {
   }
 }
 
-/** An app with one limit, of whatever name and value. */
+/** An app with one limit, of any name and value. */
 function appWith(name: string, value: unknown): App {
   return Reflect.construct(App, [{ limits: { [name]: value } }]);
 }
 
-/** A route with one limit, of whatever name and value. */
+/** A route with one limit, of any name and value. */
 function routeWith(name: string, value: unknown): unknown {
   const app = new App();
   return Reflect.apply(app.route, app, ["/x", Quiet, { limits: { [name]: value } }]);

@@ -3,7 +3,7 @@ import { App, EventHandler, On, type SendOptions, WebSocketHandler } from "../sr
 import { connect } from "../src/testing/index.js";
 import { Mailbox } from "./support/app.js";
 
-/** Options that JavaScript lets through. */
+/** Options that JavaScript code can pass. */
 function wrong(options: object): never {
   return options as never;
 }
@@ -13,7 +13,7 @@ function refusal(what: string, name: string, near: string): object {
   return expect.objectContaining({ code: "ERR_OPTION", message });
 }
 
-/** What a call throws, or is rejected with. */
+/** The error that a call throws, or with which it rejects. */
 async function thrownBy(call: () => unknown): Promise<unknown> {
   try {
     await call();
@@ -94,7 +94,7 @@ describe("an option that does not exist is refused", () => {
       refusal("subscribe()", "replya", "replay"),
     );
     expect(await thrownBy(() => room.writer(wrong({ txt: true })))).toEqual(refusal("writer()", "txt", "text"));
-    await room.writer({ text: true, except: "nobody" }).close();
+    await room.writer({ text: true, except: "absent" }).close();
   });
 
   it("by the history of a route", async () => {

@@ -17,12 +17,12 @@ const run = promisify(execFile);
 const root = resolve(import.meta.dirname, "..");
 const versions: Record<string, string> = JSON.parse(await readFile(join(root, "package.json"), "utf8")).devDependencies;
 
-/** An empty project with the packed library in it, as a user has it. */
+/** An empty project with the packed library, like that of a user. */
 let project = "";
 
 beforeAll(async () => {
   project = await mkdtemp(join(tmpdir(), "enfilade-package-"));
-  // What `npm test` has built before is what is packed: a build of its own would pull dist from under other tests.
+  // Packs the earlier build of `npm test`: a build here would remove dist while other tests use it.
   const { stdout } = await run("npm", ["pack", "--ignore-scripts", "--json", "--pack-destination", project], {
     cwd: root,
   });
@@ -41,7 +41,7 @@ afterAll(async () => {
   await rm(project, { recursive: true, force: true });
 });
 
-/** What a program of the project prints. */
+/** The output of a program in the project. */
 async function outputOf(command: string, ...args: string[]): Promise<string> {
   const { stdout } = await run(command, args, { cwd: project }).catch((error: { stdout?: string; stderr?: string }) => {
     throw new Error(`${command} ${args.join(" ")} failed:\n${error.stdout ?? ""}${error.stderr ?? ""}`, {

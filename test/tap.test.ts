@@ -34,7 +34,7 @@ function startChat(options: AppOptions = {}): Promise<Running> {
   return start(new App(options).route("/chat/**:room", Chat, { name: "chat" }).route("/other", Chat));
 }
 
-/** The entries of a tap, as they come. */
+/** The entries of a tap, as they arrive. */
 function tapped(app: App, filter: TapFilter): Mailbox<TapEntry> {
   const mailbox = new Mailbox<TapEntry>();
   onTestFinished(
@@ -45,13 +45,13 @@ function tapped(app: App, filter: TapFilter): Mailbox<TapEntry> {
   return mailbox;
 }
 
-/** What an entry is about, in a word. */
+/** A short summary of an entry. */
 function said(entry: TapEntry): string {
   const content = "data" in entry ? String(entry.data) : entry.type;
   return `${entry.direction} ${content}`;
 }
 
-/** A listener that is busy until it is told otherwise. */
+/** A listener that is busy until the test releases it. */
 class Busy {
   readonly batches = new Mailbox<TapBatch>();
   #done: () => void = () => undefined;
@@ -68,7 +68,7 @@ class Busy {
   }
 }
 
-/** Resolves when what was due in this turn of the loop is done. */
+/** Resolves when the work of this turn of the event loop is done. */
 function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
@@ -188,7 +188,7 @@ it.each(["connection", "except"] as const)("filters by one connection: %s", asyn
   const { app, open } = await startChat();
   const [ann, bob] = [await open("/chat/a"), await open("/chat/b")];
   const [first] = app.registry.connections;
-  if (first === undefined) throw new Error("somebody is there");
+  if (first === undefined) throw new Error("there is no connection");
   const byObject = tapped(app, { [key]: first });
   const byId = tapped(app, { [key]: first.id });
   const all = tapped(app, {});
@@ -200,7 +200,7 @@ it.each(["connection", "except"] as const)("filters by one connection: %s", asyn
   await all.have(7);
   const expected = {
     connection: ["in of ann", "out of ann"],
-    // A publication is not of a connection.
+    // A publication belongs to no connection.
     except: ["publish of ann", "in of bob", "out of bob", "publish of bob", "lifecycle refuse"],
   };
   expect(byObject.all.map(said)).toEqual(expected[key]);
@@ -217,7 +217,7 @@ it("reports refusals by the requested room", async () => {
   }
   await all.have(3);
   expect(found.all).toMatchObject([{ type: "refuse", status: 401, request: { url: "/chat/a?as=mallory" } }]);
-  // Who was refused is no user.
+  // A refused client is not a user.
   expect(ofUser.all).toEqual([]);
 });
 

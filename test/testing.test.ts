@@ -89,7 +89,7 @@ describe("ManualClock", () => {
 describe("a WebSocket class without a port", () => {
   class Echo extends WebSocketHandler {
     override authorize() {
-      if (this.query.get("as") === "nobody") throw new HttpError(401);
+      if (this.query.get("as") === "stranger") throw new HttpError(401);
       return { id: "ann" };
     }
     onMessage(text: string) {
@@ -128,7 +128,7 @@ describe("a WebSocket class without a port", () => {
   });
 
   it("reports the status of a refusal", async () => {
-    const { events, has } = await socketOn("/echo?as=nobody");
+    const { events, has } = await socketOn("/echo?as=stranger");
     await has("close");
     expect(events).toMatchObject([
       { type: "error", message: "Unexpected server response: 401 Unauthorized" },

@@ -4,14 +4,14 @@ import type { TestClient } from "../../src/testing/index.js";
 import { missing } from "../support/parts.js";
 import { nodeOf, startCluster, type TestCluster, until } from "./cluster.js";
 
-/** Next messages of a client, parsed. */
+/** The next messages of a client, parsed. */
 async function read(client: TestClient, count: number): Promise<unknown[]> {
   const values: unknown[] = [];
   for (let n = 0; n < count; n += 1) values.push(await client.readJSON());
   return values;
 }
 
-/** One client on each node, in the same room. */
+/** Opens one client per node, in the same room. */
 async function everywhere({ nodes }: TestCluster, path: string): Promise<TestClient[]> {
   return Promise.all(nodes.map((node) => node.open(path)));
 }
@@ -117,7 +117,7 @@ for (const name of ["memory", "redis", "nats"] as const) {
       app.registry.sendJSONToUser("ann", "user");
       app.channel("plain").sendJSON("channel");
       app.registry.sendJSONToAll("all");
-      // Between topics there is no order.
+      // Different topics have no common order.
       for (const client of clients) expect(new Set(await read(client, 3))).toEqual(new Set(["tree", "user", "all"]));
       for (const client of below) expect(new Set(await read(client, 2))).toEqual(new Set(["tree", "all"]));
       for (const client of plain) expect(new Set(await read(client, 2))).toEqual(new Set(["channel", "all"]));
@@ -192,7 +192,7 @@ for (const name of ["memory", "redis", "nats"] as const) {
         const position = await app.registry.room("/kept/a").publish(n);
         expected.add(JSON.stringify(["/kept/a", n, position?.offset]));
       }
-      // Opened after the subscription, and after what was published to it before.
+      // Opened after the subscription, and after earlier publications to it.
       for (const { app } of cluster.nodes) app.registry.sendJSONToRoom("/plain/b", "outside");
       await nodeOf(cluster, 0).open("/kept/later");
       const elsewhere = nodeOf(cluster, cluster.nodes.length - 1).app.registry;

@@ -5,7 +5,7 @@ import { startEngine } from "../support/engines.js";
 import { missing } from "../support/parts.js";
 import { startCluster, until } from "./cluster.js";
 
-/** A server that accepts connections; what it does with them is for `serve`. */
+/** A server that accepts connections; `serve` handles them. */
 async function occupyPort(serve: (socket: Socket) => void): Promise<number> {
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {

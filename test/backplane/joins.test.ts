@@ -11,7 +11,7 @@ const numbers = (count: number) => Array.from({ length: count }, (_, n) => n);
 const open = (node: ClusterNode, user: string) => node.open(`${path}?user=${user}`);
 const tick = () => new Promise((resolve) => setImmediate(resolve));
 
-/** What all nodes report, as "+id" and "-id". */
+/** The reports of all nodes, as "+id" and "-id". */
 class Reports {
   readonly all: string[] = [];
 
@@ -27,7 +27,7 @@ class Reports {
     return reports;
   }
 
-  /** Those about one user, in order. */
+  /** The reports about one user, in order. */
   about(user: string): string[] {
     return this.all.filter((one) => one.slice(1) === user);
   }
@@ -36,7 +36,7 @@ class Reports {
     return this.all.filter((one) => one === report).length >= count;
   }
 
-  /** Resolves when a user who comes now has been reported to join: whatever was under way before is reported. */
+  /** Resolves when the join of a new user has been reported, so that all earlier changes are reported too. */
   async settle(nodes: readonly ClusterNode[], name: string): Promise<void> {
     for (const [index, node] of nodes.entries()) {
       await open(node, `${name}${index}`);
@@ -45,7 +45,7 @@ class Reports {
   }
 }
 
-/** Ends connections, and waits until their nodes have seen that. */
+/** Ends connections, and waits until their nodes have noticed. */
 async function leave(nodes: readonly ClusterNode[], clients: readonly TestClient[]): Promise<void> {
   const count = () => nodes.reduce((sum, { app }) => sum + app.registry.counts.local.connections, 0);
   const left = count() - clients.length;
@@ -190,7 +190,7 @@ for (const name of ["redis", "nats"] as const) {
       await leave(nodes, [ann]);
       expect(first.app.status().rooms).toBe(1);
       await open(second, "ann");
-      // The room is not needed on the first node any more once the user is on the second.
+      // The first node no longer needs the room once the user is on the second.
       await until(() => first.app.status().rooms === 0);
       await reports.settle([second, first], "last");
       expect(reports.about("ann")).toEqual(["+ann"]);
@@ -226,7 +226,7 @@ for (const name of ["redis", "nats"] as const) {
       await engine.kill();
       await until(() => nodes.every(({ app }) => app.status().backplane.state === "away"));
       await leave(nodes, [ann, bob]);
-      // Both come to both nodes, and one returns: nobody can know of the other node.
+      // Both users come to both nodes, and one returns. No node can know of the other one.
       for (const node of nodes) for (const user of ["cy", "dan"]) await open(node, user);
       await open(second, "ann");
       await tick();
@@ -259,7 +259,7 @@ for (const name of ["redis", "nats"] as const) {
         await leave([far], [bob]);
         await open(far, "dan");
         proxy.open();
-        // It never left its node: it joins again where it was reported to have left.
+        // The user never left its node, so it joins again where its leave was reported.
         await until(() => reports.has("+ann", 2) && reports.has("+dan"));
         await reports.settle(nodes, "last");
         expect(reports.about("ann")).toEqual(["+ann", "-ann", "+ann"]);

@@ -81,7 +81,7 @@ describe.skipIf(missing("nats", "what is particular to NATS"))("the backplane ov
     await nats.tidy();
     expect(await names()).toEqual([streamOf("/empty"), streamOf("/full")].sort());
     later += 3_700_000;
-    // Somebody has it open, and looks now and then.
+    // A node has the room open and uses it now and then.
     await nats.top({ path: roomName("/empty"), history });
     await nats.tidy();
     expect(await names()).toEqual([streamOf("/empty"), streamOf("/full")].sort());

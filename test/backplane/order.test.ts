@@ -4,7 +4,7 @@ import { startCluster } from "./cluster.js";
 
 const clientsPerNode = 30;
 const publications = 10_000;
-/** Publications of one node that are under way at the same time. */
+/** Publications of one node in flight at the same time. */
 const width = 20;
 
 describe.each(["redis", "nats"] as const)("one room over %s", (name) => {

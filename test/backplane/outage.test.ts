@@ -26,7 +26,7 @@ async function kill(cluster: TestCluster): Promise<void> {
   await allAre(cluster, "away");
 }
 
-/** All that a client is sent, as it comes. */
+/** All messages to a client, as they arrive. */
 function listen(client: TestClient): unknown[] {
   const heard: unknown[] = [];
   const listening = (async () => {
@@ -38,7 +38,7 @@ function listen(client: TestClient): unknown[] {
 
 let marks = 0;
 
-/** Publishes from `node` until everyone has heard one of it; what is refused meanwhile is tried again. */
+/** Publishes from `node` until every client has received a publication; refused ones are tried again. */
 async function reaches({ app }: ClusterNode, to: string, heard: readonly unknown[][]): Promise<void> {
   marks += 1;
   const mark = `mark ${marks}`;
@@ -51,7 +51,7 @@ async function reaches({ app }: ClusterNode, to: string, heard: readonly unknown
   }
 }
 
-/** Resolves when a publication from each node has reached all who listen in the room. */
+/** Resolves when a publication from each node has reached all listeners of the room. */
 async function agree({ nodes }: TestCluster, to: string, heard: readonly unknown[][]): Promise<void> {
   for (const node of nodes) await reaches(node, to, heard);
 }
@@ -63,7 +63,7 @@ async function everywhere({ nodes }: TestCluster, path: string): Promise<unknown
   return Promise.all(nodes.map(async (node) => listen(await node.open(path))));
 }
 
-/** What is told of one outage. */
+/** The reports of one outage. */
 const outage = [
   { message: expect.stringContaining("cannot be reached"), code: "ERR_BACKPLANE" },
   { message: expect.stringContaining("nothing is published until it is back"), code: "ERR_BACKPLANE" },
@@ -81,7 +81,7 @@ for (const name of ["redis", "nats"] as const) {
       await kill(cluster);
       for (const { app } of cluster.nodes) {
         expect(app.status()).toMatchObject({ ready: false, backplane: { state: "away", engine: name } });
-        for (const path of ["/plain/a", "/kept/a", "/plain/nobody"]) {
+        for (const path of ["/plain/a", "/kept/a", "/plain/empty"]) {
           await expect(app.registry.room(path).publish("lost")).rejects.toMatchObject(refusal);
         }
         await expect(app.registry.room("/kept/a").history()).rejects.toMatchObject(refusal);
@@ -146,7 +146,7 @@ for (const name of ["redis", "nats"] as const) {
       await kill(cluster);
       errors.length = 0;
       app.registry.room("/plain/a").close(4000, "now");
-      app.registry.user("nobody").close(4501, "revoked");
+      app.registry.user("absent").close(4501, "revoked");
       expect(await own?.closed).toMatchObject({ code: 4000, reason: "now" });
       await tick();
       const message = expect.stringContaining("connections of other nodes may not be closed");
@@ -292,7 +292,7 @@ for (const name of ["redis", "nats"] as const) {
       await until(() => far.app.status().ready);
       await agree(both, "/plain/a", heard);
       await agree(both, "/kept/a", kept);
-      // Nobody knows of what was under way: it came once, or never, and the same everywhere.
+      // A publication in flight arrived once or never, and every node has the same result.
       expect(withoutMarks(kept[0] ?? [])).toEqual(withoutMarks(kept[1] ?? []));
     });
 
@@ -335,14 +335,14 @@ for (const name of ["redis", "nats"] as const) {
         expect(await publishing).toMatchObject([{ status: "rejected", reason }]);
         expect(node.app.status()).toMatchObject({ state: "closed", ready: false });
       } finally {
-        // Whoever still waits for the engine waits no longer.
+        // No call waits for the engine any longer.
         proxy.cut();
       }
     });
   });
 }
 
-/** Whether an app is closed before a time is over that nobody should need. */
+/** Whether an app closes within a time that is more than enough. */
 async function closedWithin(node: ClusterNode, ms: number): Promise<string> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<string>((resolve) => {
@@ -352,7 +352,7 @@ async function closedWithin(node: ClusterNode, ms: number): Promise<string> {
   return Promise.race([closed, late]).finally(() => clearTimeout(timer));
 }
 
-/** Resolves when so many connections of a user are known in a room. */
+/** Resolves when a room has this number of connections of a user. */
 async function connectionsOf({ registry }: App, path: string, id: string, count: number): Promise<void> {
   for (let found = -1; found !== count; await tick()) {
     const { users } = await registry.room(path).presence();

@@ -11,19 +11,19 @@ import { nodeOf, startCluster, type TestCluster, until } from "./cluster.js";
 
 type Bytes = string | Uint8Array;
 
-/** Somebody else on the same server, who may publish whatever he wants. */
+/** A foreign program on the same server, which may publish anything. */
 interface Foreigner {
-  /** Resolves when the server has taken it. */
+  /** Resolves when the server has accepted it. */
   publish(channel: string, bytes: Bytes): Promise<unknown>;
-  /** Publishes what claims to be the publication of a room at this position. */
+  /** Publishes a message that claims to be the publication of a room at this position. */
   claim(room: string, epoch: string, offset: string, bytes: Bytes): Promise<unknown>;
-  /** Calls `listener` with what is published to a channel from now on. */
+  /** Calls `listener` with each message published to a channel from now on. */
   listen(channel: string, listener: (bytes: Uint8Array) => void): Promise<unknown>;
-  /** One way to the server and back. */
+  /** One round trip to the server. */
   ping(): Promise<unknown>;
 }
 
-/** What Redis is asked for by hand. */
+/** Commands that the test sends to Redis itself. */
 function redisClient({ engine }: TestCluster): Redis {
   const client = new Redis(engine?.url ?? "");
   client.on("error", () => undefined);
@@ -96,7 +96,7 @@ const nonsense: readonly Bytes[] = [
   ...[line({ v: [1], k: "text" }), line({ v: null, k: "text" }), line({ v: 1.5, k: "text" })],
 ];
 
-/** Headers of this version that are none, for a path of `t` that is right for its channel. */
+/** Invalid headers of this version, with a path in `t` that is right for its channel. */
 function badNodeMessages(t: string | undefined): Bytes[] {
   const headersOfText = [
     ...[{ x: "all" }, { x: [1] }, { x: {} }, { x: null }, { x: [["a"]] }],
@@ -184,7 +184,7 @@ const badPresence: readonly Bytes[] = [
 const path = "/kept/a";
 let marks = 0;
 
-/** What a client is sent up to and without `mark`. */
+/** The messages to a client up to and including `mark`. */
 async function upTo(client: TestClient, mark: string): Promise<string[]> {
   const heard: string[] = [];
   for (let text = await client.readText(); text !== JSON.stringify(mark); text = await client.readText()) {
@@ -193,7 +193,7 @@ async function upTo(client: TestClient, mark: string): Promise<string[]> {
   return heard;
 }
 
-/** Publishes from each node to everyone; what the clients heard before the last of that reached them. */
+/** Publishes from each node to everyone, and returns the messages that arrived before the last of these. */
 async function normally(cluster: TestCluster, to: string, clients: readonly TestClient[]): Promise<string[]> {
   const heard: string[] = [];
   for (const { app } of cluster.nodes) {
@@ -207,7 +207,7 @@ async function normally(cluster: TestCluster, to: string, clients: readonly Test
 
 const malformed = ({ nodes }: TestCluster) => nodes.map(({ app }) => app.status().backplane.malformed);
 
-/** Each node has told once that it was sent what it does not understand, and nothing else. */
+/** Each node has reported once that it received an unknown message, and nothing else. */
 function expectOneReport({ nodes }: TestCluster): void {
   for (const { errors } of nodes) {
     expect(errors.map(({ message }) => message)).toEqual([expect.stringContaining("does not understand")]);
@@ -219,7 +219,7 @@ async function everywhere({ nodes }: TestCluster, target: string): Promise<TestC
   return Promise.all(nodes.map((node) => node.open(target)));
 }
 
-/** The names of nodes, as their signs of life tell them. */
+/** The names of nodes, from their heartbeats. */
 async function nodeNames(stranger: Foreigner, count: number): Promise<string[]> {
   const names = new Set<string>();
   await stranger.listen("nodes", (bytes) => {
@@ -233,7 +233,7 @@ async function nodeNames(stranger: Foreigner, count: number): Promise<string[]> 
 const presenceOf = (cluster: TestCluster, index: number): Promise<PresenceState> =>
   nodeOf(cluster, index).app.registry.room(path).presence();
 
-/** Resolves when each node has `id` among those who are in the room. */
+/** Resolves when each node has `id` among the users of the room. */
 async function seenEverywhere(cluster: TestCluster, id: string): Promise<void> {
   for (const index of cluster.nodes.keys()) {
     let state = await presenceOf(cluster, index);
@@ -244,7 +244,7 @@ async function seenEverywhere(cluster: TestCluster, id: string): Promise<void> {
   }
 }
 
-/** How much work foreign round trips leave the engine to do for the nodes: commands of scripts, or questions to JetStream. */
+/** The work that foreign round trips cause in the engine: commands of scripts, or requests to JetStream. */
 async function worker(name: EngineName, cluster: TestCluster): Promise<() => Promise<number>> {
   if (name === "redis") {
     const client = redisClient(cluster);
@@ -293,7 +293,7 @@ for (const name of ["redis", "nats"] as const) {
       await stranger.publish("trees", line({ v: 1, k: "text" }, "for whom?"));
       await stranger.publish("trees", line({ v: 1, k: "close", code: 1000, reason: "" }));
       for (const t of ["/__proto__", "/constructor/x", "//", "/plain/a/", "/%zz", `/${"x/".repeat(5_000)}`]) {
-        await stranger.publish("trees", line({ v: 1, t, k: "text" }, "for nobody"));
+        await stranger.publish("trees", line({ v: 1, t, k: "text" }, "for no room"));
       }
       expect(await normally(cluster, "/plain/a", clients)).toEqual([]);
       expect(malformed(cluster)).toEqual([2, 2]);
@@ -418,24 +418,21 @@ for (const name of ["redis", "nats"] as const) {
       ["beyond what is a safe integer", "same", "9999999999999999"],
       ["of an epoch that there is not", "another", "1"],
       ["of an epoch named like a prototype", "__proto__", "3"],
-    ])(
-      "with a position %s cost no client a publication, and the nodes become stable",
-      async (_name, epoch, offset) => {
-        const cluster = await start();
-        const clients = await everywhere(cluster, path);
-        await normally(cluster, path, clients);
-        const [newest] = await nodeOf(cluster, 0).app.registry.room(path).history({ limit: 1 });
-        const stranger = await foreigner(name, cluster);
-        const claimed = epoch === "same" ? (newest?.position?.epoch ?? "") : epoch;
-        await stranger.claim(path, claimed, offset, line({ v: 1, k: "text" }, "forged"));
-        expect(await normally(cluster, path, clients)).toEqual([]);
-        const work = await worker(name, cluster);
-        const before = await work();
-        for (let n = 0; n < 300; n += 1) await stranger.ping();
-        // Each node looks at the room once, or a few times; not with every turn of its loop.
-        expect((await work()) - before).toBeLessThan(50);
-      },
-    );
+    ])("with a position %s cost no client a publication, and the nodes become stable", async (_name, epoch, offset) => {
+      const cluster = await start();
+      const clients = await everywhere(cluster, path);
+      await normally(cluster, path, clients);
+      const [newest] = await nodeOf(cluster, 0).app.registry.room(path).history({ limit: 1 });
+      const stranger = await foreigner(name, cluster);
+      const claimed = epoch === "same" ? (newest?.position?.epoch ?? "") : epoch;
+      await stranger.claim(path, claimed, offset, line({ v: 1, k: "text" }, "forged"));
+      expect(await normally(cluster, path, clients)).toEqual([]);
+      const work = await worker(name, cluster);
+      const before = await work();
+      for (let n = 0; n < 300; n += 1) await stranger.ping();
+      // Each node reads the room once or a few times, not in every turn of its event loop.
+      expect((await work()) - before).toBeLessThan(50);
+    });
 
     it("of random bytes and random headers are harmless", async () => {
       const cluster = await start();
@@ -471,7 +468,7 @@ for (const name of ["redis", "nats"] as const) {
   });
 }
 
-/** Opens the room everywhere and publishes so often, so that there is a log to write into. */
+/** Opens the room on every node and publishes a number of messages, so that there is a log to write into. */
 async function keptRoom(name: EngineName, publications: number, historySize = 100) {
   const cluster = await startCluster(name, 2, { historySize });
   const clients = await everywhere(cluster, path);
@@ -481,91 +478,85 @@ async function keptRoom(name: EngineName, publications: number, historySize = 10
   return { cluster, clients, room };
 }
 
-describe.skipIf(missing("redis", "entries by hand"))(
-  "foreign entries in the log of a room in Redis",
-  () => {
-    const [log, meta] = [`${redisName(path)}:log`, `${redisName(path)}:meta`];
-    const cases: [string, number, string[]][] = [
-      ["the first of a room, with other fields", 0, ["1-0", "x", "y"]],
-      ["the next of a room, with other fields", 2, ["3-0", "x", "y"]],
-      ["the next of a room, with one field", 2, ["3-0", "d", "garbage"]],
-      ["between the offsets of a room", 2, ["2-7", "d", "garbage", "t", "1"]],
-      ["at an id of Redis's own choice", 2, ["*", "name", "value"]],
-      ["whose time is no number", 2, ["3-0", "d", "garbage", "t", "yesterday"]],
-    ];
+describe.skipIf(missing("redis", "entries by hand"))("foreign entries in the log of a room in Redis", () => {
+  const [log, meta] = [`${redisName(path)}:log`, `${redisName(path)}:meta`];
+  const cases: [string, number, string[]][] = [
+    ["the first of a room, with other fields", 0, ["1-0", "x", "y"]],
+    ["the next of a room, with other fields", 2, ["3-0", "x", "y"]],
+    ["the next of a room, with one field", 2, ["3-0", "d", "garbage"]],
+    ["between the offsets of a room", 2, ["2-7", "d", "garbage", "t", "1"]],
+    ["at an id of Redis's own choice", 2, ["*", "name", "value"]],
+    ["whose time is no number", 2, ["3-0", "d", "garbage", "t", "yesterday"]],
+  ];
 
-    it.each(cases)(
-      "%s: publications still arrive everywhere, and the history can be read",
-      async (_name, count, args) => {
-        const { cluster, clients, room } = await keptRoom("redis", count);
-        await redisClient(cluster).call("XADD", log, ...args);
-        expect(await normally(cluster, path, clients)).toEqual([]);
-        const kept = await room.history();
-        expect(kept.slice(-2).map(({ data }) => data)).toEqual([`mark ${marks - 1}`, `mark ${marks}`]);
-      },
-    );
-
-    it.each([
-      ["without a time", ["2-7", "d", "garbage"]],
-      ["with a time that is none", ["2-7", "d", "garbage", "t", "yesterday"]],
-      ["with other fields", ["2-7", "x", "y", "z", "0"]],
-    ])("%s are removed with older publications when those are trimmed", async (_name, args) => {
-      const { cluster, clients, room } = await keptRoom("redis", 2, 2);
+  it.each(cases)(
+    "%s: publications still arrive everywhere, and the history can be read",
+    async (_name, count, args) => {
+      const { cluster, clients, room } = await keptRoom("redis", count);
       await redisClient(cluster).call("XADD", log, ...args);
-      for (let n = 0; n < 3; n += 1) expect(await normally(cluster, path, clients)).toEqual([]);
-      expect((await room.history()).map(({ data }) => data)).toEqual([`mark ${marks - 1}`, `mark ${marks}`]);
-    });
-
-    it("are skipped, reported as lost, counted, and reported once", async () => {
-      const { cluster, clients, room } = await keptRoom("redis", 2);
-      const client = redisClient(cluster);
-      const lost: unknown[] = [];
-      nodeOf(cluster, 1).app.registry.on("lagged", (_room, missed) => lost.push(missed));
-      for (const [offset, d] of [
-        ["3", "garbage"],
-        ["4", line({ v: 2, k: "text" })],
-        ["5", ""],
-      ] as const) {
-        await client.call("XADD", log, `${offset}-0`, "d", d, "t", String(Date.now()));
-      }
-      await client.hset(meta, "o", "5");
       expect(await normally(cluster, path, clients)).toEqual([]);
-      expect(lost).toEqual([3]);
-      expect((await room.history()).map(({ data }) => data)).toEqual([0, 1, `mark ${marks - 1}`, `mark ${marks}`]);
-      for (const count of malformed(cluster)) expect(count).toBeGreaterThanOrEqual(3);
-      expectOneReport(cluster);
-    });
+      const kept = await room.history();
+      expect(kept.slice(-2).map(({ data }) => data)).toEqual([`mark ${marks - 1}`, `mark ${marks}`]);
+    },
+  );
 
-    it("no longer matter when a value of another type replaces the log", async () => {
-      const { cluster, clients, room } = await keptRoom("redis", 1);
-      const client = redisClient(cluster);
-      await client.del(log);
-      await client.set(log, "a string");
-      expect(await room.publish("in its place")).toMatchObject({ offset: 2 });
-      const both = clients.map(() => JSON.stringify("in its place"));
-      expect(await normally(cluster, path, clients)).toEqual(both);
-      expect((await room.history()).at(-1)?.data).toBe(`mark ${marks}`);
-    });
-  },
-);
+  it.each([
+    ["without a time", ["2-7", "d", "garbage"]],
+    ["with a time that is none", ["2-7", "d", "garbage", "t", "yesterday"]],
+    ["with other fields", ["2-7", "x", "y", "z", "0"]],
+  ])("%s are removed with older publications when those are trimmed", async (_name, args) => {
+    const { cluster, clients, room } = await keptRoom("redis", 2, 2);
+    await redisClient(cluster).call("XADD", log, ...args);
+    for (let n = 0; n < 3; n += 1) expect(await normally(cluster, path, clients)).toEqual([]);
+    expect((await room.history()).map(({ data }) => data)).toEqual([`mark ${marks - 1}`, `mark ${marks}`]);
+  });
 
-describe.skipIf(missing("nats", "messages by hand"))(
-  "foreign messages in the stream of a room in NATS",
-  () => {
-    it("are skipped, reported as lost, counted, and reported once", async () => {
-      const { cluster, clients, room } = await keptRoom("nats", 2);
-      const client = await natsClient(cluster);
-      const lost: unknown[] = [];
-      nodeOf(cluster, 1).app.registry.on("lagged", (_room, missed) => lost.push(missed));
-      const manager = await jetstreamManager(client);
-      const { config } = await manager.streams.info(`enfilade-${Buffer.from(path).toString("base64url")}`);
-      const [subject = ""] = config.subjects;
-      for (const bytes of ["garbage", "", line({ v: 2, k: "text" })]) await client.request(subject, Buffer.from(bytes));
-      expect(await normally(cluster, path, clients)).toEqual([]);
-      expect(lost).toEqual([3]);
-      expect((await room.history()).map(({ data }) => data)).toEqual([0, 1, `mark ${marks - 1}`, `mark ${marks}`]);
-      for (const count of malformed(cluster)) expect(count).toBeGreaterThanOrEqual(3);
-      expectOneReport(cluster);
-    });
-  },
-);
+  it("are skipped, reported as lost, counted, and reported once", async () => {
+    const { cluster, clients, room } = await keptRoom("redis", 2);
+    const client = redisClient(cluster);
+    const lost: unknown[] = [];
+    nodeOf(cluster, 1).app.registry.on("lagged", (_room, missed) => lost.push(missed));
+    for (const [offset, d] of [
+      ["3", "garbage"],
+      ["4", line({ v: 2, k: "text" })],
+      ["5", ""],
+    ] as const) {
+      await client.call("XADD", log, `${offset}-0`, "d", d, "t", String(Date.now()));
+    }
+    await client.hset(meta, "o", "5");
+    expect(await normally(cluster, path, clients)).toEqual([]);
+    expect(lost).toEqual([3]);
+    expect((await room.history()).map(({ data }) => data)).toEqual([0, 1, `mark ${marks - 1}`, `mark ${marks}`]);
+    for (const count of malformed(cluster)) expect(count).toBeGreaterThanOrEqual(3);
+    expectOneReport(cluster);
+  });
+
+  it("no longer matter when a value of another type replaces the log", async () => {
+    const { cluster, clients, room } = await keptRoom("redis", 1);
+    const client = redisClient(cluster);
+    await client.del(log);
+    await client.set(log, "a string");
+    expect(await room.publish("in its place")).toMatchObject({ offset: 2 });
+    const both = clients.map(() => JSON.stringify("in its place"));
+    expect(await normally(cluster, path, clients)).toEqual(both);
+    expect((await room.history()).at(-1)?.data).toBe(`mark ${marks}`);
+  });
+});
+
+describe.skipIf(missing("nats", "messages by hand"))("foreign messages in the stream of a room in NATS", () => {
+  it("are skipped, reported as lost, counted, and reported once", async () => {
+    const { cluster, clients, room } = await keptRoom("nats", 2);
+    const client = await natsClient(cluster);
+    const lost: unknown[] = [];
+    nodeOf(cluster, 1).app.registry.on("lagged", (_room, missed) => lost.push(missed));
+    const manager = await jetstreamManager(client);
+    const { config } = await manager.streams.info(`enfilade-${Buffer.from(path).toString("base64url")}`);
+    const [subject = ""] = config.subjects;
+    for (const bytes of ["garbage", "", line({ v: 2, k: "text" })]) await client.request(subject, Buffer.from(bytes));
+    expect(await normally(cluster, path, clients)).toEqual([]);
+    expect(lost).toEqual([3]);
+    expect((await room.history()).map(({ data }) => data)).toEqual([0, 1, `mark ${marks - 1}`, `mark ${marks}`]);
+    for (const count of malformed(cluster)) expect(count).toBeGreaterThanOrEqual(3);
+    expectOneReport(cluster);
+  });
+});

@@ -19,19 +19,19 @@ function engineOf({ engine }: TestCluster): EngineServer {
 const presenceOf = ({ app }: ClusterNode, room = path) => app.registry.room(room).presence();
 const open = (node: ClusterNode, user: string) => node.open(`${path}?user=${user}`);
 
-/** Connections by user, of those who are there. */
+/** The connections of each present user. */
 async function countsOf(node: ClusterNode): Promise<Record<string, number>> {
   const { users } = await presenceOf(node);
   return Object.fromEntries(users.map(({ id, connections }) => [id, connections]).toSorted());
 }
 
-/** Resolves when each of the nodes has just these users, each with so many connections. */
+/** Resolves when each of the nodes has exactly these users, with these numbers of connections. */
 async function agree(nodes: readonly ClusterNode[], expected: Record<string, number>): Promise<void> {
   const wanted = JSON.stringify(Object.fromEntries(Object.entries(expected).toSorted()));
   for (const node of nodes) while (JSON.stringify(await countsOf(node)) !== wanted) await tick();
 }
 
-/** What a node tells of who comes and goes, as "+id" and "-id". */
+/** The joins and leaves that a node reports, as "+id" and "-id". */
 function watch({ app }: ClusterNode): { readonly told: string[]; readonly changes: PresenceChange[] } {
   const [told, changes]: [string[], PresenceChange[]] = [[], []];
   app.registry.on("presence", ({ path: room }, change) => {
@@ -43,13 +43,13 @@ function watch({ app }: ClusterNode): { readonly told: string[]; readonly change
   return { told, changes };
 }
 
-/** The same of several, from when all that is known already has been told. */
+/** The same for several nodes, from a time when all earlier changes are known. */
 async function watchAll(nodes: readonly ClusterNode[]): Promise<ReturnType<typeof watch>[]> {
   await tick();
   return nodes.map(watch);
 }
 
-/** Closes a client, and waits until its node has seen it go. */
+/** Closes a client, and waits until its node has noticed. */
 async function leave({ app }: ClusterNode, client: TestClient): Promise<void> {
   const before = app.registry.counts.local.connections;
   client.terminate();
@@ -65,11 +65,11 @@ interface PresenceFrame {
   readonly left?: readonly string[];
 }
 
-/** A client of `enfilade.v1` that keeps the roster as PROTOCOL.md says, and notes what does not fit. */
+/** A client of `enfilade.v1` that keeps the roster as PROTOCOL.md describes, and records mismatches. */
 class Watcher {
   readonly ids = new Set<string>();
   readonly faults: string[] = [];
-  /** All that it was sent, as text. */
+  /** All frames that it received, as text. */
   text = "";
   version: number | undefined;
   rosters = 0;
@@ -114,10 +114,10 @@ class Watcher {
   }
 }
 
-/** Shows the name of a user and nothing else. */
+/** Shows only the name of a user. */
 class Discreet extends WebSocketHandler {
   override authorize() {
-    const id = this.query.get("user") ?? "nobody";
+    const id = this.query.get("user") ?? "unnamed";
     return { id, name: `Name of ${id}`, secret: `secret of ${id}` };
   }
   override onConnect() {
@@ -309,7 +309,7 @@ for (const name of ["redis", "nats"] as const) {
         const near = watch(nodeOf(cluster, 1));
         proxy[way]();
         await agree(cluster.nodes, { ann: 1, bob: 1 });
-        // Of others it knows what it knew, and of its own what is.
+        // The node keeps its last knowledge of the others, and the current state of its own.
         expect(await countsOf(far)).toEqual({ ann: 1, bob: 2, fay: 1 });
         await open(far, "gil");
         await leave(far, fay);
@@ -396,7 +396,7 @@ for (const name of ["redis", "nats"] as const) {
       await agree(cluster.nodes, { last: 1, watcher0: 1, watcher1: 1, watcher2: 1 });
       const expected = ["last", "watcher0", "watcher1", "watcher2"];
       for (const [index, watcher] of watchers.entries()) {
-        // The last change is sent, and has its version, with the tick.
+        // The last change is sent, with its version, in the tick.
         await tick();
         const { version } = await presenceOf(nodeOf(cluster, index));
         await until(() => watcher.version === version);
@@ -457,7 +457,7 @@ for (const name of ["redis", "nats"] as const) {
         ...{ count: 2, version: 0, users },
       });
       expect(empty.app.status().rooms).toBe(0);
-      expect(await presenceOf(empty, "/kept/nobody")).toEqual({ count: 0, version: 0, users: [] });
+      expect(await presenceOf(empty, "/kept/empty")).toEqual({ count: 0, version: 0, users: [] });
     });
 
     it("of a room is available on a node that only subscribes to it", async () => {

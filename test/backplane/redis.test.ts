@@ -9,7 +9,7 @@ import { startProxy } from "../support/proxy.js";
 import { nodeOf, startCluster, until } from "./cluster.js";
 import { Talker } from "./talker.js";
 
-/** What a channel, or the keys of a room, are called. */
+/** The names of a channel, or of the keys of a room. */
 const named = (channel: string) => `enfilade:{${channel}}`;
 
 function client(port: number, db = 0): Redis {
@@ -104,9 +104,9 @@ describe.skipIf(missing("redis", "what is particular to Redis"))("the backplane 
     expect(await room.publish(2)).toEqual({ epoch: first?.epoch, offset: 2 });
     expect((await room.history()).map(({ data }) => data)).toEqual([2]);
     await redis.del(`${named("/kept/a")}:meta`);
-    const anew = await room.publish(3);
-    expect(anew?.offset).toBe(1);
-    expect(anew?.epoch).not.toBe(first?.epoch);
+    const restarted = await room.publish(3);
+    expect(restarted?.offset).toBe(1);
+    expect(restarted?.epoch).not.toBe(first?.epoch);
     expect((await room.history()).map(({ data }) => data)).toEqual([3]);
   });
 

@@ -8,7 +8,7 @@ import { type ClusterNode, startCluster, until } from "./cluster.js";
 const clients = 24;
 const publicationsBetween = 200;
 
-/** A client, what it heard, and how many it saw in the room once all were there. */
+/** A client, its messages, and the largest number of users that it saw once all were present. */
 interface Guest {
   readonly room: ClientRoom;
   readonly heard: number[];

@@ -4,7 +4,7 @@ import { ManualClock } from "../../src/testing/clock.js";
 import { fakeSockets } from "./fakeSocket.js";
 import { Mailbox, reached, scene, watch } from "./scripted.js";
 
-/** Where a room connects to. */
+/** The URL to which a room connects. */
 async function addressOf(url: string | URL): Promise<URL> {
   const { WebSocket, made } = fakeSockets();
   const room = connect(url, { WebSocket });
@@ -13,7 +13,7 @@ async function addressOf(url: string | URL): Promise<URL> {
   return socket.url;
 }
 
-/** Lets a page stand at `href`. */
+/** Simulates a page at `href`. */
 function standAt(href: string): void {
   Reflect.set(globalThis, "location", { href });
   onTestFinished(() => {
@@ -21,7 +21,7 @@ function standAt(href: string): void {
   });
 }
 
-/** What stands behind the prefix, read as the server does. */
+/** The token behind the prefix, decoded as the server does. */
 function tokenIn(offered: readonly string[]): string {
   return Buffer.from(offered[1]?.replace("enfilade.token.", "") ?? "", "base64url").toString();
 }
@@ -52,13 +52,10 @@ describe("the URL of connect()", () => {
     expect((await addressOf("room")).pathname).toBe("/app/room");
   });
 
-  it.each(["/chat/general", "ftp://host/x", "file:///x", "http://", ""])(
-    "is refused without a page: %j",
-    (url) => {
-      const { WebSocket } = fakeSockets();
-      expect(() => connect(url, { WebSocket })).toThrow(TypeError);
-    },
-  );
+  it.each(["/chat/general", "ftp://host/x", "file:///x", "http://", ""])("is refused without a page: %j", (url) => {
+    const { WebSocket } = fakeSockets();
+    expect(() => connect(url, { WebSocket })).toThrow(TypeError);
+  });
 
   it("never connects from a page that was opened from a file", () => {
     const { WebSocket } = fakeSockets();

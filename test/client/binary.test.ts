@@ -36,7 +36,7 @@ describe("a binary message", () => {
 
   it.each(["text", 7, null, undefined, {}])("is refused if it is %j", async (value) => {
     const { room } = await scene();
-    // What JavaScript may pass.
+    // JavaScript code can pass this.
     const bytes = value as unknown as Uint8Array;
     expect(() => room.sendBinary(bytes)).toThrow(TypeError);
   });

@@ -5,7 +5,7 @@ import { expect, it } from "vitest";
 
 const entry = fileURLToPath(new URL("../../src/client/index.ts", import.meta.url));
 
-/** What a bundler for browsers makes of a module. */
+/** The output of a browser bundler for a module. */
 async function bundled(contents: string): Promise<string> {
   const resolveDir = fileURLToPath(new URL(".", import.meta.url));
   const { outputFiles } = await build({
@@ -16,7 +16,7 @@ async function bundled(contents: string): Promise<string> {
     format: "esm",
     target: "es2022",
     platform: "browser",
-    // What package.json says of side effects is a promise; this is whether it is kept.
+    // package.json only claims that there are no side effects; this checks it.
     ignoreAnnotations: true,
   });
   return outputFiles[0]?.text ?? "";

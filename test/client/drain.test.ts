@@ -6,7 +6,7 @@ interface Drained extends Scene {
   readonly next: Peer;
 }
 
-/** A room at offset 5 whose server drains, and both connections. */
+/** A room at offset 5 whose server drains, with both connections. */
 async function drained(first: (peer: Peer) => void = (peer) => peer.welcomeAt(5)): Promise<Drained> {
   const running = await scene();
   const old = await running.peers.take();

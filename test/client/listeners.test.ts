@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { ClientRoom, ListenOptions } from "../../src/client/index.js";
 import { type Peer, reached, scene } from "./scripted.js";
 
-/** A room that is open, and its peer. */
+/** An open room, and its peer. */
 async function opened(): Promise<{ readonly room: ClientRoom; readonly peer: Peer }> {
   const { room, peers } = await scene();
   const peer = await peers.take();
@@ -19,7 +19,7 @@ async function say(peer: Peer, ...texts: readonly string[]): Promise<void> {
 
 type Add = (room: ClientRoom, listener: (value: unknown) => unknown, options?: ListenOptions) => () => void;
 
-/** The ways to listen, each to what {@link say} sends. */
+/** The ways to add a listener, each for the messages of {@link say}. */
 const ways: readonly (readonly [string, Add])[] = [
   ["on", (room, listener, options) => room.on("message", ({ data }) => listener(Object(data).data), options)],
   ["onEvent", (room, listener, options) => room.onEvent("said", listener, options)],
@@ -134,7 +134,7 @@ describe("on", () => {
     ["errors", "error"],
   ])("refuses the event %s, which does not exist, and names %s", async (given, nearest) => {
     const { room } = await opened();
-    // What JavaScript may pass.
+    // JavaScript code can pass this.
     const event = given as "message";
     expect(() => room.on(event, () => undefined)).toThrow(
       expect.objectContaining({
@@ -148,7 +148,7 @@ describe("on", () => {
 
   it("refuses the internal events of a room", async () => {
     const { room } = await opened();
-    // What JavaScript may pass.
+    // JavaScript code can pass this.
     const event = "end" as "message";
     expect(() => room.on(event, () => undefined)).toThrow(/a room has no event "end"/);
   });

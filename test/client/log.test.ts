@@ -3,7 +3,7 @@ import { connect, type LogElement } from "../../src/client/index.js";
 import { fakeSockets } from "./fakeSocket.js";
 import { reached, scene } from "./scripted.js";
 
-/** As much of an element as holds text. */
+/** The part of an element that holds text. */
 class Pre implements LogElement {
   readonly texts: { readonly text: string; remove(): void }[] = [];
 

@@ -6,7 +6,7 @@ import { Mailbox, reached, scene, watch } from "./scripted.js";
 
 const none = { data: undefined, text: undefined, bytes: undefined, offset: undefined, room: undefined };
 
-/** Messages and what is told between them, in order. */
+/** Messages and the reports between them, in order. */
 function storyOf(room: ClientRoom): unknown[] {
   const story: unknown[] = [];
   room.on("message", ({ data }) => story.push(data));
@@ -137,18 +137,21 @@ describe("a loss", () => {
     expect(room.position).toEqual({ epoch: "f", offset: 11 });
   });
 
-  it.each(["epoch", "trimmed", "limit", "invalid"])("over a reconnect is reported with its reason: %s", async (reason) => {
-    const running = await scene();
-    const story = storyOf(running.room);
-    (await running.peers.take()).welcomeAt(9);
-    await reached(running.room, "open");
-    const second = await running.again();
-    second.welcomeAt(11, { recovered: false, reason, missed: 2 });
-    second.publish(12);
-    await second.roundtrip();
-    expect(story).toEqual([`lost 2 by ${reason}`, 12]);
-    expect(running.room.position).toEqual({ epoch: "e", offset: 12 });
-  });
+  it.each(["epoch", "trimmed", "limit", "invalid"])(
+    "over a reconnect is reported with its reason: %s",
+    async (reason) => {
+      const running = await scene();
+      const story = storyOf(running.room);
+      (await running.peers.take()).welcomeAt(9);
+      await reached(running.room, "open");
+      const second = await running.again();
+      second.welcomeAt(11, { recovered: false, reason, missed: 2 });
+      second.publish(12);
+      await second.roundtrip();
+      expect(story).toEqual([`lost 2 by ${reason}`, 12]);
+      expect(running.room.position).toEqual({ epoch: "e", offset: 12 });
+    },
+  );
 
   it("is not reported if the other connection meanwhile delivered the messages", async () => {
     const running = await scene();
@@ -369,7 +372,7 @@ describe("a loop over messages", () => {
 });
 
 describe("the state of the application", () => {
-  /** Loads that a test lets go. */
+  /** Loads that finish when the test releases them. */
   class Loads {
     readonly begun = new Mailbox<() => void>();
     readonly load = (): Promise<void> => new Promise((resolve) => this.begun.put(resolve));
@@ -478,7 +481,7 @@ describe("the state of the application", () => {
     for (let offset = 101; offset <= 1_110; offset += 1) second.frame({ type: "message", offset, data: offset });
     settle();
     const settleAgain = await loads.begun.take();
-    // Of 1,000 that are kept one is the state that is due: 11 messages and the 100 that nobody was told of.
+    // Of the 1,000 waiting items one is the due load of the state, so 11 messages and the 100 unreported ones are lost.
     expect(story).toEqual(["lost 111 by overflow"]);
     settleAgain();
     await new Promise((resolve) => setImmediate(resolve));

@@ -52,7 +52,7 @@ describe("opened", () => {
   it("says why no server listens at its address", async () => {
     const server = createServer().listen(0, "127.0.0.1");
     await once(server, "listening");
-    // It listens to TCP.
+    // The server listens to TCP.
     const { port } = server.address() as AddressInfo;
     server.close();
     await once(server, "close");
@@ -91,7 +91,7 @@ describe("opened", () => {
     });
     const { room } = await scene();
     room.close();
-    // Node reports at the end of the tick in which it was rejected.
+    // Node reports an unhandled rejection at the end of its tick.
     await new Promise((resolve) => setImmediate(resolve));
     expect(unhandled).toEqual([]);
   });

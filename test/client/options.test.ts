@@ -19,7 +19,7 @@ describe("connect", () => {
   });
 
   it("refuses options that are not an object", () => {
-    // What JavaScript may pass.
+    // JavaScript code can pass this.
     const options = "secret" as unknown as object;
     expect(() => connect("ws://localhost/x", options)).toThrow(/connect\(\) has no option "secret"/);
   });

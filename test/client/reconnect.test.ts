@@ -229,10 +229,10 @@ describe("a dead connection", () => {
       await peer.received.have(beat);
       peer.send({ type, data: beat });
       await peer.roundtrip();
-      // The time in which no answer would have been too late.
+      // By now a missing answer would have been too late.
       clock.advance(10_000);
       expect(room.state).toBe("open");
-      // What was heard counts from when it was heard.
+      // The time counts from when a message arrived.
       clock.advance(15_000 - 1);
       await peer.roundtrip();
       expect(peer.received.all).toHaveLength(beat);
@@ -413,7 +413,7 @@ describe("close", () => {
 });
 
 describe("a page", () => {
-  /** A page whose events a test tells, and how many listeners it has. */
+  /** A page whose events the test emits, with the number of its listeners. */
   class Page extends EventTarget {
     listeners = 0;
     override addEventListener(...args: Parameters<EventTarget["addEventListener"]>): void {

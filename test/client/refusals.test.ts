@@ -18,7 +18,7 @@ async function refused(status: number) {
   return { ...server, server, clock, room, errors, details };
 }
 
-/** Has the room try once more, and resolves when that failed. */
+/** Makes the room try once more, and resolves when that has failed. */
 async function retry({ clock, delays }: Scene): Promise<void> {
   const count = delays.all.length;
   clock.advance(delays.all.at(-1) ?? 0);
@@ -88,7 +88,7 @@ describe("a refusal by HTTP", () => {
       send = () => undefined;
       close = () => undefined;
     }
-    // An EventTarget types its listeners in a wider way.
+    // EventTarget types its listeners more broadly.
     const room = connect("ws://localhost/x", { WebSocket: Failing as never, clock });
     const errors = watch(room, "error");
     await reached(room, "waiting");

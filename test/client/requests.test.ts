@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { type ClientRoom, RequestError } from "../../src/client/index.js";
 import { type Frame, type Peer, reached, type Scene, scene, watch } from "./scripted.js";
 
-/** A room that is open, and its peer. */
+/** An open room, and its peer. */
 async function opened(options: Parameters<typeof scene>[0] = {}): Promise<Scene & { readonly peer: Peer }> {
   const running = await scene(options);
   const peer = await running.peers.take();
@@ -11,7 +11,7 @@ async function opened(options: Parameters<typeof scene>[0] = {}): Promise<Scene 
   return Object.assign(running, { peer });
 }
 
-/** What a promise is rejected with. */
+/** The error with which a promise rejects. */
 async function refusalOf(promise: Promise<unknown>): Promise<unknown> {
   return promise.then(
     () => undefined,

@@ -20,10 +20,10 @@ class Chat extends EventHandler<object, { id: string; token: string }> {
   }
 }
 
-/** A room of a real server, as the client has it. */
+/** A room on a real server, as the client sees it. */
 async function room(route: RouteOptions = {}, token: string | (() => Promise<string>) = "first") {
   const running = await start(new App().route("/chat/:room", Chat, route));
-  // The class of ws has more than is needed of a WebSocket, and types it in its own way.
+  // The class of ws has more than the client needs of a WebSocket, with other types.
   const client = connect<Chat>(`${running.url}/chat/a`, { WebSocket: WebSocket as never, token });
   const states = new Mailbox<string>();
   client.on("state", (state, { code }) => states.put(code === undefined ? state : `${state} ${code}`));
@@ -58,7 +58,7 @@ describe("the client with its server", () => {
     client.on("error", (error) => errors.put(error));
     expect(await client.request("who")).toBe("first");
     await client.refresh();
-    // It takes effect when the server has asked, which nobody waits for.
+    // The new token takes effect when the server has called authorize, which no call awaits.
     let who = "first";
     while (who === "first") who = await client.request("who");
     expect(who).toBe("second");

@@ -5,7 +5,7 @@ import { socketsOf } from "../../src/testing/index.js";
 
 class Quiet extends WebSocketHandler {
   onMessage() {
-    // Only asks.
+    // It only sends requests.
   }
 }
 

@@ -4,7 +4,7 @@ import { ConnectionError, WebSocketHandler } from "../../src/index.js";
 import { closes, Mailbox, startWith } from "../support/app.js";
 import { clientFrame, rawConnection } from "../support/raw.js";
 
-/** What a `serve()` told a test. */
+/** Values that a `serve()` reports to the test. */
 const told = new Mailbox<unknown>();
 
 describe("the custom loop", () => {

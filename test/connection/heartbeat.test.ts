@@ -67,7 +67,7 @@ describe("the heartbeat", () => {
       const pinged = once(client, "ping");
       clock.advance(heartbeatMs);
       await pinged;
-      // The pong was sent before this text, and is heard before it.
+      // The pong was sent before this text and arrives before it.
       client.send(String(beat));
       await Listener.told.have(beat + 1);
     }
@@ -108,7 +108,7 @@ describe("the heartbeat", () => {
   });
 });
 
-/** Resolves when the server has read what was sent before on any connection of this process. */
+/** Resolves when the server has read all earlier bytes on any connection of this process. */
 async function received(port: number, told: Mailbox<unknown>): Promise<void> {
   const probe = await rawConnection(port, "/listener");
   const count = told.all.length;

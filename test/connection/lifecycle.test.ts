@@ -4,7 +4,7 @@ import { type ConnectionEvent, type ConnectionState, transitionOf } from "../../
 const states: readonly ConnectionState[] = ["open", "draining", "closing", "closed"];
 const events: readonly ConnectionEvent[] = ["requestClose", "close", "fail", "gone"];
 
-/** The state after each event in each state; `-` where it changes nothing. */
+/** The state after each event in each state; `-` if nothing changes. */
 const table: Readonly<Record<ConnectionState, Readonly<Record<ConnectionEvent, ConnectionState | "-">>>> = {
   open: { requestClose: "draining", close: "closing", fail: "closing", gone: "closed" },
   draining: { requestClose: "-", close: "closing", fail: "closing", gone: "closed" },

@@ -14,7 +14,7 @@ class Member extends WebSocketHandler {
   }
 }
 
-/** What a test sends, in the order it is sent. */
+/** The messages of a test, in the order in which it sends them. */
 const sending = fc.oneof(
   fc.record({ to: fc.constantFrom("/a", "/b", "/both", "all"), except: fc.boolean(), tick: fc.boolean() }),
   fc.record({ to: fc.constantFrom(0, 1, 2, 3), except: fc.constant(false), tick: fc.boolean() }),
@@ -139,7 +139,7 @@ describe("a delivery policy", () => {
     }
   }
 
-  /** A connection whose client does not read, and so much sent to it that it lags. */
+  /** A connection whose client does not read, with so many messages that it lags. */
   async function lagging() {
     Watched.told.all.length = 0;
     const clock = new ManualClock();
@@ -148,14 +148,14 @@ describe("a delivery policy", () => {
     const stalled = await rawConnection(port, "/watched");
     stalled.socket.pause();
     const [connection] = app.registry.connections;
-    if (connection === undefined) throw new Error("nobody is there");
+    if (connection === undefined) throw new Error("there is no connection");
     let filling = 0;
     while (connection.bufferedBytes < 1_000_000) {
       connection.sendText(`fill ${filling} ${"x".repeat(60_000)}`);
       filling += 1;
       await new Promise((resolve) => setImmediate(resolve));
     }
-    /** Lets the client read, and resolves with the texts that came, the filling apart, when `last` is among them. */
+    /** Lets the client read, and resolves with the received texts, without the filling, once `last` has arrived. */
     const texts = async (last: string) => {
       stalled.socket.resume();
       await stalled.received(last);

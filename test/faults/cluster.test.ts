@@ -6,7 +6,7 @@ import { forget } from "./clusterFaults.js";
 import { Flood } from "./clusterFlood.js";
 import { Load, settles } from "./clusterRun.js";
 
-/** As in faults.test.ts, but one seed for twenty there: each takes half a minute. */
+/** As in faults.test.ts, but one seed for twenty there, because each takes half a minute. */
 const { FAULT_SEED, FAULT_RUNS = "20" } = process.env;
 const first = FAULT_SEED === undefined ? Math.floor(Math.random() * 1_000_000) : Number(FAULT_SEED);
 const runs = FAULT_SEED === undefined ? Math.ceil(Number(FAULT_RUNS) / 20) : 1;
@@ -16,12 +16,12 @@ const kills = 20;
 const cuts = 8;
 const losses = 8;
 const rounds = 5;
-/** Publications that take many heartbeats on a slow way. */
+/** Publications that take many heartbeats over a slow connection. */
 const heartbeats = 5_000;
 const kept = 20;
 const reads = 20;
 
-/** Ends the engine again and again, and starts it anew. */
+/** Ends and restarts the engine repeatedly. */
 async function killOften(load: Load): Promise<void> {
   for (let n = 0; n < kills; n += 1) {
     await load.accepts(load.dice.from(1, 80));
@@ -32,7 +32,7 @@ async function killOften(load: Load): Promise<void> {
   }
 }
 
-/** Takes one node's way to the engine away, so or so, and gives it back before or after anybody notices. */
+/** Breaks one node's connections to the engine in one of two ways, and restores them before or after it is noticed. */
 async function breakWay(load: Load): Promise<void> {
   for (let n = 0; n < cuts; n += 1) {
     await load.accepts(load.dice.from(1, 80));
@@ -149,7 +149,7 @@ for (const name of ["redis", "nats"] as const) {
         for (const user of [...users, "user-0-0"]) await child.open(user);
         await load.hasPresent([...load.users, ...users]);
         for (const user of users) await child.reported(user);
-        // Whoever is there is told of with the next turn of the loop.
+        // Presence changes are reported in the next turn of the event loop.
         await new Promise((resolve) => setImmediate(resolve));
         const changes = load.presenceChanges();
         const leaves = load.reportedLeaves();

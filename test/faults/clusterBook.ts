@@ -1,15 +1,15 @@
 import type { Position } from "../../src/index.js";
 
-/** What a member saw, in order: a publication, or that some may be missing here. */
+/** An observation of a member, in order: a publication, or a report that some may be missing here. */
 export type Sight =
   | { readonly kind: "got"; readonly id: string; readonly position: Position }
   | { readonly kind: "told"; readonly why: string };
 
-/** A member of the room, by what it saw. */
+/** A member of the room with its observations. */
 export interface Seer {
   readonly name: string;
   readonly sights: readonly Sight[];
-  /** What it found wrong by itself. */
+  /** Errors that it found by itself. */
   readonly faults: readonly string[];
 }
 
@@ -18,11 +18,11 @@ interface Entry {
   readonly position: Position;
 }
 
-/** What was published and what became of it: compares that with what members saw. */
+/** Records publications and their results, and compares them with the observations of the members. */
 export class Book {
   /** By id, in the order in which they were accepted. */
   readonly #accepted = new Map<string, Position>();
-  /** The epochs that each publisher was answered with, in order. */
+  /** The epochs in the answers to each publisher, in order. */
   readonly #epochs = new Map<string, string[]>();
   readonly faults: string[] = [];
   rejected = 0;
@@ -42,7 +42,7 @@ export class Book {
     if (epochs.at(-1) !== position.epoch) epochs.push(position.epoch);
   }
 
-  /** All that is wrong with what they saw; the first few of each kind. */
+  /** All errors in the observations: the first few of each kind. */
   check(seers: readonly Seer[]): string[] {
     const all = [...this.faults, ...seers.flatMap(({ faults }) => faults)];
     const positions = this.#positions(seers, all);
@@ -55,7 +55,7 @@ export class Book {
     return all.slice(0, 20);
   }
 
-  /** Where each publication stands, which all have to agree on. */
+  /** The position of each publication, on which all members have to agree. */
   #positions(seers: readonly Seer[], faults: string[]): Map<string, Position> {
     const positions = new Map(this.#accepted);
     const ids = new Map([...positions].map(([id, position]) => [keyOf(position), id]));
@@ -107,7 +107,7 @@ function epochsOf({ sights }: Seer): string[] {
   return epochs.filter((epoch, index) => epoch !== epochs[index - 1]);
 }
 
-/** The order of the epochs in which all of these agree. */
+/** The order of the epochs on which all of these agree. */
 function ranksOf(sequences: readonly (readonly string[])[], faults: string[]): Map<string, number> {
   const after = new Map<string, Set<string>>();
   for (const sequence of sequences) {

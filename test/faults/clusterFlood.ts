@@ -7,13 +7,13 @@ import { Book } from "./clusterBook.js";
 import { Client, Listening } from "./clusterMembers.js";
 import { hasty, path, settles } from "./clusterRun.js";
 
-/** What may wait for the engine. */
+/** The limit of publications that may wait for the engine. */
 const bytesMax = 16 * 1024;
 
-/** One node behind a slow way to the engine, publishing much more at once than may wait. */
+/** A node behind a slow connection to the engine that publishes much more at once than may wait. */
 export class Flood {
   readonly count = 300;
-  /** Bytes of one publication at the least. */
+  /** The minimum size of one publication in bytes. */
   readonly size = 64;
   readonly bytesMax = bytesMax;
   readonly codes = new Set<string>();
@@ -39,7 +39,7 @@ export class Flood {
     const flood = new Flood([...cluster.nodes, slow], slow);
     const clients = flood.#members.filter((member) => member instanceof Client);
     await settles("both clients are in", () => clients.every(({ isIn }) => isIn));
-    // The same from now on: chunks that are held for less long would overtake others.
+    // The delay stays the same from now on: chunks with a shorter delay would overtake earlier ones.
     proxy.delay(dice.from(20, 40));
     return flood;
   }
@@ -57,7 +57,7 @@ export class Flood {
     return { accepted, refused: this.refused - before };
   }
 
-  /** Publishes more than is taken, until so much was taken; the fewest nodes that the other one knew of meanwhile. */
+  /** Publishes too much until a number is accepted. Returns the fewest nodes that the other node knew of. */
   async sustain(count: number): Promise<number> {
     const [other] = this.nodes;
     const nodesOf = () => other?.app.status().backplane.nodes ?? 0;
@@ -75,17 +75,17 @@ export class Flood {
     return fewest;
   }
 
-  /** What either node reported. */
+  /** The errors that both nodes reported. */
   get errors(): string[] {
     return this.nodes.flatMap(({ errors }) => errors.map(({ message }) => message));
   }
 
-  /** Has everybody arrive at the same end, one publication after the other. Returns all that is wrong. */
+  /** Waits until all nodes have reached the same end, one publication at a time. Returns all errors. */
   async conclude(): Promise<string[]> {
     const last = ["last but one", "last"];
     for (const id of last) if (!(await this.#publish(id))) this.#book.faults.push(`${id} was refused`);
     const lacking = () => this.#members.filter((one) => !one.has("last")).map(({ name }) => name);
-    await settles("everybody has what was published last", () => lacking().length === 0).catch((error) => {
+    await settles("all members have the last publication", () => lacking().length === 0).catch((error) => {
       this.#book.faults.push(`${error}; these have not: ${lacking()}`);
     });
     for (const member of this.#members) member.close();

@@ -2,12 +2,12 @@ import { WebSocket } from "ws";
 import type { App, Position } from "../../src/index.js";
 import type { Seer, Sight } from "./clusterBook.js";
 
-/** A member that waits for what it is to see. */
+/** A member that waits for its next observations. */
 interface Member extends Seer {
   has(id: string): boolean;
 }
 
-/** Sights, and the ids among them. */
+/** Observations, and the ids among them. */
 class Sights {
   readonly all: Sight[] = [];
   readonly faults: string[] = [];
@@ -27,7 +27,7 @@ class Sights {
   }
 }
 
-/** Server code that is subscribed to the room on one node. */
+/** Server code that subscribes to the room on one node. */
 export class Listening implements Member {
   readonly #sights = new Sights();
   readonly #end = new AbortController();
@@ -66,7 +66,7 @@ export class Listening implements Member {
   }
 }
 
-/** A frame of the server, as far as it is looked at here. */
+/** A frame of the server, with the fields that this test reads. */
 interface Frame {
   readonly type: string;
   readonly data?: unknown;
@@ -77,18 +77,18 @@ interface Frame {
   readonly missed?: number;
 }
 
-/** A client of `enfilade.v1` by its bare frames: it resumes only when it is told to. */
+/** A client of `enfilade.v1` with plain frames. It resumes only when the test says so. */
 export class Client implements Member {
   readonly #sights = new Sights();
   readonly #url: string;
   #socket: WebSocket | undefined;
   #position: Position | undefined;
   #isIn = false;
-  /** How often it was turned away since the engine was not there, and how often it came back with nothing missing. */
+  /** How often it was refused because the engine was away, and how often it recovered everything. */
   turnedAway = 0;
   recovered = 0;
 
-  /** @param url With its path, and with the user it is in the query. */
+  /** @param url The URL with its path, and with the user in the query. */
   constructor(
     url: string,
     readonly name: string,
@@ -105,7 +105,7 @@ export class Client implements Member {
     return this.#sights.faults;
   }
 
-  /** Whether it has had its welcome, what was kept for it, and the greeting of the handler. */
+  /** True once it has received its welcome, the history and the greeting of the handler. */
   get isIn(): boolean {
     return this.#isIn;
   }
@@ -114,7 +114,7 @@ export class Client implements Member {
     return this.#sights.has(id);
   }
 
-  /** Loses its connection, and comes back at once. */
+  /** Loses its connection, and reconnects at once. */
   comeAnew(): void {
     this.#drop();
     this.#connect();
@@ -138,7 +138,7 @@ export class Client implements Member {
     socket.on("message", (data) => {
       if (this.#socket === socket) this.#take(JSON.parse(String(data)));
     });
-    // What a connection breaks of is followed by its close.
+    // A close event follows the error of a broken connection.
     socket.on("error", () => undefined);
     socket.on("close", (code) => {
       if (this.#socket === socket) this.#ended(code);
@@ -192,7 +192,7 @@ export class Client implements Member {
     this.#sights.got(data, this.#position);
   }
 
-  /** What it is told to have missed is what lies between. */
+  /** The reported number of missed publications must equal the gap. */
   #checkCount({ epoch, offset }: Position, missed: number | undefined): void {
     const last = this.#position;
     if (last === undefined || missed === undefined) return;

@@ -8,17 +8,17 @@ import { Book } from "./clusterBook.js";
 import { Client, Listening } from "./clusterMembers.js";
 
 export const path = "/kept/faults";
-/** A room that keeps nothing, for traffic beside. */
+/** A room without history, for additional traffic. */
 const plainPath = "/plain/faults";
 /** Bytes that may wait for the engine. */
 const bytesMax = 16 * 1024;
 const clientsPerNode = 2;
 /** Publications of one node that wait for their answer. */
 const windowMax = 8;
-/** Milliseconds after which something that has to come is taken never to come. */
+/** Milliseconds after which an expected event counts as missing. */
 const patienceMs = 15_000;
 
-/** So that what takes seconds in production takes a moment. */
+/** Short intervals, so that seconds in production become a moment here. */
 export const hasty: Partial<Limits> = {
   backplaneMs: 500,
   nodeHeartbeatMs: 200,
@@ -27,14 +27,14 @@ export const hasty: Partial<Limits> = {
   backplaneBytesMax: bytesMax,
 };
 
-/** Waits for what has to come; what does not come in time fails with what it was. */
+/** Waits for an expected event; fails with its description if it does not happen in time. */
 export async function settles(what: string, condition: () => boolean): Promise<void> {
   const end = performance.now() + patienceMs;
   await until(() => condition() || performance.now() > end);
   if (!condition()) throw new Error(`in ${patienceMs} ms it did not come to this: ${what}`);
 }
 
-/** Nodes, members on each of them and a publisher on each: what a fault is done to. */
+/** Nodes, members and a publisher on each of them: the target of a fault. */
 export class Load {
   readonly book = new Book();
   readonly clients: Client[] = [];
@@ -48,7 +48,7 @@ export class Load {
     readonly dice: Dice,
     readonly engine: EngineServer,
     readonly nodes: readonly ClusterNode[],
-    /** Between the engine and the last of the nodes. */
+    /** The proxy between the engine and the last node. */
     readonly proxy: Way,
   ) {
     this.laggedTold = nodes.map(() => 0);
@@ -77,18 +77,18 @@ export class Load {
     return far;
   }
 
-  /** Resolves when so many more were accepted, by whatever node; everything is moved by this, and no clock. */
+  /** Resolves when `count` more publications were accepted, on any node. Publications, not time, drive a run. */
   async accepts(count: number): Promise<void> {
     const end = this.book.accepted + count;
     await settles(`${count} more publications are accepted`, () => this.book.accepted >= end);
   }
 
-  /** So many publications, one after the other. */
+  /** Publishes a number of messages, one after another. */
   async publishFirst(count: number): Promise<void> {
     for (let n = 0; n < count; n += 1) await this.#publish(this.far, this.nodes.length - 1, `first-${n}`);
   }
 
-  /** Has the far node read what is kept over a slow way, which is cut meanwhile; what became of it: `all`, or else. */
+  /** Lets the far node read history over a slow connection, which is cut meanwhile. Returns `all` or an error code. */
   async readAndCut(count: number, msMax: number): Promise<string> {
     this.proxy.delay(5);
     const cutting = setTimeout(() => this.proxy.cut(), this.dice.from(1, msMax));
@@ -114,12 +114,12 @@ export class Load {
     await settles("the node reaches the engine", () => app.status().backplane.state === "up");
   }
 
-  /** Who of the clients of this process is in the room. */
+  /** The users of this process's clients in the room. */
   get users(): string[] {
     return this.nodes.flatMap((_, index) => Array.from({ length: clientsPerNode }, (_, n) => `user-${index}-${n}`));
   }
 
-  /** Resolves when every node has just these users present. */
+  /** Resolves when every node has exactly these users present. */
   async hasPresent(users: readonly string[]): Promise<void> {
     const expected = [...users].sort().join(" ");
     const end = performance.now() + patienceMs;
@@ -137,7 +137,7 @@ export class Load {
     }
   }
 
-  /** Who came and went from now on, by node, a change at a time. */
+  /** The joins and leaves from now on, by node, one change at a time. */
   presenceChanges(): { joined: string[]; left: string[] }[][] {
     return this.nodes.map(({ app }) => {
       const changes: { joined: string[]; left: string[] }[] = [];
@@ -148,7 +148,7 @@ export class Load {
     });
   }
 
-  /** The users whose leaves are reported from now on, by whatever node. */
+  /** The users whose leaves are reported from now on, on any node. */
   reportedLeaves(): string[] {
     const leaves: string[] = [];
     for (const { app } of this.nodes) app.registry.on("leave", (_room, { id }) => leaves.push(id));
@@ -160,14 +160,14 @@ export class Load {
     this.dice.of(this.clients.filter(({ isIn }) => isIn))?.comeAnew();
   }
 
-  /** Publishes no more, and has everybody arrive at the same end. Returns all that is wrong. */
+  /** Stops publishing, and waits until all members have reached the same end. Returns all errors. */
   async conclude(): Promise<string[]> {
     await this.#rest();
     const members = [...this.clients, ...this.listening];
     const finals: string[] = [];
     for (const [index, node] of this.nodes.entries()) finals.push(await this.#publishLast(node, index));
     const lacking = () => members.filter((member) => !finals.every((id) => member.has(id))).map(({ name }) => name);
-    await settles("everybody has what was published last", () => lacking().length === 0).catch((error) => {
+    await settles("all members have the last publication", () => lacking().length === 0).catch((error) => {
       this.book.faults.push(`${error}; these have not: ${lacking()}`);
     });
     await this.#checkAgreement();
@@ -175,7 +175,7 @@ export class Load {
     return [...this.#faultsOfNodes(), ...this.book.check(members)];
   }
 
-  /** Ends the publishing when all nodes are together again, and waits for whoever is on the way. */
+  /** Stops publishing when all nodes are connected again, and waits for reconnecting members. */
   async #rest(): Promise<void> {
     await settles("every node reaches the engine, and knows of the others", () =>
       this.nodes.every(({ app }) => app.status().backplane.state === "up" && this.#knowsAll(app.status())),
@@ -237,7 +237,7 @@ export class Load {
     await settles(`node ${index} is answered or refused`, () => waiting === 0);
   }
 
-  /** Publishes until the engine takes it: it may only now be found out that a connection has broken. Returns what it was. */
+  /** Publishes until the engine accepts, because a broken connection may be noticed only now. Returns the message. */
   async #publishLast(node: ClusterNode, index: number): Promise<string> {
     for (let attempt = 0; ; attempt += 1) {
       await settles(`node ${index} reaches the engine`, () => node.app.status().backplane.state === "up");
@@ -262,7 +262,7 @@ export class Load {
     }
   }
 
-  /** Who is there, as each node has it, and that nothing is left of what broke. */
+  /** Checks the presence on each node, and that nothing of the faults is left. */
   async #checkAgreement(): Promise<void> {
     await this.hasPresent(this.users).catch((error) => this.book.faults.push(String(error)));
     const isLean = () => socketCount() <= this.#sockets;
@@ -271,7 +271,7 @@ export class Load {
     });
   }
 
-  /** What takes all the space for what waits is only taken where nothing waits. */
+  /** A publication as large as the whole limit is accepted only if nothing waits. */
   async #checkSpace({ app }: ClusterNode): Promise<void> {
     const end = performance.now() + patienceMs / 5;
     for (let last: unknown; ; ) {

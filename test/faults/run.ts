@@ -5,33 +5,33 @@ import { Witness } from "./witness.js";
 
 const clients = 50;
 const publications = 3_000;
-/** What is published before the others get a turn. */
+/** Publications in one turn, before other code runs. */
 const batch = 4;
 const faultsMax = 60;
 const path = "/feed/news";
-const anew = "restart without history";
+const freshStart = "restart without history";
 
-/** That connections are cut off at a restart is what is meant here. */
+/** The log would report connections that the test cuts on purpose. */
 const silent = { warn: () => undefined, error: () => undefined };
 
 class Feed extends WebSocketHandler {
   onMessage(): void {
-    // Only the server speaks here.
+    // Only the server sends messages here.
   }
 }
 
-/** What a run came to. */
+/** The result of a run. */
 export interface Report {
   readonly faults: readonly string[];
-  /** Why clients were told that something may be missing. */
+  /** Why clients were notified that messages may be missing. */
   readonly lost: readonly string[];
-  /** What could be missing at all. */
+  /** The publications that could be missing at all. */
   readonly losable: readonly string[];
   readonly recovered: number;
   readonly cuts: Readonly<Record<string, number>>;
 }
 
-/** A small generator of random numbers (mulberry32), so that a seed gives the same run. */
+/** A small random number generator (mulberry32), so that a seed repeats a run. */
 function randomOf(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
@@ -42,7 +42,7 @@ function randomOf(seed: number): () => number {
   };
 }
 
-/** One run: clients listen, a publisher publishes as fast as it can, and connections break in all ways at random moments. */
+/** One run: clients listen, a publisher publishes as fast as possible, and connections break at random moments. */
 export async function runFaults(seed: number): Promise<Report> {
   const run = new Run(seed);
   try {
@@ -56,9 +56,9 @@ class Run {
   readonly #random: () => number;
   readonly #witnesses: Witness[] = [];
   readonly #cuts: Record<string, number> = {};
-  /** Small histories are outrun, so that losses occur and have to be told. */
+  /** Small histories cannot keep up, so that losses occur and have to be reported. */
   readonly #historySize: number;
-  /** Where no history is ever lost, nobody may miss anything. */
+  /** With a history that loses nothing, no client may miss anything. */
   readonly #losesHistory: boolean;
   #backplane = new MemoryBackplane();
   #app: App | undefined;
@@ -91,10 +91,10 @@ class Run {
     await this.#app?.close({ timeoutMs: 50 });
   }
 
-  /** Everything is repaired, and everybody has to arrive where the publisher stopped. */
+  /** Repairs everything; all clients have to reach the last publication. */
   async #conclude(): Promise<Report> {
     const end = publications + 1;
-    // Whoever has not been there yet, or begins anew, finds it in what is replayed.
+    // A client without a position finds the publication in the replay.
     this.#app?.registry.sendJSONToRoom(path, end);
     await Promise.all(this.#witnesses.map((witness) => witness.reaches(end)));
     return {
@@ -106,16 +106,16 @@ class Run {
     };
   }
 
-  /** Nobody is slow and nothing is skipped: only what is not kept any more can be missing. */
+  /** No client is slow and no policy drops messages: only publications that are no longer kept can be missing. */
   #losable(): string[] {
     const isOutrun = this.#historySize < publications ? ["trimmed"] : [];
-    return this.#cuts[anew] === undefined ? isOutrun : [...isOutrun, "epoch"];
+    return this.#cuts[freshStart] === undefined ? isOutrun : [...isOutrun, "epoch"];
   }
 
   async #breakSomething(): Promise<void> {
     const way = this.#below(20);
     if (way === 0) return this.#restart("restart", true);
-    if (way === 1 && this.#losesHistory) return this.#restart(anew, false);
+    if (way === 1 && this.#losesHistory) return this.#restart(freshStart, false);
     const passage = this.#anyPassage();
     if (way < 8) this.#count("reset", () => passage?.reset());
     else if (way < 12) this.#count("half-open", () => passage?.silence());

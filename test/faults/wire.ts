@@ -5,7 +5,7 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 export class Passage {
   readonly #client: Socket;
   readonly #server: Socket;
-  /** Bytes from the server that still pass; then the connection is reset. */
+  /** Bytes from the server that still pass before the connection is reset. */
   #left = Number.POSITIVE_INFINITY;
   #silent = false;
 
@@ -24,18 +24,18 @@ export class Passage {
     }
   }
 
-  /** Both sides learn of it at once. */
+  /** Resets both sides. */
   reset(): void {
     this.#client.resetAndDestroy();
     this.#server.resetAndDestroy();
   }
 
-  /** Nothing passes any more, and nobody is told: each side has to find out. */
+  /** Stops all traffic without an event: each side has to detect it. */
   silence(): void {
     this.#silent = true;
   }
 
-  /** As many bytes pass yet, which most likely end within a frame. */
+  /** Lets a number of bytes pass before the reset, which then probably cuts a frame. */
   cutAfter(bytes: number): void {
     this.#left = bytes;
   }
@@ -53,7 +53,7 @@ export class Passage {
   }
 }
 
-/** Stands between clients and a server, and breaks their connections when it is told to. */
+/** A proxy between clients and a server that breaks their connections on request. */
 export class FaultyWire {
   readonly passages = new Set<Passage>();
   readonly #server: Server;
@@ -68,12 +68,12 @@ export class FaultyWire {
     });
   }
 
-  /** @param target The port of the server, asked for each connection. */
+  /** @param target The port of the server, requested for each connection. */
   static async start(target: () => number): Promise<FaultyWire> {
     const wire = new FaultyWire(target);
     wire.#server.listen(0, "127.0.0.1");
     await once(wire.#server, "listening");
-    // A string or null only for servers that listen on a pipe, or not at all.
+    // The address is a string or null only for servers that listen on a pipe, or not at all.
     wire.port = (wire.#server.address() as AddressInfo).port;
     return wire;
   }

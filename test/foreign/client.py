@@ -46,7 +46,7 @@ async def main(url, protocols):
     try:
         await read(socket)
     except websockets.ConnectionClosed:
-        # How it was closed is told below.
+        # The close is reported below.
         pass
     orders.cancel()
     tell("closed", code=socket.close_code, reason=socket.close_reason)

@@ -23,7 +23,7 @@ class Chat extends WebSocketHandler<{ channel: string }, string> {
   }
 
   onJSON(message: unknown): void {
-    if (message === "bye") this.close(4321, "good-bye, Zoë 👋");
+    if (message === "bye") this.close(4321, "see you, Zoë 👋");
     else this.sendJSONToThisRoom({ from: this.user, channel: this.params.channel, message });
   }
 
@@ -32,7 +32,7 @@ class Chat extends WebSocketHandler<{ channel: string }, string> {
   }
 }
 
-/** A length of every class that a frame has (RFC 6455 5.2), and both sides of each border. */
+/** A length of every class of frames (RFC 6455 5.2), and both sides of each border. */
 const lengths = [0, 1, 125, 126, 127, 65_535, 65_536, 200_000];
 
 class Lengths extends WebSocketHandler {
@@ -51,7 +51,7 @@ class Squeezed extends Lengths {}
 @Route("/plain")
 class Plain extends Lengths {}
 
-/** Text that is not the same everywhere, so that a frame cut in a wrong place would show. */
+/** Text without repetition, so that a frame cut in a wrong place is noticed. */
 function textOf(length: number): string {
   return Array.from({ length }, (_, index) => String.fromCharCode(97 + ((index * index) % 26))).join("");
 }
@@ -64,9 +64,9 @@ interface Scene {
   readonly app: App;
   readonly clock: ManualClock;
   readonly url: string;
-  /** Somebody in the room `/chat/general`, through a client that is known to work. */
+  /** Another member of the room `/chat/general`, with a client that is known to work. */
   readonly other: TestClient;
-  /** The server's side of the WebSocket that was opened last. */
+  /** The server's end of the most recent WebSocket. */
   socket(): Duplex;
 }
 
@@ -77,7 +77,7 @@ async function listen(server: Server): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
-/** A server with an empty page, for the sake of browsers. */
+/** A server with an empty page, for browsers. */
 function pageServer(): Server {
   return createServer((_request, response) => {
     response.setHeader("content-type", "text/html").end("<!doctype html><title>foreign</title>");
@@ -94,7 +94,7 @@ async function start(): Promise<Scene> {
   const url = `ws://127.0.0.1:${await listen(server)}`;
   onTestFinished(() => app.close());
   const other = await connectURL(`${url}/chat/general?name=other`);
-  const socket = () => sockets.at(-1) ?? expect.fail("nobody has connected");
+  const socket = () => sockets.at(-1) ?? expect.fail("no client has connected");
   return { app, clock, url, other, socket };
 }
 
@@ -104,7 +104,7 @@ function enter(scene: Scene, client: ForeignClient, protocols?: readonly string[
 
 const said = (message: unknown) => ({ from: "Zoë", channel: "general", message });
 
-/** Resolves when a client's pong has come: RFC 6455 5.2, a final frame of opcode 10. */
+/** Resolves when a client's pong has arrived: RFC 6455 5.2, a final frame with opcode 10. */
 async function ponged(socket: Duplex): Promise<void> {
   for (;;) {
     const [chunk] = await once(socket, "data");
@@ -193,7 +193,7 @@ for (const { client, needs } of clients) {
       const scene = await start();
       const agreed: string[] = [];
       scene.app.on("open", ({ protocol }) => agreed.push(protocol));
-      // RFC 6455 4.1 lets a client go on without what it offered; browsers and ws do not.
+      // RFC 6455 4.1 lets a client continue without its offered subprotocol; browsers and ws do not.
       const shown = await enter(scene, client, ["chat.v3"]).then(
         ({ protocol }) => protocol,
         () => "",
@@ -206,7 +206,7 @@ for (const { client, needs } of clients) {
       const scene = await start();
       const ours = await enter(scene, client);
       ours.sendText('"bye"');
-      expect(await ours.inbox.closed).toMatchObject({ code: 4321, reason: "good-bye, Zoë 👋" });
+      expect(await ours.inbox.closed).toMatchObject({ code: 4321, reason: "see you, Zoë 👋" });
     });
 
     it("gets the close of a server that shuts down", async () => {
@@ -243,7 +243,7 @@ for (const { client, needs } of clients) {
       const refused = client.connect(`${url}/chat/general`);
       await expect(refused).rejects.toThrow(Refusal);
       await expect(refused).rejects.toMatchObject({ status: client.showsStatus ? 401 : undefined });
-      // Not how often: undici asks twice, as the Fetch standard has it for a 401.
+      // Not the number of requests: undici asks twice after a 401, as the Fetch standard requires.
       const { refused: refusals, opened } = app.status().totals;
       expect([refusals > 0, opened]).toEqual([true, 1]);
     });

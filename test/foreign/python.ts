@@ -5,7 +5,7 @@ import { onTestFinished } from "vitest";
 import { command } from "../support/parts.js";
 import { type Conversation, type ForeignClient, Inbox, Refusal } from "./client.js";
 
-/** What client.py tells. */
+/** Events from client.py. */
 type Told =
   | { readonly event: "open"; readonly protocol: string }
   | { readonly event: "refused"; readonly status: number }

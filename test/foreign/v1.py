@@ -36,7 +36,7 @@ class Line:
         try:
             await self.socket.send(frame if isinstance(frame, bytes) else json.dumps(frame))
         except websockets.ConnectionClosed:
-            pass  # Whoever reads finds out how, and what then.
+            pass  # The reading code handles the closed connection.
 
     def end(self, why):
         if not self.over.done():
@@ -67,7 +67,7 @@ class Client:
                 if refusal.status_code < 500 and refusal.status_code != 429:
                     break
             except (OSError, EOFError, websockets.InvalidHandshake, asyncio.TimeoutError):
-                pass  # Nobody is there.
+                pass  # The server cannot be reached.
             else:
                 self.do(self.read(line, started + self.options["patience"]))
                 why = await line.over

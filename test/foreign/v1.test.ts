@@ -24,7 +24,7 @@ import { command, missing } from "../support/parts.js";
 
 const script = fileURLToPath(new URL("v1.py", import.meta.url));
 
-/** What v1.py tells. */
+/** Events from v1.py. */
 interface Told {
   readonly event: string;
   readonly [detail: string]: unknown;
@@ -47,14 +47,14 @@ interface Welcome {
 
 interface Manner {
   readonly token?: string;
-  /** Its id, in place of one by chance. */
+  /** Its client id, instead of a random one. */
   readonly client?: string;
-  /** Seconds of the first wait at most, and of any. */
+  /** The maximum of the first wait, and of any wait, in seconds. */
   readonly base?: number;
   readonly cap?: number;
-  /** From 0 to 1, in place of what is random about a wait. */
+  /** A number from 0 to 1 instead of the random part of a wait. */
   readonly random?: number;
-  /** Seconds after which a connection that was open makes the waits begin anew. */
+  /** Seconds after which an open connection resets the waits. */
   readonly steady?: number;
   /** Seconds to wait for a welcome, and for a pong. */
   readonly patience?: number;
@@ -72,13 +72,13 @@ class Foreign {
     this.#child = spawn(command("python"), [script, url, JSON.stringify({ ...quick, ...manner })]);
     onTestFinished(() => void this.#child.kill("SIGKILL"));
     this.#child.stderr.pipe(process.stderr);
-    this.#child.stdin.on("error", () => undefined); // It has ended; that is told below.
+    this.#child.stdin.on("error", () => undefined); // The process has ended; the error is reported below.
     createInterface({ input: this.#child.stdout })
       .on("line", (line) => this.told.put(JSON.parse(line)))
       .once("close", () => this.told.put({ event: "gone" }));
   }
 
-  /** The next thing of this kind that it tells; what it tells before is passed over. */
+  /** The next event of this kind; earlier events of other kinds are skipped. */
   async next(event: string): Promise<Told> {
     for (;;) {
       const told = (await this.told.have(this.#read + 1))[this.#read];
@@ -99,17 +99,17 @@ class Foreign {
     return messages;
   }
 
-  /** All that it told of a kind until now. */
+  /** All events of this kind so far. */
   all(event: string): Told[] {
     return this.told.all.filter((told) => told.event === event);
   }
 
-  /** Sends a frame that is to be replied to, and sends it again on each connection until it is. */
+  /** Sends a frame that needs a reply, and sends it again on each connection until it has one. */
   ask(frame: object): void {
     this.#order({ do: "ask", frame });
   }
 
-  /** Sends a frame as it is, once. */
+  /** Sends a frame once, unchanged. */
   say(frame: unknown): void {
     this.#order({ do: "say", frame });
   }
@@ -127,11 +127,11 @@ class Foreign {
   }
 }
 
-/** What a client and its server are connected by, and what may be cut. */
+/** The connection between a client and its server, which the test can cut. */
 class Wire {
-  /** Whether it leads nowhere. */
+  /** Whether new connections lead to no server. */
   down = false;
-  /** All that came from a server. */
+  /** All bytes from a server. */
   readonly answers: Buffer[] = [];
   readonly #server: Server;
   readonly #ends = new Map<Socket, Socket>();
@@ -159,12 +159,12 @@ class Wire {
     return `ws://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
   }
 
-  /** Lets those who connect from now on reach another server. */
+  /** Leads future connections to another server. */
   lead(port: number): void {
     this.#port = port;
   }
 
-  /** Resets all connections. Unless the server notices, they are open for it as before. */
+  /** Resets all connections. Unless the server notices, it keeps them open. */
   cut({ noticed = true } = {}): void {
     for (const [client, server] of this.#ends) {
       if (noticed) server.resetAndDestroy();
@@ -174,7 +174,7 @@ class Wire {
     this.#ends.clear();
   }
 
-  /** Holds back what servers send on the connections that there are. */
+  /** Holds back the bytes of servers on the current connections. */
   hold(): void {
     for (const server of this.#ends.values()) server.pause();
   }
@@ -194,7 +194,7 @@ class Wire {
     server.on("error", () => client.destroy());
     server.on("data", (chunk) => {
       this.answers.push(chunk);
-      // What is slow at the client is slow for the server.
+      // A slow client makes the server slow too.
       if (!client.write(chunk) && !client.destroyed) {
         server.pause();
         client.once("drain", () => server.resume());
@@ -213,10 +213,10 @@ interface Ask {
   readonly data: unknown;
 }
 
-/** What happens in the handlers below, for tests to wait for. */
+/** Events in the handlers below, for tests to wait for. */
 class Desk {
   readonly ran = new Mailbox<Ask>();
-  /** What a method waits for that takes its time. */
+  /** The promise that a slow method awaits. */
   readonly gate = new Mailbox<true>();
 }
 
@@ -241,7 +241,7 @@ class Talk extends WebSocketHandler {
   }
 
   onError(): void {
-    // What `fail` throws is meant to be thrown.
+    // `fail` throws on purpose.
   }
 }
 
@@ -284,7 +284,7 @@ class Counter extends EventHandler {
   }
 
   onError(): void {
-    // What `fail` throws is meant to be thrown.
+    // `fail` throws on purpose.
   }
 }
 
@@ -297,7 +297,7 @@ interface Scene extends Running {
 
 const history = { size: 1000 };
 
-/** For clients that get much at once. */
+/** For clients that receive many messages at once. */
 const roomy = {
   recoverMessagesMax: 1e6,
   outboxBytesMax: 2 ** 30,
@@ -334,7 +334,7 @@ const numbered = (first: number, last: number) =>
 
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
-/** Cuts `client` off, publishes meanwhile, and lets it come back. */
+/** Disconnects `client`, publishes meanwhile, and lets it reconnect. */
 async function cutWhile(scene: Scene, client: Foreign, work: () => unknown, options?: { noticed: boolean }) {
   scene.wire.down = true;
   scene.wire.cut(options);
@@ -417,9 +417,9 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       const client = here.foreign();
       await client.welcome();
       client.say({ type: "message", data: "to all but me" });
-      client.say({ type: "message", data: "to everybody" });
+      client.say({ type: "message", data: "to everyone" });
       expect(await client.next("counted")).toEqual({ event: "counted", offset: 1 });
-      expect(await client.messages(1)).toEqual([{ event: "message", offset: 2, data: "to everybody" }]);
+      expect(await client.messages(1)).toEqual([{ event: "message", offset: 2, data: "to everyone" }]);
       expect(client.all("jump")).toEqual([]);
     });
 
@@ -455,7 +455,7 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       here.wire.hold();
       const text = "x".repeat(60_000);
       const count = 400;
-      // More than the buffers of the system hold.
+      // More than the buffers of the system can hold.
       for (let sent = 0; sent < count; sent += 1) {
         await here.room.publish({ text }, { policy: skip, keep: true });
         here.app.registry.sendJSONToAll({ text }, { policy: skip });
@@ -802,46 +802,40 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       });
     });
 
-    it.each([true, false])(
-      "is run once if the reply was lost and it asks again; noticed: %s",
-      async (noticed) => {
-        const here = await scene(Counter);
-        const client = here.foreign();
-        await client.welcome();
-        here.wire.hold();
-        client.ask({ type: "event", event: "count", data: "once" });
-        await here.desk.ran.have(1);
-        await cutWhile(here, client, () => undefined, { noticed });
-        const { id } = await client.welcome();
-        expect(await client.next("reply")).toEqual({ event: "reply", id: 1, asked: true, data: { nth: 1 } });
-        client.ask({ type: "event", event: "count", data: "next" });
-        expect(await client.next("reply")).toMatchObject({ id: 2, data: { nth: 2 } });
-        expect(here.desk.ran.all.map(({ data }) => data)).toEqual(["once", "next"]);
-        expect(here.desk.ran.all[1]?.id).toBe(id);
-      },
-    );
+    it.each([true, false])("is run once if the reply was lost and it asks again; noticed: %s", async (noticed) => {
+      const here = await scene(Counter);
+      const client = here.foreign();
+      await client.welcome();
+      here.wire.hold();
+      client.ask({ type: "event", event: "count", data: "once" });
+      await here.desk.ran.have(1);
+      await cutWhile(here, client, () => undefined, { noticed });
+      const { id } = await client.welcome();
+      expect(await client.next("reply")).toEqual({ event: "reply", id: 1, asked: true, data: { nth: 1 } });
+      client.ask({ type: "event", event: "count", data: "next" });
+      expect(await client.next("reply")).toMatchObject({ id: 2, data: { nth: 2 } });
+      expect(here.desk.ran.all.map(({ data }) => data)).toEqual(["once", "next"]);
+      expect(here.desk.ran.all[1]?.id).toBe(id);
+    });
 
-    it.each([true, false])(
-      "is run once if it asks again while the first is running; noticed: %s",
-      async (noticed) => {
-        const here = await scene(Counter);
-        const client = here.foreign();
-        await client.welcome();
-        client.ask({ type: "event", event: "take-time", data: "slow" });
-        await here.desk.ran.have(1);
-        await cutWhile(here, client, () => undefined, { noticed });
-        await client.welcome();
-        // What is not asked again is not held up by it, or if it is, is run all the same.
-        client.ask({ type: "event", event: "count", data: "quick" });
-        here.desk.gate.put(true);
-        const replies = [await client.next("reply"), await client.next("reply")];
-        expect(replies.toSorted((a, b) => Number(a.id) - Number(b.id))).toEqual([
-          { event: "reply", id: 1, asked: true, data: { nth: 1 } },
-          { event: "reply", id: 2, asked: true, data: { nth: 2 } },
-        ]);
-        expect(here.desk.ran.all.map(({ data }) => data)).toEqual(["slow", "quick"]);
-      },
-    );
+    it.each([true, false])("is run once if it asks again while the first is running; noticed: %s", async (noticed) => {
+      const here = await scene(Counter);
+      const client = here.foreign();
+      await client.welcome();
+      client.ask({ type: "event", event: "take-time", data: "slow" });
+      await here.desk.ran.have(1);
+      await cutWhile(here, client, () => undefined, { noticed });
+      await client.welcome();
+      // A frame that is not repeated is not blocked by it, and would run anyway.
+      client.ask({ type: "event", event: "count", data: "quick" });
+      here.desk.gate.put(true);
+      const replies = [await client.next("reply"), await client.next("reply")];
+      expect(replies.toSorted((a, b) => Number(a.id) - Number(b.id))).toEqual([
+        { event: "reply", id: 1, asked: true, data: { nth: 1 } },
+        { event: "reply", id: 2, asked: true, data: { nth: 2 } },
+      ]);
+      expect(here.desk.ran.all.map(({ data }) => data)).toEqual(["slow", "quick"]);
+    });
 
     it.each([true, false])(
       "is run once if it waited behind another frame when the connection ended; noticed: %s",
@@ -960,7 +954,7 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
     it("does not get the reply of another user with the same client id", async () => {
       class Known extends Counter {
         authorize({ query }: ConnectionRequest) {
-          return { id: query.get("as") ?? "nobody" };
+          return { id: query.get("as") ?? "unnamed" };
         }
       }
       const here = await scene(Known);

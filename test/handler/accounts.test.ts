@@ -42,7 +42,7 @@ class Public extends WebSocketHandler {
   }
 }
 
-/** An HTTP server with to-dos of its own, and the app beside it. */
+/** An HTTP server with its own to-dos, and the app attached to it. */
 async function serve() {
   const todos: unknown[] = [];
   const app = new App({ handlers: [Main, Public] });
@@ -64,7 +64,7 @@ async function serve() {
     server.closeAllConnections();
     server.close();
   });
-  // It listens on a port, so its address is one.
+  // The server listens on a port, so its address is an object.
   const host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
   const add = async (todo: unknown) => {
     const body = JSON.stringify(todo);
@@ -75,7 +75,7 @@ async function serve() {
   return { app, errors, todos, add, open, signIn };
 }
 
-/** What each client was sent; what comes later is not waited for. */
+/** The messages that each client has received so far; later ones are not awaited. */
 async function seenBy(app: App, clients: readonly TestClient[]): Promise<unknown[][]> {
   app.registry.sendJSONToAll("end");
   const seen = clients.map(async (client) => {
@@ -146,7 +146,7 @@ describe("a user with a token in the path", () => {
     await closed;
     expect([registry.user("ann").size, app.status().users]).toEqual([1, 2]);
     registry.sendJSONToUser("ann", "still here");
-    registry.sendJSONToUser("nobody", "lost");
+    registry.sendJSONToUser("absent", "lost");
     expect(await seenBy(app, [other, bob])).toEqual([["still here"], []]);
     const gone = closes(app, 1);
     await other.close();
@@ -161,8 +161,8 @@ describe("the room of a company", () => {
     const clients = [await signIn("ann's token"), await signIn("bob"), await signIn("cid")];
     app.registry.sendJSONToRoom("/companies/42", "for 42");
     app.registry.sendJSONToRoom("/companies/7", "for 7");
-    app.registry.sendJSONToRoom("/companies/4", "for nobody");
-    app.registry.sendJSONToRoom("/companies", "for nobody");
+    app.registry.sendJSONToRoom("/companies/4", "not delivered");
+    app.registry.sendJSONToRoom("/companies", "not delivered");
     expect(await seenBy(app, clients)).toEqual([["for 42"], ["for 42"], ["for 7"]]);
   });
 

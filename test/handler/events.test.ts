@@ -169,7 +169,7 @@ describe("events", () => {
       }
       first(data: unknown) {
         this.emit("me", data);
-        this.emitToRoom("/elsewhere", "nobody");
+        this.emitToRoom("/elsewhere", "unheard");
         this.emitToUser("ann", "user", data);
         this.emitToAll("all", data);
       }

@@ -60,7 +60,7 @@ describe("two clients in /chat/general, one in /chat/administrators", () => {
   it("sends to this client, this room, its others, another room, everyone and a user, and nowhere else", async () => {
     const { ann, bob, eve, say } = await scene();
     for (const to of ["me", "room", "others", "/chat/administrators", "@bob", "all"]) say(to);
-    // What is sent to all comes last: whoever has read it has read everything.
+    // The message to all comes last: a client that has read it has read everything.
     expect([await ann.readJSON(), await ann.readJSON(), await ann.readJSON()]).toEqual([
       ...[from("to me"), from("to room"), from("to all")],
     ]);
@@ -72,7 +72,7 @@ describe("two clients in /chat/general, one in /chat/administrators", () => {
 
   it("sends nothing to an empty room or an absent user, and the sender stays", async () => {
     const { ann, say, errors } = await scene();
-    for (const to of ["/chat/nowhere", "/not/even/a/route", "/chat/nowhere/", "@nobody", "me"]) say(to);
+    for (const to of ["/chat/nowhere", "/not/even/a/route", "/chat/nowhere/", "@absent", "me"]) say(to);
     expect(await ann.readJSON()).toEqual(from("to me"));
     expect(errors).toEqual([]);
   });
@@ -104,7 +104,7 @@ describe("two clients in /chat/general, one in /chat/administrators", () => {
     const { open } = await start(new App({ handlers: [Forms] }));
     const one = await open("/forms/one");
     const two = await open("/forms/two");
-    for (const to of ["me", "room", "/forms/two", "@nobody", "all"]) one.sendText(to);
+    for (const to of ["me", "room", "/forms/two", "@absent", "all"]) one.sendText(to);
     const read = async (client: typeof one, count: number) => {
       const seen: string[] = [];
       for (let index = 0; index < count; index += 1) {

@@ -38,12 +38,12 @@ async function askText(client: TestClient, text: string): Promise<string> {
   return client.readText();
 }
 
-/** The ids of an app's connections, in the order in which they came. */
+/** The ids of an app's connections, in the order in which they connected. */
 function idsOf({ registry }: App): string[] {
   return registry.connections.map(({ id }) => id);
 }
 
-/** A promise that a test settles. */
+/** A promise that the test settles. */
 function gate(): { readonly opened: Promise<void>; open(): void } {
   let open = (): void => undefined;
   const opened = new Promise<void>((resolve) => {
@@ -344,7 +344,7 @@ describe("commands", () => {
       ...[[annId, bobId, cidId], [cidId], []],
     ]);
     app.registry.connection(bobId ?? "")?.sendJSON({ cmd: "whisper", param: "only you" });
-    expect(app.registry.connection("nobody")).toBeUndefined();
+    expect(app.registry.connection("absent")).toBeUndefined();
     ann.sendJSON({ cmd: "announce", param: "all of you" });
     expect(await bob.readJSON()).toEqual({ cmd: "whisper", param: "only you" });
     for (const client of [ann, bob, cid]) {
@@ -527,7 +527,7 @@ describe("events as a name and JSON", () => {
 describe("events as MessagePack", () => {
   let encoded = 0;
 
-  /** `[event, data, id?]` comes; an event goes as `[0, event, data]`, a reply as `[1, id, data]`, else `[2, id or event, code]`. */
+  /** In: `[event, data, id?]`. Out: `[0, event, data]`, a reply `[1, id, data]`, an error `[2, id or event, code]`. */
   const packedEvents: EventProtocol = {
     example: "[event, data, id?]",
     format: "binary",
@@ -651,7 +651,7 @@ describe("events as MessagePack", () => {
 
 describe("an event protocol", () => {
   const shipped = { jsonEvents, commandEvents, spacedEvents };
-  /** How `ping` is asked in each of them, and how it is answered. */
+  /** How a client sends `ping` in each protocol, and the reply. */
   const dialogues = {
     jsonEvents: ['{"event":"ping","id":1}', '{"id":1,"data":"pong"}'],
     commandEvents: ['{"cmd":"ping","id":1}', '{"id":1,"param":"pong"}'],
@@ -914,7 +914,7 @@ describe("an event whose sender has left meanwhile", () => {
   const protocols = { jsonEvents, commandEvents, spacedEvents };
   const names = ["jsonEvents", "commandEvents", "spacedEvents"] as const;
 
-  /** A client that asks something that takes its time; `about` is how the method goes on when the gate opens. */
+  /** A client with a slow request; `about` is how the method continues when the gate opens. */
   async function asking(name: (typeof names)[number], about: string) {
     const told = new Mailbox<string>();
     const going = gate();
@@ -994,7 +994,7 @@ describe("an event whose sender has left meanwhile", () => {
 describe("the policy of an event", () => {
   const policies: Readonly<Record<string, DeliveryPolicy>> = { reliable, skip, latest: latest("one") };
 
-  /** A client that does not read, and so much sent to it that it lags; what it sends is handled all the same. */
+  /** A client that does not read, with so many messages that it lags; its own messages are still handled. */
   async function lagging(app: AppOptions, scope: ScopeOptions, route: RouteOptions) {
     const told = new Mailbox<unknown>();
     class Feed extends EventHandler {
@@ -1044,17 +1044,17 @@ describe("the policy of an event", () => {
     const stalled = await rawConnection(port, "/slow/feed");
     stalled.socket.pause();
     const [connection] = built.registry.connections;
-    if (connection === undefined) throw new Error("nobody is there");
+    if (connection === undefined) throw new Error("there is no connection");
     const reading = await open("/slow/feed");
     let taken = Number.POSITIVE_INFINITY;
-    // The network may take more in the meantime: enough is sent when it has taken nothing while another client was answered.
+    // The network may accept more: enough is sent once it accepts nothing while another client gets an answer.
     while (taken > 0) {
       while (connection.bufferedBytes < 1_000_000) connection.sendText("x".repeat(60_000));
       const { bufferedBytes } = connection;
       expect(await ask(reading, { event: "unknown", id: 0 })).toMatchObject({ id: 0 });
       taken = bufferedBytes - connection.bufferedBytes;
     }
-    /** Has the lagging client send an event, and waits until it is handled. */
+    /** Makes the lagging client send an event, and waits until it is handled. */
     const send = async (message: unknown) => {
       const handled = told.all.length + 1;
       stalled.socket.write(clientFrame(0x81, JSON.stringify(message)));
@@ -1062,7 +1062,7 @@ describe("the policy of an event", () => {
     };
     const publish = (event: string, data: unknown = 1, by: string | null = null) =>
       send({ event: "publish", data: [event, by, data] });
-    /** Lets the client read, and resolves with the events that it was sent, by name and data. */
+    /** Lets the client read, and resolves with the received events, by name and data. */
     const seen = async () => {
       connection.sendText('{"event":"the end"}');
       stalled.socket.resume();
@@ -1079,7 +1079,7 @@ describe("the policy of an event", () => {
   it("is that of the route of the addressed room, like that of other messages to it", async () => {
     const { send, seen, dropped, reading } = await lagging({}, {}, { policy: skip });
     await send({ event: "everywhere" });
-    // To everyone and to a user no route is addressed: those wait.
+    // Messages to everyone and to a user address no route, so they wait.
     expect(dropped()).toBe(3);
     await send({ event: "plain" });
     expect(dropped()).toBe(6);

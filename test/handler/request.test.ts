@@ -9,7 +9,7 @@ interface Session {
 
 const sessions = new Map<string, Session>([["abc", { user: "ann" }]]);
 
-/** A middleware as express-session is one: it puts what it finds on the request, some time later. */
+/** A middleware like express-session: it sets its result on the request after some time. */
 function sessionMiddleware(
   request: IncomingMessage & { session?: Session },
   _response: object,

@@ -13,7 +13,7 @@ import { closes, Mailbox } from "../support/app.js";
 const silent = { warn: () => undefined, error: () => undefined };
 const refusal = expect.objectContaining({ name: "EnfiladeError", code: "ERR_JOIN_REFUSED" });
 
-/** An app whose handlers join and leave as their client says: `["join", "/a"]`. */
+/** An app whose handlers join and leave on a client's command: `["join", "/a"]`. */
 abstract class Mover extends WebSocketHandler {
   async onJSON([what, path = ""]: [string, string?]) {
     if (what === "join") await this.join(path);
@@ -28,7 +28,7 @@ interface Stage {
   readonly errors: Error[];
   readonly client: TestClient;
   readonly connection: Connection;
-  /** Has the client ask for something, and resolves when the handler has done it. */
+  /** Sends a command of the client, and resolves when the handler has run it. */
   ask(...command: string[]): Promise<void>;
 }
 
@@ -109,26 +109,29 @@ describe("onRoomJoin and onRoomLeave", () => {
     ]);
   });
 
-  it.each(["onRoomJoin", "onRoomLeave"] as const)("close with 1011 if %s throws, and report the error", async (hook) => {
-    class Throwing extends Mover {
-      static reported = new Mailbox<Error>();
-      override onRoomJoin() {
-        if (hook === "onRoomJoin") throw new Error("no use");
+  it.each(["onRoomJoin", "onRoomLeave"] as const)(
+    "close with 1011 if %s throws, and report the error",
+    async (hook) => {
+      class Throwing extends Mover {
+        static reported = new Mailbox<Error>();
+        override onRoomJoin() {
+          if (hook === "onRoomJoin") throw new Error("no use");
+        }
+        override async onRoomLeave() {
+          if (hook === "onRoomLeave") throw new Error("no use");
+        }
+        override onError(error: Error) {
+          Throwing.reported.put(error);
+        }
       }
-      override async onRoomLeave() {
-        if (hook === "onRoomLeave") throw new Error("no use");
-      }
-      override onError(error: Error) {
-        Throwing.reported.put(error);
-      }
-    }
-    const { client, errors } = await stageOf(Throwing);
-    client.sendJSON(["join", "/a"]);
-    client.sendJSON(["leave", "/a"]);
-    expect(await client.closed).toMatchObject({ code: 1011, reason: "internal error" });
-    expect(await Throwing.reported.have(1)).toMatchObject([{ message: "no use" }]);
-    expect(errors).toMatchObject([{ message: "no use" }]);
-  });
+      const { client, errors } = await stageOf(Throwing);
+      client.sendJSON(["join", "/a"]);
+      client.sendJSON(["leave", "/a"]);
+      expect(await client.closed).toMatchObject({ code: 1011, reason: "internal error" });
+      expect(await Throwing.reported.have(1)).toMatchObject([{ message: "no use" }]);
+      expect(errors).toMatchObject([{ message: "no use" }]);
+    },
+  );
 
   it("may join and leave themselves, also the last room of a connection that is then closed", async () => {
     class Returning extends Mover {
@@ -190,7 +193,7 @@ describe("authorizeJoin", () => {
   it.each([false, undefined, null, 1, "true", {}, [true]])("refuses with %o, sync or async", async (answer) => {
     class Wrong extends Mover {
       static isAsync = false;
-      // What JavaScript may return.
+      // JavaScript code can return this.
       override authorizeJoin(): boolean | Promise<boolean> {
         const wrong = answer as boolean;
         return Wrong.isAsync ? Promise.resolve(wrong) : wrong;

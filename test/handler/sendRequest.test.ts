@@ -40,7 +40,7 @@ async function pairOf(app: App, options = v1): Promise<Pair> {
   return { client, connection };
 }
 
-/** What a promise is rejected with. */
+/** The error with which a promise rejects. */
 async function errorOf(promise: Promise<unknown>): Promise<unknown> {
   return promise.then(
     (value) => {
@@ -88,7 +88,7 @@ describe("connection.sendRequest()", () => {
     client.sendJSON({ type: "reply", id: 2, data: 7 });
     expect(await client.readJSON()).toEqual({ type: "request", id: 3, event: "size" });
     client.sendJSON({ type: "reply", id: 3, data: 8 });
-    // The ids of a client and those of the server are apart.
+    // The ids of the client and those of the server are independent.
     expect(await client.readJSON()).toEqual({ type: "reply", id: 1, data: [7, 8] });
   });
 
@@ -166,7 +166,7 @@ describe("connection.sendRequest()", () => {
     expect(await errorOf(connection.sendRequest("name", 2, { signal: abort.signal }))).toBe(reason);
     expect(await client.readJSON()).toMatchObject({ id: 1, data: 1 });
     client.sendJSON({ type: "reply", id: 1, data: "late" });
-    // The second one was never sent.
+    // The second request was never sent.
     await handled(client);
   });
 
@@ -245,7 +245,7 @@ describe("connection.sendRequest()", () => {
         await this.connection.sendRequest("name");
       }
       onMessage() {
-        // It never comes to that.
+        // This code is never reached.
       }
       override onClose() {
         left.put(this.id);

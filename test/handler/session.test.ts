@@ -4,7 +4,7 @@ import { ManualClock } from "../../src/testing/index.js";
 import { closes, Mailbox, startWith } from "../support/app.js";
 import { clientFrame, rawConnection } from "../support/raw.js";
 
-/** A promise that a test settles. */
+/** A promise that the test settles. */
 function gate(): { readonly opened: Promise<void>; open(): void } {
   let open = (): void => undefined;
   const opened = new Promise<void>((resolve) => {
@@ -71,8 +71,8 @@ describe("the messages of a connection", () => {
     const client = await open("/busy");
     const padding = "x".repeat(10_000);
     for (let n = 0; n < count; n += 1) client.sendJSON({ n, padding });
-    // 30 MB do not fit into the buffers in between: as long as nothing is handled, part of it is not received,
-    // however much goes on elsewhere meanwhile.
+    // 30 MB do not fit into the buffers in between. While nothing is handled, part of it is not received,
+    // although other connections continue meanwhile.
     for (let round = 0; round < 500; round += 1) {
       other.sendText("x");
       await other.read();

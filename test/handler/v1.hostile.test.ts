@@ -37,7 +37,7 @@ async function welcomed(app: App, path: string): Promise<TestClient> {
   return client;
 }
 
-/** A history that is read when it is let to. */
+/** A backplane that reads history only when the test releases it. */
 class Gate extends MemoryBackplane {
   readonly asked = new Mailbox<HistoryQuery>();
   #open: () => void = () => undefined;
@@ -62,7 +62,7 @@ describe("a malicious client of enfilade.v1", () => {
     async (depth) => {
       class Quiet extends WebSocketHandler {
         onJSON() {
-          // It has no use for it.
+          // Not needed here.
         }
       }
       await using app = new App({ limits: { messageBytesMax: 1_000_000 } }).route("/chat/:room", Quiet);
@@ -245,7 +245,7 @@ describe("during a read of history", () => {
     while (app.status().totals.received === 0) await new Promise((resolve) => setImmediate(resolve));
     gate.release();
     const types = [];
-    // What was published to the room before its history was read is before the position.
+    // Publications before the read of the history are before the position.
     while (types.length < 6) types.push(await client.readJSON());
     expect(types[0]).toMatchObject({ type: "welcome", position: { offset: 1 } });
     expect(types.slice(1)).toEqual(
@@ -268,7 +268,7 @@ describe("during a read of history", () => {
     const client = await connect(app, "/chat/a", v1);
     await gate.asked.have(1);
     const [connection] = app.registry.connections;
-    if (connection === undefined) throw new Error("nobody came");
+    if (connection === undefined) throw new Error("there is no connection");
     app.registry.leave(connection, "/chat/a");
     app.registry.sendJSONToRoom("/chat/a", "new secret");
     gate.release();
@@ -287,7 +287,7 @@ describe("during a read of history", () => {
     gate.readHistory = async (path, query) => {
       const kept = await read(path, query);
       reads += 1;
-      // Between the reading and its answer more is published than is kept.
+      // Between the read and its answer, more is published than is kept.
       if (reads === 1) for (let n = 6; n <= 40; n += 1) app.registry.sendJSONToRoom("/chat/a", n);
       return kept;
     };

@@ -79,7 +79,7 @@ describe("a client of enfilade.v1", () => {
     await using app = appWith(history);
     const { client } = await join(app, "/chat/a");
     const [connection] = app.registry.connections;
-    if (connection === undefined) throw new Error("nobody came");
+    if (connection === undefined) throw new Error("there is no connection");
     app.registry.join(connection, "/chat/b");
     app.registry.sendJSONToRoom("/chat/b", "b");
     app.registry.sendJSONToRoom("/chat/a", "hidden", { except: connection });
@@ -248,7 +248,7 @@ describe("a repeated frame", () => {
     const frame = { type: "event", event: "count", data: 1, id: 1 };
     first.sendJSON(frame);
     expect(await first.readJSON()).toEqual({ type: "reply", id: 1, data: 1 });
-    // It has its reply: whoever repeats himself is not answered for it.
+    // It has its reply already, so a repeat on this connection gets none.
     first.sendJSON(frame);
     first.sendJSON({ type: "ping" });
     expect(await first.readJSON()).toEqual({ type: "pong" });

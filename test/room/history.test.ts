@@ -68,7 +68,7 @@ describe("history", () => {
 
     const small = appWith({ history: { size: 100, bytesMax: 2_000 } }).registry;
     for (let n = 0; n < 20; n += 1) small.sendTextToRoom("/rooms/a", "x".repeat(98));
-    // Each is accounted with 2 * (2 + 98) + 256 bytes.
+    // Each entry counts as 2 * (2 + 98) + 256 bytes.
     expect(offsets(await small.room("/rooms/a").history())).toEqual([17, 18, 19, 20]);
   });
 
@@ -84,9 +84,9 @@ describe("history", () => {
     expect(app.status()).toMatchObject({ historyRooms: 2, historyBytes: 8 * 456, historyEvictions: 1 });
     registry.sendTextToRoom("/rooms/c", "x".repeat(2_000));
     expect(await registry.room("/rooms/b").history()).toEqual([]);
-    // The numbering goes on, so that the gap shows.
+    // The numbering continues, so that the gap is visible.
     expect(await registry.room("/rooms/b").publish("again")).toEqual({ ...before?.position, offset: 5 });
-    // One that alone is too large for all of it is delivered, counted, and not kept.
+    // A publication larger than the whole limit is delivered and numbered, but not kept.
     const listener = registry.room("/rooms/d").subscribe();
     registry.sendTextToRoom("/rooms/d", "x".repeat(3_000));
     expect((await listener.next()).value?.position?.offset).toBe(1);
@@ -231,7 +231,7 @@ describe("a plain client of a route with replay", () => {
   });
 });
 
-/** Reads history when it is let to. */
+/** A backplane that reads history only when the test releases it. */
 class SlowBackplane extends MemoryBackplane {
   readonly #delay: (name: string, read: () => Promise<HistoryPage>) => Promise<HistoryPage>;
 
@@ -241,7 +241,7 @@ class SlowBackplane extends MemoryBackplane {
   }
 
   override async readHistory(path: RoomPath, query: HistoryQuery): Promise<HistoryPage> {
-    // Read at one moment, answered at another: as over a network.
+    // Reads at one moment and answers at another, like over a network.
     const kept = await this.#delay("read", () => super.readHistory(path, query));
     return this.#delay("answer", () => Promise.resolve(kept));
   }

@@ -37,12 +37,12 @@ function open(route: RouteOptions = { presence: "full" }, options: AppOptions = 
   return start(appWith(route, options));
 }
 
-/** Users leave at once, without a grace. */
+/** Users leave at once, without a grace period. */
 function openAtOnce(presence: Partial<PresenceOptions> = {}): Promise<Running> {
   return open({ presence: { mode: "full", leaveGraceMs: 0, ...presence } });
 }
 
-/** A frame of presence as clients are told it. */
+/** A presence frame, as clients get it. */
 function frame(version: number, count: number, content: object = {}, room = "/rooms/a") {
   return { type: "presence", room, version, count, ...content };
 }
@@ -50,14 +50,14 @@ function frame(version: number, count: number, content: object = {}, room = "/ro
 const one = (id: string, connections = 1) => ({ id, connections });
 const tick = () => new Promise((resolve) => setImmediate(resolve));
 
-/** The connection that came last. */
+/** The connection that opened last. */
 function newest(app: App): Connection {
   const connection = app.registry.connections.at(-1);
-  if (connection === undefined) throw new Error("nobody is there");
+  if (connection === undefined) throw new Error("there is no connection");
   return connection;
 }
 
-/** Connections that wait in the lobby, to be put into rooms within one tick. */
+/** Connections that wait in the lobby, to join rooms within one tick. */
 async function lobby({ app, open }: Running, ids: readonly string[]): Promise<Connection[]> {
   const waiting: Connection[] = [];
   for (const id of ids) {
@@ -75,7 +75,7 @@ async function leave({ app }: Running, client: TestClient): Promise<void> {
 
 let ends = 0;
 
-/** What a client has been sent until now, since it was last asked. */
+/** The messages that a client has received since the last call. */
 async function heardBy(app: App, client: TestClient): Promise<string[]> {
   await tick();
   ends += 1;
@@ -115,7 +115,7 @@ describe("room.presence()", () => {
     const running = await openAtOnce();
     const { registry } = running.app;
     const [ann, bob] = await lobby(running, ["ann", "bob"]);
-    if (ann === undefined || bob === undefined) throw new Error("nobody is there");
+    if (ann === undefined || bob === undefined) throw new Error("there is no connection");
     await running.open("/rooms/a?user=ann");
     registry.join(ann, "/rooms/a");
     registry.join(ann, "/rooms/a");
@@ -141,7 +141,7 @@ describe("room.presence()", () => {
       ...{ count: 2, version: 0, users: [one("ann", 2), one(newest(app).id)] },
     });
     for (const client of clients) await leave(running, client);
-    // Nobody keeps count, so nobody is waited for either.
+    // Presence is off, so no leave is delayed either.
     expect(await app.registry.room("/rooms/a").presence()).toMatchObject({ count: 1, users: [one(newest(app).id)] });
     await tick();
     expect(told.all).toEqual([]);
@@ -232,7 +232,7 @@ describe("a client that watches presence", () => {
     const [bob, cy, dan, tab] = waiting;
     const [eve] = await lobby(running, ["eve"]);
     if (bob === undefined || cy === undefined || dan === undefined || tab === undefined || eve === undefined) {
-      throw new Error("nobody is there");
+      throw new Error("there is no connection");
     }
     for (const connection of [bob, cy, dan]) registry.leave(connection, "/rooms/a");
     registry.join(eve, "/rooms/a");
@@ -253,7 +253,7 @@ describe("a client that watches presence", () => {
     const late = await running.open("/lobby?user=late");
     const connection = newest(running.app);
     const [bob, cy] = await lobby(running, ["bob", "cy"]);
-    if (bob === undefined || cy === undefined) throw new Error("nobody is there");
+    if (bob === undefined || cy === undefined) throw new Error("there is no connection");
     registry.join(bob, "/rooms/a");
     registry.join(connection, "/rooms/a");
     registry.watchPresence(connection, "/rooms/a");
@@ -345,7 +345,7 @@ describe("a client that watches presence", () => {
     app.registry.join(newest(app), "/rooms/b");
     const notIn = { code: "ERR_PRESENCE", message: expect.stringContaining("join") };
     const isOff = { code: "ERR_PRESENCE", message: expect.stringContaining('presence: "full"') };
-    for (const path of ["/rooms/a", "/rooms/nobody", "", "/asking", "/rooms/b", "/rooms/**", "rooms"]) {
+    for (const path of ["/rooms/a", "/rooms/empty", "", "/asking", "/rooms/b", "/rooms/**", "rooms"]) {
       asking.sendText(path);
     }
     expect(await told.have(7)).toMatchObject([
@@ -389,7 +389,7 @@ describe("the shown user", () => {
     for (const hidden of ["token", "Name", '"user"']) expect(heard).not.toContain(hidden);
   });
 
-  /** What show does with one user; the others it shows. */
+  /** The behaviour of show for one user; it shows the others normally. */
   const failures: readonly (readonly [what: string, show: () => unknown, told: string])[] = [
     [
       "throws",
@@ -465,7 +465,7 @@ describe("the shown user", () => {
     const { app } = running;
     const ann = await running.open("/rooms/a?user=ann&watch");
     const [bob] = await lobby(running, ["bob"]);
-    if (bob === undefined) throw new Error("nobody is there");
+    if (bob === undefined) throw new Error("there is no connection");
     app.registry.join(bob, "/rooms/a");
     badge.self = badge;
     const cy = await running.open("/rooms/a?user=cy&watch");
@@ -486,7 +486,7 @@ describe("the shown user", () => {
   });
 });
 
-/** A clock that tells how many graces are running. */
+/** A clock that counts the running grace periods. */
 class GraceClock extends ManualClock {
   running = 0;
 
@@ -567,7 +567,7 @@ describe("a user who leaves", () => {
     const { registry } = running.app;
     const ann = await running.open("/rooms/a?user=ann&watch");
     const [bob] = await lobby(running, ["bob"]);
-    if (bob === undefined) throw new Error("nobody is there");
+    if (bob === undefined) throw new Error("there is no connection");
     for (const path of ["/rooms/a", "/rooms/b"]) registry.join(bob, path);
     await heardBy(running.app, ann);
     registry.leave(bob, "/rooms/a");
@@ -597,7 +597,7 @@ describe("a user who leaves", () => {
     expect(idsOf(await running.app.registry.room("/rooms/a").presence())).toEqual(["ann"]);
   });
 
-  /** What is told of rooms: who joined, who left, and rooms that are freed with what is in their state. */
+  /** The reports about rooms: joins, leaves, and freed rooms with their state. */
   function log({ app: { registry } }: Running): Mailbox<unknown> {
     const told = new Mailbox<unknown>();
     registry.on("presence", ({ path, size }, { version, count, joined, left }) => {
@@ -702,7 +702,7 @@ describe("a user who leaves", () => {
     await tick();
     expect(changes.all).toMatchObject([{ version: 1, count: 1, joined: [one("ann")] }]);
     const [connection] = registry.connections;
-    if (connection === undefined) throw new Error("nobody is there");
+    if (connection === undefined) throw new Error("there is no connection");
     registry.leave(connection, "/rooms/a");
     expect(clock.running).toBe(1);
     clock.advance(graceMs);
@@ -729,7 +729,7 @@ describe('registry.on("presence")', () => {
     expect(await told.have(1)).toEqual([
       { path: "/rooms/a", size: 2, version: 1, count: 2, joined: [whole("ann"), whole("bob")], left: [] },
     ]);
-    if (ann === undefined || bob === undefined) throw new Error("nobody is there");
+    if (ann === undefined || bob === undefined) throw new Error("there is no connection");
     registry.leave(ann, "/rooms/a");
     expect((await told.have(2)).slice(1)).toEqual([
       { path: "/rooms/a", size: 1, version: 2, count: 1, joined: [], left: [whole("ann", 0)] },
@@ -763,7 +763,7 @@ describe('registry.on("presence")', () => {
   });
 });
 
-/** What one makes of what it is told: a roster, and one change after another. */
+/** The roster of a watcher: a full roster, and then one change after another. */
 class Mirror {
   readonly #ids = new Set<string>();
   #version = 0;
@@ -793,7 +793,7 @@ interface Told {
   readonly left?: readonly string[];
 }
 
-/** Who is there, as naively as it can be said: everyone with a connection, and users who left a short while ago. */
+/** A simple model of presence: users with a connection, and users who left a short while ago. */
 class Model {
   readonly inside = new Set<Connection>();
   readonly #lastSeen = new Map<string, number>();
@@ -831,7 +831,7 @@ function idOf(connection: Connection): string {
 
 const tabs = ["?user=ann", "?user=ann", "?user=bob", "?user=bob", "?user=__proto__", "", ""];
 
-/** An app with one who watches from the first to the last, and others who come and go, beside the model of it. */
+/** An app with one permanent watcher and clients that come and go, with the model of it. */
 class World {
   readonly clock = new ManualClock();
   readonly app: App;

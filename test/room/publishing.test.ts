@@ -20,7 +20,7 @@ import { Mailbox, start } from "../support/app.js";
 
 class Quiet extends WebSocketHandler {
   onMessage() {
-    // Only listens.
+    // It only receives.
   }
 }
 
@@ -59,7 +59,7 @@ describe("a message to a room with history", () => {
     expect(await room.publishBinary(Uint8Array.of(1, 2))).toMatchObject({ offset: 2 });
     expect(await room.history()).toMatchObject([{ text: "text" }, { bytes: Uint8Array.of(1, 2) }]);
     const noText: unknown = 7;
-    // What JavaScript may pass.
+    // JavaScript code can pass this.
     await expect(room.publishText(noText as string)).rejects.toMatchObject({ code: "ERR_VALUE" });
   });
 

@@ -121,7 +121,7 @@ describe("the registry", () => {
     await expect(running.open("/rooms/c")).rejects.toMatchObject({ status: 503, headers: { "retry-after": "5" } });
     await running.open("/rooms/a");
     const [first] = app.registry.connections;
-    if (first === undefined) throw new Error("nobody is there");
+    if (first === undefined) throw new Error("there is no connection");
     expect(() => app.registry.join(first, "/rooms/c")).toThrow(expect.objectContaining({ code: "ERR_ROOMS_MAX" }));
     app.registry.join(first, "/rooms/b");
     expect(() => app.registry.join(first, "/rooms/a/b")).toThrow(expect.objectContaining({ code: "ERR_JOINS_MAX" }));
@@ -141,7 +141,7 @@ describe("the registry", () => {
     const closed = closes(app, 1);
     await client.close();
     await closed;
-    if (connection === undefined) throw new Error("nobody was there");
+    if (connection === undefined) throw new Error("there is no connection");
     app.registry.join(connection, "/rooms/late");
     app.registry.leave(connection, "/rooms/a");
     expect([app.registry.rooms, app.registry.roomsOf(connection)]).toEqual([[], []]);

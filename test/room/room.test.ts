@@ -24,10 +24,10 @@ function open(route: RouteOptions = {}, options: AppOptions = {}): Promise<Runni
   return start(new App(options).route("/rooms/:name", Member, route).route("/lobby", Member));
 }
 
-/** The connection that came last. */
+/** The connection that opened last. */
 function newest(app: App): Connection {
   const connection = app.registry.connections.at(-1);
-  if (connection === undefined) throw new Error("nobody is there");
+  if (connection === undefined) throw new Error("there is no connection");
   return connection;
 }
 
@@ -139,7 +139,7 @@ describe("room.state", () => {
   });
 });
 
-/** What a client reads until it has `length` bytes of it. */
+/** The first `length` bytes that a client reads. */
 async function bytesOf(client: TestClient, length: number): Promise<Buffer> {
   const chunks: Uint8Array[] = [];
   for (let read = 0; read < length; ) {
@@ -150,7 +150,7 @@ async function bytesOf(client: TestClient, length: number): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
-/** A source that is never slower than who reads it. */
+/** A source that is always as fast as its reader. */
 function sourceOf<T>(count: number, chunk: (n: number) => T): ReadableStream<T> {
   let n = 0;
   return new ReadableStream<T>({
@@ -315,10 +315,10 @@ describe("room.writer()", () => {
   it("does nothing in an empty room, and reaches clients that come later", async () => {
     const running = await open();
     const writer = running.app.registry.room("/rooms/a").writer().getWriter();
-    await writer.write("nobody hears it");
+    await writer.write("not received");
     const client = await running.open("/rooms/a");
-    await writer.write("somebody does");
-    expect(await client.readText()).toBe("somebody does");
+    await writer.write("received");
+    expect(await client.readText()).toBe("received");
   });
 
   it("leaves the room unchanged when it is aborted, and accepts no more", async () => {
@@ -473,7 +473,7 @@ describe("a connection and its rooms", () => {
     for (const path of ["/rooms/a", "/rooms/b"]) registry.sendTextToRoom(path, path);
     registry.leave(connection, "/rooms/b");
     registry.leave(connection, "/rooms/b");
-    registry.sendTextToRoom("/rooms/b", "nobody hears it");
+    registry.sendTextToRoom("/rooms/b", "not received");
     registry.sendTextToRoom("/rooms/a", "end");
     const heard = [await client.readText(), await client.readText(), await client.readText()];
     expect(heard).toEqual(["/rooms/a", "/rooms/b", "end"]);
@@ -500,7 +500,7 @@ describe("a connection and its rooms", () => {
     const lobby = await running.open("/lobby");
     registry.join(newest(running.app), "/rooms/a");
     registry.leaveAll(newest(running.app));
-    lobby.sendText("to nobody");
+    lobby.sendText("to an empty room");
     registry.sendTextToAll("a route that does not say so");
     expect(await lobby.readText()).toBe("a route that does not say so");
   });

@@ -45,7 +45,7 @@ async function clientsAt({ open }: Running, paths: readonly string[]): Promise<T
   return clients;
 }
 
-/** What each of them has been sent. */
+/** The messages that each of them has received. */
 async function heardBy(app: App, clients: readonly TestClient[]): Promise<string[][]> {
   app.registry.sendTextToAll("end");
   const all: string[][] = [];
@@ -63,7 +63,7 @@ async function textOf(client: TestClient): Promise<string> {
 
 function newest(app: App): Connection {
   const connection = app.registry.connections.at(-1);
-  if (connection === undefined) throw new Error("nobody is there");
+  if (connection === undefined) throw new Error("there is no connection");
   return connection;
 }
 
@@ -162,7 +162,7 @@ describe("a message to a tree of rooms", () => {
     const { registry } = running.app;
     const clients = await clientsAt(running, ["/org/7", "/org/7/a", "/org/7/b"]);
     const [one, two, three] = registry.connections;
-    if (one === undefined || two === undefined || three === undefined) throw new Error("nobody is there");
+    if (one === undefined || two === undefined || three === undefined) throw new Error("there is no connection");
     registry.join(one, "/org/7/b");
     const excepted: readonly Except[] = [one, two.id, [two, { id: three.id }]];
     for (const [n, except] of excepted.entries()) registry.sendTextToRoom("/org/7/**", String(n), { except });
@@ -188,7 +188,7 @@ describe("a message to a tree of rooms", () => {
     const running = await open();
     const { registry } = running.app;
     const [watcher, middle, deep] = await clientsAt(running, ["/org/7/a/b/c", "/org/7/a", "/org/7/a/b/c/d"]);
-    if (watcher === undefined || middle === undefined || deep === undefined) throw new Error("nobody is there");
+    if (watcher === undefined || middle === undefined || deep === undefined) throw new Error("there is no connection");
     for (const client of [middle, deep]) {
       const closed = closes(running.app, 1);
       client.terminate();
@@ -196,11 +196,11 @@ describe("a message to a tree of rooms", () => {
     }
     registry.sendTextToRoom("/org/7/**", "1");
     registry.sendTextToRoom("/org/7/a/b/c/**", "2");
-    registry.sendTextToRoom("/org/7/a/b/c/d/**", "nobody");
+    registry.sendTextToRoom("/org/7/a/b/c/d/**", "not received");
     const back = await running.open("/org/7/a/b/c/d");
     registry.sendTextToRoom("/org/7/a/**", "3");
     const [connection] = registry.connections;
-    if (connection === undefined) throw new Error("nobody is there");
+    if (connection === undefined) throw new Error("there is no connection");
     registry.leaveAll(connection);
     registry.sendTextToRoom("/org/**", "4");
     expect(await heardBy(running.app, [watcher, back])).toEqual([
@@ -219,7 +219,7 @@ describe("a message to a tree of rooms", () => {
     }
     const running = await start(new App().route("/org/**", Parent).route("/**", Member));
     const [parent, child] = await clientsAt(running, ["/org", "/org/7"]);
-    if (parent === undefined || child === undefined) throw new Error("nobody is there");
+    if (parent === undefined || child === undefined) throw new Error("there is no connection");
     parent.sendText("mine");
     for (const expected of ["mine", '"mine"', "mine"]) expect(await textOf(parent)).toBe(expected);
     await running.app.registry.room("/org").publish("published");
@@ -325,7 +325,7 @@ describe("the name of a tree", () => {
       await expect(connect(running.app, target)).rejects.toMatchObject({ status: 400 });
     }
     expect(running.app.status()).toMatchObject({ rooms: 0, connections: 0 });
-    // Stars are text like any other where they are not all of a segment.
+    // Stars are ordinary text if they are not a whole segment.
     const [named] = await clientsAt(running, ["/org/***"]);
     const [other] = await clientsAt(running, ["/org/a**"]);
     running.app.registry.sendTextToRoom("/org/***", "three stars");
@@ -380,7 +380,7 @@ describe("the name of a tree", () => {
   }
 });
 
-// Few enough that what is set is often what is deleted, and often has something above and below it.
+// Few segments, so that deletes often hit existing paths, which often have paths above and below.
 const segment = fc.constantFrom("7", "70", "__proto__");
 const anyPath = fc.array(segment, { maxLength: 3 }).map((segments) => roomName(`/${segments.join("/")}`));
 const change = fc.record({ act: fc.constantFrom("set", "set", "delete"), path: anyPath });

@@ -22,7 +22,7 @@ function appWith(options: AppOptions = {}, route: RouteOptions = {}): App {
   return app;
 }
 
-/** Everything up to and without the text "end". */
+/** All publications up to and without the text "end". */
 async function upToEnd(subscription: Subscription): Promise<Publication[]> {
   const all: Publication[] = [];
   for await (const publication of subscription) {

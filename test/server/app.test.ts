@@ -22,7 +22,7 @@ async function listening(server: Server): Promise<{ port: number; url: string }>
     server.closeAllConnections();
     server.close();
   });
-  // It listens on a port, so its address is one.
+  // The server listens on a port, so its address is an object.
   const { port } = server.address() as AddressInfo;
   return { port, url: `ws://127.0.0.1:${port}` };
 }

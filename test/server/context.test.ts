@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { App, type AppContext, type AppOptions, WebSocketHandler } from "../../src/index.js";
 import { start } from "../support/app.js";
 
-/** What an application would declare: `interface AppContext { readonly counter: { count: number } }`. */
+/** The declaration of an application: `interface AppContext { readonly counter: { count: number } }`. */
 declare module "../../src/handler/application.js" {
   interface AppContext {
     readonly counter: { count: number };

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { App, type AppOptions, type HandlerClass, WebSocketHandler } from "../../src/index.js";
 import { start } from "../support/app.js";
 
-/** What handlers need of the rest of an application. */
+/** A dependency of handlers. */
 class Greetings {
   readonly greeting = "hello";
 }
@@ -24,7 +24,7 @@ class Plain extends WebSocketHandler {
   }
 }
 
-/** What a client gets of an app whose `create` returns something else. */
+/** The refusal that a client gets from an app whose `create` returns another value. */
 async function refusedBy(create: unknown): Promise<readonly Error[]> {
   const options = { create } as AppOptions;
   const { open, errors } = await start(new App(options).route("/x", Plain));

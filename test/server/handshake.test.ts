@@ -15,11 +15,11 @@ import { ManualClock } from "../../src/testing/index.js";
 import { Mailbox, start, startWith } from "../support/app.js";
 import { answerTo, rawClient, upgradeRequest } from "../support/raw.js";
 
-/** A handler that lets in whom `decide` lets in. */
+/** A handler whose `authorize` is `decide`. */
 function gated(decide: (query: URLSearchParams) => unknown) {
   return class Gated extends WebSocketHandler {
     override authorize() {
-      // In JavaScript it may be anything.
+      // JavaScript code can return anything.
       return decide(this.query) as Authorized<unknown>;
     }
     override onConnect() {
@@ -98,7 +98,7 @@ describe("authorize", () => {
         told.put("asked");
         await new Promise((resolve) => this.signal.addEventListener("abort", resolve));
         told.put("aborted");
-        return { id: "nobody" };
+        return { id: "ann" };
       }
       override onConnect() {
         told.put("connected");
@@ -253,7 +253,7 @@ describe("authorize", () => {
   });
 
   it("of the app and of a scope is named in the error about its result", async () => {
-    // In JavaScript it may return nothing.
+    // JavaScript code can return nothing.
     const nothing = (() => undefined) as unknown as () => object;
     const build = (scope: Scope<"/a">) => scope.route("/x", Echo);
     const whole = await start(new App({ authorize: nothing }).route("/x", Echo));

@@ -9,7 +9,7 @@ class Echo extends WebSocketHandler {
   }
 }
 
-/** A running app and a check that it still serves. */
+/** A running app, and a check that it still serves clients. */
 async function scene() {
   const running = await startWith("/chat/:channel", Echo);
   const alive = async () => {
@@ -63,7 +63,7 @@ describe("a path that is no room path", () => {
     const { port, alive, app, errors } = await scene();
     const answer = await answerTo(port, upgradeRequest(target));
     expect(status(answer)).toBe("400");
-    // Node itself refuses what is no request; what reaches us gets our phrase, and no echo of the path.
+    // Node refuses invalid HTTP itself. Other requests get our phrase, which does not echo the path.
     expect(answer).toMatch(/The path is not valid$|^HTTP\/1.1 400 Bad Request\r\nConnection: close\r\n\r\n$/);
     expect(app.status()).toMatchObject({ connections: 0, rooms: 0, totals: { opened: 0 } });
     expect(await alive()).toBe("alive");
@@ -140,7 +140,7 @@ describe("a client that misbehaves on an open connection", () => {
     const { port, alive, app } = await scene();
     const client = await rawConnection(port, "/chat/x");
     const big = name === "a message that is too large";
-    // The limit is 64 KiB: one byte more, told in the header, is enough.
+    // The limit is 64 KiB. One byte more in the header is enough.
     client.socket.write(big ? Buffer.from([0x81, 0xff, 0, 0, 0, 0, 0, 1, 0, 1, 0, 0, 0, 0]) : bytes);
     const received = await client.ended;
     const frame = received.subarray(received.indexOf("\r\n\r\n") + 4);

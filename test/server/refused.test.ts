@@ -12,7 +12,7 @@ const v1 = { protocols: ["enfilade.v1"] };
 const offer = { "Sec-WebSocket-Protocol": "enfilade.token.YQ, enfilade.v1" };
 const closeFrame = clientFrame(0x88, Buffer.from([0x11, 0x95]));
 
-/** Refuses as its path says, and tells which of its hooks was called. */
+/** Refuses according to its path, and records its calls of hooks. */
 class Refuses extends WebSocketHandler<{ status: string }> {
   static readonly hooks = new Mailbox<string>();
   override authorize() {
@@ -105,7 +105,7 @@ describe("a client of enfilade.v1 that is refused", () => {
     server.listen(0, "127.0.0.1");
     await once(server, "listening");
     onTestFinished(() => void server.close());
-    // It listens on a port, so its address is one.
+    // The server listens on a port, so its address is an object.
     const client = await connectURL(`ws://127.0.0.1:${(server.address() as AddressInfo).port}/other`, v1);
     expect(await client.readText()).toBe("other");
     expect(app.status().totals.refused).toBe(0);
@@ -123,7 +123,7 @@ describe("a client of enfilade.v1 that is refused", () => {
     await expect(open("/nowhere", v1)).rejects.toMatchObject({ status: 404 });
     silent.socket.write(clientFrame(0x81, "still here"));
     clock.advance(300);
-    // A reset is one of the ways to be cut off.
+    // The connection may also end with a reset.
     await Promise.allSettled([silent.ended, second.ended]);
     const echo = await open("/echo");
     echo.sendText("hello");

@@ -4,7 +4,7 @@ import { z } from "zod";
 import { App, anonymous, type HandlerClass, HttpError, Route, type Scope, WebSocketHandler } from "../../src/index.js";
 import { connect, type TestClient } from "../../src/testing/index.js";
 
-/** Tells which class answered, with which parameters and which user. */
+/** Answers with its class, its parameters and its user. */
 abstract class Teller<Params extends object = object> extends WebSocketHandler<Params> {
   onConnect(): void {
     this.sendJSON({ by: this.constructor.name, params: this.params, user: this.user });
@@ -17,7 +17,7 @@ abstract class Teller<Params extends object = object> extends WebSocketHandler<P
 class Answer extends Teller {}
 class Other extends Teller {}
 
-/** A class of that name. */
+/** A handler class with this name. */
 function named(name: string): HandlerClass {
   return { [name]: class extends Teller {} }[name] ?? Answer;
 }

@@ -101,7 +101,7 @@ describe("a transport that is not a WebSocket", () => {
     ann.socket.pause();
     const [connection] = app.registry.connections;
     if (connection === undefined) throw new Error("no connection");
-    // The network takes some of it: the transport lags when it has taken nothing more between two turns of the loop.
+    // The network accepts some of it: the transport lags once it accepts nothing between two turns of the event loop.
     let taken = true;
     while (taken) {
       while (connection.bufferedBytes < 50_000) connection.sendText("x".repeat(60_000));

@@ -25,7 +25,7 @@ interface Logged extends Running {
   readonly warnings: Mailbox<string>;
 }
 
-/** An app whose warnings are kept. */
+/** An app whose warnings are recorded. */
 async function logged(build: (app: App) => App, options: AppOptions = {}): Promise<Logged> {
   const warnings = new Mailbox<string>();
   const logger = { warn: (message: string) => warnings.put(message), error: () => undefined };
@@ -83,7 +83,7 @@ describe("an upgrade request to no route", () => {
     server.listen(0, "127.0.0.1");
     await once(server, "listening");
     onTestFinished(() => void server.close());
-    // It listens on a port, so its address is one.
+    // The server listens on a port, so its address is an object.
     await answerTo((server.address() as AddressInfo).port, upgradeRequest("/other"));
     expect(warnings).toEqual([]);
   });

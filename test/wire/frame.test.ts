@@ -9,7 +9,7 @@ const MiB = 1024 * 1024;
 const lengths = [0, 1, 125, 126, 127, 65_535, 65_536, 70_000, MiB];
 const limits = { messageBytesMax: 4 * MiB, outboxBytesMax: 16 * MiB };
 
-/** Sends back what it gets, text as text and bytes as bytes. */
+/** Sends back its messages, text as text and bytes as bytes. */
 class Echo extends WebSocketHandler {
   override onMessage(text = ""): void {
     this.sendText(text);
@@ -26,7 +26,7 @@ function clientOf(handlerClass: new () => WebSocketHandler, compression = false)
   return connect(app, "/x", { compression });
 }
 
-/** Bytes that differ from their neighbours, so that a shift or a gap shows. */
+/** Bytes that differ from their neighbours, so that a shift or a gap is noticed. */
 function bytesOf(length: number): Uint8Array<ArrayBuffer> {
   return Uint8Array.from({ length }, (_, index) => (index * 31 + (index >> 8)) & 0xff);
 }

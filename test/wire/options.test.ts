@@ -43,7 +43,7 @@ describe("checkNames", () => {
     ["fast", "fast"],
     [7, "7"],
   ])("refuses options that are not an object: %j", (options, shown) => {
-    // What JavaScript may pass.
+    // JavaScript code can pass this.
     const given = options as unknown as object;
     expect(messageOf(() => checkNames("connect()", given, names))).toContain(`connect() has no option "${shown}"`);
   });

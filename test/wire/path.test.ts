@@ -3,12 +3,12 @@ import { describe, expect, it } from "vitest";
 import { EnfiladeError } from "../../src/errors.js";
 import { defaultPathLimits, encodePath, pathOfTarget, type RoomPath, roomName } from "../../src/wire/path.js";
 
-/** As Node hands a target over: one character for each byte of its UTF-8. */
+/** A target as Node passes it: one character for each byte of its UTF-8. */
 function asNodeReads(text: string): string {
   return Buffer.from(text).toString("latin1");
 }
 
-/** What `use` throws; fails when it throws nothing. */
+/** The error that `use` throws; fails when it throws none. */
 function thrownBy(use: () => unknown): unknown {
   try {
     use();
@@ -137,7 +137,7 @@ describe("pathOfTarget", () => {
     ["a trailing slash before a query", "/chat/a/?b", "/chat/a"],
     ["a query", "/chat/a?token=x", "/chat/a"],
     ["an empty query", "/chat/a?", "/chat/a"],
-    ["a query with whatever is refused in a path", "/a?/../%zz//\\#?%00", "/a"],
+    ["a query with characters that a path must not have", "/a?/../%zz//\\#?%00", "/a"],
     ["case", "/Chat/GENERAL", "/Chat/GENERAL"],
     ["an encoded letter", "/%61", "/a"],
     ["an encoded percent sign, decoded once", "/a%2541", "/a%41"],
@@ -212,7 +212,7 @@ describe("pathOfTarget", () => {
     expect(pathOfTarget(`/${"%C3%A9".repeat(100_000)}`, wide)).toHaveLength(100_001);
     isRefused(() => pathOfTarget(`${"/a".repeat(200_000)}//`, wide));
     isRefused(() => pathOfTarget(`/${"%C3%A9".repeat(100_000)}%`, wide));
-    // Combining marks out of order, which a normal form has to sort.
+    // Combining marks in a wrong order, which normalization has to sort.
     isRefused(() => roomName(`/a${"\u0301\u0323".repeat(1_000)}\\`, wide));
   });
 
@@ -358,7 +358,7 @@ const segment = fc
   );
 const segments = fc.array(segment, { minLength: 1, maxLength: 6 });
 
-/** How one target spells its path; `encodes` says of each byte in turn whether it is percent-encoded. */
+/** How one target spells its path; `encodes` has for each byte whether it is percent-encoded. */
 const spelling = fc.record({
   encodes: fc.array(fc.boolean(), { minLength: 1, maxLength: 16 }),
   upperCase: fc.boolean(),

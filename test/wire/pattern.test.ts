@@ -24,7 +24,7 @@ class Teller extends WebSocketHandler {
   }
 }
 
-/** What a router with this one pattern makes of a path. */
+/** The parameters that a router with only this pattern reads from a path. */
 function matchOf(pattern: string, path: string): Match | undefined {
   const router = new Router();
   const ground = {
@@ -42,7 +42,7 @@ function matchOf(pattern: string, path: string): Match | undefined {
   return router.match(roomName(path));
 }
 
-/** `roomPath` for values that its types refuse, as they come from JavaScript. */
+/** `roomPath` for values that its types refuse, as JavaScript code can pass them. */
 function fillUnchecked(pattern: string, params: object): unknown {
   return Reflect.apply(roomPath, undefined, [pattern, params]);
 }
@@ -214,7 +214,7 @@ const unit = fc.oneof(
   fc.constantFrom("a", "Z", "0", ".", "-", "%", "%2F", " ", ":", "*", "(", ")", "{", "}", "$&", "\u00e9", "e\u0301"),
   fc.string({ unit: "grapheme", minLength: 1, maxLength: 1 }),
 );
-/** Any text that one segment of a room path may be, in the form in which it comes back. */
+/** Any text that may be one segment of a room path, in its normalized form. */
 const text = fc
   .string({ unit, minLength: 1, maxLength: 6 })
   .map((value) => value.normalize("NFC"))
@@ -229,7 +229,7 @@ const text = fc
 const digits = fc.nat().map(String);
 const rest = fc.array(text, { minLength: 1, maxLength: 4 }).map((parts) => parts.join("/"));
 
-/** Patterns beside what their parameters may be: `undefined` where there need not be any. */
+/** Patterns with possible values of their parameters: `undefined` for an optional one. */
 const filled: fc.Arbitrary<readonly [string, Readonly<Record<string, string | undefined>>]> = fc.oneof(
   fc.record({ a: text }).map((params) => ["/x/:a", params] as const),
   fc.record({ a: text, b: text }).map((params) => ["/:a/:b", params] as const),

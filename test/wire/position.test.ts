@@ -48,7 +48,7 @@ describe("the gap between two positions", () => {
         const next = ahead(last, missed + 1);
         let filled = last;
         let count = 0;
-        // Bounded, so that a wrong isNext fails and does not loop for ever.
+        // Bounded, so that a wrong isNext fails instead of looping forever.
         for (; !isNext(filled, next) && count <= missed; count += 1) filled = ahead(filled, 1);
         expect(missedBetween(last, next)).toBe(count);
         expect(count).toBe(missed);
