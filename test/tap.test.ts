@@ -10,7 +10,7 @@ import {
   type TapFilter,
   WebSocketHandler,
 } from "../src/index.js";
-import { closes, Mailbox, type Running, start } from "./support/app.js";
+import { closes, Mailbox, type RunningApp, start } from "./support/app.js";
 
 class Chat extends WebSocketHandler<object, { id: string }> {
   override authorize(): { id: string } {
@@ -30,12 +30,12 @@ class Chat extends WebSocketHandler<object, { id: string }> {
   }
 }
 
-function startChat(options: AppOptions = {}): Promise<Running> {
+function startChat(options: AppOptions = {}): Promise<RunningApp> {
   return start(new App(options).route("/chat/**:room", Chat, { name: "chat" }).route("/other", Chat));
 }
 
 /** The entries of a tap, as they arrive. */
-function tapped(app: App, filter: TapFilter): Mailbox<TapEntry> {
+function recordTap(app: App, filter: TapFilter): Mailbox<TapEntry> {
   const mailbox = new Mailbox<TapEntry>();
   onTestFinished(
     app.tap(filter, ({ entries }) => {
@@ -46,7 +46,7 @@ function tapped(app: App, filter: TapFilter): Mailbox<TapEntry> {
 }
 
 /** A short summary of an entry. */
-function said(entry: TapEntry): string {
+function summaryOf(entry: TapEntry): string {
   const content = "data" in entry ? String(entry.data) : entry.type;
   return `${entry.direction} ${content}`;
 }
@@ -69,13 +69,13 @@ class Busy {
 }
 
 /** Resolves when the work of this turn of the event loop is done. */
-function turn(): Promise<void> {
+function endOfTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
 it("reports everything that passes through the app, in order", async () => {
   const { app, open } = await startChat();
-  const found = tapped(app, {});
+  const found = recordTap(app, {});
   const client = await open("/chat/a?as=ann");
   const [connection] = app.registry.connections;
   client.sendText("hello");
@@ -111,8 +111,8 @@ it("reports everything that passes through the app, in order", async () => {
 
 it("copies received bytes, and does not read them as text", async () => {
   const { app, open } = await startChat();
-  const all = tapped(app, { direction: "in" });
-  const texts = tapped(app, { text: "a" });
+  const all = recordTap(app, { direction: "in" });
+  const texts = recordTap(app, { text: "a" });
   const client = await open("/chat/a");
   client.sendBinary(new Uint8Array([97, 98]));
   client.sendText("a");
@@ -123,7 +123,7 @@ it("copies received bytes, and does not read them as text", async () => {
   expect(first !== undefined && "data" in first && typeof first.data !== "string" && first.data.buffer.byteLength).toBe(
     2,
   );
-  expect((await texts.have(3)).map(said)).toEqual(["in a", "out a", "publish a"]);
+  expect((await texts.have(3)).map(summaryOf)).toEqual(["in a", "out a", "publish a"]);
 });
 
 it.each<[what: string, filter: TapFilter, expected: readonly string[]]>([
@@ -154,8 +154,8 @@ it.each<[what: string, filter: TapFilter, expected: readonly string[]]>([
   const bob = await open("/chat/b/c?as=bob");
   const other = await open("/other?as=dan");
   await open("/chat/b/c?as=cid");
-  const found = tapped(app, { direction: ["in", "out", "publish"], ...filter });
-  const all = tapped(app, { direction: ["in", "out", "publish"] });
+  const found = recordTap(app, { direction: ["in", "out", "publish"], ...filter });
+  const all = recordTap(app, { direction: ["in", "out", "publish"] });
   for (const [client, text] of [
     [ann, "a1"],
     [bob, "b1"],
@@ -168,20 +168,20 @@ it.each<[what: string, filter: TapFilter, expected: readonly string[]]>([
   await all.have(13);
   app.registry.sendTextToUser("bob", "user");
   await all.have(15);
-  expect(found.all.map(said)).toEqual(expected);
+  expect(found.all.map(summaryOf)).toEqual(expected);
 });
 
 it("reports publications to a room, also those with members that have another home", async () => {
   const { app, open } = await startChat();
   const client = await open("/other");
   for (const connection of app.registry.connections) app.registry.join(connection, "/chat/a");
-  const found = tapped(app, { room: "/chat/a", direction: ["in", "out"] });
-  const all = tapped(app, { direction: ["in", "out"] });
+  const found = recordTap(app, { room: "/chat/a", direction: ["in", "out"] });
+  const all = recordTap(app, { direction: ["in", "out"] });
   app.registry.sendTextToRoom("/chat/a", "1");
   app.registry.sendTextToRoom("/other", "2");
   client.sendText("3");
   await all.have(4);
-  expect(found.all.map(said)).toEqual(["out 1"]);
+  expect(found.all.map(summaryOf)).toEqual(["out 1"]);
 });
 
 it.each(["connection", "except"] as const)("filters by one connection: %s", async (key) => {
@@ -189,9 +189,9 @@ it.each(["connection", "except"] as const)("filters by one connection: %s", asyn
   const [ann, bob] = [await open("/chat/a"), await open("/chat/b")];
   const [first] = app.registry.connections;
   if (first === undefined) throw new Error("there is no connection");
-  const byObject = tapped(app, { [key]: first });
-  const byId = tapped(app, { [key]: first.id });
-  const all = tapped(app, {});
+  const byObject = recordTap(app, { [key]: first });
+  const byId = recordTap(app, { [key]: first.id });
+  const all = recordTap(app, {});
   for (const client of [ann, bob]) {
     client.sendText(client === ann ? "of ann" : "of bob");
     await client.read();
@@ -203,15 +203,15 @@ it.each(["connection", "except"] as const)("filters by one connection: %s", asyn
     // A publication belongs to no connection.
     except: ["publish of ann", "in of bob", "out of bob", "publish of bob", "lifecycle refuse"],
   };
-  expect(byObject.all.map(said)).toEqual(expected[key]);
-  expect(byId.all.map(said)).toEqual(expected[key]);
+  expect(byObject.all.map(summaryOf)).toEqual(expected[key]);
+  expect(byId.all.map(summaryOf)).toEqual(expected[key]);
 });
 
 it("reports refusals by the requested room", async () => {
   const { app, open } = await startChat();
-  const found = tapped(app, { room: "/chat/**", direction: "lifecycle" });
-  const ofUser = tapped(app, { user: "mallory", direction: "lifecycle" });
-  const all = tapped(app, {});
+  const found = recordTap(app, { room: "/chat/**", direction: "lifecycle" });
+  const ofUser = recordTap(app, { user: "mallory", direction: "lifecycle" });
+  const all = recordTap(app, {});
   for (const path of ["/chat/a?as=mallory", "/other?as=mallory", "/chat/%ff"]) {
     await expect(open(path)).rejects.toThrow();
   }
@@ -225,7 +225,7 @@ it("lets a handler send tap entries to its own client without a loop, if it exce
   const app = new App();
   class Watching extends WebSocketHandler {
     override onConnect(): void {
-      const listener = ({ entries }: TapBatch) => this.sendJSON(entries.map(said));
+      const listener = ({ entries }: TapBatch) => this.sendJSON(entries.map(summaryOf));
       app.tap({ room: "/watch/**", direction: ["in", "out"], except: this }, listener, { signal: this.signal });
     }
     override onMessage(): void {
@@ -238,7 +238,7 @@ it("lets a handler send tap entries to its own client without a loop, if it exce
   client.sendText("1");
   await client.read();
   expect(await watching.readJSON()).toEqual(["in 1", "out 1"]);
-  await turn();
+  await endOfTurn();
   client.sendText("2");
   await client.read();
   expect(await watching.readJSON()).toEqual(["in 2", "out 2"]);
@@ -250,13 +250,13 @@ it("lets a handler send tap entries to its own client without a loop, if it exce
 
 it("ignores other apps of the process", async () => {
   const [one, two] = [await startChat(), await startChat()];
-  const found = tapped(one.app, { direction: "in" });
+  const found = recordTap(one.app, { direction: "in" });
   const [ann, bob] = [await one.open("/chat/a"), await two.open("/chat/a")];
   bob.sendText("of two");
   await bob.read();
   ann.sendText("of one");
   await ann.read();
-  expect((await found.have(1)).map(said)).toEqual(["in of one"]);
+  expect((await found.have(1)).map(summaryOf)).toEqual(["in of one"]);
 });
 
 it("calls the listener later, never while its promise is pending, and members get their messages meanwhile", async () => {
@@ -285,7 +285,7 @@ it("keeps the last tapEntriesMax entries for a busy listener, and counts the mis
   const publish = async (...texts: readonly string[]) => {
     for (const text of texts) await app.registry.room("/chat/a").publishText(text);
   };
-  const batch = ({ entries, missed }: TapBatch) => [entries.map(said).join(), missed];
+  const batch = ({ entries, missed }: TapBatch) => [entries.map(summaryOf).join(), missed];
   await publish("1");
   await busy.batches.have(1);
   await publish("2", "3", "4", "5", "6", "7");
@@ -317,7 +317,7 @@ it("keeps at most tapBytesMax, and reports missed entries even if none is left",
   busy.finish();
   await busy.batches.have(3);
   busy.finish();
-  expect(busy.batches.all.map(({ entries, missed }) => [entries.map(said), missed])).toEqual([
+  expect(busy.batches.all.map(({ entries, missed }) => [entries.map(summaryOf), missed])).toEqual([
     [["publish 1"], 0],
     [["publish bbbbb", "publish ccccc"], 1],
     [[], 2],
@@ -334,13 +334,13 @@ it("reports the first error of a listener, continues to call it, and does not en
   const rejecting = app.tap({}, async () => Promise.reject(new Error("rejected")));
   onTestFinished(throwing);
   onTestFinished(rejecting);
-  const found = tapped(app, { direction: "publish" });
+  const found = recordTap(app, { direction: "publish" });
   for (const text of ["1", "2", "3"]) {
     await app.registry.room("/chat/a").publishText(text);
-    await turn();
-    await turn();
+    await endOfTurn();
+    await endOfTurn();
   }
-  expect((await found.have(3)).map(said)).toEqual(["publish 1", "publish 2", "publish 3"]);
+  expect((await found.have(3)).map(summaryOf)).toEqual(["publish 1", "publish 2", "publish 3"]);
   expect(calls).toBe(3);
   expect(errors.map(({ message }) => message)).toEqual(["thrown 1", "rejected"]);
 });
@@ -355,14 +355,14 @@ it("delivers nothing after its removal, even during a delivery", async () => {
     remove();
   });
   const removedEarly = app.tap({ direction: "publish" }, (batch) => batches.push(batch));
-  const found = tapped(app, { direction: "publish" });
+  const found = recordTap(app, { direction: "publish" });
   await app.registry.room("/chat/a").publishText("1");
   removedEarly();
   await found.have(2);
   await app.registry.room("/chat/a").publishText("3");
   await found.have(3);
-  await turn();
-  expect(batches.map(({ entries }) => entries.map(said))).toEqual([["publish 1"]]);
+  await endOfTurn();
+  expect(batches.map(({ entries }) => entries.map(summaryOf))).toEqual([["publish 1"]]);
 });
 
 it("is removed by its signal, and leaves no subscriber behind", async () => {
@@ -393,7 +393,7 @@ it("delivers earlier entries before the app closes, and ends with it", async () 
   });
   await open("/chat/a");
   await app.close();
-  expect((await found.have(2)).map(said)).toEqual(["lifecycle open", "lifecycle close"]);
+  expect((await found.have(2)).map(summaryOf)).toEqual(["lifecycle open", "lifecycle close"]);
   expect(channel("enfilade:connection:close").hasSubscribers).toBe(false);
   expect(() => app.tap({}, () => undefined)).toThrow(expect.objectContaining({ code: "ERR_APP_STATE" }));
 });

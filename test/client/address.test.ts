@@ -2,7 +2,7 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import { connect } from "../../src/client/index.js";
 import { ManualClock } from "../../src/testing/clock.js";
 import { fakeSockets } from "./fakeSocket.js";
-import { Mailbox, reached, scene, watch } from "./scripted.js";
+import { Mailbox, waitForState, connectScripted, watch } from "./scripted.js";
 
 /** The URL to which a room connects. */
 async function addressOf(url: string | URL): Promise<URL> {
@@ -14,7 +14,7 @@ async function addressOf(url: string | URL): Promise<URL> {
 }
 
 /** Simulates a page at `href`. */
-function standAt(href: string): void {
+function simulatePage(href: string): void {
   Reflect.set(globalThis, "location", { href });
   onTestFinished(() => {
     Reflect.deleteProperty(globalThis, "location");
@@ -47,7 +47,7 @@ describe("the URL of connect()", () => {
   });
 
   it("may be relative in a page", async () => {
-    standAt("https://example.org/app/index.html?x=1#here");
+    simulatePage("https://example.org/app/index.html?x=1#here");
     expect((await addressOf("/chat/general")).href).toMatch(/^wss:\/\/example\.org\/chat\/general\?client=/);
     expect((await addressOf("room")).pathname).toBe("/app/room");
   });
@@ -59,7 +59,7 @@ describe("the URL of connect()", () => {
 
   it("never connects from a page that was opened from a file", () => {
     const { WebSocket } = fakeSockets();
-    standAt("file:///home/ann/index.html");
+    simulatePage("file:///home/ann/index.html");
     expect(() => connect("/chat/general", { WebSocket })).toThrow(TypeError);
   });
 });
@@ -68,7 +68,7 @@ describe("a token", () => {
   it.each(["secret", "a/b+c=d e", "Zoë ☃ 𝄞", "\u0000\u00ff", "x".repeat(2_000)])(
     "is offered as a subprotocol, and is in no URL: %j",
     async (token) => {
-      const { peers } = await scene({ token });
+      const { peers } = await connectScripted({ token });
       const { offered, url } = await peers.take();
       expect(offered).toHaveLength(2);
       expect(offered[0]).toBe("enfilade.v1");
@@ -80,15 +80,15 @@ describe("a token", () => {
   );
 
   it.each([undefined, ""])("is not offered when it is %j", async (token) => {
-    const { peers } = await scene({ token });
+    const { peers } = await connectScripted({ token });
     expect((await peers.take()).offered).toEqual(["enfilade.v1"]);
   });
 
   it("is requested from its function for each attempt", async () => {
     let asked = 0;
-    const { room, peers, clock } = await scene({ token: async () => `token ${++asked}` });
+    const { room, peers, clock } = await connectScripted({ token: async () => `token ${++asked}` });
     (await peers.take()).close(1012);
-    await reached(room, "waiting");
+    await waitForState(room, "waiting");
     clock.advance(500);
     await peers.have(2);
     expect(peers.all.map(({ offered }) => tokenIn(offered))).toEqual(["token 1", "token 2"]);
@@ -99,10 +99,10 @@ describe("a token", () => {
     ["is rejected", () => Promise.reject(new Error("no token"))],
   ])("fails the attempt, with an error, when its function %s", async (_how, failing) => {
     let asked = 0;
-    const running = await scene({ token: () => (++asked <= 2 ? failing() : "at last") });
-    await reached(running.room, "waiting");
+    const running = await connectScripted({ token: () => (++asked <= 2 ? failing() : "at last") });
+    await waitForState(running.room, "waiting");
     running.clock.advance(500);
-    await reached(running.room, "waiting");
+    await waitForState(running.room, "waiting");
     running.clock.advance(999);
     await running.settled();
     expect(asked).toBe(2);
@@ -147,8 +147,8 @@ describe("the WebSocket class", () => {
       close = () => undefined;
       addEventListener = () => undefined;
     }
-    const { room, errors } = await scene({ WebSocket: Broken });
-    await reached(room, "waiting");
+    const { room, errors } = await connectScripted({ WebSocket: Broken });
+    await waitForState(room, "waiting");
     expect(errors.map(({ message }) => message)).toEqual(["not here"]);
   });
 

@@ -6,7 +6,7 @@ import { expect, it } from "vitest";
 const entry = fileURLToPath(new URL("../../src/client/index.ts", import.meta.url));
 
 /** The output of a browser bundler for a module. */
-async function bundled(contents: string): Promise<string> {
+async function bundle(contents: string): Promise<string> {
   const resolveDir = fileURLToPath(new URL(".", import.meta.url));
   const { outputFiles } = await build({
     stdin: { contents, resolveDir, loader: "ts" },
@@ -23,15 +23,15 @@ async function bundled(contents: string): Promise<string> {
 }
 
 it("is at most 6 KB (6,144 bytes) gzipped, without modules of Node", async () => {
-  const code = await bundled(`export * from ${JSON.stringify(entry)}`);
+  const code = await bundle(`export * from ${JSON.stringify(entry)}`);
   expect(gzipSync(code, { level: 9 }).length).toBeLessThanOrEqual(6_144);
   expect(code).toContain("enfilade.v1");
   expect(code).not.toMatch(/node:|require|process|Buffer|reflect-metadata|\bimport\b/);
 });
 
 it("has no side effects on import, so that a bundler can remove unused parts", async () => {
-  const code = await bundled(`import ${JSON.stringify(entry)}; import { connect } from ${JSON.stringify(entry)};`);
+  const code = await bundle(`import ${JSON.stringify(entry)}; import { connect } from ${JSON.stringify(entry)};`);
   expect(code.trim()).toBe("");
-  const errors = await bundled(`export { RequestError } from ${JSON.stringify(entry)}`);
+  const errors = await bundle(`export { RequestError } from ${JSON.stringify(entry)}`);
   expect(errors).not.toContain("enfilade.v1");
 });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { connect, type LogElement } from "../../src/client/index.js";
 import { fakeSockets } from "./fakeSocket.js";
-import { reached, scene } from "./scripted.js";
+import { waitForState, connectScripted } from "./scripted.js";
 
 /** The part of an element that holds text. */
 class Pre implements LogElement {
@@ -22,10 +22,10 @@ const hostile = "\n2026-01-01 admin logged in\r\u001b[2J\u009b31m\u0000\u2028\u2
 describe("the debug log", () => {
   it("has frames and states as lines", async () => {
     const lines: string[] = [];
-    const { room, peers } = await scene({ debug: (line) => lines.push(line) });
+    const { room, peers } = await connectScripted({ debug: (line) => lines.push(line) });
     const peer = await peers.take();
     peer.send({ type: "welcome", id: "c", room: "/x", heartbeatMs: 0 });
-    await reached(room, "open");
+    await waitForState(room, "open");
     room.sendText("hi");
     await peer.received.have(1);
     room.close(3000, "bye");
@@ -39,7 +39,7 @@ describe("the debug log", () => {
 
   it("has only single lines of text", async () => {
     const lines: string[] = [];
-    const { peers } = await scene({ debug: (line) => lines.push(line) });
+    const { peers } = await connectScripted({ debug: (line) => lines.push(line) });
     const peer = await peers.take();
     peer.sendRaw(hostile);
     await peer.roundtrip();
@@ -51,15 +51,15 @@ describe("the debug log", () => {
 
   it("escapes the reason of a close too", async () => {
     const lines: string[] = [];
-    const { room, peers } = await scene({ debug: (line) => lines.push(line) });
+    const { room, peers } = await connectScripted({ debug: (line) => lines.push(line) });
     (await peers.take()).close(4000, "a\nb\u202e");
-    await reached(room, "waiting");
+    await waitForState(room, "waiting");
     expect(lines.at(-1)).toContain("a\\nb\\u{202e}");
   });
 
   it("cuts a long line, also within a character", async () => {
     const lines: string[] = [];
-    const { peers } = await scene({ debug: (line) => lines.push(line) });
+    const { peers } = await connectScripted({ debug: (line) => lines.push(line) });
     const peer = await peers.take();
     peer.sendRaw(`${"x".repeat(297)}😀${"\n".repeat(100_000)}`);
     await peer.roundtrip();
@@ -68,36 +68,36 @@ describe("the debug log", () => {
 
   it("never contains the token", async () => {
     const lines: string[] = [];
-    const { room, peers } = await scene({ token: "c2VjcmV0", debug: (line) => lines.push(line) });
+    const { room, peers } = await connectScripted({ token: "c2VjcmV0", debug: (line) => lines.push(line) });
     (await peers.take()).close(1011);
-    await reached(room, "waiting");
+    await waitForState(room, "waiting");
     expect(lines.join()).not.toMatch(/c2VjcmV0|YzJWamNtVjA/);
   });
 
   it("reports an error of the log function, and continues", async () => {
-    const { room, peers, errors } = await scene({
+    const { room, peers, errors } = await connectScripted({
       debug: () => {
         throw new Error("no log");
       },
     });
     (await peers.take()).welcome();
-    await reached(room, "open");
+    await waitForState(room, "open");
     expect(errors[0]?.message).toBe("no log");
   });
 
   it("leaves no request running when the log function closes the room", async () => {
-    const { room, peers, errors } = await scene({ debug: (line) => line.startsWith("→") && room.close() });
+    const { room, peers, errors } = await connectScripted({ debug: (line) => line.startsWith("→") && room.close() });
     (await peers.take()).welcome();
-    await reached(room, "open");
+    await waitForState(room, "open");
     await expect(room.request("join")).rejects.toMatchObject({ code: "closed" });
     expect(errors).toEqual([]);
   });
 
   it("keeps the order when the log function sends", async () => {
-    const { room, peers } = await scene({ debug: (line) => line.includes('"one"') && room.sendText("two") });
+    const { room, peers } = await connectScripted({ debug: (line) => line.includes('"one"') && room.sendText("two") });
     const peer = await peers.take();
     peer.welcome();
-    await reached(room, "open");
+    await waitForState(room, "open");
     room.sendText("one");
     expect(await peer.received.have(2)).toMatchObject([{ text: "one" }, { text: "two" }]);
   });
@@ -106,7 +106,7 @@ describe("the debug log", () => {
     const lines: unknown[] = [];
     const log = console.debug;
     console.debug = (line: unknown) => lines.push(line);
-    const { room } = await scene({ debug: true });
+    const { room } = await connectScripted({ debug: true });
     room.close();
     console.debug = log;
     expect(lines).toEqual(['closed {"code":1000,"reason":""}']);
@@ -115,7 +115,7 @@ describe("the debug log", () => {
 
 describe("the log in a page", () => {
   it("is plain text of any content, with a bounded number of lines", async () => {
-    const { room, peers } = await scene();
+    const { room, peers } = await connectScripted();
     const pre = new Pre();
     pre.append("what the page wrote");
     const detach = room.attachLog(pre, 3);
@@ -136,7 +136,7 @@ describe("the log in a page", () => {
   });
 
   it("keeps 500 lines by default", async () => {
-    const { room, peers } = await scene();
+    const { room, peers } = await connectScripted();
     const pre = new Pre();
     room.attachLog(pre);
     const peer = await peers.take();

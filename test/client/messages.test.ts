@@ -2,12 +2,12 @@ import { describe, expect, it } from "vitest";
 import { type ClientMessage, type ClientRoom, connect } from "../../src/client/index.js";
 import { ManualClock } from "../../src/testing/clock.js";
 import { fakeSockets } from "./fakeSocket.js";
-import { Mailbox, reached, scene, watch } from "./scripted.js";
+import { Mailbox, waitForState, connectScripted, watch } from "./scripted.js";
 
 const none = { data: undefined, text: undefined, bytes: undefined, offset: undefined, room: undefined };
 
 /** Messages and the reports between them, in order. */
-function storyOf(room: ClientRoom): unknown[] {
+function recordStory(room: ClientRoom): unknown[] {
   const story: unknown[] = [];
   room.on("message", ({ data }) => story.push(data));
   room.on("lost", ({ reason, missed }) => story.push(`lost ${missed} by ${reason}`));
@@ -17,7 +17,7 @@ function storyOf(room: ClientRoom): unknown[] {
 
 describe("a message", () => {
   it("has the sent content: JSON, text or bytes", async () => {
-    const { room, peers } = await scene();
+    const { room, peers } = await connectScripted();
     const messages = watch(room, "message");
     const peer = await peers.take();
     peer.welcomeAt(0);
@@ -34,7 +34,7 @@ describe("a message", () => {
   });
 
   it("is not lost in one packet with the handshake and the welcome", async () => {
-    const { room, peers } = await scene({}, (peer) => {
+    const { room, peers } = await connectScripted({}, (peer) => {
       peer.welcomeAt(1);
       peer.publish(2, 3);
     });
@@ -45,7 +45,7 @@ describe("a message", () => {
   });
 
   it("of an unknown type or with unknown fields causes no error", async () => {
-    const { room, peers, errors } = await scene();
+    const { room, peers, errors } = await connectScripted();
     const messages = watch(room, "message");
     const peer = await peers.take();
     peer.welcome({ colour: "red" });
@@ -58,7 +58,7 @@ describe("a message", () => {
   });
 
   it("is ignored before the welcome, and so is a second welcome", async () => {
-    const { room, peers } = await scene();
+    const { room, peers } = await connectScripted();
     const messages = watch(room, "message");
     const peer = await peers.take();
     peer.send({ type: "message", data: "too early" });
@@ -71,7 +71,7 @@ describe("a message", () => {
   });
 
   it("is reported as an error if it is broken, and later messages still arrive", async () => {
-    const { room, peers, errors } = await scene();
+    const { room, peers, errors } = await connectScripted();
     const messages = watch(room, "message");
     const peer = await peers.take();
     peer.welcome();
@@ -88,8 +88,8 @@ describe("a message", () => {
 
 describe("an offset", () => {
   it("at or below the last one marks a duplicate, which is ignored", async () => {
-    const { room, peers } = await scene();
-    const story = storyOf(room);
+    const { room, peers } = await connectScripted();
+    const story = recordStory(room);
     const peer = await peers.take();
     peer.welcomeAt(5);
     peer.publish(5, 6, 6, 3, 7);
@@ -99,8 +99,8 @@ describe("an offset", () => {
   });
 
   it("that jumps reports exactly how many messages are lost, at their place", async () => {
-    const { room, peers } = await scene();
-    const story = storyOf(room);
+    const { room, peers } = await connectScripted();
+    const story = recordStory(room);
     const peer = await peers.take();
     peer.welcomeAt(0);
     peer.publish(1, 4, 5, 7);
@@ -111,8 +111,8 @@ describe("an offset", () => {
   });
 
   it("is not counted for messages without one", async () => {
-    const { room, peers } = await scene();
-    const story = storyOf(room);
+    const { room, peers } = await connectScripted();
+    const story = recordStory(room);
     const peer = await peers.take();
     peer.welcomeAt(1);
     for (const data of ["a", "b"]) peer.send({ type: "message", data });
@@ -124,8 +124,8 @@ describe("an offset", () => {
 
 describe("a loss", () => {
   it("of a lagging client is reported with the count, and a position in it becomes the current one", async () => {
-    const { room, peers } = await scene();
-    const story = storyOf(room);
+    const { room, peers } = await connectScripted();
+    const story = recordStory(room);
     const peer = await peers.take();
     peer.welcomeAt(1);
     peer.send({ type: "lagged", missed: 3 });
@@ -140,11 +140,11 @@ describe("a loss", () => {
   it.each(["epoch", "trimmed", "limit", "invalid"])(
     "over a reconnect is reported with its reason: %s",
     async (reason) => {
-      const running = await scene();
-      const story = storyOf(running.room);
+      const running = await connectScripted();
+      const story = recordStory(running.room);
       (await running.peers.take()).welcomeAt(9);
-      await reached(running.room, "open");
-      const second = await running.again();
+      await waitForState(running.room, "open");
+      const second = await running.reconnect();
       second.welcomeAt(11, { recovered: false, reason, missed: 2 });
       second.publish(12);
       await second.roundtrip();
@@ -154,11 +154,11 @@ describe("a loss", () => {
   );
 
   it("is not reported if the other connection meanwhile delivered the messages", async () => {
-    const running = await scene();
-    const story = storyOf(running.room);
+    const running = await connectScripted();
+    const story = recordStory(running.room);
     (await running.peers.take()).welcomeAt(20);
-    await reached(running.room, "open");
-    const second = await running.again();
+    await waitForState(running.room, "open");
+    const second = await running.reconnect();
     second.welcomeAt(15, { recovered: false, reason: "trimmed", missed: 5 });
     for (let offset = 16; offset <= 21; offset += 1) second.publish(offset);
     await second.roundtrip();
@@ -167,34 +167,34 @@ describe("a loss", () => {
   });
 
   it("over a reconnect to a home without history any more is reported, and no since is sent from then on", async () => {
-    const running = await scene();
-    const story = storyOf(running.room);
+    const running = await connectScripted();
+    const story = recordStory(running.room);
     (await running.peers.take()).welcomeAt(9);
-    await reached(running.room, "open");
-    (await running.again()).welcome({ recovered: false, reason: "off" });
-    await reached(running.room, "open");
+    await waitForState(running.room, "open");
+    (await running.reconnect()).welcome({ recovered: false, reason: "off" });
+    await waitForState(running.room, "open");
     expect(story).toEqual(["lost undefined by off"]);
-    expect((await running.again()).since).toBeNull();
+    expect((await running.reconnect()).since).toBeNull();
   });
 
   it("over a reconnect to a home without history has an unknown size, and is reported so", async () => {
-    const running = await scene();
-    const story = storyOf(running.room);
+    const running = await connectScripted();
+    const story = recordStory(running.room);
     (await running.peers.take()).welcome();
-    await reached(running.room, "open");
-    (await running.again()).welcome();
-    await reached(running.room, "open");
+    await waitForState(running.room, "open");
+    (await running.reconnect()).welcome();
+    await waitForState(running.room, "open");
     expect(story).toEqual(["lost undefined by off"]);
   });
 
   it("is not reported over a reconnect if the server has recovered everything", async () => {
-    const running = await scene();
-    const story = storyOf(running.room);
+    const running = await connectScripted();
+    const story = recordStory(running.room);
     const first = await running.peers.take();
     first.welcomeAt(9);
     first.publish(10);
     await first.roundtrip();
-    const second = await running.again();
+    const second = await running.reconnect();
     expect(second.since).toBe("e:10");
     second.welcomeAt(10, { recovered: true });
     second.publish(11, 12);
@@ -205,12 +205,12 @@ describe("a loss", () => {
 
 describe("a message listener", () => {
   it("that is added late loses nothing, and neither does a second one in the same tick", async () => {
-    const { room, peers } = await scene();
+    const { room, peers } = await connectScripted();
     const peer = await peers.take();
     peer.welcomeAt(0);
     peer.publish(1, 2, 5);
     await peer.roundtrip();
-    const [one, other] = [storyOf(room), storyOf(room)];
+    const [one, other] = [recordStory(room), recordStory(room)];
     await Promise.resolve();
     peer.publish(6);
     await peer.roundtrip();
@@ -219,12 +219,12 @@ describe("a message listener", () => {
   });
 
   it("that is added very late gets the exact number of dropped messages", async () => {
-    const { room, peers } = await scene();
+    const { room, peers } = await connectScripted();
     const peer = await peers.take();
     peer.welcomeAt(0);
     for (let offset = 1; offset <= 1_005; offset += 1) peer.publish(offset);
     await peer.roundtrip();
-    const story = storyOf(room);
+    const story = recordStory(room);
     await Promise.resolve();
     expect(story.slice(0, 2)).toEqual(["lost 5 by overflow", 6]);
     expect(story).toHaveLength(1_001);
@@ -232,7 +232,7 @@ describe("a message listener", () => {
   });
 
   it("gets at most 4 MiB of waiting messages", async () => {
-    const { room, peers } = await scene();
+    const { room, peers } = await connectScripted();
     const peer = await peers.take();
     peer.welcome();
     for (let count = 0; count < 9; count += 1) peer.send({ type: "message", text: "x".repeat(1024 * 1024 - 100) });
@@ -244,7 +244,7 @@ describe("a message listener", () => {
   });
 
   it("that throws, or returns a rejected promise, harms no other listener and is reported", async () => {
-    const { room, peers, errors } = await scene();
+    const { room, peers, errors } = await connectScripted();
     room.on("message", () => {
       throw new Error("one");
     });
@@ -271,7 +271,7 @@ describe("a message listener", () => {
   });
 
   it("is not called after its removal, also if another listener removes it", async () => {
-    const { room, peers } = await scene();
+    const { room, peers } = await connectScripted();
     const seen: string[] = [];
     const off = room.on("message", () => seen.push("one"));
     room.on("message", () => {
@@ -288,7 +288,7 @@ describe("a message listener", () => {
 
 describe("a loop over messages", () => {
   it("gets waiting and new messages, and ends when the room is closed", async () => {
-    const { room, peers } = await scene();
+    const { room, peers } = await connectScripted();
     const peer = await peers.take();
     peer.welcomeAt(0);
     peer.publish(1, 2);
@@ -303,12 +303,12 @@ describe("a loop over messages", () => {
   });
 
   it("gets the messages before the server's close, and then ends", async () => {
-    const { room, peers } = await scene();
+    const { room, peers } = await connectScripted();
     const peer = await peers.take();
     peer.welcomeAt(0);
     peer.publish(1, 2);
     peer.close(1000);
-    await reached(room, "closed");
+    await waitForState(room, "closed");
     const seen: unknown[] = [];
     for await (const { data } of room) seen.push(data);
     expect(seen).toEqual([1, 2]);
@@ -317,7 +317,7 @@ describe("a loop over messages", () => {
   });
 
   it("ends when the room is closed while it waits", async () => {
-    const { room, peers } = await scene();
+    const { room, peers } = await connectScripted();
     (await peers.take()).welcome();
     const messages = room[Symbol.asyncIterator]();
     const next = messages.next();
@@ -326,21 +326,21 @@ describe("a loop over messages", () => {
   });
 
   it("continues over a reconnect", async () => {
-    const running = await scene();
+    const running = await connectScripted();
     const { room, peers } = running;
     const messages = room[Symbol.asyncIterator]();
     const first = await peers.take();
     first.welcomeAt(0);
     first.publish(1);
     expect((await messages.next()).value).toMatchObject({ data: 1 });
-    const second = await running.again();
+    const second = await running.reconnect();
     second.welcomeAt(1, { recovered: true });
     second.publish(2);
     expect((await messages.next()).value).toMatchObject({ data: 2 });
   });
 
   it("that is too slow loses the oldest messages, and each loss is reported", async () => {
-    const { room, peers } = await scene();
+    const { room, peers } = await connectScripted();
     const lost = watch(room, "lost");
     const peer = await peers.take();
     peer.welcomeAt(0);
@@ -359,7 +359,7 @@ describe("a loop over messages", () => {
   });
 
   it("gets nothing after its end", async () => {
-    const { room, peers } = await scene();
+    const { room, peers } = await connectScripted();
     const lost = watch(room, "lost");
     const peer = await peers.take();
     peer.welcomeAt(0);
@@ -380,8 +380,8 @@ describe("the state of the application", () => {
 
   it("is loaded after the first welcome, and messages wait for it", async () => {
     const loads = new Loads();
-    const { room, peers } = await scene({ onResync: loads.load });
-    const story = storyOf(room);
+    const { room, peers } = await connectScripted({ onResync: loads.load });
+    const story = recordStory(room);
     const peer = await peers.take();
     peer.welcomeAt(0);
     peer.publish(1, 4);
@@ -397,17 +397,17 @@ describe("the state of the application", () => {
 
   it("is loaded again only if messages may be missing", async () => {
     let loaded = 0;
-    const running = await scene();
+    const running = await connectScripted();
     const { room, peers } = running;
-    const story = storyOf(room);
+    const story = recordStory(room);
     room.onResync(() => story.push(`load ${++loaded}`));
     (await peers.take()).welcomeAt(4);
-    await reached(room, "open");
-    const second = await running.again();
+    await waitForState(room, "open");
+    const second = await running.reconnect();
     second.welcomeAt(4, { recovered: true });
     second.publish(5);
     await second.roundtrip();
-    const third = await running.again();
+    const third = await running.reconnect();
     third.welcomeAt(8, { recovered: false, reason: "trimmed", missed: 3 });
     third.publish(9);
     await third.roundtrip();
@@ -415,7 +415,7 @@ describe("the state of the application", () => {
   });
 
   it("is reported if it cannot be loaded, and then delays nothing", async () => {
-    const { room, peers, errors } = await scene();
+    const { room, peers, errors } = await connectScripted();
     const messages = watch(room, "message");
     room.onResync(() => {
       throw new Error("at once");
@@ -429,14 +429,14 @@ describe("the state of the application", () => {
   });
 
   it("is loaded before waiting messages if onResync is called late", async () => {
-    const { room, peers } = await scene();
+    const { room, peers } = await connectScripted();
     const peer = await peers.take();
     peer.welcomeAt(0);
     peer.publish(1);
     await peer.roundtrip();
     const loads = new Loads();
     room.onResync(loads.load);
-    const story = storyOf(room);
+    const story = recordStory(room);
     (await loads.begun.take())();
     expect(story).toEqual([]);
     await peer.roundtrip();
@@ -444,7 +444,7 @@ describe("the state of the application", () => {
   });
 
   it("leaves messages to wait for their reader", async () => {
-    const { room, peers } = await scene({ onResync: () => undefined });
+    const { room, peers } = await connectScripted({ onResync: () => undefined });
     const peer = await peers.take();
     peer.welcomeAt(0);
     peer.publish(1);
@@ -454,7 +454,7 @@ describe("the state of the application", () => {
   });
 
   it("that never loads does not block a loop after the server has closed", async () => {
-    const { room, peers } = await scene({ onResync: () => new Promise(() => undefined) });
+    const { room, peers } = await connectScripted({ onResync: () => new Promise(() => undefined) });
     const peer = await peers.take();
     peer.welcomeAt(0);
     peer.publish(1);
@@ -470,7 +470,7 @@ describe("the state of the application", () => {
     const room = connect("ws://localhost/x", { WebSocket, clock, random: () => 0 });
     const loads = new Loads();
     room.onResync(loads.load);
-    const story = storyOf(room);
+    const story = recordStory(room);
     const first = await made.take();
     first.welcome({ position: { epoch: "e", offset: 0 } });
     const settle = await loads.begun.take();
@@ -492,13 +492,13 @@ describe("the state of the application", () => {
 
 describe("close", () => {
   it("drops the waiting messages", async () => {
-    const { room, peers } = await scene();
+    const { room, peers } = await connectScripted();
     const peer = await peers.take();
     peer.welcomeAt(0);
     peer.publish(1);
     await peer.roundtrip();
     room.close();
-    const story = storyOf(room);
+    const story = recordStory(room);
     await Promise.resolve();
     expect(story).toEqual([]);
   });

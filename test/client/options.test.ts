@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { connect, EnfiladeError } from "../../src/client/index.js";
 import { fakeSockets } from "./fakeSocket.js";
-import { reached, scene } from "./scripted.js";
+import { waitForState, connectScripted } from "./scripted.js";
 
 describe("connect", () => {
   it("refuses an unknown option, names the nearest one, and opens no socket", () => {
@@ -27,10 +27,10 @@ describe("connect", () => {
 
 describe("a request", () => {
   it("is rejected for an unknown option, and is not sent", async () => {
-    const { room, peers } = await scene();
+    const { room, peers } = await connectScripted();
     const peer = await peers.take();
     peer.welcome();
-    await reached(room, "open");
+    await waitForState(room, "open");
     const options: object = { timeout: 5 };
     const refusal = await room.request("join", undefined, options).catch((error: unknown) => error);
     expect(refusal).toBeInstanceOf(EnfiladeError);

@@ -4,46 +4,46 @@ import { connect, type StateDetail } from "../../src/client/index.js";
 import type { Clock } from "../../src/connection/clock.js";
 import { ManualClock } from "../../src/testing/clock.js";
 import { fakeSockets } from "./fakeSocket.js";
-import { Mailbox, reached, scene, watch } from "./scripted.js";
+import { Mailbox, waitForState, connectScripted, watch } from "./scripted.js";
 
 describe("a room that lost its connection", () => {
   it("connects again without since if it never had a position", async () => {
-    const { room, peers, clock } = await scene();
+    const { room, peers, clock } = await connectScripted();
     (await peers.take()).close(1011);
-    await reached(room, "waiting");
+    await waitForState(room, "waiting");
     clock.advance(500);
     const second = await peers.take();
     expect(second.since).toBeNull();
     second.welcome();
-    await reached(room, "open");
+    await waitForState(room, "open");
     expect(room.position).toBeUndefined();
     second.terminate();
-    await reached(room, "waiting");
+    await waitForState(room, "waiting");
     clock.advance(1_000);
     expect((await peers.take()).since).toBeNull();
   });
 
   it("sends the position of the welcome, even if it is 0", async () => {
-    const { room, peers, clock } = await scene();
+    const { room, peers, clock } = await connectScripted();
     const first = await peers.take();
     first.welcomeAt(0);
-    await reached(room, "open");
+    await waitForState(room, "open");
     expect(room.position).toEqual({ epoch: "e", offset: 0 });
     first.close(1012);
-    await reached(room, "waiting");
+    await waitForState(room, "waiting");
     clock.advance(500);
     expect((await peers.take()).since).toBe("e:0");
   });
 
   it("has the position of the welcome when it is reported open, and is reported as recovered after that", async () => {
-    const running = await scene();
+    const running = await connectScripted();
     const { room } = running;
     const story: unknown[] = [];
     room.on("state", (state) => state === "open" && story.push(room.position));
     room.on("recovered", () => story.push("recovered"));
     (await running.peers.take()).welcomeAt(3);
-    await reached(room, "open");
-    const second = await running.again();
+    await waitForState(room, "open");
+    const second = await running.reconnect();
     second.welcomeAt(3, { recovered: true });
     await second.roundtrip();
     const position = { epoch: "e", offset: 3 };
@@ -51,7 +51,7 @@ describe("a room that lost its connection", () => {
   });
 
   it("sends the last offset that it received, with or without content, and the same client id", async () => {
-    const { room, peers, clock } = await scene();
+    const { room, peers, clock } = await connectScripted();
     const messages = watch(room, "message");
     const first = await peers.take();
     first.welcomeAt(41);
@@ -60,7 +60,7 @@ describe("a room that lost its connection", () => {
     first.send({ type: "message", data: "for you" });
     expect((await messages.have(3)).map(({ data }) => data)).toEqual([42, 43, "for you"]);
     first.terminate();
-    await reached(room, "waiting");
+    await waitForState(room, "waiting");
     clock.advance(500);
     const second = await peers.take();
     expect(second.since).toBe("e:44");
@@ -69,7 +69,7 @@ describe("a room that lost its connection", () => {
   });
 
   it("waits up to a bound that doubles after quick closes, and stays at 30 seconds", async () => {
-    const running = await scene({}, (peer) => {
+    const running = await connectScripted({}, (peer) => {
       peer.welcome();
       peer.close(1012);
     });
@@ -87,7 +87,7 @@ describe("a room that lost its connection", () => {
 
   it("waits a random time between 0 and the bound", async () => {
     const drawn = [0, 0.5, 0.25, 0.999];
-    const running = await scene({ random: () => drawn.shift() ?? 0 }, (peer) => peer.close(1011));
+    const running = await connectScripted({ random: () => drawn.shift() ?? 0 }, (peer) => peer.close(1011));
     const { delays } = running;
     for (let attempt = 1; attempt <= 4; attempt += 1) {
       running.clock.advance((await delays.have(attempt)).at(-1) ?? 0);
@@ -100,27 +100,27 @@ describe("a room that lost its connection", () => {
     [4_999, 1_000],
     [5_000, 500],
   ])("waits, after it was open for %i ms, up to %i ms", async (openMs, boundMs) => {
-    const running = await scene();
+    const running = await connectScripted();
     const { room, peers, clock, delays } = running;
     (await peers.take()).close(1011);
     await delays.have(1);
     clock.advance(500);
     const second = await peers.take();
     second.welcome();
-    await reached(room, "open");
+    await waitForState(room, "open");
     clock.advance(openMs);
     second.close(1011);
     expect(await delays.have(2)).toEqual([500, boundMs]);
   });
 
   it.each([1001, 1006, 1011, 1012, 1013, 4000, 4008, 4499])("reconnects after %i", async (code) => {
-    const { room, peers, clock } = await scene();
+    const { room, peers, clock } = await connectScripted();
     const peer = await peers.take();
     peer.welcome();
-    await reached(room, "open");
+    await waitForState(room, "open");
     if (code === 1006) peer.terminate();
     else peer.close(code);
-    await reached(room, "waiting");
+    await waitForState(room, "waiting");
     clock.advance(500);
     expect(await peers.have(2)).toHaveLength(2);
   });
@@ -140,13 +140,13 @@ describe("a room that lost its connection", () => {
   it.each([1000, 1003, 1007, 1008, 1009, 3000, 3999, 4500, 4501, 4504, 4999])(
     "is closed for good by %i",
     async (code) => {
-      const { room, peers, clock, settled } = await scene();
+      const { room, peers, clock, settled } = await connectScripted();
       const details: StateDetail[] = [];
       room.on("state", (state, detail) => state === "closed" && details.push(detail));
       const peer = await peers.take();
       peer.welcome();
       peer.close(code, "why");
-      await reached(room, "closed");
+      await waitForState(room, "closed");
       const status = { 4501: 401, 4504: 404 }[code];
       expect(details).toEqual([{ code, reason: "why", status }]);
       clock.advance(3_600_000);
@@ -157,10 +157,10 @@ describe("a room that lost its connection", () => {
   );
 
   it("tries again after a refusal, and reports its result", async () => {
-    const running = await scene();
+    const running = await connectScripted();
     const { room, peers, clock } = running;
     (await peers.take()).close(1011);
-    await reached(room, "waiting");
+    await waitForState(room, "waiting");
     running.answer = "refuse";
     const states = watch(room, "state");
     clock.advance(500);
@@ -174,10 +174,10 @@ describe("a room that lost its connection", () => {
 
 describe("a dead connection", () => {
   it("is given up if it has not opened after 10 seconds", async () => {
-    const running = await scene();
+    const running = await connectScripted();
     const { room, peers, clock, unanswered } = running;
     (await peers.take()).close(1011);
-    await reached(room, "waiting");
+    await waitForState(room, "waiting");
     running.answer = "hold";
     clock.advance(500);
     await unanswered.have(1);
@@ -188,11 +188,11 @@ describe("a dead connection", () => {
     running.answer = "accept";
     clock.advance(1_000);
     (await peers.have(2))[1]?.welcome();
-    await reached(room, "open");
+    await waitForState(room, "open");
   });
 
   it("is given up if it has opened without a welcome after 10 seconds", async () => {
-    const { room, peers, clock } = await scene();
+    const { room, peers, clock } = await connectScripted();
     const peer = await peers.take();
     peer.send({ type: "message", data: "too early" });
     await peer.roundtrip();
@@ -202,10 +202,10 @@ describe("a dead connection", () => {
   });
 
   it("is detected by a ping without an answer, and replaced", async () => {
-    const { room, peers, clock } = await scene();
+    const { room, peers, clock } = await connectScripted();
     const peer = await peers.take();
     peer.welcomeAt(7, { heartbeatMs: 25_000 });
-    await reached(room, "open");
+    await waitForState(room, "open");
     clock.advance(24_999);
     await peer.roundtrip();
     expect(peer.received.all).toEqual([]);
@@ -220,10 +220,10 @@ describe("a dead connection", () => {
   });
 
   it.each(["pong", "message"])("is not assumed after a %s", async (type) => {
-    const { room, peers, clock } = await scene();
+    const { room, peers, clock } = await connectScripted();
     const peer = await peers.take();
     peer.welcome({ heartbeatMs: 25_000 });
-    await reached(room, "open");
+    await waitForState(room, "open");
     for (let beat = 1; beat <= 5; beat += 1) {
       clock.advance(25_000);
       await peer.received.have(beat);
@@ -245,10 +245,10 @@ describe("a dead connection", () => {
   });
 
   it("is not looked for if the server has no heartbeat", async () => {
-    const { room, peers, clock } = await scene();
+    const { room, peers, clock } = await connectScripted();
     const peer = await peers.take();
     peer.welcome({ heartbeatMs: 0 });
-    await reached(room, "open");
+    await waitForState(room, "open");
     clock.advance(3_600_000);
     await peer.roundtrip();
     expect(peer.received.all).toEqual([]);
@@ -339,11 +339,11 @@ describe("close", () => {
   });
 
   it("closes with the code and the reason, reports them, and does not reconnect", async () => {
-    const { room, peers, clock, settled } = await scene();
+    const { room, peers, clock, settled } = await connectScripted();
     const states = watch(room, "state");
     const peer = await peers.take();
     peer.welcome();
-    await reached(room, "open");
+    await waitForState(room, "open");
     room.close(3001, "bye");
     expect(await peer.closed).toEqual({ code: 3001, reason: "bye" });
     room.close();
@@ -354,24 +354,24 @@ describe("close", () => {
   });
 
   it("has the code 1000 by default, and cuts a long reason at a character boundary", async () => {
-    const { room, peers } = await scene();
+    const { room, peers } = await connectScripted();
     const peer = await peers.take();
     peer.welcome();
-    await reached(room, "open");
+    await waitForState(room, "open");
     room.close(undefined, "ä".repeat(100));
     expect(await peer.closed).toEqual({ code: 1000, reason: "ä".repeat(61) });
   });
 
   it.each([1001, 1006, 999, 2999, 5000, Number.NaN])("refuses the code %d, and stays open", async (code) => {
-    const { room } = await scene();
+    const { room } = await connectScripted();
     expect(() => room.close(code)).toThrow(expect.objectContaining({ code: "ERR_CLOSE_CODE" }));
     expect(room.state).toBe("connecting");
   });
 
   it("ends the wait for the next attempt", async () => {
-    const { room, peers, clock, settled } = await scene();
+    const { room, peers, clock, settled } = await connectScripted();
     (await peers.take()).close(1011);
-    await reached(room, "waiting");
+    await waitForState(room, "waiting");
     room.close();
     clock.advance(3_600_000);
     await settled();
@@ -380,17 +380,17 @@ describe("close", () => {
   });
 
   it("ends an attempt, also from a listener of its state", async () => {
-    const { room, peers, clock, settled } = await scene();
+    const { room, peers, clock, settled } = await connectScripted();
     room.on("state", (state) => state === "waiting" && room.close());
     (await peers.take()).close(1011);
-    await reached(room, "closed");
+    await waitForState(room, "closed");
     clock.advance(3_600_000);
     await settled();
     expect(peers.all).toHaveLength(1);
   });
 
   it("leaves nothing running when a listener of the opening calls it", async () => {
-    const { room, peers, clock } = await scene();
+    const { room, peers, clock } = await connectScripted();
     room.on("state", (state) => state === "open" && room.close());
     const peer = await peers.take();
     peer.welcome({ heartbeatMs: 1_000 });
@@ -439,22 +439,22 @@ describe("a page", () => {
 
   it("that comes online connects at once", async () => {
     const target = page();
-    const { room, peers } = await scene();
+    const { room, peers } = await connectScripted();
     (await peers.take()).close(1011);
-    await reached(room, "waiting");
+    await waitForState(room, "waiting");
     target.dispatchEvent(new Event("online"));
     expect(room.state).toBe("connecting");
     (await peers.take()).welcome();
-    await reached(room, "open");
+    await waitForState(room, "open");
     target.dispatchEvent(new Event("online"));
     expect(room.state).toBe("open");
   });
 
   it("that goes offline waits, and continues its attempts when it is back", async () => {
     const target = page();
-    const { room, peers } = await scene();
+    const { room, peers } = await connectScripted();
     (await peers.take()).welcomeAt(3);
-    await reached(room, "open");
+    await waitForState(room, "open");
     target.dispatchEvent(new Event("offline"));
     expect(room.state).toBe("waiting");
     target.dispatchEvent(new Event("online"));
@@ -463,21 +463,21 @@ describe("a page", () => {
 
   it("that reports offline keeps trying, because the report may be wrong", async () => {
     const target = page();
-    const { room, peers, clock } = await scene();
+    const { room, peers, clock } = await connectScripted();
     (await peers.take()).welcome();
-    await reached(room, "open");
+    await waitForState(room, "open");
     target.dispatchEvent(new Event("offline"));
     clock.advance(500);
     (await peers.take()).welcome();
-    await reached(room, "open");
+    await waitForState(room, "open");
   });
 
   it("that is hidden closes cleanly, and connects when it is shown again", async () => {
     const target = page();
-    const { room, peers, clock, settled } = await scene();
+    const { room, peers, clock, settled } = await connectScripted();
     const peer = await peers.take();
     peer.welcomeAt(3);
-    await reached(room, "open");
+    await waitForState(room, "open");
     target.dispatchEvent(new Event("pagehide"));
     expect(await peer.closed).toEqual({ code: 1000, reason: "" });
     target.dispatchEvent(new Event("offline"));
@@ -496,7 +496,7 @@ describe("a page", () => {
 
   it("has no listeners after the room is closed", async () => {
     const target = page();
-    const { room, peers, settled } = await scene();
+    const { room, peers, settled } = await connectScripted();
     await peers.take();
     expect(target.listeners).toBe(4);
     room.close();
@@ -510,7 +510,7 @@ describe("a page", () => {
 
 describe("two rooms", () => {
   it("have different client ids, also with the same injected random", async () => {
-    const { url, peers } = await scene({ random: () => 0 });
+    const { url, peers } = await connectScripted({ random: () => 0 });
     const other = connect(url, { WebSocket, random: () => 0 });
     onTestFinished(() => other.close());
     const [one, two] = await peers.have(2);

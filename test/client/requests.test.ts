@@ -1,13 +1,13 @@
 import { describe, expect, it } from "vitest";
 import { type ClientRoom, RequestError } from "../../src/client/index.js";
-import { type Frame, type Peer, reached, type Scene, scene, watch } from "./scripted.js";
+import { type Frame, type Peer, waitForState, type ScriptedRoom, connectScripted, watch } from "./scripted.js";
 
 /** An open room, and its peer. */
-async function opened(options: Parameters<typeof scene>[0] = {}): Promise<Scene & { readonly peer: Peer }> {
-  const running = await scene(options);
+async function openRoom(options: Parameters<typeof connectScripted>[0] = {}): Promise<ScriptedRoom & { readonly peer: Peer }> {
+  const running = await connectScripted(options);
   const peer = await running.peers.take();
   peer.welcome();
-  await reached(running.room, "open");
+  await waitForState(running.room, "open");
   return Object.assign(running, { peer });
 }
 
@@ -29,7 +29,7 @@ function sendNumbered(room: ClientRoom, from: number, to: number): void {
 
 describe("a request", () => {
   it("resolves with its reply, in any order", async () => {
-    const { room, peer } = await opened();
+    const { room, peer } = await openRoom();
     const [one, two] = [room.request("join", { name: "x" }), room.request("leave")];
     expect(await peer.received.have(2)).toEqual([
       { type: "event", event: "join", data: { name: "x" }, id: 1 },
@@ -42,7 +42,7 @@ describe("a request", () => {
   });
 
   it("is rejected with the server's refusal", async () => {
-    const { room, peer, errors } = await opened();
+    const { room, peer, errors } = await openRoom();
     const refusal = refusalOf(room.request("join"));
     await peer.received.have(1);
     const issues = [{ path: "/name", message: "missing" }];
@@ -54,7 +54,7 @@ describe("a request", () => {
   });
 
   it("gives up after 10 seconds, and a late reply has no effect", async () => {
-    const { room, peer, clock, errors } = await opened();
+    const { room, peer, clock, errors } = await openRoom();
     const refusal = refusalOf(room.request("join"));
     await peer.received.have(1);
     clock.advance(9_999);
@@ -68,7 +68,7 @@ describe("a request", () => {
   });
 
   it("waits for timeoutMs, and forever with Infinity", async () => {
-    const { room, peer, clock } = await opened();
+    const { room, peer, clock } = await openRoom();
     const short = refusalOf(room.request("join", undefined, { timeoutMs: 50 }));
     const endless = room.request("leave", undefined, { timeoutMs: Number.POSITIVE_INFINITY });
     clock.advance(50);
@@ -79,7 +79,7 @@ describe("a request", () => {
   });
 
   it("gives up with the reason of its signal, and is not sent if the signal was aborted before", async () => {
-    const { room, peer } = await opened();
+    const { room, peer } = await openRoom();
     const abort = new AbortController();
     const refusal = refusalOf(room.request("join", undefined, { signal: abort.signal }));
     abort.abort("enough");
@@ -90,7 +90,7 @@ describe("a request", () => {
   });
 
   it("is rejected when the room is closed, and after that", async () => {
-    const { room } = await opened();
+    const { room } = await openRoom();
     const refusal = refusalOf(room.request("join"));
     room.close();
     expect(await refusal).toMatchObject({ code: "closed" });
@@ -98,7 +98,7 @@ describe("a request", () => {
   });
 
   it("that was given up while there was no connection is never sent", async () => {
-    const running = await scene();
+    const running = await connectScripted();
     const { room, clock, peers } = running;
     const abort = new AbortController();
     const refusals = [
@@ -115,14 +115,14 @@ describe("a request", () => {
   });
 
   it("is rejected if JSON cannot express its data", async () => {
-    const { room } = await opened();
+    const { room } = await openRoom();
     await expect(room.request("join", 1n)).rejects.toThrow(TypeError);
     expect(() => room.sendJSON(1n)).toThrow(TypeError);
     expect(() => room.sendJSON(undefined)).toThrow(TypeError);
   });
 
   it("may load the state that messages wait for", async () => {
-    const { room, peers } = await scene();
+    const { room, peers } = await connectScripted();
     const seen: unknown[] = [];
     room.onResync(async () => seen.push(await room.request("state")));
     room.on("message", ({ data }) => seen.push(data));
@@ -138,7 +138,7 @@ describe("a request", () => {
 
 describe("a sent frame", () => {
   it("is a message or an event, each with an id", async () => {
-    const { room, peer } = await opened();
+    const { room, peer } = await openRoom();
     room.sendJSON({ text: "hello" });
     room.sendText("hi");
     room.emit("typing", { on: true });
@@ -152,7 +152,7 @@ describe("a sent frame", () => {
   });
 
   it("is reported as an error if it is refused and not awaited, as is an error without an id", async () => {
-    const { room, peer } = await opened();
+    const { room, peer } = await openRoom();
     const errors = watch(room, "error");
     room.sendJSON(1);
     room.emit("typing");
@@ -168,7 +168,7 @@ describe("a sent frame", () => {
   });
 
   it("waits for the connection and leaves after the welcome, in order", async () => {
-    const { room, peers } = await scene();
+    const { room, peers } = await connectScripted();
     room.sendText("one");
     const reply = room.request("two");
     const peer = await peers.take();
@@ -181,7 +181,7 @@ describe("a sent frame", () => {
   });
 
   it("without a reply is sent again over the next connection, in order and before newer ones", async () => {
-    const running = await opened();
+    const running = await openRoom();
     const { room, peer } = running;
     room.sendText("replied");
     room.sendText("one");
@@ -192,10 +192,10 @@ describe("a sent frame", () => {
     peer.reply(4);
     await peer.roundtrip();
     peer.terminate();
-    await reached(room, "waiting");
+    await waitForState(room, "waiting");
     room.sendText("newer");
     room.on("state", (state) => state === "open" && room.sendText("newest"));
-    const second = await running.again();
+    const second = await running.reconnect();
     second.welcome();
     expect(await second.received.have(4)).toEqual([
       { type: "message", text: "one", id: 2 },
@@ -207,14 +207,14 @@ describe("a sent frame", () => {
     expect(await reply).toBe("ran once");
     for (const id of [2, 5, 6]) second.reply(id);
     await second.roundtrip();
-    const third = await running.again();
+    const third = await running.reconnect();
     third.welcome();
     await third.roundtrip();
     expect(texts(third.received.all)).toEqual(["newest"]);
   });
 
   it("waits if more ids are open than the server remembers, because an older one would run twice", async () => {
-    const running = await opened();
+    const running = await openRoom();
     const { room, peer } = running;
     sendNumbered(room, 1, 200);
     await peer.roundtrip();
@@ -224,7 +224,7 @@ describe("a sent frame", () => {
     expect(peer.received.all).toHaveLength(128);
     peer.reply(1);
     await peer.received.have(130);
-    const second = await running.again();
+    const second = await running.reconnect();
     second.welcome();
     await second.roundtrip();
     expect(texts(second.received.all)).toEqual(Array.from({ length: 128 }, (_, index) => String(index + 3)));
@@ -233,7 +233,7 @@ describe("a sent frame", () => {
   });
 
   it("is never dropped while there is a connection", async () => {
-    const { room, peer } = await opened({ queueMessagesMax: 2, queueBytesMax: 100 });
+    const { room, peer } = await openRoom({ queueMessagesMax: 2, queueBytesMax: 100 });
     const dropped = watch(room, "dropped");
     sendNumbered(room, 1, 1_000);
     for (let id = 1; id <= 1_000; id += 1) {
@@ -247,7 +247,7 @@ describe("a sent frame", () => {
 
 describe("the queue of unsent frames", () => {
   it("drops the oldest past 100, and reports that", async () => {
-    const { room, peers } = await scene();
+    const { room, peers } = await connectScripted();
     const dropped = watch(room, "dropped");
     sendNumbered(room, 1, 103);
     expect(dropped.all).toEqual(Array.from({ length: 3 }, () => ({ count: 1, reason: "full" })));
@@ -257,7 +257,7 @@ describe("the queue of unsent frames", () => {
   });
 
   it("drops the oldest past a number of UTF-8 bytes", async () => {
-    const { room, peers } = await scene({ queueBytesMax: 200 });
+    const { room, peers } = await connectScripted({ queueBytesMax: 200 });
     const dropped = watch(room, "dropped");
     room.sendText("a");
     room.sendText("b");
@@ -271,7 +271,7 @@ describe("the queue of unsent frames", () => {
   });
 
   it("refuses a frame that is too large by itself, and drops no other for it", async () => {
-    const { room, peers } = await scene({ queueBytesMax: 200 });
+    const { room, peers } = await connectScripted({ queueBytesMax: 200 });
     const dropped = watch(room, "dropped");
     room.sendText("small");
     room.sendText("x".repeat(200));
@@ -284,7 +284,7 @@ describe("the queue of unsent frames", () => {
   });
 
   it("never drops a request, but refuses a new one without space", async () => {
-    const { room, peers } = await scene({ queueMessagesMax: 3 });
+    const { room, peers } = await connectScripted({ queueMessagesMax: 3 });
     const dropped = watch(room, "dropped");
     const one = room.request("one");
     room.sendText("oldest");
@@ -304,22 +304,22 @@ describe("the queue of unsent frames", () => {
   });
 
   it("keeps frames that were sent before, because the server may have run them", async () => {
-    const running = await opened({ queueMessagesMax: 2 });
+    const running = await openRoom({ queueMessagesMax: 2 });
     const { room, peer } = running;
     const dropped = watch(room, "dropped");
     sendNumbered(room, 1, 3);
     await peer.received.have(3);
     peer.terminate();
-    await reached(room, "waiting");
+    await waitForState(room, "waiting");
     sendNumbered(room, 4, 6);
     expect(dropped.all).toEqual([{ count: 1, reason: "full" }]);
-    const second = await running.again();
+    const second = await running.reconnect();
     second.welcome();
     expect(texts(await second.received.have(5))).toEqual(["1", "2", "3", "5", "6"]);
   });
 
   it("does not report a frame as dropped on close if a connection took it", async () => {
-    const { room, peer } = await opened();
+    const { room, peer } = await openRoom();
     const dropped = watch(room, "dropped");
     room.sendText("taken");
     room.close();
@@ -328,7 +328,7 @@ describe("the queue of unsent frames", () => {
   });
 
   it("reports frames as dropped when the room is closed, and frames after that", async () => {
-    const { room } = await scene();
+    const { room } = await connectScripted();
     const dropped = watch(room, "dropped");
     sendNumbered(room, 1, 2);
     const refusal = refusalOf(room.request("join"));

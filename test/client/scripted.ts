@@ -6,10 +6,10 @@ import { onTestFinished } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
 import { type ClientRoom, type ConnectOptions, connect, type RoomEvents } from "../../src/client/index.js";
 import { ManualClock } from "../../src/testing/clock.js";
-import { Mailbox as Told } from "../support/app.js";
+import { Mailbox as BaseMailbox } from "../support/app.js";
 
 /** Values in their order; a test waits for them and takes them one by one. */
-export class Mailbox<T> extends Told<T> {
+export class Mailbox<T> extends BaseMailbox<T> {
   #taken = 0;
 
   /** The next value that was not taken yet. */
@@ -103,7 +103,7 @@ export class Peer {
   }
 }
 
-export interface Scripted {
+export interface ScriptedServer {
   /** The server of the room `/chat/general`. */
   readonly url: string;
   readonly port: number;
@@ -121,7 +121,7 @@ export interface Scripted {
 }
 
 /** A server that listens until the end of the test. */
-export async function startScripted(): Promise<Scripted> {
+export async function startScriptedServer(): Promise<ScriptedServer> {
   const server = createServer();
   const upgrades = new WebSocketServer({ noServer: true, handleProtocols: () => "enfilade.v1" });
   const sockets = new Set<Duplex>();
@@ -129,7 +129,7 @@ export async function startScripted(): Promise<Scripted> {
   await once(server, "listening");
   // The server listens to TCP.
   const { port } = server.address() as AddressInfo;
-  const scripted: Scripted = {
+  const scripted: ScriptedServer = {
     url: `ws://127.0.0.1:${port}/chat/general`,
     port,
     peers: new Mailbox(),
@@ -161,7 +161,7 @@ export async function startScripted(): Promise<Scripted> {
   return scripted;
 }
 
-export interface Scene extends Scripted {
+export interface ScriptedRoom extends ScriptedServer {
   readonly room: ClientRoom;
   readonly clock: ManualClock;
   /** Reported errors. */
@@ -169,12 +169,12 @@ export interface Scene extends Scripted {
   /** Each delay before an attempt, in milliseconds. */
   readonly delays: Mailbox<number | undefined>;
   /** Breaks the current connection, if any, and resolves with the next one. */
-  again(): Promise<Peer>;
+  reconnect(): Promise<Peer>;
 }
 
 /** A room that connects to a scripted server, with a clock that the test moves. */
-export async function scene(options: ConnectOptions = {}, greet?: (peer: Peer) => void): Promise<Scene> {
-  const server = await startScripted();
+export async function connectScripted(options: ConnectOptions = {}, greet?: (peer: Peer) => void): Promise<ScriptedRoom> {
+  const server = await startScriptedServer();
   if (greet !== undefined) server.greet = greet;
   const clock = new ManualClock();
   const room = connect(server.url, { WebSocket, clock, random: () => 1, ...options });
@@ -183,16 +183,16 @@ export async function scene(options: ConnectOptions = {}, greet?: (peer: Peer) =
   onTestFinished(() => room.close());
   const delays = new Mailbox<number | undefined>();
   room.on("state", (state, { delayMs }) => state === "waiting" && delays.put(delayMs));
-  const again = async () => {
+  const reconnect = async () => {
     const count = server.peers.all.length;
     server.peers.all.at(-1)?.terminate();
-    await reached(room, "waiting");
+    await waitForState(room, "waiting");
     clock.advance(delays.all.at(-1) ?? 0);
     const peer = (await server.peers.have(count + 1))[count];
     if (peer === undefined) throw new Error("there is no peer");
     return peer;
   };
-  return Object.assign(server, { room, clock, errors, delays, again });
+  return Object.assign(server, { room, clock, errors, delays, reconnect });
 }
 
 /** The events of a room from now on: the first argument of each event with a name. */
@@ -203,7 +203,7 @@ export function watch<Name extends keyof RoomEvents>(room: ClientRoom, event: Na
 }
 
 /** Resolves when the room is in this state. */
-export async function reached(room: ClientRoom, state: string): Promise<void> {
+export async function waitForState(room: ClientRoom, state: string): Promise<void> {
   if (room.state === state) return;
   await new Promise<void>((resolve) => {
     const off = room.on("state", (now) => {

@@ -21,7 +21,7 @@ class Chat extends EventHandler<object, { id: string; token: string }> {
 }
 
 /** A room on a real server, as the client sees it. */
-async function room(route: RouteOptions = {}, token: string | (() => Promise<string>) = "first") {
+async function connectRoom(route: RouteOptions = {}, token: string | (() => Promise<string>) = "first") {
   const running = await start(new App().route("/chat/:room", Chat, route));
   // The class of ws has more than the client needs of a WebSocket, with other types.
   const client = connect<Chat>(`${running.url}/chat/a`, { WebSocket: WebSocket as never, token });
@@ -32,7 +32,7 @@ async function room(route: RouteOptions = {}, token: string | (() => Promise<str
 
 describe("the client with its server", () => {
   it("calls events by name, gets replies, refusals and emitted events, and knows who is there", async () => {
-    const { client } = await room({ history: { size: 10 }, presence: { mode: "full", show: (user) => user } });
+    const { client } = await connectRoom({ history: { size: 10 }, presence: { mode: "full", show: (user) => user } });
     const messages = new Mailbox<unknown>();
     client.on("message", ({ data, offset }) => messages.put([offset, data]));
     const said = new Mailbox<unknown>();
@@ -53,7 +53,7 @@ describe("the client with its server", () => {
 
   it("renews its credentials while connected, and is closed for good if they are refused", async () => {
     const tokens = ["first", "second", "bad"];
-    const { client, states } = await room({}, async () => tokens.shift() ?? "none");
+    const { client, states } = await connectRoom({}, async () => tokens.shift() ?? "none");
     const errors = new Mailbox<Error>();
     client.on("error", (error) => errors.put(error));
     expect(await client.request("who")).toBe("first");
@@ -71,7 +71,7 @@ describe("the client with its server", () => {
   });
 
   it("is closed for good if it is refused, or if the room does not exist", async () => {
-    const { client, states, app, url } = await room({}, "bad");
+    const { client, states, app, url } = await connectRoom({}, "bad");
     expect(await states.have(1)).toEqual(["closed 4501"]);
     await expect(client.request("who")).rejects.toMatchObject({ code: "closed" });
     const lost = connect(`${url}/chta/a`, { WebSocket: WebSocket as never });
@@ -81,7 +81,7 @@ describe("the client with its server", () => {
   });
 
   it("moves to another connection in a drain, without a loss or a duplicate", async () => {
-    const { app, client, states } = await room({ history: { size: 10_000 } });
+    const { app, client, states } = await connectRoom({ history: { size: 10_000 } });
     const numbers = new Mailbox<number>();
     client.on("message", ({ data }) => numbers.put(Number(data)));
     await states.have(1);

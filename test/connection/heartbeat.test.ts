@@ -18,7 +18,7 @@ class Listener extends WebSocketHandler {
   }
 }
 
-async function scene(limits: { heartbeatMs: number | false } = { heartbeatMs }) {
+async function startSilent(limits: { heartbeatMs: number | false } = { heartbeatMs }) {
   Listener.told.all.length = 0;
   const clock = new ManualClock();
   const running = await startWith("/listener", Listener, { clock, limits });
@@ -27,7 +27,7 @@ async function scene(limits: { heartbeatMs: number | false } = { heartbeatMs }) 
 
 describe("the heartbeat", () => {
   it("ends a silent connection after two intervals, with 1006, and not before", async () => {
-    const { port, clock, told, app } = await scene();
+    const { port, clock, told, app } = await startSilent();
     const client = await rawConnection(port, "/listener");
     client.socket.write(clientFrame(0x81, "hello"));
     await told.have(1);
@@ -46,20 +46,20 @@ describe("the heartbeat", () => {
     ["an unasked pong", clientFrame(0x8a, "")],
     ["part of a message", clientFrame(0x81, "xxxxxxxx").subarray(0, 9)],
   ])("takes %s for a sign of life", async (_name, bytes) => {
-    const { port, clock, told, app } = await scene();
+    const { port, clock, told, app } = await startSilent();
     const client = await rawConnection(port, "/listener");
     const alive = app.registry.connections[0];
     for (const piece of bytes) {
       clock.advance(0.9 * heartbeatMs);
       client.socket.write(Buffer.of(piece));
-      await received(port, told);
+      await waitUntilRead(port, told);
     }
     clock.advance(heartbeatMs);
     expect(alive?.isOpen).toBe(true);
   });
 
   it("pings a silent client, and its pong keeps the connection", async () => {
-    const { url, clock, app } = await scene();
+    const { url, clock, app } = await startSilent();
     const client = new WebSocket(`${url}/listener`);
     onTestFinished(() => client.terminate());
     await once(client, "open");
@@ -99,7 +99,7 @@ describe("the heartbeat", () => {
   });
 
   it("never pings when it is off", async () => {
-    const { port, clock, app, told } = await scene({ heartbeatMs: false });
+    const { port, clock, app, told } = await startSilent({ heartbeatMs: false });
     const client = await rawConnection(port, "/listener");
     clock.advance(1_000_000);
     client.socket.write(clientFrame(0x81, "still here"));
@@ -109,7 +109,7 @@ describe("the heartbeat", () => {
 });
 
 /** Resolves when the server has read all earlier bytes on any connection of this process. */
-async function received(port: number, told: Mailbox<unknown>): Promise<void> {
+async function waitUntilRead(port: number, told: Mailbox<unknown>): Promise<void> {
   const probe = await rawConnection(port, "/listener");
   const count = told.all.length;
   probe.socket.write(clientFrame(0x81, "probe"));

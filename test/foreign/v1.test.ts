@@ -19,7 +19,7 @@ import {
   skip,
   WebSocketHandler,
 } from "../../src/index.js";
-import { closes, Mailbox, type Running, start } from "../support/app.js";
+import { closes, Mailbox, type RunningApp, start } from "../support/app.js";
 import { command, missing } from "../support/parts.js";
 
 const script = fileURLToPath(new URL("v1.py", import.meta.url));
@@ -288,7 +288,7 @@ class Counter extends EventHandler {
   }
 }
 
-interface Scene extends Running {
+interface Scene extends RunningApp {
   readonly wire: Wire;
   readonly desk: Desk;
   readonly room: ReturnType<App["registry"]["room"]>;

@@ -43,7 +43,7 @@ class Public extends WebSocketHandler {
 }
 
 /** An HTTP server with its own to-dos, and the app attached to it. */
-async function serve() {
+async function startServer() {
   const todos: unknown[] = [];
   const app = new App({ handlers: [Main, Public] });
   const errors: Error[] = [];
@@ -76,7 +76,7 @@ async function serve() {
 }
 
 /** The messages that each client has received so far; later ones are not awaited. */
-async function seenBy(app: App, clients: readonly TestClient[]): Promise<unknown[][]> {
+async function receivedBy(app: App, clients: readonly TestClient[]): Promise<unknown[][]> {
   app.registry.sendJSONToAll("end");
   const seen = clients.map(async (client) => {
     const own: unknown[] = [];
@@ -88,17 +88,17 @@ async function seenBy(app: App, clients: readonly TestClient[]): Promise<unknown
 
 describe("a to-do list with an HTTP API", () => {
   it("sends all clients of the named route the new to-dos, in order, and no other client", async () => {
-    const { app, todos, add, open, signIn } = await serve();
+    const { app, todos, add, open, signIn } = await startServer();
     const clients = [await signIn("ann's token"), await signIn("cid"), await open("/public")];
     expect(await add({ title: "milk" })).toBe(201);
     expect(await add({ title: "bread" })).toBe(201);
     expect(todos).toEqual([{ title: "milk" }, { title: "bread" }]);
     const told = [{ new: { title: "milk" } }, { new: { title: "bread" } }];
-    expect(await seenBy(app, clients)).toEqual([told, told, []]);
+    expect(await receivedBy(app, clients)).toEqual([told, told, []]);
   });
 
   it("accepts a to-do without clients, before the first and after the last", async () => {
-    const { app, errors, todos, add, signIn } = await serve();
+    const { app, errors, todos, add, signIn } = await startServer();
     expect(await add(1)).toBe(201);
     const ann = await signIn("ann's token");
     const closed = closes(app, 1);
@@ -111,7 +111,7 @@ describe("a to-do list with an HTTP API", () => {
 
 describe("a user with a token in the path", () => {
   it("is set on the connection, and addressed by id", async () => {
-    const { app, signIn } = await serve();
+    const { app, signIn } = await startServer();
     await signIn("ann's token");
     await signIn("cid");
     expect(app.registry.connections.map(({ user }) => user)).toEqual([
@@ -127,7 +127,7 @@ describe("a user with a token in the path", () => {
   it.each(["dan", "ANN'S TOKEN", "__proto__", "constructor", "ann's token "])(
     "is refused before the upgrade when the token is %j",
     async (token) => {
-      const { app, errors, open } = await serve();
+      const { app, errors, open } = await startServer();
       await expect(open(`/ws/${encodeURIComponent(token)}`)).rejects.toMatchObject({ status: 401 });
       expect(app.status()).toMatchObject({ connections: 0, rooms: 0, users: 0, totals: { opened: 0, refused: 1 } });
       expect(errors).toEqual([]);
@@ -135,19 +135,19 @@ describe("a user with a token in the path", () => {
   );
 
   it("gets messages to the user in every open tab, and no other client does", async () => {
-    const { app, signIn } = await serve();
+    const { app, signIn } = await startServer();
     const { registry } = app;
     const [tab, other, bob] = [await signIn("ann's token"), await signIn("ann's token"), await signIn("bob")];
     registry.sendJSONToUser("ann", "by id");
     registry.sendJSONToUser({ id: "ann" }, "by user");
-    expect(await seenBy(app, [tab, other, bob])).toEqual([["by id", "by user"], ["by id", "by user"], []]);
+    expect(await receivedBy(app, [tab, other, bob])).toEqual([["by id", "by user"], ["by id", "by user"], []]);
     const closed = closes(app, 1);
     tab.terminate();
     await closed;
     expect([registry.user("ann").size, app.status().users]).toEqual([1, 2]);
     registry.sendJSONToUser("ann", "still here");
     registry.sendJSONToUser("absent", "lost");
-    expect(await seenBy(app, [other, bob])).toEqual([["still here"], []]);
+    expect(await receivedBy(app, [other, bob])).toEqual([["still here"], []]);
     const gone = closes(app, 1);
     await other.close();
     await gone;
@@ -157,26 +157,26 @@ describe("a user with a token in the path", () => {
 
 describe("the room of a company", () => {
   it("is addressed from outside by its path, and only its members get messages", async () => {
-    const { app, signIn } = await serve();
+    const { app, signIn } = await startServer();
     const clients = [await signIn("ann's token"), await signIn("bob"), await signIn("cid")];
     app.registry.sendJSONToRoom("/companies/42", "for 42");
     app.registry.sendJSONToRoom("/companies/7", "for 7");
     app.registry.sendJSONToRoom("/companies/4", "not delivered");
     app.registry.sendJSONToRoom("/companies", "not delivered");
-    expect(await seenBy(app, clients)).toEqual([["for 42"], ["for 42"], ["for 7"]]);
+    expect(await receivedBy(app, clients)).toEqual([["for 42"], ["for 42"], ["for 7"]]);
   });
 
   it("is addressed by its members, on any path", async () => {
-    const { app, signIn } = await serve();
+    const { app, signIn } = await startServer();
     const [ann, bob, cid] = [await signIn("ann's token"), await signIn("bob"), await signIn("cid")];
     ann.sendJSON("hello");
     const hello = { by: "ann", message: "hello" };
     expect([await ann.readJSON(), await bob.readJSON()]).toEqual([hello, hello]);
-    expect(await seenBy(app, [ann, bob, cid])).toEqual([[], [], []]);
+    expect(await receivedBy(app, [ann, bob, cid])).toEqual([[], [], []]);
   });
 
   it("counts its connections, and is freed with the last of them", async () => {
-    const { app, signIn } = await serve();
+    const { app, signIn } = await startServer();
     const room = app.registry.room("/companies/42");
     const clients = [await signIn("ann's token"), await signIn("ann's token"), await signIn("bob")];
     await signIn("cid");

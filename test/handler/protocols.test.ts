@@ -44,7 +44,7 @@ function idsOf({ registry }: App): string[] {
 }
 
 /** A promise that the test settles. */
-function gate(): { readonly opened: Promise<void>; open(): void } {
+function createGate(): { readonly opened: Promise<void>; open(): void } {
   let open = (): void => undefined;
   const opened = new Promise<void>((resolve) => {
     open = resolve;
@@ -113,21 +113,21 @@ describe("the schema of an event", () => {
     }
   }
 
-  async function players() {
+  async function connectPlayers() {
     called.length = 0;
     const running = await startWith("/players", Players);
     return { ...running, client: await running.open("/players") };
   }
 
   it.each(["zod", "valibot", "arktype"])("of %s passes its output for valid data to the method", async (event) => {
-    const { client } = await players();
+    const { client } = await connectPlayers();
     const data = { name: " ann ", age: "42" };
     expect(await ask(client, { event, data, id: 1 })).toEqual({ id: 1, data: { name: "ann", age: 42 } });
     expect(called).toEqual([{ name: "ann", age: 42 }]);
   });
 
   it.each(["zod", "valibot", "arktype"])("of %s reports the place and the reason for invalid data", async (event) => {
-    const { client } = await players();
+    const { client } = await connectPlayers();
     const issue = (path: string) => ({ path, message: expect.stringMatching(/./) });
     const issues = expect.arrayContaining([issue("name"), issue("age")]);
     expect(await ask(client, { event, data: { name: 7, age: "old" }, id: 1 })).toEqual({
@@ -140,7 +140,7 @@ describe("the schema of an event", () => {
   });
 
   it.each(["zod async", "valibot async"])("may be async: %s", async (event) => {
-    const { client } = await players();
+    const { client } = await connectPlayers();
     client.sendJSON({ event, data: { name: " ann " }, id: 1 });
     client.sendJSON({ event, data: { name: "taken" }, id: 2 });
     client.sendJSON({ event: "zod", data: { name: "bob", age: "1" }, id: 3 });
@@ -154,7 +154,7 @@ describe("the schema of an event", () => {
   });
 
   it("that throws causes an internal error, without details for the client", async () => {
-    const { client, errors } = await players();
+    const { client, errors } = await connectPlayers();
     expect(await ask(client, { event: "declined", data: "x", id: 1 })).toEqual({
       id: 1,
       error: { code: "internal", message: "internal error" },
@@ -204,12 +204,12 @@ describe("commands", () => {
     }
   }
 
-  function running() {
+  function startApp() {
     return startWith("/chat/:room", Commands, { eventProtocol: commandEvents });
   }
 
   it("are answered by their id, with a parameter or an error, and without an id only on failure", async () => {
-    const { open } = await running();
+    const { open } = await startApp();
     const client = await open("/chat/a");
     client.sendJSON({ cmd: "ping" });
     expect(await ask(client, { cmd: "ping", id: 1 })).toEqual({ id: 1, param: "pong" });
@@ -240,7 +240,7 @@ describe("commands", () => {
   });
 
   it("reach others with the id of the sender's connection, which the client cannot forge", async () => {
-    const { app, open } = await running();
+    const { app, open } = await startApp();
     const [ann, bob] = [await open("/chat/a"), await open("/chat/a")];
     const [annId, bobId] = idsOf(app);
     const forged = { from: bobId, id: undefined, cmd: "chat", param: { text: "hi", from: bobId } };
@@ -257,7 +257,7 @@ describe("commands", () => {
   });
 
   it("for a channel that the sender is not in are refused, and reach no client", async () => {
-    const { app, open } = await running();
+    const { app, open } = await startApp();
     const [ann, bob] = [await open("/chat/a"), await open("/chat/b")];
     const error = { code: "not_member", message: "you are not in this channel" };
     expect(await ask(ann, { cmd: "chat", channel: "/chat/b", param: "x", id: 1 })).toEqual({ id: 1, error });
@@ -270,7 +270,7 @@ describe("commands", () => {
   });
 
   it("for a channel that the sender has joined, once or twice, reach it until it leaves", async () => {
-    const { app, open } = await running();
+    const { app, open } = await startApp();
     const [ann, bob, cid] = [await open("/chat/a"), await open("/chat/b"), await open("/chat/a")];
     const [annId] = idsOf(app);
     for (const id of [1, 2]) {
@@ -289,7 +289,7 @@ describe("commands", () => {
   });
 
   it("have the canonical path of the channel, for any spelling", async () => {
-    const { open } = await running();
+    const { open } = await startApp();
     const client = await open("/chat/caf%C3%A9");
     const told = { channel: "/chat/café", cmd: "chat" };
     expect(await ask(client, { cmd: "chat", channel: "/chat/café" })).toMatchObject(told);
@@ -300,7 +300,7 @@ describe("commands", () => {
   const noPaths = ["", "general", "chat/a", "//", "/chat//a", "/chat/../a", "/chat/a?x", "/chat/*", "/**", "/chat/**"];
   const noRooms = ["all", "user:ann", "channel:main", "__proto__", "constructor"];
   it.each([...noPaths, ...noRooms])("for %j, which is not a path, are refused", async (channel) => {
-    const { app, open, errors } = await running();
+    const { app, open, errors } = await startApp();
     const [ann, bob] = [await open("/chat/a"), await open("/chat/a")];
     expect(await ask(ann, { cmd: "chat", channel, id: 1 })).toMatchObject({ id: 1, error: { code: "not_member" } });
     expect(await ask(ann, { cmd: "ping", id: 2 })).toEqual({ id: 2, param: "pong" });
@@ -312,7 +312,7 @@ describe("commands", () => {
   it.each([7, null, true, ["/chat/a"], { path: "/chat/a" }])(
     "for %j, which is not a string, are invalid",
     async (channel) => {
-      const { open, errors } = await running();
+      const { open, errors } = await startApp();
       const client = await open("/chat/a");
       expect(await ask(client, { cmd: "chat", channel })).toMatchObject({ error: { code: "bad_message" } });
       expect(await ask(client, { cmd: "ping", id: 2 })).toEqual({ id: 2, param: "pong" });
@@ -321,7 +321,7 @@ describe("commands", () => {
   );
 
   it("that cannot be read are answered by their id if it can be read", async () => {
-    const { open } = await running();
+    const { open } = await startApp();
     const client = await open("/chat/a");
     const error = { code: "bad_message" };
     expect(await ask(client, { cmd: 7, id: 1 })).toMatchObject({ id: 1, error });
@@ -330,7 +330,7 @@ describe("commands", () => {
   });
 
   it("come from connections that the app knows by channel and by id, and can address one by one", async () => {
-    const { app, open } = await running();
+    const { app, open } = await startApp();
     const [ann, bob, cid] = [await open("/chat/a"), await open("/chat/a"), await open("/chat/b")];
     const [annId, bobId, cidId] = idsOf(app);
     expect(await ask(cid, { cmd: "join-room", param: "/chat/a", id: 1 })).toMatchObject({ id: 1 });
@@ -407,7 +407,7 @@ describe("events as a name and JSON", () => {
     }
   }
 
-  async function den() {
+  async function openDen() {
     const { app, open, errors } = await startWith("/:name", Den, { eventProtocol: spacedEvents });
     const clients = [await open("/one"), await open("/two"), await open("/three")] as const;
     return { app, errors, clients, room: app.registry.room("/den") };
@@ -421,7 +421,7 @@ describe("events as a name and JSON", () => {
 
   it("join, send and leave by name, and the room is freed with its last member", async () => {
     const freed = new Mailbox<string>();
-    const { app, clients, room } = await den();
+    const { app, clients, room } = await openDen();
     const [ann, bob, cid] = clients;
     app.registry.on("room-empty", ({ path }) => freed.put(path));
     expect(await askText(ann, 'join {"name":"ann"}')).toBe('joined {"name":"ann","size":1}');
@@ -441,7 +441,7 @@ describe("events as a name and JSON", () => {
   });
 
   it("may be only a name, in both directions", async () => {
-    const { clients } = await den();
+    const { clients } = await openDen();
     expect(await askText(clients[0], "hush")).toBe("hushed");
     expect(await askText(clients[0], "hush null")).toBe("hushed");
     expect(await askText(clients[0], 'join {"name":"a b"}')).toBe('joined {"name":"a b","size":1}');
@@ -450,7 +450,7 @@ describe("events as a name and JSON", () => {
   });
 
   it("are answered with an error if they cannot be handled, and the connection continues", async () => {
-    const { clients, errors } = await den();
+    const { clients, errors } = await openDen();
     const [client] = clients;
     const badJSON = { code: "bad_json", message: "the message is not JSON" };
     const badMessage = { code: "bad_message", message: 'expected name {"some":"json"}' };
@@ -481,7 +481,7 @@ describe("events as a name and JSON", () => {
   });
 
   it.each(["two words", "", " ", "trailing "])("are never sent under the name %j", async (event) => {
-    const { clients, errors } = await den();
+    const { clients, errors } = await openDen();
     const codes = Array.from({ length: 5 }, () => "ERR_VALUE");
     expect(await askText(clients[0], `say ${JSON.stringify(event)}`)).toBe(`said ${JSON.stringify(codes)}`);
     expect(await askText(clients[1], "hush")).toBe("hushed");
@@ -489,7 +489,7 @@ describe("events as a name and JSON", () => {
   });
 
   it("count no client that has disconnected, one by one or all at once", async () => {
-    const { app, clients, room } = await den();
+    const { app, clients, room } = await openDen();
     const [ann, bob, cid] = clients;
     for (const client of clients) expect(await askText(client, 'join {"name":"x"}')).toMatch(/^joined /);
     const vanished = closes(app, 1);
@@ -506,7 +506,7 @@ describe("events as a name and JSON", () => {
   });
 
   it("treat joining twice as once: one member, one copy of each message, and one leave", async () => {
-    const { app, clients, room } = await den();
+    const { app, clients, room } = await openDen();
     const [ann, bob] = clients;
     const rooms: string[] = [];
     app.registry.on("room", ({ path }) => rooms.push(path));
@@ -579,12 +579,12 @@ describe("events as MessagePack", () => {
     return unpack(await client.readBinary());
   }
 
-  function running(options: AppOptions = {}) {
+  function startApp(options: AppOptions = {}) {
     return startWith("/packed", Packed, { eventProtocol: packedEvents, ...options });
   }
 
   it("are answered by their id, with values that JSON cannot express", async () => {
-    const client = await (await running()).open("/packed");
+    const client = await (await startApp()).open("/packed");
     const answer = await askPacked(client, "hash", new Uint8Array([0, 1, 255]), 7);
     expect(answer).toEqual([1, 7, Buffer.from([255, 254, 0])]);
     expect(await askPacked(client, "nothing", null, 0)).toEqual([1, 0, undefined]);
@@ -592,7 +592,7 @@ describe("events as MessagePack", () => {
   });
 
   it("reach a whole room, and are encoded once for all members", async () => {
-    const { open } = await running();
+    const { open } = await startApp();
     const clients = [await open("/packed"), await open("/packed"), await open("/packed")];
     const at = new Date("2020-02-02T02:02:02Z");
     encoded = 0;
@@ -602,7 +602,7 @@ describe("events as MessagePack", () => {
   });
 
   it("are answered with an error in the same format if they cannot be handled; the connection continues", async () => {
-    const { open, errors } = await running();
+    const { open, errors } = await startApp();
     const client = await open("/packed");
     expect(await askPacked(client, "fly", 1, 1)).toEqual([2, 1, "unknown_event"]);
     expect(await askPacked(client, "fly", 1)).toEqual([2, "fly", "unknown_event"]);
@@ -615,7 +615,7 @@ describe("events as MessagePack", () => {
   });
 
   it("that are garbage, and texts, are answered with bad_message, and the connection continues", async () => {
-    const { open, errors } = await running();
+    const { open, errors } = await startApp();
     const client = await open("/packed");
     const garbage = [[], [0xc1], [0x93, 1], [0xdf, 0xff, 0xff, 0xff, 0xff], [0xc0], [1, 2, 3]];
     const texts = ["", "hello", '{"event":"nothing","id":1}', "7", "[]"];
@@ -632,7 +632,7 @@ describe("events as MessagePack", () => {
   });
 
   it("that are garbage close the connection with 1007 if the app has that option", async () => {
-    const { open, errors } = await running({ badMessage: "close" });
+    const { open, errors } = await startApp({ badMessage: "close" });
     const [one, two] = [await open("/packed"), await open("/packed")];
     one.sendBinary(new Uint8Array([0x93, 1]));
     two.sendText("hello");
@@ -641,7 +641,7 @@ describe("events as MessagePack", () => {
   });
 
   it("are answered without details if the method throws, and the connection stays open", async () => {
-    const { open, errors } = await running();
+    const { open, errors } = await startApp();
     const client = await open("/packed");
     expect(await askPacked(client, "boom", null, 1)).toEqual([2, 1, "internal"]);
     expect(errors.map(({ message }) => message)).toEqual(["secret"]);
@@ -915,9 +915,9 @@ describe("an event whose sender has left meanwhile", () => {
   const names = ["jsonEvents", "commandEvents", "spacedEvents"] as const;
 
   /** A client with a slow request; `about` is how the method continues when the gate opens. */
-  async function asking(name: (typeof names)[number], about: string) {
+  async function startRequest(name: (typeof names)[number], about: string) {
     const told = new Mailbox<string>();
-    const going = gate();
+    const going = createGate();
     const clock = new ManualClock();
     class Slow extends EventHandler {
       @On()
@@ -952,7 +952,7 @@ describe("an event whose sender has left meanwhile", () => {
   const cases = names.flatMap((name) => [[name, "reply"] as const, [name, "refuse"] as const]);
 
   it.each(cases)("gets no answer, and harms no other client: %s, %s", async (name, about) => {
-    const { app, told, going, leaving, staying, connection, errors } = await asking(name, about);
+    const { app, told, going, leaving, staying, connection, errors } = await startRequest(name, about);
     const closed = closes(app, 1);
     leaving.terminate();
     await connection?.ended;
@@ -965,7 +965,7 @@ describe("an event whose sender has left meanwhile", () => {
   });
 
   it.each(cases)("harms no other client if its handler has stopped waiting: %s, %s", async (name, about) => {
-    const { app, told, going, clock, leaving, staying, connection, errors } = await asking(name, about);
+    const { app, told, going, clock, leaving, staying, connection, errors } = await startRequest(name, about);
     const closed = closes(app, 1);
     leaving.terminate();
     await connection?.ended;
@@ -979,7 +979,7 @@ describe("an event whose sender has left meanwhile", () => {
   });
 
   it("gets no answer if the client has closed normally", async () => {
-    const { app, told, going, leaving, connection, errors } = await asking("jsonEvents", "reply");
+    const { app, told, going, leaving, connection, errors } = await startRequest("jsonEvents", "reply");
     const closed = closes(app, 1);
     await leaving.close(1000);
     await connection?.ended;
@@ -995,7 +995,7 @@ describe("the policy of an event", () => {
   const policies: Readonly<Record<string, DeliveryPolicy>> = { reliable, skip, latest: latest("one") };
 
   /** A client that does not read, with so many messages that it lags; its own messages are still handled. */
-  async function lagging(app: AppOptions, scope: ScopeOptions, route: RouteOptions) {
+  async function connectLagging(app: AppOptions, scope: ScopeOptions, route: RouteOptions) {
     const told = new Mailbox<unknown>();
     class Feed extends EventHandler {
       override authorize() {
@@ -1077,7 +1077,7 @@ describe("the policy of an event", () => {
   }
 
   it("is that of the route of the addressed room, like that of other messages to it", async () => {
-    const { send, seen, dropped, reading } = await lagging({}, {}, { policy: skip });
+    const { send, seen, dropped, reading } = await connectLagging({}, {}, { policy: skip });
     await send({ event: "everywhere" });
     // Messages to everyone and to a user address no route, so they wait.
     expect(dropped()).toBe(3);
@@ -1094,7 +1094,7 @@ describe("the policy of an event", () => {
   });
 
   it("takes precedence over that of the route, and that of the call over both", async () => {
-    const { publish, seen, dropped } = await lagging(
+    const { publish, seen, dropped } = await connectLagging(
       {},
       {},
       { policy: skip, eventPolicies: { said: reliable, price: latest("price") } },
@@ -1117,7 +1117,7 @@ describe("the policy of an event", () => {
   });
 
   it("may be skip for one event only", async () => {
-    const { publish, seen, dropped } = await lagging({}, {}, { eventPolicies: { moved: skip } });
+    const { publish, seen, dropped } = await connectLagging({}, {}, { eventPolicies: { moved: skip } });
     await publish("moved", 1);
     await publish("said", 2);
     await publish("constructor", 3);
@@ -1133,14 +1133,14 @@ describe("the policy of an event", () => {
     ["route before the scope", { policy: reliable }, { policy: reliable }, { policy: skip }, 1],
     ["route, reliable before the scope", { policy: skip }, { policy: skip }, { policy: reliable }, 0],
   ] as const)("is that of the %s", async (_whose, app, scope, route, drops) => {
-    const { publish, dropped, seen } = await lagging(app, scope, route);
+    const { publish, dropped, seen } = await connectLagging(app, scope, route);
     await publish("moved");
     expect(dropped()).toBe(drops);
     expect(await seen()).toHaveLength(1 - drops);
   });
 
   it("never drops a reply or an error, because the client waits for it", async () => {
-    const { send, publish, seen, dropped, stalled } = await lagging(
+    const { send, publish, seen, dropped, stalled } = await connectLagging(
       {},
       {},
       { policy: skip, eventPolicies: { ask: skip } },
@@ -1154,7 +1154,7 @@ describe("the policy of an event", () => {
   });
 
   it("makes no difference for a client that keeps up", async () => {
-    const { publish, reading } = await lagging({}, {}, { policy: skip });
+    const { publish, reading } = await connectLagging({}, {}, { policy: skip });
     for (let n = 0; n < 100; n += 1) await publish("moved", n);
     for (let n = 0; n < 100; n += 1) expect(await reading.readJSON()).toEqual({ event: "moved", data: n });
   });

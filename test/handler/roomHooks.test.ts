@@ -32,7 +32,7 @@ interface Stage {
   ask(...command: string[]): Promise<void>;
 }
 
-async function stageOf(handlerClass: HandlerClass, options: AppOptions = {}): Promise<Stage> {
+async function startStage(handlerClass: HandlerClass, options: AppOptions = {}): Promise<Stage> {
   const app = new App({ logger: silent, ...options }).route("/home/:name", handlerClass);
   onTestFinished(() => app.close({ timeoutMs: 200 }));
   const errors: Error[] = [];
@@ -67,7 +67,7 @@ describe("onRoomJoin and onRoomLeave", () => {
   const told = () => Telling.told.all;
   const begin = () => {
     Telling.told = new Mailbox();
-    return stageOf(Telling);
+    return startStage(Telling);
   };
 
   it("are called after join(), leave() and leaveAll(), once for each changed room", async () => {
@@ -124,7 +124,7 @@ describe("onRoomJoin and onRoomLeave", () => {
           Throwing.reported.put(error);
         }
       }
-      const { client, errors } = await stageOf(Throwing);
+      const { client, errors } = await startStage(Throwing);
       client.sendJSON(["join", "/a"]);
       client.sendJSON(["leave", "/a"]);
       expect(await client.closed).toMatchObject({ code: 1011, reason: "internal error" });
@@ -179,7 +179,7 @@ describe("authorizeJoin", () => {
         return room.path.startsWith("/open/");
       }
     }
-    const stage = await stageOf(Guarded);
+    const stage = await startStage(Guarded);
     await stage.ask("join", "/open/a");
     await stage.ask("join", "/open/a");
     await stage.ask("join", "/home/ann");
@@ -199,7 +199,7 @@ describe("authorizeJoin", () => {
         return Wrong.isAsync ? Promise.resolve(wrong) : wrong;
       }
     }
-    const stage = await stageOf(Wrong);
+    const stage = await startStage(Wrong);
     expect(() => stage.app.registry.join(stage.connection, "/a")).toThrow(refusal);
     Wrong.isAsync = true;
     await expect(stage.app.registry.join(stage.connection, "/a")).rejects.toThrow(refusal);
@@ -215,7 +215,7 @@ describe("authorizeJoin", () => {
         throw error;
       }
     }
-    const stage = await stageOf(Failing);
+    const stage = await startStage(Failing);
     expect(() => stage.app.registry.join(stage.connection, "/a")).toThrow("the database is away");
     Failing.isAsync = true;
     await expect(stage.app.registry.join(stage.connection, "/a")).rejects.toThrow("the database is away");
@@ -234,7 +234,7 @@ describe("authorizeJoin", () => {
     const decide = (path: string, answer: boolean) => Slow.decisions.get(path)?.(answer);
     const begin = (options?: AppOptions) => {
       Slow.asked = new Mailbox();
-      return stageOf(Slow, options);
+      return startStage(Slow, options);
     };
 
     it("makes join() return a promise that resolves in the room, or rejects outside of it", async () => {

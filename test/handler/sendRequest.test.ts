@@ -32,7 +32,7 @@ interface Pair {
 }
 
 /** A client that has read its welcome, and its connection on the server. */
-async function pairOf(app: App, options = v1): Promise<Pair> {
+async function connectPair(app: App, options = v1): Promise<Pair> {
   const client = await connect(app, "/chat/a", options);
   if (options === v1) expect(await client.readJSON()).toMatchObject({ type: "welcome" });
   const connection = app.registry.connections.at(-1);
@@ -51,7 +51,7 @@ async function errorOf(promise: Promise<unknown>): Promise<unknown> {
 }
 
 /** Resolves when the server has handled every frame that the client has sent. */
-async function handled(client: TestClient): Promise<void> {
+async function waitUntilHandled(client: TestClient): Promise<void> {
   client.sendJSON({ type: "ping" });
   expect(await client.readJSON()).toEqual({ type: "pong" });
 }
@@ -59,7 +59,7 @@ async function handled(client: TestClient): Promise<void> {
 describe("connection.sendRequest()", () => {
   it("sends a request frame with its own id, and resolves with the data of its reply, in any order", async () => {
     await using app = appWith();
-    const { client, connection } = await pairOf(app);
+    const { client, connection } = await connectPair(app);
     const replies = [connection.sendRequest("capabilities", { a: 1 }), connection.sendRequest("name")];
     expect(await client.readText()).toBe('{"type":"request","id":1,"event":"capabilities","data":{"a":1}}');
     expect(await client.readText()).toBe('{"type":"request","id":2,"event":"name"}');
@@ -94,7 +94,7 @@ describe("connection.sendRequest()", () => {
 
   it("rejects with the code and the message from the client", async () => {
     await using app = appWith();
-    const { client, connection } = await pairOf(app);
+    const { client, connection } = await connectPair(app);
     const reply = errorOf(connection.sendRequest("name"));
     await client.readJSON();
     client.sendJSON({ type: "reply", id: 1, error: { code: "no_name", message: "there is none", more: 1 } });
@@ -111,7 +111,7 @@ describe("connection.sendRequest()", () => {
 
   it("bounds the client's error, and makes it a single line", async () => {
     await using app = appWith();
-    const { client, connection } = await pairOf(app);
+    const { client, connection } = await connectPair(app);
     const reply = errorOf(connection.sendRequest("name"));
     await client.readJSON();
     const error = {
@@ -128,7 +128,7 @@ describe("connection.sendRequest()", () => {
   it("rejects after 10 seconds, or timeoutMs, and ignores a later reply", async () => {
     const clock = new ManualClock();
     const app = appWith({ clock, limits: { heartbeatMs: false } });
-    const { client, connection } = await pairOf(app);
+    const { client, connection } = await connectPair(app);
     const errors = [
       errorOf(connection.sendRequest("slow")),
       errorOf(connection.sendRequest("slow", 1, { timeoutMs: 20 })),
@@ -140,7 +140,7 @@ describe("connection.sendRequest()", () => {
     clock.advance(9_979);
     for (let id = 1; id <= 4; id += 1) expect(await client.readJSON()).toMatchObject({ type: "request", id });
     client.sendJSON({ type: "reply", id: 2, data: "late" });
-    await handled(client);
+    await waitUntilHandled(client);
     clock.advance(1);
     const error = await errors[0];
     expect(error).toBeInstanceOf(RequestError);
@@ -157,7 +157,7 @@ describe("connection.sendRequest()", () => {
 
   it("rejects with the reason of its signal when it is aborted", async () => {
     await using app = appWith();
-    const { client, connection } = await pairOf(app);
+    const { client, connection } = await connectPair(app);
     const abort = new AbortController();
     const reply = errorOf(connection.sendRequest("name", 1, { signal: abort.signal }));
     const reason = new Error("not needed any more");
@@ -167,14 +167,14 @@ describe("connection.sendRequest()", () => {
     expect(await client.readJSON()).toMatchObject({ id: 1, data: 1 });
     client.sendJSON({ type: "reply", id: 1, data: "late" });
     // The second request was never sent.
-    await handled(client);
+    await waitUntilHandled(client);
   });
 
   it.each(["client", "server", "network"] as const)(
     "rejects with a ConnectionError when the connection ends by the %s, and after that",
     async (by) => {
       await using app = appWith();
-      const { client, connection } = await pairOf(app);
+      const { client, connection } = await connectPair(app);
       const replies = [errorOf(connection.sendRequest("name")), errorOf(connection.sendRequest("name"))];
       if (by === "client") void client.close(4_001, "bye");
       else if (by === "server") connection.close(4_001, "bye");
@@ -190,7 +190,7 @@ describe("connection.sendRequest()", () => {
 
   it("rejects at once for a plain client, and names the required subprotocol", async () => {
     await using app = appWith();
-    const { client, connection } = await pairOf(app, {});
+    const { client, connection } = await connectPair(app, {});
     const error = await errorOf(connection.sendRequest("name"));
     expect(error).toBeInstanceOf(RequestError);
     expect(error).toMatchObject({ code: "ERR_NO_REQUESTS", message: expect.stringContaining("enfilade.v1") });
@@ -200,7 +200,7 @@ describe("connection.sendRequest()", () => {
 
   it("rejects past requestsMax, and accepts one more for each settled request", async () => {
     await using app = appWith({ limits: { requestsMax: 2 } });
-    const { client, connection } = await pairOf(app);
+    const { client, connection } = await connectPair(app);
     const abort = new AbortController();
     const first = connection.sendRequest("name", 1);
     const second = errorOf(connection.sendRequest("name", 2, { signal: abort.signal }));
@@ -217,7 +217,7 @@ describe("connection.sendRequest()", () => {
 
   it("refuses an invalid event, data, time or option, and sends nothing", async () => {
     await using app = appWith();
-    const { client, connection } = await pairOf(app);
+    const { client, connection } = await connectPair(app);
     const wrong: readonly (readonly [unknown[], string])[] = [
       [[undefined], "ERR_VALUE"],
       [[{ toString: () => "x" }], "ERR_VALUE"],
@@ -232,7 +232,7 @@ describe("connection.sendRequest()", () => {
       const request = Reflect.apply(connection.sendRequest, connection, args);
       expect(await errorOf(request)).toMatchObject({ code });
     }
-    await handled(client);
+    await waitUntilHandled(client);
     const reply = connection.sendRequest("name");
     expect(await client.readJSON()).toEqual({ type: "request", id: 1, event: "name" });
     client.sendJSON({ type: "reply", id: 1, data: "Ann" });
@@ -272,7 +272,7 @@ describe("connection.sendRequest()", () => {
 describe("a client that answers requests wrongly", () => {
   it("has no effect with replies to no request, for any number of them", async () => {
     await using app = appWith();
-    const { client, connection } = await pairOf(app);
+    const { client, connection } = await connectPair(app);
     const reply = connection.sendRequest("name");
     await client.readJSON();
     for (let id = 2; id <= 2_000; id += 1) client.sendJSON({ type: "reply", id, data: "unasked" });
@@ -281,7 +281,7 @@ describe("a client that answers requests wrongly", () => {
     client.sendJSON({ type: "reply", id: 1, data: "second" });
     client.sendJSON({ type: "reply", id: 1, error: { code: "third", message: "" } });
     expect(await reply).toBe("first");
-    await handled(client);
+    await waitUntilHandled(client);
     const next = connection.sendRequest("name");
     expect(await client.readJSON()).toMatchObject({ id: 2 });
     client.sendJSON({ type: "reply", id: 2, data: "second" });
@@ -290,11 +290,11 @@ describe("a client that answers requests wrongly", () => {
 
   it("answers only requests of its own connection", async () => {
     await using app = appWith();
-    const [ann, bob] = [await pairOf(app), await pairOf(app)];
+    const [ann, bob] = [await connectPair(app), await connectPair(app)];
     const reply = ann.connection.sendRequest("name");
     await ann.client.readJSON();
     bob.client.sendJSON({ type: "reply", id: 1, data: "Bob" });
-    await handled(bob.client);
+    await waitUntilHandled(bob.client);
     ann.client.sendJSON({ type: "reply", id: 1, data: "Ann" });
     expect(await reply).toBe("Ann");
   });
@@ -316,7 +316,7 @@ describe("a client that answers requests wrongly", () => {
     '{"type":"reply","id":1,"error":{"code":"a","message":{}}}',
   ])("is closed with 4500 for %s, because an id of the server cannot carry an error", async (text) => {
     await using app = appWith();
-    const { client, connection } = await pairOf(app);
+    const { client, connection } = await connectPair(app);
     const reply = errorOf(connection.sendRequest("name"));
     await client.readJSON();
     client.sendText(text);

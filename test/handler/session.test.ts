@@ -5,7 +5,7 @@ import { closes, Mailbox, startWith } from "../support/app.js";
 import { clientFrame, rawConnection } from "../support/raw.js";
 
 /** A promise that the test settles. */
-function gate(): { readonly opened: Promise<void>; open(): void } {
+function createGate(): { readonly opened: Promise<void>; open(): void } {
   let open = (): void => undefined;
   const opened = new Promise<void>((resolve) => {
     open = resolve;
@@ -29,7 +29,7 @@ describe("the messages of a connection", () => {
   });
 
   it("wait while onConnect awaits", async () => {
-    const connected = gate();
+    const connected = createGate();
     const told = new Mailbox<string>();
     class Late extends WebSocketHandler {
       override async onConnect() {
@@ -52,7 +52,7 @@ describe("the messages of a connection", () => {
   });
 
   it("pause the socket above the limit, and none is lost", async () => {
-    const going = gate();
+    const going = createGate();
     const count = 3_000;
     const told = new Mailbox<number>();
     class Busy extends WebSocketHandler {
@@ -435,7 +435,7 @@ describe("a handler that hangs", () => {
   it("is never called after onClose", async () => {
     const clock = new ManualClock();
     const told = new Mailbox<string>();
-    const going = gate();
+    const going = createGate();
     class Hang extends WebSocketHandler {
       override async onConnect() {
         told.put("connecting");
@@ -469,7 +469,7 @@ describe("a handler that hangs", () => {
   it("does not start serve() on a connection that ended during onConnect, and reports a late error", async () => {
     const clock = new ManualClock();
     const told = new Mailbox<string>();
-    const going = gate();
+    const going = createGate();
     class Hang extends WebSocketHandler {
       override async onConnect() {
         told.put("connecting");

@@ -31,7 +31,7 @@ function appWith(route: RouteOptions = {}, options: AppOptions = {}): App {
   return new App({ logger: silent, ...options }).route("/chat/:room", Chat, route);
 }
 
-async function welcomed(app: App, path: string): Promise<TestClient> {
+async function connectWelcomed(app: App, path: string): Promise<TestClient> {
   const client = await connect(app, path, v1);
   expect(await client.readJSON()).toMatchObject({ type: "welcome" });
   return client;
@@ -66,7 +66,7 @@ describe("a malicious client of enfilade.v1", () => {
         }
       }
       await using app = new App({ limits: { messageBytesMax: 1_000_000 } }).route("/chat/:room", Quiet);
-      const [bad, good] = [await welcomed(app, "/chat/a"), await welcomed(app, "/chat/b")];
+      const [bad, good] = [await connectWelcomed(app, "/chat/a"), await connectWelcomed(app, "/chat/b")];
       const nested = "[".repeat(depth) + "]".repeat(depth);
       bad.sendText(`{"type":"message","data":${nested},"id":1}`);
       const answer = await bad.readJSON();
@@ -116,7 +116,7 @@ describe("a malicious client of enfilade.v1", () => {
       }
     }
     await using app = new App().route("/x", Guarded);
-    const client = await welcomed(app, "/x");
+    const client = await connectWelcomed(app, "/x");
     for (let n = 1; n <= 500; n += 1) client.sendJSON({ type: "refresh", token: `${n}` });
     client.sendJSON({ type: "message", text: "?" });
     expect(await client.readJSON()).toMatchObject({ data: [{ token: "first" }, { token: "first" }, null] });
@@ -154,7 +154,7 @@ describe("a frame with an id", () => {
 
   it("gets its own reply, with any number of frames waiting behind it", async () => {
     await using app = workApp();
-    const client = await welcomed(app, `/work?client=${clientId}`);
+    const client = await connectWelcomed(app, `/work?client=${clientId}`);
     client.sendJSON(event("slow", 1, "first"));
     for (let n = 0; n < 300; n += 1) client.sendJSON(event("fast", n, n));
     client.sendJSON(event("slow", "fail", "last"));
@@ -169,10 +169,10 @@ describe("a frame with an id", () => {
 
   it("belongs to the user who sent it; another user with the same client id gets nothing of it", async () => {
     await using app = workApp();
-    const ann = await welcomed(app, `/work?user=ann&client=${clientId}`);
+    const ann = await connectWelcomed(app, `/work?user=ann&client=${clientId}`);
     ann.sendJSON(event("fast", "secret", 1));
     expect(await ann.readJSON()).toMatchObject({ id: 1, data: "ann fast secret" });
-    const bob = await welcomed(app, `/work?user=bob&client=${clientId}`);
+    const bob = await connectWelcomed(app, `/work?user=bob&client=${clientId}`);
     bob.sendJSON(event("fast", "mine", 1));
     expect(await bob.readJSON()).toMatchObject({ id: 1, data: "bob fast mine" });
   });
@@ -184,21 +184,21 @@ describe("a frame with an id", () => {
       client.sendJSON(event("fast", Math.random(), id));
       return ((await client.readJSON()) as { data: string }).data;
     };
-    const first = await welcomed(app, `/work?client=${clientId}`);
+    const first = await connectWelcomed(app, `/work?client=${clientId}`);
     clock.advance(6 * 60_000);
-    await welcomed(app, "/work?client=another-0123456789");
+    await connectWelcomed(app, "/work?client=another-0123456789");
     const answer = await ask(first, 1);
     const left = closes(app, 1);
     first.terminate();
     await left;
     clock.advance(4 * 60_000);
-    const second = await welcomed(app, `/work?client=${clientId}`);
+    const second = await connectWelcomed(app, `/work?client=${clientId}`);
     expect(await ask(second, 1)).toBe(answer);
     const leftAgain = closes(app, 1);
     second.terminate();
     await leftAgain;
     clock.advance(5 * 60_000 + 1);
-    expect(await ask(await welcomed(app, `/work?client=${clientId}`), 1)).not.toBe(answer);
+    expect(await ask(await connectWelcomed(app, `/work?client=${clientId}`), 1)).not.toBe(answer);
     const closing = app.close();
     clock.advance(60_000);
     await closing;
@@ -206,13 +206,13 @@ describe("a frame with an id", () => {
 
   it("is answered with an error if its handler hung and was abandoned", async () => {
     await using app = workApp({ limits: { closeMs: 50 }, logger: silent });
-    const first = await welcomed(app, `/work?client=${clientId}`);
+    const first = await connectWelcomed(app, `/work?client=${clientId}`);
     first.sendJSON(event("slow", "for ever", 1));
     while (Work.finish.length === 0) await new Promise((resolve) => setImmediate(resolve));
     const left = closes(app, 1);
     first.terminate();
     await left;
-    const second = await welcomed(app, `/work?client=${clientId}`);
+    const second = await connectWelcomed(app, `/work?client=${clientId}`);
     second.sendJSON(event("slow", "for ever", 1));
     expect(await second.readJSON()).toMatchObject({ id: 1, error: { code: "internal" } });
     for (const finish of Work.finish.splice(0)) finish();
@@ -220,7 +220,7 @@ describe("a frame with an id", () => {
 
   it("is answered too if the event came inside a message", async () => {
     await using app = workApp();
-    const client = await welcomed(app, "/work");
+    const client = await connectWelcomed(app, "/work");
     client.sendJSON({ type: "message", data: { event: "fast", data: 1, id: 5 } });
     expect(await client.readJSON()).toEqual({ type: "reply", id: 5, data: "null fast 1" });
     client.sendJSON({ type: "message", data: { event: "none", id: 6 } });
@@ -392,8 +392,8 @@ describe("presence", () => {
       const connection = registry.connection(joined[0]?.id ?? "");
       if (connection?.request.query.has("kick")) registry.leave(connection, "/chat/a");
     });
-    const stays = await welcomed(app, "/chat/a");
-    const kicked = await welcomed(app, "/chat/a?kick=1");
+    const stays = await connectWelcomed(app, "/chat/a");
+    const kicked = await connectWelcomed(app, "/chat/a?kick=1");
     kicked.sendJSON({ type: "ping" });
     expect(await kicked.readJSON()).toEqual({ type: "pong" });
     const versions = [await stays.readJSON(), await stays.readJSON(), await stays.readJSON()];
@@ -438,13 +438,13 @@ describe("a client or handler that fails or floods", () => {
     }
     const app = new App().route("/x", Counting);
     const path = `/x?client=${clientId}`;
-    const stuck = await welcomed(app, `${path}&stuck=1`);
+    const stuck = await connectWelcomed(app, `${path}&stuck=1`);
     for (let id = 0; id < 60; id += 1) stuck.sendJSON({ type: "message", data: id, id });
     stuck.sendText("no frame");
     const left = closes(app, 1);
     expect(await stuck.closed).toMatchObject({ code: 4500 });
     await left;
-    const again = await welcomed(app, path);
+    const again = await connectWelcomed(app, path);
     for (let id = 0; id < 60; id += 1) again.sendJSON({ type: "message", data: id, id });
     for (let id = 0; id < 60; id += 1) expect(await again.readJSON()).toEqual({ type: "reply", id, data: null });
     expect(run.all).toEqual(Array.from({ length: 60 }, (_, id) => id));
@@ -456,7 +456,7 @@ describe("a client or handler that fails or floods", () => {
     await app.registry.room("/chat/kept").publish("kept");
     for (let n = 0; n < 100; n += 1) {
       const left = closes(app, 1);
-      const client = await welcomed(app, `/chat/evil${n}`);
+      const client = await connectWelcomed(app, `/chat/evil${n}`);
       client.terminate();
       await left;
     }
@@ -475,12 +475,12 @@ describe("a client or handler that fails or floods", () => {
     }
     await using app = new App({ limits: { closeMs: 50 } }).route("/pay", Paying);
     const path = `/pay?client=${clientId}`;
-    const first = await welcomed(app, path);
+    const first = await connectWelcomed(app, path);
     first.sendJSON({ type: "event", event: "pay", id: 1 });
     while (app.status().totals.received === 0) await new Promise((resolve) => setImmediate(resolve));
     const left = closes(app, 1);
     first.terminate();
-    const second = await welcomed(app, path);
+    const second = await connectWelcomed(app, path);
     second.sendJSON({ type: "event", event: "pay", id: 1 });
     second.sendJSON({ type: "ping" });
     expect(await second.readJSON()).toEqual({ type: "pong" });

@@ -32,7 +32,7 @@ async function join(app: App, path: string, options: ConnectOptions = v1) {
   return { client, welcome: (await client.readJSON()) as { position: { epoch: string; offset: number } } };
 }
 
-async function closed(client: TestClient): Promise<number> {
+async function closeInfoOf(client: TestClient): Promise<number> {
   return (await client.closed).code;
 }
 
@@ -305,7 +305,7 @@ describe("a repeated frame", () => {
       const { client } = await join(app, `/x?client=${clientId}`);
       client.sendJSON({ type: "message", data: 1, id: 1 });
       expect(await client.readJSON()).toEqual(reply);
-      if (n === 0) expect(await closed(client)).toBe(1011);
+      if (n === 0) expect(await closeInfoOf(client)).toBe(1011);
     }
     expect(run.all).toEqual([1]);
   });
@@ -360,7 +360,7 @@ describe("credentials", () => {
     expect(await client.closed).toMatchObject({ code: 4501, reason: "unauthorized" });
     const other = await open("/x", offer("good"));
     other.sendJSON({ type: "refresh", token: "good bob" });
-    expect(await closed(other)).toBe(4501);
+    expect(await closeInfoOf(other)).toBe(4501);
     expect(app.status().totals.refused).toBe(1);
   });
 });

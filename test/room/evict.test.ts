@@ -44,7 +44,7 @@ function appWith(options: AppOptions = {}, route: RouteOptions = {}): App {
   return app;
 }
 
-async function visit(app: App, path: string): Promise<Visit> {
+async function connectUser(app: App, path: string): Promise<Visit> {
   const client = await connect(app, path);
   const connection = app.registry.connections.at(-1);
   const handler = Visitor.handlers.get(connection?.id ?? "");
@@ -65,7 +65,7 @@ describe("room.evict()", () => {
     ["an id", ({ connection }: Visit) => connection.id],
   ])("removes one connection, named by %s, and no other of its user", async (_what, whoOf) => {
     const app = appWith();
-    const [first, second] = [await visit(app, "/home/a?user=ann"), await visit(app, "/home/a?user=ann")];
+    const [first, second] = [await connectUser(app, "/home/a?user=ann"), await connectUser(app, "/home/a?user=ann")];
     app.registry.room("/home/a").evict(whoOf(first));
     expect(membersOf(app, "/home/a")).toEqual([second.connection.id]);
     expect(app.registry.roomsOf(first.connection)).toEqual([]);
@@ -82,7 +82,7 @@ describe("room.evict()", () => {
   ])("removes every connection of a user, named by %s", async (_what, whoOf) => {
     const app = appWith();
     for (const user of ["ann", "ann", "bob"]) {
-      const { connection } = await visit(app, `/home/a?user=${user}`);
+      const { connection } = await connectUser(app, `/home/a?user=${user}`);
       app.registry.join(connection, "/team");
     }
     app.registry.room("/team").evict(whoOf(app));
@@ -92,7 +92,7 @@ describe("room.evict()", () => {
 
   it("calls onRoomLeave with the reason, for a joined room, and closes no connection", async () => {
     const app = appWith();
-    const { client, connection, handler } = await visit(app, "/home/a");
+    const { client, connection, handler } = await connectUser(app, "/home/a");
     for (const path of ["/team", "/other"]) app.registry.join(connection, path);
     app.registry.room("/team").evict(connection, { reason: "kicked" });
     app.registry.room("/other").evict(connection);
@@ -108,7 +108,7 @@ describe("room.evict()", () => {
 
   it("closes a connection without rooms with 1000 and the reason, if the route has that option", async () => {
     const app = appWith({}, { closeOnLastRoomLeft: true });
-    const { client, connection } = await visit(app, "/home/a");
+    const { client, connection } = await connectUser(app, "/home/a");
     app.registry.join(connection, "/team");
     app.registry.room("/home/a").evict(connection, { reason: "first" });
     expect(connection.isOpen).toBe(true);
@@ -125,7 +125,7 @@ describe("room.evict()", () => {
     }
     const app = new App({ logger: silent }).route("/home/:name", Guarded);
     onTestFinished(() => app.close({ timeoutMs: 200 }));
-    const { connection } = await visit(app, "/home/a?user=ann");
+    const { connection } = await connectUser(app, "/home/a?user=ann");
     const joining = app.registry.join(connection, "/team");
     app.registry.room("/team").evict({ user: "ann" });
     for (const decide of decisions) decide(true);
@@ -135,7 +135,7 @@ describe("room.evict()", () => {
 
   it("refuses a value that is neither a connection nor a user, and unknown options", async () => {
     const app = appWith();
-    const { connection } = await visit(app, "/home/a");
+    const { connection } = await connectUser(app, "/home/a");
     const room = app.registry.room("/home/a");
     const option = expect.objectContaining({ code: "ERR_OPTION" });
     for (const who of [undefined, null, 7, {}, [], { id: 7 }, { userId: "ann" }]) {
@@ -151,7 +151,7 @@ describe("room.evict()", () => {
 
   it("refuses a string that is not a connection id, such as a user's id, with a hint", async () => {
     const app = appWith();
-    await visit(app, "/home/a?user=ann");
+    await connectUser(app, "/home/a?user=ann");
     const room = app.registry.room("/home/a");
     for (const who of ["ann", { id: "ann" }]) {
       const message = 'evict takes the id of a connection, and "ann" is none; for a user pass { user: "ann" }';
@@ -168,7 +168,7 @@ describe("room.evict()", () => {
     }
     const app = appWith({ backplane: new Broken() });
     const reported = new Promise<Error>((resolve) => app.on("error", resolve));
-    const { connection } = await visit(app, "/home/a");
+    const { connection } = await connectUser(app, "/home/a");
     app.registry.room("/home/a").evict(connection);
     expect(await reported).toMatchObject({
       code: "ERR_BACKPLANE",

@@ -12,7 +12,7 @@ import {
   WebSocketHandler,
 } from "../../src/index.js";
 import { connect, ManualClock, type TestClient } from "../../src/testing/index.js";
-import { closes, Mailbox, type Running, start } from "../support/app.js";
+import { closes, Mailbox, type RunningApp, start } from "../support/app.js";
 
 const graceMs = 5_000;
 
@@ -33,12 +33,12 @@ function appWith(route: RouteOptions, options: AppOptions = {}): App {
   return new App(options).route("/rooms/:name", Member, route).route("/lobby", Member);
 }
 
-function open(route: RouteOptions = { presence: "full" }, options: AppOptions = {}): Promise<Running> {
+function open(route: RouteOptions = { presence: "full" }, options: AppOptions = {}): Promise<RunningApp> {
   return start(appWith(route, options));
 }
 
 /** Users leave at once, without a grace period. */
-function openAtOnce(presence: Partial<PresenceOptions> = {}): Promise<Running> {
+function openAtOnce(presence: Partial<PresenceOptions> = {}): Promise<RunningApp> {
   return open({ presence: { mode: "full", leaveGraceMs: 0, ...presence } });
 }
 
@@ -51,23 +51,23 @@ const one = (id: string, connections = 1) => ({ id, connections });
 const tick = () => new Promise((resolve) => setImmediate(resolve));
 
 /** The connection that opened last. */
-function newest(app: App): Connection {
+function newestConnection(app: App): Connection {
   const connection = app.registry.connections.at(-1);
   if (connection === undefined) throw new Error("there is no connection");
   return connection;
 }
 
 /** Connections that wait in the lobby, to join rooms within one tick. */
-async function lobby({ app, open }: Running, ids: readonly string[]): Promise<Connection[]> {
+async function fillLobby({ app, open }: RunningApp, ids: readonly string[]): Promise<Connection[]> {
   const waiting: Connection[] = [];
   for (const id of ids) {
     await open(`/lobby?user=${id}`);
-    waiting.push(newest(app));
+    waiting.push(newestConnection(app));
   }
   return waiting;
 }
 
-async function leave({ app }: Running, client: TestClient): Promise<void> {
+async function leave({ app }: RunningApp, client: TestClient): Promise<void> {
   const closed = closes(app, 1);
   client.terminate();
   await closed;
@@ -76,7 +76,7 @@ async function leave({ app }: Running, client: TestClient): Promise<void> {
 let ends = 0;
 
 /** The messages that a client has received since the last call. */
-async function heardBy(app: App, client: TestClient): Promise<string[]> {
+async function receivedBy(app: App, client: TestClient): Promise<string[]> {
   await tick();
   ends += 1;
   const end = `end ${ends}`;
@@ -99,7 +99,7 @@ describe("room.presence()", () => {
     const ids: string[] = [];
     for (let n = 0; n < 2; n += 1) {
       await running.open("/rooms/a");
-      ids.push(newest(running.app).id);
+      ids.push(newestConnection(running.app).id);
     }
     const { count, users } = await room.presence();
     expect(count).toBe(3);
@@ -114,7 +114,7 @@ describe("room.presence()", () => {
   it("counts joined members and members at home, separately for each room", async () => {
     const running = await openAtOnce();
     const { registry } = running.app;
-    const [ann, bob] = await lobby(running, ["ann", "bob"]);
+    const [ann, bob] = await fillLobby(running, ["ann", "bob"]);
     if (ann === undefined || bob === undefined) throw new Error("there is no connection");
     await running.open("/rooms/a?user=ann");
     registry.join(ann, "/rooms/a");
@@ -138,11 +138,11 @@ describe("room.presence()", () => {
     const clients = [await running.open("/rooms/a?user=ann"), await running.open("/rooms/a?user=ann")];
     await running.open("/rooms/a");
     expect(await app.registry.room("/rooms/a").presence()).toMatchObject({
-      ...{ count: 2, version: 0, users: [one("ann", 2), one(newest(app).id)] },
+      ...{ count: 2, version: 0, users: [one("ann", 2), one(newestConnection(app).id)] },
     });
     for (const client of clients) await leave(running, client);
     // Presence is off, so no leave is delayed either.
-    expect(await app.registry.room("/rooms/a").presence()).toMatchObject({ count: 1, users: [one(newest(app).id)] });
+    expect(await app.registry.room("/rooms/a").presence()).toMatchObject({ count: 1, users: [one(newestConnection(app).id)] });
     await tick();
     expect(told.all).toEqual([]);
   });
@@ -155,7 +155,7 @@ describe("room.presence()", () => {
     expect(await running.app.registry.room("/rooms/a").presence()).toEqual({ count: 2, version: 2, users: [] });
     await leave(running, bob);
     await leave(running, await running.open("/rooms/a?user=cy"));
-    const heard = await heardBy(running.app, ann);
+    const heard = await receivedBy(running.app, ann);
     expect(parsed(heard)).toEqual([frame(1, 1), frame(2, 2), frame(3, 3), frame(4, 2)]);
     for (const id of ["ann", "bob", "cy"]) expect(heard.join()).not.toContain(id);
   });
@@ -166,7 +166,7 @@ describe("room.presence()", () => {
     const watcher = await running.open("/rooms/a?user=constructor&watch");
     const proto = await running.open("/rooms/a?user=__proto__");
     await running.open("/rooms/a");
-    const anonymous = newest(app).id;
+    const anonymous = newestConnection(app).id;
     const namesake = await running.open(`/rooms/a?user=${anonymous}`);
     const room = app.registry.room("/rooms/a");
     expect(await room.presence()).toMatchObject({
@@ -179,7 +179,7 @@ describe("room.presence()", () => {
       count: 2,
       users: [one("constructor"), { ...one(anonymous), user: undefined }],
     });
-    expect(parsed(await heardBy(app, watcher)).slice(1)).toEqual([
+    expect(parsed(await receivedBy(app, watcher)).slice(1)).toEqual([
       frame(2, 2, { joined: [one("__proto__")], left: [] }),
       frame(3, 3, { joined: [one(anonymous)], left: [] }),
       frame(4, 4, { joined: [one(anonymous)], left: [] }),
@@ -197,7 +197,7 @@ describe("a client that watches presence", () => {
     const bob = await running.open("/rooms/a?user=bob");
     expect(await ann.readJSON()).toEqual(frame(2, 2, { joined: [one("bob")], left: [] }));
     await running.open("/rooms/a");
-    const anonymous = newest(running.app).id;
+    const anonymous = newestConnection(running.app).id;
     expect(await ann.readJSON()).toEqual(frame(3, 3, { joined: [one(anonymous)], left: [] }));
     await leave(running, bob);
     expect(await ann.readJSON()).toEqual(frame(4, 2, { joined: [], left: ["bob"] }));
@@ -215,34 +215,34 @@ describe("a client that watches presence", () => {
     const tabs = [];
     for (let tab = 0; tab < 3; tab += 1) tabs.push(await running.open("/rooms/a?user=bob"));
     for (const tab of tabs.slice(1)) await leave(running, tab);
-    expect(parsed(await heardBy(running.app, ann)).slice(1)).toEqual([frame(2, 2, { joined: [one("bob")], left: [] })]);
+    expect(parsed(await receivedBy(running.app, ann)).slice(1)).toEqual([frame(2, 2, { joined: [one("bob")], left: [] })]);
     for (const tab of tabs.slice(0, 1)) await leave(running, tab);
-    expect(parsed(await heardBy(running.app, ann))).toEqual([frame(3, 1, { joined: [], left: ["bob"] })]);
+    expect(parsed(await receivedBy(running.app, ann))).toEqual([frame(3, 1, { joined: [], left: ["bob"] })]);
   });
 
   it("gets the changes of one tick together, and no user who came and left within it", async () => {
     const running = await openAtOnce();
     const { registry } = running.app;
     const ann = await running.open("/rooms/a?user=ann&watch");
-    const waiting = await lobby(running, ["bob", "cy", "dan", "bob"]);
+    const waiting = await fillLobby(running, ["bob", "cy", "dan", "bob"]);
     for (const connection of waiting) registry.join(connection, "/rooms/a");
-    expect(parsed(await heardBy(running.app, ann)).slice(1)).toEqual([
+    expect(parsed(await receivedBy(running.app, ann)).slice(1)).toEqual([
       frame(2, 4, { joined: [one("bob", 2), one("cy"), one("dan")], left: [] }),
     ]);
     const [bob, cy, dan, tab] = waiting;
-    const [eve] = await lobby(running, ["eve"]);
+    const [eve] = await fillLobby(running, ["eve"]);
     if (bob === undefined || cy === undefined || dan === undefined || tab === undefined || eve === undefined) {
       throw new Error("there is no connection");
     }
     for (const connection of [bob, cy, dan]) registry.leave(connection, "/rooms/a");
     registry.join(eve, "/rooms/a");
     registry.join(dan, "/rooms/a");
-    expect(parsed(await heardBy(running.app, ann))).toEqual([frame(3, 4, { joined: [one("eve")], left: ["cy"] })]);
+    expect(parsed(await receivedBy(running.app, ann))).toEqual([frame(3, 4, { joined: [one("eve")], left: ["cy"] })]);
     registry.join(cy, "/rooms/a");
     registry.leave(cy, "/rooms/a");
     registry.leave(dan, "/rooms/a");
     registry.join(dan, "/rooms/a");
-    expect(await heardBy(running.app, ann)).toEqual([]);
+    expect(await receivedBy(running.app, ann)).toEqual([]);
     expect(await registry.room("/rooms/a").presence()).toMatchObject({ version: 3, count: 4 });
   });
 
@@ -251,19 +251,19 @@ describe("a client that watches presence", () => {
     const { registry } = running.app;
     const ann = await running.open("/rooms/a?user=ann&watch");
     const late = await running.open("/lobby?user=late");
-    const connection = newest(running.app);
-    const [bob, cy] = await lobby(running, ["bob", "cy"]);
+    const connection = newestConnection(running.app);
+    const [bob, cy] = await fillLobby(running, ["bob", "cy"]);
     if (bob === undefined || cy === undefined) throw new Error("there is no connection");
     registry.join(bob, "/rooms/a");
     registry.join(connection, "/rooms/a");
     registry.watchPresence(connection, "/rooms/a");
     registry.join(cy, "/rooms/a");
     const last = frame(3, 4, { joined: [one("cy")], left: [] });
-    expect(parsed(await heardBy(running.app, late))).toEqual([
+    expect(parsed(await receivedBy(running.app, late))).toEqual([
       frame(2, 3, { users: [one("ann"), one("bob"), one("late")] }),
       last,
     ]);
-    expect(parsed(await heardBy(running.app, ann)).slice(1, 3)).toEqual([
+    expect(parsed(await receivedBy(running.app, ann)).slice(1, 3)).toEqual([
       frame(2, 3, { joined: [one("bob"), one("late")], left: [] }),
       last,
     ]);
@@ -273,23 +273,23 @@ describe("a client that watches presence", () => {
     const running = await openAtOnce();
     const { app } = running;
     const ann = await running.open("/lobby?user=ann");
-    const connection = newest(app);
+    const connection = newestConnection(app);
     app.registry.join(connection, "/rooms/a");
     app.registry.watchPresence(connection, "/rooms/a");
     const bob = await running.open("/rooms/a?user=bob");
-    expect(parsed(await heardBy(app, ann))).toEqual([
+    expect(parsed(await receivedBy(app, ann))).toEqual([
       frame(1, 1, { users: [one("ann")] }),
       frame(2, 2, { joined: [one("bob")], left: [] }),
     ]);
     app.registry.leave(connection, "/rooms/a");
     await running.open("/rooms/a?user=cy");
-    expect(await heardBy(app, ann)).toEqual([]);
+    expect(await receivedBy(app, ann)).toEqual([]);
     app.registry.join(connection, "/rooms/a");
     await leave(running, bob);
-    expect(await heardBy(app, ann)).toEqual([]);
+    expect(await receivedBy(app, ann)).toEqual([]);
     app.registry.watchPresence(connection, "/rooms/a");
     const { version } = await app.registry.room("/rooms/a").presence();
-    expect(parsed(await heardBy(app, ann))).toEqual([frame(version, 2, { users: [one("cy"), one("ann")] })]);
+    expect(parsed(await receivedBy(app, ann))).toEqual([frame(version, 2, { users: [one("cy"), one("ann")] })]);
   });
 
   it("gets each change once, after any number of watch requests", async () => {
@@ -297,9 +297,9 @@ describe("a client that watches presence", () => {
     const { app } = running;
     const ann = await running.open("/rooms/a?user=ann&watch");
     await ann.readJSON();
-    app.registry.watchPresence(newest(app), "/rooms/a");
+    app.registry.watchPresence(newestConnection(app), "/rooms/a");
     await running.open("/rooms/a?user=bob");
-    expect(parsed(await heardBy(app, ann))).toEqual([
+    expect(parsed(await receivedBy(app, ann))).toEqual([
       frame(1, 1, { users: [one("ann")] }),
       frame(2, 2, { joined: [one("bob")], left: [] }),
     ]);
@@ -323,7 +323,7 @@ describe("a client that watches presence", () => {
     const running = await openAtOnce();
     const ann = await running.open("/rooms/a?user=ann");
     await running.open("/rooms/a?user=bob&watch");
-    expect(await heardBy(running.app, ann)).toEqual([]);
+    expect(await receivedBy(running.app, ann)).toEqual([]);
   });
 
   it("is refused with ERR_PRESENCE in a room that it is not in, or where presence is off", async () => {
@@ -342,7 +342,7 @@ describe("a client that watches presence", () => {
     const running = await start(app);
     await running.open("/rooms/a");
     const asking = await running.open("/asking");
-    app.registry.join(newest(app), "/rooms/b");
+    app.registry.join(newestConnection(app), "/rooms/b");
     const notIn = { code: "ERR_PRESENCE", message: expect.stringContaining("join") };
     const isOff = { code: "ERR_PRESENCE", message: expect.stringContaining('presence: "full"') };
     for (const path of ["/rooms/a", "/rooms/empty", "", "/asking", "/rooms/b", "/rooms/**", "rooms"]) {
@@ -369,11 +369,11 @@ describe("the shown user", () => {
     await running.open("/rooms/a");
     await leave(running, bob);
     const shown = (id: string) => ({ ...one(id), user: { name: `Name of ${id}` } });
-    const heard = await heardBy(running.app, ann);
+    const heard = await receivedBy(running.app, ann);
     expect(parsed(heard)).toEqual([
       frame(1, 1, { users: [shown("ann")] }),
       frame(2, 2, { joined: [shown("bob")], left: [] }),
-      frame(3, 3, { joined: [{ ...one(newest(running.app).id), user: "a guest" }], left: [] }),
+      frame(3, 3, { joined: [{ ...one(newestConnection(running.app).id), user: "a guest" }], left: [] }),
       frame(4, 2, { joined: [], left: ["bob"] }),
     ]);
     expect(heard.join()).not.toContain("token");
@@ -384,7 +384,7 @@ describe("the shown user", () => {
     const ann = await running.open("/rooms/a?user=ann&watch");
     const bob = await running.open("/rooms/a?user=bob&watch");
     await leave(running, ann);
-    const heard = (await heardBy(running.app, bob)).join();
+    const heard = (await receivedBy(running.app, bob)).join();
     expect(heard).toContain("ann");
     for (const hidden of ["token", "Name", '"user"']) expect(heard).not.toContain(hidden);
   });
@@ -425,7 +425,7 @@ describe("the shown user", () => {
       await leave(running, bad);
       await running.open("/rooms/a?user=bob");
       expect(await running.app.registry.room("/rooms/a").presence()).toMatchObject({ count: 2 });
-      const heard = parsed(await heardBy(running.app, ann));
+      const heard = parsed(await receivedBy(running.app, ann));
       expect(heard.at(-1)).toMatchObject({ count: 2, joined: [{ ...one("bob"), user: "fine" }] });
     });
 
@@ -435,7 +435,7 @@ describe("the shown user", () => {
       await running.open("/rooms/a?user=bad");
       await tick();
       await running.open("/rooms/a?user=bob");
-      const heard = parsed(await heardBy(running.app, ann)) as { version: number }[];
+      const heard = parsed(await receivedBy(running.app, ann)) as { version: number }[];
       expect(heard.map(({ version }) => version)).toEqual([1, 2, 3]);
     });
 
@@ -464,7 +464,7 @@ describe("the shown user", () => {
     const running = await openAtOnce({ show: () => badge });
     const { app } = running;
     const ann = await running.open("/rooms/a?user=ann&watch");
-    const [bob] = await lobby(running, ["bob"]);
+    const [bob] = await fillLobby(running, ["bob"]);
     if (bob === undefined) throw new Error("there is no connection");
     app.registry.join(bob, "/rooms/a");
     badge.self = badge;
@@ -473,7 +473,7 @@ describe("the shown user", () => {
     const heard: unknown[] = [];
     for await (const message of cy) if (heard.push(message.json()) === 2) break;
     expect(heard).toEqual([expect.objectContaining({ version: 3, count: 3 }), "alive"]);
-    expect(parsed(await heardBy(app, ann))).toMatchObject([{ version: 1 }, { version: 2 }, { version: 3 }, "alive"]);
+    expect(parsed(await receivedBy(app, ann))).toMatchObject([{ version: 1 }, { version: 2 }, { version: 3 }, "alive"]);
   });
 
   it("does no harm if show is async and rejects, which is reported like other failures", async () => {
@@ -511,7 +511,7 @@ class GraceClock extends ManualClock {
 }
 
 describe("a user who leaves", () => {
-  async function openWithClock(clock: ManualClock): Promise<Running> {
+  async function openWithClock(clock: ManualClock): Promise<RunningApp> {
     const limits = { heartbeatMs: false, closeMs: 1_000_000 } as const;
     return open({ presence: { mode: "full", leaveGraceMs: graceMs } }, { clock, limits });
   }
@@ -522,14 +522,14 @@ describe("a user who leaves", () => {
     const room = running.app.registry.room("/rooms/a");
     const ann = await running.open("/rooms/a?user=ann&watch");
     const bob = await running.open("/rooms/a?user=bob");
-    expect(parsed(await heardBy(running.app, ann))).toHaveLength(2);
+    expect(parsed(await receivedBy(running.app, ann))).toHaveLength(2);
     await leave(running, bob);
     clock.advance(graceMs - 1);
     expect(await room.presence()).toMatchObject({ version: 2, count: 2, users: [one("ann"), one("bob", 0)] });
     await running.open("/rooms/a?user=bob");
     expect(await room.presence()).toMatchObject({ version: 2, count: 2, users: [one("ann"), one("bob")] });
     clock.advance(10 * graceMs);
-    expect(await heardBy(running.app, ann)).toEqual([]);
+    expect(await receivedBy(running.app, ann)).toEqual([]);
     expect(await room.presence()).toMatchObject({ version: 2, count: 2 });
   });
 
@@ -541,11 +541,11 @@ describe("a user who leaves", () => {
     const cy = await running.open("/rooms/a?user=cy");
     for (const tab of [...tabs, cy]) await leave(running, tab);
     clock.advance(graceMs - 1);
-    expect(parsed(await heardBy(running.app, ann)).slice(1)).toMatchObject([{ version: 2 }, { version: 3 }]);
+    expect(parsed(await receivedBy(running.app, ann)).slice(1)).toMatchObject([{ version: 2 }, { version: 3 }]);
     clock.advance(1);
-    expect(parsed(await heardBy(running.app, ann))).toEqual([frame(4, 1, { joined: [], left: ["bob", "cy"] })]);
+    expect(parsed(await receivedBy(running.app, ann))).toEqual([frame(4, 1, { joined: [], left: ["bob", "cy"] })]);
     clock.advance(10 * graceMs);
-    expect(await heardBy(running.app, ann)).toEqual([]);
+    expect(await receivedBy(running.app, ann)).toEqual([]);
   });
 
   it("again after a return has the whole grace period again", async () => {
@@ -556,9 +556,9 @@ describe("a user who leaves", () => {
     clock.advance(graceMs - 1);
     await leave(running, await running.open("/rooms/a?user=bob"));
     clock.advance(graceMs - 1);
-    expect(parsed(await heardBy(running.app, ann)).slice(1)).toMatchObject([{ version: 2 }]);
+    expect(parsed(await receivedBy(running.app, ann)).slice(1)).toMatchObject([{ version: 2 }]);
     clock.advance(1);
-    expect(parsed(await heardBy(running.app, ann))).toEqual([frame(3, 1, { joined: [], left: ["bob"] })]);
+    expect(parsed(await receivedBy(running.app, ann))).toEqual([frame(3, 1, { joined: [], left: ["bob"] })]);
   });
 
   it("has a grace period in joined rooms too, separate for each room", async () => {
@@ -566,39 +566,39 @@ describe("a user who leaves", () => {
     const running = await openWithClock(clock);
     const { registry } = running.app;
     const ann = await running.open("/rooms/a?user=ann&watch");
-    const [bob] = await lobby(running, ["bob"]);
+    const [bob] = await fillLobby(running, ["bob"]);
     if (bob === undefined) throw new Error("there is no connection");
     for (const path of ["/rooms/a", "/rooms/b"]) registry.join(bob, path);
-    await heardBy(running.app, ann);
+    await receivedBy(running.app, ann);
     registry.leave(bob, "/rooms/a");
     clock.advance(graceMs - 1);
     registry.join(bob, "/rooms/a");
     clock.advance(graceMs);
-    expect(await heardBy(running.app, ann)).toEqual([]);
+    expect(await receivedBy(running.app, ann)).toEqual([]);
     registry.leaveAll(bob);
     clock.advance(graceMs);
-    expect(parsed(await heardBy(running.app, ann))).toEqual([frame(3, 1, { joined: [], left: ["bob"] })]);
+    expect(parsed(await receivedBy(running.app, ann))).toEqual([frame(3, 1, { joined: [], left: ["bob"] })]);
   });
 
   it("without an id has left at once, because no client could return as the same user", async () => {
     const running = await openWithClock(new ManualClock());
     const ann = await running.open("/rooms/a?user=ann&watch");
     const anonymous = await running.open("/rooms/a");
-    const { id } = newest(running.app);
+    const { id } = newestConnection(running.app);
     await leave(running, anonymous);
-    expect(parsed(await heardBy(running.app, ann)).at(-1)).toEqual(frame(3, 1, { joined: [], left: [id] }));
+    expect(parsed(await receivedBy(running.app, ann)).at(-1)).toEqual(frame(3, 1, { joined: [], left: [id] }));
   });
 
   it("has left at once if the route has no grace period", async () => {
     const running = await open({ presence: { mode: "full", leaveGraceMs: 0 } }, { clock: new ManualClock() });
     const ann = await running.open("/rooms/a?user=ann&watch");
     await leave(running, await running.open("/rooms/a?user=bob"));
-    expect(parsed(await heardBy(running.app, ann)).at(-1)).toEqual(frame(3, 1, { joined: [], left: ["bob"] }));
+    expect(parsed(await receivedBy(running.app, ann)).at(-1)).toEqual(frame(3, 1, { joined: [], left: ["bob"] }));
     expect(idsOf(await running.app.registry.room("/rooms/a").presence())).toEqual(["ann"]);
   });
 
   /** The reports about rooms: joins, leaves, and freed rooms with their state. */
-  function log({ app: { registry } }: Running): Mailbox<unknown> {
+  function log({ app: { registry } }: RunningApp): Mailbox<unknown> {
     const told = new Mailbox<unknown>();
     registry.on("presence", ({ path, size }, { version, count, joined, left }) => {
       told.put([path, size, version, count, joined.map(({ id }) => id), left.map(({ id }) => id)]);
@@ -633,7 +633,7 @@ describe("a user who leaves", () => {
     expect(await registry.room("/rooms/a").presence()).toEqual({ count: 0, version: 0, users: [] });
     const cy = await running.open("/rooms/a?user=cy&watch");
     clock.advance(10 * graceMs);
-    expect(parsed(await heardBy(running.app, cy))).toEqual([frame(1, 1, { users: [one("cy")] })]);
+    expect(parsed(await receivedBy(running.app, cy))).toEqual([frame(1, 1, { users: [one("cy")] })]);
     expect(told.all).toHaveLength(6);
   });
 
@@ -660,7 +660,7 @@ describe("a user who leaves", () => {
     const running = await openWithClock(clock);
     const told = log(running);
     const anonymous = await running.open("/rooms/a");
-    const { id } = newest(running.app);
+    const { id } = newestConnection(running.app);
     await leave(running, anonymous);
     expect(clock.running).toBe(0);
     expect(running.app.status()).toMatchObject({ rooms: 0 });
@@ -721,7 +721,7 @@ describe('registry.on("presence")', () => {
     const listener = (room: { path: string; size: number }, change: PresenceChange) =>
       told.put({ ...change, path: room.path, size: room.size });
     const remove = registry.on("presence", listener);
-    const waiting = await lobby(running, ["ann", "bob"]);
+    const waiting = await fillLobby(running, ["ann", "bob"]);
     for (const connection of waiting) registry.join(connection, "/rooms/a");
     const [ann, bob] = waiting;
     const user = (id: string) => expect.objectContaining({ id });
@@ -758,7 +758,7 @@ describe('registry.on("presence")', () => {
     });
     const ann = await running.open("/rooms/a?user=ann&watch");
     await running.open("/rooms/a?user=bob");
-    expect(parsed(await heardBy(running.app, ann))).toMatchObject([{ version: 1 }, { version: 2 }]);
+    expect(parsed(await receivedBy(running.app, ann))).toMatchObject([{ version: 1 }, { version: 2 }]);
     expect(running.errors.map(({ message }) => message)).toEqual(["a listener", "a listener"]);
   });
 });
@@ -907,7 +907,7 @@ class World {
 
   async #connect(path: string): Promise<Connection> {
     const client = await connect(this.app, path);
-    const connection = newest(this.app);
+    const connection = newestConnection(this.app);
     this.clients.set(connection, client);
     return connection;
   }
@@ -942,7 +942,7 @@ describe("presence", () => {
           }
           for (const [connection, client] of clients) {
             const mirror = new Mirror();
-            for (const text of await heardBy(app, client)) mirror.take(JSON.parse(text));
+            for (const text of await receivedBy(app, client)) mirror.take(JSON.parse(text));
             if (watchers.has(connection)) expect(mirror.all).toEqual(model.ids);
           }
           expect([server.all, errors]).toEqual([model.ids, []]);

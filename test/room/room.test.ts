@@ -11,7 +11,7 @@ import {
   WebSocketHandler,
 } from "../../src/index.js";
 import { connect, type TestClient } from "../../src/testing/index.js";
-import { closes, Mailbox, type Running, start } from "../support/app.js";
+import { closes, Mailbox, type RunningApp, start } from "../support/app.js";
 import { rawConnection } from "../support/raw.js";
 
 class Member extends WebSocketHandler {
@@ -20,18 +20,18 @@ class Member extends WebSocketHandler {
   }
 }
 
-function open(route: RouteOptions = {}, options: AppOptions = {}): Promise<Running> {
+function open(route: RouteOptions = {}, options: AppOptions = {}): Promise<RunningApp> {
   return start(new App(options).route("/rooms/:name", Member, route).route("/lobby", Member));
 }
 
 /** The connection that opened last. */
-function newest(app: App): Connection {
+function newestConnection(app: App): Connection {
   const connection = app.registry.connections.at(-1);
   if (connection === undefined) throw new Error("there is no connection");
   return connection;
 }
 
-async function leave({ app }: Running, client: TestClient): Promise<void> {
+async function leave({ app }: RunningApp, client: TestClient): Promise<void> {
   const closed = closes(app, 1);
   client.terminate();
   await closed;
@@ -116,7 +116,7 @@ describe("room.state", () => {
     const client = await running.open("/rooms/a");
     registry.room("/rooms/a").state.set("n", 1);
     await running.open("/lobby");
-    const visitor = newest(running.app);
+    const visitor = newestConnection(running.app);
     registry.join(visitor, "/rooms/a");
     await leave(running, client);
     expect(registry.room("/rooms/a").state.get("n")).toBe(1);
@@ -353,7 +353,7 @@ describe("room.writer()", () => {
     const running = await open({ history: { size: 10 } });
     const room = running.app.registry.room("/rooms/a");
     const excepted = await running.open("/rooms/a");
-    const writer = room.writer({ except: newest(running.app) }).getWriter();
+    const writer = room.writer({ except: newestConnection(running.app) }).getWriter();
     const client = await running.open("/rooms/a");
     for (const chunk of ["one", Uint8Array.of(2)]) await writer.write(chunk);
     await writer.close();
@@ -406,7 +406,7 @@ describe("room.close()", () => {
     const running = await open();
     const { registry } = running.app;
     const inside = [await running.open("/rooms/a"), await running.open("/rooms/a"), await running.open("/lobby")];
-    registry.join(newest(running.app), "/rooms/a");
+    registry.join(newestConnection(running.app), "/rooms/a");
     const outside = await running.open("/rooms/b");
     const room = registry.room("/rooms/a");
     const loop = (async () => {
@@ -464,7 +464,7 @@ describe("a connection and its rooms", () => {
     const running = await open();
     const { registry } = running.app;
     const client = await running.open("/rooms/a");
-    const connection = newest(running.app);
+    const connection = newestConnection(running.app);
     for (const path of ["/rooms/b", "/rooms/b/", "/rooms/b", "/rooms/a"]) registry.join(connection, path);
     expect(registry.roomsOf(connection).map(({ path, size }) => [path, size])).toEqual([
       ["/rooms/a", 1],
@@ -484,7 +484,7 @@ describe("a connection and its rooms", () => {
     const running = await open({ closeOnLastRoomLeft: true });
     const { registry } = running.app;
     const stays = await running.open("/rooms/a");
-    const staying = newest(running.app);
+    const staying = newestConnection(running.app);
     registry.join(staying, "/rooms/b");
     registry.leave(staying, "/rooms/a");
     registry.leave(staying, "/rooms/never-there");
@@ -493,13 +493,13 @@ describe("a connection and its rooms", () => {
     registry.leave(staying, "/rooms/b");
     expect(await stays.closed).toMatchObject({ code: 1000 });
     const goes = await running.open("/rooms/a");
-    const going = newest(running.app);
+    const going = newestConnection(running.app);
     registry.join(going, "/rooms/b");
     registry.leaveAll(going);
     expect(await goes.closed).toMatchObject({ code: 1000 });
     const lobby = await running.open("/lobby");
-    registry.join(newest(running.app), "/rooms/a");
-    registry.leaveAll(newest(running.app));
+    registry.join(newestConnection(running.app), "/rooms/a");
+    registry.leaveAll(newestConnection(running.app));
     lobby.sendText("to an empty room");
     registry.sendTextToAll("a route that does not say so");
     expect(await lobby.readText()).toBe("a route that does not say so");
@@ -515,7 +515,7 @@ describe("a connection and its rooms", () => {
     });
     registry.on("room-empty", ({ path, size }) => told.put(`empty ${path} ${size}`));
     await running.open("/lobby");
-    const connection = newest(running.app);
+    const connection = newestConnection(running.app);
     for (const before of [1, 5]) {
       registry.join(connection, "/rooms/a");
       await told.have(before + 2);
@@ -536,7 +536,7 @@ describe("a connection and its rooms", () => {
     const { registry } = running.app;
     const told: string[] = [];
     await running.open("/lobby");
-    const connection = newest(running.app);
+    const connection = newestConnection(running.app);
     registry.on("room", ({ path }) => told.push(`room ${path}`));
     let returns = 1;
     registry.on("presence", (_room, { left }) => {
@@ -557,7 +557,7 @@ describe("a connection and its rooms", () => {
     const running = await open({ presence: { mode: "full", leaveGraceMs: 0 } });
     const { registry } = running.app;
     await running.open("/lobby");
-    const connection = newest(running.app);
+    const connection = newestConnection(running.app);
     const present = new Set<string>();
     registry.on("presence", (_room, { joined, left }) => {
       for (const { id } of joined) present.add(id);

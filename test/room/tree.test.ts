@@ -23,7 +23,7 @@ import {
 import { connect, type TestClient } from "../../src/testing/index.js";
 import { roomName } from "../../src/wire/path.js";
 import { PathTree } from "../../src/wire/pathTree.js";
-import { closes, type Running, start } from "../support/app.js";
+import { closes, type RunningApp, start } from "../support/app.js";
 import { answerTo, upgradeRequest } from "../support/raw.js";
 
 class Member extends WebSocketHandler {
@@ -32,21 +32,21 @@ class Member extends WebSocketHandler {
   }
 }
 
-function open(route: RouteOptions = {}, options: AppOptions = {}): Promise<Running> {
+function open(route: RouteOptions = {}, options: AppOptions = {}): Promise<RunningApp> {
   return start(new App(options).route("/**", Member, route));
 }
 
 const family = ["/org/7", "/org/7/a", "/org/7/a/b", "/org/7/a/b/c", "/org/7/z"];
 const strangers = ["/org", "/org/70", "/org/7x/a", "/org/8/7", "/other/org/7", "/"];
 
-async function clientsAt({ open }: Running, paths: readonly string[]): Promise<TestClient[]> {
+async function clientsAt({ open }: RunningApp, paths: readonly string[]): Promise<TestClient[]> {
   const clients = [];
   for (const path of paths) clients.push(await open(path));
   return clients;
 }
 
 /** The messages that each of them has received. */
-async function heardBy(app: App, clients: readonly TestClient[]): Promise<string[][]> {
+async function receivedBy(app: App, clients: readonly TestClient[]): Promise<string[][]> {
   app.registry.sendTextToAll("end");
   const all: string[][] = [];
   for (const client of clients) {
@@ -61,7 +61,7 @@ async function textOf(client: TestClient): Promise<string> {
   return Buffer.from((await client.read()).bytes).toString();
 }
 
-function newest(app: App): Connection {
+function newestConnection(app: App): Connection {
   const connection = app.registry.connections.at(-1);
   if (connection === undefined) throw new Error("there is no connection");
   return connection;
@@ -76,7 +76,7 @@ describe("a message to a tree of rooms", () => {
     registry.sendJSONToRoom("/org/7/**", { n: 1 });
     registry.sendTextToRoom("/org/7/**", "two");
     registry.sendBinaryToRoom("/org/7/**", Buffer.from("three"));
-    const heard = await heardBy(running.app, [...inside, ...outside]);
+    const heard = await receivedBy(running.app, [...inside, ...outside]);
     expect(heard.slice(0, family.length)).toEqual(family.map(() => ['{"n":1}', "two", "three"]));
     expect(heard.slice(family.length)).toEqual(strangers.map(() => []));
   });
@@ -87,7 +87,7 @@ describe("a message to a tree of rooms", () => {
     running.app.registry.sendTextToRoom("/org/**", "org");
     running.app.registry.sendTextToRoom("/org/7/**", "seven");
     running.app.registry.sendTextToRoom("/org/7/a/b/**", "b");
-    expect(await heardBy(running.app, clients)).toEqual([["org", "seven", "b"], ["org"]]);
+    expect(await receivedBy(running.app, clients)).toEqual([["org", "seven", "b"], ["org"]]);
   });
 
   it("reaches every room by /**, the root room included", async () => {
@@ -95,24 +95,24 @@ describe("a message to a tree of rooms", () => {
     const paths = [...family, ...strangers];
     const clients = await clientsAt(running, paths);
     running.app.registry.sendTextToRoom("/**", "all");
-    expect(await heardBy(running.app, clients)).toEqual(paths.map(() => ["all"]));
+    expect(await receivedBy(running.app, clients)).toEqual(paths.map(() => ["all"]));
   });
 
   it("reaches each connection once, in any number of matching rooms", async () => {
     const running = await open();
     const { registry } = running.app;
     const busy = await running.open("/org/7");
-    const connection = newest(running.app);
+    const connection = newestConnection(running.app);
     for (const path of ["/org/7/a", "/org/7/a/b", "/elsewhere"]) registry.join(connection, path);
     const below = await running.open("/org/7/a");
     const joined = await running.open("/far/away");
-    registry.join(newest(running.app), "/org/7/a/b");
+    registry.join(newestConnection(running.app), "/org/7/a/b");
     registry.sendTextToRoom("/org/7/**", "once");
     registry.leave(connection, "/org/7");
     registry.sendTextToRoom("/org/7/**", "and once");
     for (const path of ["/org/7/a", "/org/7/a/b"]) registry.leave(connection, path);
     registry.sendTextToRoom("/org/7/**", "not here");
-    expect(await heardBy(running.app, [busy, below, joined])).toEqual([
+    expect(await receivedBy(running.app, [busy, below, joined])).toEqual([
       ["once", "and once"],
       ["once", "and once", "not here"],
       ["once", "and once", "not here"],
@@ -137,7 +137,7 @@ describe("a message to a tree of rooms", () => {
     const own = ['"json"', "text", "binary", '{"event":"told","data":1}'];
     for (const expected of [...own, '{"id":1,"data":null}']) expect(await textOf(teller)).toBe(expected);
     const all = [...own, '{"event":"told","data":2}'];
-    expect(await heardBy(running.app, clients)).toEqual([all, all, []]);
+    expect(await receivedBy(running.app, clients)).toEqual([all, all, []]);
   });
 
   it("names the tree as the channel of an event, in a protocol that has one", async () => {
@@ -150,7 +150,7 @@ describe("a message to a tree of rooms", () => {
     const app = new App({ eventProtocol: commandEvents }).route("/org/:id", Teller).route("/**", Member);
     const running = await start(app);
     const teller = await running.open("/org/7");
-    const from = newest(app).id;
+    const from = newestConnection(app).id;
     const below = await running.open("/org/7/a");
     teller.sendJSON({ cmd: "tell" });
     const told = { from, channel: "/org/7/**", cmd: "told", param: "all" };
@@ -166,7 +166,7 @@ describe("a message to a tree of rooms", () => {
     registry.join(one, "/org/7/b");
     const excepted: readonly Except[] = [one, two.id, [two, { id: three.id }]];
     for (const [n, except] of excepted.entries()) registry.sendTextToRoom("/org/7/**", String(n), { except });
-    expect(await heardBy(running.app, clients)).toEqual([["1", "2"], ["0"], ["0", "1"]]);
+    expect(await receivedBy(running.app, clients)).toEqual([["1", "2"], ["0"], ["0", "1"]]);
   });
 
   it("does nothing if no matching room has members", async () => {
@@ -179,7 +179,7 @@ describe("a message to a tree of rooms", () => {
     }
     const [client] = await clientsAt(running, ["/org/7"]);
     registry.sendTextToRoom("/org/7/a/**", "x");
-    expect(await heardBy(running.app, client === undefined ? [] : [client])).toEqual([[]]);
+    expect(await receivedBy(running.app, client === undefined ? [] : [client])).toEqual([[]]);
     expect(running.errors).toEqual([]);
     expect(running.app.status()).toMatchObject({ rooms: 1 });
   });
@@ -203,7 +203,7 @@ describe("a message to a tree of rooms", () => {
     if (connection === undefined) throw new Error("there is no connection");
     registry.leaveAll(connection);
     registry.sendTextToRoom("/org/**", "4");
-    expect(await heardBy(running.app, [watcher, back])).toEqual([
+    expect(await receivedBy(running.app, [watcher, back])).toEqual([
       ["1", "2", "3"],
       ["3", "4"],
     ]);
@@ -224,7 +224,7 @@ describe("a message to a tree of rooms", () => {
     for (const expected of ["mine", '"mine"', "mine"]) expect(await textOf(parent)).toBe(expected);
     await running.app.registry.room("/org").publish("published");
     running.app.registry.room("/org").sendText("sent");
-    expect(await heardBy(running.app, [parent, child])).toEqual([['"published"', "sent"], []]);
+    expect(await receivedBy(running.app, [parent, child])).toEqual([['"published"', "sent"], []]);
   });
 
   it("is one publication to the backplane, for any number of matching rooms", async () => {
@@ -257,7 +257,7 @@ describe("a tree and the history of its rooms", () => {
       ["one", 1],
       ["two", 2],
     ]);
-    expect(await heardBy(running.app, client === undefined ? [] : [client])).toEqual([
+    expect(await receivedBy(running.app, client === undefined ? [] : [client])).toEqual([
       ['"one"', '"tree"', '"tree"', '"two"'],
     ]);
   });
@@ -293,7 +293,7 @@ describe("a tree and the history of its rooms", () => {
     const { registry } = running.app;
     registry.sendTextToRoom("/org/7", "old");
     const client = await running.open("/org/7");
-    registry.join(newest(running.app), "/org/7/a");
+    registry.join(newestConnection(running.app), "/org/7/a");
     registry.sendTextToRoom("/org/7/**", "tree");
     registry.sendTextToRoom("/org/7", "new");
     registry.sendTextToRoom("/org/**", "tree again");
@@ -302,7 +302,7 @@ describe("a tree and the history of its rooms", () => {
     while (heard.length < 4) heard.push(await client.readText());
     expect(heard.slice(0, 1)).toEqual(["old"]);
     expect(heard.slice(1).toSorted()).toEqual(["new", "tree", "tree again"]);
-    expect(await heardBy(running.app, [client])).toEqual([[]]);
+    expect(await receivedBy(running.app, [client])).toEqual([[]]);
   });
 });
 
@@ -329,14 +329,14 @@ describe("the name of a tree", () => {
     const [named] = await clientsAt(running, ["/org/***"]);
     const [other] = await clientsAt(running, ["/org/a**"]);
     running.app.registry.sendTextToRoom("/org/***", "three stars");
-    expect(await heardBy(running.app, named && other ? [named, other] : [])).toEqual([["three stars"], []]);
+    expect(await receivedBy(running.app, named && other ? [named, other] : [])).toEqual([["three stars"], []]);
   });
 
   it("cannot be joined, left, subscribed to, connected to, or built from parameters", async () => {
     const running = await open();
     const { registry } = running.app;
     await running.open("/org/7");
-    const connection = newest(running.app);
+    const connection = newestConnection(running.app);
     const noPath = expect.objectContaining({ code: "ERR_PATH", message: expect.stringContaining('"**"') });
     expect(() => registry.join(connection, "/a/**")).toThrow(noPath);
     expect(() => registry.leave(connection, "/a/**")).toThrow(noPath);
@@ -375,7 +375,7 @@ describe("the name of a tree", () => {
       expect(() => registry.sendJSONToRoom(path, 1)).toThrow(error);
       expect(() => registry.sendTextToRoom(path, "x")).toThrow(error);
       expect(() => registry.sendBinaryToRoom(path, new Uint8Array(1))).toThrow(error);
-      expect(await heardBy(running.app, clients)).toEqual([[], [], [], []]);
+      expect(await receivedBy(running.app, clients)).toEqual([[], [], [], []]);
     });
   }
 });

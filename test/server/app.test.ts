@@ -15,7 +15,7 @@ class Echo extends WebSocketHandler {
   }
 }
 
-async function listening(server: Server): Promise<{ port: number; url: string }> {
+async function listenOn(server: Server): Promise<{ port: number; url: string }> {
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   onTestFinished(() => {
@@ -76,7 +76,7 @@ describe("attach()", () => {
     });
     const server = createServer(web);
     await using app = new App().route("/echo", Echo).attach(server);
-    const { port, url } = await listening(server);
+    const { port, url } = await listenOn(server);
     expect(await echo(`${url}/echo`)).toBe("echo");
     expect(await get(port, "/hello")).toEqual([200, "hello"]);
     expect((await get(port, "/echo"))[0]).toBe(404);
@@ -93,7 +93,7 @@ describe("attach()", () => {
         }),
     );
     await using _closing = app.attach(server);
-    const { port } = await listening(server);
+    const { port } = await listenOn(server);
     expect(await get(port, "/echo")).toEqual([426, "This is a WebSocket"]);
     expect(await get(port, "/hello")).toEqual([200, "hello"]);
   });
@@ -106,7 +106,7 @@ describe("attach()", () => {
       others.handleUpgrade(incoming, socket, head, (ws) => ws.on("message", () => ws.send("other")));
     });
     await using _app = new App().route("/echo", Echo).attach(server);
-    const { port, url } = await listening(server);
+    const { port, url } = await listenOn(server);
     expect([await echo(`${url}/echo`), await echo(`${url}/other`)]).toEqual(["echo", "other"]);
     expect(await get(port, "/echo")).toEqual([426, "This is a WebSocket"]);
   });
@@ -120,7 +120,7 @@ describe("attach()", () => {
     const server = createServer();
     await using _one = new App().route("/echo", Echo).attach(server);
     await using _two = new App().route("/shout", Shout).route("/echo", Shout).attach(server);
-    const { port, url } = await listening(server);
+    const { port, url } = await listenOn(server);
     expect([await echo(`${url}/echo`), await echo(`${url}/shout`)]).toEqual(["echo", "ECHO"]);
     expect(await answerTo(port, upgradeRequest("/nowhere"))).toMatch(/^HTTP\/1.1 404 /);
     expect(await answerTo(port, upgradeRequest("/a/../b"))).toMatch(/^HTTP\/1.1 400 /);
@@ -130,7 +130,7 @@ describe("attach()", () => {
     const server = createServer();
     const left = new Promise((resolve) => server.on("upgrade", (_incoming, socket) => resolve(socket)));
     await using _app = new App().route("/echo", Echo).attach(server);
-    const { port, url } = await listening(server);
+    const { port, url } = await listenOn(server);
     const client = await rawClient(port);
     client.socket.write(upgradeRequest("/other"));
     const socket = (await left) as Socket;
@@ -145,7 +145,7 @@ describe("attach()", () => {
     const server = createServer();
     await using _one = new App().route("/one", Echo).attach(server);
     await using _two = new App().route("/two", Echo).attach(server);
-    const { port } = await listening(server);
+    const { port } = await listenOn(server);
     expect((await get(port, "/one"))[0]).toBe(426);
     expect((await get(port, "/two"))[0]).toBe(426);
     expect((await get(port, "/three"))[0]).toBe(404);
@@ -194,7 +194,7 @@ describe("close()", () => {
     }
     const server = createServer();
     const app = new App().route("/slow", Slow).attach(server);
-    const { url } = await listening(server);
+    const { url } = await listenOn(server);
     await connectURL(`${url}/slow`);
     const closing = app.close();
     const [done] = await release.have(1);

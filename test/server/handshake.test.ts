@@ -16,7 +16,7 @@ import { Mailbox, start, startWith } from "../support/app.js";
 import { answerTo, rawClient, upgradeRequest } from "../support/raw.js";
 
 /** A handler whose `authorize` is `decide`. */
-function gated(decide: (query: URLSearchParams) => unknown) {
+function handlerWith(decide: (query: URLSearchParams) => unknown) {
   return class Gated extends WebSocketHandler {
     override authorize() {
       // JavaScript code can return anything.
@@ -43,7 +43,7 @@ describe("authorize", () => {
     ["a plain HttpError", () => Promise.reject(new HttpError(418)), 418],
     ["a Response", () => new Response("moved", { status: 307, headers: { location: "/b", "set-cookie": "a=b" } }), 307],
   ])("refuses with the status and body of %s", async (_name, decide, status) => {
-    const { open, errors, app } = await startWith("/x", gated(decide));
+    const { open, errors, app } = await startWith("/x", handlerWith(decide));
     const refused = await open("/x").catch((error: unknown) => error);
     expect(refused).toBeInstanceOf(HttpError);
     expect(refused).toMatchObject({ status });
@@ -52,7 +52,7 @@ describe("authorize", () => {
   });
 
   it("answers with a whole HTTP response, and ends the connection", async () => {
-    const Members = gated(
+    const Members = handlerWith(
       () => new Response("moved", { status: 307, headers: { location: "/b", "set-cookie": "a=b" } }),
     );
     const { port } = await startWith("/x", Members);
@@ -69,7 +69,7 @@ describe("authorize", () => {
   it("accepts with its result as the user, also after some time", async () => {
     const { open, app } = await startWith(
       "/x",
-      gated(async (query) => ({ id: query.get("as") ?? "?", since: 1 })),
+      handlerWith(async (query) => ({ id: query.get("as") ?? "?", since: 1 })),
     );
     const client = await open("/x?as=ann");
     expect(await client.readJSON()).toEqual({ user: { id: "ann", since: 1 } });
@@ -79,7 +79,7 @@ describe("authorize", () => {
   it("refuses with 503 past authorizeMs, and ignores a later result", async () => {
     const clock = new ManualClock();
     const asked = new Mailbox<() => void>();
-    const Slow = gated(() => new Promise((resolve) => asked.put(() => resolve({ id: "late" }))));
+    const Slow = handlerWith(() => new Promise((resolve) => asked.put(() => resolve({ id: "late" }))));
     const { open, app } = await startWith("/x", Slow, { clock, limits: { authorizeMs: 300 } });
     const opening = open("/x").catch((error: unknown) => error);
     const [answer] = await asked.have(1);
@@ -126,7 +126,7 @@ describe("authorize", () => {
   it.each(mistakes)("answers 500 to %s, which is not a user, with a hint", async (answer) => {
     const { open, errors, app } = await startWith(
       "/x",
-      gated(async () => answer),
+      handlerWith(async () => answer),
     );
     await expect(open("/x")).rejects.toMatchObject({ status: 500, message: "Internal Server Error" });
     const came = answer instanceof Error ? `a ${answer.name}` : answer === "" ? "an empty string" : String(answer);
@@ -140,7 +140,7 @@ describe("authorize", () => {
   it.each([() => anonymous, async () => anonymous])(
     "accepts without a user if it returns anonymous",
     async (decide) => {
-      const { open, app, errors } = await startWith("/x", gated(decide));
+      const { open, app, errors } = await startWith("/x", handlerWith(decide));
       const client = await open("/x");
       expect(await client.readJSON()).toEqual({ user: null });
       expect([app.status().users, errors]).toEqual([0, []]);
@@ -150,14 +150,14 @@ describe("authorize", () => {
   it("treats a Response of another realm as a refusal too", async () => {
     const { open } = await startWith(
       "/x",
-      gated(() => new UndiciResponse("no", { status: 403 })),
+      handlerWith(() => new UndiciResponse("no", { status: 403 })),
     );
     await expect(open("/x")).rejects.toMatchObject({ status: 403, message: "no" });
   });
 
   it("is not called for a request that is not a handshake", async () => {
     let asked = 0;
-    const Counting = gated(() => {
+    const Counting = handlerWith(() => {
       asked += 1;
       return anonymous;
     });
@@ -188,14 +188,14 @@ describe("authorize", () => {
   it("answers 500 to a user whose id is not a string or a number, and reports that to the app", async () => {
     const { open, errors } = await startWith(
       "/x",
-      gated(() => ({ id: true })),
+      handlerWith(() => ({ id: true })),
     );
     await expect(open("/x")).rejects.toMatchObject({ status: 500, message: "Internal Server Error" });
     expect(errors).toMatchObject([{ code: "ERR_USER", message: expect.stringContaining("make it a string") }]);
   });
 
   it("answers 500 if it refuses with a header that HTTP does not allow", async () => {
-    const Bad = gated(() => Promise.reject(new HttpError(403, "no", { headers: { "x-bad": "a\r\nx: b" } })));
+    const Bad = handlerWith(() => Promise.reject(new HttpError(403, "no", { headers: { "x-bad": "a\r\nx: b" } })));
     const { port, errors } = await startWith("/x", Bad);
     expect(await answerTo(port, upgradeRequest("/x"))).toMatch(/^HTTP\/1.1 500 /);
     expect(errors).toHaveLength(1);
@@ -210,7 +210,7 @@ describe("authorize", () => {
         return answer;
       },
     });
-    const Own = gated((query) => {
+    const Own = handlerWith((query) => {
       told.push("handler");
       return query.has("own") ? { id: "own" } : anonymous;
     });
@@ -234,7 +234,7 @@ describe("authorize", () => {
       if (query.has("refuse")) throw new HttpError(401, "not you");
       return { id: "ann" };
     };
-    const Own = gated(() => {
+    const Own = handlerWith(() => {
       asked.push("handler");
       return anonymous;
     });

@@ -10,7 +10,7 @@ class Echo extends WebSocketHandler {
 }
 
 /** A running app, and a check that it still serves clients. */
-async function scene() {
+async function startServer() {
   const running = await startWith("/chat/:channel", Echo);
   const alive = async () => {
     const client = await running.open("/chat/alive");
@@ -60,7 +60,7 @@ describe("a path that is no room path", () => {
     "*",
     "chat/x",
   ])("(%s) is answered with 400, and the server survives", async (target) => {
-    const { port, alive, app, errors } = await scene();
+    const { port, alive, app, errors } = await startServer();
     const answer = await answerTo(port, upgradeRequest(target));
     expect(status(answer)).toBe("400");
     // Node refuses invalid HTTP itself. Other requests get our phrase, which does not echo the path.
@@ -86,7 +86,7 @@ describe("a request that is no handshake", () => {
     ["bad subprotocols", upgradeRequest("/chat/x", { "Sec-WebSocket-Protocol": "a,,b" }), "400"],
     ["a foreign origin", upgradeRequest("/chat/x", { Origin: "https://evil.example" }), "403"],
   ])("(%s) is answered, and the server survives", async (_name, request, expected) => {
-    const { port, alive, app } = await scene();
+    const { port, alive, app } = await startServer();
     const answer = await answerTo(port, request);
     expect(status(answer)).toBe(expected);
     if (expected === "426") expect(answer.toLowerCase()).toContain("upgrade: websocket");
@@ -95,7 +95,7 @@ describe("a request that is no handshake", () => {
   });
 
   it("accepts Upgrade: WebSocket in any case", async () => {
-    const { port } = await scene();
+    const { port } = await startServer();
     const client = await rawClient(port);
     client.socket.write(upgradeRequest("/chat/x", { Upgrade: "WebSocket", Connection: "keep-alive, UPGRADE" }));
     await client.received("HTTP/1.1 101");
@@ -110,7 +110,7 @@ describe("requests sent in one packet", () => {
   it.each(["/nowhere", "/chat/x"])(
     "a plain request and an upgrade to %s end the connection, not the process",
     async (path) => {
-      const { port, alive, app, errors } = await scene();
+      const { port, alive, app, errors } = await startServer();
       const answer = await answerTo(port, plainGet + upgradeRequest(path));
       expect(answer).not.toContain("101 Switching");
       expect(await alive()).toBe("alive");
@@ -119,7 +119,7 @@ describe("requests sent in one packet", () => {
   );
 
   it("two upgrades make one connection: the second is read as invalid frames", async () => {
-    const { port, alive } = await scene();
+    const { port, alive } = await startServer();
     const answer = await answerTo(port, upgradeRequest("/chat/x") + upgradeRequest("/chat/y"));
     expect(answer.match(/101 Switching/g)).toHaveLength(1);
     expect(await alive()).toBe("alive");
@@ -137,7 +137,7 @@ describe("a client that misbehaves on an open connection", () => {
     ["binary where none is read", clientFrame(0x82, "x"), 1003],
     ["a message that is too large", clientFrame(0x81, "", 0xffff + 1 - 1), 1009],
   ])("(%s) is closed with its code, and the server survives", async (name, bytes, code) => {
-    const { port, alive, app } = await scene();
+    const { port, alive, app } = await startServer();
     const client = await rawConnection(port, "/chat/x");
     const big = name === "a message that is too large";
     // The limit is 64 KiB. One byte more in the header is enough.
@@ -150,7 +150,7 @@ describe("a client that misbehaves on an open connection", () => {
   });
 
   it("may flood pings or empty messages, and disconnect at any point", async () => {
-    const { port, alive, errors } = await scene();
+    const { port, alive, errors } = await startServer();
     for (const bytes of [
       Buffer.concat(Array.from({ length: 2_000 }, () => clientFrame(0x89, "x"))),
       Buffer.concat(Array.from({ length: 2_000 }, () => clientFrame(0x81, ""))),

@@ -30,7 +30,7 @@ function appWith(...patterns: readonly string[]): App {
   return app;
 }
 
-async function told(app: App, path: string): Promise<unknown> {
+async function answerOf(app: App, path: string): Promise<unknown> {
   const client: TestClient = await connect(app, path);
   const answer = await client.readJSON();
   client.terminate();
@@ -62,7 +62,7 @@ describe("a path", () => {
       fc.asyncProperty(fc.shuffledSubarray(patterns, { minLength: patterns.length }), async (order) => {
         const app = new App();
         for (const one of order) app.route(one, named(one));
-        expect(await told(app, path)).toMatchObject({ by: pattern });
+        expect(await answerOf(app, path)).toMatchObject({ by: pattern });
         await app.close();
       }),
       { numRuns: 12 },
@@ -70,14 +70,14 @@ describe("a path", () => {
   });
 
   it("leads to the first registered of two routes that are equally specific", async () => {
-    expect(await told(appWith("/u/:id(\\d+)", "/u/:id([0-9a-f]+)"), "/u/7")).toMatchObject({ by: "/u/:id(\\d+)" });
-    expect(await told(appWith("/u/:id([0-9a-f]+)", "/u/:id(\\d+)"), "/u/7")).toMatchObject({ by: "/u/:id([0-9a-f]+)" });
+    expect(await answerOf(appWith("/u/:id(\\d+)", "/u/:id([0-9a-f]+)"), "/u/7")).toMatchObject({ by: "/u/:id(\\d+)" });
+    expect(await answerOf(appWith("/u/:id([0-9a-f]+)", "/u/:id(\\d+)"), "/u/7")).toMatchObject({ by: "/u/:id([0-9a-f]+)" });
   });
 
   it("falls back if the more specific route does not match to the end", async () => {
     const app = appWith("/a/b/c", "/a/:x/d", "/:x/b/e");
-    expect(await told(app, "/a/b/d")).toMatchObject({ by: "/a/:x/d", params: { x: "b" } });
-    expect(await told(app, "/a/b/e")).toMatchObject({ by: "/:x/b/e", params: { x: "a" } });
+    expect(await answerOf(app, "/a/b/d")).toMatchObject({ by: "/a/:x/d", params: { x: "b" } });
+    expect(await answerOf(app, "/a/b/e")).toMatchObject({ by: "/:x/b/e", params: { x: "a" } });
     expect(await statusOf(app, "/a/b/f")).toBe(404);
   });
 
@@ -91,9 +91,9 @@ describe("a path", () => {
   it("leads to the same route with a trailing slash and a query", async () => {
     const app = appWith("/chat/:channel");
     const answer = { by: "/chat/:channel", params: { channel: "a" } };
-    expect(await told(app, "/chat/a/")).toEqual(answer);
-    expect(await told(app, "/chat/a?b=/c")).toEqual(answer);
-    expect(await told(app, "/chat/a/?b")).toEqual(answer);
+    expect(await answerOf(app, "/chat/a/")).toEqual(answer);
+    expect(await answerOf(app, "/chat/a?b=/c")).toEqual(answer);
+    expect(await answerOf(app, "/chat/a/?b")).toEqual(answer);
   });
 
   it.each<[pattern: string, path: string, params: object]>([
@@ -136,7 +136,7 @@ describe("a path", () => {
     ["/a/:x-\u00e9", "/a/1-%C3%A9", { x: "1" }],
     ["/\\{a\\}/:x", "/%7Ba%7D/1", { x: "1" }],
   ])("matches %s as %s", async (pattern, path, params) => {
-    expect(await told(appWith(pattern), path)).toEqual({ by: pattern, params });
+    expect(await answerOf(appWith(pattern), path)).toEqual({ by: pattern, params });
   });
 
   it.each([
@@ -152,12 +152,12 @@ describe("a path", () => {
   });
 
   it("matches a pattern with decomposed accents as if composed", async () => {
-    expect(await told(appWith("/cafe\u0301/:table"), "/caf%C3%A9/1")).toMatchObject({ params: { table: "1" } });
+    expect(await answerOf(appWith("/cafe\u0301/:table"), "/caf%C3%A9/1")).toMatchObject({ params: { table: "1" } });
   });
 
   it("is checked against a constraint as decoded text", async () => {
-    expect(await told(appWith("/a/:x(.)"), "/a/%C3%A9")).toMatchObject({ params: { x: "\u00e9" } });
-    expect(await told(appWith("/a/:x([\u00e0-\u00ff]+)"), "/a/%C3%A9")).toMatchObject({ params: { x: "\u00e9" } });
+    expect(await answerOf(appWith("/a/:x(.)"), "/a/%C3%A9")).toMatchObject({ params: { x: "\u00e9" } });
+    expect(await answerOf(appWith("/a/:x([\u00e0-\u00ff]+)"), "/a/%C3%A9")).toMatchObject({ params: { x: "\u00e9" } });
     expect(await statusOf(appWith("/a/:x([^<>]+)"), "/a/%3C")).toBe(404);
   });
 
@@ -171,8 +171,8 @@ describe("a path", () => {
       }
     }
     const app = appWith().route("/a/:x?", Inherits);
-    expect(await told(app, "/a")).toEqual([false, false]);
-    expect(await told(appWith("/a/:__proto__"), "/a/x")).toEqual({
+    expect(await answerOf(app, "/a")).toEqual([false, false]);
+    expect(await answerOf(appWith("/a/:__proto__"), "/a/x")).toEqual({
       by: "/a/:__proto__",
       params: JSON.parse('{"__proto__":"x"}'),
     });
@@ -287,8 +287,8 @@ describe("a route", () => {
 
   it("may lead to the same class by several patterns, which may share a name", async () => {
     const app = appWith().route("/a/:x", Answer, { name: "main" }).route("/b/:x", Answer, { name: "main" });
-    expect(await told(app, "/a/1")).toEqual({ by: "Answer", params: { x: "1" } });
-    expect(await told(app, "/b/2")).toEqual({ by: "Answer", params: { x: "2" } });
+    expect(await answerOf(app, "/a/1")).toEqual({ by: "Answer", params: { x: "1" } });
+    expect(await answerOf(app, "/b/2")).toEqual({ by: "Answer", params: { x: "2" } });
     expect(app.url("main", { x: 1 })).toBe("/a/1");
     const both = await Promise.all([connect(app, "/a/1"), connect(app, "/b/1")]);
     await Promise.all(both.map((client) => client.readJSON()));
@@ -302,7 +302,7 @@ describe("app.url", () => {
     const app = appWith().route("/caf\u00e9/:table/:seat?", Answer, { name: "seat" });
     expect(app.url("seat", { table: "a b" })).toBe("/caf%C3%A9/a%20b");
     expect(app.url("seat", { table: "50%", seat: 3 })).toBe("/caf%C3%A9/50%25/3");
-    expect(await told(app, app.url("seat", { table: "50%" }))).toMatchObject({ params: { table: "50%" } });
+    expect(await answerOf(app, app.url("seat", { table: "50%" }))).toMatchObject({ params: { table: "50%" } });
   });
 
   it("returns the path of a route in a scope, its prefix included", () => {
@@ -335,9 +335,9 @@ describe("a scope", () => {
       org.scope("/team/:team", (team) => team.route("/chat/:channel", Answer));
     });
     expect(app.routes.map(({ pattern }) => pattern)).toEqual(["/org/:org", "/org/:org/team/:team/chat/:channel"]);
-    expect(await told(app, "/org/7")).toEqual({ by: "Other", params: { org: "7" } });
+    expect(await answerOf(app, "/org/7")).toEqual({ by: "Other", params: { org: "7" } });
     const params = { org: "7", team: "a", channel: "b" };
-    expect(await told(app, "/org/7/team/a/chat/b")).toEqual({ by: "Answer", params });
+    expect(await answerOf(app, "/org/7/team/a/chat/b")).toEqual({ by: "Answer", params });
   });
 
   it("calls authorize in order, the outermost first, the handler last", async () => {
@@ -351,7 +351,7 @@ describe("a scope", () => {
     const gate = (name: string) => ({ authorize: () => asked.push(name) && anonymous });
     const build = (inner: Scope<"/a/b">) => inner.route("/c", Guarded);
     const app = appWith().scope("/a", (outer) => outer.scope("/b", build, gate("inner")), gate("outer"));
-    await told(app, "/a/b/c");
+    await answerOf(app, "/a/b/c");
     expect(asked).toEqual(["outer", "inner", "handler"]);
   });
 
@@ -389,9 +389,9 @@ describe("a scope", () => {
     }
     const build = (scope: Scope<"/a">) => scope.route("/none", Answer).route("/keeps", Keeps).route("/new", Replaces);
     const app = appWith().scope("/a", build, { authorize: async () => ({ id: "ann" }) });
-    expect(await told(app, "/a/none")).toMatchObject({ user: { id: "ann" } });
-    expect(await told(app, "/a/keeps")).toMatchObject({ user: { id: "ann" } });
-    expect(await told(app, "/a/new")).toMatchObject({ user: { id: "bob" } });
+    expect(await answerOf(app, "/a/none")).toMatchObject({ user: { id: "ann" } });
+    expect(await answerOf(app, "/a/keeps")).toMatchObject({ user: { id: "ann" } });
+    expect(await answerOf(app, "/a/new")).toMatchObject({ user: { id: "bob" } });
     expect(seen).toEqual([{ id: "ann" }]);
   });
 
@@ -480,10 +480,10 @@ describe("a handler class", () => {
     }
     const app = new App({ handlers: [ByString, ByObject, ByList] });
     onTestFinished(() => app.close());
-    expect(await told(app, "/string/1")).toEqual({ by: "ByString", params: { x: "1" } });
-    expect(await told(app, "/object/1")).toEqual({ by: "ByObject", params: { x: "1" } });
-    expect(await told(app, "/list/1")).toEqual({ by: "ByList", params: { x: "1" } });
-    expect(await told(app, "/list/1/2")).toEqual({ by: "ByList", params: { x: "1", y: "2" } });
+    expect(await answerOf(app, "/string/1")).toEqual({ by: "ByString", params: { x: "1" } });
+    expect(await answerOf(app, "/object/1")).toEqual({ by: "ByObject", params: { x: "1" } });
+    expect(await answerOf(app, "/list/1")).toEqual({ by: "ByList", params: { x: "1" } });
+    expect(await answerOf(app, "/list/1/2")).toEqual({ by: "ByList", params: { x: "1", y: "2" } });
     expect(app.url("object", { x: 1 })).toBe("/object/1");
     expect(app.url("list", { x: 1, y: 2 })).toBe("/list/1/2");
   });
@@ -495,8 +495,8 @@ describe("a handler class", () => {
     const app = new App({ handlers: [Decorated] });
     onTestFinished(() => app.close());
     expect(app.routes.map(({ pattern }) => pattern)).toEqual(["/first/:x", "/second/:x"]);
-    expect(await told(app, app.url("first", { x: 1 }))).toMatchObject({ params: { x: "1" } });
-    expect(await told(app, "/second/2")).toMatchObject({ params: { x: "2" } });
+    expect(await answerOf(app, app.url("first", { x: 1 }))).toMatchObject({ params: { x: "1" } });
+    expect(await answerOf(app, "/second/2")).toMatchObject({ params: { x: "2" } });
   });
 
   it("does not inherit a route", () => {
@@ -532,7 +532,7 @@ describe("a schema of the parameters", () => {
 
   it("converts them for the handler", async () => {
     const app = appWith().route("/item/:id", Item, { params });
-    expect(await told(app, "/item/7")).toEqual([8, "number"]);
+    expect(await answerOf(app, "/item/7")).toEqual([8, "number"]);
   });
 
   it("refuses invalid ones with a 400 that reveals no details", async () => {
@@ -546,7 +546,7 @@ describe("a schema of the parameters", () => {
   it("may be asynchronous", async () => {
     const later = params.refine(async ({ id }) => id < 10);
     const app = appWith().route("/item/:id", Item, { params: later });
-    expect(await told(app, "/item/7")).toEqual([8, "number"]);
+    expect(await answerOf(app, "/item/7")).toEqual([8, "number"]);
     expect(await statusOf(app, "/item/70")).toBe(400);
   });
 
@@ -564,6 +564,6 @@ describe("a schema of the parameters", () => {
     class Decorated extends Item {}
     const app = new App({ handlers: [Decorated] });
     onTestFinished(() => app.close());
-    expect(await told(app, "/item/7")).toEqual([8, "number"]);
+    expect(await answerOf(app, "/item/7")).toEqual([8, "number"]);
   });
 });

@@ -22,7 +22,7 @@ class Chat extends WebSocketHandler<{ room: string }> {
   }
 }
 
-async function chat(options = {}) {
+async function startChat(options = {}) {
   const running = await start(new App(options).route("/chat/:room", Chat, { history: { size: 10 }, replay: 2 }));
   const port = await serveLines(running.app);
   return { ...running, line: (path: string) => new LineClient(port, path) };
@@ -30,7 +30,7 @@ async function chat(options = {}) {
 
 describe("a transport that is not a WebSocket", () => {
   it("is a member of the same room as WebSockets, with its own handler", async () => {
-    const { line, open, app } = await chat();
+    const { line, open, app } = await startChat();
     const ann = line("/chat/a?as=ann");
     expect(await ann.next()).toEqual({ text: "welcome /chat/a" });
     const bob = await open("/chat/a?as=bob");
@@ -46,7 +46,7 @@ describe("a transport that is not a WebSocket", () => {
   });
 
   it("gets the history of its room first", async () => {
-    const { line, app } = await chat();
+    const { line, app } = await startChat();
     for (const text of ["one", "two", "three"]) await app.registry.room("/chat/a").publishText(text);
     const ann = line("/chat/a?as=ann");
     expect([await ann.next(), await ann.next(), await ann.next()]).toEqual([
@@ -57,7 +57,7 @@ describe("a transport that is not a WebSocket", () => {
   });
 
   it("is refused like any client: without credentials, without a route, and past the limits", async () => {
-    const { line } = await chat({ limits: { connectionsPerAddressMax: 1 } });
+    const { line } = await startChat({ limits: { connectionsPerAddressMax: 1 } });
     expect(await line("/chat/a").next()).toEqual({ refused: 401, body: "who are you?" });
     expect(await line("/nowhere").next()).toMatchObject({ refused: 404 });
     const ann = line("/chat/a?as=ann");
@@ -66,7 +66,7 @@ describe("a transport that is not a WebSocket", () => {
   });
 
   it("is closed by its handler, by itself, and by the app, and its hook gets the code", async () => {
-    const { line, app } = await chat();
+    const { line, app } = await startChat();
     const [ann, bob, eve] = [line("/chat/a?as=ann"), line("/chat/a?as=bob"), line("/chat/a?as=eve")];
     for (const one of [ann, bob, eve]) await one.next();
     const before = told.all.length;
@@ -87,7 +87,7 @@ describe("a transport that is not a WebSocket", () => {
   });
 
   it("is closed for a message that is too large", async () => {
-    const { line } = await chat({ limits: { messageBytesMax: 100 } });
+    const { line } = await startChat({ limits: { messageBytesMax: 100 } });
     const ann = line("/chat/a?as=ann");
     await ann.next();
     ann.say({ text: "x".repeat(101) });
@@ -95,7 +95,7 @@ describe("a transport that is not a WebSocket", () => {
   });
 
   it("loses messages that a policy may drop, keeps the latest, and is closed if it is too slow", async () => {
-    const { line, app } = await chat({ limits: { outboxBytesMax: 200_000, highWaterBytes: 50_000 } });
+    const { line, app } = await startChat({ limits: { outboxBytesMax: 200_000, highWaterBytes: 50_000 } });
     const ann = line("/chat/a?as=ann");
     await ann.next();
     ann.socket.pause();

@@ -12,7 +12,7 @@ import {
   WebSocketHandler,
 } from "../../src/index.js";
 import { ManualClock } from "../../src/testing/index.js";
-import { closes, Mailbox, type Running, start } from "../support/app.js";
+import { closes, Mailbox, type RunningApp, start } from "../support/app.js";
 import { answerTo, upgradeRequest } from "../support/raw.js";
 
 class Echo extends WebSocketHandler {
@@ -21,7 +21,7 @@ class Echo extends WebSocketHandler {
   }
 }
 
-interface Logged extends Running {
+interface Logged extends RunningApp {
   readonly warnings: Mailbox<string>;
 }
 

@@ -3,7 +3,7 @@ import { App, type AppOptions, type HandlerClass } from "../../src/index.js";
 import { type ConnectOptions, connectURL, type TestClient } from "../../src/testing/index.js";
 
 /** An app that listens on a free port until the end of the test. */
-export interface Running {
+export interface RunningApp {
   readonly app: App;
   readonly port: number;
   readonly url: string;
@@ -12,7 +12,7 @@ export interface Running {
   open(path: string, options?: ConnectOptions): Promise<TestClient>;
 }
 
-export async function start(app: App): Promise<Running> {
+export async function start(app: App): Promise<RunningApp> {
   const errors: Error[] = [];
   app.on("error", (error) => errors.push(error));
   const { port } = await app.listen(0, "127.0.0.1");
@@ -22,7 +22,7 @@ export async function start(app: App): Promise<Running> {
 }
 
 /** An app with one handler on `pattern`. */
-export function startWith(pattern: string, handlerClass: HandlerClass, options: AppOptions = {}): Promise<Running> {
+export function startWith(pattern: string, handlerClass: HandlerClass, options: AppOptions = {}): Promise<RunningApp> {
   return start(new App(options).route(pattern, handlerClass));
 }
 

@@ -4,7 +4,7 @@ import { EnfiladeError } from "../../src/errors.js";
 import { defaultPathLimits, encodePath, pathOfTarget, type RoomPath, roomName } from "../../src/wire/path.js";
 
 /** A target as Node passes it: one character for each byte of its UTF-8. */
-function asNodeReads(text: string): string {
+function asTarget(text: string): string {
   return Buffer.from(text).toString("latin1");
 }
 
@@ -89,7 +89,7 @@ describe("pathOfTarget", () => {
     ["a pop of directional formatting", "/a%E2%80%AC"],
     ["a left-to-right override", "/a%E2%80%AD"],
     ["a right-to-left override", "/a%E2%80%AEb"],
-    ["a right-to-left override as raw bytes", asNodeReads("/a\u202eb")],
+    ["a right-to-left override as raw bytes", asTarget("/a\u202eb")],
     ["an isolate", "/a%E2%81%A6"],
     ["a pop of an isolate", "/a%E2%81%A9"],
     ["a percent sign at the end", "/a%"],
@@ -148,11 +148,11 @@ describe("pathOfTarget", () => {
     ["a plus sign, which is no space", "/a+b", "/a+b"],
     ["encoded UTF-8", "/caf%C3%A9", "/caf\u00e9"],
     ["encoded UTF-8 in lower case", "/caf%c3%a9", "/caf\u00e9"],
-    ["raw UTF-8 bytes", asNodeReads("/caf\u00e9"), "/caf\u00e9"],
+    ["raw UTF-8 bytes", asTarget("/caf\u00e9"), "/caf\u00e9"],
     ["raw and encoded bytes of one character", "/caf\u00c3%A9", "/caf\u00e9"],
     ["a decomposed accent, composed", "/cafe%CC%81", "/caf\u00e9"],
-    ["a decomposed accent as raw bytes, composed", asNodeReads("/cafe\u0301"), "/caf\u00e9"],
-    ["a decomposed syllable, composed", asNodeReads("/\u1112\u1161\u11ab"), "/\ud55c"],
+    ["a decomposed accent as raw bytes, composed", asTarget("/cafe\u0301"), "/caf\u00e9"],
+    ["a decomposed syllable, composed", asTarget("/\u1112\u1161\u11ab"), "/\ud55c"],
     ["a character outside the basic plane", "/%F0%9F%98%80", "/\u{1f600}"],
     ["__proto__", "/__proto__", "/__proto__"],
     ["constructor", "/constructor/prototype", "/constructor/prototype"],
@@ -168,9 +168,9 @@ describe("pathOfTarget", () => {
   it("counts the bytes of the decoded path, not its characters", () => {
     const fits = `/${"\u00e9".repeat(255)}`;
     expect(Buffer.byteLength(fits)).toBe(511);
-    expect(pathOfTarget(asNodeReads(fits))).toBe(fits);
-    expect(pathOfTarget(asNodeReads(`${fits}a`))).toBe(`${fits}a`);
-    isRefused(() => pathOfTarget(asNodeReads(`${fits}\u00e9`)));
+    expect(pathOfTarget(asTarget(fits))).toBe(fits);
+    expect(pathOfTarget(asTarget(`${fits}a`))).toBe(`${fits}a`);
+    isRefused(() => pathOfTarget(asTarget(`${fits}\u00e9`)));
   });
 
   it("accepts 512 bytes however they are encoded, and refuses 513", () => {
