@@ -114,7 +114,9 @@ describe("an option that does not exist is refused", () => {
       code: "ERR_OPTION",
       message: 'listen() takes a port and a host, such as listen(8000, "127.0.0.1"), got an object',
     });
-    expect(await thrownBy(() => app.drain(untyped({ withinMS: 1 })))).toEqual(refusal("drain()", "withinMS", "withinMs"));
+    expect(await thrownBy(() => app.drain(untyped({ withinMS: 1 })))).toEqual(
+      refusal("drain()", "withinMS", "withinMs"),
+    );
     expect(await thrownBy(() => app.drain(untyped([1_000])))).toMatchObject({ code: "ERR_OPTION" });
     const closing = app.close(untyped({ timeoutMS: 1 }));
     expect(closing).toBeInstanceOf(Promise);
@@ -179,7 +181,9 @@ describe("an event that does not exist is refused", () => {
 
   it("as are an unknown option of a listener, and a listener that is not a function", () => {
     const app = new App();
-    expect(() => app.on("open", () => undefined, untyped({ onec: true }))).toThrow(refusal("a listener", "onec", "once"));
+    expect(() => app.on("open", () => undefined, untyped({ onec: true }))).toThrow(
+      refusal("a listener", "onec", "once"),
+    );
     expect(() => app.on("open", undefined as never)).toThrow(
       expect.objectContaining({ code: "ERR_OPTION", message: 'on("open") takes a function, got undefined' }),
     );

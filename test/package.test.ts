@@ -81,7 +81,10 @@ describe("the packed library in an empty project", () => {
         noImplicitOverride: true,
         exactOptionalPropertyTypes: true,
       },
-      ...{ skipLibCheck: false, types: ["node"], outDir, rootDir: "." },
+      skipLibCheck: false,
+      types: ["node"],
+      outDir,
+      rootDir: ".",
       ...options,
     };
     await writeFile(

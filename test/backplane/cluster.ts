@@ -79,7 +79,10 @@ async function startNode(
   const close = () => app.close({ timeoutMs: 500 });
   onTestFinished(close);
   return {
-    ...{ app, port, errors, close },
+    app,
+    port,
+    errors,
+    close,
     open: async (path, connectOptions) => {
       const client = await connectURL(`ws://127.0.0.1:${port}${path}`, connectOptions);
       await client.readJSON();

@@ -39,7 +39,7 @@ function listen(client: TestClient): unknown[] {
 let marks = 0;
 
 /** Publishes from `node` until every client has received a publication; refused ones are tried again. */
-async function reaches({ app }: ClusterNode, to: string, heard: readonly unknown[][]): Promise<void> {
+async function publishUntilReceived({ app }: ClusterNode, to: string, heard: readonly unknown[][]): Promise<void> {
   marks += 1;
   const mark = `mark ${marks}`;
   while (!heard.every((all) => all.includes(mark))) {
@@ -53,7 +53,7 @@ async function reaches({ app }: ClusterNode, to: string, heard: readonly unknown
 
 /** Resolves when a publication from each node has reached all listeners of the room. */
 async function agree({ nodes }: TestCluster, to: string, heard: readonly unknown[][]): Promise<void> {
-  for (const node of nodes) await reaches(node, to, heard);
+  for (const node of nodes) await publishUntilReceived(node, to, heard);
 }
 
 const isMark = (value: unknown) => String(value).startsWith("mark ");
@@ -208,10 +208,10 @@ for (const name of ["redis", "nats"] as const) {
       await node.open("/plain/a");
       await node.open("/kept/a");
       expect(await (await node.open("/plain/a", v1)).readJSON()).toEqual({ type: "message", data: "hello" });
-      await turnedAway(node);
+      await areRefused(node);
       await engineOf(cluster).restart();
       await allAre(cluster, "up");
-      await letIn(node);
+      await areAccepted(node);
     });
 
     it("keeps existing members, and later delivers the others' publications to a room with history", async () => {
@@ -222,7 +222,7 @@ for (const name of ["redis", "nats"] as const) {
       await until(() => dataOf(heard).includes("before"));
       await kill(cluster);
       await engineOf(cluster).restart();
-      await agree(cluster, "/kept/a", [await dataHeard(nodeOf(cluster, 1))]);
+      await agree(cluster, "/kept/a", [await receivedData(nodeOf(cluster, 1))]);
       await until(() => dataOf(heard).filter(isMark).length >= 2);
       const offsets = framesOf(heard).flatMap(({ type, offset }) =>
         type === "message" && offset !== undefined ? [offset] : [],
@@ -244,7 +244,7 @@ for (const name of ["redis", "nats"] as const) {
           backplane: { state: "away", nodes: 1 },
         });
         await node.open("/plain/early");
-        await turnedAway(node);
+        await areRefused(node);
         await until(() => node.errors.length > 0);
         expect(node.errors).toMatchObject(outage.slice(0, 1));
       }
@@ -255,7 +255,7 @@ for (const name of ["redis", "nats"] as const) {
       await agree({ ...cluster, nodes }, "/plain/a", early);
       await agree({ ...cluster, nodes }, "/kept/a", kept);
       await until(() => nodes.every(({ app }) => app.status().backplane.nodes === 2));
-      for (const node of nodes) await letIn(node);
+      for (const node of nodes) await areAccepted(node);
       for (const { app } of nodes) await connectionsOf(app, "/kept/a", "ann", 2);
     });
 
@@ -365,11 +365,11 @@ type Frame = { readonly type?: string; readonly offset?: number; readonly data?:
 const framesOf = (heard: readonly unknown[]) => heard as readonly Frame[];
 const dataOf = (heard: readonly unknown[]) => framesOf(heard).map(({ data }) => data);
 
-async function dataHeard(node: ClusterNode): Promise<unknown[]> {
+async function receivedData(node: ClusterNode): Promise<unknown[]> {
   return listen(await node.open("/kept/a"));
 }
 
-async function turnedAway({ port }: ClusterNode): Promise<void> {
+async function areRefused({ port }: ClusterNode): Promise<void> {
   const base = `ws://127.0.0.1:${port}`;
   for (const [path, options] of [
     ["/kept/a", v1],
@@ -382,7 +382,7 @@ async function turnedAway({ port }: ClusterNode): Promise<void> {
   }
 }
 
-async function letIn(node: ClusterNode): Promise<void> {
+async function areAccepted(node: ClusterNode): Promise<void> {
   const base = `ws://127.0.0.1:${node.port}`;
   for (const path of ["/kept/b", "/replayed/b"]) {
     expect(await (await connectURL(base + path, v1)).readJSON()).toMatchObject({ type: "welcome", position: {} });

@@ -12,7 +12,7 @@ import { nodeOf, startCluster, type TestCluster, until } from "./cluster.js";
 type Bytes = string | Uint8Array;
 
 /** A foreign program on the same server, which may publish anything. */
-interface Foreigner {
+interface ForeignProgram {
   /** Resolves when the server has accepted it. */
   publish(channel: string, bytes: Bytes): Promise<unknown>;
   /** Publishes a message that claims to be the publication of a room at this position. */
@@ -40,7 +40,7 @@ async function natsClient({ engine }: TestCluster): Promise<NatsConnection> {
 const redisName = (channel: string) => `enfilade:{${channel}}`;
 const natsName = (channel: string) => `enfilade.${Buffer.from(channel).toString("base64url")}`;
 
-function redisForeigner(cluster: TestCluster): Foreigner {
+function connectForeignRedis(cluster: TestCluster): ForeignProgram {
   const [client, hearing] = [redisClient(cluster), redisClient(cluster)];
   return {
     publish: (channel, bytes) => client.publish(redisName(channel), Buffer.from(bytes)),
@@ -56,7 +56,7 @@ function redisForeigner(cluster: TestCluster): Foreigner {
   };
 }
 
-async function natsForeigner(cluster: TestCluster): Promise<Foreigner> {
+async function connectForeignNats(cluster: TestCluster): Promise<ForeignProgram> {
   const client = await natsClient(cluster);
   const publish = (channel: string, bytes: Bytes, marks = headers()) => {
     client.publish(natsName(channel), Buffer.from(bytes), { headers: marks });
@@ -78,8 +78,8 @@ async function natsForeigner(cluster: TestCluster): Promise<Foreigner> {
   };
 }
 
-async function foreigner(name: EngineName, cluster: TestCluster): Promise<Foreigner> {
-  return name === "redis" ? redisForeigner(cluster) : natsForeigner(cluster);
+async function connectForeign(name: EngineName, cluster: TestCluster): Promise<ForeignProgram> {
+  return name === "redis" ? connectForeignRedis(cluster) : connectForeignNats(cluster);
 }
 
 const line = (header: unknown, body: Bytes = "x") =>
@@ -185,7 +185,7 @@ const path = "/kept/a";
 let marks = 0;
 
 /** The messages to a client up to and including `mark`. */
-async function upTo(client: TestClient, mark: string): Promise<string[]> {
+async function readUpTo(client: TestClient, mark: string): Promise<string[]> {
   const heard: string[] = [];
   for (let text = await client.readText(); text !== JSON.stringify(mark); text = await client.readText()) {
     heard.push(text);
@@ -194,13 +194,13 @@ async function upTo(client: TestClient, mark: string): Promise<string[]> {
 }
 
 /** Publishes from each node to everyone, and returns the messages that arrived before the last of these. */
-async function normally(cluster: TestCluster, to: string, clients: readonly TestClient[]): Promise<string[]> {
+async function publishNormally(cluster: TestCluster, to: string, clients: readonly TestClient[]): Promise<string[]> {
   const heard: string[] = [];
   for (const { app } of cluster.nodes) {
     marks += 1;
     const mark = `mark ${marks}`;
     await app.registry.room(to).publish(mark);
-    for (const client of clients) heard.push(...(await upTo(client, mark)));
+    for (const client of clients) heard.push(...(await readUpTo(client, mark)));
   }
   return heard;
 }
@@ -220,7 +220,7 @@ async function everywhere({ nodes }: TestCluster, target: string): Promise<TestC
 }
 
 /** The names of nodes, from their heartbeats. */
-async function nodeNames(stranger: Foreigner, count: number): Promise<string[]> {
+async function nodeNames(stranger: ForeignProgram, count: number): Promise<string[]> {
   const names = new Set<string>();
   await stranger.listen("nodes", (bytes) => {
     const [, node] = /"node":"([\w-]+)"/.exec(Buffer.from(bytes).toString()) ?? [];
@@ -234,7 +234,7 @@ const presenceOf = (cluster: TestCluster, index: number): Promise<PresenceState>
   nodeOf(cluster, index).app.registry.room(path).presence();
 
 /** Resolves when each node has `id` among the users of the room. */
-async function seenEverywhere(cluster: TestCluster, id: string): Promise<void> {
+async function waitUntilPresent(cluster: TestCluster, id: string): Promise<void> {
   for (const index of cluster.nodes.keys()) {
     let state = await presenceOf(cluster, index);
     while (!state.users.some((user) => user.id === id)) {
@@ -278,10 +278,10 @@ for (const name of ["redis", "nats"] as const) {
     ])("are ignored, counted and reported once if they are not of this library, on %s", async (channel, room, tree) => {
       const cluster = await start();
       const clients = await everywhere(cluster, `${room}?user=ann`);
-      const stranger = await foreigner(name, cluster);
+      const stranger = await connectForeign(name, cluster);
       const poison = [...nonsense, ...badNodeMessages(tree)];
       for (const bytes of poison) await stranger.publish(channel, bytes);
-      expect(await normally(cluster, room, clients)).toEqual([]);
+      expect(await publishNormally(cluster, room, clients)).toEqual([]);
       expect(malformed(cluster)).toEqual(cluster.nodes.map(() => poison.length));
       expectOneReport(cluster);
     });
@@ -289,13 +289,13 @@ for (const name of ["redis", "nats"] as const) {
     it("are malformed on the channel of trees if they name no tree", async () => {
       const cluster = await start();
       const clients = await everywhere(cluster, "/plain/a");
-      const stranger = await foreigner(name, cluster);
+      const stranger = await connectForeign(name, cluster);
       await stranger.publish("trees", line({ v: 1, k: "text" }, "for whom?"));
       await stranger.publish("trees", line({ v: 1, k: "close", code: 1000, reason: "" }));
       for (const t of ["/__proto__", "/constructor/x", "//", "/plain/a/", "/%zz", `/${"x/".repeat(5_000)}`]) {
         await stranger.publish("trees", line({ v: 1, t, k: "text" }, "for no room"));
       }
-      expect(await normally(cluster, "/plain/a", clients)).toEqual([]);
+      expect(await publishNormally(cluster, "/plain/a", clients)).toEqual([]);
       expect(malformed(cluster)).toEqual([2, 2]);
       expectOneReport(cluster);
     });
@@ -303,11 +303,11 @@ for (const name of ["redis", "nats"] as const) {
     it("are malformed if they evict from a path that is not a room", async () => {
       const cluster = await start();
       const clients = await everywhere(cluster, "/plain/a?user=ann");
-      const stranger = await foreigner(name, cluster);
+      const stranger = await connectForeign(name, cluster);
       const evict = { v: 1, k: "evict", user: "ann", reason: "" };
       for (const channel of ["all", "channel:plain", "user:ann", "trees"]) await stranger.publish(channel, line(evict));
       await stranger.publish("trees", line({ ...evict, t: "/plain" }));
-      expect(await normally(cluster, "/plain/a", clients)).toEqual([]);
+      expect(await publishNormally(cluster, "/plain/a", clients)).toEqual([]);
       expect(malformed(cluster)).toEqual([5, 5]);
       expectOneReport(cluster);
     });
@@ -315,33 +315,33 @@ for (const name of ["redis", "nats"] as const) {
     it("are ignored among the heartbeats, and the nodes still know each other", async () => {
       const cluster = await start();
       const clients = await everywhere(cluster, `${path}?user=ann`);
-      const stranger = await foreigner(name, cluster);
+      const stranger = await connectForeign(name, cluster);
       const ids = await nodeNames(stranger, cluster.nodes.length);
       const poison = [...nonsense, ...badSignals];
       for (const channel of ["nodes", ...ids.map((id) => `node:${id}`)]) {
         for (const bytes of poison) await stranger.publish(channel, bytes);
       }
       for (const bytes of badHeartbeats) await stranger.publish("nodes", bytes);
-      expect(await normally(cluster, path, clients)).toEqual([]);
+      expect(await publishNormally(cluster, path, clients)).toEqual([]);
       const expected = 2 * poison.length + badHeartbeats.length;
       expect(malformed(cluster)).toEqual(cluster.nodes.map(() => expected));
       expectOneReport(cluster);
       expect(cluster.nodes.map(({ app }) => app.status().backplane.nodes)).toEqual([2, 2]);
       await nodeOf(cluster, 1).open(`${path}?user=bob`);
-      await seenEverywhere(cluster, "bob");
+      await waitUntilPresent(cluster, "bob");
     });
 
     it("are ignored among presence messages, and add no user", async () => {
       const cluster = await start();
       const clients = await everywhere(cluster, `${path}?user=ann`);
-      const stranger = await foreigner(name, cluster);
+      const stranger = await connectForeign(name, cluster);
       const poison = [...nonsense, ...badSignals, ...badPresence];
       for (const bytes of poison) await stranger.publish(`presence:${path}`, bytes);
-      expect(await normally(cluster, path, clients)).toEqual([]);
+      expect(await publishNormally(cluster, path, clients)).toEqual([]);
       expect(malformed(cluster)).toEqual(cluster.nodes.map(() => poison.length));
       expectOneReport(cluster);
       await nodeOf(cluster, 1).open(`${path}?user=bob`);
-      await seenEverywhere(cluster, "bob");
+      await waitUntilPresent(cluster, "bob");
       for (const index of [0, 1]) expect(await presenceOf(cluster, index)).toMatchObject({ count: 2 });
     });
 
@@ -349,7 +349,7 @@ for (const name of ["redis", "nats"] as const) {
       const cluster = await start();
       const node = nodeOf(cluster, 0);
       await node.open(`${path}?user=ann`, { protocols: ["enfilade.v1"] });
-      const stranger = await foreigner(name, cluster);
+      const stranger = await connectForeign(name, cluster);
       const entry = `{"id":"deep","connections":1,"shown":${nested(100_000)}}`;
       const uncaught: unknown[] = [];
       const others = process.listeners("uncaughtException");
@@ -361,7 +361,7 @@ for (const name of ["redis", "nats"] as const) {
           `{"v":2,"t":"state","node":"foreign","seq":1,"entries":[["k",${entry}]]}`,
         );
         await nodeOf(cluster, 1).open(`${path}?user=bob`);
-        await seenEverywhere(cluster, "bob");
+        await waitUntilPresent(cluster, "bob");
         expect(uncaught).toEqual([]);
         const newcomer = await node.open(`${path}?user=cy`, { protocols: ["enfilade.v1"] });
         expect(await newcomer.readJSON()).toMatchObject({ type: "presence" });
@@ -374,10 +374,10 @@ for (const name of ["redis", "nats"] as const) {
     it("with an incomplete close command are malformed, and close no connection", async () => {
       const cluster = await start();
       const clients = await everywhere(cluster, "/plain/a");
-      const stranger = await foreigner(name, cluster);
+      const stranger = await connectForeign(name, cluster);
       const codes = [3000.5, 4000.25, 4998.999];
       for (const code of codes) await stranger.publish("/plain/a", line({ v: 1, k: "close", code, reason: "" }));
-      expect(await normally(cluster, "/plain/a", clients)).toEqual([]);
+      expect(await publishNormally(cluster, "/plain/a", clients)).toEqual([]);
       expectOneReport(cluster);
       expect(malformed(cluster)).toEqual([codes.length, codes.length]);
     });
@@ -385,7 +385,7 @@ for (const name of ["redis", "nats"] as const) {
     it("with an invalid position are malformed", async () => {
       const cluster = await start();
       const clients = await everywhere(cluster, path);
-      const stranger = await foreigner(name, cluster);
+      const stranger = await connectForeign(name, cluster);
       const message = line({ v: 1, k: "text" }, "forged");
       const positions = [
         ...[
@@ -408,7 +408,7 @@ for (const name of ["redis", "nats"] as const) {
       for (const [epoch = "", offset = ""] of positions) await stranger.claim(path, epoch, offset, message);
       await stranger.claim(path, "e", "1", "no message");
       await stranger.claim(path, "e", "1", "");
-      expect(await normally(cluster, path, clients)).toEqual([]);
+      expect(await publishNormally(cluster, path, clients)).toEqual([]);
       expect(malformed(cluster)).toEqual(cluster.nodes.map(() => positions.length + 2));
       expectOneReport(cluster);
     });
@@ -421,12 +421,12 @@ for (const name of ["redis", "nats"] as const) {
     ])("with a position %s cost no client a publication, and the nodes become stable", async (_name, epoch, offset) => {
       const cluster = await start();
       const clients = await everywhere(cluster, path);
-      await normally(cluster, path, clients);
+      await publishNormally(cluster, path, clients);
       const [newest] = await nodeOf(cluster, 0).app.registry.room(path).history({ limit: 1 });
-      const stranger = await foreigner(name, cluster);
+      const stranger = await connectForeign(name, cluster);
       const claimed = epoch === "same" ? (newest?.position?.epoch ?? "") : epoch;
       await stranger.claim(path, claimed, offset, line({ v: 1, k: "text" }, "forged"));
-      expect(await normally(cluster, path, clients)).toEqual([]);
+      expect(await publishNormally(cluster, path, clients)).toEqual([]);
       const work = await worker(name, cluster);
       const before = await work();
       for (let n = 0; n < 300; n += 1) await stranger.ping();
@@ -437,7 +437,7 @@ for (const name of ["redis", "nats"] as const) {
     it("of random bytes and random headers are harmless", async () => {
       const cluster = await start();
       const clients = await everywhere(cluster, `${path}?user=ann`);
-      const stranger = await foreigner(name, cluster);
+      const stranger = await connectForeign(name, cluster);
       const [id] = await nodeNames(stranger, cluster.nodes.length);
       const channel = fc.constantFrom(path, "trees", "nodes", `node:${id}`, `presence:${path}`, "all", "user:ann");
       const text = fc.oneof(fc.string(), fc.constantFrom("__proto__", "constructor", path, "/", "\u0000", "\ud800"));
@@ -458,7 +458,7 @@ for (const name of ["redis", "nats"] as const) {
         fc.array(fc.tuple(channel, bytes), { minLength: 20, maxLength: 60 }),
         async (all) => {
           for (const [to, foreign] of all) await stranger.publish(to, foreign);
-          await normally(cluster, path, clients);
+          await publishNormally(cluster, path, clients);
         },
       );
       await fc.assert(property, { seed, numRuns: 30, endOnFailure: true });
@@ -494,7 +494,7 @@ describe.skipIf(missing("redis", "entries by hand"))("foreign entries in the log
     async (_name, count, args) => {
       const { cluster, clients, room } = await keptRoom("redis", count);
       await redisClient(cluster).call("XADD", log, ...args);
-      expect(await normally(cluster, path, clients)).toEqual([]);
+      expect(await publishNormally(cluster, path, clients)).toEqual([]);
       const kept = await room.history();
       expect(kept.slice(-2).map(({ data }) => data)).toEqual([`mark ${marks - 1}`, `mark ${marks}`]);
     },
@@ -507,7 +507,7 @@ describe.skipIf(missing("redis", "entries by hand"))("foreign entries in the log
   ])("%s are removed with older publications when those are trimmed", async (_name, args) => {
     const { cluster, clients, room } = await keptRoom("redis", 2, 2);
     await redisClient(cluster).call("XADD", log, ...args);
-    for (let n = 0; n < 3; n += 1) expect(await normally(cluster, path, clients)).toEqual([]);
+    for (let n = 0; n < 3; n += 1) expect(await publishNormally(cluster, path, clients)).toEqual([]);
     expect((await room.history()).map(({ data }) => data)).toEqual([`mark ${marks - 1}`, `mark ${marks}`]);
   });
 
@@ -524,7 +524,7 @@ describe.skipIf(missing("redis", "entries by hand"))("foreign entries in the log
       await client.call("XADD", log, `${offset}-0`, "d", d, "t", String(Date.now()));
     }
     await client.hset(meta, "o", "5");
-    expect(await normally(cluster, path, clients)).toEqual([]);
+    expect(await publishNormally(cluster, path, clients)).toEqual([]);
     expect(lost).toEqual([3]);
     expect((await room.history()).map(({ data }) => data)).toEqual([0, 1, `mark ${marks - 1}`, `mark ${marks}`]);
     for (const count of malformed(cluster)) expect(count).toBeGreaterThanOrEqual(3);
@@ -538,7 +538,7 @@ describe.skipIf(missing("redis", "entries by hand"))("foreign entries in the log
     await client.set(log, "a string");
     expect(await room.publish("in its place")).toMatchObject({ offset: 2 });
     const both = clients.map(() => JSON.stringify("in its place"));
-    expect(await normally(cluster, path, clients)).toEqual(both);
+    expect(await publishNormally(cluster, path, clients)).toEqual(both);
     expect((await room.history()).at(-1)?.data).toBe(`mark ${marks}`);
   });
 });
@@ -553,7 +553,7 @@ describe.skipIf(missing("nats", "messages by hand"))("foreign messages in the st
     const { config } = await manager.streams.info(`enfilade-${Buffer.from(path).toString("base64url")}`);
     const [subject = ""] = config.subjects;
     for (const bytes of ["garbage", "", line({ v: 2, k: "text" })]) await client.request(subject, Buffer.from(bytes));
-    expect(await normally(cluster, path, clients)).toEqual([]);
+    expect(await publishNormally(cluster, path, clients)).toEqual([]);
     expect(lost).toEqual([3]);
     expect((await room.history()).map(({ data }) => data)).toEqual([0, 1, `mark ${marks - 1}`, `mark ${marks}`]);
     for (const count of malformed(cluster)) expect(count).toBeGreaterThanOrEqual(3);

@@ -115,7 +115,7 @@ class Watcher {
 }
 
 /** Shows only the name of a user. */
-class Discreet extends WebSocketHandler {
+class NameOnly extends WebSocketHandler {
   override authorize() {
     const id = this.query.get("user") ?? "unnamed";
     return { id, name: `Name of ${id}`, secret: `secret of ${id}` };
@@ -128,9 +128,9 @@ class Discreet extends WebSocketHandler {
   }
 }
 
-function addDiscreet({ app }: { readonly app: App }): void {
+function addNameOnly({ app }: { readonly app: App }): void {
   const show = (user: { name: string }) => ({ name: user.name, deep: { list: [1, "two", null] } });
-  app.route("/shown/:name", Discreet, { presence: { mode: "full", leaveGraceMs: 0, show } });
+  app.route("/shown/:name", NameOnly, { presence: { mode: "full", leaveGraceMs: 0, show } });
 }
 
 for (const name of ["redis", "nats"] as const) {
@@ -359,7 +359,7 @@ for (const name of ["redis", "nats"] as const) {
 
     it("shows on other nodes the result of presence.show, and nothing else of the user", async () => {
       const cluster = await startCluster(name, 2, atOnce);
-      for (const node of cluster.nodes) addDiscreet(node);
+      for (const node of cluster.nodes) addNameOnly(node);
       const [here, there] = [nodeOf(cluster, 0), nodeOf(cluster, 1)];
       const watcher = new Watcher(await there.open("/shown/a?user=bob", v1));
       await here.open("/shown/a?user=ann");
@@ -454,7 +454,9 @@ for (const name of ["redis", "nats"] as const) {
       ];
       const presence = await presenceOf(empty);
       expect({ ...presence, users: presence.users.toSorted((a, b) => a.id.localeCompare(b.id)) }).toEqual({
-        ...{ count: 2, version: 0, users },
+        count: 2,
+        version: 0,
+        users,
       });
       expect(empty.app.status().rooms).toBe(0);
       expect(await presenceOf(empty, "/kept/empty")).toEqual({ count: 0, version: 0, users: [] });

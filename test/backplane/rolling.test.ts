@@ -9,16 +9,16 @@ const clients = 24;
 const publicationsBetween = 200;
 
 /** A client, its messages, and the largest number of users that it saw once all were present. */
-interface Guest {
+interface TestUser {
   readonly room: ClientRoom;
   readonly heard: number[];
   readonly lost: Lost[];
   readonly counts: number[];
 }
 
-function come(port: number, user: string): Guest {
+function connectUser(port: number, user: string): TestUser {
   const room = connect(`ws://127.0.0.1:${port}/kept/lobby?user=${user}`, { WebSocket });
-  const guest: Guest = { room, heard: [], lost: [], counts: [] };
+  const guest: TestUser = { room, heard: [], lost: [], counts: [] };
   room.on("message", ({ data }) => {
     if (typeof data === "number") guest.heard.push(data);
   });
@@ -34,7 +34,7 @@ describe.each(["redis", "nats"] as const)("a rolling restart over %s", (name) =>
     async () => {
       const cluster = await startCluster(name, 3, { leaveGraceMs: 10_000 });
       const balancer = await startBalancer(cluster.nodes);
-      const guests = Array.from({ length: clients }, (_, n) => come(balancer.port, `user-${n}`));
+      const guests = Array.from({ length: clients }, (_, n) => connectUser(balancer.port, `user-${n}`));
       await until(() => guests.every(({ counts }) => counts.at(-1) === clients));
       for (const { counts } of guests) counts.length = 0;
       const left: string[] = [];

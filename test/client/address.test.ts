@@ -2,7 +2,7 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import { connect } from "../../src/client/index.js";
 import { ManualClock } from "../../src/testing/clock.js";
 import { fakeSockets } from "./fakeSocket.js";
-import { Mailbox, waitForState, connectScripted, watch } from "./scripted.js";
+import { connectScripted, Mailbox, waitForState, watch } from "./scripted.js";
 
 /** The URL to which a room connects. */
 async function addressOf(url: string | URL): Promise<URL> {

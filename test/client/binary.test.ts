@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { waitForState, connectScripted, watch } from "./scripted.js";
+import { connectScripted, waitForState, watch } from "./scripted.js";
 
 describe("a binary message", () => {
   it("is sent unchanged, in order with other messages, and logged with its size", async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type Peer, waitForState, type ScriptedRoom, connectScripted, watch } from "./scripted.js";
+import { connectScripted, type Peer, type ScriptedRoom, waitForState, watch } from "./scripted.js";
 
 interface Drained extends ScriptedRoom {
   readonly old: Peer;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { ClientRoom, ListenOptions } from "../../src/client/index.js";
-import { type Peer, waitForState, connectScripted } from "./scripted.js";
+import { connectScripted, type Peer, waitForState } from "./scripted.js";
 
 /** An open room, and its peer. */
 async function openRoom(): Promise<{ readonly room: ClientRoom; readonly peer: Peer }> {

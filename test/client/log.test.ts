@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { connect, type LogElement } from "../../src/client/index.js";
 import { fakeSockets } from "./fakeSocket.js";
-import { waitForState, connectScripted } from "./scripted.js";
+import { connectScripted, waitForState } from "./scripted.js";
 
 /** The part of an element that holds text. */
 class Pre implements LogElement {

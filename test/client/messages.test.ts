@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { type ClientMessage, type ClientRoom, connect } from "../../src/client/index.js";
 import { ManualClock } from "../../src/testing/clock.js";
 import { fakeSockets } from "./fakeSocket.js";
-import { Mailbox, waitForState, connectScripted, watch } from "./scripted.js";
+import { connectScripted, Mailbox, waitForState, watch } from "./scripted.js";
 
 const none = { data: undefined, text: undefined, bytes: undefined, offset: undefined, room: undefined };
 

@@ -5,7 +5,7 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import { WebSocket } from "ws";
 import { ConnectError, connect } from "../../src/client/index.js";
 import { ManualClock } from "../../src/testing/clock.js";
-import { waitForState, connectScripted, watch } from "./scripted.js";
+import { connectScripted, waitForState, watch } from "./scripted.js";
 
 describe("opened", () => {
   it("resolves with the room at its first welcome, and stays resolved", async () => {

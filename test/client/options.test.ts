@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { connect, EnfiladeError } from "../../src/client/index.js";
 import { fakeSockets } from "./fakeSocket.js";
-import { waitForState, connectScripted } from "./scripted.js";
+import { connectScripted, waitForState } from "./scripted.js";
 
 describe("connect", () => {
   it("refuses an unknown option, names the nearest one, and opens no socket", () => {

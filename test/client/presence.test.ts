@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type Peer, waitForState, connectScripted, watch } from "./scripted.js";
+import { connectScripted, type Peer, waitForState, watch } from "./scripted.js";
 
 const [ann, bob, cid] = ["ann", "bob", "cid"].map((id) => ({ id, connections: 1 }));
 

@@ -4,7 +4,7 @@ import { connect, type StateDetail } from "../../src/client/index.js";
 import type { Clock } from "../../src/connection/clock.js";
 import { ManualClock } from "../../src/testing/clock.js";
 import { fakeSockets } from "./fakeSocket.js";
-import { Mailbox, waitForState, connectScripted, watch } from "./scripted.js";
+import { connectScripted, Mailbox, waitForState, watch } from "./scripted.js";
 
 describe("a room that lost its connection", () => {
   it("connects again without since if it never had a position", async () => {

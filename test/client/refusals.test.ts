@@ -3,7 +3,7 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import { WebSocket } from "ws";
 import { ConnectError, connect, type StateDetail } from "../../src/client/index.js";
 import { ManualClock } from "../../src/testing/clock.js";
-import { Mailbox, waitForState, type ScriptedRoom, connectScripted, startScriptedServer, watch } from "./scripted.js";
+import { connectScripted, Mailbox, type ScriptedRoom, startScriptedServer, waitForState, watch } from "./scripted.js";
 
 /** A room that a server refuses from the first attempt on. */
 async function connectRefused(status: number) {

@@ -1,9 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { type ClientRoom, RequestError } from "../../src/client/index.js";
-import { type Frame, type Peer, waitForState, type ScriptedRoom, connectScripted, watch } from "./scripted.js";
+import { connectScripted, type Frame, type Peer, type ScriptedRoom, waitForState, watch } from "./scripted.js";
 
 /** An open room, and its peer. */
-async function openRoom(options: Parameters<typeof connectScripted>[0] = {}): Promise<ScriptedRoom & { readonly peer: Peer }> {
+async function openRoom(
+  options: Parameters<typeof connectScripted>[0] = {},
+): Promise<ScriptedRoom & { readonly peer: Peer }> {
   const running = await connectScripted(options);
   const peer = await running.peers.take();
   peer.welcome();

@@ -173,7 +173,10 @@ export interface ScriptedRoom extends ScriptedServer {
 }
 
 /** A room that connects to a scripted server, with a clock that the test moves. */
-export async function connectScripted(options: ConnectOptions = {}, greet?: (peer: Peer) => void): Promise<ScriptedRoom> {
+export async function connectScripted(
+  options: ConnectOptions = {},
+  greet?: (peer: Peer) => void,
+): Promise<ScriptedRoom> {
   const server = await startScriptedServer();
   if (greet !== undefined) server.greet = greet;
   const clock = new ManualClock();

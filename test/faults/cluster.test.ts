@@ -4,7 +4,7 @@ import { missing } from "../support/parts.js";
 import { startChild } from "./clusterChild.js";
 import { forget } from "./clusterFaults.js";
 import { Flood } from "./clusterFlood.js";
-import { Load, settles } from "./clusterRun.js";
+import { Load, waitFor } from "./clusterRun.js";
 
 /** As in faults.test.ts, but one seed for twenty there, because each takes half a minute. */
 const { FAULT_SEED, FAULT_RUNS = "20" } = process.env;
@@ -33,7 +33,7 @@ async function killOften(load: Load): Promise<void> {
 }
 
 /** Breaks one node's connections to the engine in one of two ways, and restores them before or after it is noticed. */
-async function breakWay(load: Load): Promise<void> {
+async function breakConnections(load: Load): Promise<void> {
   for (let n = 0; n < cuts; n += 1) {
     await load.accepts(load.dice.from(1, 80));
     if (load.dice.roll() < 0.5) load.moveSomebody();
@@ -56,7 +56,7 @@ for (const name of ["redis", "nats"] as const) {
         const load = await Load.start(name, seed);
         await killOften(load);
         expect(await load.conclude()).toEqual([]);
-        expect(load.book.accepted).toBeGreaterThan(kills);
+        expect(load.publicationLog.accepted).toBeGreaterThan(kills);
       },
       90_000,
     );
@@ -67,7 +67,7 @@ for (const name of ["redis", "nats"] as const) {
         const load = await Load.start(name, seed, { engine: { durable: true } });
         await killOften(load);
         expect(await load.conclude()).toEqual([]);
-        expect(load.book.accepted).toBeGreaterThan(kills);
+        expect(load.publicationLog.accepted).toBeGreaterThan(kills);
       },
       90_000,
     );
@@ -76,9 +76,9 @@ for (const name of ["redis", "nats"] as const) {
       "reports every loss when a node's connections are cut or stall, and come back: seed %i",
       async (seed) => {
         const load = await Load.start(name, seed);
-        await breakWay(load);
+        await breakConnections(load);
         expect(await load.conclude()).toEqual([]);
-        expect(load.book.accepted).toBeGreaterThan(cuts);
+        expect(load.publicationLog.accepted).toBeGreaterThan(cuts);
       },
       60_000,
     );
@@ -93,7 +93,7 @@ for (const name of ["redis", "nats"] as const) {
           await forget(load.engine);
         }
         expect(await load.conclude()).toEqual([]);
-        expect(load.book.accepted).toBeGreaterThan(losses);
+        expect(load.publicationLog.accepted).toBeGreaterThan(losses);
       },
       60_000,
     );
@@ -159,7 +159,7 @@ for (const name of ["redis", "nats"] as const) {
         expect(await load.conclude()).toEqual([]);
         const left = { joined: [], left: users };
         expect(changes).toEqual(load.nodes.map(() => [left]));
-        await settles("the leaves are reported", () => leaves.length >= users.length);
+        await waitFor("the leaves are reported", () => leaves.length >= users.length);
         expect(leaves.toSorted()).toEqual(users);
         for (const { app } of load.nodes) expect(app.status().backplane).toMatchObject({ lagged: 0, unpublished: 0 });
       },

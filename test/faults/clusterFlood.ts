@@ -3,9 +3,9 @@ import { type ClusterNode, startCluster } from "../backplane/cluster.js";
 import type { Dice } from "../support/dice.js";
 import type { EngineName } from "../support/engines.js";
 import { startProxy } from "../support/proxy.js";
-import { Book } from "./clusterBook.js";
-import { Client, Listening } from "./clusterMembers.js";
-import { hasty, path, settles } from "./clusterRun.js";
+import { Client, SubscriptionMember } from "./clusterMembers.js";
+import { hasty, path, waitFor } from "./clusterRun.js";
+import { PublicationLog } from "./publicationLog.js";
 
 /** The limit of publications that may wait for the engine. */
 const bytesMax = 16 * 1024;
@@ -18,8 +18,8 @@ export class Flood {
   readonly bytesMax = bytesMax;
   readonly codes = new Set<string>();
   refused = 0;
-  readonly #book = new Book();
-  readonly #members: readonly (Client | Listening)[];
+  readonly #publicationLog = new PublicationLog();
+  readonly #members: readonly (Client | SubscriptionMember)[];
 
   private constructor(
     readonly nodes: readonly ClusterNode[],
@@ -27,7 +27,7 @@ export class Flood {
   ) {
     this.#members = nodes.flatMap(({ app, port }, index) => [
       new Client(`ws://127.0.0.1:${port}${path}?user=${index}`, `client of node ${index}`),
-      new Listening(app, path, `subscription of node ${index}`),
+      new SubscriptionMember(app, path, `subscription of node ${index}`),
     ]);
   }
 
@@ -38,7 +38,7 @@ export class Flood {
     const slow = await cluster.add(`${name}://127.0.0.1:${proxy.port}`);
     const flood = new Flood([...cluster.nodes, slow], slow);
     const clients = flood.#members.filter((member) => member instanceof Client);
-    await settles("both clients are in", () => clients.every(({ isIn }) => isIn));
+    await waitFor("both clients are in", () => clients.every(({ isIn }) => isIn));
     // The delay stays the same from now on: chunks with a shorter delay would overtake earlier ones.
     proxy.delay(dice.from(20, 40));
     return flood;
@@ -61,7 +61,7 @@ export class Flood {
   async sustain(count: number): Promise<number> {
     const [other] = this.nodes;
     const nodesOf = () => other?.app.status().backplane.nodes ?? 0;
-    await settles("the nodes know each other", () => nodesOf() === this.nodes.length);
+    await waitFor("the nodes know each other", () => nodesOf() === this.nodes.length);
     let fewest = nodesOf();
     let taken = 0;
     for (let n = 0; taken < count && this.errors.length === 0; n += 1) {
@@ -83,18 +83,18 @@ export class Flood {
   /** Waits until all nodes have reached the same end, one publication at a time. Returns all errors. */
   async conclude(): Promise<string[]> {
     const last = ["last but one", "last"];
-    for (const id of last) if (!(await this.#publish(id))) this.#book.faults.push(`${id} was refused`);
+    for (const id of last) if (!(await this.#publish(id))) this.#publicationLog.faults.push(`${id} was refused`);
     const lacking = () => this.#members.filter((one) => !one.has("last")).map(({ name }) => name);
-    await settles("all members have the last publication", () => lacking().length === 0).catch((error) => {
-      this.#book.faults.push(`${error}; these have not: ${lacking()}`);
+    await waitFor("all members have the last publication", () => lacking().length === 0).catch((error) => {
+      this.#publicationLog.faults.push(`${error}; these have not: ${lacking()}`);
     });
     for (const member of this.#members) member.close();
-    return this.#book.check(this.#members);
+    return this.#publicationLog.check(this.#members);
   }
 
   async #publish(id: string): Promise<boolean> {
     try {
-      this.#book.accept("slow node", id, await this.slow.app.registry.room(path).publish(id));
+      this.#publicationLog.accept("slow node", id, await this.slow.app.registry.room(path).publish(id));
       return true;
     } catch (error) {
       this.codes.add(error instanceof EnfiladeError ? error.code : String(error));

@@ -4,8 +4,8 @@ import { type ClusterNode, type ClusterOptions, startCluster, type TestCluster, 
 import { Dice } from "../support/dice.js";
 import type { EngineName, EngineServer } from "../support/engines.js";
 import { startProxy, type Proxy as Way } from "../support/proxy.js";
-import { Book } from "./clusterBook.js";
-import { Client, Listening } from "./clusterMembers.js";
+import { Client, SubscriptionMember } from "./clusterMembers.js";
+import { PublicationLog } from "./publicationLog.js";
 
 export const path = "/kept/faults";
 /** A room without history, for additional traffic. */
@@ -28,7 +28,7 @@ export const hasty: Partial<Limits> = {
 };
 
 /** Waits for an expected event; fails with its description if it does not happen in time. */
-export async function settles(what: string, condition: () => boolean): Promise<void> {
+export async function waitFor(what: string, condition: () => boolean): Promise<void> {
   const end = performance.now() + patienceMs;
   await until(() => condition() || performance.now() > end);
   if (!condition()) throw new Error(`in ${patienceMs} ms it did not come to this: ${what}`);
@@ -36,10 +36,10 @@ export async function settles(what: string, condition: () => boolean): Promise<v
 
 /** Nodes, members and a publisher on each of them: the target of a fault. */
 export class Load {
-  readonly book = new Book();
+  readonly publicationLog = new PublicationLog();
   readonly clients: Client[] = [];
-  readonly listening: Listening[] = [];
-  readonly laggedTold: number[];
+  readonly listening: SubscriptionMember[] = [];
+  readonly laggedReported: number[];
   #publishing = true;
   #publishers: Promise<void>[] = [];
   #sockets = 0;
@@ -51,7 +51,7 @@ export class Load {
     /** The proxy between the engine and the last node. */
     readonly proxy: Way,
   ) {
-    this.laggedTold = nodes.map(() => 0);
+    this.laggedReported = nodes.map(() => 0);
   }
 
   /** @param publishes Whether every node publishes all the time. */
@@ -79,8 +79,8 @@ export class Load {
 
   /** Resolves when `count` more publications were accepted, on any node. Publications, not time, drive a run. */
   async accepts(count: number): Promise<void> {
-    const end = this.book.accepted + count;
-    await settles(`${count} more publications are accepted`, () => this.book.accepted >= end);
+    const end = this.publicationLog.accepted + count;
+    await waitFor(`${count} more publications are accepted`, () => this.publicationLog.accepted >= end);
   }
 
   /** Publishes a number of messages, one after another. */
@@ -107,11 +107,11 @@ export class Load {
   }
 
   async isAway({ app }: ClusterNode): Promise<void> {
-    await settles("the node knows that the engine is away", () => app.status().backplane.state === "away");
+    await waitFor("the node knows that the engine is away", () => app.status().backplane.state === "away");
   }
 
   async isUp({ app }: ClusterNode): Promise<void> {
-    await settles("the node reaches the engine", () => app.status().backplane.state === "up");
+    await waitFor("the node reaches the engine", () => app.status().backplane.state === "up");
   }
 
   /** The users of this process's clients in the room. */
@@ -157,7 +157,7 @@ export class Load {
 
   /** A client loses its connection, and resumes. */
   moveSomebody(): void {
-    this.dice.of(this.clients.filter(({ isIn }) => isIn))?.comeAnew();
+    this.dice.of(this.clients.filter(({ isIn }) => isIn))?.reconnect();
   }
 
   /** Stops publishing, and waits until all members have reached the same end. Returns all errors. */
@@ -167,24 +167,24 @@ export class Load {
     const finals: string[] = [];
     for (const [index, node] of this.nodes.entries()) finals.push(await this.#publishLast(node, index));
     const lacking = () => members.filter((member) => !finals.every((id) => member.has(id))).map(({ name }) => name);
-    await settles("all members have the last publication", () => lacking().length === 0).catch((error) => {
-      this.book.faults.push(`${error}; these have not: ${lacking()}`);
+    await waitFor("all members have the last publication", () => lacking().length === 0).catch((error) => {
+      this.publicationLog.faults.push(`${error}; these have not: ${lacking()}`);
     });
     await this.#checkAgreement();
     for (const node of this.nodes) await this.#checkSpace(node);
-    return [...this.#faultsOfNodes(), ...this.book.check(members)];
+    return [...this.#faultsOfNodes(), ...this.publicationLog.check(members)];
   }
 
   /** Stops publishing when all nodes are connected again, and waits for reconnecting members. */
   async #rest(): Promise<void> {
-    await settles("every node reaches the engine, and knows of the others", () =>
+    await waitFor("every node reaches the engine, and knows of the others", () =>
       this.nodes.every(({ app }) => app.status().backplane.state === "up" && this.#knowsAll(app.status())),
     );
     this.#publishing = false;
     await Promise.all(this.#publishers);
     const outside = () => this.clients.filter(({ isIn }) => !isIn).map(({ name }) => name);
-    await settles("every client is in", () => outside().length === 0).catch((error) => {
-      this.book.faults.push(`${error}; these are not: ${outside()}`);
+    await waitFor("every client is in", () => outside().length === 0).catch((error) => {
+      this.publicationLog.faults.push(`${error}; these are not: ${outside()}`);
     });
   }
 
@@ -197,20 +197,20 @@ export class Load {
   async #begin(): Promise<void> {
     for (const [index, { app, port }] of this.nodes.entries()) {
       app.registry.on("lagged", () => {
-        this.laggedTold[index] = (this.laggedTold[index] ?? 0) + 1;
+        this.laggedReported[index] = (this.laggedReported[index] ?? 0) + 1;
       });
       for (let n = 0; n < clientsPerNode; n += 1) {
         const user = `user-${index}-${n}`;
         this.clients.push(new Client(`ws://127.0.0.1:${port}${path}?user=${user}`, `client ${n} of node ${index}`));
       }
-      this.listening.push(new Listening(app, path, `subscription of node ${index}`));
+      this.listening.push(new SubscriptionMember(app, path, `subscription of node ${index}`));
     }
     onTestFinished(() => {
       this.#publishing = false;
       for (const client of this.clients) client.close();
     });
-    await settles("all clients are in", () => this.clients.every(({ isIn }) => isIn));
-    await settles("all nodes know each other", () => this.nodes.every(({ app }) => this.#knowsAll(app.status())));
+    await waitFor("all clients are in", () => this.clients.every(({ isIn }) => isIn));
+    await waitFor("all nodes know each other", () => this.nodes.every(({ app }) => this.#knowsAll(app.status())));
     this.#sockets = socketCount();
   }
 
@@ -234,13 +234,13 @@ export class Load {
       do await new Promise((resolve) => setImmediate(resolve));
       while (waiting >= windowMax);
     }
-    await settles(`node ${index} is answered or refused`, () => waiting === 0);
+    await waitFor(`node ${index} is answered or refused`, () => waiting === 0);
   }
 
   /** Publishes until the engine accepts, because a broken connection may be noticed only now. Returns the message. */
   async #publishLast(node: ClusterNode, index: number): Promise<string> {
     for (let attempt = 0; ; attempt += 1) {
-      await settles(`node ${index} reaches the engine`, () => node.app.status().backplane.state === "up");
+      await waitFor(`node ${index} reaches the engine`, () => node.app.status().backplane.state === "up");
       const id = `final ${index}.${attempt}`;
       try {
         await this.#publish(node, index, id);
@@ -252,22 +252,22 @@ export class Load {
   }
 
   async #publish({ app }: ClusterNode, index: number, id: string): Promise<void> {
-    this.book.accept(`node ${index}`, id, await app.registry.room(path).publish(id));
+    this.publicationLog.accept(`node ${index}`, id, await app.registry.room(path).publish(id));
   }
 
   #reject(error: unknown): void {
-    this.book.rejected += 1;
+    this.publicationLog.rejected += 1;
     if (!(error instanceof EnfiladeError) || error.code !== "ERR_BACKPLANE") {
-      this.book.faults.push(`a publication was refused with ${error}`);
+      this.publicationLog.faults.push(`a publication was refused with ${error}`);
     }
   }
 
   /** Checks the presence on each node, and that nothing of the faults is left. */
   async #checkAgreement(): Promise<void> {
-    await this.hasPresent(this.users).catch((error) => this.book.faults.push(String(error)));
+    await this.hasPresent(this.users).catch((error) => this.publicationLog.faults.push(String(error)));
     const isLean = () => socketCount() <= this.#sockets;
-    await settles("as many sockets are open as before", isLean).catch((error) => {
-      this.book.faults.push(`${error}: ${socketCount()} instead of ${this.#sockets}`);
+    await waitFor("as many sockets are open as before", isLean).catch((error) => {
+      this.publicationLog.faults.push(`${error}: ${socketCount()} instead of ${this.#sockets}`);
     });
   }
 
@@ -282,7 +282,7 @@ export class Load {
         last = error;
       }
       if (performance.now() > end) {
-        this.book.faults.push(`something still waits for the engine: ${last}`);
+        this.publicationLog.faults.push(`something still waits for the engine: ${last}`);
         return;
       }
       await new Promise((resolve) => setImmediate(resolve));
@@ -297,9 +297,9 @@ export class Load {
         ...strange.map((error) => `node ${index} reported ${error.stack}`),
         ...(backplane.state === "up" ? [] : [`node ${index} is ${backplane.state} after all`]),
         ...(backplane.malformed === 0 ? [] : [`node ${index} had ${backplane.malformed} malformed messages`]),
-        ...(backplane.lagged === this.laggedTold[index]
+        ...(backplane.lagged === this.laggedReported[index]
           ? []
-          : [`node ${index} counts ${backplane.lagged} losses, and told of ${this.laggedTold[index]}`]),
+          : [`node ${index} counts ${backplane.lagged} losses, and reported ${this.laggedReported[index]}`]),
       ];
     });
   }

@@ -1,7 +1,7 @@
 import { MemoryBackplane } from "../../src/backplane/index.js";
 import { App, WebSocketHandler } from "../../src/index.js";
-import { FaultyWire, type Passage } from "./wire.js";
-import { Witness } from "./witness.js";
+import { CheckingClient } from "./checkingClient.js";
+import { FaultyProxy, type ProxiedConnection } from "./faultyProxy.js";
 
 const clients = 50;
 const publications = 3_000;
@@ -54,7 +54,7 @@ export async function runFaults(seed: number): Promise<Report> {
 
 class Run {
   readonly #random: () => number;
-  readonly #witnesses: Witness[] = [];
+  readonly #clients: CheckingClient[] = [];
   readonly #cuts: Record<string, number> = {};
   /** Small histories cannot keep up, so that losses occur and have to be reported. */
   readonly #historySize: number;
@@ -63,7 +63,7 @@ class Run {
   #backplane = new MemoryBackplane();
   #app: App | undefined;
   #port = 0;
-  #wire: FaultyWire | undefined;
+  #proxy: FaultyProxy | undefined;
 
   constructor(seed: number) {
     this.#random = randomOf(seed);
@@ -73,9 +73,9 @@ class Run {
 
   async run(): Promise<Report> {
     await this.#startServer();
-    this.#wire = await FaultyWire.start(() => this.#port);
-    const url = `ws://127.0.0.1:${this.#wire.port}${path}`;
-    for (let n = 0; n < clients; n += 1) this.#witnesses.push(new Witness(url, this.#random, `client ${n}`));
+    this.#proxy = await FaultyProxy.start(() => this.#port);
+    const url = `ws://127.0.0.1:${this.#proxy.port}${path}`;
+    for (let n = 0; n < clients; n += 1) this.#clients.push(new CheckingClient(url, this.#random, `client ${n}`));
     const moments = new Set(Array.from({ length: faultsMax }, () => this.#below(publications / batch) * batch));
     for (let n = 1; n <= publications; n += 1) {
       if (moments.has(n)) await this.#breakSomething();
@@ -86,8 +86,8 @@ class Run {
   }
 
   async stop(): Promise<void> {
-    for (const { room } of this.#witnesses) room.close();
-    await this.#wire?.stop();
+    for (const { room } of this.#clients) room.close();
+    await this.#proxy?.stop();
     await this.#app?.close({ timeoutMs: 50 });
   }
 
@@ -96,12 +96,12 @@ class Run {
     const end = publications + 1;
     // A client without a position finds the publication in the replay.
     this.#app?.registry.sendJSONToRoom(path, end);
-    await Promise.all(this.#witnesses.map((witness) => witness.reaches(end)));
+    await Promise.all(this.#clients.map((client) => client.reaches(end)));
     return {
-      faults: this.#witnesses.flatMap(({ faults }) => faults),
-      lost: [...new Set(this.#witnesses.flatMap(({ told }) => [...told.lost]))],
+      faults: this.#clients.flatMap(({ faults }) => faults),
+      lost: [...new Set(this.#clients.flatMap(({ reports }) => [...reports.lost]))],
       losable: this.#losable(),
-      recovered: this.#witnesses.reduce((sum, { told }) => sum + told.recovered, 0),
+      recovered: this.#clients.reduce((sum, { reports }) => sum + reports.recovered, 0),
       cuts: this.#cuts,
     };
   }
@@ -116,11 +116,11 @@ class Run {
     const way = this.#below(20);
     if (way === 0) return this.#restart("restart", true);
     if (way === 1 && this.#losesHistory) return this.#restart(freshStart, false);
-    const passage = this.#anyPassage();
-    if (way < 8) this.#count("reset", () => passage?.reset());
-    else if (way < 12) this.#count("half-open", () => passage?.silence());
-    else if (way < 16) this.#count("mid-frame", () => passage?.cutAfter(1 + this.#below(200)));
-    else this.#count("closed by the server", () => this.#anyMember()?.close(4_000, "for a test"));
+    const connection = this.#anyConnection();
+    if (way < 8) this.#count("reset", () => connection?.reset());
+    else if (way < 12) this.#count("half-open", () => connection?.silence());
+    else if (way < 16) this.#count("mid-frame", () => connection?.cutAfter(1 + this.#below(200)));
+    else this.#count("closed by the server", () => this.#anyClient()?.close(4_000, "for a test"));
   }
 
   #count(way: string, act: () => void): void {
@@ -142,12 +142,12 @@ class Run {
     this.#port = (await this.#app.listen(0, "127.0.0.1")).port;
   }
 
-  #anyPassage(): Passage | undefined {
-    const passages = [...(this.#wire?.passages ?? [])];
+  #anyConnection(): ProxiedConnection | undefined {
+    const passages = [...(this.#proxy?.connections ?? [])];
     return passages[this.#below(passages.length)];
   }
 
-  #anyMember() {
+  #anyClient() {
     const members = this.#app?.registry.connections ?? [];
     return members[this.#below(members.length)];
   }

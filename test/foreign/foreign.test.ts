@@ -60,7 +60,7 @@ function bytesOf(length: number): Uint8Array {
   return Uint8Array.from({ length }, (_, index) => (index * index) % 251);
 }
 
-interface Scene {
+interface TestServer {
   readonly app: App;
   readonly clock: ManualClock;
   readonly url: string;
@@ -84,7 +84,7 @@ function pageServer(): Server {
   });
 }
 
-async function start(): Promise<Scene> {
+async function start(): Promise<TestServer> {
   const clock = new ManualClock();
   const app = new App({ handlers: [Chat, Plain, Squeezed], clock });
   const server = pageServer();
@@ -98,14 +98,14 @@ async function start(): Promise<Scene> {
   return { app, clock, url, other, socket };
 }
 
-function enter(scene: Scene, client: ForeignClient, protocols?: readonly string[]): Promise<Conversation> {
+function enter(scene: TestServer, client: ForeignClient, protocols?: readonly string[]): Promise<Conversation> {
   return client.connect(`${scene.url}/chat/general?name=Zo%C3%AB`, protocols);
 }
 
 const said = (message: unknown) => ({ from: "Zoë", channel: "general", message });
 
 /** Resolves when a client's pong has arrived: RFC 6455 5.2, a final frame with opcode 10. */
-async function ponged(socket: Duplex): Promise<void> {
+async function waitForPong(socket: Duplex): Promise<void> {
   for (;;) {
     const [chunk] = await once(socket, "data");
     if (chunk[0] === 0x8a) return;
@@ -230,7 +230,7 @@ for (const { client, needs } of clients) {
       const scene = await start();
       const ours = await enter(scene, client);
       for (let beat = 0; beat < 4; beat += 1) {
-        const pong = ponged(scene.socket());
+        const pong = waitForPong(scene.socket());
         scene.clock.advance(heartbeatMs);
         await pong;
       }

@@ -128,9 +128,18 @@ describe("a handler", () => {
       override onConnect() {
         const { url, path, headers, remoteAddress, web } = this.request;
         told.put({
-          ...{ url, path, remoteAddress, agent: headers["x-agent"], web: [web.url, web.headers.get("x-agent")] },
-          ...{ channel: this.params.channel, as: this.query.get("as"), user: this.user.id, id: this.id.length },
-          ...{ room: this.room.path, rooms: this.rooms.map((room) => room.path), left: this.leftRooms },
+          url,
+          path,
+          remoteAddress,
+          agent: headers["x-agent"],
+          web: [web.url, web.headers.get("x-agent")],
+          channel: this.params.channel,
+          as: this.query.get("as"),
+          user: this.user.id,
+          id: this.id.length,
+          room: this.room.path,
+          rooms: this.rooms.map((room) => room.path),
+          left: this.leftRooms,
           same: [this.app.registry.connection(this.id) === this.connection, this.connection.user === this.user],
         });
       }

@@ -138,11 +138,16 @@ describe("room.presence()", () => {
     const clients = [await running.open("/rooms/a?user=ann"), await running.open("/rooms/a?user=ann")];
     await running.open("/rooms/a");
     expect(await app.registry.room("/rooms/a").presence()).toMatchObject({
-      ...{ count: 2, version: 0, users: [one("ann", 2), one(newestConnection(app).id)] },
+      count: 2,
+      version: 0,
+      users: [one("ann", 2), one(newestConnection(app).id)],
     });
     for (const client of clients) await leave(running, client);
     // Presence is off, so no leave is delayed either.
-    expect(await app.registry.room("/rooms/a").presence()).toMatchObject({ count: 1, users: [one(newestConnection(app).id)] });
+    expect(await app.registry.room("/rooms/a").presence()).toMatchObject({
+      count: 1,
+      users: [one(newestConnection(app).id)],
+    });
     await tick();
     expect(told.all).toEqual([]);
   });
@@ -215,7 +220,9 @@ describe("a client that watches presence", () => {
     const tabs = [];
     for (let tab = 0; tab < 3; tab += 1) tabs.push(await running.open("/rooms/a?user=bob"));
     for (const tab of tabs.slice(1)) await leave(running, tab);
-    expect(parsed(await receivedBy(running.app, ann)).slice(1)).toEqual([frame(2, 2, { joined: [one("bob")], left: [] })]);
+    expect(parsed(await receivedBy(running.app, ann)).slice(1)).toEqual([
+      frame(2, 2, { joined: [one("bob")], left: [] }),
+    ]);
     for (const tab of tabs.slice(0, 1)) await leave(running, tab);
     expect(parsed(await receivedBy(running.app, ann))).toEqual([frame(3, 1, { joined: [], left: ["bob"] })]);
   });

@@ -67,7 +67,8 @@ describe("a message to a room with history", () => {
     const app = new App().route("/room/:id", Quiet, { history: { size: 10 } });
     const wrong = { keep: "yes" } as object;
     await expect(app.registry.room("/room/a").publish(1, wrong)).rejects.toMatchObject({
-      ...{ code: "ERR_OPTION", message: expect.stringContaining("keep takes a boolean") },
+      code: "ERR_OPTION",
+      message: expect.stringContaining("keep takes a boolean"),
     });
   });
 });
@@ -100,7 +101,8 @@ describe("an event from code outside handlers", () => {
 
   it("has the policy that the route gives to events of its name", async () => {
     const app = new App().route("/room/:id", Events, {
-      ...{ history: { size: 10 }, eventPolicies: { cursor: skip } },
+      history: { size: 10 },
+      eventPolicies: { cursor: skip },
     });
     app.registry.emitToRoom("/room/a", "cursor", 1);
     app.registry.emitToRoom("/room/a", "said", 2);

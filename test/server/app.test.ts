@@ -277,7 +277,11 @@ describe("the events and the status of an app", () => {
     client.sendText("x");
     await client.read();
     expect(app.status()).toMatchObject({
-      ...{ state: "open", connections: 1, rooms: 1, users: 0, handshakes: 0 },
+      state: "open",
+      connections: 1,
+      rooms: 1,
+      users: 0,
+      handshakes: 0,
       totals: { opened: 1, closed: 0, refused: 0, received: 1, delivered: 1, dropped: 0, slow: 0 },
     });
     await client.close(4000, "bye");

@@ -71,7 +71,9 @@ describe("a path", () => {
 
   it("leads to the first registered of two routes that are equally specific", async () => {
     expect(await answerOf(appWith("/u/:id(\\d+)", "/u/:id([0-9a-f]+)"), "/u/7")).toMatchObject({ by: "/u/:id(\\d+)" });
-    expect(await answerOf(appWith("/u/:id([0-9a-f]+)", "/u/:id(\\d+)"), "/u/7")).toMatchObject({ by: "/u/:id([0-9a-f]+)" });
+    expect(await answerOf(appWith("/u/:id([0-9a-f]+)", "/u/:id(\\d+)"), "/u/7")).toMatchObject({
+      by: "/u/:id([0-9a-f]+)",
+    });
   });
 
   it("falls back if the more specific route does not match to the end", async () => {

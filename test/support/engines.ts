@@ -55,7 +55,9 @@ export async function startEngine(name: EngineName, options: EngineOptions = {})
   const url = `${name}://127.0.0.1:${port}`;
   const storage = options.durable === true ? "file" : "memory";
   return {
-    ...{ name, port, url },
+    name,
+    port,
+    url,
     backplane: (at = url) => (name === "redis" ? redis(at) : nats(at, { storage, ...options.nats })),
     kill: () => end(child),
     restart: async () => {

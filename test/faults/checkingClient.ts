@@ -13,25 +13,25 @@ const hastyClock = {
 };
 
 /** A client that records its messages, and reports errors in them. */
-export class Witness {
+export class CheckingClient {
   readonly faults: string[] = [];
   readonly room: ClientRoom;
   readonly #until = new Mailbox<number>();
   #last: number | undefined;
   #lost: Lost[] = [];
   /** The reasons of its losses, and the number of its recoveries. */
-  readonly told = { lost: new Set<string>(), recovered: 0 };
+  readonly reports = { lost: new Set<string>(), recovered: 0 };
 
   constructor(url: string, random: () => number, name: string) {
     // The class of ws has more than the client needs of a WebSocket, with other types.
     this.room = connect(url, { WebSocket: WebSocket as never, clock: hastyClock, random });
     this.room.on("message", ({ data }) => this.#take(Number(data), name));
     this.room.on("lost", (lost) => {
-      this.told.lost.add(lost.reason);
+      this.reports.lost.add(lost.reason);
       this.#lost.push(lost);
     });
     this.room.on("recovered", () => {
-      this.told.recovered += 1;
+      this.reports.recovered += 1;
     });
     this.room.on("error", (error) => {
       // A closing server refuses reconnecting clients, and a stopped one cannot be reached; they try again.
@@ -53,11 +53,11 @@ export class Witness {
     if (last !== undefined) {
       const missing = number - last - 1;
       if (missing < 0) this.faults.push(`${name} got ${number} after ${last}`);
-      if (missing > 0 && lost.length === 0) this.faults.push(`${name} was not told of ${missing} after ${last}`);
+      if (missing > 0 && lost.length === 0) this.faults.push(`${name} got no report of ${missing} after ${last}`);
       const known = lost.every(({ missed }) => missed !== undefined);
       const missed = lost.reduce((sum, one) => sum + (one.missed ?? 0), 0);
       if (known && missed !== missing) {
-        this.faults.push(`${name} was told of ${missed} after ${last}, and ${missing} are missing`);
+        this.faults.push(`${name} got a report of ${missed} after ${last}, and ${missing} are missing`);
       }
     }
     this.#until.put(number);

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 
 /** A connection through the proxy, and the ways to break it. */
-export class Passage {
+export class ProxiedConnection {
   readonly #client: Socket;
   readonly #server: Socket;
   /** Bytes from the server that still pass before the connection is reset. */
@@ -54,34 +54,34 @@ export class Passage {
 }
 
 /** A proxy between clients and a server that breaks their connections on request. */
-export class FaultyWire {
-  readonly passages = new Set<Passage>();
+export class FaultyProxy {
+  readonly connections = new Set<ProxiedConnection>();
   readonly #server: Server;
   port = 0;
 
   private constructor(target: () => number) {
     this.#server = createServer((client) => {
       const server = connect(target(), "127.0.0.1");
-      const passage = new Passage(client, server);
-      this.passages.add(passage);
-      client.on("close", () => this.passages.delete(passage));
+      const connection = new ProxiedConnection(client, server);
+      this.connections.add(connection);
+      client.on("close", () => this.connections.delete(connection));
     });
   }
 
   /** @param target The port of the server, requested for each connection. */
-  static async start(target: () => number): Promise<FaultyWire> {
-    const wire = new FaultyWire(target);
-    wire.#server.listen(0, "127.0.0.1");
-    await once(wire.#server, "listening");
+  static async start(target: () => number): Promise<FaultyProxy> {
+    const proxy = new FaultyProxy(target);
+    proxy.#server.listen(0, "127.0.0.1");
+    await once(proxy.#server, "listening");
     // The address is a string or null only for servers that listen on a pipe, or not at all.
-    wire.port = (wire.#server.address() as AddressInfo).port;
-    return wire;
+    proxy.port = (proxy.#server.address() as AddressInfo).port;
+    return proxy;
   }
 
   async stop(): Promise<void> {
     const closed = once(this.#server, "close");
     this.#server.close();
-    for (const passage of this.passages) passage.destroy();
+    for (const connection of this.connections) connection.destroy();
     await closed;
   }
 }
