@@ -4,7 +4,7 @@ import { connect } from "../src/testing/index.js";
 import { Mailbox } from "./support/app.js";
 
 /** Options that JavaScript code can pass. */
-function untyped(options: object): never {
+function wrong(options: object): never {
   return options as never;
 }
 
@@ -47,7 +47,7 @@ async function openHandler(): Promise<{ app: App; chat: Chat }> {
 describe("an option that does not exist is refused", () => {
   it("by methods that send to one client, or request from it", async () => {
     const { chat } = await openHandler();
-    const options = untyped({ polcy: { kind: "skip" } });
+    const options = wrong({ polcy: { kind: "skip" } });
     const { connection } = chat;
     const calls = [
       () => chat.sendJSON(1, options),
@@ -59,7 +59,7 @@ describe("an option that does not exist is refused", () => {
       () => connection.sendBinary(new Uint8Array(1), options),
     ];
     for (const call of calls) expect(await thrownBy(call)).toEqual(refusal("a send to one client", "polcy", "policy"));
-    expect(await thrownBy(() => chat.sendText("x", untyped({ except: chat })))).toMatchObject({
+    expect(await thrownBy(() => chat.sendText("x", wrong({ except: chat })))).toMatchObject({
       code: "ERR_OPTION",
       message: 'a send to one client has no option "except". It has: policy',
     });
@@ -68,7 +68,7 @@ describe("an option that does not exist is refused", () => {
   it("by methods that send to many clients", async () => {
     const { app, chat } = await openHandler();
     const { registry } = app;
-    const options: SendOptions = untyped({ exept: chat });
+    const options: SendOptions = wrong({ exept: chat });
     const calls = [
       () => chat.sendJSONToThisRoom(1, options),
       () => chat.sendTextToRoom("/x", "x", options),
@@ -89,19 +89,19 @@ describe("an option that does not exist is refused", () => {
   it("by reading, subscribing and writing", async () => {
     const { app } = await openHandler();
     const room = app.registry.room("/x");
-    expect(await thrownBy(() => room.history(untyped({ limt: 1 })))).toEqual(refusal("history()", "limt", "limit"));
-    expect(await thrownBy(() => room.subscribe(untyped({ replya: 1 })))).toEqual(
+    expect(await thrownBy(() => room.history(wrong({ limt: 1 })))).toEqual(refusal("history()", "limt", "limit"));
+    expect(await thrownBy(() => room.subscribe(wrong({ replya: 1 })))).toEqual(
       refusal("subscribe()", "replya", "replay"),
     );
-    expect(await thrownBy(() => room.writer(untyped({ txt: true })))).toEqual(refusal("writer()", "txt", "text"));
+    expect(await thrownBy(() => room.writer(wrong({ txt: true })))).toEqual(refusal("writer()", "txt", "text"));
     await room.writer({ text: true, except: "absent" }).close();
   });
 
   it("by the history of a route", async () => {
-    const route = (history: object) => new App().route("/x", Chat, { history: untyped(history) });
+    const route = (history: object) => new App().route("/x", Chat, { history: wrong(history) });
     expect(await thrownBy(() => route({ size: 1, second: 60 }))).toEqual(refusal("history", "second", "seconds"));
     expect(await thrownBy(() => route([1]))).toMatchObject({ code: "ERR_OPTION" });
-    expect(await thrownBy(() => new App().route("/x", Chat, { history: untyped(new Date(0)) }))).toMatchObject({
+    expect(await thrownBy(() => new App().route("/x", Chat, { history: wrong(new Date(0)) }))).toMatchObject({
       code: "ERR_OPTION",
     });
   });
@@ -109,16 +109,14 @@ describe("an option that does not exist is refused", () => {
   it("by listen(), close() and drain()", async () => {
     const app = new App();
     onTestFinished(() => app.close());
-    const objectCall = await thrownBy(() => app.listen(untyped({ port: 0 })));
+    const objectCall = await thrownBy(() => app.listen(wrong({ port: 0 })));
     expect(objectCall).toMatchObject({
       code: "ERR_OPTION",
       message: 'listen() takes a port and a host, such as listen(8000, "127.0.0.1"), got an object',
     });
-    expect(await thrownBy(() => app.drain(untyped({ withinMS: 1 })))).toEqual(
-      refusal("drain()", "withinMS", "withinMs"),
-    );
-    expect(await thrownBy(() => app.drain(untyped([1_000])))).toMatchObject({ code: "ERR_OPTION" });
-    const closing = app.close(untyped({ timeoutMS: 1 }));
+    expect(await thrownBy(() => app.drain(wrong({ withinMS: 1 })))).toEqual(refusal("drain()", "withinMS", "withinMs"));
+    expect(await thrownBy(() => app.drain(wrong([1_000])))).toMatchObject({ code: "ERR_OPTION" });
+    const closing = app.close(wrong({ timeoutMS: 1 }));
     expect(closing).toBeInstanceOf(Promise);
     expect(await thrownBy(() => closing)).toEqual(refusal("close()", "timeoutMS", "timeoutMs"));
     expect(app.status()).toMatchObject({ state: "open", ready: true });
@@ -126,7 +124,7 @@ describe("an option that does not exist is refused", () => {
 
   it("by @On and static events, with the class in the error", () => {
     expect(() => {
-      On("look", untyped({ shema: {} }));
+      On("look", wrong({ shema: {} }));
     }).toThrow(refusal('@On("look")', "shema", "schema"));
     class Declared extends EventHandler {
       static events = { look: { method: "onLook", shema: {} } };
@@ -181,9 +179,7 @@ describe("an event that does not exist is refused", () => {
 
   it("as are an unknown option of a listener, and a listener that is not a function", () => {
     const app = new App();
-    expect(() => app.on("open", () => undefined, untyped({ onec: true }))).toThrow(
-      refusal("a listener", "onec", "once"),
-    );
+    expect(() => app.on("open", () => undefined, wrong({ onec: true }))).toThrow(refusal("a listener", "onec", "once"));
     expect(() => app.on("open", undefined as never)).toThrow(
       expect.objectContaining({ code: "ERR_OPTION", message: 'on("open") takes a function, got undefined' }),
     );
@@ -194,7 +190,7 @@ describe("an error about a route names the route and the class", () => {
   class Mute extends WebSocketHandler {}
   class Silent extends EventHandler {}
   const inScope = (pattern: string, options: object) => () =>
-    new App().scope("/org", (org) => org.route(pattern as "/x", Chat, untyped(options)));
+    new App().scope("/org", (org) => org.route(pattern as "/x", Chat, wrong(options)));
 
   it.each([
     ["ERR_NO_READER", () => new App().route("/chat/:x", Mute), 'the route "/chat/:x" of Mute: Mute implements none'],
@@ -212,12 +208,12 @@ describe("an error about a route names the route and the class", () => {
     ],
     [
       "ERR_OPTION",
-      inScope("/:x", { limits: untyped({ mesageBytesMax: 1 }) }),
+      inScope("/:x", { limits: wrong({ mesageBytesMax: 1 }) }),
       'there is no limit "mesageBytesMax"; did you mean "messageBytesMax"?',
     ],
     [
       "ERR_OPTION",
-      inScope("/:x", { limits: untyped({ connectionsMax: 1 }) }),
+      inScope("/:x", { limits: wrong({ connectionsMax: 1 }) }),
       'the limit "connectionsMax" is set for the whole app; here are: ',
     ],
     ["ERR_OPTION", inScope("/:x", { origins: ["x"] }), 'the route "/org/:x" of Chat: origins takes'],

@@ -72,17 +72,17 @@ describe("connectURL()", () => {
 describe("ManualClock", () => {
   it("fires due timers in order, and no cancelled one", () => {
     const clock = new ManualClock();
-    const told: string[] = [];
-    clock.setTimeout(() => told.push(`b ${clock.now()}`), 20);
+    const reported: string[] = [];
+    clock.setTimeout(() => reported.push(`b ${clock.now()}`), 20);
     clock.setTimeout(() => {
-      told.push(`a ${clock.now()}`);
-      clock.setTimeout(() => told.push(`c ${clock.now()}`), 15);
+      reported.push(`a ${clock.now()}`);
+      clock.setTimeout(() => reported.push(`c ${clock.now()}`), 15);
     }, 10);
-    clock.setTimeout(() => told.push("never"), 12).cancel();
+    clock.setTimeout(() => reported.push("never"), 12).cancel();
     clock.advance(24);
-    expect([told, clock.now()]).toEqual([["a 10", "b 20"], 24]);
+    expect([reported, clock.now()]).toEqual([["a 10", "b 20"], 24]);
     clock.advance(1);
-    expect(told).toEqual(["a 10", "b 20", "c 25"]);
+    expect(reported).toEqual(["a 10", "b 20", "c 25"]);
   });
 });
 

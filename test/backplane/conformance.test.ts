@@ -93,16 +93,16 @@ for (const name of ["memory", "redis", "nats"] as const) {
     it("delivers a publication to its own publisher, and not before it is published", async () => {
       const cluster = await start();
       const { app } = nodeOf(cluster, 0);
-      const heard: unknown[] = [];
+      const received: unknown[] = [];
       const subscription = app.registry.room("/kept/quiet").subscribe();
       const listening = (async () => {
-        for await (const { data } of subscription) heard.push(data);
+        for await (const { data } of subscription) received.push(data);
       })();
       const publishing = app.registry.room("/kept/quiet").publish("mine");
-      expect(heard).toEqual([]);
+      expect(received).toEqual([]);
       await publishing;
-      await until(() => heard.length > 0);
-      expect(heard).toEqual(["mine"]);
+      await until(() => received.length > 0);
+      expect(received).toEqual(["mine"]);
       await subscription.return();
       await listening;
     });
@@ -181,10 +181,10 @@ for (const name of ["memory", "redis", "nats"] as const) {
     it("gives a subscription to a tree its publications from all nodes, and those of open rooms here", async () => {
       const cluster = await start();
       const { registry } = nodeOf(cluster, 0).app;
-      const heard: unknown[] = [];
+      const received: unknown[] = [];
       const subscription = registry.subscribe("/kept/**");
       const listening = (async () => {
-        for await (const { room, data, position } of subscription) heard.push([room, data, position?.offset]);
+        for await (const { room, data, position } of subscription) received.push([room, data, position?.offset]);
       })();
       const expected = new Set<string>();
       await nodeOf(cluster, 0).open("/kept/a");
@@ -200,11 +200,11 @@ for (const name of ["memory", "redis", "nats"] as const) {
       expected.add(JSON.stringify(["/kept/later", "later", 1]));
       elsewhere.sendJSONToRoom("/kept/**", "tree");
       expected.add(JSON.stringify(["/kept/**", "tree", undefined]));
-      await until(() => heard.length >= expected.size);
+      await until(() => received.length >= expected.size);
       await subscription.return();
       await listening;
-      expect(new Set(heard.map((one) => JSON.stringify(one)))).toEqual(expected);
-      expect(heard).toHaveLength(expected.size);
+      expect(new Set(received.map((one) => JSON.stringify(one)))).toEqual(expected);
+      expect(received).toHaveLength(expected.size);
       expect(registry.rooms.map(({ path }) => path).toSorted()).toEqual(["/kept/a", "/kept/later"]);
     });
 
@@ -252,15 +252,15 @@ for (const name of ["memory", "redis", "nats"] as const) {
       })();
       const newcomers = numbers(10).map(async () => {
         const subscription = elsewhere.app.registry.room("/kept/busy").subscribe({ replay: total });
-        const heard: unknown[] = [];
+        const received: unknown[] = [];
         for await (const { data } of subscription) {
-          heard.push(data);
-          if (data === total - 1) return heard;
+          received.push(data);
+          if (data === total - 1) return received;
         }
-        return heard;
+        return received;
       });
       await publishing;
-      for (const heard of await Promise.all(newcomers)) expect(heard).toEqual(numbers(total));
+      for (const received of await Promise.all(newcomers)) expect(received).toEqual(numbers(total));
     });
   });
 }

@@ -62,14 +62,14 @@ describe("joins and leaves on one node", () => {
     const cluster = await startCluster("memory", 1, { leaveGraceMs: 0 });
     const { nodes } = cluster;
     const node = nodeOf(cluster, 0);
-    const told: unknown[] = [];
-    node.app.registry.on("join", (room, user) => told.push(["join", room.path, user]));
-    node.app.registry.on("leave", (room, user) => told.push(["leave", room.path, user]));
+    const reported: unknown[] = [];
+    node.app.registry.on("join", (room, user) => reported.push(["join", room.path, user]));
+    node.app.registry.on("leave", (room, user) => reported.push(["leave", room.path, user]));
     const ann = await open(node, "ann");
     await tick();
     await leave(nodes, [ann]);
     const user = { id: "ann", name: "Name of ann" };
-    expect(told).toEqual([
+    expect(reported).toEqual([
       ["join", path, { id: "ann", user, connections: 1 }],
       ["leave", path, { id: "ann", user, connections: 0 }],
     ]);
@@ -79,19 +79,19 @@ describe("joins and leaves on one node", () => {
     const clock = new ManualClock();
     const cluster = await startCluster("memory", 1, { leaveGraceMs: 2_000, app: { clock } });
     const { registry } = nodeOf(cluster, 0).app;
-    const told: string[] = [];
-    registry.on("join", (_room, { id }) => told.push(`+${id}`));
-    registry.on("leave", (room, { id }) => told.push(`-${id} ${room.size}`));
-    registry.on("room-empty", () => told.push("empty"));
+    const reported: string[] = [];
+    registry.on("join", (_room, { id }) => reported.push(`+${id}`));
+    registry.on("leave", (room, { id }) => reported.push(`-${id} ${room.size}`));
+    registry.on("room-empty", () => reported.push("empty"));
     const tabs = [await open(nodeOf(cluster, 0), "ann"), await open(nodeOf(cluster, 0), "ann")];
     await tick();
-    expect(told).toEqual(["+ann"]);
+    expect(reported).toEqual(["+ann"]);
     await leave(cluster.nodes, tabs);
     clock.advance(1_999);
     await tick();
-    expect(told).toEqual(["+ann"]);
+    expect(reported).toEqual(["+ann"]);
     clock.advance(1);
-    expect(told).toEqual(["+ann", "-ann 0", "empty"]);
+    expect(reported).toEqual(["+ann", "-ann 0", "empty"]);
   });
 });
 

@@ -16,9 +16,9 @@ describe.each(["redis", "nats"] as const)("one room over %s", (name) => {
         nodes.flatMap((node) => Array.from({ length: clientsPerNode }, () => node.open("/kept/order"))),
       );
       const listening = clients.map(async (client) => {
-        const heard: number[] = [];
-        while (heard.length < publications) heard.push(Number(await client.readText()));
-        return heard;
+        const received: number[] = [];
+        while (received.length < publications) received.push(Number(await client.readText()));
+        return received;
       });
       const order = new Map<number, number>();
       let next = 0;
@@ -30,7 +30,7 @@ describe.each(["redis", "nats"] as const)("one room over %s", (name) => {
       };
       await Promise.all(Array.from({ length: width * nodes.length }, (_, index) => publisher(index)));
       const expected = Array.from({ length: publications }, (_, index) => order.get(index + 1));
-      for (const heard of await Promise.all(listening)) expect(heard).toEqual(expected);
+      for (const received of await Promise.all(listening)) expect(received).toEqual(expected);
       expect(nodes.map(({ app }) => app.status().backplane)).toMatchObject(nodes.map(() => ({ lagged: 0 })));
     },
     60_000,

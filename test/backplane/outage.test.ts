@@ -28,21 +28,21 @@ async function kill(cluster: TestCluster): Promise<void> {
 
 /** All messages to a client, as they arrive. */
 function listen(client: TestClient): unknown[] {
-  const heard: unknown[] = [];
+  const received: unknown[] = [];
   const listening = (async () => {
-    for await (const message of client) heard.push(message.json());
+    for await (const message of client) received.push(message.json());
   })();
-  listening.catch((error) => heard.push(error));
-  return heard;
+  listening.catch((error) => received.push(error));
+  return received;
 }
 
 let marks = 0;
 
 /** Publishes from `node` until every client has received a publication; refused ones are tried again. */
-async function publishUntilReceived({ app }: ClusterNode, to: string, heard: readonly unknown[][]): Promise<void> {
+async function publishUntilReceived({ app }: ClusterNode, to: string, received: readonly unknown[][]): Promise<void> {
   marks += 1;
   const mark = `mark ${marks}`;
-  while (!heard.every((all) => all.includes(mark))) {
+  while (!received.every((all) => all.includes(mark))) {
     await app.registry
       .room(to)
       .publish(mark)
@@ -52,12 +52,12 @@ async function publishUntilReceived({ app }: ClusterNode, to: string, heard: rea
 }
 
 /** Resolves when a publication from each node has reached all listeners of the room. */
-async function agree({ nodes }: TestCluster, to: string, heard: readonly unknown[][]): Promise<void> {
-  for (const node of nodes) await publishUntilReceived(node, to, heard);
+async function agree({ nodes }: TestCluster, to: string, received: readonly unknown[][]): Promise<void> {
+  for (const node of nodes) await publishUntilReceived(node, to, received);
 }
 
 const isMark = (value: unknown) => String(value).startsWith("mark ");
-const withoutMarks = (heard: readonly unknown[]) => heard.filter((value) => !isMark(value));
+const withoutMarks = (received: readonly unknown[]) => received.filter((value) => !isMark(value));
 
 async function everywhere({ nodes }: TestCluster, path: string): Promise<unknown[][]> {
   return Promise.all(nodes.map(async (node) => listen(await node.open(path))));
@@ -92,13 +92,13 @@ for (const name of ["redis", "nats"] as const) {
       await allAre(cluster, "up");
       await agree(cluster, "/plain/a", plain);
       await agree(cluster, "/kept/a", kept);
-      for (const heard of [...plain, ...kept]) expect(withoutMarks(heard)).toEqual([]);
+      for (const received of [...plain, ...kept]) expect(withoutMarks(received)).toEqual([]);
       for (const { app } of cluster.nodes) expect(app.status()).toMatchObject({ ready: true });
     });
 
     it("reports failed sends once per outage, not once per message", async () => {
       const cluster = await startCluster(name, 2);
-      const heard = await everywhere(cluster, "/plain/a");
+      const received = await everywhere(cluster, "/plain/a");
       for (const outages of [1, 2]) {
         await kill(cluster);
         for (const { app } of cluster.nodes) {
@@ -112,9 +112,9 @@ for (const name of ["redis", "nats"] as const) {
         const expected = numbers(outages).flatMap(() => outage);
         for (const { errors } of cluster.nodes) expect(errors).toMatchObject(expected);
         await engineOf(cluster).restart();
-        await agree(cluster, "/plain/a", heard);
+        await agree(cluster, "/plain/a", received);
       }
-      for (const all of heard) expect(withoutMarks(all)).toEqual([]);
+      for (const all of received) expect(withoutMarks(all)).toEqual([]);
     });
 
     it("reports the publications in flight once too", async () => {
@@ -182,7 +182,7 @@ for (const name of ["redis", "nats"] as const) {
       await agree(cluster, "/plain/a", plain);
       await agree(cluster, "/org/7/a", org);
       await agree(cluster, "/kept/a", kept);
-      expect([plain[1], org[1], kept[1]].map((heard) => withoutMarks(heard ?? []))).toEqual([[], [], []]);
+      expect([plain[1], org[1], kept[1]].map((received) => withoutMarks(received ?? []))).toEqual([[], [], []]);
       expect(withoutMarks(kept[0] ?? [])).toEqual(["all"]);
       expect(withoutMarks(plain[0] ?? [])).toHaveLength(4);
     });
@@ -217,14 +217,14 @@ for (const name of ["redis", "nats"] as const) {
     it("keeps existing members, and later delivers the others' publications to a room with history", async () => {
       const cluster = await startCluster(name, 2, { engine: { durable: true } });
       const client = await nodeOf(cluster, 0).open("/kept/a", v1);
-      const heard = listen(client);
+      const received = listen(client);
       await nodeOf(cluster, 1).app.registry.room("/kept/a").publish("before");
-      await until(() => dataOf(heard).includes("before"));
+      await until(() => dataOf(received).includes("before"));
       await kill(cluster);
       await engineOf(cluster).restart();
       await agree(cluster, "/kept/a", [await receivedData(nodeOf(cluster, 1))]);
-      await until(() => dataOf(heard).filter(isMark).length >= 2);
-      const offsets = framesOf(heard).flatMap(({ type, offset }) =>
+      await until(() => dataOf(received).filter(isMark).length >= 2);
+      const offsets = framesOf(received).flatMap(({ type, offset }) =>
         type === "message" && offset !== undefined ? [offset] : [],
       );
       expect(offsets).toEqual(numbers(offsets.length).map((n) => n + 1));
@@ -280,7 +280,7 @@ for (const name of ["redis", "nats"] as const) {
       const proxy = await startProxy(engineOf(cluster).port);
       const far = await cluster.add(`${name}://127.0.0.1:${proxy.port}`);
       const both = { ...cluster, nodes: [nodeOf(cluster, 0), far] };
-      const heard = await everywhere(both, "/plain/a");
+      const received = await everywhere(both, "/plain/a");
       const kept = await everywhere(both, "/kept/a");
       proxy.stall();
       const publishing = ["/plain/a", "/kept/a"].map((path) => far.app.registry.room(path).publish("lost?"));
@@ -290,7 +290,7 @@ for (const name of ["redis", "nats"] as const) {
       expect(far.app.status().ready).toBe(false);
       proxy.open();
       await until(() => far.app.status().ready);
-      await agree(both, "/plain/a", heard);
+      await agree(both, "/plain/a", received);
       await agree(both, "/kept/a", kept);
       // A publication in flight arrived once or never, and every node has the same result.
       expect(withoutMarks(kept[0] ?? [])).toEqual(withoutMarks(kept[1] ?? []));
@@ -310,7 +310,7 @@ for (const name of ["redis", "nats"] as const) {
         await until(() => stateOf(far) === "up");
       }
       await agree(both, "/kept/a", kept);
-      expect(kept.map((heard) => heard.filter((value) => value === "meanwhile").length)).toEqual([5, 5]);
+      expect(kept.map((received) => received.filter((value) => value === "meanwhile").length)).toEqual([5, 5]);
     });
   });
 
@@ -362,8 +362,8 @@ async function connectionsOf({ registry }: App, path: string, id: string, count:
 
 type Frame = { readonly type?: string; readonly offset?: number; readonly data?: unknown };
 
-const framesOf = (heard: readonly unknown[]) => heard as readonly Frame[];
-const dataOf = (heard: readonly unknown[]) => framesOf(heard).map(({ data }) => data);
+const framesOf = (received: readonly unknown[]) => received as readonly Frame[];
+const dataOf = (received: readonly unknown[]) => framesOf(received).map(({ data }) => data);
 
 async function receivedData(node: ClusterNode): Promise<unknown[]> {
   return listen(await node.open("/kept/a"));

@@ -186,23 +186,23 @@ let marks = 0;
 
 /** The messages to a client up to and including `mark`. */
 async function readUpTo(client: TestClient, mark: string): Promise<string[]> {
-  const heard: string[] = [];
+  const received: string[] = [];
   for (let text = await client.readText(); text !== JSON.stringify(mark); text = await client.readText()) {
-    heard.push(text);
+    received.push(text);
   }
-  return heard;
+  return received;
 }
 
 /** Publishes from each node to everyone, and returns the messages that arrived before the last of these. */
 async function publishNormally(cluster: TestCluster, to: string, clients: readonly TestClient[]): Promise<string[]> {
-  const heard: string[] = [];
+  const received: string[] = [];
   for (const { app } of cluster.nodes) {
     marks += 1;
     const mark = `mark ${marks}`;
     await app.registry.room(to).publish(mark);
-    for (const client of clients) heard.push(...(await readUpTo(client, mark)));
+    for (const client of clients) received.push(...(await readUpTo(client, mark)));
   }
-  return heard;
+  return received;
 }
 
 const malformed = ({ nodes }: TestCluster) => nodes.map(({ app }) => app.status().backplane.malformed);

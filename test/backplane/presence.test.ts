@@ -32,15 +32,15 @@ async function agree(nodes: readonly ClusterNode[], expected: Record<string, num
 }
 
 /** The joins and leaves that a node reports, as "+id" and "-id". */
-function watch({ app }: ClusterNode): { readonly told: string[]; readonly changes: PresenceChange[] } {
-  const [told, changes]: [string[], PresenceChange[]] = [[], []];
+function watch({ app }: ClusterNode): { readonly reported: string[]; readonly changes: PresenceChange[] } {
+  const [reported, changes]: [string[], PresenceChange[]] = [[], []];
   app.registry.on("presence", ({ path: room }, change) => {
     if (room !== path) return;
     changes.push(change);
     const ids = (sign: string, users: readonly PresentUser[]) => users.map(({ id }) => sign + id);
-    told.push(...ids("+", change.joined), ...ids("-", change.left));
+    reported.push(...ids("+", change.joined), ...ids("-", change.left));
   });
-  return { told, changes };
+  return { reported, changes };
 }
 
 /** The same for several nodes, from a time when all earlier changes are known. */
@@ -185,11 +185,11 @@ for (const name of ["redis", "nats"] as const) {
       for (const node of [...cluster.nodes, ...cluster.nodes]) tabs.push([node, await open(node, "ann")]);
       await agree(cluster.nodes, { ann: 6, "watcher 0": 1, "watcher 1": 1, "watcher 2": 1 });
       for (const [node, tab] of tabs) await leave(node, tab);
-      await until(() => watched.every(({ told }) => told.includes("-ann")));
+      await until(() => watched.every(({ reported }) => reported.includes("-ann")));
       await open(nodeOf(cluster, 0), "last");
-      await until(() => watched.every(({ told }) => told.includes("+last")));
-      for (const { told, changes } of watched) {
-        expect(told).toEqual(["+ann", "-ann", "+last"]);
+      await until(() => watched.every(({ reported }) => reported.includes("+last")));
+      for (const { reported, changes } of watched) {
+        expect(reported).toEqual(["+ann", "-ann", "+last"]);
         const [{ version: first } = { version: 0 }] = changes;
         expect(changes.map(({ version }) => version)).toEqual([first, first + 1, first + 2]);
         expect(changes.map(({ count }) => count)).toEqual([4, 3, 4]);
@@ -207,10 +207,10 @@ for (const name of ["redis", "nats"] as const) {
       }
       await open(nodeOf(cluster, 1), "last");
       await agree(cluster.nodes, { ann: 1, last: 1, "watcher 0": 1, "watcher 1": 1, "watcher 2": 1 });
-      await until(() => watched.every(({ told }) => told.includes("+last")));
-      for (const { told } of watched) {
-        expect(told.filter((one) => one.endsWith("ann"))).toEqual(["+ann"]);
-        expect(told.filter((one) => one.startsWith("-"))).toEqual([]);
+      await until(() => watched.every(({ reported }) => reported.includes("+last")));
+      for (const { reported } of watched) {
+        expect(reported.filter((one) => one.endsWith("ann"))).toEqual(["+ann"]);
+        expect(reported.filter((one) => one.startsWith("-"))).toEqual([]);
       }
     });
 
@@ -227,7 +227,7 @@ for (const name of ["redis", "nats"] as const) {
         await agree(cluster.nodes, { ann: 1, ...watchers });
         tab = next;
       }
-      for (const { told } of watched) expect(told.filter((one) => one.endsWith("ann"))).toEqual(["+ann"]);
+      for (const { reported } of watched) expect(reported.filter((one) => one.endsWith("ann"))).toEqual(["+ann"]);
     });
 
     it("reports the leave of a user only after the grace period, on every node", async () => {
@@ -243,11 +243,11 @@ for (const name of ["redis", "nats"] as const) {
       clock.advance(1_999);
       await tick();
       for (const node of cluster.nodes) expect(await countsOf(node)).toEqual({ ann: 0, ...watchers });
-      for (const { told } of watched) expect(told).toEqual([]);
+      for (const { reported } of watched) expect(reported).toEqual([]);
       clock.advance(1);
       await tick();
       for (const node of cluster.nodes) expect(await countsOf(node)).toEqual(watchers);
-      for (const { told } of watched) expect(told).toEqual(["-ann"]);
+      for (const { reported } of watched) expect(reported).toEqual(["-ann"]);
     });
 
     it("keeps a user who returns to another node just before the grace period ends", async () => {
@@ -266,7 +266,7 @@ for (const name of ["redis", "nats"] as const) {
       clock.advance(2_500);
       await tick();
       for (const node of cluster.nodes) expect(await countsOf(node)).toEqual({ ann: 1, ...watchers });
-      for (const { told } of watched) expect(told).toEqual([]);
+      for (const { reported } of watched) expect(reported).toEqual([]);
     });
 
     it("removes the users of a node that closes after the grace period, in one change", async () => {
@@ -282,11 +282,11 @@ for (const name of ["redis", "nats"] as const) {
       await closing.close();
       await agree(staying, { ann: 0, bob: 0, cy: 1, "watcher 0": 1, "watcher 1": 1 });
       await until(() => staying.every(({ app }) => app.status().backplane.nodes === 2));
-      for (const { told } of watched) expect(told).toEqual([]);
+      for (const { reported } of watched) expect(reported).toEqual([]);
       clock.advance(2_000);
       await tick();
-      for (const { told, changes } of watched) {
-        expect(told.toSorted()).toEqual(["-ann", "-bob"]);
+      for (const { reported, changes } of watched) {
+        expect(reported.toSorted()).toEqual(["-ann", "-bob"]);
         expect(changes).toMatchObject([{ count: 3, joined: [] }]);
       }
       for (const node of staying) expect(await countsOf(node)).toEqual({ cy: 1, "watcher 0": 1, "watcher 1": 1 });
@@ -318,8 +318,8 @@ for (const name of ["redis", "nats"] as const) {
         await agree(cluster.nodes, { bob: 1, hal: 1 });
         proxy.open();
         await agree(all, { bob: 2, gil: 1, hal: 1 });
-        expect(near.told.filter((one) => one.endsWith("bob"))).toEqual([]);
-        expect(near.told.filter((one) => one.endsWith("gil"))).toEqual(["+gil"]);
+        expect(near.reported.filter((one) => one.endsWith("bob"))).toEqual([]);
+        expect(near.reported.filter((one) => one.endsWith("gil"))).toEqual(["+gil"]);
         await open(far, "last");
         await agree(all, { bob: 2, gil: 1, hal: 1, last: 1 });
       },
@@ -349,12 +349,12 @@ for (const name of ["redis", "nats"] as const) {
         for (const n of numbers(20)) await open(node, `user ${index} ${n}`);
       }
       const newcomer = await cluster.add();
-      const told = watch(newcomer);
+      const reported = watch(newcomer);
       await open(newcomer, "new");
       const users = numbers(2).flatMap((index) => numbers(20).map((n) => [`user ${index} ${n}`, 1] as const));
       await agree([...cluster.nodes, newcomer], { ...Object.fromEntries(users), new: 1 });
-      await until(() => told.told.length === 41);
-      expect(told.told.toSorted()).toEqual([...users.map(([id]) => `+${id}`), "+new"].toSorted());
+      await until(() => reported.reported.length === 41);
+      expect(reported.reported.toSorted()).toEqual([...users.map(([id]) => `+${id}`), "+new"].toSorted());
     });
 
     it("shows on other nodes the result of presence.show, and nothing else of the user", async () => {
@@ -481,7 +481,7 @@ for (const name of ["redis", "nats"] as const) {
       await leave(nodeOf(cluster, 0), bob);
       const again = await open(nodeOf(cluster, 0), "bob");
       await agree(cluster.nodes, { ann: 1, bob: 1 });
-      expect([first?.told.filter((one) => one.startsWith("-")), second?.told]).toEqual([[], []]);
+      expect([first?.reported.filter((one) => one.startsWith("-")), second?.reported]).toEqual([[], []]);
       await leave(nodeOf(cluster, 0), again);
       await until(() => (second?.changes.length ?? 0) > 0);
       expect(second?.changes.map(({ left }) => left)).toMatchObject([[{ id: "bob" }]]);

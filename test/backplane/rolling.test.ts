@@ -11,16 +11,16 @@ const publicationsBetween = 200;
 /** A client, its messages, and the largest number of users that it saw once all were present. */
 interface TestUser {
   readonly room: ClientRoom;
-  readonly heard: number[];
+  readonly received: number[];
   readonly lost: Lost[];
   readonly counts: number[];
 }
 
 function connectUser(port: number, user: string): TestUser {
   const room = connect(`ws://127.0.0.1:${port}/kept/lobby?user=${user}`, { WebSocket });
-  const guest: TestUser = { room, heard: [], lost: [], counts: [] };
+  const guest: TestUser = { room, received: [], lost: [], counts: [] };
   room.on("message", ({ data }) => {
-    if (typeof data === "number") guest.heard.push(data);
+    if (typeof data === "number") guest.received.push(data);
   });
   room.on("lost", (lost) => guest.lost.push(lost));
   room.on("presence", (presence) => guest.counts.push(presence?.count ?? 0));
@@ -65,10 +65,10 @@ describe.each(["redis", "nats"] as const)("a rolling restart over %s", (name) =>
       }
       isOver = true;
       await publishing;
-      await until(() => guests.every(({ heard }) => heard.length >= published));
+      await until(() => guests.every(({ received }) => received.length >= published));
 
       const expected = Array.from({ length: published }, (_, n) => n);
-      for (const { heard } of guests) expect(heard).toEqual(expected);
+      for (const { received } of guests) expect(received).toEqual(expected);
       expect(guests.flatMap(({ lost }) => lost)).toEqual([]);
       expect(left).toEqual([]);
       for (const { counts } of guests) expect(counts.filter((count) => count !== clients)).toEqual([]);

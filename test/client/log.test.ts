@@ -149,9 +149,9 @@ describe("the log in a page", () => {
 describe("an error without a listener", () => {
   it("is shown on the console, with the server's text escaped", async () => {
     const { WebSocket, made } = fakeSockets();
-    const told: unknown[] = [];
+    const reported: unknown[] = [];
     const log = console.error;
-    console.error = (error: unknown) => told.push(error);
+    console.error = (error: unknown) => reported.push(error);
     const room = connect("ws://localhost/x", { WebSocket });
     room.on("message", () => {
       throw new Error("ours");
@@ -164,7 +164,7 @@ describe("an error without a listener", () => {
     await Promise.resolve();
     socket.tell("message", { data: hostile });
     console.error = log;
-    const [refusal, ...others] = told;
+    const [refusal, ...others] = reported;
     expect(refusal).toMatch(/^full: [\x20-\x7e]*$/);
     expect(others).toEqual([new Error("ours"), new Error("a frame is not JSON")]);
     expect(others.map((error) => Object.keys(error ?? {}))).toEqual([[], []]);

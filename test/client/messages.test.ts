@@ -256,9 +256,9 @@ describe("a message listener", () => {
     room.on("error", () => {
       if (errors.length < 3) throw new Error("while telling");
     });
-    const told: unknown[] = [];
+    const reported: unknown[] = [];
     const log = console.error;
-    console.error = (error: unknown) => told.push(error);
+    console.error = (error: unknown) => reported.push(error);
     const peer = await peers.take();
     peer.welcome();
     peer.send({ type: "message", data: 1 });
@@ -266,7 +266,7 @@ describe("a message listener", () => {
     await peer.roundtrip();
     console.error = log;
     expect(errors.map(({ message }) => message).sort()).toEqual(["one", "thrown: no Error", "two"]);
-    expect(told).toEqual([new Error("while telling"), new Error("while telling")]);
+    expect(reported).toEqual([new Error("while telling"), new Error("while telling")]);
     expect(room.state).toBe("open");
   });
 

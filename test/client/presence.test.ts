@@ -10,24 +10,24 @@ function sendPresence(peer: Peer, version: number, fields: object): void {
 describe("presence", () => {
   it("is empty before the first roster, and then kept current", async () => {
     const { room, peers } = await connectScripted();
-    const told = watch(room, "presence");
+    const reported = watch(room, "presence");
     expect(room.presence).toEqual({ count: 0, version: 0, users: [] });
     const peer = await peers.take();
     peer.welcome();
     sendPresence(peer, 4, { count: 2, users: [ann, bob] });
     sendPresence(peer, 5, { count: 2, joined: [cid], left: ["ann"] });
-    expect(await told.have(2)).toEqual([
+    expect(await reported.have(2)).toEqual([
       { count: 2, version: 4, users: [ann, bob] },
       { count: 2, version: 5, users: [bob, cid] },
     ]);
-    expect(room.presence).toBe(told.all[1]);
+    expect(room.presence).toBe(reported.all[1]);
     await peer.roundtrip();
     expect(peer.received.all).toEqual([]);
   });
 
   it("requests the roster once if a version is missing, and shows no wrong users", async () => {
     const { room, peers } = await connectScripted();
-    const told = watch(room, "presence");
+    const reported = watch(room, "presence");
     const peer = await peers.take();
     peer.welcome();
     sendPresence(peer, 4, { count: 1, users: [ann] });
@@ -35,11 +35,11 @@ describe("presence", () => {
     sendPresence(peer, 7, { count: 3, joined: [bob], left: [] });
     await peer.roundtrip();
     expect(peer.received.all).toEqual([{ type: "watch" }]);
-    expect(told.all).toHaveLength(1);
+    expect(reported.all).toHaveLength(1);
     sendPresence(peer, 7, { count: 2, users: [cid, bob] });
     sendPresence(peer, 7, { count: 9, joined: [ann], left: [] });
     sendPresence(peer, 8, { count: 1, joined: [], left: ["cid"] });
-    await told.have(3);
+    await reported.have(3);
     expect(room.presence).toEqual({ count: 1, version: 8, users: [bob] });
     sendPresence(peer, 10, { count: 0, joined: [], left: ["bob"] });
     await peer.roundtrip();
@@ -48,12 +48,12 @@ describe("presence", () => {
 
   it("has only the count where only the count is kept", async () => {
     const { room, peers } = await connectScripted();
-    const told = watch(room, "presence");
+    const reported = watch(room, "presence");
     const peer = await peers.take();
     peer.welcome();
     sendPresence(peer, 1, { count: 3 });
     sendPresence(peer, 5, { count: 7 });
-    expect(await told.have(2)).toEqual([
+    expect(await reported.have(2)).toEqual([
       { count: 3, version: 1, users: [] },
       { count: 7, version: 5, users: [] },
     ]);
@@ -63,21 +63,21 @@ describe("presence", () => {
 
   it("of another room does not change that of the home", async () => {
     const { room, peers } = await connectScripted();
-    const told = watch(room, "presence");
+    const reported = watch(room, "presence");
     const peer = await peers.take();
     peer.welcome();
     peer.send({ type: "presence", room: "/chat/other", version: 9, count: 1, users: [cid] });
     sendPresence(peer, 1, { count: 1, users: [ann] });
-    expect(await told.have(1)).toEqual([{ count: 1, version: 1, users: [ann] }]);
+    expect(await reported.have(1)).toEqual([{ count: 1, version: 1, users: [ann] }]);
   });
 
   it("stays while there is no connection, and the next roster replaces it", async () => {
     const { room, peers, clock } = await connectScripted();
-    const told = watch(room, "presence");
+    const reported = watch(room, "presence");
     const first = await peers.take();
     first.welcome();
     sendPresence(first, 40, { count: 2, users: [ann, bob] });
-    await told.have(1);
+    await reported.have(1);
     first.terminate();
     await waitForState(room, "waiting");
     expect(room.presence.count).toBe(2);
@@ -86,19 +86,19 @@ describe("presence", () => {
     second.welcome();
     sendPresence(second, 1, { count: 1, users: [cid] });
     sendPresence(second, 2, { count: 2, joined: [ann], left: [] });
-    await told.have(3);
+    await reported.have(3);
     expect(room.presence).toEqual({ count: 2, version: 2, users: [cid, ann] });
   });
 
   it("accepts any id of a user", async () => {
     const { room, peers } = await connectScripted();
-    const told = watch(room, "presence");
+    const reported = watch(room, "presence");
     const peer = await peers.take();
     peer.welcome();
     const users = ["__proto__", "constructor", "toString"].map((id) => ({ id, connections: 1 }));
     sendPresence(peer, 1, { count: 3, users });
     sendPresence(peer, 2, { count: 2, joined: [], left: ["constructor"] });
-    await told.have(2);
+    await reported.have(2);
     expect(room.presence.users.map(({ id }) => id)).toEqual(["__proto__", "toString"]);
     expect(Reflect.get({}, "connections")).toBeUndefined();
   });

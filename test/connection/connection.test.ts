@@ -5,7 +5,7 @@ import { closes, Mailbox, startWith } from "../support/app.js";
 import { clientFrame, rawConnection } from "../support/raw.js";
 
 /** Values that a `serve()` reports to the test. */
-const told = new Mailbox<unknown>();
+const reported = new Mailbox<unknown>();
 
 describe("the custom loop", () => {
   it("ends on a clean close, and serve() ends the connection with 1000 when it returns", async () => {
@@ -15,10 +15,10 @@ describe("the custom loop", () => {
           if (message.isText && message.text === "stop") break;
           this.sendJSON(message.isText ? message.text : [...message.bytes]);
         }
-        told.put("over");
+        reported.put("over");
       }
     }
-    told.all.length = 0;
+    reported.all.length = 0;
     const { open, errors } = await startWith("/loop", Loop);
     const client = await open("/loop");
     client.sendText("a");
@@ -27,7 +27,7 @@ describe("the custom loop", () => {
     client.sendText("stop");
     expect(await client.closed).toMatchObject({ code: 1000 });
     await (await open("/loop")).close(4004);
-    expect(await told.have(2)).toEqual(["over", "over"]);
+    expect(await reported.have(2)).toEqual(["over", "over"]);
     expect(errors).toEqual([]);
   });
 
@@ -35,25 +35,25 @@ describe("the custom loop", () => {
     class Loop extends WebSocketHandler {
       async serve() {
         try {
-          for await (const message of this.connection) told.put(message.text);
+          for await (const message of this.connection) reported.put(message.text);
         } catch (error) {
-          told.put(error);
+          reported.put(error);
           throw error;
         }
       }
     }
-    told.all.length = 0;
+    reported.all.length = 0;
     const { open, errors, port, app } = await startWith("/loop", Loop);
     const closed = closes(app, 2);
     (await open("/loop")).terminate();
     const raw = await rawConnection(port, "/loop");
     raw.socket.write(Buffer.concat([clientFrame(0x81, "last words"), clientFrame(0x83, "")]));
     await closed;
-    expect(told.all.filter((one) => one instanceof ConnectionError)).toMatchObject([
+    expect(reported.all.filter((one) => one instanceof ConnectionError)).toMatchObject([
       { closeCode: 1006, isClean: false, by: "network" },
       { closeCode: 1002, isClean: false, by: "server", closeReason: "protocol error" },
     ]);
-    expect(told.all).toContain("last words");
+    expect(reported.all).toContain("last words");
     expect(errors).toEqual([]);
     expect(app.status()).toMatchObject({ connections: 0, rooms: 0 });
   });
@@ -64,16 +64,16 @@ describe("the custom loop", () => {
       async serve() {
         for (let round = 0; round < 5; round += 1) {
           const order = await this.connection.readJSON(Order).catch((error: unknown) => error);
-          told.put(order);
+          reported.put(order);
         }
-        told.put(await this.connection.readText().catch((error: unknown) => error));
-        told.put(await this.connection.readText());
-        told.put(await this.connection.readJSON());
-        told.put(await this.connection.read().catch((error: unknown) => error));
-        told.put(await this.connection.read().catch((error: unknown) => error));
+        reported.put(await this.connection.readText().catch((error: unknown) => error));
+        reported.put(await this.connection.readText());
+        reported.put(await this.connection.readJSON());
+        reported.put(await this.connection.read().catch((error: unknown) => error));
+        reported.put(await this.connection.read().catch((error: unknown) => error));
       }
     }
-    told.all.length = 0;
+    reported.all.length = 0;
     const client = await (await startWith("/waiter", Waiter)).open("/waiter");
     client.sendJSON({ dish: "soup", count: "2" });
     client.sendText("{");
@@ -84,7 +84,7 @@ describe("the custom loop", () => {
     client.sendText("plain");
     client.sendJSON([1]);
     await client.close(4010, "sated");
-    expect(await told.have(10)).toMatchObject([
+    expect(await reported.have(10)).toMatchObject([
       { dish: "soup", count: 2 },
       { code: "ERR_BAD_JSON" },
       { code: "ERR_SCHEMA", issues: [{ path: "dish", message: expect.any(String) }] },
@@ -102,18 +102,18 @@ describe("the custom loop", () => {
     class Ahead extends WebSocketHandler {
       async serve() {
         const reads = this.connection.readJSON();
-        told.put("reading");
+        reported.put("reading");
         await this.connection.ended;
         await new Promise((resolve) => setImmediate(resolve));
-        told.put(await reads.catch((error: unknown) => error));
+        reported.put(await reads.catch((error: unknown) => error));
       }
     }
-    told.all.length = 0;
+    reported.all.length = 0;
     const { open, errors } = await startWith("/ahead", Ahead);
     const client = await open("/ahead");
-    await told.have(1);
+    await reported.have(1);
     await client.close();
-    expect(await told.have(2)).toMatchObject(["reading", { closeCode: 1005, isClean: true }]);
+    expect(await reported.have(2)).toMatchObject(["reading", { closeCode: 1005, isClean: true }]);
     expect(errors).toEqual([]);
   });
 
@@ -121,20 +121,20 @@ describe("the custom loop", () => {
     class Greedy extends WebSocketHandler {
       async serve() {
         const first = this.connection.read();
-        told.put(await this.connection.read().catch((error: unknown) => error));
-        told.put((await first).text);
+        reported.put(await this.connection.read().catch((error: unknown) => error));
+        reported.put((await first).text);
       }
     }
     class Beside extends WebSocketHandler {
       async onMessage() {
-        told.put(await this.connection.read().catch((error: unknown) => error));
+        reported.put(await this.connection.read().catch((error: unknown) => error));
       }
     }
-    told.all.length = 0;
+    reported.all.length = 0;
     (await (await startWith("/greedy", Greedy)).open("/greedy")).sendText("one");
-    expect(await told.have(2)).toMatchObject([{ code: "ERR_READING" }, "one"]);
+    expect(await reported.have(2)).toMatchObject([{ code: "ERR_READING" }, "one"]);
     (await (await startWith("/beside", Beside)).open("/beside")).sendText("one");
-    expect(await told.have(3)).toMatchObject([
+    expect(await reported.have(3)).toMatchObject([
       {},
       {},
       { code: "ERR_READING", message: expect.stringContaining("serve()") },
@@ -144,18 +144,18 @@ describe("the custom loop", () => {
   it("closes with 1007 if a failed read is not caught, and calls only onError", async () => {
     class Strict extends WebSocketHandler {
       async serve() {
-        told.put(await this.connection.readJSON(z.object({ name: z.string() })));
+        reported.put(await this.connection.readJSON(z.object({ name: z.string() })));
       }
       override onError(error: Error) {
-        told.put(error);
+        reported.put(error);
       }
     }
-    told.all.length = 0;
+    reported.all.length = 0;
     const { open, errors } = await startWith("/strict", Strict);
     const client = await open("/strict");
     client.sendJSON({ nme: 1 });
     expect(await client.closed).toMatchObject({ code: 1007, reason: "the message is not valid" });
-    expect(await told.have(1)).toMatchObject([{ code: "ERR_SCHEMA" }]);
+    expect(await reported.have(1)).toMatchObject([{ code: "ERR_SCHEMA" }]);
     expect(errors).toEqual([]);
   });
 
@@ -168,15 +168,15 @@ describe("the custom loop", () => {
         throw new Error("in onError");
       }
       override onClose(code: number) {
-        told.put(code);
+        reported.put(code);
       }
     }
-    told.all.length = 0;
+    reported.all.length = 0;
     const { open, errors, app } = await startWith("/worse", Worse);
     const closed = closes(app, 1);
     (await open("/worse")).sendText("{");
     await closed;
-    expect(told.all).toEqual([1007]);
+    expect(reported.all).toEqual([1007]);
     expect(errors.map(({ message }) => message)).toEqual(["in onError"]);
   });
 
@@ -197,17 +197,17 @@ describe("the custom loop", () => {
   it("ends at once if the server closes the connection elsewhere", async () => {
     class Loop extends WebSocketHandler {
       async serve() {
-        told.put("reading");
-        for await (const message of this.connection) told.put(message.text);
-        told.put("over");
+        reported.put("reading");
+        for await (const message of this.connection) reported.put(message.text);
+        reported.put("over");
       }
     }
-    told.all.length = 0;
+    reported.all.length = 0;
     const { open, app } = await startWith("/loop", Loop);
     const client = await open("/loop");
-    await told.have(1);
+    await reported.have(1);
     app.registry.connections[0]?.close(4000);
-    expect(await told.have(2)).toEqual(["reading", "over"]);
+    expect(await reported.have(2)).toEqual(["reading", "over"]);
     expect(await client.closed).toMatchObject({ code: 4000 });
   });
 });
@@ -251,16 +251,16 @@ describe("closing a connection", () => {
         this.close(4000, "all said");
       }
       override onClose(code: number, reason: string) {
-        told.put([code, reason]);
+        reported.put([code, reason]);
       }
     }
-    told.all.length = 0;
+    reported.all.length = 0;
     const { open } = await startWith("/large", Large, { limits: { outboxBytesMax: 100 } });
     const client = await open("/large");
     client.sendText("");
     expect([(await client.readBinary()).length, await client.readText()]).toEqual([12_000_000, "last"]);
     expect(await client.closed).toMatchObject({ code: 4000, reason: "all said" });
-    expect(await told.have(1)).toEqual([[4000, "all said"]]);
+    expect(await reported.have(1)).toEqual([[4000, "all said"]]);
   });
 
   it("ends with the close code after closeMs, even if the client never answers", async () => {
@@ -269,15 +269,15 @@ describe("closing a connection", () => {
         this.close(4000, "answer me");
       }
       override onClose(code: number, reason: string) {
-        told.put([code, reason]);
+        reported.put([code, reason]);
       }
     }
-    told.all.length = 0;
+    reported.all.length = 0;
     const { port, app } = await startWith("/quiet", Quiet, { limits: { closeMs: 50 } });
     const client = await rawConnection(port, "/quiet");
     const [connection] = app.registry.connections;
     client.socket.write(clientFrame(0x81, "x"));
-    expect(await told.have(1)).toEqual([[4000, "answer me"]]);
+    expect(await reported.have(1)).toEqual([[4000, "answer me"]]);
     expect(await connection?.ended).toEqual({ code: 4000, reason: "answer me", isClean: false, by: "server" });
   });
 
@@ -302,16 +302,16 @@ describe("flushed() and bufferedBytes", () => {
     class Big extends WebSocketHandler {
       async onMessage() {
         this.sendBinary(new Uint8Array(50_000));
-        told.put(this.connection.bufferedBytes);
+        reported.put(this.connection.bufferedBytes);
         await this.connection.flushed();
-        told.put(this.connection.bufferedBytes);
+        reported.put(this.connection.bufferedBytes);
       }
     }
-    told.all.length = 0;
+    reported.all.length = 0;
     const client = await (await startWith("/big", Big)).open("/big");
     client.sendText("");
     expect((await client.readBinary()).length).toBe(50_000);
-    const [before, after] = await told.have(2);
+    const [before, after] = await reported.have(2);
     expect(before).toBe(50_004);
     expect(after).toBe(0);
   });

@@ -66,17 +66,17 @@ function send(app: App, connections: Connection[], to: string | number, text: st
 
 describe("a client that stops reading", () => {
   class Quiet extends WebSocketHandler {
-    static readonly told = new Mailbox<unknown>();
+    static readonly reported = new Mailbox<unknown>();
     onMessage(text: string | undefined, error?: Error) {
-      Quiet.told.put(text ?? error);
+      Quiet.reported.put(text ?? error);
     }
     override onClose(code: number, reason: string) {
-      Quiet.told.put([code, reason]);
+      Quiet.reported.put([code, reason]);
     }
   }
 
   it("is closed with 4008 past outboxBytesMax, with bounded memory, and delays no other client", async () => {
-    Quiet.told.all.length = 0;
+    Quiet.reported.all.length = 0;
     const outboxBytesMax = 300_000;
     const { port, open, app } = await startWith("/quiet", Quiet, { limits: { outboxBytesMax, closeMs: 50 } });
     const stalled = await rawConnection(port, "/quiet");
@@ -93,7 +93,7 @@ describe("a client that stops reading", () => {
       mostBytes = Math.max(mostBytes, slow.bufferedBytes);
     }
     expect(mostBytes).toBeLessThanOrEqual(outboxBytesMax + 2 * 64 * 1024 + padding.length);
-    expect(await Quiet.told.have(2)).toMatchObject([
+    expect(await Quiet.reported.have(2)).toMatchObject([
       { closeCode: 4008, closeReason: "slow", isClean: false },
       [4008, "slow"],
     ]);
@@ -130,18 +130,18 @@ describe("a client that stops reading", () => {
 
 describe("a delivery policy", () => {
   class Watched extends WebSocketHandler {
-    static readonly told = new Mailbox<string>();
+    static readonly reported = new Mailbox<string>();
     onMessage() {
       this.sendText("here");
     }
     override onDrain() {
-      Watched.told.put(`drained ${this.request.path}`);
+      Watched.reported.put(`drained ${this.request.path}`);
     }
   }
 
   /** A connection whose client does not read, with so many messages that it lags. */
   async function lagging() {
-    Watched.told.all.length = 0;
+    Watched.reported.all.length = 0;
     const clock = new ManualClock();
     const limits = { outboxBytesMax: 10_000_000, highWaterBytes: 10_000 };
     const { port, app, open } = await startWith("/watched", Watched, { limits, clock });
@@ -163,11 +163,11 @@ describe("a delivery policy", () => {
       const all = (await stalled.ended).toString("latin1");
       return [...all.matchAll(/(?:key \w+ \d+|reliable \d+|skip \d+|the end)/g)].map(([text]) => text);
     };
-    return { app, connection, texts, clock, open, told: Watched.told };
+    return { app, connection, texts, clock, open, reported: Watched.reported };
   }
 
   it("skip drops messages while the client lags, counts them, and calls onDrain when it has caught up", async () => {
-    const { app, texts, open, told } = await lagging();
+    const { app, texts, open, reported } = await lagging();
     const reading = await open("/watched");
     app.registry.sendTextToAll("reliable 1");
     for (let n = 0; n < 100; n += 1) app.registry.sendTextToAll(`skip ${n}`, { policy: skip });
@@ -175,7 +175,7 @@ describe("a delivery policy", () => {
     app.registry.sendTextToAll("the end");
     expect(app.status().totals.dropped).toBe(100);
     expect(await texts("the end")).toEqual(["reliable 1", "reliable 2", "the end"]);
-    expect(told.all).toEqual(["drained /watched"]);
+    expect(reported.all).toEqual(["drained /watched"]);
     const seen = [];
     for (let text = await reading.readText(); text !== "the end"; text = await reading.readText()) seen.push(text);
     expect(seen).toEqual(["reliable 1", ...Array.from({ length: 100 }, (_, n) => `skip ${n}`), "reliable 2"]);

@@ -4,7 +4,7 @@ import { launchBrowser } from "../support/browser.js";
 import { type Conversation, type ForeignClient, Inbox, Refusal } from "./client.js";
 
 /** Events of the page; bytes are sent as a list of numbers. */
-type Told =
+type PageEvent =
   | { readonly event: "open"; readonly protocol: string }
   | { readonly event: "error" }
   | { readonly event: "message"; readonly data: string | readonly number[] }
@@ -40,15 +40,15 @@ export class ChromiumClient implements ForeignClient {
     await page.goto(new URL("/", pageURL).href);
     const inbox = new Inbox();
     const opened = new Promise<string>((resolve, reject) => {
-      const hear = (told: Told) => {
-        if (told.event === "open") resolve(told.protocol);
-        else if (told.event === "error") reject(new Refusal(undefined));
-        else if (told.event === "close") inbox.end(told);
-        else inbox.put(typeof told.data === "string" ? told.data : Uint8Array.from(told.data));
+      const onEvent = (event: PageEvent) => {
+        if (event.event === "open") resolve(event.protocol);
+        else if (event.event === "error") reject(new Refusal(undefined));
+        else if (event.event === "close") inbox.end(event);
+        else inbox.put(typeof event.data === "string" ? event.data : Uint8Array.from(event.data));
       };
       const call = `(${opens})(${JSON.stringify(url)}, ${JSON.stringify(protocols)})`;
       page
-        .exposeFunction("tell", hear)
+        .exposeFunction("tell", onEvent)
         .then(() => page.evaluate(call))
         .catch(reject);
     });

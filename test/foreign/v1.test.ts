@@ -780,14 +780,14 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
     it("gets exactly one reply when serve() has read its message", async () => {
       class Loop extends WebSocketHandler {
         async serve(): Promise<void> {
-          for await (const message of this.connection) this.sendJSON({ heard: message.json() });
+          for await (const message of this.connection) this.sendJSON({ received: message.json() });
         }
       }
       const here = await startChat(Loop);
       const client = here.connectClient();
       await client.welcome();
       for (const data of ["one", "two"]) client.ask({ type: "message", data });
-      expect(await client.messages(2)).toMatchObject([{ data: { heard: "one" } }, { data: { heard: "two" } }]);
+      expect(await client.messages(2)).toMatchObject([{ data: { received: "one" } }, { data: { received: "two" } }]);
       expect(client.all("reply")).toEqual([1, 2].map((id) => ({ event: "reply", id, asked: true, data: null })));
     });
 
@@ -1180,7 +1180,7 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       const server = new WebSocketServer({ port: 0, host: "127.0.0.1" });
       onTestFinished(() => void server.close());
       await once(server, "listening");
-      const heard = new Mailbox<unknown>();
+      const received = new Mailbox<unknown>();
       server.on("connection", (socket) => {
         onTestFinished(() => socket.terminate());
         const send = (frame: object) => socket.send(JSON.stringify(frame));
@@ -1192,7 +1192,7 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
         send({ type: "presence", room, version: 3, count: 2, joined: [{ id: "cid", connections: 1 }], left: [] });
         send({ type: "message", offset: 10, data: "after a jump", colour: "red" });
         socket.on("message", (data) => {
-          heard.put(JSON.parse(data.toString()));
+          received.put(JSON.parse(data.toString()));
           const users = ["ann", "bob", "cid"].map((id) => ({ id, connections: 1 }));
           send({ type: "presence", room, version: 3, count: 3, users });
         });
@@ -1202,7 +1202,7 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       expect(await client.next("roster")).toMatchObject({ version: 1, count: 1 });
       expect(await client.messages(1)).toMatchObject([{ offset: 10, data: "after a jump" }]);
       expect(await client.next("roster")).toMatchObject({ version: 3, count: 3 });
-      expect([heard.all, client.all("jump")]).toEqual([[{ type: "watch" }], [{ event: "jump", missed: 2 }]]);
+      expect([received.all, client.all("jump")]).toEqual([[{ type: "watch" }], [{ event: "jump", missed: 2 }]]);
     });
   });
 

@@ -93,8 +93,8 @@ describe("a to-do list with an HTTP API", () => {
     expect(await add({ title: "milk" })).toBe(201);
     expect(await add({ title: "bread" })).toBe(201);
     expect(todos).toEqual([{ title: "milk" }, { title: "bread" }]);
-    const told = [{ new: { title: "milk" } }, { new: { title: "bread" } }];
-    expect(await receivedBy(app, clients)).toEqual([told, told, []]);
+    const reported = [{ new: { title: "milk" } }, { new: { title: "bread" } }];
+    expect(await receivedBy(app, clients)).toEqual([reported, reported, []]);
   });
 
   it("accepts a to-do without clients, before the first and after the last", async () => {

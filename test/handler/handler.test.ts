@@ -120,14 +120,14 @@ describe("two clients in /chat/general, one in /chat/administrators", () => {
 
 describe("a handler", () => {
   it("has its request, parameters, query, user, rooms and app", async () => {
-    const told = new Mailbox<unknown>();
+    const reported = new Mailbox<unknown>();
     class Knows extends WebSocketHandler<{ channel: string }, { id: string }> {
       override authorize() {
         return { id: "ann" };
       }
       override onConnect() {
         const { url, path, headers, remoteAddress, web } = this.request;
-        told.put({
+        reported.put({
           url,
           path,
           remoteAddress,
@@ -149,7 +149,7 @@ describe("a handler", () => {
     }
     const { open, port } = await startWith("/knows/:channel", Knows);
     await open("/knows/caf%C3%A9?as=x%20y", { headers: { "x-agent": "test" } });
-    expect(await told.have(1)).toEqual([
+    expect(await reported.have(1)).toEqual([
       {
         url: "/knows/caf%C3%A9?as=x%20y",
         path: "/knows/café",
@@ -169,10 +169,10 @@ describe("a handler", () => {
   });
 
   it("has a web request with a path that no Host header can change", async () => {
-    const told = new Mailbox<string>();
+    const reported = new Mailbox<string>();
     class Web extends WebSocketHandler {
       override onConnect() {
-        told.put(new URL(this.request.web.url).pathname);
+        reported.put(new URL(this.request.web.url).pathname);
       }
       onMessage() {
         this.close();
@@ -180,7 +180,7 @@ describe("a handler", () => {
     }
     const { open } = await startWith("/private/:name", Web);
     for (const host of ["x/public?", "x#y", "a b", "user@x"]) await open("/private/a", { headers: { host } });
-    expect(await told.have(4)).toEqual(["/private/a", "/private/a", "/private/a", "/private/a"]);
+    expect(await reported.have(4)).toEqual(["/private/a", "/private/a", "/private/a", "/private/a"]);
   });
 
   it("keeps state in its own fields, one instance per connection", async () => {
@@ -242,7 +242,7 @@ describe("a handler", () => {
   });
 
   it("gets clear errors for calls at the wrong time", async () => {
-    const told = new Mailbox<unknown>();
+    const reported = new Mailbox<unknown>();
     class Clumsy extends WebSocketHandler {
       override authorize() {
         this.#attempt(() => this.sendText("too early"));
@@ -263,13 +263,13 @@ describe("a handler", () => {
         try {
           what();
         } catch (error) {
-          told.put(error);
+          reported.put(error);
         }
       }
     }
     const client = await (await startWith("/clumsy", Clumsy)).open("/clumsy");
     client.sendText("");
-    expect(await told.have(10)).toMatchObject([
+    expect(await reported.have(10)).toMatchObject([
       { code: "ERR_NOT_CONNECTED", message: expect.stringContaining("before the upgrade") },
       { code: "ERR_CLOSE_CODE", message: "close takes 1000 or a code from 3000 to 4999, got 1001" },
       { code: "ERR_CLOSE_CODE", message: "close takes a string as its reason, got number" },

@@ -244,9 +244,9 @@ describe("commands", () => {
     const [ann, bob] = [await open("/chat/a"), await open("/chat/a")];
     const [annId, bobId] = idsOf(app);
     const forged = { from: bobId, id: undefined, cmd: "chat", param: { text: "hi", from: bobId } };
-    const told = { from: annId, channel: "/chat/a", cmd: "chat", param: { text: "hi", from: bobId } };
-    expect(await ask(ann, forged)).toEqual(told);
-    expect(await bob.readJSON()).toEqual(told);
+    const reported = { from: annId, channel: "/chat/a", cmd: "chat", param: { text: "hi", from: bobId } };
+    expect(await ask(ann, forged)).toEqual(reported);
+    expect(await bob.readJSON()).toEqual(reported);
     expect(await ask(bob, { cmd: "announce", channel: "/chat/a", from: annId })).toEqual({
       from: bobId,
       cmd: "announce",
@@ -276,9 +276,9 @@ describe("commands", () => {
     for (const id of [1, 2]) {
       expect(await ask(ann, { cmd: "join-room", param: "/chat/b", id })).toEqual({ id, param: ["/chat/a", "/chat/b"] });
     }
-    const told = { from: annId, channel: "/chat/b", cmd: "chat", param: "hi" };
-    expect(await ask(ann, { cmd: "chat", channel: "/chat/b", param: "hi" })).toEqual(told);
-    expect(await bob.readJSON()).toEqual(told);
+    const reported = { from: annId, channel: "/chat/b", cmd: "chat", param: "hi" };
+    expect(await ask(ann, { cmd: "chat", channel: "/chat/b", param: "hi" })).toEqual(reported);
+    expect(await bob.readJSON()).toEqual(reported);
     expect(await ask(ann, { cmd: "leave-room", param: "/chat/b", id: 3 })).toEqual({ id: 3, param: null });
     expect(await ask(ann, { cmd: "chat", channel: "/chat/b", param: "again", id: 4 })).toMatchObject({
       id: 4,
@@ -291,10 +291,10 @@ describe("commands", () => {
   it("have the canonical path of the channel, for any spelling", async () => {
     const { open } = await startApp();
     const client = await open("/chat/caf%C3%A9");
-    const told = { channel: "/chat/café", cmd: "chat" };
-    expect(await ask(client, { cmd: "chat", channel: "/chat/café" })).toMatchObject(told);
-    expect(await ask(client, { cmd: "chat", channel: "/chat/café/" })).toMatchObject(told);
-    expect(await ask(client, { cmd: "chat", channel: "/chat/cafe\u0301" })).toMatchObject(told);
+    const reported = { channel: "/chat/café", cmd: "chat" };
+    expect(await ask(client, { cmd: "chat", channel: "/chat/café" })).toMatchObject(reported);
+    expect(await ask(client, { cmd: "chat", channel: "/chat/café/" })).toMatchObject(reported);
+    expect(await ask(client, { cmd: "chat", channel: "/chat/cafe\u0301" })).toMatchObject(reported);
   });
 
   const noPaths = ["", "general", "chat/a", "//", "/chat//a", "/chat/../a", "/chat/a?x", "/chat/*", "/**", "/chat/**"];
@@ -890,8 +890,8 @@ describe("the second parameter of an event's method", () => {
     ] as const) {
       expect(await ask(client, message)).toEqual({ id: message.id, data: { data, incoming: message } });
     }
-    const told = { event: "told", data: { event: "tell", data: 1 } };
-    expect(await ask(client, { event: "tell", data: 1, channel: "/whole", from: "x" })).toEqual(told);
+    const reported = { event: "told", data: { event: "tell", data: 1 } };
+    expect(await ask(client, { event: "tell", data: 1, channel: "/whole", from: "x" })).toEqual(reported);
   });
 
   it("has the channel too, if the protocol has channels", async () => {
@@ -916,23 +916,23 @@ describe("an event whose sender has left meanwhile", () => {
 
   /** A client with a slow request; `about` is how the method continues when the gate opens. */
   async function startRequest(name: (typeof names)[number], about: string) {
-    const told = new Mailbox<string>();
+    const reported = new Mailbox<string>();
     const going = createGate();
     const clock = new ManualClock();
     class Slow extends EventHandler {
       @On()
       async onWait(how: unknown) {
-        told.put("waiting");
+        reported.put("waiting");
         await going.opened;
         this.emit("private");
         this.emitToThisRoom("late", how);
         this.join("/late");
-        told.put("done");
+        reported.put("done");
         if (how === "refuse") throw new EventError("late", "too late");
         return how;
       }
       override onClose(code: number) {
-        told.put(`closed ${code}`);
+        reported.put(`closed ${code}`);
       }
     }
     const options = { eventProtocol: protocols[name], clock, limits: { closeMs: 500 } };
@@ -945,47 +945,47 @@ describe("an event whose sender has left meanwhile", () => {
       spacedEvents: `wait ${JSON.stringify(about)}`,
     };
     leaving.sendText(questions[name]);
-    await told.have(1);
-    return { app, told, going, clock, leaving, staying, connection, errors };
+    await reported.have(1);
+    return { app, reported, going, clock, leaving, staying, connection, errors };
   }
 
   const cases = names.flatMap((name) => [[name, "reply"] as const, [name, "refuse"] as const]);
 
   it.each(cases)("gets no answer, and harms no other client: %s, %s", async (name, about) => {
-    const { app, told, going, leaving, staying, connection, errors } = await startRequest(name, about);
+    const { app, reported, going, leaving, staying, connection, errors } = await startRequest(name, about);
     const closed = closes(app, 1);
     leaving.terminate();
     await connection?.ended;
     going.open();
     await closed;
-    expect(told.all).toEqual(["waiting", "done", "closed 1006"]);
+    expect(reported.all).toEqual(["waiting", "done", "closed 1006"]);
     expect(await staying.readText()).toMatch(new RegExp(`late.*${about}`));
     expect(app.status()).toMatchObject({ connections: 1, rooms: 1 });
     expect(errors).toEqual([]);
   });
 
   it.each(cases)("harms no other client if its handler has stopped waiting: %s, %s", async (name, about) => {
-    const { app, told, going, clock, leaving, staying, connection, errors } = await startRequest(name, about);
+    const { app, reported, going, clock, leaving, staying, connection, errors } = await startRequest(name, about);
     const closed = closes(app, 1);
     leaving.terminate();
     await connection?.ended;
     clock.advance(500);
     await closed;
     going.open();
-    expect(await told.have(3)).toEqual(["waiting", "closed 1006", "done"]);
+    expect(await reported.have(3)).toEqual(["waiting", "closed 1006", "done"]);
     expect(await staying.readText()).toMatch(new RegExp(`late.*${about}`));
     expect(app.status()).toMatchObject({ connections: 1, rooms: 1 });
     expect(errors).toEqual([]);
   });
 
   it("gets no answer if the client has closed normally", async () => {
-    const { app, told, going, leaving, connection, errors } = await startRequest("jsonEvents", "reply");
+    const { app, reported, going, leaving, connection, errors } = await startRequest("jsonEvents", "reply");
     const closed = closes(app, 1);
     await leaving.close(1000);
     await connection?.ended;
     going.open();
     await closed;
-    expect(told.all).toEqual(["waiting", "done", "closed 1000"]);
+    expect(reported.all).toEqual(["waiting", "done", "closed 1000"]);
     await expect(leaving.read()).rejects.toMatchObject({ closeCode: 1000 });
     expect(errors).toEqual([]);
   });
@@ -996,7 +996,7 @@ describe("the policy of an event", () => {
 
   /** A client that does not read, with so many messages that it lags; its own messages are still handled. */
   async function connectLagging(app: AppOptions, scope: ScopeOptions, route: RouteOptions) {
-    const told = new Mailbox<unknown>();
+    const reported = new Mailbox<unknown>();
     class Feed extends EventHandler {
       override authorize() {
         return { id: "slow" };
@@ -1006,7 +1006,7 @@ describe("the policy of an event", () => {
       onPublish([event, by, data]: readonly [string, string | null, unknown]) {
         const options = by === null ? {} : { policy: policies[by] };
         this.emitToThisRoom(event, data, options);
-        told.put(event);
+        reported.put(event);
       }
 
       @On()
@@ -1018,7 +1018,7 @@ describe("the policy of an event", () => {
         this.emitToAll("all", 1, options);
         this.emitToUser("slow", "user", 1, options);
         this.emitToAll("excepted", 1, { ...options, except: this });
-        told.put("everywhere");
+        reported.put("everywhere");
       }
 
       @On()
@@ -1028,12 +1028,12 @@ describe("the policy of an event", () => {
         this.sendJSONToRoom(this.request.path, { event: "plain" });
         this.sendJSONToAll({ event: "plain" });
         this.sendJSONToUser("slow", { event: "plain" });
-        told.put("plain");
+        reported.put("plain");
       }
 
       @On()
       onAsk() {
-        told.put("asked");
+        reported.put("asked");
         return "answer";
       }
     }
@@ -1056,9 +1056,9 @@ describe("the policy of an event", () => {
     }
     /** Makes the lagging client send an event, and waits until it is handled. */
     const send = async (message: unknown) => {
-      const handled = told.all.length + 1;
+      const handled = reported.all.length + 1;
       stalled.socket.write(clientFrame(0x81, JSON.stringify(message)));
-      await told.have(handled);
+      await reported.have(handled);
     };
     const publish = (event: string, data: unknown = 1, by: string | null = null) =>
       send({ event: "publish", data: [event, by, data] });

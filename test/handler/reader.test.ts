@@ -147,35 +147,35 @@ describe("a message that is not JSON", () => {
   });
 
   it("goes to onError if the method takes only the message", async () => {
-    const told = new Mailbox<unknown>();
+    const reported = new Mailbox<unknown>();
     class Chat extends WebSocketHandler {
       onJSON(message: unknown) {
-        told.put(message);
+        reported.put(message);
       }
       override onError(error: Error) {
-        told.put(error);
+        reported.put(error);
       }
     }
     const { open, errors } = await startWith("/chat", Chat);
     const client = await open("/chat");
     client.sendText("{");
     client.sendText("1");
-    expect(await told.have(2)).toEqual([expect.any(MessageError), 1]);
+    expect(await reported.have(2)).toEqual([expect.any(MessageError), 1]);
     expect(errors).toEqual([]);
   });
 
   it("closes with 1007 if neither the method nor onError would receive the error", async () => {
-    const told = new Mailbox<unknown>();
+    const reported = new Mailbox<unknown>();
     class Chat extends WebSocketHandler {
       onJSON(message: unknown) {
-        told.put(message);
+        reported.put(message);
       }
     }
     const client = await (await startWith("/chat", Chat)).open("/chat");
     client.sendText("1");
     client.sendText("{");
     expect(await client.closed).toMatchObject({ code: 1007, reason: "the message is not JSON" });
-    expect(told.all).toEqual([1]);
+    expect(reported.all).toEqual([1]);
   });
 });
 
@@ -200,11 +200,11 @@ describe("a binary message", () => {
   });
 
   it("closes with 1003 if the class has no onBinary, after earlier messages; the method gets the error", async () => {
-    const told = new Mailbox<unknown>();
+    const reported = new Mailbox<unknown>();
     @Route("/text")
     class TextOnly extends WebSocketHandler {
       onMessage(text: string | undefined, error?: Error) {
-        told.put(text ?? error);
+        reported.put(text ?? error);
       }
     }
     const client = await (await start(new App({ handlers: [TextOnly] }))).open("/text");
@@ -212,7 +212,7 @@ describe("a binary message", () => {
     client.sendBinary(new Uint8Array([1]));
     client.sendText("after");
     expect(await client.closed).toMatchObject({ code: 1003, reason: "binary messages are not read here" });
-    expect(await told.have(2)).toEqual(["before", expect.any(ConnectionError)]);
-    expect(told.all[1]).toMatchObject({ closeCode: 1003, isClean: false, by: "server" });
+    expect(await reported.have(2)).toEqual(["before", expect.any(ConnectionError)]);
+    expect(reported.all[1]).toMatchObject({ closeCode: 1003, isClean: false, by: "server" });
   });
 });

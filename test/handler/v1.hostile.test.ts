@@ -300,14 +300,14 @@ describe("during a read of history", () => {
     const { registry } = appWith(history, { limits: { subscriberMessagesMax: 10 } });
     const subscription = registry.room("/chat/a").subscribe({ replay: 0 });
     for (let n = 1; n <= 1_500; n += 1) registry.sendJSONToRoom("/chat/a", n);
-    let [heard, missed] = [0, 0];
+    let [received, missed] = [0, 0];
     for await (const publication of subscription) {
-      heard += 1;
+      received += 1;
       missed += publication.missed ?? 0;
-      expect(publication.data).toBe(heard + missed);
+      expect(publication.data).toBe(received + missed);
       if (publication.data === 1_500) break;
     }
-    expect(heard + missed).toBe(1_500);
+    expect(received + missed).toBe(1_500);
   });
 
   it("a client that does not read is closed as slow, as at any other time", async () => {

@@ -209,9 +209,9 @@ describe("a client of enfilade.v1 that resumes", () => {
       ].map((since): [string, object] => [since, { reason: "invalid" }]),
     ];
     for (const [since, answer] of cases) {
-      const { client, welcome: told } = await join(app, `/chat/a?since=${encodeURIComponent(since)}`);
+      const { client, welcome: reported } = await join(app, `/chat/a?since=${encodeURIComponent(since)}`);
       const common = { type: "welcome", id: expect.any(String), room: "/chat/a", heartbeatMs: 25_000 };
-      expect(told).toEqual({ ...common, position, recovered: false, ...answer });
+      expect(reported).toEqual({ ...common, position, recovered: false, ...answer });
       expect([await client.readJSON(), await client.readJSON()]).toMatchObject([{ offset: 9 }, { offset: 10 }]);
       client.terminate();
     }

@@ -163,9 +163,9 @@ describe("a plain client of a route with replay", () => {
     for (let n = 1; n <= 15; n += 1) app.registry.sendTextToRoom("/chat/a", `old ${n}`);
     const client = await open("/chat/a");
     client.sendText("live");
-    const heard: string[] = [];
-    while (heard.length < 12) heard.push(await client.readText());
-    expect(heard).toEqual([...Array.from({ length: 10 }, (_, n) => `old ${n + 6}`), "joined", "live"]);
+    const received: string[] = [];
+    while (received.length < 12) received.push(await client.readText());
+    expect(received).toEqual([...Array.from({ length: 10 }, (_, n) => `old ${n + 6}`), "joined", "live"]);
   });
 
   it("gets no gap and nothing twice for publications during the history read, in 1,000 random schedules", async () => {
@@ -197,11 +197,11 @@ describe("a plain client of a route with replay", () => {
           });
           await scheduler.waitFor(Promise.all([client, ...writing]));
           await scheduler.waitIdle();
-          const heard: number[] = [];
+          const received: number[] = [];
           const last = before + during * publishers;
-          while (heard.at(-1) !== last) heard.push(Number(await (await client).readText()));
-          expect(heard).toEqual(upTo(last, heard[0] ?? 0));
-          expect(heard[0]).toBeGreaterThanOrEqual(Math.max(1, before - 9));
+          while (received.at(-1) !== last) received.push(Number(await (await client).readText()));
+          expect(received).toEqual(upTo(last, received[0] ?? 0));
+          expect(received[0]).toBeGreaterThanOrEqual(Math.max(1, before - 9));
           const subscribed: number[] = [];
           for await (const { text, missed = 0 } of subscription) {
             const number = Number(text);
@@ -271,22 +271,22 @@ describe("room.subscribe()", () => {
     const app = appWith({});
     const room = app.registry.room("/rooms/a");
     const controller = new AbortController();
-    const heard = new Mailbox<string>();
+    const received = new Mailbox<string>();
     const loops = [
       (async () => {
         for await (const { text } of room.subscribe()) {
-          heard.put(`left after ${text}`);
+          received.put(`left after ${text}`);
           break;
         }
       })(),
       (async () => {
-        for await (const { text } of room.subscribe({ signal: controller.signal })) heard.put(`by signal ${text}`);
+        for await (const { text } of room.subscribe({ signal: controller.signal })) received.put(`by signal ${text}`);
       })(),
       (async () => {
-        for await (const { text } of room.subscribe()) heard.put(`by room ${text}`);
+        for await (const { text } of room.subscribe()) received.put(`by room ${text}`);
       })(),
       (async () => {
-        for await (const { text } of app.registry.room("/rooms/b").subscribe()) heard.put(`by app ${text}`);
+        for await (const { text } of app.registry.room("/rooms/b").subscribe()) received.put(`by app ${text}`);
       })(),
     ] as const;
     room.sendText("1");
@@ -299,7 +299,7 @@ describe("room.subscribe()", () => {
     expect(app.status().rooms).toBe(1);
     await app.close();
     await loops[3];
-    expect(heard.all.toSorted()).toEqual(["by room 1", "by room 2", "by signal 1", "left after 1"]);
+    expect(received.all.toSorted()).toEqual(["by room 1", "by room 2", "by signal 1", "left after 1"]);
     expect(app.status().rooms).toBe(0);
     const aborted = room.subscribe({ signal: AbortSignal.abort() });
     expect(await aborted.next()).toEqual({ done: true, value: undefined });

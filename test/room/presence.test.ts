@@ -81,11 +81,11 @@ async function receivedBy(app: App, client: TestClient): Promise<string[]> {
   ends += 1;
   const end = `end ${ends}`;
   app.registry.sendTextToAll(end);
-  const heard: string[] = [];
+  const received: string[] = [];
   for (let text = await client.readText(); text !== end; text = await client.readText()) {
-    if (!text.startsWith("end")) heard.push(text);
+    if (!text.startsWith("end")) received.push(text);
   }
-  return heard;
+  return received;
 }
 
 const parsed = (texts: readonly string[]): unknown[] => texts.map((text) => JSON.parse(text));
@@ -133,8 +133,8 @@ describe("room.presence()", () => {
   it("is counted on demand if presence is off, with version 0, and no change is reported", async () => {
     const running = await open({});
     const { app } = running;
-    const told = new Mailbox<PresenceChange>();
-    app.registry.on("presence", (_room, change) => told.put(change));
+    const reported = new Mailbox<PresenceChange>();
+    app.registry.on("presence", (_room, change) => reported.put(change));
     const clients = [await running.open("/rooms/a?user=ann"), await running.open("/rooms/a?user=ann")];
     await running.open("/rooms/a");
     expect(await app.registry.room("/rooms/a").presence()).toMatchObject({
@@ -149,7 +149,7 @@ describe("room.presence()", () => {
       users: [one(newestConnection(app).id)],
     });
     await tick();
-    expect(told.all).toEqual([]);
+    expect(reported.all).toEqual([]);
   });
 
   it("keeps only the count if the route has that mode, and names no user to clients", async () => {
@@ -160,9 +160,9 @@ describe("room.presence()", () => {
     expect(await running.app.registry.room("/rooms/a").presence()).toEqual({ count: 2, version: 2, users: [] });
     await leave(running, bob);
     await leave(running, await running.open("/rooms/a?user=cy"));
-    const heard = await receivedBy(running.app, ann);
-    expect(parsed(heard)).toEqual([frame(1, 1), frame(2, 2), frame(3, 3), frame(4, 2)]);
-    for (const id of ["ann", "bob", "cy"]) expect(heard.join()).not.toContain(id);
+    const received = await receivedBy(running.app, ann);
+    expect(parsed(received)).toEqual([frame(1, 1), frame(2, 2), frame(3, 3), frame(4, 2)]);
+    for (const id of ["ann", "bob", "cy"]) expect(received.join()).not.toContain(id);
   });
 
   it("accepts __proto__ and constructor as ids, and distinguishes users from connections", async () => {
@@ -334,14 +334,14 @@ describe("a client that watches presence", () => {
   });
 
   it("is refused with ERR_PRESENCE in a room that it is not in, or where presence is off", async () => {
-    const told = new Mailbox<unknown>();
+    const reported = new Mailbox<unknown>();
     class Asking extends WebSocketHandler {
       onMessage(path: string) {
         try {
           this.watchPresence(path === "" ? undefined : path);
-          told.put("watches");
+          reported.put("watches");
         } catch (error) {
-          told.put(error);
+          reported.put(error);
         }
       }
     }
@@ -355,13 +355,13 @@ describe("a client that watches presence", () => {
     for (const path of ["/rooms/a", "/rooms/empty", "", "/asking", "/rooms/b", "/rooms/**", "rooms"]) {
       asking.sendText(path);
     }
-    expect(await told.have(7)).toMatchObject([
+    expect(await reported.have(7)).toMatchObject([
       ...[notIn, notIn, isOff, isOff, "watches"],
       ...[{ code: "ERR_PATH" }, { code: "ERR_PATH" }],
     ]);
     const counted = await running.open("/counted");
     counted.sendText("");
-    expect((await told.have(8)).at(-1)).toBe("watches");
+    expect((await reported.have(8)).at(-1)).toBe("watches");
     expect(await counted.readJSON()).toEqual(frame(1, 1, {}, "/counted"));
   });
 });
@@ -376,14 +376,14 @@ describe("the shown user", () => {
     await running.open("/rooms/a");
     await leave(running, bob);
     const shown = (id: string) => ({ ...one(id), user: { name: `Name of ${id}` } });
-    const heard = await receivedBy(running.app, ann);
-    expect(parsed(heard)).toEqual([
+    const received = await receivedBy(running.app, ann);
+    expect(parsed(received)).toEqual([
       frame(1, 1, { users: [shown("ann")] }),
       frame(2, 2, { joined: [shown("bob")], left: [] }),
       frame(3, 3, { joined: [{ ...one(newestConnection(running.app).id), user: "a guest" }], left: [] }),
       frame(4, 2, { joined: [], left: ["bob"] }),
     ]);
-    expect(heard.join()).not.toContain("token");
+    expect(received.join()).not.toContain("token");
   });
 
   it("is only the id without show, in rosters and in changes", async () => {
@@ -391,13 +391,13 @@ describe("the shown user", () => {
     const ann = await running.open("/rooms/a?user=ann&watch");
     const bob = await running.open("/rooms/a?user=bob&watch");
     await leave(running, ann);
-    const heard = (await receivedBy(running.app, bob)).join();
-    expect(heard).toContain("ann");
-    for (const hidden of ["token", "Name", '"user"']) expect(heard).not.toContain(hidden);
+    const received = (await receivedBy(running.app, bob)).join();
+    expect(received).toContain("ann");
+    for (const hidden of ["token", "Name", '"user"']) expect(received).not.toContain(hidden);
   });
 
   /** The behaviour of show for one user; it shows the others normally. */
-  const failures: readonly (readonly [what: string, show: () => unknown, told: string])[] = [
+  const failures: readonly (readonly [what: string, show: () => unknown, reported: string])[] = [
     [
       "throws",
       () => {
@@ -417,7 +417,7 @@ describe("the shown user", () => {
     ],
   ];
 
-  for (const [what, showBad, told] of failures) {
+  for (const [what, showBad, reported] of failures) {
     const show = (user: unknown) => (user instanceof Object && "id" in user && user.id === "bad" ? showBad() : "fine");
 
     it(`harms no member if show ${what}, and the failure is reported`, async () => {
@@ -428,12 +428,12 @@ describe("the shown user", () => {
       for (let text = ""; text !== "alive"; ) text = await ann.readText();
       expect(await bad.readText()).toBe("alive");
       await tick();
-      expect(running.errors.map(({ message }) => message)).toEqual([expect.stringContaining(told)]);
+      expect(running.errors.map(({ message }) => message)).toEqual([expect.stringContaining(reported)]);
       await leave(running, bad);
       await running.open("/rooms/a?user=bob");
       expect(await running.app.registry.room("/rooms/a").presence()).toMatchObject({ count: 2 });
-      const heard = parsed(await receivedBy(running.app, ann));
-      expect(heard.at(-1)).toMatchObject({ count: 2, joined: [{ ...one("bob"), user: "fine" }] });
+      const received = parsed(await receivedBy(running.app, ann));
+      expect(received.at(-1)).toMatchObject({ count: 2, joined: [{ ...one("bob"), user: "fine" }] });
     });
 
     it(`skips no version if show ${what}`, async () => {
@@ -442,8 +442,8 @@ describe("the shown user", () => {
       await running.open("/rooms/a?user=bad");
       await tick();
       await running.open("/rooms/a?user=bob");
-      const heard = parsed(await receivedBy(running.app, ann)) as { version: number }[];
-      expect(heard.map(({ version }) => version)).toEqual([1, 2, 3]);
+      const received = parsed(await receivedBy(running.app, ann)) as { version: number }[];
+      expect(received.map(({ version }) => version)).toEqual([1, 2, 3]);
     });
 
     it(`closes no new watcher if show ${what} for another user`, async () => {
@@ -452,17 +452,17 @@ describe("the shown user", () => {
       await tick();
       const bob = await running.open("/rooms/a?user=bob&watch");
       bob.sendText("alive");
-      const heard: string[] = [];
+      const received: string[] = [];
       for await (const { text } of bob) {
-        heard.push(text);
+        received.push(text);
         if (text === "alive") break;
       }
-      expect(heard.at(-1)).toBe("alive");
-      expect(JSON.parse(heard[0] ?? "")).toMatchObject({
+      expect(received.at(-1)).toBe("alive");
+      expect(JSON.parse(received[0] ?? "")).toMatchObject({
         count: 2,
         users: expect.arrayContaining([expect.anything()]),
       });
-      expect(running.errors.map(({ message }) => message)).toContainEqual(expect.stringContaining(told));
+      expect(running.errors.map(({ message }) => message)).toContainEqual(expect.stringContaining(reported));
     });
   }
 
@@ -477,9 +477,9 @@ describe("the shown user", () => {
     badge.self = badge;
     const cy = await running.open("/rooms/a?user=cy&watch");
     cy.sendText('"alive"');
-    const heard: unknown[] = [];
-    for await (const message of cy) if (heard.push(message.json()) === 2) break;
-    expect(heard).toEqual([expect.objectContaining({ version: 3, count: 3 }), "alive"]);
+    const received: unknown[] = [];
+    for await (const message of cy) if (received.push(message.json()) === 2) break;
+    expect(received).toEqual([expect.objectContaining({ version: 3, count: 3 }), "alive"]);
     expect(parsed(await receivedBy(app, ann))).toMatchObject([{ version: 1 }, { version: 2 }, { version: 3 }, "alive"]);
   });
 
@@ -606,19 +606,19 @@ describe("a user who leaves", () => {
 
   /** The reports about rooms: joins, leaves, and freed rooms with their state. */
   function log({ app: { registry } }: RunningApp): Mailbox<unknown> {
-    const told = new Mailbox<unknown>();
+    const reported = new Mailbox<unknown>();
     registry.on("presence", ({ path, size }, { version, count, joined, left }) => {
-      told.put([path, size, version, count, joined.map(({ id }) => id), left.map(({ id }) => id)]);
+      reported.put([path, size, version, count, joined.map(({ id }) => id), left.map(({ id }) => id)]);
     });
-    registry.on("room-empty", ({ path, state }) => told.put(`freed ${path}: ${state.get("draft")}`));
-    return told;
+    registry.on("room-empty", ({ path, state }) => reported.put(`freed ${path}: ${state.get("draft")}`));
+    return reported;
   }
 
   it("as the last one has a grace period too, and the room is freed after it", async () => {
     const clock = new GraceClock();
     const running = await openWithClock(clock);
     const { registry } = running.app;
-    const told = log(running);
+    const reported = log(running);
     const [ann, bob] = [await running.open("/rooms/a?user=ann"), await running.open("/rooms/a?user=bob")];
     registry.room("/rooms/a").state.set("draft", "text");
     await leave(running, bob);
@@ -632,22 +632,22 @@ describe("a user who leaves", () => {
     });
     clock.advance(graceMs - 1);
     await tick();
-    expect(told.all.slice(2)).toEqual([["/rooms/a", 0, 3, 1, [], ["bob"]]]);
+    expect(reported.all.slice(2)).toEqual([["/rooms/a", 0, 3, 1, [], ["bob"]]]);
     clock.advance(1);
     expect(clock.running).toBe(0);
     expect(running.app.status()).toMatchObject({ rooms: 0 });
-    expect(told.all.slice(3)).toEqual([["/rooms/a", 0, 4, 0, [], ["ann"]], "freed /rooms/a: text"]);
+    expect(reported.all.slice(3)).toEqual([["/rooms/a", 0, 4, 0, [], ["ann"]], "freed /rooms/a: text"]);
     expect(await registry.room("/rooms/a").presence()).toEqual({ count: 0, version: 0, users: [] });
     const cy = await running.open("/rooms/a?user=cy&watch");
     clock.advance(10 * graceMs);
     expect(parsed(await receivedBy(running.app, cy))).toEqual([frame(1, 1, { users: [one("cy")] })]);
-    expect(told.all).toHaveLength(6);
+    expect(reported.all).toHaveLength(6);
   });
 
   it("and is alone has not left after a reload, and finds the room unchanged", async () => {
     const clock = new GraceClock();
     const running = await openWithClock(clock);
-    const told = log(running);
+    const reported = log(running);
     for (let reload = 0; reload < 3; reload += 1) {
       const ann = await running.open("/rooms/a?user=ann");
       const { state } = running.app.registry.room("/rooms/a");
@@ -657,28 +657,28 @@ describe("a user who leaves", () => {
       clock.advance(graceMs - 1);
     }
     await tick();
-    expect(told.all).toEqual([["/rooms/a", 1, 1, 1, ["ann"], []]]);
+    expect(reported.all).toEqual([["/rooms/a", 1, 1, 1, ["ann"], []]]);
     clock.advance(1);
-    expect(told.all.slice(1)).toEqual([["/rooms/a", 0, 2, 0, [], ["ann"]], "freed /rooms/a: 3"]);
+    expect(reported.all.slice(1)).toEqual([["/rooms/a", 0, 2, 0, [], ["ann"]], "freed /rooms/a: 3"]);
   });
 
   it("without an id frees the room at once, for any grace period", async () => {
     const clock = new GraceClock();
     const running = await openWithClock(clock);
-    const told = log(running);
+    const reported = log(running);
     const anonymous = await running.open("/rooms/a");
     const { id } = newestConnection(running.app);
     await leave(running, anonymous);
     expect(clock.running).toBe(0);
     expect(running.app.status()).toMatchObject({ rooms: 0 });
-    expect(told.all.at(-2)).toEqual(["/rooms/a", 0, 2, 0, [], [id]]);
-    expect(told.all.at(-1)).toBe("freed /rooms/a: undefined");
+    expect(reported.all.at(-2)).toEqual(["/rooms/a", 0, 2, 0, [], [id]]);
+    expect(reported.all.at(-1)).toBe("freed /rooms/a: undefined");
   });
 
   it("has left when the app is closed, which waits for no grace period and leaves no timer", async () => {
     const clock = new GraceClock();
     const running = await openWithClock(clock);
-    const told = log(running);
+    const reported = log(running);
     await leave(running, await running.open("/rooms/a?user=ann"));
     await running.open("/rooms/a?user=bob");
     await running.open("/rooms/b?user=cy");
@@ -686,7 +686,7 @@ describe("a user who leaves", () => {
     await running.app.close({ timeoutMs: 1_000 });
     expect(clock.running).toBe(0);
     expect(running.app.status()).toMatchObject({ state: "closed", rooms: 0 });
-    const ends = told.all.slice(-4);
+    const ends = reported.all.slice(-4);
     expect(ends).toMatchObject([
       ["/rooms/a", 0, expect.any(Number), 0, [], ["ann", "bob"]],
       "freed /rooms/a: undefined",
@@ -724,35 +724,35 @@ describe('registry.on("presence")', () => {
   it("reports each change to server code once per tick, with whole users, until it is removed", async () => {
     const running = await openAtOnce();
     const { registry } = running.app;
-    const told = new Mailbox<unknown>();
+    const reported = new Mailbox<unknown>();
     const listener = (room: { path: string; size: number }, change: PresenceChange) =>
-      told.put({ ...change, path: room.path, size: room.size });
+      reported.put({ ...change, path: room.path, size: room.size });
     const remove = registry.on("presence", listener);
     const waiting = await fillLobby(running, ["ann", "bob"]);
     for (const connection of waiting) registry.join(connection, "/rooms/a");
     const [ann, bob] = waiting;
     const user = (id: string) => expect.objectContaining({ id });
     const whole = (id: string, connections = 1) => ({ id, connections, user: user(id) });
-    expect(await told.have(1)).toEqual([
+    expect(await reported.have(1)).toEqual([
       { path: "/rooms/a", size: 2, version: 1, count: 2, joined: [whole("ann"), whole("bob")], left: [] },
     ]);
     if (ann === undefined || bob === undefined) throw new Error("there is no connection");
     registry.leave(ann, "/rooms/a");
-    expect((await told.have(2)).slice(1)).toEqual([
+    expect((await reported.have(2)).slice(1)).toEqual([
       { path: "/rooms/a", size: 1, version: 2, count: 1, joined: [], left: [whole("ann", 0)] },
     ]);
     remove();
     registry.leave(bob, "/rooms/a");
     await tick();
-    expect(told.all).toHaveLength(2);
+    expect(reported.all).toHaveLength(2);
   });
 
   it("reports users of a room that only counts, because server code may know them", async () => {
     const running = await openAtOnce({ mode: "count" });
-    const told = new Mailbox<PresenceChange>();
-    running.app.registry.on("presence", (_room, change) => told.put(change));
+    const reported = new Mailbox<PresenceChange>();
+    running.app.registry.on("presence", (_room, change) => reported.put(change));
     await leave(running, await running.open("/rooms/a?user=ann"));
-    expect(await told.have(2)).toMatchObject([
+    expect(await reported.have(2)).toMatchObject([
       { version: 1, count: 1 },
       { version: 2, count: 0 },
     ]);
@@ -779,7 +779,7 @@ class Mirror {
     return [...this.#ids].toSorted();
   }
 
-  take({ version, count, users, joined = [], left = [] }: Told): void {
+  take({ version, count, users, joined = [], left = [] }: Reported): void {
     if (users === undefined) expect(version).toBe(this.#version + 1);
     else this.#ids.clear();
     this.#version = version;
@@ -792,7 +792,7 @@ class Mirror {
   }
 }
 
-interface Told {
+interface Reported {
   readonly version: number;
   readonly count: number;
   readonly users?: readonly { id: string }[];

@@ -67,8 +67,7 @@ describe("a message to a room with history", () => {
     const app = new App().route("/room/:id", Quiet, { history: { size: 10 } });
     const wrong = { keep: "yes" } as object;
     await expect(app.registry.room("/room/a").publish(1, wrong)).rejects.toMatchObject({
-      code: "ERR_OPTION",
-      message: expect.stringContaining("keep takes a boolean"),
+      ...{ code: "ERR_OPTION", message: expect.stringContaining("keep takes a boolean") },
     });
   });
 });
@@ -146,21 +145,21 @@ describe("a room with clients of several event protocols", () => {
 describe("a listener of an app or a registry", () => {
   it("is removed by the function that on() returns, by a signal, and after one call with once", async () => {
     const app = new App().route("/room/:id", Quiet);
-    const told = new Mailbox<string>();
+    const reported = new Mailbox<string>();
     const controller = new AbortController();
-    const remove = app.on("open", () => told.put("removed"));
-    app.on("open", () => told.put("aborted"), { signal: controller.signal });
-    app.on("open", () => told.put("once"), { once: true });
-    app.registry.on("room", () => told.put("room"), { once: true });
-    app.on("open", () => told.put("always"));
+    const remove = app.on("open", () => reported.put("removed"));
+    app.on("open", () => reported.put("aborted"), { signal: controller.signal });
+    app.on("open", () => reported.put("once"), { once: true });
+    app.registry.on("room", () => reported.put("room"), { once: true });
+    app.on("open", () => reported.put("always"));
     await connect(app, "/room/a");
     remove();
     controller.abort();
     await connect(app, "/room/b");
-    expect(await told.have(6)).toEqual(["room", "removed", "aborted", "once", "always", "always"]);
-    app.on("open", () => told.put("never"), { signal: controller.signal });
+    expect(await reported.have(6)).toEqual(["room", "removed", "aborted", "once", "always", "always"]);
+    app.on("open", () => reported.put("never"), { signal: controller.signal });
     await connect(app, "/room/c");
-    expect(told.all.slice(6)).toEqual(["always"]);
+    expect(reported.all.slice(6)).toEqual(["always"]);
     await app.close();
   });
 });

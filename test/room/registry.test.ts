@@ -57,10 +57,10 @@ describe("the registry", () => {
   });
 
   it("reports rooms in order: the first member, and the last one gone", async () => {
-    const told = new Mailbox<string>();
+    const reported = new Mailbox<string>();
     const { app, ...running } = await open();
-    app.registry.on("room", ({ path, size }) => told.put(`room ${path} ${size}`));
-    app.registry.on("room-empty", ({ path, size }) => told.put(`empty ${path} ${size}`));
+    app.registry.on("room", ({ path, size }) => reported.put(`room ${path} ${size}`));
+    app.registry.on("room-empty", ({ path, size }) => reported.put(`empty ${path} ${size}`));
     const one = await running.open("/rooms/a");
     const two = await running.open("/rooms/a");
     const [first] = app.registry.connections;
@@ -69,7 +69,7 @@ describe("the registry", () => {
     two.terminate();
     await closed;
     one.terminate();
-    expect(await told.have(4)).toEqual(["room /rooms/a 1", "room /extra 1", "empty /rooms/a 0", "empty /extra 0"]);
+    expect(await reported.have(4)).toEqual(["room /rooms/a 1", "room /extra 1", "empty /rooms/a 0", "empty /extra 0"]);
   });
 
   it("continues when a listener throws, and reports the error", async () => {
@@ -170,14 +170,14 @@ describe("the registry", () => {
       }
     }
     const app = new App({ backplane: new EngineAway() });
-    const told = new Promise<void>((resolve) => {
+    const reported = new Promise<void>((resolve) => {
       app.on("error", (error) => {
         errors.push(error);
         resolve();
       });
     });
     app.registry.sendJSONToAll("x");
-    await told;
+    await reported;
     expect(errors.map(({ message }) => message)).toEqual(["engine away"]);
     await expect(app.registry.room("/a").publish("x")).rejects.toThrow("engine away");
     await expect(app.registry.room("/a").publish(undefined)).rejects.toMatchObject({ code: "ERR_VALUE" });

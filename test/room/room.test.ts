@@ -508,19 +508,19 @@ describe("a connection and its rooms", () => {
   it("is reported in order: the room, its presence, the leave, the freed room, and again on a return", async () => {
     const running = await open({ presence: { mode: "full", leaveGraceMs: 0 } });
     const { registry } = running.app;
-    const told = new Mailbox<string>();
-    registry.on("room", ({ path, size }) => told.put(`room ${path} ${size}`));
+    const reported = new Mailbox<string>();
+    registry.on("room", ({ path, size }) => reported.put(`room ${path} ${size}`));
     registry.on("presence", ({ path, size }, { version, joined, left }) => {
-      told.put(`presence ${path} ${size}, version ${version}: +${joined.length} -${left.length}`);
+      reported.put(`presence ${path} ${size}, version ${version}: +${joined.length} -${left.length}`);
     });
-    registry.on("room-empty", ({ path, size }) => told.put(`empty ${path} ${size}`));
+    registry.on("room-empty", ({ path, size }) => reported.put(`empty ${path} ${size}`));
     await running.open("/lobby");
     const connection = newestConnection(running.app);
     for (const before of [1, 5]) {
       registry.join(connection, "/rooms/a");
-      await told.have(before + 2);
+      await reported.have(before + 2);
       registry.leave(connection, "/rooms/a");
-      await told.have(before + 4);
+      await reported.have(before + 4);
     }
     const life = [
       "room /rooms/a 1",
@@ -528,27 +528,27 @@ describe("a connection and its rooms", () => {
       "presence /rooms/a 0, version 2: +0 -1",
       "empty /rooms/a 0",
     ];
-    expect(told.all).toEqual(["room /lobby 1", ...life, ...life]);
+    expect(reported.all).toEqual(["room /lobby 1", ...life, ...life]);
   });
 
   it("may be added back by a listener: each life of a room is reported from its beginning to its end", async () => {
     const running = await open({ presence: { mode: "full", leaveGraceMs: 0 } });
     const { registry } = running.app;
-    const told: string[] = [];
+    const reported: string[] = [];
     await running.open("/lobby");
     const connection = newestConnection(running.app);
-    registry.on("room", ({ path }) => told.push(`room ${path}`));
+    registry.on("room", ({ path }) => reported.push(`room ${path}`));
     let returns = 1;
     registry.on("presence", (_room, { left }) => {
       if (left.length === 0 || returns === 0) return;
       returns -= 1;
       registry.join(connection, "/rooms/a");
     });
-    registry.on("room-empty", ({ path, state }) => told.push(`empty ${path}: ${state.get("draft")}`));
+    registry.on("room-empty", ({ path, state }) => reported.push(`empty ${path}: ${state.get("draft")}`));
     const client = await running.open("/rooms/a");
     registry.room("/rooms/a").state.set("draft", "text");
     await leave(running, client);
-    expect(told).toEqual(["room /rooms/a", "empty /rooms/a: text", "room /rooms/a"]);
+    expect(reported).toEqual(["room /rooms/a", "empty /rooms/a: text", "room /rooms/a"]);
     expect(registry.room("/rooms/a").size).toBe(1);
     expect(registry.room("/rooms/a").state.size).toBe(0);
   });

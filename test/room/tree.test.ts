@@ -50,9 +50,9 @@ async function receivedBy(app: App, clients: readonly TestClient[]): Promise<str
   app.registry.sendTextToAll("end");
   const all: string[][] = [];
   for (const client of clients) {
-    const heard: string[] = [];
-    for (let text = await textOf(client); text !== "end"; text = await textOf(client)) heard.push(text);
-    all.push(heard);
+    const received: string[] = [];
+    for (let text = await textOf(client); text !== "end"; text = await textOf(client)) received.push(text);
+    all.push(received);
   }
   return all;
 }
@@ -76,9 +76,9 @@ describe("a message to a tree of rooms", () => {
     registry.sendJSONToRoom("/org/7/**", { n: 1 });
     registry.sendTextToRoom("/org/7/**", "two");
     registry.sendBinaryToRoom("/org/7/**", Buffer.from("three"));
-    const heard = await receivedBy(running.app, [...inside, ...outside]);
-    expect(heard.slice(0, family.length)).toEqual(family.map(() => ['{"n":1}', "two", "three"]));
-    expect(heard.slice(family.length)).toEqual(strangers.map(() => []));
+    const received = await receivedBy(running.app, [...inside, ...outside]);
+    expect(received.slice(0, family.length)).toEqual(family.map(() => ['{"n":1}', "two", "three"]));
+    expect(received.slice(family.length)).toEqual(strangers.map(() => []));
   });
 
   it("reaches the rooms below even if its own room is empty", async () => {
@@ -153,8 +153,8 @@ describe("a message to a tree of rooms", () => {
     const from = newestConnection(app).id;
     const below = await running.open("/org/7/a");
     teller.sendJSON({ cmd: "tell" });
-    const told = { from, channel: "/org/7/**", cmd: "told", param: "all" };
-    expect([await teller.readJSON(), await below.readJSON()]).toEqual([told, told]);
+    const reported = { from, channel: "/org/7/**", cmd: "told", param: "all" };
+    expect([await teller.readJSON(), await below.readJSON()]).toEqual([reported, reported]);
   });
 
   it("leaves out excepted members in all rooms", async () => {
@@ -298,10 +298,10 @@ describe("a tree and the history of its rooms", () => {
     registry.sendTextToRoom("/org/7", "new");
     registry.sendTextToRoom("/org/**", "tree again");
     read();
-    const heard = [];
-    while (heard.length < 4) heard.push(await client.readText());
-    expect(heard.slice(0, 1)).toEqual(["old"]);
-    expect(heard.slice(1).toSorted()).toEqual(["new", "tree", "tree again"]);
+    const received = [];
+    while (received.length < 4) received.push(await client.readText());
+    expect(received.slice(0, 1)).toEqual(["old"]);
+    expect(received.slice(1).toSorted()).toEqual(["new", "tree", "tree again"]);
     expect(await receivedBy(running.app, [client])).toEqual([[]]);
   });
 });

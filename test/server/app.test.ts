@@ -164,18 +164,18 @@ describe("attach()", () => {
 
 describe("close()", () => {
   it("closes every client with 1001, stops the server, and resolves when the last hook is done", async () => {
-    const told = new Mailbox<string>();
+    const reported = new Mailbox<string>();
     class Tidy extends Echo {
       override async onClose(code: number) {
         await new Promise((resolve) => setImmediate(resolve));
-        told.put(`closed ${code}`);
+        reported.put(`closed ${code}`);
       }
     }
     const { open, app, port } = await startWith("/tidy", Tidy);
     const clients = [await open("/tidy"), await open("/tidy")];
     await get(port, "/tidy");
     await app.close();
-    expect(told.all).toEqual(["closed 1001", "closed 1001"]);
+    expect(reported.all).toEqual(["closed 1001", "closed 1001"]);
     for (const client of clients)
       expect(await client.closed).toMatchObject({ code: 1001, reason: "server shutting down" });
     expect(app.status()).toMatchObject({ state: "closed", connections: 0, rooms: 0, handshakes: 0 });
@@ -262,16 +262,16 @@ describe("close()", () => {
 
 describe("the events and the status of an app", () => {
   it("report opened and closed connections, and errors", async () => {
-    const told = new Mailbox<string>();
+    const reported = new Mailbox<string>();
     class Fragile extends Echo {
       override onMessage() {
         throw new Error("broken");
       }
     }
     const app = new App().route("/echo", Echo, { name: "echo" }).route("/fragile", Fragile);
-    app.on("open", ({ request }) => told.put(`open ${request.path}`));
-    app.on("close", ({ request }, code, reason) => told.put(`close ${request.path} ${code} ${reason}`));
-    app.on("error", (error, connection) => told.put(`error ${error.message} ${connection?.request.path}`));
+    app.on("open", ({ request }) => reported.put(`open ${request.path}`));
+    app.on("close", ({ request }, code, reason) => reported.put(`close ${request.path} ${code} ${reason}`));
+    app.on("error", (error, connection) => reported.put(`error ${error.message} ${connection?.request.path}`));
     const { open, port } = await start(app);
     const client = await open("/echo");
     client.sendText("x");
@@ -285,10 +285,10 @@ describe("the events and the status of an app", () => {
       totals: { opened: 1, closed: 0, refused: 0, received: 1, delivered: 1, dropped: 0, slow: 0 },
     });
     await client.close(4000, "bye");
-    await told.have(2);
+    await reported.have(2);
     (await open("/fragile")).sendText("x");
-    await told.have(5);
-    expect(told.all).toEqual([
+    await reported.have(5);
+    expect(reported.all).toEqual([
       ...["open /echo", "close /echo 4000 bye", "open /fragile"],
       ...["error broken /fragile", "close /fragile 1011 internal error"],
     ]);
@@ -305,14 +305,14 @@ describe("the events and the status of an app", () => {
   });
 
   it("stop when the listener is removed", async () => {
-    const told: string[] = [];
-    const listener = () => told.push("open");
+    const reported: string[] = [];
+    const listener = () => reported.push("open");
     const { app, open } = await startWith("/echo", Echo);
     const remove = app.on("open", listener);
     await open("/echo");
     remove();
     await open("/echo");
-    expect(told).toEqual(["open"]);
+    expect(reported).toEqual(["open"]);
   });
 });
 

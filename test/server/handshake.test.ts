@@ -92,33 +92,33 @@ describe("authorize", () => {
   });
 
   it("survives a client that resets the connection meanwhile, and aborts this.signal", async () => {
-    const told = new Mailbox<unknown>();
+    const reported = new Mailbox<unknown>();
     class Waits extends WebSocketHandler {
       override async authorize() {
-        told.put("asked");
+        reported.put("asked");
         await new Promise((resolve) => this.signal.addEventListener("abort", resolve));
-        told.put("aborted");
+        reported.put("aborted");
         return { id: "ann" };
       }
       override onConnect() {
-        told.put("connected");
+        reported.put("connected");
       }
       override onClose() {
-        told.put("closed");
+        reported.put("closed");
       }
       onMessage() {
-        told.put("message");
+        reported.put("message");
       }
     }
     const { port, app, errors } = await startWith("/x", Waits);
     const client = await rawClient(port);
     client.socket.write(upgradeRequest("/x"));
-    await told.have(1);
+    await reported.have(1);
     client.socket.resetAndDestroy();
-    expect(await told.have(2)).toEqual(["asked", "aborted"]);
+    expect(await reported.have(2)).toEqual(["asked", "aborted"]);
     await new Promise((resolve) => setImmediate(resolve));
     expect(app.status()).toMatchObject({ connections: 0, handshakes: 0, totals: { opened: 0 } });
-    expect([told.all, errors]).toEqual([["asked", "aborted"], []]);
+    expect([reported.all, errors]).toEqual([["asked", "aborted"], []]);
   });
 
   const mistakes = [undefined, null, false, "", 0, Number.NaN, 0n, new HttpError(401), new Error("no")];
@@ -202,16 +202,16 @@ describe("authorize", () => {
   });
 
   it("is called for the scopes first, from the outermost in", async () => {
-    const told: string[] = [];
+    const reported: string[] = [];
     const asks = (name: string, answer: object): ScopeOptions => ({
       authorize: (request) => {
-        told.push(`${name} ${request.path}`);
+        reported.push(`${name} ${request.path}`);
         if (request.query.get("refuse") === name) throw new HttpError(402, name);
         return answer;
       },
     });
     const Own = handlerWith((query) => {
-      told.push("handler");
+      reported.push("handler");
       return query.has("own") ? { id: "own" } : anonymous;
     });
     const app = new App().scope(
@@ -223,8 +223,8 @@ describe("authorize", () => {
     expect(await (await open("/api/v1/x")).readJSON()).toEqual({ user: { id: "inner" } });
     expect(await (await open("/api/v1/x?own")).readJSON()).toEqual({ user: { id: "own" } });
     await expect(open("/api/v1/x?refuse=outer")).rejects.toMatchObject({ status: 402, message: "outer" });
-    expect(told.slice(-1)).toEqual(["outer /api/v1/x"]);
-    expect(told.slice(0, 3)).toEqual(["outer /api/v1/x", "inner /api/v1/x", "handler"]);
+    expect(reported.slice(-1)).toEqual(["outer /api/v1/x"]);
+    expect(reported.slice(0, 3)).toEqual(["outer /api/v1/x", "inner /api/v1/x", "handler"]);
   });
 
   it("may be set for the whole app, and is then called before all others", async () => {

@@ -3,7 +3,7 @@ import { App, HttpError, latest, skip, WebSocketHandler } from "../../src/index.
 import { Mailbox, start } from "../support/app.js";
 import { LineClient, serveLines } from "../support/lines.js";
 
-const told = new Mailbox<unknown>();
+const reported = new Mailbox<unknown>();
 
 class Chat extends WebSocketHandler<{ room: string }> {
   override authorize() {
@@ -18,7 +18,7 @@ class Chat extends WebSocketHandler<{ room: string }> {
     else this.sendTextToThisRoom(text);
   }
   override onClose(code: number, reason: string) {
-    told.put([code, reason]);
+    reported.put([code, reason]);
   }
 }
 
@@ -69,17 +69,17 @@ describe("a transport that is not a WebSocket", () => {
     const { line, app } = await startChat();
     const [ann, bob, eve] = [line("/chat/a?as=ann"), line("/chat/a?as=bob"), line("/chat/a?as=eve")];
     for (const one of [ann, bob, eve]) await one.next();
-    const before = told.all.length;
+    const before = reported.all.length;
     ann.say({ text: "leave" });
     expect(await ann.next()).toEqual({ close: 4000, reason: "as you wish" });
-    await told.have(before + 1);
+    await reported.have(before + 1);
     bob.say({ close: 1000 });
     expect(await bob.next()).toEqual({ close: 1000, reason: "" });
-    await told.have(before + 2);
+    await reported.have(before + 2);
     const closing = app.close();
     expect(await eve.next()).toEqual({ close: 1001, reason: "server shutting down" });
     await closing;
-    expect(told.all.slice(before)).toEqual([
+    expect(reported.all.slice(before)).toEqual([
       [4000, "as you wish"],
       [1000, ""],
       [1001, "server shutting down"],

@@ -295,12 +295,12 @@ describe("a message that is not JSON", () => {
         await this.connection.readJSON();
       }
     }
-    class Told extends Reads {
+    class Reported extends Reads {
       override onError() {
         return undefined;
       }
     }
-    const { open, warnings } = await logged((app) => app.route("/x", Reads).route("/told", Told));
+    const { open, warnings } = await logged((app) => app.route("/x", Reads).route("/told", Reported));
     for (const path of ["/x", "/x", "/told"]) {
       const client = await open(path);
       client.sendText("{");
