@@ -245,7 +245,7 @@ export const workloads = [
   },
   {
     name: "stalled",
-    what: "4 KiB to a room of 1,000, 50 times a second, while one member does not read; compared with all reading",
+    what: "4 KiB to a room of 1,000, 50 times a second, while one member does not read; compared with no stalled member",
     serve: "room",
     load: { ...fanout, bytes: 4096, rate: 50, stall: 1, measureMs: 8000 },
     base: { name: "without", load: { stall: 0 } },

@@ -1,4 +1,4 @@
-"""A WebSocket client of python3-websockets, told what to do by lines of JSON, and telling what happens by others."""
+"""A WebSocket client of python3-websockets, which reads commands and prints events as lines of JSON."""
 
 import asyncio
 import base64

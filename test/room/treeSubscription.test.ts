@@ -95,7 +95,7 @@ describe("registry.subscribe() to a tree", () => {
     expect(() => registry.room("/chat/0").state).toThrow(expect.objectContaining({ code: "ERR_NO_ROOM" }));
   });
 
-  it("has the position in a room with history, and does not change the history", async () => {
+  it("yields the position in a room with history, and does not change the history", async () => {
     const { registry } = appWith({}, { history: { size: 10 } });
     const subscription = registry.subscribe("/chat/**");
     const position = await registry.room("/chat/a").publish("one");
@@ -118,7 +118,7 @@ describe("registry.subscribe() to a tree", () => {
     ]);
   });
 
-  it("has the number of missed publications when its loop is too slow, and delays no client", async () => {
+  it("yields the number of missed publications when its loop is too slow, and delays no client", async () => {
     const { registry } = appWith({ limits: { subscriberMessagesMax: 2 } });
     const subscription = registry.subscribe("/chat/**");
     for (let n = 1; n <= 5; n += 1) registry.sendJSONToRoom(`/chat/${n}`, n);
