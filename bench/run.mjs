@@ -32,8 +32,8 @@ if (results.some(hasFailed)) {
 }
 
 /**
- * Each round runs every peer once, so that a slow minute of the machine affects all of them. The first peer changes with
- * each round, since the place in a round affects the result.
+ * Each round runs every peer once, so that a slow minute of the machine affects all of them. The first peer changes
+ * with each round, since the place in a round affects the result.
  */
 async function resultOf(workload) {
   const peers = peersOf(workload, options.quick && workload.base !== undefined);

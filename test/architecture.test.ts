@@ -13,6 +13,7 @@ const edges = ["client", "testing", "redis", "nats"];
 const entries = ["index.ts", "backplane/index.ts"];
 const filesMax = 14;
 const linesMax = 350;
+const columnsMax = 120;
 
 interface SourceFile {
   readonly path: string;
@@ -124,6 +125,16 @@ describe("the architecture", () => {
   it("has no file above the maximum length", () => {
     const long = sources.filter(({ text }) => text.split("\n").length - 1 > linesMax).map(({ path }) => path);
     expect(long).toEqual([]);
+  });
+
+  it("has no line above 120 columns, in the source and in its tests", () => {
+    const tests = readdirSync(import.meta.dirname, { recursive: true, encoding: "utf8" })
+      .filter((path) => /\.(ts|js|py)$/.test(path))
+      .map((path) => ({ path: `test/${path}`, text: readFileSync(join(import.meta.dirname, path), "utf8") }));
+    const wide = [...sources, ...tests].flatMap(({ path, text }) =>
+      text.split("\n").flatMap((line, index) => (line.length > columnsMax ? `${path}:${index + 1}` : [])),
+    );
+    expect(wide).toEqual([]);
   });
 
   it("keeps the internal part of the public connection small", () => {

@@ -267,7 +267,7 @@ it("ignores other apps of the process", async () => {
   expect((await found.have(1)).map(summaryOf)).toEqual(["in of one"]);
 });
 
-it("calls the listener later, never while its promise is pending, and members get their messages meanwhile", async () => {
+it("calls the listener later, never while its promise is pending, and delays no message to members", async () => {
   const { app, open } = await startChat();
   const busy = new Busy();
   onTestFinished(app.tap({ direction: "publish" }, busy.listener));

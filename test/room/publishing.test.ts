@@ -67,7 +67,8 @@ describe("a message to a room with history", () => {
     const app = new App().route("/room/:id", Quiet, { history: { size: 10 } });
     const wrong = { keep: "yes" } as object;
     await expect(app.registry.room("/room/a").publish(1, wrong)).rejects.toMatchObject({
-      ...{ code: "ERR_OPTION", message: expect.stringContaining("keep takes a boolean") },
+      code: "ERR_OPTION",
+      message: expect.stringContaining("keep takes a boolean"),
     });
   });
 });

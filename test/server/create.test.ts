@@ -103,7 +103,8 @@ describe("new App({ create })", () => {
       }),
     );
     const message =
-      'the route "/x" of Greeter: the constructor of Greeter takes 1 parameter; pass new App({ create }) to make the handlers';
+      'the route "/x" of Greeter: the constructor of Greeter takes 1 parameter; ' +
+      "pass new App({ create }) to make the handlers";
     expect(() => new App().route("/x", Greeter)).toThrow(expect.objectContaining({ code: "ERR_OPTION", message }));
   });
 });

@@ -14,10 +14,10 @@ import { Message } from "../../src/wire/message.js";
 
 /** A message as a line of JSON. */
 const lineFraming: Framing = {
-  encode: (data) =>
-    Buffer.from(
-      `${JSON.stringify(typeof data === "string" ? { text: data } : { base64: Buffer.from(data).toString("base64") })}\n`,
-    ),
+  encode: (data) => {
+    const fields = typeof data === "string" ? { text: data } : { base64: Buffer.from(data).toString("base64") };
+    return Buffer.from(`${JSON.stringify(fields)}\n`);
+  },
 };
 
 /** Lines of JSON over a plain TCP socket: a transport that is not a WebSocket. The first line is the path. */
