@@ -137,7 +137,7 @@ for (const name of ["redis", "nats"] as const) {
       await allAre(cluster, "up");
     });
 
-    it("closes its own connections if the others are out of reach, reports that, and closes none later", async () => {
+    it("closes its own connections if other nodes are out of reach, reports it, and closes none later", async () => {
       const cluster = await startCluster(name, 2);
       const [own, other] = await Promise.all(cluster.nodes.map((node) => node.open("/plain/a")));
       const { app, errors } = nodeOf(cluster, 0);
