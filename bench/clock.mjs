@@ -1,4 +1,4 @@
-/** Milliseconds by the clock that all processes of the machine have in common. */
+/** Milliseconds of the monotonic clock, which all processes of this machine share. */
 export function nowMs() {
   return Number(process.hrtime.bigint()) / 1e6;
 }

@@ -1,9 +1,9 @@
 /*
  * The load generator: WebSocket clients on 127.0.0.1, in one thread, around one epoll.
  *
- * It connects `rooms` x `members` clients, warms the server up, measures, waits for what is still on its way, and ends
- * with a ping to everyone: whatever comes before the pong and was not expected is an error. It tells what it does in
- * lines of JSON on stdout: connected, begin, end, and then result, or failed (exit code 1).
+ * It connects `rooms` x `members` clients, warms the server up, measures, waits for the messages in flight, and ends
+ * with a ping from every client: an unexpected message before the pong is an error. It prints its events as lines of
+ * JSON on stdout: connected, begin, end, and then result, or failed (exit code 1).
  *
  * A message is {"n":1000000001,"s":10000,"k":"r","t":...}: n counts up by one, s is who sent it, k is its kind, each at
  * a fixed place. On every text frame the number must be the next one for that client.
@@ -29,11 +29,11 @@
 typedef uint8_t u8;
 typedef uint64_t u64;
 
-/* ---- what is asked for ------------------------------------------------------------------------------------------ */
+/* ---- settings --------------------------------------------------------------------------------------------------- */
 
 static struct {
   int port, rooms, members, flight, random, bytes, burst, json;
-  int drivers;   /* of a mixed work: so many members of each room send; 0: not mixed */
+  int drivers;   /* mixed: number of members of each room that send; 0: not mixed */
   int rate;      /* messages a second at fixed times; 0: the next one when the last one has arrived */
   int stall;     /* member 1 of room 0 does not read */
   int idle;      /* connect, wait for a line on stdin, end */
@@ -54,14 +54,14 @@ static const struct { const char *name; int *number; const char **text; } settin
   { "prefix", 0, &want.prefix },     { "suffix", 0, &want.suffix },
 };
 
-/* ---- what is known ---------------------------------------------------------------------------------------------- */
+/* ---- state ------------------------------------------------------------------------------------------------------ */
 
 enum { LOOK = 125, HEAD = 10 + LOOK, LOG = 1024 };
 enum { TEXT = 1, CLOSE = 8, PING = 9, PONG = 10 };
-static const u64 FIRST = 1000000000; /* ten digits, whatever happens */
+static const u64 FIRST = 1000000000; /* all numbers have ten digits */
 static const int SENDER = 10000;
 
-/** One frame, as far as it is of interest. */
+/** The part of a frame that the generator reads. */
 typedef struct { int opcode, rsv1; u64 length; int look; const u8 *payload; } Frame;
 
 typedef struct {
@@ -195,7 +195,7 @@ static void flush(Client *c) {
   }
 }
 
-/** What a client sends goes out in one write, after all that has come was read. */
+/** All messages of a client go out in one write, after all received bytes were read. */
 static u8 *reserve(Client *c, size_t size) {
   if (c->outHas + size > c->outSize) {
     c->outSize = (c->outHas + size) * 2;
@@ -319,7 +319,7 @@ static void sendNext(Client *c, u64 at) {
   inFlight++;
 }
 
-/** A room that has nothing on its way; there are more rooms than messages. */
+/** Returns a room without messages in flight; there are more rooms than messages. */
 static Client *randomSender(void) {
   for (;;) {
     int room = (int)(randomNumber() % (u64)want.rooms);
@@ -346,7 +346,7 @@ static void arrived(void) {
   lastArrival = now;
 }
 
-/** How the client that did not read fares when it reads again. It may be closed; it must not be told less in silence. */
+/** Checks a client that reads again after its pause. It may be closed, but it must not miss messages silently. */
 static void stalledEnds(const char *outcome) {
   if (phase == DONE) return;
   stalledOutcome = outcome;
@@ -476,7 +476,7 @@ static void frameArrived(Client *c, const Frame *frame) {
   if (frame->opcode == TEXT && frame->rsv1) {
     if (!want.deflate) FAIL(c, "a compressed frame came, and none was agreed on");
     compressed++;
-    /* Counted only. With a context that is kept ws compresses whatever its size, so the greetings of Socket.IO too. */
+    /* Only counted. With context takeover ws compresses messages of any size, so the greetings of Socket.IO too. */
     if (c->state == OPEN) numbered(c, c->next);
     else greetingArrived(c);
   } else if (frame->opcode == TEXT) {
@@ -557,7 +557,7 @@ static void becomeOpen(Client *c) {
   opened++;
 }
 
-/** The HTTP response; true with what came after it in `rest`. The key is always the same, and so is the answer to it. */
+/** Reads the HTTP response; true with the following bytes in `rest`. The key and its answer are always the same. */
 static int shaken(Client *c, const u8 *p, size_t n, size_t *rest) {
   enum { SIZE = 4096 };
   if (!c->answer) c->answer = zeroed(SIZE, 1);
@@ -683,7 +683,7 @@ static void rateTick(void) {
   if (read(timerFd, &times, sizeof times) != sizeof times) return;
   for (; times; times--) {
     rateSent++;
-    /* The time it was due, not the time it went: a late generator must not hide a late server. */
+    /* The due time, not the send time: a late generator must not hide a late server. */
     if (phase <= MEASURE) sendNext(&clients[0], rateStart + rateSent * (1000000000u / (u64)want.rate));
   }
 }

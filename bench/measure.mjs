@@ -1,44 +1,44 @@
-// One run: a fresh server, one load, and what came of it.
+// One run: a fresh server, one load, and its result.
 import { join } from "node:path";
 import { generate } from "./generator.mjs";
 import { cores, pinned } from "./machine.mjs";
 import { uws } from "./peers.mjs";
-import { resultOf } from "./program.mjs";
+import { runProgram } from "./program.mjs";
 import { Server } from "./server.mjs";
 
 /**
- * @typedef {object} Run What there is of it depends on the work.
- * @property {number} perSecond deliveries
- * @property {number} cpuUs of the server for a delivery, all its threads
- * @property {number} [p50Us] of a message, until all have it; with a rate, of a delivery. None when none was complete.
+ * @typedef {object} Run Which fields are set depends on the workload.
+ * @property {number} perSecond Deliveries.
+ * @property {number} cpuUs Processor time of all threads of the server per delivery.
+ * @property {number} [p50Us] Until all members have a message; with a rate, of each delivery. May be unset.
  * @property {number} [p99Us]
- * @property {number} idleShare of the generator
+ * @property {number} idleShare Share of the time in which the generator used no processor.
  * @property {number} connectsPerSecond
- * @property {number} [kibEach] with `idle`
- * @property {Record<string, unknown>} raw what the generator said
- * @property {number} [residentBytesEach] of a room; like the next ones, from a program that measures itself
+ * @property {number} [kibEach] Resident memory per connection, with `idle`.
+ * @property {Record<string, unknown>} raw The result of the generator as it printed it.
+ * @property {number} [residentBytesEach] Per room. This and the fields below come from a program in inside/.
  * @property {number} [heapBytesEach]
  * @property {number} [sendUs]
  * @property {number} [recoverySeconds]
  * @property {number} [peakMiB]
- * @property {number} [delayP50Ms] of the messages to others
+ * @property {number} [delayP50Ms] Delay of the messages to another room.
  * @property {number} [delayP99Ms]
  */
 
-/** Beyond the measured time: connecting, draining, and a machine that is busy with something else. */
+/** Time in addition to the measured one: for connecting, for draining, and for a machine that is busy. */
 const graceMs = 60_000;
 
 /**
- * @param {string} program the generator
- * @param {import("./works.mjs").Work} work
+ * @param {string} program The compiled generator.
+ * @param {import("./workloads.mjs").Workload} workload
  * @param {import("./peers.mjs").Peer} peer
  * @param {{ warmMs: number, measureMs: number }} times
  * @returns {Promise<Run>}
  */
-export async function measure(program, work, peer, times) {
-  const { load } = work;
-  const deflate = work.deflate === true && peer.deflate;
-  const server = await Server.start(peer, { serve: work.serve, burst: load.burst ?? 1, deflate, uws });
+export async function measure(program, workload, peer, times) {
+  const { load } = workload;
+  const deflate = workload.deflate === true && peer.deflate;
+  const server = await Server.start(peer, { serve: workload.serve, burst: load.burst ?? 1, deflate, uws });
   try {
     const settings = {
       ...times,
@@ -49,7 +49,7 @@ export async function measure(program, work, peer, times) {
       deflate: deflate ? 1 : 0,
     };
     const maxMs = settings.warmMs + settings.measureMs + graceMs;
-    return await watch(server, program, { ...settings, maxMs }, load.idle === 1);
+    return await runGenerator(server, program, { ...settings, maxMs }, load.idle === 1);
   } catch (error) {
     throw new Error([error.message, server.errors].filter(Boolean).join("; its server wrote: "));
   } finally {
@@ -58,7 +58,7 @@ export async function measure(program, work, peer, times) {
 }
 
 /**
- * One run of a work that has a program of its own, in the place of the server.
+ * One run of a workload with a program in inside/, which replaces server and generator.
  *
  * @returns {Promise<import("./report.mjs").Outcome>}
  */
@@ -66,12 +66,12 @@ export async function measureInside({ inside, load }, times) {
   const settings = JSON.stringify({ ...times, ...load, generatorCore: cores?.generator });
   const node = [process.execPath, "--expose-gc", join(import.meta.dirname, "inside", inside), settings];
   const maxMs = times.warmMs + times.measureMs + graceMs;
-  const { load: run, base } = await resultOf(pinned(cores?.server, node), () => undefined, maxMs);
+  const { load: run, base } = await runProgram(pinned(cores?.server, node), () => undefined, maxMs);
   return { load: run, base };
 }
 
 /** @returns {Promise<Run>} */
-async function watch(server, program, settings, idle) {
+async function runGenerator(server, program, settings, idle) {
   let kib = idle ? await server.residentKiB() : 0;
   let cpu = 0;
   const raw = await generate(program, settings, async ({ event }, proceed) => {

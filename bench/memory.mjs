@@ -1,7 +1,7 @@
-// What a process takes; for one with --expose-gc.
+// The memory of this process, which runs with --expose-gc.
 import { readFileSync, writeFileSync } from "node:fs";
 
-/** Memory in KiB, after what can be collected was: resident, and used of the heap. */
+/** Resident memory and used heap in KiB, after a garbage collection. */
 export async function memoryKiB() {
   for (let i = 0; i < 3; i++) {
     globalThis.gc?.();
@@ -10,13 +10,13 @@ export async function memoryKiB() {
   return { residentKiB: statusKiB("VmRSS"), heapKiB: process.memoryUsage().heapUsed / 1024 };
 }
 
-/** Forgets the peak so far. */
+/** Resets the peak of resident memory. */
 export function resetPeak() {
-  // proc(5): 5 resets the peak of resident memory.
+  // proc(5): writing 5 resets VmHWM.
   writeFileSync("/proc/self/clear_refs", "5");
 }
 
-/** The most that was resident since {@link resetPeak}. */
+/** The peak of resident memory in KiB since {@link resetPeak}. */
 export function peakKiB() {
   return statusKiB("VmHWM");
 }

@@ -1,15 +1,15 @@
 // The command line.
 import { parseArgs } from "node:util";
-import { works } from "./works.mjs";
+import { workloads } from "./workloads.mjs";
 
-const usage = `npm run bench -- [--quick] [--only=${works[0].name},…] [--rounds=N] [--json=file] [--no-build]
-works: ${works.map((work) => work.name).join(", ")}`;
+const usage = `npm run bench -- [--quick] [--only=${workloads[0].name},…] [--rounds=N] [--json=file] [--no-build]
+workloads: ${workloads.map((workload) => workload.name).join(", ")}`;
 
 /**
  * @typedef {object} Options
  * @property {boolean} quick
  * @property {boolean} build
- * @property {import("./works.mjs").Work[]} works
+ * @property {import("./workloads.mjs").Workload[]} workloads
  * @property {number} rounds
  * @property {string | undefined} json
  * @property {{ warmMs: number, measureMs: number }} times
@@ -31,8 +31,8 @@ export function readOptions() {
     return {
       quick,
       build: !values["no-build"],
-      works: chosen(values.only, quick),
-      rounds: count(values.rounds ?? (quick ? "1" : "5")),
+      workloads: choose(values.only, quick),
+      rounds: parseCount(values.rounds ?? (quick ? "1" : "5")),
       json: values.json,
       times: quick ? { warmMs: 100, measureMs: 300 } : { warmMs: 1000, measureMs: 2000 },
     };
@@ -42,17 +42,17 @@ export function readOptions() {
   }
 }
 
-function chosen(only, quick) {
-  const names = only?.split(",") ?? works.map((work) => work.name);
+function choose(only, quick) {
+  const names = only?.split(",") ?? workloads.map((workload) => workload.name);
   return names.map((name) => {
-    const work = works.find((one) => one.name === name);
-    if (work === undefined) throw new Error(`there is no work "${name}"`);
-    return quick ? { ...work, load: { ...work.load, ...work.quick } } : { ...work, quick: undefined };
+    const workload = workloads.find((known) => known.name === name);
+    if (workload === undefined) throw new Error(`--only takes names of workloads, got "${name}"`);
+    return quick ? { ...workload, load: { ...workload.load, ...workload.quick } } : { ...workload, quick: undefined };
   });
 }
 
-function count(text) {
+function parseCount(text) {
   const number = Number(text);
-  if (!Number.isInteger(number) || number < 1) throw new Error(`--rounds takes a whole number from 1, got ${text}`);
+  if (!Number.isInteger(number) || number < 1) throw new Error(`--rounds takes an integer from 1, got ${text}`);
   return number;
 }

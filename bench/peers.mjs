@@ -1,16 +1,16 @@
 import { resolve } from "node:path";
 
 /**
- * Who takes part, in the order of a round. `path` is where the generator connects; it adds the number of the room.
+ * Enfilade or a library to compare it with. The generator appends the number of the room to `path`.
  *
  * @typedef {object} Peer
  * @property {string} name
- * @property {string} program In peers/, or a whole path.
- * @property {string | undefined} package Whose version is told; none for Enfilade itself.
+ * @property {string} program In peers/, or an absolute path.
+ * @property {string | undefined} package The npm package whose version is reported; `undefined` for Enfilade.
  * @property {string} path
- * @property {Record<string, string | number>} [dialect] Settings of the generator for what is not plain WebSocket.
- * @property {import("./peers/contract.mjs").Deflate} deflate In a work with compression.
- * @property {boolean} [onlyDeflate] Takes part in such works only.
+ * @property {Record<string, string | number>} [dialect] Settings of the generator for a protocol over WebSocket.
+ * @property {import("./peers/contract.mjs").Deflate} deflate Compression in a workload that asks for it.
+ * @property {boolean} [onlyDeflate] Takes part only in workloads with compression.
  */
 
 const plain = { path: "/r/", deflate: /** @type {const} */ ("default") };
@@ -32,14 +32,14 @@ const always = [
   { ...plain, name: "fastify", program: "fastify.mjs", package: "@fastify/websocket" },
 ];
 
-/** Another checkout of this project, already built: it takes part as "before", beside the one that is measured. */
+/** Another checkout of this project, already built: it takes part under the name "before". */
 const before = process.env.BEFORE;
 /** @type {Peer[]} */
 const compared = before
   ? [{ ...plain, name: "before", program: resolve(before, "bench/peers/enfilade.mjs"), package: undefined }]
   : [];
 
-/** A folder with uWebSockets.js, which npm does not carry. */
+/** A folder with uWebSockets.js, which npm does not have. */
 export const uws = process.env.UWS;
 
 /** @type {Peer[]} */
@@ -49,15 +49,15 @@ export const peers = [
   ...(uws ? [{ ...plain, name: "uws", program: "uws.mjs", package: undefined }] : []),
 ];
 
-/** The peer that ratios are to. */
+/** The peer that the ratios refer to. */
 export const reference = "ws";
-/** The peer that targets are for. */
+/** The peer that the targets are for. */
 export const subject = "enfilade";
 
-/** @param {import("./works.mjs").Work} work @param {boolean} few Only the two that targets need. */
-export function peersOf(work, few) {
-  if (work.alone) return peers.filter(({ name }) => name === subject);
+/** @param {import("./workloads.mjs").Workload} workload @param {boolean} few Only the peers that the targets need. */
+export function peersOf(workload, few) {
+  if (workload.alone) return peers.filter(({ name }) => name === subject);
   const needed = [subject, reference, "before"];
   const some = few || before ? peers.filter(({ name }) => needed.includes(name)) : peers;
-  return some.filter((peer) => work.deflate || !peer.onlyDeflate);
+  return some.filter((peer) => workload.deflate || !peer.onlyDeflate);
 }

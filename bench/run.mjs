@@ -1,51 +1,51 @@
 /**
- * Measures Enfilade beside its peers: `npm run bench`; see README.md.
+ * Compares Enfilade with its peers: `npm run bench`; see README.md.
  *
- * Exit code: 0, whatever the figures; 1 when a count or an order was wrong; 2 when it could not run.
+ * Exit code: 0 for any figures, 1 when a run failed (a wrong count or order), 2 when it could not start.
  */
 import { writeFileSync } from "node:fs";
-import { facts } from "./machine.mjs";
+import { machineFacts } from "./machine.mjs";
 import { measure, measureInside } from "./measure.mjs";
 import { readOptions } from "./options.mjs";
 import { peersOf } from "./peers.mjs";
 import { buildLibrary, compileGenerator, installPeers } from "./prepare.mjs";
-import { factReport, targetReport, workReport } from "./report.mjs";
+import { factReport, targetReport, workloadReport } from "./report.mjs";
 
 const options = readOptions();
 installPeers();
 if (options.build) buildLibrary();
 const generator = compileGenerator();
 
-const machine = facts();
+const machine = machineFacts();
 console.log(`${factReport(machine)}\n`);
 const results = [];
-for (const work of options.works) {
-  const result = await resultOf(work);
+for (const workload of options.workloads) {
+  const result = await resultOf(workload);
   results.push(result);
-  console.log(workReport(result));
+  console.log(workloadReport(result));
 }
 console.log(targetReport(results, options.quick));
-if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(raw(), null, 2)}\n`);
-if (results.some(failed)) {
-  console.error("bench: a run failed, so a count or an order was wrong; see FAILED above");
+if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(rawResults(), null, 2)}\n`);
+if (results.some(hasFailed)) {
+  console.error("bench: a run failed; for the reason see FAILED above");
   process.exitCode = 1;
 }
 
 /**
- * Rounds are interleaved: every peer once, then again, so that a slow minute of the machine meets all of them. Each round
- * begins with the next peer, since the place in a round has an effect of its own.
+ * Each round runs every peer once, so that a slow minute of the machine affects all of them. The first peer changes
+ * with each round, since the place in a round affects the result.
  */
-async function resultOf(work) {
-  const peers = peersOf(work, options.quick && work.base !== undefined);
+async function resultOf(workload) {
+  const peers = peersOf(workload, options.quick && workload.base !== undefined);
   const rounds = new Map(peers.map((peer) => [peer.name, []]));
   for (let round = 1; round <= options.rounds; round++) {
     for (const peer of startingAt(round, peers)) {
-      progress(`${work.name}, round ${round} of ${options.rounds}: ${peer.name}`);
-      rounds.get(peer.name)?.push(await outcomeOf(work, peer));
+      showProgress(`${workload.name}, round ${round} of ${options.rounds}: ${peer.name}`);
+      rounds.get(peer.name)?.push(await outcomeOf(workload, peer));
     }
   }
-  progress("");
-  return { work, rounds };
+  showProgress("");
+  return { workload, rounds };
 }
 
 function startingAt(round, peers) {
@@ -53,32 +53,34 @@ function startingAt(round, peers) {
   return [...peers.slice(first), ...peers.slice(0, first)];
 }
 
-async function outcomeOf(work, peer) {
+async function outcomeOf(workload, peer) {
   try {
-    if (work.inside !== undefined) return await measureInside(work, options.times);
-    const load = await measure(generator, work, peer, options.times);
-    if (work.base === undefined) return { load };
-    return { load, base: await measure(generator, baseOf(work), peer, options.times) };
+    if (workload.inside !== undefined) return await measureInside(workload, options.times);
+    const load = await measure(generator, workload, peer, options.times);
+    if (workload.base === undefined) return { load };
+    return { load, base: await measure(generator, baseOf(workload), peer, options.times) };
   } catch (error) {
     return { failed: error.message };
   }
 }
 
-/** The work as it is in the run that it is compared with. */
-function baseOf({ base, ...work }) {
-  return { ...work, serve: base.serve ?? work.serve, load: { ...work.load, ...base.load } };
+/** The workload of the baseline run. */
+function baseOf({ base, ...workload }) {
+  return { ...workload, serve: base.serve ?? workload.serve, load: { ...workload.load, ...base.load } };
 }
 
-function failed({ rounds }) {
+function hasFailed({ rounds }) {
   return [...rounds.values()].flat().some((outcome) => outcome.failed !== undefined);
 }
 
-function raw() {
+function rawResults() {
   const { quick, rounds, times } = options;
-  const measured = results.map(({ work, rounds: outcomes }) => ({ work, outcomes: Object.fromEntries(outcomes) }));
+  const measured = results.map(({ workload, rounds: outcomes }) => {
+    return { work: workload, outcomes: Object.fromEntries(outcomes) };
+  });
   return { machine, quick, rounds, times, results: measured };
 }
 
-function progress(text) {
+function showProgress(text) {
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
 }

@@ -1,11 +1,11 @@
-// A server program under measurement, in a process of its own.
+// A server under measurement, as a child process.
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { cores, pinned } from "./machine.mjs";
 
-const startMs = 20_000;
+const answerMs = 20_000;
 const ticksPerSecond = Number(execFileSync("getconf", ["CLK_TCK"], { encoding: "utf8" }));
 
 export class Server {
@@ -36,19 +36,19 @@ export class Server {
     });
   }
 
-  /** What it wrote on stderr, its end. */
+  /** The end of its output on stderr. */
   get errors() {
     return this.#errors.trim();
   }
 
-  /** Processor time of all its threads so far. */
+  /** Processor time of all its threads since its start. */
   cpuSeconds() {
-    // proc(5): fields 14 and 15, counted after the name, which may hold spaces.
+    // proc(5): fields 14 and 15. The name, field 2, may contain spaces, so they are counted after it.
     const fields = readFileSync(`/proc/${this.#child.pid}/stat`, "utf8").split(") ")[1].split(" ");
     return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond;
   }
 
-  /** Resident KiB after a collection. */
+  /** Resident KiB after a garbage collection. */
   async residentKiB() {
     this.#child.send("memory");
     return (await this.#answer()).residentKiB;
@@ -63,17 +63,17 @@ export class Server {
 
   async #answer() {
     const settled = new AbortController();
-    const signal = AbortSignal.any([settled.signal, AbortSignal.timeout(startMs)]);
+    const signal = AbortSignal.any([settled.signal, AbortSignal.timeout(answerMs)]);
     try {
-      const gone = once(this.#child, "exit", { signal }).then(([code]) => {
+      const exited = once(this.#child, "exit", { signal }).then(([code]) => {
         throw new Error(`the server ended with ${code}: ${this.errors}`);
       });
-      gone.catch(() => undefined);
-      const [message] = await Promise.race([once(this.#child, "message", { signal }), gone]);
+      exited.catch(() => undefined);
+      const [message] = await Promise.race([once(this.#child, "message", { signal }), exited]);
       return message;
     } catch (error) {
       if (error.name !== "AbortError") throw error;
-      throw new Error(`the server did not answer within ${startMs} ms: ${this.errors}`);
+      throw new Error(`the server did not answer within ${answerMs} ms: ${this.errors}`);
     } finally {
       settled.abort();
     }

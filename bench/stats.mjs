@@ -1,19 +1,19 @@
 /** @typedef {{ median: number, min: number, max: number }} Spread */
 
-/** @param {readonly number[]} numbers at least one */
+/** @param {readonly number[]} numbers At least one. */
 export function median(numbers) {
   const sorted = [...numbers].sort((a, b) => a - b);
   const middle = sorted.length >> 1;
   return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
-/** @param {readonly number[]} numbers at least one @param {number} share below 1 */
+/** @param {readonly number[]} numbers At least one. @param {number} share Below 1. */
 export function percentile(numbers, share) {
   return [...numbers].sort((a, b) => a - b)[Math.floor(share * numbers.length)];
 }
 
 /**
- * The median with the least and the greatest of what can be counted on; `undefined` when nothing can.
+ * The median, minimum and maximum of the finite numbers; `undefined` when there are none.
  *
  * @param {readonly (number | undefined)[]} numbers
  * @returns {Spread | undefined}
@@ -25,10 +25,10 @@ export function spread(numbers) {
 }
 
 /**
- * Ratios within each round, so that what changes between rounds does not count.
+ * The ratios within each round, so that differences between rounds cancel out.
  *
  * @param {readonly (number | undefined)[]} numbers
- * @param {readonly (number | undefined)[]} bases of the same rounds
+ * @param {readonly (number | undefined)[]} bases Of the same rounds.
  */
 export function ratios(numbers, bases) {
   return spread(numbers.map((number, round) => number / bases[round]));

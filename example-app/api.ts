@@ -2,16 +2,16 @@ import { type App, roomPath } from "enfilade";
 import { json, type Request, type Response, Router } from "express";
 import { z } from "zod";
 import { chatRoute } from "./chat.js";
-import { Announcement, ChannelName, type FromServer, PersonName, problem } from "./messages.js";
+import { Announcement, ChannelName, describeProblem, type FromServer, PersonName } from "./messages.js";
 
-/** Channels that are always on the list. */
-const offered = ["general", "random", "help"];
+/** Channels that are listed even when they are empty. */
+const defaultChannels = ["general", "random", "help"];
 const chatPrefix = "/chat/";
 const Entry = z.object({ channel: ChannelName, name: PersonName });
 
 export function createAPI(app: App): Router {
   const api = Router();
-  api.get("/channels", async (_request, response) => response.json(await channels(app)));
+  api.get("/channels", async (_request, response) => response.json(await listChannels(app)));
   api.get("/status", (_request, response) => response.json(app.status()));
   api.get("/ready", (_request, response) => response.sendStatus(app.status().ready ? 204 : 503));
   api.get("/entry", checkEntry);
@@ -19,31 +19,35 @@ export function createAPI(app: App): Router {
   return api;
 }
 
-/** Channels by name, those offered and those that somebody is in here, and how many people are in each, anywhere. */
-async function channels({ registry }: App): Promise<{ channel: string; people: number }[]> {
-  const here = registry.rooms.filter(({ path }) => path.startsWith(chatPrefix));
-  const names = new Set([...offered, ...here.map(({ path }) => path.slice(chatPrefix.length))]);
-  const people = async (channel: string) => {
+/**
+ * Lists the default channels and every channel that has a client on this node. Each comes with the number of people in
+ * it on all nodes.
+ */
+async function listChannels({ registry }: App): Promise<{ channel: string; people: number }[]> {
+  const openRooms = registry.rooms.filter(({ path }) => path.startsWith(chatPrefix));
+  const names = new Set([...defaultChannels, ...openRooms.map(({ path }) => path.slice(chatPrefix.length))]);
+  const countPeople = async (channel: string) => {
     const { count } = await registry.room(roomPath(chatRoute, { channel })).presence();
     return { channel, people: count };
   };
-  return Promise.all([...names].map(people));
+  return Promise.all([...names].map(countPeople));
 }
 
 /**
- * Answers whether a WebSocket would be accepted, and why not: a browser does not tell its page. A refusal is 200 too:
- * a browser reports each 400 as an error in its console, and to ask is no error.
+ * Answers 204 if a WebSocket with this channel and name would be accepted. Otherwise the answer has the reason, which a
+ * browser does not show to the page when a handshake fails. The status is then 200, because a browser logs every 400
+ * as an error in its console.
  */
 function checkEntry(request: Request, response: Response): void {
   const entry = Entry.safeParse(request.query);
   if (entry.success) response.sendStatus(204);
-  else response.json({ error: problem(entry.error), field: entry.error.issues[0]?.path[0] });
+  else response.json({ error: describeProblem(entry.error), field: entry.error.issues[0]?.path[0] });
 }
 
 function announce(app: App, request: Request, response: Response): void {
   const announcement = Announcement.safeParse(request.body);
   if (!announcement.success) {
-    response.status(400).json({ error: problem(announcement.error) });
+    response.status(400).json({ error: describeProblem(announcement.error) });
     return;
   }
   const { channel, text } = announcement.data;

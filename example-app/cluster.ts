@@ -6,22 +6,22 @@ import { availableParallelism } from "node:os";
 import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
-/** The chat on every core of this machine: as many processes on one port, which meet in a Redis on loopback. */
+/** Runs the chat on every core of this machine: one process per core, all on one port, connected by a Redis. */
 
 const workersMax = 64;
-const workersOf = Number(process.env.WORKERS ?? availableParallelism());
+const workerCount = Number(process.env.WORKERS ?? availableParallelism());
 let isStopping = false;
 let ownRedis: ChildProcess | undefined;
 
 async function start(): Promise<void> {
-  if (!Number.isInteger(workersOf) || workersOf < 1 || workersOf > workersMax) {
-    throw new Error(`WORKERS is a number from 1 to ${workersMax}, got "${process.env.WORKERS}".`);
+  if (!Number.isInteger(workerCount) || workerCount < 1 || workerCount > workersMax) {
+    throw new Error(`WORKERS must be an integer from 1 to ${workersMax}, got "${process.env.WORKERS}".`);
   }
   const REDIS_URL = process.env.REDIS_URL ?? (await startRedis());
   cluster.setupPrimary({ exec: fileURLToPath(new URL("main.ts", import.meta.url)) });
-  for (let n = 0; n < workersOf; n += 1) cluster.fork({ REDIS_URL });
-  const { port } = await listening();
-  console.log(`The chat is at http://localhost:${port}/, on ${workersOf} processes`);
+  for (let n = 0; n < workerCount; n += 1) cluster.fork({ REDIS_URL });
+  const { port } = await waitForWorkers();
+  console.log(`The chat is at http://localhost:${port}/, on ${workerCount} processes`);
   cluster.on("exit", (_worker, code) => {
     if (!isStopping && code !== 0) cluster.fork({ REDIS_URL });
     if (Object.keys(cluster.workers ?? {}).length === 0) stop();
@@ -29,37 +29,37 @@ async function start(): Promise<void> {
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, stop);
 }
 
-/** Where the workers listen, when all do; one that ends before has said why. */
-async function listening(): Promise<Address> {
+/** Waits until all workers listen and returns their address. A worker that ends first has printed why. */
+async function waitForWorkers(): Promise<Address> {
   const ended = once(cluster, "exit").then(() => {
     throw new Error("A worker could not start.");
   });
   for (let count = 1; ; count += 1) {
     const [, address] = (await Promise.race([once(cluster, "listening"), ended])) as [Worker, Address];
-    if (count === workersOf) return address;
+    if (count === workerCount) return address;
   }
 }
 
-/** A Redis of our own, on a free port of loopback, that keeps nothing on disk and ends with us. */
+/** Starts a Redis on a free port of the loopback interface. It writes nothing to disk and ends with this process. */
 async function startRedis(): Promise<string> {
-  const port = await freePort();
+  const port = await findFreePort();
   const server = spawn("redis-server", ["--port", String(port), "--bind", "127.0.0.1", "--save", ""], {
     stdio: "ignore",
   });
   try {
     await once(server, "spawn");
   } catch (error) {
-    throw new Error(`There is no redis-server (${error}). Install it, or set REDIS_URL to a Redis that runs.`);
+    throw new Error(`redis-server did not start (${error}). Install it, or set REDIS_URL to a Redis that runs.`);
   }
   ownRedis = server;
-  while (!(await answers(port))) {
-    if (server.exitCode !== null) throw new Error(`redis-server ended with ${server.exitCode}.`);
+  while (!(await isListening(port))) {
+    if (server.exitCode !== null) throw new Error(`redis-server ended with exit code ${server.exitCode}.`);
     await setTimeout(20);
   }
   return `redis://127.0.0.1:${port}`;
 }
 
-async function freePort(): Promise<number> {
+async function findFreePort(): Promise<number> {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
   const address = server.address();
@@ -68,7 +68,7 @@ async function freePort(): Promise<number> {
   return typeof address === "object" && address !== null ? address.port : 0;
 }
 
-async function answers(port: number): Promise<boolean> {
+async function isListening(port: number): Promise<boolean> {
   const socket = connect(port, "127.0.0.1");
   const answer = await once(socket, "connect").then(
     () => true,

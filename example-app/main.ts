@@ -8,30 +8,30 @@ const { PORT: port = "3000", REDIS_URL: redisURL } = process.env;
 
 async function start(): Promise<void> {
   const { app, server } = createChat(redisURL === undefined ? undefined : redis(redisURL));
-  server.listen(portOf(port));
+  server.listen(parsePort(port));
   await once(server, "listening");
-  const { port: taken } = server.address() as AddressInfo;
-  // Of many workers, the one that leads them says it, once.
-  if (cluster.isPrimary) console.log(`The chat is at http://localhost:${taken}/`);
+  const { port: actualPort } = server.address() as AddressInfo;
+  // For workers, the primary process prints the address: see cluster.ts.
+  if (cluster.isPrimary) console.log(`The chat is at http://localhost:${actualPort}/`);
   const stop = async () => {
-    // Nothing keeps the process alive then, so it ends by itself, with 0.
+    // After this nothing keeps the process alive, so it ends by itself with exit code 0.
     server.close();
     await app.close();
     server.closeAllConnections();
     cluster.worker?.disconnect();
   };
-  // Once: a second Ctrl+C ends the process at once, as it would without us.
+  // `once`: a second Ctrl+C ends the process immediately.
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, stop);
 }
 
-function portOf(text: string): number {
+function parsePort(text: string): number {
   const number = Number(text);
   if (/^\d+$/.test(text) && number <= 65_535) return number;
-  throw new Error(`PORT is a number from 0 to 65535, got "${text}".`);
+  throw new Error(`PORT must be an integer from 0 to 65535, got "${text}".`);
 }
 
-/** What to tell somebody who cannot start it. */
-function complaint(error: unknown): string {
+/** The text to print when the chat cannot start. */
+function describeError(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const code = "code" in error ? error.code : undefined;
   if (code === "EADDRINUSE") return `Port ${port} is taken. Choose another one: PORT=${Number(port) + 1} npm start`;
@@ -42,6 +42,6 @@ function complaint(error: unknown): string {
 try {
   await start();
 } catch (error) {
-  console.error(complaint(error));
+  console.error(describeError(error));
   process.exitCode = 1;
 }

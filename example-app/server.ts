@@ -1,17 +1,17 @@
 import { createServer, type Server } from "node:http";
 import { App } from "enfilade";
 import type { Backplane } from "enfilade/backplane";
-import { Chat, tellOfPeople } from "./chat.js";
+import { Chat, reportPeople } from "./chat.js";
 import { createSite } from "./site.js";
 
 /**
- * The chat, ready to listen: Express answers HTTP, and the app takes the WebSockets of the same server.
+ * Creates the chat, ready to listen: Express answers HTTP, and the app accepts WebSockets on the same server.
  *
- * @param backplane What keeps the history. Default: this process, so that it ends with it.
+ * @param backplane Connects processes and keeps the history. Default: the memory of this process.
  */
 export function createChat(backplane?: Backplane): { app: App; server: Server } {
   const app = new App({ handlers: [Chat], backplane });
-  tellOfPeople(app);
+  reportPeople(app);
   const server = createServer(createSite(app));
   app.attach(server);
   return { app, server };

@@ -8,7 +8,7 @@ import { createAPI } from "./api.js";
 const publicFolder = fileURLToPath(new URL("public", import.meta.url));
 const libraryFolder = dirname(dirname(createRequire(import.meta.url).resolve("enfilade/client")));
 
-/** Only what comes from here is loaded, and no text ever becomes a script. */
+/** The browser loads files from this server only, and no text can become a script. */
 const contentSecurityPolicy = [
   "default-src 'none'",
   "script-src 'self'",
@@ -22,24 +22,24 @@ const contentSecurityPolicy = [
   "trusted-types 'none'",
 ].join("; ");
 
-/** What answers HTTP: the pages, their files, and the API. */
+/** Creates the Express app that answers HTTP: the pages, their static files and the API. */
 export function createSite(app: App): Express {
   const site = express();
   site.disable("x-powered-by");
-  site.use(protect);
+  site.use(setSecurityHeaders);
   site.get(["/", "/c/:channel"], (_request, response) => response.sendFile("index.html", { root: publicFolder }));
   site.use(express.static(publicFolder, { index: false }));
-  // The client as it is published: modules that a browser loads without a build step.
+  // The published client. A browser loads its modules without a build step.
   site.use("/enfilade", express.static(libraryFolder, { index: false }));
   site.use("/api", createAPI(app));
-  // Tells whoever opens a WebSocket's path with HTTP what it is.
+  // Answers 426 to plain HTTP on the path of a WebSocket.
   site.use(app.requestListener);
-  site.use((_request, response) => response.status(404).type("text").send("There is no such page."));
+  site.use((_request, response) => response.status(404).type("text").send("Page not found."));
   site.use(answerError);
   return site;
 }
 
-function protect(_request: Request, response: Response, next: NextFunction): void {
+function setSecurityHeaders(_request: Request, response: Response, next: NextFunction): void {
   response.set({
     "Content-Security-Policy": contentSecurityPolicy,
     "X-Content-Type-Options": "nosniff",
@@ -48,11 +48,11 @@ function protect(_request: Request, response: Response, next: NextFunction): voi
   next();
 }
 
-/** Express knows an error handler by its four parameters. */
+/** Express recognises an error handler by its four parameters. */
 function answerError(error: unknown, _request: Request, response: Response, _next: NextFunction): void {
   const status = statusOf(error);
   if (status >= 500) console.error(error);
-  response.status(status).json({ error: status < 500 ? "The request cannot be read." : "Something went wrong here." });
+  response.status(status).json({ error: status < 500 ? "The request cannot be read." : "The server failed." });
 }
 
 function statusOf(error: unknown): number {

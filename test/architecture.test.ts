@@ -4,20 +4,21 @@ import { describe, expect, it } from "vitest";
 
 const src = resolve(import.meta.dirname, "../src");
 const layers = ["wire", "connection", "backplane", "protocol", "room", "handler", "server"];
-/** Files at the top that every layer may use, and that use none. */
+/** Files at the top that every layer may import, and that import no layer. */
 const leaves = ["diagnostics.ts", "errors.ts", "metrics.ts"];
-/** Many nodes: imports from the layers, and only edges import it. */
+/** Many nodes: it imports from the layers, and only edges import it. */
 const clusterFolder = "cluster";
 const edges = ["client", "testing", "redis", "nats"];
-/** What users import: from anywhere in the project, and nothing imports it. */
+/** Entries that users import. They may import from anywhere, and no file imports them. */
 const entries = ["index.ts", "backplane/index.ts"];
 const filesMax = 14;
 const linesMax = 350;
+const columnsMax = 120;
 
 interface SourceFile {
   readonly path: string;
   readonly text: string;
-  /** What it imports: files of the project by their path in src, and packages by their name. */
+  /** Imported files of the project by their path in src, and imported packages by name. */
   readonly files: readonly string[];
   readonly packages: readonly string[];
 }
@@ -57,7 +58,7 @@ function isUpward(from: string, to: string): boolean {
   return layers.indexOf(other) > layers.indexOf(own) || !layers.includes(other);
 }
 
-/** Files of import cycles, each as the way that leads back. */
+/** Import cycles, each as the path from a file back to itself. */
 function cyclesOf(files: readonly SourceFile[]): string[] {
   const byPath = new Map(files.map((file) => [file.path, file]));
   const done = new Set<string>();
@@ -97,7 +98,7 @@ describe("the architecture", () => {
     expect(cyclesOf([file("a", ["b"]), file("b", ["c"]), file("c", ["b"])])).toEqual(["b -> c -> b"]);
   });
 
-  it("keeps ws to its transport and the test client, engines to their folders, reflect-metadata to the decorators", () => {
+  it("keeps ws to its transport and the test client, engines to their folders, reflect-metadata to decorators", () => {
     const usersOf = (name: string) => sources.filter(({ packages }) => packages.includes(name)).map(({ path }) => path);
     expect(usersOf("ws").sort()).toEqual(["server/websocket/transport.ts", "testing/webSocket.ts"]);
     const enginesOf = (folder: string) => (name: string) => usersOf(name).every((path) => folderOf(path) === folder);
@@ -112,7 +113,7 @@ describe("the architecture", () => {
     expect(users.map(({ path }) => path)).toEqual(["protocol/dialects.ts", "server/limits.ts"]);
   });
 
-  it("keeps Node's modules out of what is shared with the browser", () => {
+  it("keeps Node's modules out of the code that the browser shares", () => {
     const wire = sources.filter(({ path }) => folderOf(path) === "wire");
     expect(wire.flatMap(({ packages }) => packages.filter((name) => name.startsWith("node:")))).toEqual([]);
     const globals = /\b(?:Buffer|process|setImmediate|__dirname|require)\b(?=[.(\s])/;
@@ -121,23 +122,33 @@ describe("the architecture", () => {
     expect(wire.length).toBeGreaterThan(0);
   });
 
-  it("has no file that is too long to read at once", () => {
+  it("has no file above the maximum length", () => {
     const long = sources.filter(({ text }) => text.split("\n").length - 1 > linesMax).map(({ path }) => path);
     expect(long).toEqual([]);
   });
 
-  it("keeps what is internal of the public connection small", () => {
+  it("has no line above 120 columns, in the source and in its tests", () => {
+    const tests = readdirSync(import.meta.dirname, { recursive: true, encoding: "utf8" })
+      .filter((path) => /\.(ts|js|py)$/.test(path))
+      .map((path) => ({ path: `test/${path}`, text: readFileSync(join(import.meta.dirname, path), "utf8") }));
+    const wide = [...sources, ...tests].flatMap(({ path, text }) =>
+      text.split("\n").flatMap((line, index) => (line.length > columnsMax ? `${path}:${index + 1}` : [])),
+    );
+    expect(wide).toEqual([]);
+  });
+
+  it("keeps the internal part of the public connection small", () => {
     const { text = "" } = sources.find(({ path }) => path === "connection/connection.ts") ?? {};
     expect(text.match(/@internal/g)?.length).toBeLessThanOrEqual(8);
   });
 
-  it("has no folder with more files than a reader can hold in mind", () => {
+  it("has no folder with too many files", () => {
     const counts = new Map<string, number>();
     for (const { path } of sources) counts.set(dirname(path), (counts.get(dirname(path)) ?? 0) + 1);
     expect([...counts].filter(([, count]) => count > filesMax)).toEqual([]);
   });
 
-  it("is drawn in the map, one line for each file", () => {
+  it("is described in the map, with one line for each file", () => {
     const map = readFileSync(join(src, "README.md"), "utf8");
     const missing = sources.map(({ path }) => path).filter((path) => !map.includes(`\`${path}\``));
     expect(missing).toEqual([]);

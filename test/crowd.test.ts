@@ -11,14 +11,14 @@ const broadcasts = 10_000;
 
 class Crowd extends WebSocketHandler<{ room: string }> {
   override onConnect() {
-    this.join("/everybody");
+    this.join("/everyone");
   }
   onMessage(text: string | undefined, error?: Error) {
     if (error === undefined) this.sendTextToThisRoom(`said ${text}`);
   }
 }
 
-/** Resolves with a socket that is through the handshake; what has come behind it is put back. */
+/** Resolves with a socket after its handshake; bytes received after the response are put back. */
 async function open(port: number, path: string): Promise<Socket> {
   const socket = connect(port, "127.0.0.1");
   socket.on("error", () => socket.destroy());
@@ -27,7 +27,7 @@ async function open(port: number, path: string): Promise<Socket> {
   return socket;
 }
 
-it("counts return to zero when 1,000 clients vanish during broadcasts, and who stayed got all 10,000 in order", async () => {
+it("counts return to zero when 1,000 clients vanish during broadcasts, and the others get all in order", async () => {
   const { app, open: openClient, port, errors } = await startWith("/crowd/:room", Crowd);
   const stayed = await Promise.all(Array.from({ length: staying }, (_, n) => openClient(`/crowd/stay${n % 5}`)));
   const gone = await Promise.all(Array.from({ length: vanishing }, (_, n) => open(port, `/crowd/go${n % 100}`)));
@@ -39,11 +39,11 @@ it("counts return to zero when 1,000 clients vanish during broadcasts, and who s
   });
   let vanished = 0;
   for (let number = 0; number < broadcasts; number += 1) {
-    app.registry.sendTextToRoom("/everybody", `n ${number}`);
+    app.registry.sendTextToRoom("/everyone", `n ${number}`);
     if (number % 10 !== 0) continue;
     const socket = gone[vanished];
     vanished += 1;
-    // Each of the ways to go: a reset, an end, half a frame and a reset, a message and a reset, a close frame.
+    // All ways to disconnect: a reset, an end, half a frame and a reset, a message and a reset, a close frame.
     const way = vanished % 5;
     if (way === 1) socket?.end();
     if (way === 2) socket?.write(clientFrame(0x81, "half of it").subarray(0, 8));
@@ -65,7 +65,7 @@ it("counts return to zero when 1,000 clients vanish during broadcasts, and who s
   expect(errors).toEqual([]);
 });
 
-it("brings 10,000 numbered broadcasts in order to each of 1,000 connections", async () => {
+it("delivers 10,000 numbered broadcasts in order to each of 1,000 connections", async () => {
   const { app, port } = await startWith("/crowd/:room", Crowd, { limits: { outboxBytesMax: 10_000_000 } });
   const sockets = await Promise.all(Array.from({ length: 1_000 }, () => open(port, "/crowd/all")));
   const frames = Array.from({ length: broadcasts }, (_, number) => {
@@ -83,7 +83,7 @@ it("brings 10,000 numbered broadcasts in order to each of 1,000 connections", as
   for (const socket of sockets) socket.destroy();
 });
 
-/** What becomes of a socket that should receive these very bytes. */
+/** The result of a socket that has to receive exactly these bytes. */
 function receivesExactly(socket: Socket, expected: Buffer): Promise<string> {
   return new Promise((resolve) => {
     let at = 0;

@@ -20,10 +20,10 @@ import { closes, Mailbox, start, startWith } from "./support/app.js";
 
 type ChannelName = keyof DiagnosticMessages;
 
-/** What is published on a channel until the test is over. */
+/** The messages on a channel until the end of the test. */
 function listen<Name extends ChannelName>(name: Name): Mailbox<DiagnosticMessages[Name]> {
   const mailbox = new Mailbox<DiagnosticMessages[Name]>();
-  // Each channel has one type of message; Node's types know of none.
+  // Each channel has one type of message, which Node's types do not know.
   const onMessage = (message: unknown) => mailbox.put(message as DiagnosticMessages[Name]);
   subscribe(name, onMessage);
   onTestFinished(() => {
@@ -54,7 +54,7 @@ class Chat extends WebSocketHandler<object, { id: string }> {
 
 const path = "/chat/:room";
 
-it("tells of a connection when it is in its room, and when its last hook is done", async () => {
+it("publishes a connection when it is in its room, and when its last hook is done", async () => {
   const seen: string[] = [];
   class Hooked extends WebSocketHandler {
     override onConnect(): void {
@@ -82,7 +82,7 @@ it("tells of a connection when it is in its room, and when its last hook is done
   expect(seen.at(-1)).toBe("onClose");
 });
 
-it("tells of each message that comes for a handler", async () => {
+it("publishes each message for a handler", async () => {
   const came = listen("enfilade:message:in");
   const { app, open } = await startWith(path, Chat);
   const client = await open("/chat/a");
@@ -95,7 +95,7 @@ it("tells of each message that comes for a handler", async () => {
   expect(message?.text).toBe("hello");
 });
 
-it("tells of what a frame of enfilade.v1 has for the handler, and of no ping", async () => {
+it("publishes the content of an enfilade.v1 frame for the handler, and no ping", async () => {
   const came = listen("enfilade:message:in");
   const sent = listen("enfilade:message:out");
   class Events extends EventHandler {
@@ -117,7 +117,7 @@ it("tells of what a frame of enfilade.v1 has for the handler, and of no ping", a
   ]);
 });
 
-it("tells of each message once for every member that it is handed to", async () => {
+it("publishes each message once for every member that gets it", async () => {
   const sent = listen("enfilade:message:out");
   const { app, open } = await startWith(path, Chat);
   const ann = await open("/chat/a?alone");
@@ -133,7 +133,7 @@ it("tells of each message once for every member that it is handed to", async () 
   ]);
 });
 
-it("tells of a message to one client, and of none to a client that has left", async () => {
+it("publishes a message to one client, and none to a client that has left", async () => {
   const sent = listen("enfilade:message:out");
   const { app, open } = await startWith(path, Chat);
   const client = await open("/chat/a");
@@ -147,7 +147,7 @@ it("tells of a message to one client, and of none to a client that has left", as
   expect(sent.all).toEqual([{ app, connection, kind: "text", data: "to you", bytes: 8, room: undefined }]);
 });
 
-it("tells of a publication whom it is for, what it is, and where it stands", async () => {
+it("publishes the target, the content and the position of a publication", async () => {
   const published = listen("enfilade:publish");
   const { app, open } = await start(
     new App()
@@ -179,7 +179,7 @@ it("tells of a publication whom it is for, what it is, and where it stands", asy
   expect(position?.offset).toBe(1);
 });
 
-it("tells of no publication that the backplane did not accept", async () => {
+it("publishes no publication that the backplane did not accept", async () => {
   class Away extends MemoryBackplane {
     override publish(): Promise<undefined> {
       return Promise.reject(new Error("away"));
@@ -199,7 +199,7 @@ it.each([
   ["a path that is none", "/chat/%ff", 400],
   ["authorize", "/chat/a?user=mallory", 401],
   ["a full app", "/chat/a", 503],
-])("tells of a refusal: %s", async (_why, target, status) => {
+])("publishes a refusal: %s", async (_why, target, status) => {
   const refused = listen("enfilade:refuse");
   const { app, open } = await startWith(path, Chat, { limits: status === 503 ? { connectionsMax: 1 } : {} });
   if (status === 503) await open("/chat/a");
@@ -210,7 +210,7 @@ it.each([
   expect(app.status().totals.refused).toBe(1);
 });
 
-it("tells the status that the client got when the refusal of the application cannot be written", async () => {
+it("publishes the status that the client got if the refusal of the application cannot be written", async () => {
   class Broken extends WebSocketHandler {
     override authorize(): never {
       throw new HttpError(401, "no", { headers: { "not a name": "x" } });
@@ -225,7 +225,7 @@ it("tells the status that the client got when the refusal of the application can
   expect(refused.all.map(({ status }) => status)).toEqual([500]);
 });
 
-it("tells of an error what app.on('error') is told, and also when nobody listens there", async () => {
+it("publishes the errors of app.on('error'), also without a listener there", async () => {
   const failed = listen("enfilade:error");
   const error = vi.fn();
   const app = new App({ logger: { warn: vi.fn(), error } }).route(path, Chat);
@@ -239,7 +239,7 @@ it("tells of an error what app.on('error') is told, and also when nobody listens
   expect(error).toHaveBeenCalledTimes(1);
 });
 
-it("tells two apps of one process apart", async () => {
+it("distinguishes two apps of one process", async () => {
   const opened = listen("enfilade:connection:open");
   const came = listen("enfilade:message:in");
   const sent = listen("enfilade:message:out");
@@ -257,7 +257,7 @@ it("tells two apps of one process apart", async () => {
   }
 });
 
-it("makes nothing and calls nothing without a subscriber", async () => {
+it("creates and calls nothing without a subscriber", async () => {
   const methods = ["onOpened", "onClosed", "onMessageIn", "onMessageOut", "observe", "onRefused", "onError"] as const;
   const spies = [
     ...methods.map((name) => vi.spyOn(Reporter.prototype, name)),
@@ -298,12 +298,12 @@ it("makes nothing and calls nothing without a subscriber", async () => {
 type Phase = "start" | "end" | "asyncStart" | "asyncEnd" | "error";
 const phases = ["start", "end", "asyncStart", "asyncEnd", "error"] as const satisfies readonly Phase[];
 
-/** The phases of spans, each with its span as it then was, until the test is over. */
+/** The events of spans, each with a copy of its span at that time, until the end of the test. */
 function follow<Name extends keyof TraceSpans>(name: Name): Mailbox<[phase: Phase, span: TraceSpans[Name]]> {
   const mailbox = new Mailbox<[phase: Phase, span: TraceSpans[Name]]>();
   for (const phase of phases) {
     const channel = `tracing:${name}:${phase}`;
-    // Each channel has one type of span; Node's types know of none.
+    // Each channel has one type of span, which Node's types do not know.
     const onSpan = (span: unknown) => mailbox.put([phase, { ...(span as TraceSpans[Name]) }]);
     subscribe(channel, onSpan);
     onTestFinished(() => {
@@ -333,7 +333,7 @@ class Traced extends EventHandler {
     throw new Error("boom");
   }
   override onClose(): void {
-    this.sendText("nobody reads it");
+    this.sendText("not read");
   }
 }
 
@@ -386,7 +386,7 @@ class Text extends WebSocketHandler {
   }
 }
 
-it("traces the calls of a handler's methods, each as long as it takes", async () => {
+it("traces the calls of a handler's methods, each until it has finished", async () => {
   const spans = follow("enfilade:handler");
   const { app, open } = await startWith("/x/:id", Text);
   const client = await open("/x/1");
@@ -405,7 +405,7 @@ it("traces the calls of a handler's methods, each as long as it takes", async ()
   expect(spans.all.slice(4).map(([, span]) => span)).toEqual([about, { ...about, result: undefined }]);
 });
 
-it("traces events by their names, with what they return and throw, and onClose", async () => {
+it("traces events by name, with their results and errors, and onClose", async () => {
   const { app, open } = await startWith("/x", Traced);
   const client = await open("/x");
   const spans = follow("enfilade:handler");
@@ -458,7 +458,7 @@ it("traces a publication with its position, and one that fails", async () => {
   expect(spans.all[8]?.[1]).toMatchObject({ to: { kind: "all" }, error: new Error("away") });
 });
 
-it("has code of a method see the store that was bound to the start of its span, also after it awaited", async () => {
+it("gives the code of a method the store that was bound to the start of its span, also after an await", async () => {
   const storage = new AsyncLocalStorage<string>();
   const seen: (string | undefined)[] = [];
   class Looking extends EventHandler {

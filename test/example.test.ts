@@ -18,7 +18,7 @@ import { missing } from "./support/parts.js";
 interface Chat {
   /** `http://localhost:…`, without a slash at the end. */
   readonly url: string;
-  /** Ends the server, its connections first. Also done when the test is over. */
+  /** Ends the server, its connections first. This also happens at the end of the test. */
   stop(): Promise<void>;
 }
 
@@ -47,7 +47,7 @@ describe.skipIf(missing("chromium", "the example app in a browser"))("the exampl
   });
   afterAll(() => browser?.close());
 
-  /** A tab of another user: with a localStorage of its own. `watch` is called before it loads anything. */
+  /** A tab of another user, with its own localStorage. `watch` is called before the page loads anything. */
   async function openTab(url: string, watch?: (page: Page) => void): Promise<Page> {
     const context = await browser.newContext();
     onTestFinished(() => context.close());
@@ -74,7 +74,7 @@ describe.skipIf(missing("chromium", "the example app in a browser"))("the exampl
     await page.getByRole("button", { name: "Send" }).click();
   }
 
-  /** Collects the errors of a page, and those that the browser reports of it. */
+  /** Collects the errors of a page, and the errors that the browser reports about it. */
   function collectErrors(page: Page, errors: string[]): void {
     page.on("console", (message) => message.type() === "error" && errors.push(message.text()));
     page.on("pageerror", (error) => errors.push(error.message));
@@ -84,7 +84,7 @@ describe.skipIf(missing("chromium", "the example app in a browser"))("the exampl
   const line = (page: Page, text: string) => page.getByRole("log").getByText(text, { exact: true });
   const here = (page: Page, name: string) => page.getByRole("complementary").getByText(name, { exact: true });
 
-  it("lets two tabs in one channel talk, and see who is here", async () => {
+  it("lets two tabs in one channel talk, and shows who is there", async () => {
     const { url } = await startChat();
     const ann = await enter(url, "general", "Ann");
     const bob = await enter(url, "general", "Bob");
@@ -99,20 +99,20 @@ describe.skipIf(missing("chromium", "the example app in a browser"))("the exampl
     await bob.locator(".line:not(.own)", { hasText: "Grüße" }).waitFor();
   });
 
-  it("shows nothing of one channel in another", async () => {
+  it("shows no messages of another channel", async () => {
     const { url } = await startChat();
     const ann = await enter(url, "general", "Ann");
     const eve = await enter(url, "random", "Eve");
     await say(ann, "among us");
     await line(ann, "among us").waitFor();
-    // What is said in her own channel comes after whatever else would have come.
+    // Her own message comes after any message that could have come from the other channel.
     await say(eve, "alone here");
     await line(eve, "alone here").waitFor();
     expect(await eve.locator(".line").allTextContents()).toEqual([expect.stringContaining("alone here")]);
     expect(await eve.locator(".person").allTextContents()).toEqual(["Eve"]);
   });
 
-  it("shows markup as the text that it is, and runs nothing of it", async () => {
+  it("shows markup as text and runs none of it", async () => {
     const { url } = await startChat();
     const ann = await enter(url, "general", "<b>Ann</b>");
     const bob = await enter(url, "general", "Bob");
@@ -134,7 +134,7 @@ describe.skipIf(missing("chromium", "the example app in a browser"))("the exampl
     expect(faults).toEqual([]);
   });
 
-  it("lets nothing become a script, whoever wrote it", async () => {
+  it("lets no text become a script", async () => {
     const { url } = await startChat();
     const page = await openTab(url);
     const attempts = ["createElement('img').setAttribute('onerror', '0')", "body.innerHTML = '<b>0</b>'"];
@@ -161,7 +161,7 @@ describe.skipIf(missing("chromium", "the example app in a browser"))("the exampl
     expect(await page.getByLabel("Name", { exact: true }).isVisible()).toBe(false);
   });
 
-  it("refuses a message that is too long with a visible message, and gives it back", async () => {
+  it("refuses a message that is too long with a visible message, and puts it back into the input", async () => {
     const { url } = await startChat();
     const page = await enter(url, "general", "Ann");
     await say(page, "y".repeat(2001));
@@ -169,7 +169,7 @@ describe.skipIf(missing("chromium", "the example app in a browser"))("the exampl
     expect(await page.getByLabel("Message", { exact: true }).inputValue()).toBe("y".repeat(2001));
   });
 
-  it("refuses a bad name of a channel before it asks for the user's name", async () => {
+  it("refuses a bad channel name before it asks for the user's name", async () => {
     const { url } = await startChat();
     const errors: string[] = [];
     const page = await openTab(`${url}/c/no%20good`, (page) => collectErrors(page, errors));
@@ -181,7 +181,7 @@ describe.skipIf(missing("chromium", "the example app in a browser"))("the exampl
     expect(errors).toEqual([]);
   });
 
-  it("refuses a bad name of a channel in the list of channels, and stays there", async () => {
+  it("refuses a bad channel name in the list of channels, and stays there", async () => {
     const { url } = await startChat();
     const errors: string[] = [];
     const page = await openTab(url, (page) => collectErrors(page, errors));
@@ -273,7 +273,7 @@ describe.skipIf(missing("chromium", "the example app in a browser"))("the exampl
     expect(await bob.locator(".notice .text").allTextContents()).toEqual(["Ann joined", "Bob joined"]);
   });
 
-  it("writes who joined from left to right, whatever the direction of the name", async () => {
+  it("shows who joined from left to right, for names of any direction", async () => {
     const { url } = await startChat();
     const page = await enter(url, "general", "عبد الله");
     const joined = line(page, "عبد الله joined");
@@ -342,7 +342,7 @@ describe.skipIf(missing("chromium", "the example app in a browser"))("the exampl
     const page = await enter(url, "general", longName);
     await page.setViewportSize({ width, height: 568 });
     await here(page, longName).waitFor();
-    // The name alone is shortened: the title, the state and the list are whole.
+    // Only the name is shortened: the title, the state and the list are complete.
     expect(await cutOff(page)).toEqual(["rename"]);
     const { textOverflow } = await rename(page).evaluate((button) => {
       return button.ownerDocument.defaultView.getComputedStyle(button);
@@ -366,7 +366,7 @@ describe.skipIf(missing("chromium", "the example app in a browser"))("the exampl
     expect(await page.getByRole("heading", { level: 1 }).textContent()).toBe("# cellar");
   });
 
-  it("takes who closes a tab off the list", async () => {
+  it("removes a person who closes the tab from the list", async () => {
     const { url } = await startChat();
     const ann = await enter(url, "general", "Ann");
     const bob = await enter(url, "general", "Bob");
@@ -377,7 +377,7 @@ describe.skipIf(missing("chromium", "the example app in a browser"))("the exampl
     await ann.getByText("Here now (1)").waitFor();
   });
 
-  it("shows an announcement that came by HTTP", async () => {
+  it("shows an announcement from HTTP", async () => {
     const { url } = await startChat();
     const ann = await enter(url, "general", "Ann");
     await here(ann, "Ann").waitFor();
@@ -386,7 +386,7 @@ describe.skipIf(missing("chromium", "the example app in a browser"))("the exampl
     await line(ann, "Lunch <b>now</b>").waitFor();
   });
 
-  it("shows a banner when the server goes, and comes back by itself with nothing lost on the screen", async () => {
+  it("shows a banner when the server stops, then reconnects by itself, and no shown message is lost", async () => {
     const backplane = new MemoryBackplane();
     const first = await startChat(0, backplane);
     const port = Number(new URL(first.url).port);
@@ -401,18 +401,17 @@ describe.skipIf(missing("chromium", "the example app in a browser"))("the exampl
     }
     for (const text of ["while away, 1", "while away, 2"]) await say(ann, text);
     await startChat(port, backplane);
-    await announce(first.url, { channel: "general", text: "nobody may be there yet" });
+    await announce(first.url, { channel: "general", text: "announced meanwhile" });
     for (const page of [ann, bob]) {
       await page.getByText("connected", { exact: true }).waitFor();
-      for (const text of ["while away, 1", "while away, 2", "nobody may be there yet"])
-        await line(page, text).waitFor();
+      for (const text of ["while away, 1", "while away, 2", "announced meanwhile"]) await line(page, text).waitFor();
       const said = await page.locator(".line .text").allTextContents();
       expect(said).toEqual(["before", "while away, 1", "while away, 2"]);
       expect(await page.getByRole("alert").filter({ hasText: "lost" }).isVisible()).toBe(false);
     }
   });
 
-  it("says that something may be missing when the server comes back without its history", async () => {
+  it("shows that messages may be missing when the server comes back without its history", async () => {
     const first = await startChat();
     const port = Number(new URL(first.url).port);
     const ann = await enter(first.url, "general", "Ann");
@@ -427,7 +426,7 @@ describe.skipIf(missing("chromium", "the example app in a browser"))("the exampl
     expect(await line(ann, "before").count()).toBe(0);
   });
 
-  it("sends what was written offline, in order, when it is online again", async () => {
+  it("sends messages written offline, in order, when it is online again", async () => {
     const { url } = await startChat();
     const ann = await enter(url, "general", "Ann");
     const bob = await enter(url, "general", "Bob");
@@ -442,7 +441,7 @@ describe.skipIf(missing("chromium", "the example app in a browser"))("the exampl
     }
   });
 
-  it("shows who comes later what was said before", async () => {
+  it("shows earlier messages to a new client", async () => {
     const { url } = await startChat();
     const ann = await enter(url, "general", "Ann");
     for (const text of ["one", "two"]) await say(ann, text);
@@ -452,7 +451,7 @@ describe.skipIf(missing("chromium", "the example app in a browser"))("the exampl
     expect(await bob.locator(".line .text").allTextContents()).toEqual(["one", "two"]);
   });
 
-  it("counts two tabs of one name as one, and a reload as nothing", async () => {
+  it("counts two tabs with one name as one person, and reports nothing for a reload", async () => {
     const { url } = await startChat();
     const ann = await enter(url, "general", "Ann");
     const bob = await enter(url, "general", "Bob");
@@ -468,7 +467,7 @@ describe.skipIf(missing("chromium", "the example app in a browser"))("the exampl
 });
 
 describe("the example app over HTTP", () => {
-  it("sends the headers that keep a text from becoming a script", async () => {
+  it("sends the headers that keep text from becoming a script", async () => {
     const { url } = await startChat();
     for (const path of ["/", "/c/general", "/chat.js", "/api/status", "/nowhere"]) {
       const { headers } = await fetch(url + path);
@@ -490,7 +489,7 @@ describe("the example app over HTTP", () => {
     expect(await response.json()).toEqual({ error: expect.stringContaining(message) });
   });
 
-  it("refuses what is not JSON, and tells nothing of its insides", async () => {
+  it("refuses a body that is not JSON, and reveals no details", async () => {
     const { url } = await startChat();
     const headers = { "content-type": "application/json" };
     const response = await fetch(`${url}/api/announce`, { method: "POST", headers, body: "{" });
@@ -515,7 +514,7 @@ describe("the example app over HTTP", () => {
     expect(text === "" ? text : JSON.parse(text)).toEqual(answer);
   });
 
-  it("tells how the app is, and that a WebSocket is none of a page's", async () => {
+  it("reports its status, and answers 426 to HTTP on a WebSocket path", async () => {
     const { url } = await startChat();
     expect(await (await fetch(`${url}/api/status`)).json()).toMatchObject({ state: "open", connections: 0 });
     expect((await fetch(`${url}/chat/general`)).status).toBe(426);
@@ -530,15 +529,15 @@ describe("the example app over a WebSocket", () => {
     await expect(refused).rejects.toMatchObject({ status: 400, message: expect.stringMatching(/^A name has/) });
   });
 
-  it("sends a plain client what is kept, then its welcome", async () => {
+  it("sends a plain client the history, then its welcome", async () => {
     const { url } = await startChat();
-    await announce(url, { channel: "general", text: "nobody is there" });
+    await announce(url, { channel: "general", text: "to an empty channel" });
     const ann = await connectURL(`${url.replace("http", "ws")}/chat/general?name=Ann`);
     for (const type of ["announced", "welcome", "joined"]) expect(await ann.readJSON()).toMatchObject({ type });
   });
 
   it.each(["{", "7", "null", "{}", '{"text":""}', '{"text":" \\n"}', '{"text":["a"]}'])(
-    "answers the bad message %s with an error, and goes on",
+    "answers the bad message %s with an error, and continues",
     async (text) => {
       const { url } = await startChat();
       const ann = await connectURL(`${url.replace("http", "ws")}/chat/general?name=Ann`);
@@ -558,7 +557,7 @@ describe("npm start", () => {
     scripts: { start: string; "start:cluster": string };
   };
 
-  /** What npm runs for it; a shell that stayed in between would keep the signal from it. */
+  /** Runs the command as npm does. A shell in between would not forward the signal. */
   function npmStart(port: number | string, script = scripts.start, variables = {}): ChildProcess {
     const path = `${root}node_modules/.bin${delimiter}${process.env.PATH}`;
     const command = `exec ${script.replace(/^exec /, "")}`;
@@ -595,7 +594,7 @@ describe("npm start", () => {
   });
 
   it.skipIf(missing("redis", "the example app on many processes"))(
-    "runs many processes on one port, whose clients are in the same rooms, and ends them all with 0",
+    "runs many processes on one port with shared rooms, and ends them all with 0",
     async () => {
       const child = npmStart(0, scripts["start:cluster"], { WORKERS: "3" });
       const complaints = linesOf(child.stderr);
@@ -605,7 +604,7 @@ describe("npm start", () => {
         expect(line).toMatch(/^The chat is at http:\/\/localhost:\d+\/, on 3 processes$/);
         const [url = ""] = /http:[^,]+/.exec(line) ?? [];
         const room = `${url.replace("http", "ws")}chat/general`;
-        // New connections go to the processes in turn.
+        // New connections are distributed to the processes in turn.
         const people = await Promise.all(["Ann", "Bob", "Cy", "Dan"].map((name) => connectURL(`${room}?name=${name}`)));
         people[0]?.sendJSON({ text: "to all of us" });
         for (const person of people) {
@@ -626,17 +625,17 @@ describe("npm start", () => {
     },
   );
 
-  it("says clearly that there is no Redis for many processes, and ends with 1", async () => {
+  it("reports clearly that redis-server did not start, and ends with 1", async () => {
     const args = ["--import", "tsx", "example-app/cluster.ts"];
     const env = { ...process.env, PATH: "/nowhere", PORT: "0", REDIS_URL: undefined };
     const child = spawn(process.execPath, args, { cwd: root, env, stdio: ["ignore", "pipe", "pipe"] });
     onTestFinished(() => void child.kill("SIGKILL"));
     const exited = once(child, "exit");
-    expect(await linesOf(child.stderr)).toEqual([expect.stringMatching(/^There is no redis-server .*REDIS_URL/)]);
+    expect(await linesOf(child.stderr)).toEqual([expect.stringMatching(/^redis-server did not start .*REDIS_URL/)]);
     expect(await exited).toEqual([1, null]);
   });
 
-  it("says clearly that a port is taken", async () => {
+  it("reports clearly that a port is taken", async () => {
     const { url } = await startChat();
     const { port } = new URL(url);
     const child = npmStart(port);

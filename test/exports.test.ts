@@ -56,7 +56,7 @@ function typesOf(index: string): string[] {
   return types.sort();
 }
 
-it("exports what a backplane and an engine are written with from a subpath of its own", () => {
+it("exports the names for writing a backplane and an engine from their own subpath", () => {
   expect(typesOf("backplane/index.ts")).toEqual([
     "Backplane",
     "BackplaneContext",

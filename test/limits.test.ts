@@ -7,12 +7,12 @@ class Quiet extends WebSocketHandler {
   }
 }
 
-/** An app with one limit, of whatever name and value. */
+/** An app with one limit, of any name and value. */
 function appWith(name: string, value: unknown): App {
   return Reflect.construct(App, [{ limits: { [name]: value } }]);
 }
 
-/** A route with one limit, of whatever name and value. */
+/** A route with one limit, of any name and value. */
 function routeWith(name: string, value: unknown): unknown {
   const app = new App();
   return Reflect.apply(app.route, app, ["/x", Quiet, { limits: { [name]: value } }]);
@@ -32,7 +32,7 @@ const appWide = [
 const optionError = expect.objectContaining({ code: "ERR_OPTION" });
 
 describe("limits", () => {
-  it("are the documented ones by default", () => {
+  it("have the documented defaults", () => {
     expect(defaultLimits).toMatchObject({
       messageBytesMax: 65_536,
       fragmentsMax: 256,
@@ -57,7 +57,7 @@ describe("limits", () => {
     });
   });
 
-  it.each(names)("take the default of %s, one, and undefined", (name) => {
+  it.each(names)("accept the default of %s, one, and undefined", (name) => {
     expect(appWith(name, Reflect.get(defaultLimits, name))).toBeInstanceOf(App);
     expect(appWith(name, 1)).toBeInstanceOf(App);
     expect(appWith(name, undefined)).toBeInstanceOf(App);
@@ -74,22 +74,22 @@ describe("limits", () => {
     expect(() => appWith(name, value)).toThrow(optionError);
   });
 
-  it.each(counts)("refuse for %s what is no whole number", (name) => {
+  it.each(counts)("refuse for %s a number that is not an integer", (name) => {
     expect(() => appWith(name, 1.5)).toThrow(optionError);
     expect(() => appWith(name, 2 ** 53)).toThrow(optionError);
   });
 
-  it.each(times)("refuse for %s what no timer can wait", (name) => {
+  it.each(times)("refuse for %s more than a timer can wait", (name) => {
     expect(appWith(name, 2 ** 31 - 1)).toBeInstanceOf(App);
     expect(() => appWith(name, 2 ** 31)).toThrow(optionError);
     expect(() => appWith(name, Number.POSITIVE_INFINITY)).toThrow(optionError);
   });
 
-  it.each(counts)("take Infinity for %s", (name) => {
+  it.each(counts)("accept Infinity for %s", (name) => {
     expect(appWith(name, Number.POSITIVE_INFINITY)).toBeInstanceOf(App);
   });
 
-  it("take false for the heartbeat, and for nothing else", () => {
+  it("accept false for the heartbeat, and for no other limit", () => {
     expect(appWith("heartbeatMs", false)).toBeInstanceOf(App);
     expect(routeWith("heartbeatMs", false)).toBeInstanceOf(App);
     for (const name of names.filter((one) => one !== "heartbeatMs")) {
@@ -98,7 +98,7 @@ describe("limits", () => {
   });
 
   it.each(["messagesBytesMax", "messagebytesmax", "", "toString", "__proto__x", "constructor"])(
-    "refuse the unknown name %j, and tell the known",
+    "refuse the unknown name %j, and list the known names",
     (name) => {
       expect(() => appWith(name, 1)).toThrow(optionError);
       expect(() => appWith(name, 1)).toThrow(/messageBytesMax.*closeMs/);
@@ -106,7 +106,7 @@ describe("limits", () => {
     },
   );
 
-  it("name the limit, what it takes, and what came", () => {
+  it("name the limit, its accepted values and the given value", () => {
     expect(() => appWith("roomsMax", -1)).toThrow(/roomsMax.*number.*-1/);
     expect(() => appWith("closeMs", "5s")).toThrow(/closeMs.*milliseconds.*5s/);
   });
@@ -125,7 +125,7 @@ describe("limits", () => {
     expect(app.route("/x", Quiet, { limits: { joinsMax: 1 } }).routes).toHaveLength(1);
   });
 
-  it("leave the object that was passed, and the defaults, as they are", () => {
+  it("do not change the passed object or the defaults", () => {
     const given = Object.freeze({ roomsMax: 5 });
     expect(new App({ limits: given })).toBeInstanceOf(App);
     expect(given).toEqual({ roomsMax: 5 });

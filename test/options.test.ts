@@ -3,7 +3,7 @@ import { App, EventHandler, On, type SendOptions, WebSocketHandler } from "../sr
 import { connect } from "../src/testing/index.js";
 import { Mailbox } from "./support/app.js";
 
-/** Options that JavaScript lets through. */
+/** Options that JavaScript code can pass. */
 function wrong(options: object): never {
   return options as never;
 }
@@ -13,7 +13,7 @@ function refusal(what: string, name: string, near: string): object {
   return expect.objectContaining({ code: "ERR_OPTION", message });
 }
 
-/** What a call throws, or is rejected with. */
+/** The error that a call throws, or with which it rejects. */
 async function thrownBy(call: () => unknown): Promise<unknown> {
   try {
     await call();
@@ -34,7 +34,7 @@ class Chat extends EventHandler {
 }
 
 /** A handler with its connection. */
-async function opened(): Promise<{ app: App; chat: Chat }> {
+async function openHandler(): Promise<{ app: App; chat: Chat }> {
   const app = new App().route("/x", Chat, { history: { size: 10 } });
   onTestFinished(() => app.close());
   Chat.opened.all.length = 0;
@@ -45,8 +45,8 @@ async function opened(): Promise<{ app: App; chat: Chat }> {
 }
 
 describe("an option that does not exist is refused", () => {
-  it("of what is sent to one client, or asked of it", async () => {
-    const { chat } = await opened();
+  it("by methods that send to one client, or request from it", async () => {
+    const { chat } = await openHandler();
     const options = wrong({ polcy: { kind: "skip" } });
     const { connection } = chat;
     const calls = [
@@ -65,8 +65,8 @@ describe("an option that does not exist is refused", () => {
     });
   });
 
-  it("of what is sent to many", async () => {
-    const { app, chat } = await opened();
+  it("by methods that send to many clients", async () => {
+    const { app, chat } = await openHandler();
     const { registry } = app;
     const options: SendOptions = wrong({ exept: chat });
     const calls = [
@@ -86,18 +86,18 @@ describe("an option that does not exist is refused", () => {
     expect(await thrownBy(() => chat.sendJSONToAll(1, { policy: undefined, keep: false, except: [] }))).toBeUndefined();
   });
 
-  it("of reading, subscribing and writing", async () => {
-    const { app } = await opened();
+  it("by reading, subscribing and writing", async () => {
+    const { app } = await openHandler();
     const room = app.registry.room("/x");
     expect(await thrownBy(() => room.history(wrong({ limt: 1 })))).toEqual(refusal("history()", "limt", "limit"));
     expect(await thrownBy(() => room.subscribe(wrong({ replya: 1 })))).toEqual(
       refusal("subscribe()", "replya", "replay"),
     );
     expect(await thrownBy(() => room.writer(wrong({ txt: true })))).toEqual(refusal("writer()", "txt", "text"));
-    await room.writer({ text: true, except: "nobody" }).close();
+    await room.writer({ text: true, except: "absent" }).close();
   });
 
-  it("of the history of a route", async () => {
+  it("by the history of a route", async () => {
     const route = (history: object) => new App().route("/x", Chat, { history: wrong(history) });
     expect(await thrownBy(() => route({ size: 1, second: 60 }))).toEqual(refusal("history", "second", "seconds"));
     expect(await thrownBy(() => route([1]))).toMatchObject({ code: "ERR_OPTION" });
@@ -106,7 +106,7 @@ describe("an option that does not exist is refused", () => {
     });
   });
 
-  it("of listen(), close() and drain()", async () => {
+  it("by listen(), close() and drain()", async () => {
     const app = new App();
     onTestFinished(() => app.close());
     const objectCall = await thrownBy(() => app.listen(wrong({ port: 0 })));
@@ -122,7 +122,7 @@ describe("an option that does not exist is refused", () => {
     expect(app.status()).toMatchObject({ state: "open", ready: true });
   });
 
-  it("of @On and of static events, with the class", () => {
+  it("by @On and static events, with the class in the error", () => {
     expect(() => {
       On("look", wrong({ shema: {} }));
     }).toThrow(refusal('@On("look")', "shema", "schema"));
@@ -142,11 +142,11 @@ describe("an option that does not exist is refused", () => {
   });
 });
 
-it("a plain object without a prototype, or of a class, is as good as any", async () => {
+it("an object without a prototype, or of a class, is accepted as options", async () => {
   class Options {
     keep = false;
   }
-  const { chat } = await opened();
+  const { chat } = await openHandler();
   expect(await thrownBy(() => chat.sendJSONToThisRoom(1, new Options()))).toBeUndefined();
   expect(await thrownBy(() => chat.sendJSONToThisRoom(1, Object.create(null)))).toBeUndefined();
 });
@@ -177,7 +177,7 @@ describe("an event that does not exist is refused", () => {
     );
   });
 
-  it("as are an option of a listener, and a listener that is no function", () => {
+  it("as are an unknown option of a listener, and a listener that is not a function", () => {
     const app = new App();
     expect(() => app.on("open", () => undefined, wrong({ onec: true }))).toThrow(refusal("a listener", "onec", "once"));
     expect(() => app.on("open", undefined as never)).toThrow(

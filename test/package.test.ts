@@ -17,12 +17,12 @@ const run = promisify(execFile);
 const root = resolve(import.meta.dirname, "..");
 const versions: Record<string, string> = JSON.parse(await readFile(join(root, "package.json"), "utf8")).devDependencies;
 
-/** An empty project with the packed library in it, as a user has it. */
+/** An empty project with the packed library, like that of a user. */
 let project = "";
 
 beforeAll(async () => {
   project = await mkdtemp(join(tmpdir(), "enfilade-package-"));
-  // What `npm test` has built before is what is packed: a build of its own would pull dist from under other tests.
+  // Packs the earlier build of `npm test`: a build here would remove dist while other tests use it.
   const { stdout } = await run("npm", ["pack", "--ignore-scripts", "--json", "--pack-destination", project], {
     cwd: root,
   });
@@ -41,7 +41,7 @@ afterAll(async () => {
   await rm(project, { recursive: true, force: true });
 });
 
-/** What a program of the project prints. */
+/** The output of a program in the project. */
 async function outputOf(command: string, ...args: string[]): Promise<string> {
   const { stdout } = await run(command, args, { cwd: project }).catch((error: { stdout?: string; stderr?: string }) => {
     throw new Error(`${command} ${args.join(" ")} failed:\n${error.stdout ?? ""}${error.stderr ?? ""}`, {
@@ -81,7 +81,10 @@ describe("the packed library in an empty project", () => {
         noImplicitOverride: true,
         exactOptionalPropertyTypes: true,
       },
-      ...{ skipLibCheck: false, types: ["node"], outDir, rootDir: "." },
+      skipLibCheck: false,
+      types: ["node"],
+      outDir,
+      rootDir: ".",
       ...options,
     };
     await writeFile(
@@ -99,7 +102,7 @@ describe("the packed library in an empty project", () => {
   });
 
   it.skipIf(missing("chromium", "the packed client in a browser"))(
-    "has a client that a bundler makes a page of, and that talks in a browser",
+    "has a client that a bundler can put into a page, and that works in a browser",
     async () => {
       const contents = `import { add } from "./page.ts";
         add("/sums/a", (text) => document.body.append(text + ";"));`;
@@ -127,7 +130,7 @@ describe("the packed library in an empty project", () => {
     },
   );
 
-  it("runs the first handler of the README as it is pasted, and its client", async () => {
+  it("runs the first handler of the README exactly as written, and its client", async () => {
     const readme = await readFile(join(root, "README.md"), "utf8");
     const [server, client] = [...readme.matchAll(/```(?:ts|js)\n([\s\S]*?)```/g)].map(([, code]) => code ?? "");
     const pasted = `${server?.replace("listen(8000)", "listen(0)")}
@@ -141,7 +144,7 @@ await app.close();`;
     expect(client).toContain("new WebSocket(");
   });
 
-  it("contains what it needs and nothing else", async () => {
+  it("contains the required files and no others", async () => {
     const { stdout } = await run("npm", ["pack", "--ignore-scripts", "--dry-run", "--json"], { cwd: root });
     const [{ files }] = JSON.parse(stdout);
     const folders = new Set(files.map(({ path }: { path: string }) => path.split("/")[0]));

@@ -3,7 +3,7 @@ import { Outbox } from "../src/connection/outbox.js";
 import { EventHandler, latest, On, Route, WebSocketHandler } from "../src/index.js";
 import { Mailbox, startWith } from "./support/app.js";
 
-/** Calls of the library that are under way, the innermost first: the function and its file. */
+/** The current calls of the library, the innermost first: the function and its file. */
 function callsOfLibrary(): { readonly name: string; readonly file: string }[] {
   const before = Error.stackTraceLimit;
   Error.stackTraceLimit = 100;
@@ -67,7 +67,7 @@ it.each(["text", "latest", "all"])("takes at most ten calls and seven files to t
   const client = await open("/x");
   const seen: ReturnType<typeof callsOfLibrary>[] = [];
   const { push } = Outbox.prototype;
-  // The end of the way, seen from inside: it calls itself once more where a policy is given.
+  // The last call of the path; with a policy it calls itself once more.
   Outbox.prototype.push = function (this: Outbox, ...args) {
     seen.push(callsOfLibrary());
     return push.apply(this, args);

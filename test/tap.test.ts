@@ -10,7 +10,7 @@ import {
   type TapFilter,
   WebSocketHandler,
 } from "../src/index.js";
-import { closes, Mailbox, type Running, start } from "./support/app.js";
+import { closes, Mailbox, type RunningApp, start } from "./support/app.js";
 
 class Chat extends WebSocketHandler<object, { id: string }> {
   override authorize(): { id: string } {
@@ -30,12 +30,12 @@ class Chat extends WebSocketHandler<object, { id: string }> {
   }
 }
 
-function startChat(options: AppOptions = {}): Promise<Running> {
+function startChat(options: AppOptions = {}): Promise<RunningApp> {
   return start(new App(options).route("/chat/**:room", Chat, { name: "chat" }).route("/other", Chat));
 }
 
-/** The entries of a tap, as they come. */
-function tapped(app: App, filter: TapFilter): Mailbox<TapEntry> {
+/** The entries of a tap, as they arrive. */
+function recordTap(app: App, filter: TapFilter): Mailbox<TapEntry> {
   const mailbox = new Mailbox<TapEntry>();
   onTestFinished(
     app.tap(filter, ({ entries }) => {
@@ -45,13 +45,13 @@ function tapped(app: App, filter: TapFilter): Mailbox<TapEntry> {
   return mailbox;
 }
 
-/** What an entry is about, in a word. */
-function said(entry: TapEntry): string {
+/** A short summary of an entry. */
+function summaryOf(entry: TapEntry): string {
   const content = "data" in entry ? String(entry.data) : entry.type;
   return `${entry.direction} ${content}`;
 }
 
-/** A listener that is busy until it is told otherwise. */
+/** A listener that is busy until the test releases it. */
 class Busy {
   readonly batches = new Mailbox<TapBatch>();
   #done: () => void = () => undefined;
@@ -68,14 +68,14 @@ class Busy {
   }
 }
 
-/** Resolves when what was due in this turn of the loop is done. */
-function turn(): Promise<void> {
+/** Resolves when the work of this turn of the event loop is done. */
+function endOfTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
-it("tells of all that passes through the app, in its order", async () => {
+it("reports everything that passes through the app, in order", async () => {
   const { app, open } = await startChat();
-  const found = tapped(app, {});
+  const found = recordTap(app, {});
   const client = await open("/chat/a?as=ann");
   const [connection] = app.registry.connections;
   client.sendText("hello");
@@ -91,11 +91,19 @@ it("tells of all that passes through the app, in its order", async () => {
     { direction: "in", time, connection, data: "hello" },
     { direction: "out", time, connection, kind: "text", data: "hello", room: "/chat/a" },
     {
-      ...{ direction: "publish", time, to: { kind: "room", path: "/chat/a" } },
-      ...{ kind: "text", data: "hello", kept: false, position: undefined },
+      direction: "publish",
+      time,
+      to: { kind: "room", path: "/chat/a" },
+      kind: "text",
+      data: "hello",
+      kept: false,
+      position: undefined,
     },
     {
-      ...{ direction: "lifecycle", type: "refuse", time, status: 404 },
+      direction: "lifecycle",
+      type: "refuse",
+      time,
+      status: 404,
       request: expect.objectContaining({ url: "/nowhere", remoteAddress: "127.0.0.1" }),
     },
     { direction: "in", time, connection, data: "throw" },
@@ -109,10 +117,10 @@ it("tells of all that passes through the app, in its order", async () => {
   });
 });
 
-it("copies bytes that came, and does not read them as text", async () => {
+it("copies received bytes, and does not read them as text", async () => {
   const { app, open } = await startChat();
-  const all = tapped(app, { direction: "in" });
-  const texts = tapped(app, { text: "a" });
+  const all = recordTap(app, { direction: "in" });
+  const texts = recordTap(app, { text: "a" });
   const client = await open("/chat/a");
   client.sendBinary(new Uint8Array([97, 98]));
   client.sendText("a");
@@ -123,7 +131,7 @@ it("copies bytes that came, and does not read them as text", async () => {
   expect(first !== undefined && "data" in first && typeof first.data !== "string" && first.data.buffer.byteLength).toBe(
     2,
   );
-  expect((await texts.have(3)).map(said)).toEqual(["in a", "out a", "publish a"]);
+  expect((await texts.have(3)).map(summaryOf)).toEqual(["in a", "out a", "publish a"]);
 });
 
 it.each<[what: string, filter: TapFilter, expected: readonly string[]]>([
@@ -148,14 +156,14 @@ it.each<[what: string, filter: TapFilter, expected: readonly string[]]>([
   ["several directions", { direction: ["in", "out"], room: "/other" }, ["in o1", "out o1"]],
   ["a text", { text: "1", direction: "in" }, ["in a1", "in b1", "in o1"]],
   ["a text and a room", { text: "re", room: "/chat/b/c" }, ["out tree", "out tree", "publish tree"]],
-])("tells of %s and nothing else", async (_what, filter, expected) => {
+])("reports %s and nothing else", async (_what, filter, expected) => {
   const { app, open } = await startChat();
   const ann = await open("/chat/a?as=ann");
   const bob = await open("/chat/b/c?as=bob");
   const other = await open("/other?as=dan");
   await open("/chat/b/c?as=cid");
-  const found = tapped(app, { direction: ["in", "out", "publish"], ...filter });
-  const all = tapped(app, { direction: ["in", "out", "publish"] });
+  const found = recordTap(app, { direction: ["in", "out", "publish"], ...filter });
+  const all = recordTap(app, { direction: ["in", "out", "publish"] });
   for (const [client, text] of [
     [ann, "a1"],
     [bob, "b1"],
@@ -168,30 +176,30 @@ it.each<[what: string, filter: TapFilter, expected: readonly string[]]>([
   await all.have(13);
   app.registry.sendTextToUser("bob", "user");
   await all.have(15);
-  expect(found.all.map(said)).toEqual(expected);
+  expect(found.all.map(summaryOf)).toEqual(expected);
 });
 
-it("tells of what is published to a room also where a member of it has another home", async () => {
+it("reports publications to a room, also those with members that have another home", async () => {
   const { app, open } = await startChat();
   const client = await open("/other");
   for (const connection of app.registry.connections) app.registry.join(connection, "/chat/a");
-  const found = tapped(app, { room: "/chat/a", direction: ["in", "out"] });
-  const all = tapped(app, { direction: ["in", "out"] });
+  const found = recordTap(app, { room: "/chat/a", direction: ["in", "out"] });
+  const all = recordTap(app, { direction: ["in", "out"] });
   app.registry.sendTextToRoom("/chat/a", "1");
   app.registry.sendTextToRoom("/other", "2");
   client.sendText("3");
   await all.have(4);
-  expect(found.all.map(said)).toEqual(["out 1"]);
+  expect(found.all.map(summaryOf)).toEqual(["out 1"]);
 });
 
-it.each(["connection", "except"] as const)("takes one connection: %s", async (key) => {
+it.each(["connection", "except"] as const)("filters by one connection: %s", async (key) => {
   const { app, open } = await startChat();
   const [ann, bob] = [await open("/chat/a"), await open("/chat/b")];
   const [first] = app.registry.connections;
-  if (first === undefined) throw new Error("somebody is there");
-  const byObject = tapped(app, { [key]: first });
-  const byId = tapped(app, { [key]: first.id });
-  const all = tapped(app, {});
+  if (first === undefined) throw new Error("there is no connection");
+  const byObject = recordTap(app, { [key]: first });
+  const byId = recordTap(app, { [key]: first.id });
+  const all = recordTap(app, {});
   for (const client of [ann, bob]) {
     client.sendText(client === ann ? "of ann" : "of bob");
     await client.read();
@@ -200,32 +208,32 @@ it.each(["connection", "except"] as const)("takes one connection: %s", async (ke
   await all.have(7);
   const expected = {
     connection: ["in of ann", "out of ann"],
-    // A publication is not of a connection.
+    // A publication belongs to no connection.
     except: ["publish of ann", "in of bob", "out of bob", "publish of bob", "lifecycle refuse"],
   };
-  expect(byObject.all.map(said)).toEqual(expected[key]);
-  expect(byId.all.map(said)).toEqual(expected[key]);
+  expect(byObject.all.map(summaryOf)).toEqual(expected[key]);
+  expect(byId.all.map(summaryOf)).toEqual(expected[key]);
 });
 
-it("tells of refusals by the room that was asked for", async () => {
+it("reports refusals by the requested room", async () => {
   const { app, open } = await startChat();
-  const found = tapped(app, { room: "/chat/**", direction: "lifecycle" });
-  const ofUser = tapped(app, { user: "mallory", direction: "lifecycle" });
-  const all = tapped(app, {});
+  const found = recordTap(app, { room: "/chat/**", direction: "lifecycle" });
+  const ofUser = recordTap(app, { user: "mallory", direction: "lifecycle" });
+  const all = recordTap(app, {});
   for (const path of ["/chat/a?as=mallory", "/other?as=mallory", "/chat/%ff"]) {
     await expect(open(path)).rejects.toThrow();
   }
   await all.have(3);
   expect(found.all).toMatchObject([{ type: "refuse", status: 401, request: { url: "/chat/a?as=mallory" } }]);
-  // Who was refused is no user.
+  // A refused client is not a user.
   expect(ofUser.all).toEqual([]);
 });
 
-it("lets a handler send to its own client what a tap finds, without an end, if it leaves itself out", async () => {
+it("lets a handler send tap entries to its own client without a loop, if it excepts that connection", async () => {
   const app = new App();
   class Watching extends WebSocketHandler {
     override onConnect(): void {
-      const listener = ({ entries }: TapBatch) => this.sendJSON(entries.map(said));
+      const listener = ({ entries }: TapBatch) => this.sendJSON(entries.map(summaryOf));
       app.tap({ room: "/watch/**", direction: ["in", "out"], except: this }, listener, { signal: this.signal });
     }
     override onMessage(): void {
@@ -238,7 +246,7 @@ it("lets a handler send to its own client what a tap finds, without an end, if i
   client.sendText("1");
   await client.read();
   expect(await watching.readJSON()).toEqual(["in 1", "out 1"]);
-  await turn();
+  await endOfTurn();
   client.sendText("2");
   await client.read();
   expect(await watching.readJSON()).toEqual(["in 2", "out 2"]);
@@ -248,18 +256,18 @@ it("lets a handler send to its own client what a tap finds, without an end, if i
   expect(channel("enfilade:message:in").hasSubscribers).toBe(false);
 });
 
-it("leaves other apps of the process out", async () => {
+it("ignores other apps of the process", async () => {
   const [one, two] = [await startChat(), await startChat()];
-  const found = tapped(one.app, { direction: "in" });
+  const found = recordTap(one.app, { direction: "in" });
   const [ann, bob] = [await one.open("/chat/a"), await two.open("/chat/a")];
   bob.sendText("of two");
   await bob.read();
   ann.sendText("of one");
   await ann.read();
-  expect((await found.have(1)).map(said)).toEqual(["in of one"]);
+  expect((await found.have(1)).map(summaryOf)).toEqual(["in of one"]);
 });
 
-it("calls the listener later, and never while its promise is pending; members get their messages meanwhile", async () => {
+it("calls the listener later, never while its promise is pending, and delays no message to members", async () => {
   const { app, open } = await startChat();
   const busy = new Busy();
   onTestFinished(app.tap({ direction: "publish" }, busy.listener));
@@ -278,14 +286,14 @@ it("calls the listener later, and never while its promise is pending; members ge
   expect(second?.missed).toBe(0);
 });
 
-it("keeps the last tapEntriesMax entries for a busy listener, and says how many it missed", async () => {
+it("keeps the last tapEntriesMax entries for a busy listener, and counts the missed ones", async () => {
   const { app } = await startChat({ limits: { tapEntriesMax: 3 } });
   const busy = new Busy();
   onTestFinished(app.tap({ direction: "publish" }, busy.listener));
   const publish = async (...texts: readonly string[]) => {
     for (const text of texts) await app.registry.room("/chat/a").publishText(text);
   };
-  const batch = ({ entries, missed }: TapBatch) => [entries.map(said).join(), missed];
+  const batch = ({ entries, missed }: TapBatch) => [entries.map(summaryOf).join(), missed];
   await publish("1");
   await busy.batches.have(1);
   await publish("2", "3", "4", "5", "6", "7");
@@ -302,7 +310,7 @@ it("keeps the last tapEntriesMax entries for a busy listener, and says how many 
   ]);
 });
 
-it("keeps no more than tapBytesMax, and tells also when nothing was left", async () => {
+it("keeps at most tapBytesMax, and reports missed entries even if none is left", async () => {
   const { app } = await startChat({ limits: { tapBytesMax: 10 } });
   const busy = new Busy();
   onTestFinished(app.tap({ direction: "publish" }, busy.listener));
@@ -317,14 +325,14 @@ it("keeps no more than tapBytesMax, and tells also when nothing was left", async
   busy.finish();
   await busy.batches.have(3);
   busy.finish();
-  expect(busy.batches.all.map(({ entries, missed }) => [entries.map(said), missed])).toEqual([
+  expect(busy.batches.all.map(({ entries, missed }) => [entries.map(summaryOf), missed])).toEqual([
     [["publish 1"], 0],
     [["publish bbbbb", "publish ccccc"], 1],
     [[], 2],
   ]);
 });
 
-it("reports the first error of a listener, calls it on, and does not end other taps", async () => {
+it("reports the first error of a listener, continues to call it, and does not end other taps", async () => {
   const { app, errors } = await startChat();
   let calls = 0;
   const throwing = app.tap({ direction: "publish" }, () => {
@@ -334,18 +342,18 @@ it("reports the first error of a listener, calls it on, and does not end other t
   const rejecting = app.tap({}, async () => Promise.reject(new Error("rejected")));
   onTestFinished(throwing);
   onTestFinished(rejecting);
-  const found = tapped(app, { direction: "publish" });
+  const found = recordTap(app, { direction: "publish" });
   for (const text of ["1", "2", "3"]) {
     await app.registry.room("/chat/a").publishText(text);
-    await turn();
-    await turn();
+    await endOfTurn();
+    await endOfTurn();
   }
-  expect((await found.have(3)).map(said)).toEqual(["publish 1", "publish 2", "publish 3"]);
+  expect((await found.have(3)).map(summaryOf)).toEqual(["publish 1", "publish 2", "publish 3"]);
   expect(calls).toBe(3);
   expect(errors.map(({ message }) => message)).toEqual(["thrown 1", "rejected"]);
 });
 
-it("delivers nothing after its removal, also when that is during a delivery", async () => {
+it("delivers nothing after its removal, even during a delivery", async () => {
   const { app } = await startChat();
   const batches: TapBatch[] = [];
   const remove = app.tap({ direction: "publish" }, async (batch) => {
@@ -355,14 +363,14 @@ it("delivers nothing after its removal, also when that is during a delivery", as
     remove();
   });
   const removedEarly = app.tap({ direction: "publish" }, (batch) => batches.push(batch));
-  const found = tapped(app, { direction: "publish" });
+  const found = recordTap(app, { direction: "publish" });
   await app.registry.room("/chat/a").publishText("1");
   removedEarly();
   await found.have(2);
   await app.registry.room("/chat/a").publishText("3");
   await found.have(3);
-  await turn();
-  expect(batches.map(({ entries }) => entries.map(said))).toEqual([["publish 1"]]);
+  await endOfTurn();
+  expect(batches.map(({ entries }) => entries.map(summaryOf))).toEqual([["publish 1"]]);
 });
 
 it("is removed by its signal, and leaves no subscriber behind", async () => {
@@ -385,7 +393,7 @@ it("is removed by its signal, and leaves no subscriber behind", async () => {
   expect(subscribed()).toEqual(["enfilade:message:in"]);
 });
 
-it("delivers what came before the app closed, and ends with it", async () => {
+it("delivers earlier entries before the app closes, and ends with it", async () => {
   const { app, open } = await startChat();
   const found = new Mailbox<TapEntry>();
   app.tap({ direction: "lifecycle" }, ({ entries }) => {
@@ -393,7 +401,7 @@ it("delivers what came before the app closed, and ends with it", async () => {
   });
   await open("/chat/a");
   await app.close();
-  expect((await found.have(2)).map(said)).toEqual(["lifecycle open", "lifecycle close"]);
+  expect((await found.have(2)).map(summaryOf)).toEqual(["lifecycle open", "lifecycle close"]);
   expect(channel("enfilade:connection:close").hasSubscribers).toBe(false);
   expect(() => app.tap({}, () => undefined)).toThrow(expect.objectContaining({ code: "ERR_APP_STATE" }));
 });

@@ -19,14 +19,14 @@ class Chat extends WebSocketHandler<{ channel: string }> {
 }
 
 describe("connect()", () => {
-  it("is refused by an app that has closed, also one that it connected to before", async () => {
+  it("is refused by an app that has closed, even after an earlier connection", async () => {
     const app = new App({ handlers: [Chat] });
     await connect(app, "/chat/a");
     await app.close();
     await expect(connect(app, "/chat/a")).rejects.toMatchObject({ code: "ERR_APP_STATE" });
   });
 
-  it("goes the whole way without a port", async () => {
+  it("runs the whole path without a port", async () => {
     await using app = new App({ handlers: [Chat], subprotocols: ["v1"] });
     const ann = await connect(app, "/chat/general", { protocols: ["v1", "v2"] });
     const bob = await connect(app, "/chat/general/");
@@ -48,7 +48,7 @@ describe("connect()", () => {
     await expect(connect(app, "/nowhere")).rejects.toMatchObject({ status: 404 });
   });
 
-  it("tells the app of a client that vanishes, and the client of an app that closes", async () => {
+  it("notifies the app of a client that vanishes, and the client of an app that closes", async () => {
     const app = new App({ handlers: [Chat] });
     const [ann, bob] = [await connect(app, "/chat/x"), await connect(app, "/chat/x")];
     const closed = new Promise((resolve) => app.on("close", (_connection, code) => resolve(code)));
@@ -64,32 +64,32 @@ describe("connect()", () => {
 });
 
 describe("connectURL()", () => {
-  it("rejects when nobody listens", async () => {
+  it("rejects if no server listens", async () => {
     await expect(connectURL("ws://127.0.0.1:1/")).rejects.toThrow(/ECONNREFUSED/);
   });
 });
 
 describe("ManualClock", () => {
-  it("fires what is due, in order, and nothing that was cancelled", () => {
+  it("fires due timers in order, and no cancelled one", () => {
     const clock = new ManualClock();
-    const told: string[] = [];
-    clock.setTimeout(() => told.push(`b ${clock.now()}`), 20);
+    const reported: string[] = [];
+    clock.setTimeout(() => reported.push(`b ${clock.now()}`), 20);
     clock.setTimeout(() => {
-      told.push(`a ${clock.now()}`);
-      clock.setTimeout(() => told.push(`c ${clock.now()}`), 15);
+      reported.push(`a ${clock.now()}`);
+      clock.setTimeout(() => reported.push(`c ${clock.now()}`), 15);
     }, 10);
-    clock.setTimeout(() => told.push("never"), 12).cancel();
+    clock.setTimeout(() => reported.push("never"), 12).cancel();
     clock.advance(24);
-    expect([told, clock.now()]).toEqual([["a 10", "b 20"], 24]);
+    expect([reported, clock.now()]).toEqual([["a 10", "b 20"], 24]);
     clock.advance(1);
-    expect(told).toEqual(["a 10", "b 20", "c 25"]);
+    expect(reported).toEqual(["a 10", "b 20", "c 25"]);
   });
 });
 
 describe("a WebSocket class without a port", () => {
   class Echo extends WebSocketHandler {
     override authorize() {
-      if (this.query.get("as") === "nobody") throw new HttpError(401);
+      if (this.query.get("as") === "stranger") throw new HttpError(401);
       if (this.query.get("as") === "gone") throw new HttpError(410);
       return { id: "ann" };
     }
@@ -114,7 +114,7 @@ describe("a WebSocket class without a port", () => {
     return { app, socket, events, has };
   }
 
-  it("connects, sends, receives and closes as a browser's does", async () => {
+  it("connects, sends, receives and closes like that of a browser", async () => {
     const { socket, events, has } = await socketOn("/echo?as=ann", ["enfilade.v1"]);
     expect(socket.readyState).toBe(0);
     await has("open");
@@ -128,8 +128,8 @@ describe("a WebSocket class without a port", () => {
     expect(events.at(-1)).toMatchObject({ code: 4000, reason: "done", wasClean: true });
   });
 
-  it("says with which status it was refused", async () => {
-    const { events, has } = await socketOn("/echo?as=nobody");
+  it("reports the status of a refusal", async () => {
+    const { events, has } = await socketOn("/echo?as=stranger");
     await has("close");
     expect(events).toMatchObject([
       { type: "error", message: "Unexpected server response: 401" },
@@ -137,7 +137,7 @@ describe("a WebSocket class without a port", () => {
     ]);
   });
 
-  it("says so when it is refused at once: by an app that is closed, or for want of a route", async () => {
+  it("reports an immediate refusal: by a closed app, or because no route matches", async () => {
     const app = new App({ logger: { warn: () => undefined, error: () => undefined } }).route("/echo", Echo);
     const statusAt = (path: string) =>
       new Promise<unknown>((resolve) => {
@@ -149,7 +149,7 @@ describe("a WebSocket class without a port", () => {
     expect(await statusAt("/echo?as=ann")).toBe("Unexpected server response: 503");
   });
 
-  it("carries enfilade/client", async () => {
+  it("works with enfilade/client", async () => {
     const { app } = await socketOn("/echo?as=ann");
     const room = connectRoom("ws://app/echo?as=ann", { WebSocket: socketsOf(app) });
     const seen = new Mailbox<unknown>();
@@ -168,7 +168,7 @@ describe("a WebSocket class without a port", () => {
 });
 
 describe("options of a test client", () => {
-  it("are refused when they do not exist", async () => {
+  it("are refused if they do not exist", async () => {
     const app = new App();
     const wrong = { header: {} } as object;
     const refused = expect.objectContaining({ code: "ERR_OPTION", message: expect.stringContaining('"headers"') });

@@ -6,7 +6,7 @@ import { expect, it } from "vitest";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
-it("compiles what should, and nothing that is expected not to", async () => {
+it("compiles the valid code, and rejects each expected error", async () => {
   const args = ["-p", "test/types/tsconfig.json", "--noEmit"];
   const compiler = spawn("node_modules/.bin/tsc", args, { cwd: root, stdio: ["ignore", "pipe", "inherit"] });
   const [output, [code]] = await Promise.all([text(compiler.stdout), once(compiler, "exit")]);

@@ -1,8 +1,8 @@
 /**
- * What the programs have in common that measure Enfilade inside their own process, mostly with connections in memory.
+ * The common part of the programs that measure Enfilade within their own process, mostly with in-memory connections.
  *
- * A program is started with one argument, its settings as JSON, and ends with one line of JSON: its outcome, or why it
- * failed.
+ * A program gets its settings as JSON in its only argument. Its last output is one line of JSON: its outcome, or the
+ * reason of its failure.
  */
 import { App, WebSocketHandler } from "../../dist/index.js";
 import { connect } from "../../dist/testing/index.js";
@@ -15,19 +15,19 @@ process.on("uncaughtException", (error) => {
   process.exit(1);
 });
 
-export class Quiet extends WebSocketHandler {
+export class QuietHandler extends WebSocketHandler {
   onMessage() {
-    throw new Error("nobody sends here");
+    throw new Error("no client sends messages in this workload");
   }
 }
 
-/** An app with default options, where every path is a room. */
-export function quietApp() {
-  return new App().route("/**", Quiet);
+/** Creates an app with default options in which every path is a room. */
+export function createQuietApp() {
+  return new App().route("/**", QuietHandler);
 }
 
 /**
- * Connects a client to every `each`th path, the home of its connection.
+ * Connects a client to every `each`th path, which is the home of its connection.
  *
  * @param {App} app @param {readonly string[]} paths @param {number} each
  */
@@ -37,15 +37,15 @@ export async function connectAll(app, paths, each) {
   return clients;
 }
 
-/** Has each of those connections join the paths behind its home, so that every path is a room of one member. */
+/** Joins each of these connections to the paths that follow its home, so that every path is a room of one member. */
 export function joinAll(app, paths, each) {
   const homes = new Map(app.registry.connections.map((connection) => [connection.request.path, connection]));
   for (let i = 0; i < paths.length; i++) app.registry.join(homes.get(paths[i - (i % each)]), paths[i]);
 }
 
-/** @param {unknown} came @param {unknown} expected @param {string} what */
-export function check(came, expected, what) {
-  if (came !== expected) throw new Error(`${what}: ${came} came, ${expected} was expected`);
+/** @param {unknown} actual @param {unknown} expected @param {string} label */
+export function check(actual, expected, label) {
+  if (actual !== expected) throw new Error(`${label}: expected ${expected}, got ${actual}`);
 }
 
 /** @param {import("../report.mjs").Outcome} outcome */

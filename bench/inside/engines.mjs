@@ -1,4 +1,4 @@
-// Engines for the programs here: a server of its own, on a free port of loopback, pinned to the other core.
+// Starts an engine for a program: a server of its own, on a free loopback port, pinned to the other core.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -11,12 +11,12 @@ import { pinned } from "../machine.mjs";
 /** @param {"redis" | "nats"} name @param {number | undefined} core */
 export async function startEngine(name, core) {
   const folder = mkdtempSync(join(tmpdir(), "enfilade-bench-"));
-  const port = await freePort();
+  const port = await findFreePort();
   const own = name === "redis" ? redisArgs(port, folder) : natsArgs(port, folder);
   const [command, ...args] = pinned(core, own);
   const server = spawn(command, args, { stdio: "ignore" });
-  while (!(await answers(port))) {
-    if (server.exitCode !== null) throw new Error(`${command} ended with ${server.exitCode}`);
+  while (!(await isListening(port))) {
+    if (server.exitCode !== null) throw new Error(`${command} ended with exit code ${server.exitCode}`);
     await sleep(10);
   }
   process.once("exit", () => {
@@ -34,7 +34,7 @@ function natsArgs(port, folder) {
   return ["/usr/sbin/nats-server", "-a", "127.0.0.1", "-p", port, "-js", "-sd", folder].map(String);
 }
 
-async function freePort() {
+async function findFreePort() {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
   const { port } = server.address();
@@ -43,12 +43,12 @@ async function freePort() {
   return port;
 }
 
-async function answers(port) {
+async function isListening(port) {
   const socket = connect(port, "127.0.0.1");
-  const isThere = await once(socket, "connect").then(
+  const isOpen = await once(socket, "connect").then(
     () => true,
     () => false,
   );
   socket.destroy();
-  return isThere;
+  return isOpen;
 }

@@ -1,4 +1,4 @@
-// Many clients that resume at once: how long it takes, in what memory, and what becomes of a room beside them meanwhile.
+// Many clients resume at once: measures the time, the memory, and the delay in another room meanwhile.
 import { once } from "node:events";
 import { createServer } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -6,17 +6,17 @@ import { App } from "../../dist/index.js";
 import { nowMs } from "../clock.mjs";
 import { memoryKiB, peakKiB, resetPeak } from "../memory.mjs";
 import { percentile } from "../stats.mjs";
-import { check, finish, Quiet, settings } from "./contract.mjs";
-import { Helper } from "./helper.mjs";
-import { kept } from "./kept.mjs";
+import { ClientProcess } from "./clientProcess.mjs";
+import { check, finish, QuietHandler, settings } from "./contract.mjs";
+import { publicationAt } from "./publication.mjs";
 
 const { clients, missed, bytes, everyMs, warmMs, measureMs } = settings;
-const app = new App().route("/kept", Quiet, { history: { size: missed } }).route("/live", Quiet);
+const app = new App().route("/kept", QuietHandler, { history: { size: missed } }).route("/live", QuietHandler);
 let accepted = 0;
 
-/** A message at each moment that one is due, to the room beside; late ones are sent when the loop is free for it. */
-class Live {
-  /** @type {number[]} when each message was due */
+/** Sends a message to the other room at fixed times; one that is late is sent as soon as the event loop is free. */
+class LiveSender {
+  /** @type {number[]} The time when each message was due. */
   dues = [];
   #nextMs = nowMs();
   #timer = setInterval(() => this.#send(), 1);
@@ -33,7 +33,7 @@ class Live {
   }
 }
 
-/** With room for all who connect at once, so that no handshake of TCP is repeated. */
+/** The backlog has space for all clients, so that no TCP handshake is repeated. */
 async function listen() {
   const server = createServer();
   server.on("connection", () => {
@@ -44,37 +44,37 @@ async function listen() {
   return server.address().port;
 }
 
-/** Fills the history, and says in which epoch that was. */
-async function publish() {
-  for (let offset = 1; offset <= missed; offset++) app.registry.sendJSONToRoom("/kept", kept(offset, bytes));
+/** Fills the history and returns its epoch. */
+async function fillHistory() {
+  for (let offset = 1; offset <= missed; offset++) app.registry.sendJSONToRoom("/kept", publicationAt(offset, bytes));
   const history = await app.registry.room("/kept").history();
   check(history.length, missed, "publications");
   return history[0].position.epoch;
 }
 
-async function until(isSo) {
-  while (!isSo()) await sleep(1);
+async function waitUntil(isDone) {
+  while (!isDone()) await sleep(1);
 }
 
-/** Until only the member of the room beside is there. */
-const alone = () => until(() => app.status().connections === 1);
+/** Waits until only the member of the other room is connected. */
+const othersHaveLeft = () => waitUntil(() => app.status().connections === 1);
 
-const parts = { ...settings, port: await listen(), epoch: await publish() };
-const member = new Helper("live.mjs", parts);
-const crowd = new Helper("resuming.mjs", parts);
+const clientSettings = { ...settings, port: await listen(), epoch: await fillHistory() };
+const member = new ClientProcess("live.mjs", clientSettings);
+const crowd = new ClientProcess("resuming.mjs", clientSettings);
 
-/** Their sockets are there before, so that all of them can ask for the upgrade at the same moment. */
+/** Opens all sockets first, so that all clients send their upgrade request at the same moment. */
 async function resume(count) {
   accepted = 0;
   await crowd.ask({ connect: count });
-  await until(() => accepted === count);
+  await waitUntil(() => accepted === count);
   return crowd.ask({ resume: true });
 }
 
-await alone();
-const live = new Live();
+await othersHaveLeft();
+const live = new LiveSender();
 await resume(Math.ceil(clients / 10));
-await alone();
+await othersHaveLeft();
 await sleep(warmMs);
 
 const quiet = { begunMs: nowMs() };
@@ -86,15 +86,15 @@ resetPeak();
 const recovery = await resume(clients);
 const peak = peakKiB();
 
-await until(() => live.dues.at(-1) > recovery.endedMs);
+await waitUntil(() => live.dues.at(-1) > recovery.endedMs);
 live.stop();
 check(app.status().totals.slow, 0, "slow clients");
 const delays = await member.ask({ sent: live.dues.length });
 
-/** Of the messages that were due in a time. */
+/** The delays of the messages that were due in this time. */
 function delaysOf({ begunMs, endedMs }) {
-  const those = delays.filter((_, i) => live.dues[i] >= begunMs && live.dues[i] <= endedMs);
-  return { delayP50Ms: percentile(those, 0.5), delayP99Ms: percentile(those, 0.99) };
+  const selected = delays.filter((_, i) => live.dues[i] >= begunMs && live.dues[i] <= endedMs);
+  return { delayP50Ms: percentile(selected, 0.5), delayP99Ms: percentile(selected, 0.99) };
 }
 
 const load = {

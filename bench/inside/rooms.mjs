@@ -1,9 +1,9 @@
-// What a room of one member takes: the growth of this process while connections that are there already join rooms.
+// The memory of a room with one member: the growth of this process while existing connections join rooms.
 import { memoryKiB } from "../memory.mjs";
-import { check, connectAll, finish, joinAll, quietApp, settings } from "./contract.mjs";
+import { check, connectAll, createQuietApp, finish, joinAll, settings } from "./contract.mjs";
 
 const { rooms, roomsEach } = settings;
-const app = quietApp();
+const app = createQuietApp();
 const paths = Array.from({ length: rooms }, (_, i) => `/room/${i}`);
 
 const clients = await connectAll(app, paths, roomsEach);
@@ -18,7 +18,7 @@ check(
   true,
   "rooms of one member",
 );
-// A home came with its connection, before the growth.
+// Homes were opened with their connections, before the measurement.
 const joined = rooms - clients.length;
 const bytesEach = (name) => ((after[name] - before[name]) * 1024) / joined;
 finish({ load: { residentBytesEach: bytesEach("residentKiB"), heapBytesEach: bytesEach("heapKiB") } });

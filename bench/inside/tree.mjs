@@ -1,12 +1,12 @@
-// A send to a tree of ten rooms, in an app that has many others and in one that has none, turn by turn.
+// Sends to a tree of ten rooms, alternately in an app with many other rooms and in an app without.
 import { performance } from "node:perf_hooks";
 import { median } from "../stats.mjs";
-import { check, connectAll, finish, joinAll, quietApp, settings } from "./contract.mjs";
+import { check, connectAll, createQuietApp, finish, joinAll, settings } from "./contract.mjs";
 
 const { rooms, roomsEach, warmMs, measureMs } = settings;
 const sendsOfTurn = 100;
 
-/** Ten rooms to an organisation. */
+/** Ten rooms per organisation. */
 const orgs = Array.from({ length: rooms / 10 }, (_, org) => [
   `/org/${org}`,
   ...Array.from({ length: 9 }, (_, room) => `/org/${org}/room/${room}`),
@@ -14,21 +14,21 @@ const orgs = Array.from({ length: rooms / 10 }, (_, org) => [
 const addressed = orgs[7];
 const others = orgs.filter((org) => org !== addressed).flat();
 
-/** An app, with a member of its own in each room that is addressed. */
-async function treeApp() {
-  const app = quietApp();
+/** Creates an app with one member in each addressed room. */
+async function createTreeApp() {
+  const app = createQuietApp();
   const members = await connectAll(app, addressed, 1);
   return { app, members, sent: 0, times: [] };
 }
 
-const alone = await treeApp();
-const among = await treeApp();
+const alone = await createTreeApp();
+const among = await createTreeApp();
 await connectAll(among.app, others, roomsEach);
 joinAll(among.app, others, roomsEach);
 check(alone.app.status().rooms, addressed.length, "rooms");
 check(among.app.status().rooms, rooms, "rooms");
 
-/** Only the calls are timed: finding the members and queuing for them. Then every member must have all, in order. */
+/** Only the calls are timed: finding the members and queuing for them. Then each member must get all in order. */
 async function takeTurn(tree) {
   const { app, members, sent } = tree;
   const begun = performance.now();
@@ -50,7 +50,7 @@ async function takeTurns(ms) {
 await takeTurns(warmMs);
 for (const tree of [alone, among]) tree.times.length = 0;
 await takeTurns(measureMs);
-// Nobody else was sent to.
+// No other client got a message.
 for (const { app, sent } of [alone, among]) check(app.status().totals.delivered, sent * addressed.length, "deliveries");
 const usEach = ({ times }) => ({ sendUs: median(times) * 1000 });
 finish({ load: usEach(among), base: usEach(alone) });

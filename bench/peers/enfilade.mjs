@@ -43,8 +43,13 @@ class Events extends EventHandler {
 }
 
 const handlers = {
-  ...{ room: Room, burst: Burst, echo: Echo, echoJSON: EchoJSON, mixed: Mixed },
-  ...{ events: Events, history: Room },
+  room: Room,
+  burst: Burst,
+  echo: Echo,
+  echoJSON: EchoJSON,
+  mixed: Mixed,
+  events: Events,
+  history: Room,
 };
 // The options that are not the default, each where a work is about it.
 const options = order.serve === "history" ? { history: { size: 100 } } : {};

@@ -1,15 +1,15 @@
 import { connect } from "/enfilade/client/index.js";
 
-/** Connects to a channel, and keeps to it over whatever happens to the connection. */
+/** Joins a channel. The client reconnects by itself when the connection breaks. */
 export function join(channel, name) {
   return connect(`/chat/${encodeURIComponent(channel)}?${new URLSearchParams({ name })}`);
 }
 
 /**
- * Why the server would refuse a user of this name in this channel, the channel first; `undefined` if it would not,
- * and if it does not answer.
+ * Asks the server whether it would accept this channel and this name. Resolves with the first problem, the channel's
+ * before the name's, or with `undefined` if there is none or the server cannot be reached.
  */
-export async function entryProblem(channel, name) {
+export async function findEntryProblem(channel, name) {
   try {
     const response = await fetch(`/api/entry?${new URLSearchParams({ channel, name })}`);
     return response.status === 200 ? await response.json() : undefined;

@@ -1,9 +1,9 @@
-/** The element with this id, which the page is known to have. */
+/** Returns the element with this id. The page has every id that this code asks for. */
 export function element(id) {
   return document.getElementById(id);
 }
 
-/** A new element; what it says is text, whatever it looks like. */
+/** Creates an element. Its text is shown as it is, never parsed as HTML. */
 export function make(tag, className, text = "") {
   const made = document.createElement(tag);
   made.className = className;
@@ -11,12 +11,12 @@ export function make(tag, className, text = "") {
   return made;
 }
 
-/** Shows one of the views of the page. */
+/** Shows one view of the page and hides the others. */
 export function show(id) {
   for (const view of document.querySelectorAll("main")) view.hidden = view.id !== id;
 }
 
-/** What stands in localStorage, which a browser may refuse to give. */
+/** Values in localStorage, which a browser may refuse to provide. */
 export const stored = {
   get name() {
     try {
@@ -29,7 +29,7 @@ export const stored = {
     try {
       localStorage.setItem("name", name);
     } catch {
-      // Then the name is asked for again next time.
+      // The page asks for the name again next time.
     }
   },
 };

@@ -1,94 +1,94 @@
 import { element, make } from "./element.js";
 
-/** Older lines go, so that a page left open for a week still works. */
+/** Older lines are removed, so that a page that stays open for a week still works. */
 const linesMax = 500;
 
-/** Whether the end is in view: what comes is followed, unless somebody reads further up. */
-let following = true;
+/** True while the end of the log is in view: then a new line is scrolled into view. */
+let isAtEnd = true;
 
 element("log").addEventListener("scroll", ({ target }) => {
-  following = target.scrollHeight - target.scrollTop - target.clientHeight < 60;
+  isAtEnd = target.scrollHeight - target.scrollTop - target.clientHeight < 60;
 });
-new ResizeObserver(follow).observe(element("log"));
+new ResizeObserver(scrollToEnd).observe(element("log"));
 
 /** Adds a line to the log. */
 export function showLine(message, ownName) {
   const log = element("log");
-  log.append(lineOf(message, ownName));
+  log.append(createLine(message, ownName));
   if (log.childElementCount > linesMax) log.firstElementChild.remove();
   if (message.type === "said") element("quiet").hidden = true;
-  follow();
+  scrollToEnd();
 }
 
-/** Takes every line away, and says why. */
-export function clearLines(why = "") {
-  element("log").replaceChildren(...(why === "" ? [] : [make("p", "notice", why)]));
+/** Removes all lines and shows the reason, if one is given. */
+export function clearLines(reason = "") {
+  element("log").replaceChildren(...(reason === "" ? [] : [make("p", "notice", reason)]));
   element("quiet").hidden = false;
 }
 
-/** Shows who is here. */
-export function showHere(names) {
-  element("here").replaceChildren(...names.toSorted((a, b) => a.localeCompare(b)).map(person));
+/** Shows the list of people in the channel. */
+export function showPeople(names) {
+  element("here").replaceChildren(...names.toSorted((a, b) => a.localeCompare(b)).map(personItem));
   element("here-title").textContent = names.length === 0 ? "Here now" : `Here now (${names.length})`;
 }
 
-function follow() {
-  if (following) element("log").scrollTop = element("log").scrollHeight;
+function scrollToEnd() {
+  if (isAtEnd) element("log").scrollTop = element("log").scrollHeight;
 }
 
-function lineOf(message, ownName) {
+function createLine(message, ownName) {
   switch (message.type) {
     case "said":
-      return said(message, message.name === ownName);
+      return chatLine(message, message.name === ownName);
     case "joined":
     case "left":
-      return notice("notice", message.at, nameOf(message.name), ` ${message.type}`);
+      return noticeLine("notice", message.at, nameElement(message.name), ` ${message.type}`);
     case "announced":
-      return notice("announcement", message.at, message.text);
+      return noticeLine("announcement", message.at, message.text);
   }
 }
 
-function said({ name, text, at }, own) {
-  const line = make("article", own ? "line own" : "line");
+function chatLine({ name, text, at }, isOwn) {
+  const line = make("article", isOwn ? "line own" : "line");
   const head = make("p", "who");
   const who = make("b", "name", name);
   who.dir = "auto";
-  head.append(who, timeOf(at));
+  head.append(who, timeElement(at));
   const body = make("p", "text", text);
   body.dir = "auto";
-  line.append(colored(head, name), body);
+  line.append(colorByName(head, name), body);
   return line;
 }
 
-function notice(className, at, ...content) {
+function noticeLine(className, at, ...content) {
   const line = make("p", className);
   const body = make("span", "text");
   body.dir = "auto";
   body.append(...content);
-  line.append(body, timeOf(at));
+  line.append(body, timeElement(at));
   return line;
 }
 
-function person(name) {
+function personItem(name) {
   const item = make("li", "person");
-  item.append(nameOf(name));
-  return colored(item, name);
+  item.append(nameElement(name));
+  return colorByName(item, name);
 }
 
-/** A name in a text of ours, which keeps its direction whatever the name is written in. */
-function nameOf(name) {
+/** Creates an element for a name. With `bdi` the name does not change the direction of the text around it. */
+function nameElement(name) {
   return make("bdi", "", name);
 }
 
-function timeOf(at) {
+function timeElement(at) {
   const time = make("time", "at", new Date(at).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" }));
   time.dateTime = at;
   time.title = new Date(at).toLocaleString();
   return time;
 }
 
-/** One color for each name. */
-function colored(made, name) {
+/** Sets the color of an element by the name. The same name always has the same color. */
+function colorByName(made, name) {
   let hue = 0;
   for (const character of name) hue = (hue * 31 + (character.codePointAt(0) ?? 0)) % 360;
   made.style.setProperty("--hue", String(hue));

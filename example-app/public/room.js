@@ -1,9 +1,9 @@
-import { entryProblem, join } from "./connection.js";
+import { findEntryProblem, join } from "./connection.js";
 import { element, show, stored } from "./element.js";
-import { showNoChannel } from "./lobby.js";
-import { clearLines, showHere, showLine } from "./log.js";
+import { showChannelProblem } from "./lobby.js";
+import { clearLines, showLine, showPeople } from "./log.js";
 
-/** The page at `/c/:channel`: asks for a name once, then shows the conversation. */
+/** Shows the page at `/c/:channel`: asks for a name once, then shows the conversation. */
 export function openRoom(channel) {
   document.title = `#${channel} – Enfilade chat`;
   element("title").textContent = `# ${channel}`;
@@ -15,13 +15,13 @@ class Room {
   #channel;
   #name = stored.name;
   #connection;
-  /** Whether it was ever open: if not, it may be that the server does not want us. */
+  /** True once this connection was open. If it never was, the server may have refused it. */
   #wasOpen = false;
-  /** What was sent last, to be given back if the server refuses it. */
+  /** The text that was sent last. It returns to the input if the server refuses it. */
   #draft = "";
-  /** Whether the name form is shown for another name: the connection stays until the server accepts that name. */
+  /** True while the user changes the name. The connection stays until the server accepts the new name. */
   #isRenaming = false;
-  /** Counts the names that were submitted and the renames that were cancelled: an answer may come too late. */
+  /** Counts submitted names and cancelled renames. An answer about an earlier one is ignored. */
   #submissions = 0;
 
   constructor(channel) {
@@ -29,22 +29,22 @@ class Room {
   }
 
   start() {
-    element("introduce").addEventListener("submit", (event) => this.#introduce(event));
-    element("say").addEventListener("submit", (event) => this.#say(event));
+    element("introduce").addEventListener("submit", (event) => this.#submitName(event));
+    element("say").addEventListener("submit", (event) => this.#send(event));
     element("text").addEventListener("keydown", sendOnEnter);
     element("rename").addEventListener("click", () => this.#rename());
     element("cancel").addEventListener("click", () => this.#cancelRename());
     document.addEventListener("keydown", (event) => {
-      // Escape that ends the choice of a character (IME) is not for us.
+      // While an input method (IME) composes a character, Escape belongs to the input method.
       if (event.key === "Escape" && !event.isComposing) this.#cancelRename();
     });
-    this.#become("connecting");
+    this.#onState("connecting");
     this.#enter();
   }
 
-  /** Asks the server first, so that a bad channel is reported before the user is asked for a name. */
+  /** Asks the server first, so that a bad channel is reported before the page asks for a name. */
   async #enter() {
-    const problem = await entryProblem(this.#channel, this.#name);
+    const problem = await findEntryProblem(this.#channel, this.#name);
     if (problem === undefined) this.#connect(this.#name);
     else if (problem.field === "name" && this.#name === "") this.#askName("");
     else this.#refuseEntry(problem);
@@ -59,13 +59,13 @@ class Room {
     this.#wasOpen = false;
     this.#connection?.close();
     const connection = join(this.#channel, this.#name);
-    connection.on("state", (state) => connection === this.#connection && this.#become(state));
-    connection.on("presence", ({ users }) => showHere(users.map(({ id }) => id)));
-    // What comes next is what is still kept, so what stands there would come twice.
+    connection.on("state", (state) => connection === this.#connection && this.#onState(state));
+    connection.on("presence", ({ users }) => showPeople(users.map(({ id }) => id)));
+    // The server replays the messages that it still has. Without clearing, they would appear twice.
     connection.on("lost", () => clearLines("Some messages may be missing: the connection was lost for too long."));
     connection.on("message", ({ data }) => this.#receive(data));
     this.#connection = connection;
-    this.#become("connecting");
+    this.#onState("connecting");
   }
 
   #receive(message) {
@@ -73,7 +73,7 @@ class Room {
       case "welcome":
         return this.#welcome(message);
       case "error":
-        return this.#refused(message.message);
+        return this.#showRefusal(message.message);
       default:
         return showLine(message, this.#name);
     }
@@ -88,13 +88,13 @@ class Room {
     element("rename").setAttribute("aria-label", element("rename").title);
   }
 
-  async #introduce(event) {
+  async #submitName(event) {
     event.preventDefault();
     const name = element("name").value.trim();
     if (this.#isRenaming && name === this.#name) return this.#cancelRename();
     this.#submissions += 1;
     const submission = this.#submissions;
-    const problem = await entryProblem(this.#channel, name);
+    const problem = await findEntryProblem(this.#channel, name);
     if (submission !== this.#submissions) return;
     if (problem === undefined) this.#connect(name);
     else if (problem.field === "name") this.#showNameProblem(problem.error);
@@ -135,26 +135,26 @@ class Room {
     element("name").focus();
   }
 
-  #say(event) {
+  #send(event) {
     event.preventDefault();
     const input = element("text");
     if (input.value.trim() === "") return;
-    // Without a connection it waits for the next one.
+    // Without a connection the client queues the message until it has reconnected.
     this.#connection.sendJSON({ text: input.value });
     this.#draft = input.value;
     input.value = "";
     element("text-problem").textContent = "";
   }
 
-  #refused(message) {
+  #showRefusal(message) {
     element("text-problem").textContent = message;
     if (element("text").value === "") element("text").value = this.#draft;
   }
 
-  /** A browser does not say why the server refused a connection, so the server is asked again. */
-  async #explain() {
+  /** A browser does not give the reason for a refused handshake, so this asks the API. */
+  async #explainRefusal() {
     const connection = this.#connection;
-    const problem = await entryProblem(this.#channel, this.#name);
+    const problem = await findEntryProblem(this.#channel, this.#name);
     if (problem === undefined || this.#wasOpen || connection !== this.#connection) return;
     this.#refuseEntry(problem);
   }
@@ -162,18 +162,18 @@ class Room {
   #refuseEntry({ field, error }) {
     if (field === "name") return this.#askName(error);
     this.#leave();
-    showNoChannel(this.#channel, error);
+    showChannelProblem(this.#channel, error);
   }
 
   #leave() {
     this.#isRenaming = false;
     this.#connection?.close();
-    this.#become("closed");
+    this.#onState("closed");
   }
 
-  #become(state) {
+  #onState(state) {
     if (state === "open") this.#wasOpen = true;
-    if (state === "waiting" && !this.#wasOpen) this.#explain();
+    if (state === "waiting" && !this.#wasOpen) this.#explainRefusal();
     element("banner").hidden = state === "open" || (state === "connecting" && element("banner").hidden);
     element("lost").textContent = this.#wasOpen
       ? "The connection was lost. What you write is sent when it is back."
@@ -187,7 +187,7 @@ class Room {
   }
 }
 
-/** Shift+Enter makes a line; and Enter that ends the choice of a character (IME) is not ours. */
+/** Enter sends the message. Shift+Enter adds a line, and Enter while an input method (IME) composes is left to it. */
 function sendOnEnter(event) {
   if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
   event.preventDefault();

@@ -10,7 +10,7 @@ export function commentOf(declaration) {
   return parseComment(rawComment(declaration.getSourceFile().text, commentStart(declaration)));
 }
 
-/** A variable's comment precedes its statement; a member of a union follows the one before, whose end precedes the bar. */
+/** The comment of a variable precedes its statement; the comment of a union member precedes the bar. */
 function commentStart(declaration) {
   if (ts.isVariableDeclaration(declaration)) return declaration.parent.parent.getFullStart();
   if (ts.isUnionTypeNode(declaration.parent)) {
@@ -84,7 +84,7 @@ export function splitDefault(text) {
 
 const shortUnits = { milliseconds: "ms", seconds: "s" };
 
-/** The unit of a number: what its description begins with, such as "Bytes", else as its name says, else what is counted. */
+/** The unit of a number: the first word of its description, such as "Bytes"; else by its name; else the counted things. */
 export function unitOf(name, description) {
   const first = /^[A-Z][a-z]+s\b/.exec(description)?.[0].toLowerCase();
   if (first !== undefined) return shortUnits[first] ?? first;

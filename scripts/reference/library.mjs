@@ -76,7 +76,7 @@ export class Library {
     return this.#add(page, { name: symbol.name, symbol, isTypeOnly: true, isSupporting: true });
   }
 
-  /** A name as a comment of `entry` writes it: `App`, `App.route`, or a member by itself. `undefined` when it is not public. */
+  /** Finds a name as comments of `entry` write it: `App`, `App.route`, or a member; `undefined` if it is not public. */
   find(name, entry) {
     const [first, member] = name.split(".");
     const owner = this.#named(first, entry.page);
@@ -102,7 +102,7 @@ export class Library {
   }
 
   /**
-   * What a class or an interface has itself, or from a parent that is not public; and by its public parents what it inherits.
+   * The own members of a class or an interface, with those of parents that are not public; and those of public parents.
    *
    * Limits are for looking up a name: all in one table.
    */

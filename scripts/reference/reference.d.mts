@@ -1,2 +1,2 @@
-/** The pages of docs/reference by file name, what lacks a doc comment, and links of comments to names that are not public. */
+/** The pages of docs/reference by file name, names without a doc comment, and links to names that are not public. */
 export function makeReference(): { pages: Map<string, string>; undocumented: string[]; deadLinks: string[] };

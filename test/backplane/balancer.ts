@@ -3,7 +3,7 @@ import { connect, createServer } from "node:net";
 import { onTestFinished } from "vitest";
 import type { ClusterNode } from "./cluster.js";
 
-/** Leads each connection to one of the nodes that say they are ready, in turn. */
+/** Forwards each connection to one of the ready nodes, in turn. */
 export interface Balancer {
   readonly port: number;
   readonly nodes: ClusterNode[];

@@ -12,28 +12,28 @@ export interface ClusterNode {
   readonly port: number;
   /** Errors that reached `app.on("error")`. */
   readonly errors: Error[];
-  /** A client that has had the greeting; `/kept/…` has history and presence, `/plain/…` neither. */
+  /** A client that has read its greeting; `/kept/…` has history and presence, `/plain/…` has neither. */
   open(path: string, options?: ConnectOptions): Promise<TestClient>;
-  /** Closes it before the test is over. */
+  /** Closes the node before the end of the test. */
   close(): Promise<void>;
 }
 
 export interface ClusterOptions {
   readonly limits?: Partial<Limits>;
-  /** Of presence in `/kept/…`. */
+  /** The grace period of presence in `/kept/…`. */
   readonly leaveGraceMs?: number;
   readonly app?: AppOptions;
-  /** How much of `/kept/…` is kept. */
+  /** The size of the history of `/kept/…`. */
   readonly historySize?: number;
   readonly engine?: EngineOptions;
 }
 
-/** Apps that share one engine; `memory` is one app. */
+/** Apps that share one engine; with `memory` there is one app. */
 export interface TestCluster {
-  /** `undefined` for memory. */
+  /** `undefined` for `memory`. */
   readonly engine: EngineServer | undefined;
   readonly nodes: readonly ClusterNode[];
-  /** One more node; over `url` if given, such as that of a proxy. */
+  /** Adds a node; over `url` if given, such as that of a proxy. */
   add(url?: string): Promise<ClusterNode>;
 }
 
@@ -49,12 +49,12 @@ export async function startCluster(
   return { engine, nodes, add };
 }
 
-/** Resolves when `condition` holds, looked at whenever the loop is free. */
+/** Resolves when `condition` holds. It is checked whenever the event loop is free. */
 export async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setImmediate(resolve));
 }
 
-/** The node of this index, which the test started. */
+/** The node with this index, which the test started. */
 export function nodeOf({ nodes }: TestCluster, index: number): ClusterNode {
   const node = nodes[index];
   if (node === undefined) throw new Error(`there are ${nodes.length} nodes`);
@@ -79,7 +79,10 @@ async function startNode(
   const close = () => app.close({ timeoutMs: 500 });
   onTestFinished(close);
   return {
-    ...{ app, port, errors, close },
+    app,
+    port,
+    errors,
+    close,
     open: async (path, connectOptions) => {
       const client = await connectURL(`ws://127.0.0.1:${port}${path}`, connectOptions);
       await client.readJSON();

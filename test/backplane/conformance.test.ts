@@ -4,14 +4,14 @@ import type { TestClient } from "../../src/testing/index.js";
 import { missing } from "../support/parts.js";
 import { nodeOf, startCluster, type TestCluster, until } from "./cluster.js";
 
-/** Next messages of a client, parsed. */
+/** The next messages of a client, parsed. */
 async function read(client: TestClient, count: number): Promise<unknown[]> {
   const values: unknown[] = [];
   for (let n = 0; n < count; n += 1) values.push(await client.readJSON());
   return values;
 }
 
-/** One client on each node, in the same room. */
+/** Opens one client per node, in the same room. */
 async function everywhere({ nodes }: TestCluster, path: string): Promise<TestClient[]> {
   return Promise.all(nodes.map((node) => node.open(path)));
 }
@@ -36,7 +36,7 @@ for (const name of ["memory", "redis", "nats"] as const) {
       },
     );
 
-    it("keeps text, bytes, policies and exceptions as they were", async () => {
+    it("keeps text, bytes, policies and exceptions unchanged", async () => {
       const cluster = await start();
       const [first, ...others] = await everywhere(cluster, "/kept/a");
       const { registry } = nodeOf(cluster, 0).app;
@@ -56,7 +56,7 @@ for (const name of ["memory", "redis", "nats"] as const) {
       expect(await first?.readJSON()).toBe("for all");
     });
 
-    it("gives every member of a room with history the same order, whichever node publishes", async () => {
+    it("gives every member of a room with history the same order, from any publishing node", async () => {
       const cluster = await start();
       const clients = await everywhere(cluster, "/kept/a");
       const positions = new Map<number, unknown>();
@@ -77,7 +77,7 @@ for (const name of ["memory", "redis", "nats"] as const) {
       expect(kept.map(({ position }) => position?.offset)).toEqual(numbers(count).map((n) => n + 1));
     });
 
-    it("loses nothing that a node publishes to a room right after it has opened it", async () => {
+    it("loses no publication that a node sends to a room right after it has opened it", async () => {
       const cluster = await start();
       const { registry } = nodeOf(cluster, 0).app;
       const opened = numbers(100).map(async (n) => {
@@ -90,19 +90,19 @@ for (const name of ["memory", "redis", "nats"] as const) {
       await Promise.all(opened);
     });
 
-    it("lets the publisher hear itself, and not before it has published", async () => {
+    it("delivers a publication to its own publisher, and not before it is published", async () => {
       const cluster = await start();
       const { app } = nodeOf(cluster, 0);
-      const heard: unknown[] = [];
+      const received: unknown[] = [];
       const subscription = app.registry.room("/kept/quiet").subscribe();
       const listening = (async () => {
-        for await (const { data } of subscription) heard.push(data);
+        for await (const { data } of subscription) received.push(data);
       })();
       const publishing = app.registry.room("/kept/quiet").publish("mine");
-      expect(heard).toEqual([]);
+      expect(received).toEqual([]);
       await publishing;
-      await until(() => heard.length > 0);
-      expect(heard).toEqual(["mine"]);
+      await until(() => received.length > 0);
+      expect(received).toEqual(["mine"]);
       await subscription.return();
       await listening;
     });
@@ -117,13 +117,13 @@ for (const name of ["memory", "redis", "nats"] as const) {
       app.registry.sendJSONToUser("ann", "user");
       app.channel("plain").sendJSON("channel");
       app.registry.sendJSONToAll("all");
-      // Between topics there is no order.
+      // Different topics have no common order.
       for (const client of clients) expect(new Set(await read(client, 3))).toEqual(new Set(["tree", "user", "all"]));
       for (const client of below) expect(new Set(await read(client, 2))).toEqual(new Set(["tree", "all"]));
       for (const client of plain) expect(new Set(await read(client, 2))).toEqual(new Set(["channel", "all"]));
     });
 
-    it("tells users apart whose ids look alike in UTF-8", async () => {
+    it("distinguishes users with ids that look alike in UTF-8", async () => {
       const cluster = await start();
       const [client] = await everywhere(cluster, "/plain/a?user=%EF%BF%BD");
       const { registry } = nodeOf(cluster, cluster.nodes.length - 1).app;
@@ -132,7 +132,7 @@ for (const name of ["memory", "redis", "nats"] as const) {
       expect(await client?.readJSON()).toBe("for it");
     });
 
-    it("closes rooms, users and channels everywhere, after what was sent before", async () => {
+    it("closes rooms, users and channels on every node, after delivering earlier messages", async () => {
       const cluster = await start();
       const clients = await everywhere(cluster, "/kept/a");
       const users = await everywhere(cluster, "/plain/a?user=ann");
@@ -148,7 +148,7 @@ for (const name of ["memory", "redis", "nats"] as const) {
     });
 
     it.each(["/plain/a", "/kept/a"])(
-      "takes a user or a connection out of %s everywhere, after what was sent before, and closes nobody",
+      "removes a user or a connection from %s on every node, after earlier messages, and closes no connection",
       async (path) => {
         const cluster = await start();
         const [anns, bobs] = [
@@ -178,13 +178,13 @@ for (const name of ["memory", "redis", "nats"] as const) {
       },
     );
 
-    it("brings a subscription to a tree what any node publishes to it, and to its rooms that are open here", async () => {
+    it("gives a subscription to a tree its publications from all nodes, and those of open rooms here", async () => {
       const cluster = await start();
       const { registry } = nodeOf(cluster, 0).app;
-      const heard: unknown[] = [];
+      const received: unknown[] = [];
       const subscription = registry.subscribe("/kept/**");
       const listening = (async () => {
-        for await (const { room, data, position } of subscription) heard.push([room, data, position?.offset]);
+        for await (const { room, data, position } of subscription) received.push([room, data, position?.offset]);
       })();
       const expected = new Set<string>();
       await nodeOf(cluster, 0).open("/kept/a");
@@ -192,7 +192,7 @@ for (const name of ["memory", "redis", "nats"] as const) {
         const position = await app.registry.room("/kept/a").publish(n);
         expected.add(JSON.stringify(["/kept/a", n, position?.offset]));
       }
-      // Opened after the subscription, and after what was published to it before.
+      // Opened after the subscription, and after earlier publications to it.
       for (const { app } of cluster.nodes) app.registry.sendJSONToRoom("/plain/b", "outside");
       await nodeOf(cluster, 0).open("/kept/later");
       const elsewhere = nodeOf(cluster, cluster.nodes.length - 1).app.registry;
@@ -200,17 +200,17 @@ for (const name of ["memory", "redis", "nats"] as const) {
       expected.add(JSON.stringify(["/kept/later", "later", 1]));
       elsewhere.sendJSONToRoom("/kept/**", "tree");
       expected.add(JSON.stringify(["/kept/**", "tree", undefined]));
-      await until(() => heard.length >= expected.size);
+      await until(() => received.length >= expected.size);
       await subscription.return();
       await listening;
-      expect(new Set(heard.map((one) => JSON.stringify(one)))).toEqual(expected);
-      expect(heard).toHaveLength(expected.size);
+      expect(new Set(received.map((one) => JSON.stringify(one)))).toEqual(expected);
+      expect(received).toHaveLength(expected.size);
       expect(registry.rooms.map(({ path }) => path).toSorted()).toEqual(["/kept/a", "/kept/later"]);
     });
 
     // A single node has no rooms elsewhere.
     if (name !== "memory") {
-      it("brings a subscription to a tree nothing of rooms that only other nodes have open", async () => {
+      it("gives a subscription to a tree no publications to rooms that only other nodes have open", async () => {
         const cluster = await start();
         const subscription = nodeOf(cluster, 0).app.registry.subscribe("/plain/**");
         const [elsewhere, client] = [nodeOf(cluster, 1).app.registry, await nodeOf(cluster, 1).open("/plain/a")];
@@ -222,7 +222,7 @@ for (const name of ["memory", "redis", "nats"] as const) {
       });
     }
 
-    it("reads what is kept: the last ones, those after a position, and of another epoch all", async () => {
+    it("reads history: the last publications, those after a position, and all for another epoch", async () => {
       const cluster = await start();
       const room = nodeOf(cluster, 0).app.registry.room("/kept/read");
       const positions: Position[] = [];
@@ -241,7 +241,7 @@ for (const name of ["memory", "redis", "nats"] as const) {
       expect(await data({ since: { epoch: "another", offset: 3 } })).toEqual([0, 1, 2, 3, 4]);
     });
 
-    it("hands a newcomer what is kept and then what is live, with nothing missing and nothing twice", async () => {
+    it("gives a new client the history and then live messages, without a gap or a duplicate", async () => {
       const cluster = await start();
       const { app } = nodeOf(cluster, 0);
       const elsewhere = nodeOf(cluster, cluster.nodes.length - 1);
@@ -252,15 +252,15 @@ for (const name of ["memory", "redis", "nats"] as const) {
       })();
       const newcomers = numbers(10).map(async () => {
         const subscription = elsewhere.app.registry.room("/kept/busy").subscribe({ replay: total });
-        const heard: unknown[] = [];
+        const received: unknown[] = [];
         for await (const { data } of subscription) {
-          heard.push(data);
-          if (data === total - 1) return heard;
+          received.push(data);
+          if (data === total - 1) return received;
         }
-        return heard;
+        return received;
       });
       await publishing;
-      for (const heard of await Promise.all(newcomers)) expect(heard).toEqual(numbers(total));
+      for (const received of await Promise.all(newcomers)) expect(received).toEqual(numbers(total));
     });
   });
 }

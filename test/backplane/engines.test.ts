@@ -5,7 +5,7 @@ import { startEngine } from "../support/engines.js";
 import { missing } from "../support/parts.js";
 import { startCluster, until } from "./cluster.js";
 
-/** A server that accepts connections; what it does with them is for `serve`. */
+/** A server that accepts connections; `serve` handles them. */
 async function occupyPort(serve: (socket: Socket) => void): Promise<number> {
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {
@@ -27,7 +27,7 @@ for (const name of ["redis", "nats"] as const) {
     it.each([
       ["never answers", (socket: Socket) => void socket.resume()],
       ["answers something else", (socket: Socket) => void socket.write("HTTP/1.1 400 Bad Request\r\n\r\n")],
-    ])("takes another port where a server has it that %s", async (_what, serve) => {
+    ])("uses another port if a server has the port that %s", async (_what, serve) => {
       const port = await occupyPort(serve);
       const engine = await startEngine(name, { port });
       expect(engine.port).not.toBe(port);

@@ -42,7 +42,10 @@ for (const name of ["redis", "nats"] as const) {
       expect(await json.readJSON()).toEqual({ event: "said", data: { text: "hello" } });
       expect(await spaced.readText()).toBe('said {"text":"hello"}');
       expect(await command.readJSON()).toEqual({
-        ...{ from: expect.any(String), channel: "/lobby", cmd: "said", param: { text: "hello" } },
+        from: expect.any(String),
+        channel: "/lobby",
+        cmd: "said",
+        param: { text: "hello" },
       });
       expect((await there.registry.room("/lobby").history()).map(({ data }) => data)).toEqual([
         { event: "said", data: { text: "hello" } },

@@ -11,7 +11,7 @@ const numbers = (count: number) => Array.from({ length: count }, (_, n) => n);
 const open = (node: ClusterNode, user: string) => node.open(`${path}?user=${user}`);
 const tick = () => new Promise((resolve) => setImmediate(resolve));
 
-/** What all nodes report, as "+id" and "-id". */
+/** The reports of all nodes, as "+id" and "-id". */
 class Reports {
   readonly all: string[] = [];
 
@@ -27,7 +27,7 @@ class Reports {
     return reports;
   }
 
-  /** Those about one user, in order. */
+  /** The reports about one user, in order. */
   about(user: string): string[] {
     return this.all.filter((one) => one.slice(1) === user);
   }
@@ -36,7 +36,7 @@ class Reports {
     return this.all.filter((one) => one === report).length >= count;
   }
 
-  /** Resolves when a user who comes now has been reported to join: whatever was under way before is reported. */
+  /** Resolves when the join of a new user has been reported, so that all earlier changes are reported too. */
   async settle(nodes: readonly ClusterNode[], name: string): Promise<void> {
     for (const [index, node] of nodes.entries()) {
       await open(node, `${name}${index}`);
@@ -45,7 +45,7 @@ class Reports {
   }
 }
 
-/** Ends connections, and waits until their nodes have seen that. */
+/** Ends connections, and waits until their nodes have noticed. */
 async function leave(nodes: readonly ClusterNode[], clients: readonly TestClient[]): Promise<void> {
   const count = () => nodes.reduce((sum, { app }) => sum + app.registry.counts.local.connections, 0);
   const left = count() - clients.length;
@@ -58,46 +58,46 @@ async function knowEachOther(nodes: readonly ClusterNode[]): Promise<void> {
 }
 
 describe("joins and leaves on one node", () => {
-  it("are reported once a tick, with the user whole", async () => {
+  it("are reported once per tick, with the whole user", async () => {
     const cluster = await startCluster("memory", 1, { leaveGraceMs: 0 });
     const { nodes } = cluster;
     const node = nodeOf(cluster, 0);
-    const told: unknown[] = [];
-    node.app.registry.on("join", (room, user) => told.push(["join", room.path, user]));
-    node.app.registry.on("leave", (room, user) => told.push(["leave", room.path, user]));
+    const reported: unknown[] = [];
+    node.app.registry.on("join", (room, user) => reported.push(["join", room.path, user]));
+    node.app.registry.on("leave", (room, user) => reported.push(["leave", room.path, user]));
     const ann = await open(node, "ann");
     await tick();
     await leave(nodes, [ann]);
     const user = { id: "ann", name: "Name of ann" };
-    expect(told).toEqual([
+    expect(reported).toEqual([
       ["join", path, { id: "ann", user, connections: 1 }],
       ["leave", path, { id: "ann", user, connections: 0 }],
     ]);
   });
 
-  it("are reported in the tick of the change, and the leave of the last before the room is freed", async () => {
+  it("are reported in the tick of the change, and the leave of the last user before the room is freed", async () => {
     const clock = new ManualClock();
     const cluster = await startCluster("memory", 1, { leaveGraceMs: 2_000, app: { clock } });
     const { registry } = nodeOf(cluster, 0).app;
-    const told: string[] = [];
-    registry.on("join", (_room, { id }) => told.push(`+${id}`));
-    registry.on("leave", (room, { id }) => told.push(`-${id} ${room.size}`));
-    registry.on("room-empty", () => told.push("empty"));
+    const reported: string[] = [];
+    registry.on("join", (_room, { id }) => reported.push(`+${id}`));
+    registry.on("leave", (room, { id }) => reported.push(`-${id} ${room.size}`));
+    registry.on("room-empty", () => reported.push("empty"));
     const tabs = [await open(nodeOf(cluster, 0), "ann"), await open(nodeOf(cluster, 0), "ann")];
     await tick();
-    expect(told).toEqual(["+ann"]);
+    expect(reported).toEqual(["+ann"]);
     await leave(cluster.nodes, tabs);
     clock.advance(1_999);
     await tick();
-    expect(told).toEqual(["+ann"]);
+    expect(reported).toEqual(["+ann"]);
     clock.advance(1);
-    expect(told).toEqual(["+ann", "-ann 0", "empty"]);
+    expect(reported).toEqual(["+ann", "-ann 0", "empty"]);
   });
 });
 
 for (const name of ["redis", "nats"] as const) {
   describe.skipIf(missing(name, `joins and leaves over ${name}`))(`joins and leaves over ${name}`, () => {
-    it("are each reported by exactly one node, when users come to and leave two nodes at the same moment", async () => {
+    it("are each reported by exactly one node when users join and leave two nodes at the same moment", async () => {
       const seed = Number(process.env.JOINS_SEED ?? Math.floor(Math.random() * 2 ** 31));
       console.info(`joins over ${name}: JOINS_SEED=${seed}`);
       const dice = new Dice(seed);
@@ -162,7 +162,7 @@ for (const name of ["redis", "nats"] as const) {
       },
     );
 
-    it("are not reported for tabs, moves between nodes and returns within the grace", async () => {
+    it("are not reported for tabs, moves between nodes and returns within the grace period", async () => {
       const { nodes } = await startCluster(name, 3, { leaveGraceMs: 60_000 });
       await knowEachOther(nodes);
       const reports = Reports.of(nodes);
@@ -179,7 +179,7 @@ for (const name of ["redis", "nats"] as const) {
       expect(reports.all.filter((one) => one.startsWith("-"))).toEqual([]);
     });
 
-    it("are reported with the grace of the last user, who is alone and moves to another node", async () => {
+    it("are reported after the grace period of the last user, who moves to another node", async () => {
       const { nodes } = await startCluster(name, 2, { leaveGraceMs: 60_000 });
       await knowEachOther(nodes);
       const reports = Reports.of(nodes);
@@ -190,7 +190,7 @@ for (const name of ["redis", "nats"] as const) {
       await leave(nodes, [ann]);
       expect(first.app.status().rooms).toBe(1);
       await open(second, "ann");
-      // The room is not needed on the first node any more once the user is on the second.
+      // The first node no longer needs the room once the user is on the second.
       await until(() => first.app.status().rooms === 0);
       await reports.settle([second, first], "last");
       expect(reports.about("ann")).toEqual(["+ann"]);
@@ -213,7 +213,7 @@ for (const name of ["redis", "nats"] as const) {
       expect(reports.about("bob")).toEqual(["+bob"]);
     });
 
-    it("are each reported once for users of an engine that was away, whatever they did meanwhile", async () => {
+    it("are each reported once for users who come and leave while the engine is away", async () => {
       const cluster = await startCluster(name, 2, { leaveGraceMs: 0, limits: { nodeHeartbeatMs: 500 } });
       const { nodes, engine } = cluster;
       const [first, second] = nodes;
@@ -226,7 +226,7 @@ for (const name of ["redis", "nats"] as const) {
       await engine.kill();
       await until(() => nodes.every(({ app }) => app.status().backplane.state === "away"));
       await leave(nodes, [ann, bob]);
-      // Both come to both nodes, and one returns: nobody can know of the other node.
+      // Both users come to both nodes, and one returns. No node can know of the other one.
       for (const node of nodes) for (const user of ["cy", "dan"]) await open(node, user);
       await open(second, "ann");
       await tick();
@@ -239,7 +239,7 @@ for (const name of ["redis", "nats"] as const) {
     });
 
     it.each(["cut", "stall"] as const)(
-      "are each reported once for the users of a node that is behind a %s, is taken for lost, and comes back",
+      "are each reported once for the users of a node that a %s separates, that is taken for lost, and that comes back",
       async (way) => {
         const limits = { nodeHeartbeatMs: 200, backplaneMs: 500 };
         const cluster = await startCluster(name, 2, { limits, leaveGraceMs: 50 });
@@ -259,7 +259,7 @@ for (const name of ["redis", "nats"] as const) {
         await leave([far], [bob]);
         await open(far, "dan");
         proxy.open();
-        // It never left its node: it joins again where it was reported to have left.
+        // The user never left its node, so it joins again where its leave was reported.
         await until(() => reports.has("+ann", 2) && reports.has("+dan"));
         await reports.settle(nodes, "last");
         expect(reports.about("ann")).toEqual(["+ann", "-ann", "+ann"]);

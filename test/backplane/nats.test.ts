@@ -20,7 +20,7 @@ const roomName = (path: string) => nameOf(path, defaultPathLimits);
 const streamOf = (path: string) => `enfilade-${Buffer.from(path).toString("base64url")}`;
 
 describe.skipIf(missing("nats", "what is particular to NATS"))("the backplane over NATS", () => {
-  it("keeps a room in a stream with its terms, and leaves no consumer behind", async () => {
+  it("keeps a room in a stream with its limits, and leaves no consumer behind", async () => {
     const cluster = await startCluster("nats", 1, { historySize: 3 });
     const manager = await managerOf(cluster.engine?.url ?? "");
     const room = nodeOf(cluster, 0).app.registry.room("/kept/a");
@@ -32,7 +32,7 @@ describe.skipIf(missing("nats", "what is particular to NATS"))("the backplane ov
     while ((await manager.streams.info(streamOf("/kept/a"))).state.consumer_count > 0) expect(state.messages).toBe(3);
   });
 
-  it("takes over the stream of a version whose terms were others, without a new numbering", async () => {
+  it("takes over a stream that an earlier version created with other limits, and continues its numbering", async () => {
     const engine = await startEngine("nats");
     const appOf = (size: number) => {
       const app = new App({ backplane: engine.backplane() }).route("/kept/:name", Talker, { history: { size } });
@@ -48,7 +48,7 @@ describe.skipIf(missing("nats", "what is particular to NATS"))("the backplane ov
     expect(config.max_msgs).toBe(2);
   });
 
-  it("needs no JetStream for rooms without history, and refuses the others", async () => {
+  it("needs no JetStream for rooms without history, and refuses rooms with history", async () => {
     const engine = await startEngine("nats", { jetstream: false });
     const app = new App({ backplane: engine.backplane() })
       .route("/plain/:name", Talker)
@@ -61,7 +61,7 @@ describe.skipIf(missing("nats", "what is particular to NATS"))("the backplane ov
     expect(app.status().ready).toBe(true);
   });
 
-  it("lets go of streams in which nothing is kept, when nobody had the room open for an hour", async () => {
+  it("deletes streams without messages if no node had the room open for an hour", async () => {
     const engine = await startEngine("nats");
     const manager = await managerOf(engine.url);
     const terms = { prefix: "enfilade", storage: "memory", replicas: 1 } as const;
@@ -81,7 +81,7 @@ describe.skipIf(missing("nats", "what is particular to NATS"))("the backplane ov
     await nats.tidy();
     expect(await names()).toEqual([streamOf("/empty"), streamOf("/full")].sort());
     later += 3_700_000;
-    // Somebody has it open, and looks now and then.
+    // A node has the room open and uses it now and then.
     await nats.top({ path: roomName("/empty"), history });
     await nats.tidy();
     expect(await names()).toEqual([streamOf("/empty"), streamOf("/full")].sort());

@@ -26,23 +26,23 @@ async function kill(cluster: TestCluster): Promise<void> {
   await allAre(cluster, "away");
 }
 
-/** All that a client is sent, as it comes. */
+/** All messages to a client, as they arrive. */
 function listen(client: TestClient): unknown[] {
-  const heard: unknown[] = [];
+  const received: unknown[] = [];
   const listening = (async () => {
-    for await (const message of client) heard.push(message.json());
+    for await (const message of client) received.push(message.json());
   })();
-  listening.catch((error) => heard.push(error));
-  return heard;
+  listening.catch((error) => received.push(error));
+  return received;
 }
 
 let marks = 0;
 
-/** Publishes from `node` until everyone has heard one of it; what is refused meanwhile is tried again. */
-async function reaches({ app }: ClusterNode, to: string, heard: readonly unknown[][]): Promise<void> {
+/** Publishes from `node` until every client has received a publication; refused ones are tried again. */
+async function publishUntilReceived({ app }: ClusterNode, to: string, received: readonly unknown[][]): Promise<void> {
   marks += 1;
   const mark = `mark ${marks}`;
-  while (!heard.every((all) => all.includes(mark))) {
+  while (!received.every((all) => all.includes(mark))) {
     await app.registry
       .room(to)
       .publish(mark)
@@ -51,19 +51,19 @@ async function reaches({ app }: ClusterNode, to: string, heard: readonly unknown
   }
 }
 
-/** Resolves when a publication from each node has reached all who listen in the room. */
-async function agree({ nodes }: TestCluster, to: string, heard: readonly unknown[][]): Promise<void> {
-  for (const node of nodes) await reaches(node, to, heard);
+/** Resolves when a publication from each node has reached all listeners of the room. */
+async function agree({ nodes }: TestCluster, to: string, received: readonly unknown[][]): Promise<void> {
+  for (const node of nodes) await publishUntilReceived(node, to, received);
 }
 
 const isMark = (value: unknown) => String(value).startsWith("mark ");
-const withoutMarks = (heard: readonly unknown[]) => heard.filter((value) => !isMark(value));
+const withoutMarks = (received: readonly unknown[]) => received.filter((value) => !isMark(value));
 
 async function everywhere({ nodes }: TestCluster, path: string): Promise<unknown[][]> {
   return Promise.all(nodes.map(async (node) => listen(await node.open(path))));
 }
 
-/** What is told of one outage. */
+/** The reports of one outage. */
 const outage = [
   { message: expect.stringContaining("cannot be reached"), code: "ERR_BACKPLANE" },
   { message: expect.stringContaining("so nothing is published"), code: "ERR_BACKPLANE" },
@@ -73,15 +73,15 @@ const numbers = (count: number) => Array.from({ length: count }, (_, n) => n);
 const tick = () => new Promise((resolve) => setImmediate(resolve));
 
 for (const name of ["redis", "nats"] as const) {
-  describe.skipIf(missing(name, `outages of ${name}`))(`when ${name} is gone`, () => {
-    it("publish() rejects, the status says so, and on return all nodes agree again", async () => {
+  describe.skipIf(missing(name, `outages of ${name}`))(`when ${name} is away`, () => {
+    it("rejects publish(), reports it in the status, and afterwards all nodes agree again", async () => {
       const cluster = await startCluster(name, 3);
       const plain = await everywhere(cluster, "/plain/a");
       const kept = await everywhere(cluster, "/kept/a");
       await kill(cluster);
       for (const { app } of cluster.nodes) {
         expect(app.status()).toMatchObject({ ready: false, backplane: { state: "away", engine: name } });
-        for (const path of ["/plain/a", "/kept/a", "/plain/nobody"]) {
+        for (const path of ["/plain/a", "/kept/a", "/plain/empty"]) {
           await expect(app.registry.room(path).publish("lost")).rejects.toMatchObject(refusal);
         }
         await expect(app.registry.room("/kept/a").history()).rejects.toMatchObject(refusal);
@@ -92,13 +92,13 @@ for (const name of ["redis", "nats"] as const) {
       await allAre(cluster, "up");
       await agree(cluster, "/plain/a", plain);
       await agree(cluster, "/kept/a", kept);
-      for (const heard of [...plain, ...kept]) expect(withoutMarks(heard)).toEqual([]);
+      for (const received of [...plain, ...kept]) expect(withoutMarks(received)).toEqual([]);
       for (const { app } of cluster.nodes) expect(app.status()).toMatchObject({ ready: true });
     });
 
-    it("sends report once for an outage, not once for a message, and so with the next outage", async () => {
+    it("reports failed sends once per outage, not once per message", async () => {
       const cluster = await startCluster(name, 2);
-      const heard = await everywhere(cluster, "/plain/a");
+      const received = await everywhere(cluster, "/plain/a");
       for (const outages of [1, 2]) {
         await kill(cluster);
         for (const { app } of cluster.nodes) {
@@ -112,12 +112,12 @@ for (const name of ["redis", "nats"] as const) {
         const expected = numbers(outages).flatMap(() => outage);
         for (const { errors } of cluster.nodes) expect(errors).toMatchObject(expected);
         await engineOf(cluster).restart();
-        await agree(cluster, "/plain/a", heard);
+        await agree(cluster, "/plain/a", received);
       }
-      for (const all of heard) expect(withoutMarks(all)).toEqual([]);
+      for (const all of received) expect(withoutMarks(all)).toEqual([]);
     });
 
-    it("what is under way when it goes is reported once as well", async () => {
+    it("reports the publications in flight once too", async () => {
       const cluster = await startCluster(name, 2);
       const { app, errors } = nodeOf(cluster, 0);
       await nodeOf(cluster, 1).open("/plain/a");
@@ -137,14 +137,14 @@ for (const name of ["redis", "nats"] as const) {
       await allAre(cluster, "up");
     });
 
-    it("a close that cannot be told to the others closes those of its own node, is reported each time, and closes nobody later", async () => {
+    it("closes its own connections if other nodes are out of reach, reports it, and closes none later", async () => {
       const cluster = await startCluster(name, 2);
       const [own, other] = await Promise.all(cluster.nodes.map((node) => node.open("/plain/a")));
       const { app, errors } = nodeOf(cluster, 0);
       await kill(cluster);
       errors.length = 0;
       app.registry.room("/plain/a").close(4000, "now");
-      app.registry.user("nobody").close(4501, "revoked");
+      app.registry.user("absent").close(4501, "revoked");
       expect(await own?.closed).toMatchObject({ code: 4000, reason: "now" });
       await tick();
       const message = expect.stringContaining("connections on other nodes may not have been closed");
@@ -158,7 +158,7 @@ for (const name of ["redis", "nats"] as const) {
       expect(await other?.readJSON()).toBe("still here");
     });
 
-    it('backplaneOutage: "local" goes on on this node, and nothing of that appears elsewhere', async () => {
+    it('backplaneOutage: "local" continues on this node, and other nodes get nothing of it', async () => {
       const cluster = await startCluster(name, 2, { app: { backplaneOutage: "local" } });
       const plain = await everywhere(cluster, "/plain/a?user=ann");
       const org = await everywhere(cluster, "/org/7/a");
@@ -180,12 +180,12 @@ for (const name of ["redis", "nats"] as const) {
       await agree(cluster, "/plain/a", plain);
       await agree(cluster, "/org/7/a", org);
       await agree(cluster, "/kept/a", kept);
-      expect([plain[1], org[1], kept[1]].map((heard) => withoutMarks(heard ?? []))).toEqual([[], [], []]);
+      expect([plain[1], org[1], kept[1]].map((received) => withoutMarks(received ?? []))).toEqual([[], [], []]);
       expect(withoutMarks(kept[0] ?? [])).toEqual(["all"]);
       expect(withoutMarks(plain[0] ?? [])).toHaveLength(4);
     });
 
-    it('backplaneOutage: "local" lets clients in, talk and be closed on this node', async () => {
+    it('backplaneOutage: "local" lets clients connect, send and be closed on this node', async () => {
       const cluster = await startCluster(name, 1, { app: { backplaneOutage: "local" } });
       const node = nodeOf(cluster, 0);
       await kill(cluster);
@@ -198,7 +198,7 @@ for (const name of ["redis", "nats"] as const) {
       await allAre(cluster, "up");
     });
 
-    it("clients of plain rooms get in, and those that history is read for are told to come again", async () => {
+    it("accepts clients that need no history, and closes the others with a code to come back", async () => {
       const cluster = await startCluster(name, 1);
       const node = nodeOf(cluster, 0);
       node.app.route("/replayed/:name", Talker, { history: { size: 10 }, replay: 5 });
@@ -206,23 +206,23 @@ for (const name of ["redis", "nats"] as const) {
       await node.open("/plain/a");
       await node.open("/kept/a");
       expect(await (await node.open("/plain/a", v1)).readJSON()).toEqual({ type: "message", data: "hello" });
-      await turnedAway(node);
+      await areRefused(node);
       await engineOf(cluster).restart();
       await allAre(cluster, "up");
-      await letIn(node);
+      await areAccepted(node);
     });
 
-    it("members of before stay, and get on return what the others published to a room with history", async () => {
+    it("keeps existing members, and later delivers the others' publications to a room with history", async () => {
       const cluster = await startCluster(name, 2, { engine: { durable: true } });
       const client = await nodeOf(cluster, 0).open("/kept/a", v1);
-      const heard = listen(client);
+      const received = listen(client);
       await nodeOf(cluster, 1).app.registry.room("/kept/a").publish("before");
-      await until(() => dataOf(heard).includes("before"));
+      await until(() => dataOf(received).includes("before"));
       await kill(cluster);
       await engineOf(cluster).restart();
-      await agree(cluster, "/kept/a", [await dataHeard(nodeOf(cluster, 1))]);
-      await until(() => dataOf(heard).filter(isMark).length >= 2);
-      const offsets = framesOf(heard).flatMap(({ type, offset }) =>
+      await agree(cluster, "/kept/a", [await receivedData(nodeOf(cluster, 1))]);
+      await until(() => dataOf(received).filter(isMark).length >= 2);
+      const offsets = framesOf(received).flatMap(({ type, offset }) =>
         type === "message" && offset !== undefined ? [offset] : [],
       );
       expect(offsets).toEqual(numbers(offsets.length).map((n) => n + 1));
@@ -230,7 +230,7 @@ for (const name of ["redis", "nats"] as const) {
   });
 
   describe.skipIf(missing(name, `starts without ${name}`))(`an app that starts before ${name}`, () => {
-    it("listens, is not ready, lets plain clients in, turns others away, and works once it is there", async () => {
+    it("listens, is not ready, accepts only clients that need no history, and works once it is there", async () => {
       const cluster = await startCluster(name, 0);
       await engineOf(cluster).kill();
       const nodes = [await cluster.add(), await cluster.add()];
@@ -242,7 +242,7 @@ for (const name of ["redis", "nats"] as const) {
           backplane: { state: "away", nodes: 1 },
         });
         await node.open("/plain/early");
-        await turnedAway(node);
+        await areRefused(node);
         await until(() => node.errors.length > 0);
         expect(node.errors).toMatchObject(outage.slice(0, 1));
       }
@@ -253,11 +253,11 @@ for (const name of ["redis", "nats"] as const) {
       await agree({ ...cluster, nodes }, "/plain/a", early);
       await agree({ ...cluster, nodes }, "/kept/a", kept);
       await until(() => nodes.every(({ app }) => app.status().backplane.nodes === 2));
-      for (const node of nodes) await letIn(node);
+      for (const node of nodes) await areAccepted(node);
       for (const { app } of nodes) await connectionsOf(app, "/kept/a", "ann", 2);
     });
 
-    it("reports once that it is not there, however often it is tried", async () => {
+    it("reports once that it is not there, after any number of attempts", async () => {
       const cluster = await startCluster(name, 0);
       await engineOf(cluster).kill();
       const { app, errors } = await cluster.add();
@@ -273,12 +273,12 @@ for (const name of ["redis", "nats"] as const) {
   describe.skipIf(missing(name, `a stalled ${name}`))(`when ${name} is stalled`, () => {
     const limits = { backplaneMs: 500, nodeHeartbeatMs: 500 };
 
-    it("publish() rejects in time, and once it goes on all nodes agree again", async () => {
+    it("rejects publish() in time, and once it answers again all nodes agree", async () => {
       const cluster = await startCluster(name, 1, { limits });
       const proxy = await startProxy(engineOf(cluster).port);
       const far = await cluster.add(`${name}://127.0.0.1:${proxy.port}`);
       const both = { ...cluster, nodes: [nodeOf(cluster, 0), far] };
-      const heard = await everywhere(both, "/plain/a");
+      const received = await everywhere(both, "/plain/a");
       const kept = await everywhere(both, "/kept/a");
       proxy.stall();
       const publishing = ["/plain/a", "/kept/a"].map((path) => far.app.registry.room(path).publish("lost?"));
@@ -288,13 +288,13 @@ for (const name of ["redis", "nats"] as const) {
       expect(far.app.status().ready).toBe(false);
       proxy.open();
       await until(() => far.app.status().ready);
-      await agree(both, "/plain/a", heard);
+      await agree(both, "/plain/a", received);
       await agree(both, "/kept/a", kept);
-      // Nobody knows of what was under way: it came once, or never, and the same everywhere.
+      // A publication in flight arrived once or never, and every node has the same result.
       expect(withoutMarks(kept[0] ?? [])).toEqual(withoutMarks(kept[1] ?? []));
     });
 
-    it("a cut and an open again, many times, end with nodes that agree", async () => {
+    it("has nodes that agree after many short outages", async () => {
       const cluster = await startCluster(name, 1, { limits });
       const proxy = await startProxy(engineOf(cluster).port);
       const far = await cluster.add(`${name}://127.0.0.1:${proxy.port}`);
@@ -308,7 +308,7 @@ for (const name of ["redis", "nats"] as const) {
         await until(() => stateOf(far) === "up");
       }
       await agree(both, "/kept/a", kept);
-      expect(kept.map((heard) => heard.filter((value) => value === "meanwhile").length)).toEqual([5, 5]);
+      expect(kept.map((received) => received.filter((value) => value === "meanwhile").length)).toEqual([5, 5]);
     });
   });
 
@@ -333,14 +333,14 @@ for (const name of ["redis", "nats"] as const) {
         expect(await publishing).toMatchObject([{ status: "rejected", reason }]);
         expect(node.app.status()).toMatchObject({ state: "closed", ready: false });
       } finally {
-        // Whoever still waits for the engine waits no longer.
+        // No call waits for the engine any longer.
         proxy.cut();
       }
     });
   });
 }
 
-/** Whether an app is closed before a time is over that nobody should need. */
+/** Whether an app closes within a time that is more than enough. */
 async function closedWithin(node: ClusterNode, ms: number): Promise<string> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<string>((resolve) => {
@@ -350,7 +350,7 @@ async function closedWithin(node: ClusterNode, ms: number): Promise<string> {
   return Promise.race([closed, late]).finally(() => clearTimeout(timer));
 }
 
-/** Resolves when so many connections of a user are known in a room. */
+/** Resolves when a room has this number of connections of a user. */
 async function connectionsOf({ registry }: App, path: string, id: string, count: number): Promise<void> {
   for (let found = -1; found !== count; await tick()) {
     const { users } = await registry.room(path).presence();
@@ -360,14 +360,14 @@ async function connectionsOf({ registry }: App, path: string, id: string, count:
 
 type Frame = { readonly type?: string; readonly offset?: number; readonly data?: unknown };
 
-const framesOf = (heard: readonly unknown[]) => heard as readonly Frame[];
-const dataOf = (heard: readonly unknown[]) => framesOf(heard).map(({ data }) => data);
+const framesOf = (received: readonly unknown[]) => received as readonly Frame[];
+const dataOf = (received: readonly unknown[]) => framesOf(received).map(({ data }) => data);
 
-async function dataHeard(node: ClusterNode): Promise<unknown[]> {
+async function receivedData(node: ClusterNode): Promise<unknown[]> {
   return listen(await node.open("/kept/a"));
 }
 
-async function turnedAway({ port }: ClusterNode): Promise<void> {
+async function areRefused({ port }: ClusterNode): Promise<void> {
   const base = `ws://127.0.0.1:${port}`;
   for (const [path, options] of [
     ["/kept/a", v1],
@@ -380,7 +380,7 @@ async function turnedAway({ port }: ClusterNode): Promise<void> {
   }
 }
 
-async function letIn(node: ClusterNode): Promise<void> {
+async function areAccepted(node: ClusterNode): Promise<void> {
   const base = `ws://127.0.0.1:${node.port}`;
   for (const path of ["/kept/b", "/replayed/b"]) {
     expect(await (await connectURL(base + path, v1)).readJSON()).toMatchObject({ type: "welcome", position: {} });
@@ -411,12 +411,12 @@ describe("options", () => {
       { duplicate: () => undefined },
       new Map(),
     ].map((source) => ({ source })),
-  )("redis($source) is refused, with what it takes", ({ source }) => {
+  )("redis($source) is refused, and the error names the accepted values", ({ source }) => {
     expect(() => redis(source as never)).toThrow(expect.objectContaining(wrong));
     expect(() => redis(source as never)).toThrow(/redis\(\) takes a URL such as "redis:\/\/127.0.0.1:6379"/);
   });
 
-  it.each([42, null, true, {}, ""])("a prefix of redis that is %j is refused", (prefix) => {
+  it.each([42, null, true, {}, ""])("the prefix %j of redis is refused", (prefix) => {
     expect(() => redis("redis://127.0.0.1", { prefix } as never)).toThrow(expect.objectContaining(wrong));
     expect(() => redis("redis://127.0.0.1", { prefix } as never)).toThrow(/prefix takes a string/);
   });
@@ -425,7 +425,7 @@ describe("options", () => {
     ...[42, null, undefined, true, "", [], [""], ["nats://127.0.0.1", 42], {}, { servers: [] }, { servers: "" }],
     ...[{ servers: ["http://x"] }, { name: "shop" }],
   ].map((source) => ({ source }));
-  it.each(noServers)("nats($source) is refused, with what it takes", ({ source }) => {
+  it.each(noServers)("nats($source) is refused, and the error names the accepted values", ({ source }) => {
     expect(() => nats(source as never)).toThrow(expect.objectContaining(wrong));
     expect(() => nats(source as never)).toThrow(/nats\(\) takes a URL such as "nats:\/\/127.0.0.1:4222"/);
   });
@@ -434,7 +434,7 @@ describe("options", () => {
     ...["", "a.b", "a b", "*", ">", "ä", "x".repeat(65), 42, null].map((prefix) => ({ prefix })),
     ...["disk", "FILE", "", 1, null].map((storage) => ({ storage })),
     ...[0, 6, 1.5, -1, "3", Number.NaN, null].map((replicas) => ({ replicas })),
-  ])("nats(url, %j) is refused, by the name of the option", (options) => {
+  ])("nats(url, %j) is refused, and the error names the option", (options) => {
     const [option = ""] = Object.keys(options);
     const make = () => nats("nats://127.0.0.1", options as BackplaneOptions);
     expect(make).toThrow(expect.objectContaining(wrong));

@@ -11,19 +11,19 @@ import { nodeOf, startCluster, type TestCluster, until } from "./cluster.js";
 
 type Bytes = string | Uint8Array;
 
-/** Somebody else on the same server, who may publish whatever he wants. */
-interface Foreigner {
-  /** Resolves when the server has taken it. */
+/** A foreign program on the same server, which may publish anything. */
+interface ForeignProgram {
+  /** Resolves when the server has accepted it. */
   publish(channel: string, bytes: Bytes): Promise<unknown>;
-  /** Publishes what claims to be the publication of a room at this position. */
+  /** Publishes a message that claims to be the publication of a room at this position. */
   claim(room: string, epoch: string, offset: string, bytes: Bytes): Promise<unknown>;
-  /** Calls `listener` with what is published to a channel from now on. */
+  /** Calls `listener` with each message published to a channel from now on. */
   listen(channel: string, listener: (bytes: Uint8Array) => void): Promise<unknown>;
-  /** One way to the server and back. */
+  /** One round trip to the server. */
   ping(): Promise<unknown>;
 }
 
-/** What Redis is asked for by hand. */
+/** Commands that the test sends to Redis itself. */
 function redisClient({ engine }: TestCluster): Redis {
   const client = new Redis(engine?.url ?? "");
   client.on("error", () => undefined);
@@ -40,7 +40,7 @@ async function natsClient({ engine }: TestCluster): Promise<NatsConnection> {
 const redisName = (channel: string) => `enfilade:{${channel}}`;
 const natsName = (channel: string) => `enfilade.${Buffer.from(channel).toString("base64url")}`;
 
-function redisForeigner(cluster: TestCluster): Foreigner {
+function connectForeignRedis(cluster: TestCluster): ForeignProgram {
   const [client, hearing] = [redisClient(cluster), redisClient(cluster)];
   return {
     publish: (channel, bytes) => client.publish(redisName(channel), Buffer.from(bytes)),
@@ -56,7 +56,7 @@ function redisForeigner(cluster: TestCluster): Foreigner {
   };
 }
 
-async function natsForeigner(cluster: TestCluster): Promise<Foreigner> {
+async function connectForeignNats(cluster: TestCluster): Promise<ForeignProgram> {
   const client = await natsClient(cluster);
   const publish = (channel: string, bytes: Bytes, marks = headers()) => {
     client.publish(natsName(channel), Buffer.from(bytes), { headers: marks });
@@ -78,8 +78,8 @@ async function natsForeigner(cluster: TestCluster): Promise<Foreigner> {
   };
 }
 
-async function foreigner(name: EngineName, cluster: TestCluster): Promise<Foreigner> {
-  return name === "redis" ? redisForeigner(cluster) : natsForeigner(cluster);
+async function connectForeign(name: EngineName, cluster: TestCluster): Promise<ForeignProgram> {
+  return name === "redis" ? connectForeignRedis(cluster) : connectForeignNats(cluster);
 }
 
 const line = (header: unknown, body: Bytes = "x") =>
@@ -96,7 +96,7 @@ const nonsense: readonly Bytes[] = [
   ...[line({ v: [1], k: "text" }), line({ v: null, k: "text" }), line({ v: 1.5, k: "text" })],
 ];
 
-/** Headers of this version that are none, for a path of `t` that is right for its channel. */
+/** Invalid headers of this version, with a path in `t` that is right for its channel. */
 function badNodeMessages(t: string | undefined): Bytes[] {
   const headersOfText = [
     ...[{ x: "all" }, { x: [1] }, { x: {} }, { x: null }, { x: [["a"]] }],
@@ -184,30 +184,30 @@ const badPresence: readonly Bytes[] = [
 const path = "/kept/a";
 let marks = 0;
 
-/** What a client is sent up to and without `mark`. */
-async function upTo(client: TestClient, mark: string): Promise<string[]> {
-  const heard: string[] = [];
+/** The messages to a client up to and including `mark`. */
+async function readUpTo(client: TestClient, mark: string): Promise<string[]> {
+  const received: string[] = [];
   for (let text = await client.readText(); text !== JSON.stringify(mark); text = await client.readText()) {
-    heard.push(text);
+    received.push(text);
   }
-  return heard;
+  return received;
 }
 
-/** Publishes from each node to everyone; what the clients heard before the last of that reached them. */
-async function normally(cluster: TestCluster, to: string, clients: readonly TestClient[]): Promise<string[]> {
-  const heard: string[] = [];
+/** Publishes from each node to everyone, and returns the messages that arrived before the last of these. */
+async function publishNormally(cluster: TestCluster, to: string, clients: readonly TestClient[]): Promise<string[]> {
+  const received: string[] = [];
   for (const { app } of cluster.nodes) {
     marks += 1;
     const mark = `mark ${marks}`;
     await app.registry.room(to).publish(mark);
-    for (const client of clients) heard.push(...(await upTo(client, mark)));
+    for (const client of clients) received.push(...(await readUpTo(client, mark)));
   }
-  return heard;
+  return received;
 }
 
 const malformed = ({ nodes }: TestCluster) => nodes.map(({ app }) => app.status().backplane.malformed);
 
-/** Each node has told once that it was sent what it does not understand, and nothing else. */
+/** Each node has reported once that it received an unknown message, and nothing else. */
 function expectOneReport({ nodes }: TestCluster): void {
   for (const { errors } of nodes) {
     expect(errors.map(({ message }) => message)).toEqual([expect.stringContaining("does not understand")]);
@@ -219,8 +219,8 @@ async function everywhere({ nodes }: TestCluster, target: string): Promise<TestC
   return Promise.all(nodes.map((node) => node.open(target)));
 }
 
-/** The names of nodes, as their signs of life tell them. */
-async function nodeNames(stranger: Foreigner, count: number): Promise<string[]> {
+/** The names of nodes, from their heartbeats. */
+async function nodeNames(stranger: ForeignProgram, count: number): Promise<string[]> {
   const names = new Set<string>();
   await stranger.listen("nodes", (bytes) => {
     const [, node] = /"node":"([\w-]+)"/.exec(Buffer.from(bytes).toString()) ?? [];
@@ -233,8 +233,8 @@ async function nodeNames(stranger: Foreigner, count: number): Promise<string[]> 
 const presenceOf = (cluster: TestCluster, index: number): Promise<PresenceState> =>
   nodeOf(cluster, index).app.registry.room(path).presence();
 
-/** Resolves when each node has `id` among those who are in the room. */
-async function seenEverywhere(cluster: TestCluster, id: string): Promise<void> {
+/** Resolves when each node has `id` among the users of the room. */
+async function waitUntilPresent(cluster: TestCluster, id: string): Promise<void> {
   for (const index of cluster.nodes.keys()) {
     let state = await presenceOf(cluster, index);
     while (!state.users.some((user) => user.id === id)) {
@@ -244,7 +244,7 @@ async function seenEverywhere(cluster: TestCluster, id: string): Promise<void> {
   }
 }
 
-/** How much work foreign round trips leave the engine to do for the nodes: commands of scripts, or questions to JetStream. */
+/** The work that foreign round trips cause in the engine: commands of scripts, or requests to JetStream. */
 async function worker(name: EngineName, cluster: TestCluster): Promise<() => Promise<number>> {
   if (name === "redis") {
     const client = redisClient(cluster);
@@ -275,81 +275,81 @@ for (const name of ["redis", "nats"] as const) {
       ["all", "/plain/a", undefined],
       ["channel:plain", "/plain/a", undefined],
       ["user:ann", "/plain/a", undefined],
-    ])("are ignored, counted and reported once where they are none of ours on %s", async (channel, room, tree) => {
+    ])("are ignored, counted and reported once if they are not of this library, on %s", async (channel, room, tree) => {
       const cluster = await start();
       const clients = await everywhere(cluster, `${room}?user=ann`);
-      const stranger = await foreigner(name, cluster);
+      const stranger = await connectForeign(name, cluster);
       const poison = [...nonsense, ...badNodeMessages(tree)];
       for (const bytes of poison) await stranger.publish(channel, bytes);
-      expect(await normally(cluster, room, clients)).toEqual([]);
+      expect(await publishNormally(cluster, room, clients)).toEqual([]);
       expect(malformed(cluster)).toEqual(cluster.nodes.map(() => poison.length));
       expectOneReport(cluster);
     });
 
-    it("are malformed on the channel of trees when they name no tree", async () => {
+    it("are malformed on the channel of trees if they name no tree", async () => {
       const cluster = await start();
       const clients = await everywhere(cluster, "/plain/a");
-      const stranger = await foreigner(name, cluster);
+      const stranger = await connectForeign(name, cluster);
       await stranger.publish("trees", line({ v: 1, k: "text" }, "for whom?"));
       await stranger.publish("trees", line({ v: 1, k: "close", code: 1000, reason: "" }));
       for (const t of ["/__proto__", "/constructor/x", "//", "/plain/a/", "/%zz", `/${"x/".repeat(5_000)}`]) {
-        await stranger.publish("trees", line({ v: 1, t, k: "text" }, "for nobody"));
+        await stranger.publish("trees", line({ v: 1, t, k: "text" }, "for no room"));
       }
-      expect(await normally(cluster, "/plain/a", clients)).toEqual([]);
+      expect(await publishNormally(cluster, "/plain/a", clients)).toEqual([]);
       expect(malformed(cluster)).toEqual([2, 2]);
       expectOneReport(cluster);
     });
 
-    it("are malformed where they evict from what is no room", async () => {
+    it("are malformed if they evict from a path that is not a room", async () => {
       const cluster = await start();
       const clients = await everywhere(cluster, "/plain/a?user=ann");
-      const stranger = await foreigner(name, cluster);
+      const stranger = await connectForeign(name, cluster);
       const evict = { v: 1, k: "evict", user: "ann", reason: "" };
       for (const channel of ["all", "channel:plain", "user:ann", "trees"]) await stranger.publish(channel, line(evict));
       await stranger.publish("trees", line({ ...evict, t: "/plain" }));
-      expect(await normally(cluster, "/plain/a", clients)).toEqual([]);
+      expect(await publishNormally(cluster, "/plain/a", clients)).toEqual([]);
       expect(malformed(cluster)).toEqual([5, 5]);
       expectOneReport(cluster);
     });
 
-    it("are ignored where nodes tell of themselves, and the nodes go on knowing each other", async () => {
+    it("are ignored among the heartbeats, and the nodes still know each other", async () => {
       const cluster = await start();
       const clients = await everywhere(cluster, `${path}?user=ann`);
-      const stranger = await foreigner(name, cluster);
+      const stranger = await connectForeign(name, cluster);
       const ids = await nodeNames(stranger, cluster.nodes.length);
       const poison = [...nonsense, ...badSignals];
       for (const channel of ["nodes", ...ids.map((id) => `node:${id}`)]) {
         for (const bytes of poison) await stranger.publish(channel, bytes);
       }
       for (const bytes of badHeartbeats) await stranger.publish("nodes", bytes);
-      expect(await normally(cluster, path, clients)).toEqual([]);
+      expect(await publishNormally(cluster, path, clients)).toEqual([]);
       const expected = 2 * poison.length + badHeartbeats.length;
       expect(malformed(cluster)).toEqual(cluster.nodes.map(() => expected));
       expectOneReport(cluster);
       expect(cluster.nodes.map(({ app }) => app.status().backplane.nodes)).toEqual([2, 2]);
       await nodeOf(cluster, 1).open(`${path}?user=bob`);
-      await seenEverywhere(cluster, "bob");
+      await waitUntilPresent(cluster, "bob");
     });
 
-    it("are ignored where nodes tell who is in a room, and nobody comes in by them", async () => {
+    it("are ignored among presence messages, and add no user", async () => {
       const cluster = await start();
       const clients = await everywhere(cluster, `${path}?user=ann`);
-      const stranger = await foreigner(name, cluster);
+      const stranger = await connectForeign(name, cluster);
       const poison = [...nonsense, ...badSignals, ...badPresence];
       for (const bytes of poison) await stranger.publish(`presence:${path}`, bytes);
-      expect(await normally(cluster, path, clients)).toEqual([]);
+      expect(await publishNormally(cluster, path, clients)).toEqual([]);
       expect(malformed(cluster)).toEqual(cluster.nodes.map(() => poison.length));
       expectOneReport(cluster);
       await nodeOf(cluster, 1).open(`${path}?user=bob`);
-      await seenEverywhere(cluster, "bob");
+      await waitUntilPresent(cluster, "bob");
       for (const index of [0, 1]) expect(await presenceOf(cluster, index)).toMatchObject({ count: 2 });
     });
 
-    it("that show a user nested too deep to be written again harm no watcher and no newcomer", async () => {
+    it("with a user nested too deeply to be written again harm no watcher and no new client", async () => {
       const cluster = await start();
       const node = nodeOf(cluster, 0);
       await node.open(`${path}?user=ann`, { protocols: ["enfilade.v1"] });
-      const stranger = await foreigner(name, cluster);
+      const stranger = await connectForeign(name, cluster);
       const entry = `{"id":"deep","connections":1,"shown":${nested(100_000)}}`;
       const uncaught: unknown[] = [];
       const others = process.listeners("uncaughtException");
@@ -361,7 +361,7 @@ for (const name of ["redis", "nats"] as const) {
           `{"v":2,"t":"state","node":"foreign","seq":1,"entries":[["k",${entry}]]}`,
         );
         await nodeOf(cluster, 1).open(`${path}?user=bob`);
-        await seenEverywhere(cluster, "bob");
+        await waitUntilPresent(cluster, "bob");
         expect(uncaught).toEqual([]);
         const newcomer = await node.open(`${path}?user=cy`, { protocols: ["enfilade.v1"] });
         expect(await newcomer.readJSON()).toMatchObject({ type: "presence" });
@@ -371,21 +371,21 @@ for (const name of ["redis", "nats"] as const) {
       }
     });
 
-    it("that close with half a code are malformed, and close nobody", async () => {
+    it("with an incomplete close command are malformed, and close no connection", async () => {
       const cluster = await start();
       const clients = await everywhere(cluster, "/plain/a");
-      const stranger = await foreigner(name, cluster);
+      const stranger = await connectForeign(name, cluster);
       const codes = [3000.5, 4000.25, 4998.999];
       for (const code of codes) await stranger.publish("/plain/a", line({ v: 1, k: "close", code, reason: "" }));
-      expect(await normally(cluster, "/plain/a", clients)).toEqual([]);
+      expect(await publishNormally(cluster, "/plain/a", clients)).toEqual([]);
       expectOneReport(cluster);
       expect(malformed(cluster)).toEqual([codes.length, codes.length]);
     });
 
-    it("that claim a position which is none are malformed", async () => {
+    it("with an invalid position are malformed", async () => {
       const cluster = await start();
       const clients = await everywhere(cluster, path);
-      const stranger = await foreigner(name, cluster);
+      const stranger = await connectForeign(name, cluster);
       const message = line({ v: 1, k: "text" }, "forged");
       const positions = [
         ...[
@@ -408,7 +408,7 @@ for (const name of ["redis", "nats"] as const) {
       for (const [epoch = "", offset = ""] of positions) await stranger.claim(path, epoch, offset, message);
       await stranger.claim(path, "e", "1", "no message");
       await stranger.claim(path, "e", "1", "");
-      expect(await normally(cluster, path, clients)).toEqual([]);
+      expect(await publishNormally(cluster, path, clients)).toEqual([]);
       expect(malformed(cluster)).toEqual(cluster.nodes.map(() => positions.length + 2));
       expectOneReport(cluster);
     });
@@ -418,29 +418,26 @@ for (const name of ["redis", "nats"] as const) {
       ["beyond what is a safe integer", "same", "9999999999999999"],
       ["of an epoch that there is not", "another", "1"],
       ["of an epoch named like a prototype", "__proto__", "3"],
-    ])(
-      "that claim a position %s cost nobody a publication, and the nodes come to rest",
-      async (_name, epoch, offset) => {
-        const cluster = await start();
-        const clients = await everywhere(cluster, path);
-        await normally(cluster, path, clients);
-        const [newest] = await nodeOf(cluster, 0).app.registry.room(path).history({ limit: 1 });
-        const stranger = await foreigner(name, cluster);
-        const claimed = epoch === "same" ? (newest?.position?.epoch ?? "") : epoch;
-        await stranger.claim(path, claimed, offset, line({ v: 1, k: "text" }, "forged"));
-        expect(await normally(cluster, path, clients)).toEqual([]);
-        const work = await worker(name, cluster);
-        const before = await work();
-        for (let n = 0; n < 300; n += 1) await stranger.ping();
-        // Each node looks at the room once, or a few times; not with every turn of its loop.
-        expect((await work()) - before).toBeLessThan(50);
-      },
-    );
+    ])("with a position %s cost no client a publication, and the nodes become stable", async (_name, epoch, offset) => {
+      const cluster = await start();
+      const clients = await everywhere(cluster, path);
+      await publishNormally(cluster, path, clients);
+      const [newest] = await nodeOf(cluster, 0).app.registry.room(path).history({ limit: 1 });
+      const stranger = await connectForeign(name, cluster);
+      const claimed = epoch === "same" ? (newest?.position?.epoch ?? "") : epoch;
+      await stranger.claim(path, claimed, offset, line({ v: 1, k: "text" }, "forged"));
+      expect(await publishNormally(cluster, path, clients)).toEqual([]);
+      const work = await worker(name, cluster);
+      const before = await work();
+      for (let n = 0; n < 300; n += 1) await stranger.ping();
+      // Each node reads the room once or a few times, not in every turn of its event loop.
+      expect((await work()) - before).toBeLessThan(50);
+    });
 
-    it("of random bytes and random headers are harmless, whatever they are", async () => {
+    it("of random bytes and random headers are harmless", async () => {
       const cluster = await start();
       const clients = await everywhere(cluster, `${path}?user=ann`);
-      const stranger = await foreigner(name, cluster);
+      const stranger = await connectForeign(name, cluster);
       const [id] = await nodeNames(stranger, cluster.nodes.length);
       const channel = fc.constantFrom(path, "trees", "nodes", `node:${id}`, `presence:${path}`, "all", "user:ann");
       const text = fc.oneof(fc.string(), fc.constantFrom("__proto__", "constructor", path, "/", "\u0000", "\ud800"));
@@ -461,7 +458,7 @@ for (const name of ["redis", "nats"] as const) {
         fc.array(fc.tuple(channel, bytes), { minLength: 20, maxLength: 60 }),
         async (all) => {
           for (const [to, foreign] of all) await stranger.publish(to, foreign);
-          await normally(cluster, path, clients);
+          await publishNormally(cluster, path, clients);
         },
       );
       await fc.assert(property, { seed, numRuns: 30, endOnFailure: true });
@@ -471,7 +468,7 @@ for (const name of ["redis", "nats"] as const) {
   });
 }
 
-/** Opens the room everywhere and publishes so often, so that there is a log to write into. */
+/** Opens the room on every node and publishes a number of messages, so that there is a log to write into. */
 async function keptRoom(name: EngineName, publications: number, historySize = 100) {
   const cluster = await startCluster(name, 2, { historySize });
   const clients = await everywhere(cluster, path);
@@ -481,91 +478,85 @@ async function keptRoom(name: EngineName, publications: number, historySize = 10
   return { cluster, clients, room };
 }
 
-describe.skipIf(missing("redis", "entries by hand"))(
-  "entries that somebody wrote into the log of a room in Redis",
-  () => {
-    const [log, meta] = [`${redisName(path)}:log`, `${redisName(path)}:meta`];
-    const cases: [string, number, string[]][] = [
-      ["the first of a room, with other fields", 0, ["1-0", "x", "y"]],
-      ["the next of a room, with other fields", 2, ["3-0", "x", "y"]],
-      ["the next of a room, with one field", 2, ["3-0", "d", "garbage"]],
-      ["between the offsets of a room", 2, ["2-7", "d", "garbage", "t", "1"]],
-      ["at an id of Redis's own choice", 2, ["*", "name", "value"]],
-      ["whose time is no number", 2, ["3-0", "d", "garbage", "t", "yesterday"]],
-    ];
+describe.skipIf(missing("redis", "entries by hand"))("foreign entries in the log of a room in Redis", () => {
+  const [log, meta] = [`${redisName(path)}:log`, `${redisName(path)}:meta`];
+  const cases: [string, number, string[]][] = [
+    ["the first of a room, with other fields", 0, ["1-0", "x", "y"]],
+    ["the next of a room, with other fields", 2, ["3-0", "x", "y"]],
+    ["the next of a room, with one field", 2, ["3-0", "d", "garbage"]],
+    ["between the offsets of a room", 2, ["2-7", "d", "garbage", "t", "1"]],
+    ["at an id of Redis's own choice", 2, ["*", "name", "value"]],
+    ["whose time is no number", 2, ["3-0", "d", "garbage", "t", "yesterday"]],
+  ];
 
-    it.each(cases)(
-      "%s: publications still arrive everywhere, and what is kept can be read",
-      async (_name, count, args) => {
-        const { cluster, clients, room } = await keptRoom("redis", count);
-        await redisClient(cluster).call("XADD", log, ...args);
-        expect(await normally(cluster, path, clients)).toEqual([]);
-        const kept = await room.history();
-        expect(kept.slice(-2).map(({ data }) => data)).toEqual([`mark ${marks - 1}`, `mark ${marks}`]);
-      },
-    );
-
-    it.each([
-      ["without a time", ["2-7", "d", "garbage"]],
-      ["with a time that is none", ["2-7", "d", "garbage", "t", "yesterday"]],
-      ["with other fields", ["2-7", "x", "y", "z", "0"]],
-    ])("%s go with the publications before them when these are not kept any more", async (_name, args) => {
-      const { cluster, clients, room } = await keptRoom("redis", 2, 2);
+  it.each(cases)(
+    "%s: publications still arrive everywhere, and the history can be read",
+    async (_name, count, args) => {
+      const { cluster, clients, room } = await keptRoom("redis", count);
       await redisClient(cluster).call("XADD", log, ...args);
-      for (let n = 0; n < 3; n += 1) expect(await normally(cluster, path, clients)).toEqual([]);
-      expect((await room.history()).map(({ data }) => data)).toEqual([`mark ${marks - 1}`, `mark ${marks}`]);
-    });
+      expect(await publishNormally(cluster, path, clients)).toEqual([]);
+      const kept = await room.history();
+      expect(kept.slice(-2).map(({ data }) => data)).toEqual([`mark ${marks - 1}`, `mark ${marks}`]);
+    },
+  );
 
-    it("in place of a publication are skipped, told as lost, counted and reported once", async () => {
-      const { cluster, clients, room } = await keptRoom("redis", 2);
-      const client = redisClient(cluster);
-      const lost: unknown[] = [];
-      nodeOf(cluster, 1).app.registry.on("lagged", (_room, missed) => lost.push(missed));
-      for (const [offset, d] of [
-        ["3", "garbage"],
-        ["4", line({ v: 2, k: "text" })],
-        ["5", ""],
-      ] as const) {
-        await client.call("XADD", log, `${offset}-0`, "d", d, "t", String(Date.now()));
-      }
-      await client.hset(meta, "o", "5");
-      expect(await normally(cluster, path, clients)).toEqual([]);
-      expect(lost).toEqual([3]);
-      expect((await room.history()).map(({ data }) => data)).toEqual([0, 1, `mark ${marks - 1}`, `mark ${marks}`]);
-      for (const count of malformed(cluster)) expect(count).toBeGreaterThanOrEqual(3);
-      expectOneReport(cluster);
-    });
+  it.each([
+    ["without a time", ["2-7", "d", "garbage"]],
+    ["with a time that is none", ["2-7", "d", "garbage", "t", "yesterday"]],
+    ["with other fields", ["2-7", "x", "y", "z", "0"]],
+  ])("%s are removed with older publications when those are trimmed", async (_name, args) => {
+    const { cluster, clients, room } = await keptRoom("redis", 2, 2);
+    await redisClient(cluster).call("XADD", log, ...args);
+    for (let n = 0; n < 3; n += 1) expect(await publishNormally(cluster, path, clients)).toEqual([]);
+    expect((await room.history()).map(({ data }) => data)).toEqual([`mark ${marks - 1}`, `mark ${marks}`]);
+  });
 
-    it("are over when a value of another kind takes the place of the log", async () => {
-      const { cluster, clients, room } = await keptRoom("redis", 1);
-      const client = redisClient(cluster);
-      await client.del(log);
-      await client.set(log, "a string");
-      expect(await room.publish("in its place")).toMatchObject({ offset: 2 });
-      const both = clients.map(() => JSON.stringify("in its place"));
-      expect(await normally(cluster, path, clients)).toEqual(both);
-      expect((await room.history()).at(-1)?.data).toBe(`mark ${marks}`);
-    });
-  },
-);
+  it("are skipped, reported as lost, counted, and reported once", async () => {
+    const { cluster, clients, room } = await keptRoom("redis", 2);
+    const client = redisClient(cluster);
+    const lost: unknown[] = [];
+    nodeOf(cluster, 1).app.registry.on("lagged", (_room, missed) => lost.push(missed));
+    for (const [offset, d] of [
+      ["3", "garbage"],
+      ["4", line({ v: 2, k: "text" })],
+      ["5", ""],
+    ] as const) {
+      await client.call("XADD", log, `${offset}-0`, "d", d, "t", String(Date.now()));
+    }
+    await client.hset(meta, "o", "5");
+    expect(await publishNormally(cluster, path, clients)).toEqual([]);
+    expect(lost).toEqual([3]);
+    expect((await room.history()).map(({ data }) => data)).toEqual([0, 1, `mark ${marks - 1}`, `mark ${marks}`]);
+    for (const count of malformed(cluster)) expect(count).toBeGreaterThanOrEqual(3);
+    expectOneReport(cluster);
+  });
 
-describe.skipIf(missing("nats", "messages by hand"))(
-  "messages that somebody published into the stream of a room in NATS",
-  () => {
-    it("are skipped, told as lost, counted and reported once", async () => {
-      const { cluster, clients, room } = await keptRoom("nats", 2);
-      const client = await natsClient(cluster);
-      const lost: unknown[] = [];
-      nodeOf(cluster, 1).app.registry.on("lagged", (_room, missed) => lost.push(missed));
-      const manager = await jetstreamManager(client);
-      const { config } = await manager.streams.info(`enfilade-${Buffer.from(path).toString("base64url")}`);
-      const [subject = ""] = config.subjects;
-      for (const bytes of ["garbage", "", line({ v: 2, k: "text" })]) await client.request(subject, Buffer.from(bytes));
-      expect(await normally(cluster, path, clients)).toEqual([]);
-      expect(lost).toEqual([3]);
-      expect((await room.history()).map(({ data }) => data)).toEqual([0, 1, `mark ${marks - 1}`, `mark ${marks}`]);
-      for (const count of malformed(cluster)) expect(count).toBeGreaterThanOrEqual(3);
-      expectOneReport(cluster);
-    });
-  },
-);
+  it("no longer matter when a value of another type replaces the log", async () => {
+    const { cluster, clients, room } = await keptRoom("redis", 1);
+    const client = redisClient(cluster);
+    await client.del(log);
+    await client.set(log, "a string");
+    expect(await room.publish("in its place")).toMatchObject({ offset: 2 });
+    const both = clients.map(() => JSON.stringify("in its place"));
+    expect(await publishNormally(cluster, path, clients)).toEqual(both);
+    expect((await room.history()).at(-1)?.data).toBe(`mark ${marks}`);
+  });
+});
+
+describe.skipIf(missing("nats", "messages by hand"))("foreign messages in the stream of a room in NATS", () => {
+  it("are skipped, reported as lost, counted, and reported once", async () => {
+    const { cluster, clients, room } = await keptRoom("nats", 2);
+    const client = await natsClient(cluster);
+    const lost: unknown[] = [];
+    nodeOf(cluster, 1).app.registry.on("lagged", (_room, missed) => lost.push(missed));
+    const manager = await jetstreamManager(client);
+    const { config } = await manager.streams.info(`enfilade-${Buffer.from(path).toString("base64url")}`);
+    const [subject = ""] = config.subjects;
+    for (const bytes of ["garbage", "", line({ v: 2, k: "text" })]) await client.request(subject, Buffer.from(bytes));
+    expect(await publishNormally(cluster, path, clients)).toEqual([]);
+    expect(lost).toEqual([3]);
+    expect((await room.history()).map(({ data }) => data)).toEqual([0, 1, `mark ${marks - 1}`, `mark ${marks}`]);
+    for (const count of malformed(cluster)) expect(count).toBeGreaterThanOrEqual(3);
+    expectOneReport(cluster);
+  });
+});

@@ -9,7 +9,7 @@ import { startProxy } from "../support/proxy.js";
 import { nodeOf, startCluster, until } from "./cluster.js";
 import { Talker } from "./talker.js";
 
-/** What a channel, or the keys of a room, are called. */
+/** The names of a channel, or of the keys of a room. */
 const named = (channel: string) => `enfilade:{${channel}}`;
 
 function client(port: number, db = 0): Redis {
@@ -19,7 +19,7 @@ function client(port: number, db = 0): Redis {
 }
 
 describe.skipIf(missing("redis", "what is particular to Redis"))("the backplane over Redis", () => {
-  it("hears a room on the nodes that hold it, and costs the others nothing", async () => {
+  it("receives a room only on the nodes that have it open, at no cost for the others", async () => {
     const cluster = await startCluster("redis", 3);
     const [first, second, third] = cluster.nodes;
     const redis = client(cluster.engine?.port ?? 0);
@@ -32,7 +32,7 @@ describe.skipIf(missing("redis", "what is particular to Redis"))("the backplane 
     while ((await hearing("/plain/a")) !== 1) expect(await hearing("/plain/a")).toBeLessThanOrEqual(2);
   });
 
-  it("keeps of a room what its terms say, lets go of it in time, and of its position later", async () => {
+  it("keeps a room within its limits, deletes its history in time, and its position later", async () => {
     const cluster = await startCluster("redis", 1, { historySize: 3 });
     const redis = client(cluster.engine?.port ?? 0);
     const room = nodeOf(cluster, 0).app.registry.room("/kept/a");
@@ -46,7 +46,7 @@ describe.skipIf(missing("redis", "what is particular to Redis"))("the backplane 
     expect(await redis.pttl(`${named("/kept/never")}:meta`)).toBeGreaterThan(0);
   });
 
-  it("keeps no more bytes than the terms say, however the publications come", async () => {
+  it("keeps no more bytes than the limit, for publications of any size", async () => {
     const engine = await startEngine("redis");
     const app = new App({ backplane: redis(engine.url) });
     app.route("/kept/:name", Talker, { history: { size: 100_000, bytesMax: 20_000 } });
@@ -59,7 +59,7 @@ describe.skipIf(missing("redis", "what is particular to Redis"))("the backplane 
     expect((await room.history()).at(-1)?.position?.offset).toBe(100);
   });
 
-  it("refuses what there is no memory for, and wipes nothing", async () => {
+  it("refuses publications when Redis is out of memory, and deletes nothing", async () => {
     const cluster = await startCluster("redis", 1);
     const { app } = nodeOf(cluster, 0);
     const room = app.registry.room("/kept/a");
@@ -72,7 +72,7 @@ describe.skipIf(missing("redis", "what is particular to Redis"))("the backplane 
     expect((await room.history()).map(({ data }) => data)).toEqual([1, 2, 3, 5]);
   });
 
-  it("brings what came after a restart to a node that is back later, however much was kept before", async () => {
+  it("gives a node that reconnects later the publications after a restart, after a long history too", async () => {
     const cluster = await startCluster("redis", 1, { engine: { durable: true } });
     const engine = cluster.engine;
     if (engine === undefined) throw new Error("there is an engine");
@@ -95,7 +95,7 @@ describe.skipIf(missing("redis", "what is particular to Redis"))("the backplane 
     expect(lost).toEqual([undefined]);
   });
 
-  it("numbers on when what is kept was evicted, and begins an epoch when the position was", async () => {
+  it("continues the numbering when the history was evicted, and starts an epoch when the position was", async () => {
     const cluster = await startCluster("redis", 1);
     const redis = client(cluster.engine?.port ?? 0);
     const room = nodeOf(cluster, 0).app.registry.room("/kept/a");
@@ -104,13 +104,13 @@ describe.skipIf(missing("redis", "what is particular to Redis"))("the backplane 
     expect(await room.publish(2)).toEqual({ epoch: first?.epoch, offset: 2 });
     expect((await room.history()).map(({ data }) => data)).toEqual([2]);
     await redis.del(`${named("/kept/a")}:meta`);
-    const anew = await room.publish(3);
-    expect(anew?.offset).toBe(1);
-    expect(anew?.epoch).not.toBe(first?.epoch);
+    const restarted = await room.publish(3);
+    expect(restarted?.offset).toBe(1);
+    expect(restarted?.epoch).not.toBe(first?.epoch);
     expect((await room.history()).map(({ data }) => data)).toEqual([3]);
   });
 
-  it("begins an epoch when the server starts anew, and keeps what it kept", async () => {
+  it("starts an epoch when the server restarts, and keeps the history", async () => {
     const cluster = await startCluster("redis", 1, { engine: { durable: true } });
     const { app } = nodeOf(cluster, 0);
     const room = app.registry.room("/kept/a");
@@ -124,7 +124,7 @@ describe.skipIf(missing("redis", "what is particular to Redis"))("the backplane 
     expect((await room.history()).map(({ data }) => data)).toEqual([1, 2]);
   });
 
-  it("goes on when somebody has the server forget its scripts", async () => {
+  it("continues when the server has lost its scripts", async () => {
     const cluster = await startCluster("redis", 1);
     const room = nodeOf(cluster, 0).app.registry.room("/kept/a");
     await room.publish(1);
@@ -132,7 +132,7 @@ describe.skipIf(missing("redis", "what is particular to Redis"))("the backplane 
     expect(await room.publish(2)).toMatchObject({ offset: 2 });
   });
 
-  it("tells databases of one server apart, whose pub/sub is one", async () => {
+  it("separates the databases of one server, which share their pub/sub", async () => {
     const engine = await startEngine("redis");
     const apps = [0, 1].map((db) => new App({ backplane: redis(`${engine.url}/${db}`) }).route("/plain/:name", Talker));
     for (const app of apps) onTestFinished(() => app.close());
@@ -143,7 +143,7 @@ describe.skipIf(missing("redis", "what is particular to Redis"))("the backplane 
     }
   });
 
-  it("copies the client it is given, and leaves it to its owner", async () => {
+  it("copies the given client, and leaves the original to its owner", async () => {
     const engine = await startEngine("redis");
     const own = client(engine.port);
     const app = new App({ backplane: redis(own, { prefix: "mine" }) }).route("/plain/:name", Talker);
@@ -155,7 +155,7 @@ describe.skipIf(missing("redis", "what is particular to Redis"))("the backplane 
     expect(await own.ping()).toBe("PONG");
   });
 
-  it("takes a client of another copy of ioredis, which is no instance of ours", async () => {
+  it("accepts a client of another copy of ioredis", async () => {
     const engine = await startEngine("redis");
     const own = client(engine.port);
     const foreign = new Proxy(own, { getPrototypeOf: () => Object.prototype });
@@ -168,7 +168,7 @@ describe.skipIf(missing("redis", "what is particular to Redis"))("the backplane 
     expect(await own.pubsub("CHANNELS", named("/plain/a"))).toEqual([named("/plain/a")]);
   });
 
-  it("goes through sharded pub/sub where the server is a cluster", async () => {
+  it("uses sharded pub/sub if the server is a cluster", async () => {
     const engine = await startEngine("redis", {
       args: ["--cluster-enabled", "yes", "--cluster-announce-ip", "127.0.0.1"],
     });

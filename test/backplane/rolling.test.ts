@@ -8,19 +8,19 @@ import { type ClusterNode, startCluster, until } from "./cluster.js";
 const clients = 24;
 const publicationsBetween = 200;
 
-/** A client, what it heard, and how many it saw in the room once all were there. */
-interface Guest {
+/** A client, its messages, and the largest number of users that it saw once all were present. */
+interface TestUser {
   readonly room: ClientRoom;
-  readonly heard: number[];
+  readonly received: number[];
   readonly lost: Lost[];
   readonly counts: number[];
 }
 
-function come(port: number, user: string): Guest {
+function connectUser(port: number, user: string): TestUser {
   const room = connect(`ws://127.0.0.1:${port}/kept/lobby?user=${user}`, { WebSocket });
-  const guest: Guest = { room, heard: [], lost: [], counts: [] };
+  const guest: TestUser = { room, received: [], lost: [], counts: [] };
   room.on("message", ({ data }) => {
-    if (typeof data === "number") guest.heard.push(data);
+    if (typeof data === "number") guest.received.push(data);
   });
   room.on("lost", (lost) => guest.lost.push(lost));
   room.on("presence", (presence) => guest.counts.push(presence?.count ?? 0));
@@ -30,11 +30,11 @@ function come(port: number, user: string): Guest {
 
 describe.each(["redis", "nats"] as const)("a rolling restart over %s", (name) => {
   it.skipIf(missing(name, `the ${name} backplane`))(
-    "loses nothing, brings nothing twice, and nobody is seen to leave",
+    "loses nothing, delivers nothing twice, and shows no user as left",
     async () => {
       const cluster = await startCluster(name, 3, { leaveGraceMs: 10_000 });
       const balancer = await startBalancer(cluster.nodes);
-      const guests = Array.from({ length: clients }, (_, n) => come(balancer.port, `user-${n}`));
+      const guests = Array.from({ length: clients }, (_, n) => connectUser(balancer.port, `user-${n}`));
       await until(() => guests.every(({ counts }) => counts.at(-1) === clients));
       for (const { counts } of guests) counts.length = 0;
       const left: string[] = [];
@@ -65,10 +65,10 @@ describe.each(["redis", "nats"] as const)("a rolling restart over %s", (name) =>
       }
       isOver = true;
       await publishing;
-      await until(() => guests.every(({ heard }) => heard.length >= published));
+      await until(() => guests.every(({ received }) => received.length >= published));
 
       const expected = Array.from({ length: published }, (_, n) => n);
-      for (const { heard } of guests) expect(heard).toEqual(expected);
+      for (const { received } of guests) expect(received).toEqual(expected);
       expect(guests.flatMap(({ lost }) => lost)).toEqual([]);
       expect(left).toEqual([]);
       for (const { counts } of guests) expect(counts.filter((count) => count !== clients)).toEqual([]);

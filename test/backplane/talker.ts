@@ -1,6 +1,6 @@
 import { anonymous, WebSocketHandler } from "../../src/index.js";
 
-/** Whoever comes in hears a greeting when its node hears the room; what a client sends goes to its room. */
+/** Greets each client when its node receives the room, and sends the client's messages to its room. */
 export class Talker extends WebSocketHandler {
   override authorize() {
     const id = this.query.get("user");

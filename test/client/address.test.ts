@@ -2,9 +2,9 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import { connect } from "../../src/client/index.js";
 import { ManualClock } from "../../src/testing/clock.js";
 import { fakeSockets } from "./fakeSocket.js";
-import { Mailbox, reached, scene, watch } from "./scripted.js";
+import { connectScripted, Mailbox, waitForState, watch } from "./scripted.js";
 
-/** Where a room connects to. */
+/** The URL to which a room connects. */
 async function addressOf(url: string | URL): Promise<URL> {
   const { WebSocket, made } = fakeSockets();
   const room = connect(url, { WebSocket });
@@ -13,20 +13,20 @@ async function addressOf(url: string | URL): Promise<URL> {
   return socket.url;
 }
 
-/** Lets a page stand at `href`. */
-function standAt(href: string): void {
+/** Simulates a page at `href`. */
+function simulatePage(href: string): void {
   Reflect.set(globalThis, "location", { href });
   onTestFinished(() => {
     Reflect.deleteProperty(globalThis, "location");
   });
 }
 
-/** What stands behind the prefix, read as the server does. */
+/** The token behind the prefix, decoded as the server does. */
 function tokenIn(offered: readonly string[]): string {
   return Buffer.from(offered[1]?.replace("enfilade.token.", "") ?? "", "base64url").toString();
 }
 
-describe("the URL", () => {
+describe("the URL of connect()", () => {
   it.each([
     ["ws://host:8000/chat/a", "ws://host:8000/chat/a"],
     ["wss://host/chat/a", "wss://host/chat/a"],
@@ -38,7 +38,7 @@ describe("the URL", () => {
     expect(origin).toBe(new URL(expected).origin);
   });
 
-  it("may be a URL, which stays as it is, and keeps its query", async () => {
+  it("may be a URL object, which is not changed, and keeps its query", async () => {
     const url = new URL("https://host/chat/a?as=ann&since=mine");
     const { searchParams } = await addressOf(url);
     expect(url.href).toBe("https://host/chat/a?as=ann&since=mine");
@@ -47,22 +47,19 @@ describe("the URL", () => {
   });
 
   it("may be relative in a page", async () => {
-    standAt("https://example.org/app/index.html?x=1#here");
+    simulatePage("https://example.org/app/index.html?x=1#here");
     expect((await addressOf("/chat/general")).href).toMatch(/^wss:\/\/example\.org\/chat\/general\?client=/);
     expect((await addressOf("room")).pathname).toBe("/app/room");
   });
 
-  it.each(["/chat/general", "ftp://host/x", "file:///x", "http://", ""])(
-    "%j is refused where there is no page",
-    (url) => {
-      const { WebSocket } = fakeSockets();
-      expect(() => connect(url, { WebSocket })).toThrow(TypeError);
-    },
-  );
-
-  it("of a page that lies on a disk leads nowhere", () => {
+  it.each(["/chat/general", "ftp://host/x", "file:///x", "http://", ""])("is refused without a page: %j", (url) => {
     const { WebSocket } = fakeSockets();
-    standAt("file:///home/ann/index.html");
+    expect(() => connect(url, { WebSocket })).toThrow(TypeError);
+  });
+
+  it("never connects from a page that was opened from a file", () => {
+    const { WebSocket } = fakeSockets();
+    simulatePage("file:///home/ann/index.html");
     expect(() => connect("/chat/general", { WebSocket })).toThrow(TypeError);
   });
 });
@@ -71,7 +68,7 @@ describe("a token", () => {
   it.each(["secret", "a/b+c=d e", "Zoë ☃ 𝄞", "\u0000\u00ff", "x".repeat(2_000)])(
     "is offered as a subprotocol, and is in no URL: %j",
     async (token) => {
-      const { peers } = await scene({ token });
+      const { peers } = await connectScripted({ token });
       const { offered, url } = await peers.take();
       expect(offered).toHaveLength(2);
       expect(offered[0]).toBe("enfilade.v1");
@@ -82,16 +79,16 @@ describe("a token", () => {
     },
   );
 
-  it.each([undefined, ""])("that is %j is not offered", async (token) => {
-    const { peers } = await scene({ token });
+  it.each([undefined, ""])("is not offered when it is %j", async (token) => {
+    const { peers } = await connectScripted({ token });
     expect((await peers.take()).offered).toEqual(["enfilade.v1"]);
   });
 
-  it("of a function is asked anew for each attempt", async () => {
+  it("is requested from its function for each attempt", async () => {
     let asked = 0;
-    const { room, peers, clock } = await scene({ token: async () => `token ${++asked}` });
+    const { room, peers, clock } = await connectScripted({ token: async () => `token ${++asked}` });
     (await peers.take()).close(1012);
-    await reached(room, "waiting");
+    await waitForState(room, "waiting");
     clock.advance(500);
     await peers.have(2);
     expect(peers.all.map(({ offered }) => tokenIn(offered))).toEqual(["token 1", "token 2"]);
@@ -100,12 +97,12 @@ describe("a token", () => {
   it.each([
     ["throws", () => throwing()],
     ["is rejected", () => Promise.reject(new Error("no token"))],
-  ])("of a function that %s is a failed attempt, and is told", async (_how, failing) => {
+  ])("fails the attempt, with an error, when its function %s", async (_how, failing) => {
     let asked = 0;
-    const running = await scene({ token: () => (++asked <= 2 ? failing() : "at last") });
-    await reached(running.room, "waiting");
+    const running = await connectScripted({ token: () => (++asked <= 2 ? failing() : "at last") });
+    await waitForState(running.room, "waiting");
     running.clock.advance(500);
-    await reached(running.room, "waiting");
+    await waitForState(running.room, "waiting");
     running.clock.advance(999);
     await running.settled();
     expect(asked).toBe(2);
@@ -114,7 +111,7 @@ describe("a token", () => {
     expect(running.errors.map(({ message }) => message)).toEqual(["no token", "no token"]);
   });
 
-  it("that does not come for 10 seconds is a failed attempt, and makes no socket when it comes at last", async () => {
+  it("fails the attempt after 10 seconds without a value, and a late value opens no socket", async () => {
     const { WebSocket, made } = fakeSockets();
     const clock = new ManualClock();
     const asked = new Mailbox<(token: string) => void>();
@@ -140,8 +137,8 @@ describe("a token", () => {
   });
 });
 
-describe("a WebSocket", () => {
-  it("that cannot be made is a failed attempt, and is told", async () => {
+describe("the WebSocket class", () => {
+  it("fails the attempt, with an error, when its constructor throws", async () => {
     class Broken {
       constructor() {
         throw new Error("not here");
@@ -150,12 +147,12 @@ describe("a WebSocket", () => {
       close = () => undefined;
       addEventListener = () => undefined;
     }
-    const { room, errors } = await scene({ WebSocket: Broken });
-    await reached(room, "waiting");
+    const { room, errors } = await connectScripted({ WebSocket: Broken });
+    await waitForState(room, "waiting");
     expect(errors.map(({ message }) => message)).toEqual(["not here"]);
   });
 
-  it("is the global one by default, and has to be passed where there is none", async () => {
+  it("is the global one by default, and is required where there is none", async () => {
     const builtIn = Object.getOwnPropertyDescriptor(globalThis, "WebSocket");
     onTestFinished(() => {
       Reflect.deleteProperty(globalThis, "WebSocket");

@@ -1,13 +1,13 @@
 import { describe, expect, it } from "vitest";
-import { reached, scene, watch } from "./scripted.js";
+import { connectScripted, waitForState, watch } from "./scripted.js";
 
 describe("a binary message", () => {
-  it("is sent as it is, in order with what else is sent, and logged by its size", async () => {
+  it("is sent unchanged, in order with other messages, and logged with its size", async () => {
     const lines: string[] = [];
-    const { room, peers } = await scene({ debug: (line) => lines.push(line) });
+    const { room, peers } = await connectScripted({ debug: (line) => lines.push(line) });
     const peer = await peers.take();
     peer.welcome();
-    await reached(room, "open");
+    await waitForState(room, "open");
     room.sendText("before");
     room.sendBinary(Uint8Array.of(0, 255, 16));
     room.sendText("after");
@@ -26,23 +26,23 @@ describe("a binary message", () => {
     ["wider numbers", Uint16Array.of(0x0201, 0x0403), [1, 2, 3, 4]],
     ["nothing", new Uint8Array(0), []],
   ])("may be %s", async (_what, given, expected) => {
-    const { room, peers } = await scene();
+    const { room, peers } = await connectScripted();
     const peer = await peers.take();
     peer.welcome();
-    await reached(room, "open");
+    await waitForState(room, "open");
     room.sendBinary(given);
     expect([...(await peer.binary.take()).bytes]).toEqual(expected);
   });
 
-  it.each(["text", 7, null, undefined, {}])("is not %j", async (value) => {
-    const { room } = await scene();
-    // What JavaScript may pass.
+  it.each(["text", 7, null, undefined, {}])("is refused if it is %j", async (value) => {
+    const { room } = await connectScripted();
+    // JavaScript code can pass this.
     const bytes = value as unknown as Uint8Array;
     expect(() => room.sendBinary(bytes)).toThrow(TypeError);
   });
 
-  it("waits for a connection, with the bytes that it had", async () => {
-    const { room, peers } = await scene();
+  it("waits for a connection, with the bytes from the time of the call", async () => {
+    const { room, peers } = await connectScripted();
     const bytes = Uint8Array.of(1, 2);
     room.sendText("one");
     room.sendBinary(bytes);
@@ -56,16 +56,16 @@ describe("a binary message", () => {
     expect(await peer.received.have(2)).toMatchObject([{ text: "one" }, { text: "two" }]);
   });
 
-  it("is sent once, while what was not answered is sent again", async () => {
-    const running = await scene();
+  it("is sent once, while unanswered frames are sent again", async () => {
+    const running = await connectScripted();
     const { room, peers } = running;
     const first = await peers.take();
     first.welcome();
-    await reached(room, "open");
+    await waitForState(room, "open");
     room.sendText("one");
     room.sendBinary(Uint8Array.of(1));
     await first.binary.have(1);
-    const second = await running.again();
+    const second = await running.reconnect();
     room.sendBinary(Uint8Array.of(2));
     second.welcome();
     expect(await second.binary.take()).toEqual({ bytes: Uint8Array.of(2), after: 1 });
@@ -74,11 +74,11 @@ describe("a binary message", () => {
     expect(second.binary.all).toHaveLength(1);
   });
 
-  it("takes no part in what the server remembers: more of them than it remembers frames are not held up", async () => {
-    const { room, peers } = await scene();
+  it("does not count against the ids that the server remembers", async () => {
+    const { room, peers } = await connectScripted();
     const peer = await peers.take();
     peer.welcome();
-    await reached(room, "open");
+    await waitForState(room, "open");
     const upload = room.request("upload");
     for (let count = 0; count < 300; count += 1) room.sendBinary(Uint8Array.of(count % 256));
     await peer.binary.have(300);
@@ -87,10 +87,10 @@ describe("a binary message", () => {
   });
 
   it("waits behind a frame that has to wait", async () => {
-    const { room, peers } = await scene();
+    const { room, peers } = await connectScripted();
     const peer = await peers.take();
     peer.welcome();
-    await reached(room, "open");
+    await waitForState(room, "open");
     for (let count = 1; count <= 129; count += 1) room.sendText(String(count));
     room.sendBinary(Uint8Array.of(1));
     await peer.roundtrip();
@@ -99,8 +99,8 @@ describe("a binary message", () => {
     expect((await peer.binary.take()).after).toBe(129);
   });
 
-  it("is dropped, and counted, as other frames are when too much waits", async () => {
-    const { room, peers } = await scene({ queueMessagesMax: 2, queueBytesMax: 100 });
+  it("is dropped and counted, like other frames, when too many wait", async () => {
+    const { room, peers } = await connectScripted({ queueMessagesMax: 2, queueBytesMax: 100 });
     const dropped = watch(room, "dropped");
     for (const byte of [1, 2, 3]) room.sendBinary(Uint8Array.of(byte));
     expect(dropped.all).toEqual([{ count: 1, reason: "full" }]);
@@ -120,7 +120,7 @@ describe("a binary message", () => {
   });
 
   it("is dropped when the room is closed, and after that", async () => {
-    const { room } = await scene();
+    const { room } = await connectScripted();
     const dropped = watch(room, "dropped");
     room.sendBinary(Uint8Array.of(1));
     room.close();

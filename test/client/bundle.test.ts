@@ -5,8 +5,8 @@ import { expect, it } from "vitest";
 
 const entry = fileURLToPath(new URL("../../src/client/index.ts", import.meta.url));
 
-/** What a bundler for browsers makes of a module. */
-async function bundled(contents: string): Promise<string> {
+/** The output of a browser bundler for a module. */
+async function bundle(contents: string): Promise<string> {
   const resolveDir = fileURLToPath(new URL(".", import.meta.url));
   const { outputFiles } = await build({
     stdin: { contents, resolveDir, loader: "ts" },
@@ -16,22 +16,22 @@ async function bundled(contents: string): Promise<string> {
     format: "esm",
     target: "es2022",
     platform: "browser",
-    // What package.json says of side effects is a promise; this is whether it is kept.
+    // package.json only claims that there are no side effects; this checks it.
     ignoreAnnotations: true,
   });
   return outputFiles[0]?.text ?? "";
 }
 
-it("is no more than 6 KB (6,144 bytes) gzipped, without anything of Node", async () => {
-  const code = await bundled(`export * from ${JSON.stringify(entry)}`);
+it("is at most 6 KB (6,144 bytes) gzipped, without modules of Node", async () => {
+  const code = await bundle(`export * from ${JSON.stringify(entry)}`);
   expect(gzipSync(code, { level: 9 }).length).toBeLessThanOrEqual(6_144);
   expect(code).toContain("enfilade.v1");
   expect(code).not.toMatch(/node:|require|process|Buffer|reflect-metadata|\bimport\b/);
 });
 
-it("does nothing when it is imported: a bundler leaves out what is not used", async () => {
-  const code = await bundled(`import ${JSON.stringify(entry)}; import { connect } from ${JSON.stringify(entry)};`);
+it("has no side effects on import, so that a bundler can remove unused parts", async () => {
+  const code = await bundle(`import ${JSON.stringify(entry)}; import { connect } from ${JSON.stringify(entry)};`);
   expect(code.trim()).toBe("");
-  const errors = await bundled(`export { RequestError } from ${JSON.stringify(entry)}`);
+  const errors = await bundle(`export { RequestError } from ${JSON.stringify(entry)}`);
   expect(errors).not.toContain("enfilade.v1");
 });

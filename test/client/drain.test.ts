@@ -1,24 +1,24 @@
 import { describe, expect, it } from "vitest";
-import { type Peer, reached, type Scene, scene, watch } from "./scripted.js";
+import { connectScripted, type Peer, type ScriptedRoom, waitForState, watch } from "./scripted.js";
 
-interface Drained extends Scene {
+interface Drained extends ScriptedRoom {
   readonly old: Peer;
   readonly next: Peer;
 }
 
-/** A room at offset 5 whose server drains, and both connections. */
-async function drained(first: (peer: Peer) => void = (peer) => peer.welcomeAt(5)): Promise<Drained> {
-  const running = await scene();
+/** A room at offset 5 whose server drains, with both connections. */
+async function startDrain(first: (peer: Peer) => void = (peer) => peer.welcomeAt(5)): Promise<Drained> {
+  const running = await connectScripted();
   const old = await running.peers.take();
   first(old);
-  await reached(running.room, "open");
+  await waitForState(running.room, "open");
   old.send({ type: "drain", withinMs: 10_000 });
   return Object.assign(running, { old, next: await running.peers.take() });
 }
 
 describe("a drain", () => {
-  it("makes a second connection, and ends the first only when the second is welcomed", async () => {
-    const { room, old, next } = await drained();
+  it("opens a second connection, and closes the first only after the second welcome", async () => {
+    const { room, old, next } = await startDrain();
     const states = watch(room, "state");
     const messages = watch(room, "message");
     expect([next.since, next.client]).toEqual(["e:5", old.client]);
@@ -33,8 +33,8 @@ describe("a drain", () => {
     expect([room.id, room.position, states.all]).toEqual(["connection-2", { epoch: "e", offset: 8 }, []]);
   });
 
-  it("loses nothing that the first has not brought, and takes nothing from it any more", async () => {
-    const { room, old, next } = await drained();
+  it("loses no message that the first has not delivered, and ignores the first from then on", async () => {
+    const { room, old, next } = await startDrain();
     const [messages, lost] = [watch(room, "message"), watch(room, "lost")];
     next.welcomeAt(5, { recovered: true });
     next.publish(6);
@@ -48,8 +48,8 @@ describe("a drain", () => {
     expect(lost.all).toEqual([]);
   });
 
-  it("sends again over the second what was not replied to, and not what was", async () => {
-    const { room, old, next } = await drained();
+  it("sends unanswered frames again over the second, and no answered ones", async () => {
+    const { room, old, next } = await startDrain();
     room.sendText("replied");
     const reply = room.request("join");
     await old.received.have(2);
@@ -66,8 +66,8 @@ describe("a drain", () => {
     expect(await reply).toBe("done");
   });
 
-  it("where no history is kept switches as well, and loads no state anew", async () => {
-    const running = await drained((peer) => peer.welcome());
+  it("also switches where no history is kept, and does not load the state again", async () => {
+    const running = await startDrain((peer) => peer.welcome());
     const { room, old, next } = running;
     let loads = 0;
     room.onResync(() => {
@@ -81,8 +81,8 @@ describe("a drain", () => {
     expect([loads, lost.all]).toEqual([1, []]);
   });
 
-  it("keeps the first until it ends when the second could not go on from there", async () => {
-    const { room, old, next, clock, peers } = await drained();
+  it("keeps the first until it ends if the second could not recover", async () => {
+    const { room, old, next, clock, peers } = await startDrain();
     const [messages, lost] = [watch(room, "message"), watch(room, "lost")];
     next.welcomeAt(0, { recovered: false, reason: "epoch" });
     expect((await next.closed).code).toBe(1000);
@@ -90,13 +90,13 @@ describe("a drain", () => {
     await messages.have(1);
     expect([room.state, lost.all]).toEqual(["open", []]);
     old.close(1001);
-    await reached(room, "waiting");
+    await waitForState(room, "waiting");
     clock.advance(500);
     expect((await peers.have(3))[2]?.since).toBe("e:6");
   });
 
-  it.each([1011, 4501])("keeps the first until it ends when the second fails with %i", async (code) => {
-    const { room, old, next, clock, peers } = await drained();
+  it.each([1011, 4501])("keeps the first until it ends if the second fails with %i", async (code) => {
+    const { room, old, next, clock, peers } = await startDrain();
     const messages = watch(room, "message");
     next.close(code);
     await next.closed;
@@ -104,13 +104,13 @@ describe("a drain", () => {
     await messages.have(1);
     expect(room.state).toBe("open");
     old.close(1001);
-    await reached(room, "waiting");
+    await waitForState(room, "waiting");
     clock.advance(500);
     expect((await peers.have(3))[2]?.since).toBe("e:6");
   });
 
-  it("keeps the first until it ends when the second is never welcomed", async () => {
-    const { room, old, next, clock } = await drained();
+  it("keeps the first until it ends if the second gets no welcome", async () => {
+    const { room, old, next, clock } = await startDrain();
     await next.roundtrip();
     clock.advance(10_000);
     await next.closed;
@@ -120,14 +120,14 @@ describe("a drain", () => {
     expect(room.state).toBe("open");
   });
 
-  it("that ends the first before the second is welcomed goes on with the second, without waiting", async () => {
-    const { room, old, next, peers, settled } = await drained();
+  it("continues with the second, without waiting, if the first ends before the second welcome", async () => {
+    const { room, old, next, peers, settled } = await startDrain();
     const states = watch(room, "state");
     const messages = watch(room, "message");
     old.publish(6);
     await old.roundtrip();
     old.close(1001);
-    await reached(room, "connecting");
+    await waitForState(room, "connecting");
     next.welcomeAt(5, { recovered: true });
     next.publish(6, 7);
     await next.roundtrip();
@@ -137,16 +137,16 @@ describe("a drain", () => {
     expect(peers.all).toHaveLength(2);
   });
 
-  it("that is told twice makes one second connection", async () => {
-    const { old, peers, settled } = await drained();
+  it("opens one second connection for two drain frames", async () => {
+    const { old, peers, settled } = await startDrain();
     old.send({ type: "drain", withinMs: 5_000 });
     await old.roundtrip();
     await settled();
     expect(peers.all).toHaveLength(2);
   });
 
-  it("may be followed by another, on the second", async () => {
-    const { room, old, next, peers } = await drained();
+  it("may be followed by another drain, on the second", async () => {
+    const { room, old, next, peers } = await startDrain();
     next.welcomeAt(5, { recovered: true });
     await old.closed;
     next.send({ type: "drain", withinMs: 5_000 });
@@ -156,18 +156,18 @@ describe("a drain", () => {
     expect(room.state).toBe("open");
   });
 
-  it("ends both when the room is closed", async () => {
-    const { room, old, next } = await drained();
+  it("closes both when the room is closed", async () => {
+    const { room, old, next } = await startDrain();
     await next.roundtrip();
     room.close(3000);
     expect((await old.closed).code).toBe(3000);
     expect((await next.closed).code).toBe(1000);
   });
 
-  it("ends the second too when the first ends for good", async () => {
-    const { room, old, next, clock, peers, settled } = await drained();
+  it("closes the second too if the first ends for good", async () => {
+    const { room, old, next, clock, peers, settled } = await startDrain();
     old.close(4501);
-    await reached(room, "closed");
+    await waitForState(room, "closed");
     await next.closed;
     clock.advance(60_000);
     await settled();

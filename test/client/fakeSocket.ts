@@ -1,7 +1,7 @@
 import type { SocketEvent, WebSocketConstructor, WebSocketLike } from "../../src/client/index.js";
 import { type Frame, Mailbox } from "./scripted.js";
 
-/** A socket that goes nowhere, and tells whatever a test has it tell, even after its end. */
+/** A socket without a network. The test emits its events, even after its end. */
 export class FakeSocket implements WebSocketLike {
   readonly sent: Frame[] = [];
   readonly closes: (readonly [code: number | undefined, reason: string | undefined])[] = [];

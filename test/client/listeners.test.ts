@@ -1,13 +1,13 @@
 import { describe, expect, it } from "vitest";
 import type { ClientRoom, ListenOptions } from "../../src/client/index.js";
-import { type Peer, reached, scene } from "./scripted.js";
+import { connectScripted, type Peer, waitForState } from "./scripted.js";
 
-/** A room that is open, and its peer. */
-async function opened(): Promise<{ readonly room: ClientRoom; readonly peer: Peer }> {
-  const { room, peers } = await scene();
+/** An open room, and its peer. */
+async function openRoom(): Promise<{ readonly room: ClientRoom; readonly peer: Peer }> {
+  const { room, peers } = await connectScripted();
   const peer = await peers.take();
   peer.welcome();
-  await reached(room, "open");
+  await waitForState(room, "open");
   return { room, peer };
 }
 
@@ -19,7 +19,7 @@ async function say(peer: Peer, ...texts: readonly string[]): Promise<void> {
 
 type Add = (room: ClientRoom, listener: (value: unknown) => unknown, options?: ListenOptions) => () => void;
 
-/** The ways to listen, each to what {@link say} sends. */
+/** The ways to add a listener, each for the messages of {@link say}. */
 const ways: readonly (readonly [string, Add])[] = [
   ["on", (room, listener, options) => room.on("message", ({ data }) => listener(Object(data).data), options)],
   ["onEvent", (room, listener, options) => room.onEvent("said", listener, options)],
@@ -27,7 +27,7 @@ const ways: readonly (readonly [string, Add])[] = [
 
 describe.each(ways)("%s", (_name, add) => {
   it("returns a function that removes the listener", async () => {
-    const { room, peer } = await opened();
+    const { room, peer } = await openRoom();
     const seen: unknown[] = [];
     const remove = add(room, (value) => seen.push(value));
     await say(peer, "one");
@@ -38,7 +38,7 @@ describe.each(ways)("%s", (_name, add) => {
   });
 
   it("removes the listener when its signal is aborted", async () => {
-    const { room, peer } = await opened();
+    const { room, peer } = await openRoom();
     const seen: unknown[] = [];
     const abort = new AbortController();
     add(room, (value) => seen.push(value), { signal: abort.signal });
@@ -48,8 +48,8 @@ describe.each(ways)("%s", (_name, add) => {
     expect(seen).toEqual(["one"]);
   });
 
-  it("adds no listener when its signal was aborted before, and messages still wait for the first one", async () => {
-    const { room, peer } = await opened();
+  it("adds no listener if its signal is already aborted, and messages still wait for the first one", async () => {
+    const { room, peer } = await openRoom();
     const seen: unknown[] = [];
     add(room, () => seen.push("never"), { signal: AbortSignal.abort() });
     await say(peer, "one");
@@ -58,23 +58,23 @@ describe.each(ways)("%s", (_name, add) => {
     expect(seen).toEqual(["one", "two"]);
   });
 
-  it("calls the listener for one message only with once", async () => {
-    const { room, peer } = await opened();
+  it("calls the listener for one message only, with once", async () => {
+    const { room, peer } = await openRoom();
     const seen: unknown[] = [];
     add(room, (value) => seen.push(value), { once: true });
     await say(peer, "one", "two");
     expect(seen).toEqual(["one"]);
   });
 
-  it("leaves nothing on its signal when the listener was removed", async () => {
-    const { room } = await opened();
+  it("leaves no listener on its signal after the removal", async () => {
+    const { room } = await openRoom();
     const signal = new CountingSignal();
     add(room, () => undefined, { signal })();
     expect(signal.listeners).toBe(0);
   });
 
-  it("calls a listener that was added twice twice, until each is removed", async () => {
-    const { room, peer } = await opened();
+  it("calls a listener that was added twice two times, until each is removed", async () => {
+    const { room, peer } = await openRoom();
     const seen: unknown[] = [];
     const listener = (value: unknown) => seen.push(value);
     const remove = add(room, listener);
@@ -85,8 +85,8 @@ describe.each(ways)("%s", (_name, add) => {
     expect(seen).toEqual(["one", "one", "two"]);
   });
 
-  it("refuses an option that does not exist, and adds nothing", async () => {
-    const { room, peer } = await opened();
+  it("refuses an option that does not exist, and adds no listener", async () => {
+    const { room, peer } = await openRoom();
     const seen: unknown[] = [];
     const options: object = { onec: true };
     expect(() => add(room, (value) => seen.push(value), options)).toThrow(
@@ -121,9 +121,9 @@ class CountingSignal extends EventTarget implements AbortSignal {
 
 describe("on", () => {
   it.each(["message", "state", "recovered", "lost", "presence", "dropped", "error"] as const)(
-    "knows the event %s",
+    "accepts the event %s",
     async (event) => {
-      const { room } = await opened();
+      const { room } = await openRoom();
       expect(() => room.on(event, () => undefined)).not.toThrow();
     },
   );
@@ -133,8 +133,8 @@ describe("on", () => {
     ["State", "state"],
     ["errors", "error"],
   ])("refuses the event %s, which does not exist, and names %s", async (given, nearest) => {
-    const { room } = await opened();
-    // What JavaScript may pass.
+    const { room } = await openRoom();
+    // JavaScript code can pass this.
     const event = given as "message";
     expect(() => room.on(event, () => undefined)).toThrow(
       expect.objectContaining({
@@ -146,17 +146,17 @@ describe("on", () => {
     );
   });
 
-  it("does not know what a room reports only inside", async () => {
-    const { room } = await opened();
-    // What JavaScript may pass.
+  it("refuses the internal events of a room", async () => {
+    const { room } = await openRoom();
+    // JavaScript code can pass this.
     const event = "end" as "message";
     expect(() => room.on(event, () => undefined)).toThrow(/a room has no event "end"/);
   });
 });
 
 describe("onEvent", () => {
-  it("calls the listeners of that event only, whatever its name", async () => {
-    const { room, peer } = await opened();
+  it("calls only the listeners of that event, for any name", async () => {
+    const { room, peer } = await openRoom();
     const seen: unknown[] = [];
     for (const event of ["__proto__", "constructor"]) room.onEvent(event, (data) => seen.push([event, data]));
     for (const event of ["toString", "constructor", "said", 7, "__proto__"]) {
@@ -171,8 +171,8 @@ describe("onEvent", () => {
     ]);
   });
 
-  it("reports what a listener throws, and calls the others", async () => {
-    const { room, peer, errors } = await openedWithErrors();
+  it("reports the error of a listener, and calls the others", async () => {
+    const { room, peer, errors } = await openRoomWithErrors();
     const seen: unknown[] = [];
     room.onEvent("said", () => {
       throw new Error("mine");
@@ -184,8 +184,8 @@ describe("onEvent", () => {
   });
 });
 
-async function openedWithErrors() {
-  const { room, peer } = await opened();
+async function openRoomWithErrors() {
+  const { room, peer } = await openRoom();
   const errors: Error[] = [];
   room.on("error", (error) => errors.push(error));
   return { room, peer, errors };
@@ -193,7 +193,7 @@ async function openedWithErrors() {
 
 describe("onResync", () => {
   it("calls the loader for each welcome until it is removed, its signal is aborted, or once", async () => {
-    const running = await scene();
+    const running = await connectScripted();
     const { room, peers } = running;
     const seen: string[] = [];
     const abort = new AbortController();
@@ -207,14 +207,14 @@ describe("onResync", () => {
     expect(seen.splice(0)).toEqual(["signal", "once", "removed", "always"]);
     remove();
     abort.abort();
-    const second = await running.again();
+    const second = await running.reconnect();
     second.welcome();
     await second.roundtrip();
     expect(seen).toEqual(["always"]);
   });
 
-  it("is called once with once also when the room was welcomed before", async () => {
-    const { room, peer } = await opened();
+  it("is called once with once, also if the room was welcomed before", async () => {
+    const { room, peer } = await openRoom();
     const seen: string[] = [];
     room.onResync(() => seen.push("once"), { once: true });
     await peer.roundtrip();
@@ -224,7 +224,7 @@ describe("onResync", () => {
   });
 
   it("refuses an option that does not exist", async () => {
-    const { room } = await opened();
+    const { room } = await openRoom();
     const options: object = { Signal: AbortSignal.abort() };
     expect(() => room.onResync(() => undefined, options)).toThrow(/did you mean "signal"/);
   });

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { connect, type LogElement } from "../../src/client/index.js";
 import { fakeSockets } from "./fakeSocket.js";
-import { reached, scene } from "./scripted.js";
+import { connectScripted, waitForState } from "./scripted.js";
 
-/** As much of an element as holds text. */
+/** The part of an element that holds text. */
 class Pre implements LogElement {
   readonly texts: { readonly text: string; remove(): void }[] = [];
 
@@ -19,13 +19,13 @@ class Pre implements LogElement {
 
 const hostile = "\n2026-01-01 admin logged in\r\u001b[2J\u009b31m\u0000\u2028\u2029\u202e\u200b\u{e0001}\ud800";
 
-describe("debugging", () => {
-  it("tells frames and states as lines", async () => {
+describe("the debug log", () => {
+  it("has frames and states as lines", async () => {
     const lines: string[] = [];
-    const { room, peers } = await scene({ debug: (line) => lines.push(line) });
+    const { room, peers } = await connectScripted({ debug: (line) => lines.push(line) });
     const peer = await peers.take();
     peer.send({ type: "welcome", id: "c", room: "/x", heartbeatMs: 0 });
-    await reached(room, "open");
+    await waitForState(room, "open");
     room.sendText("hi");
     await peer.received.have(1);
     room.close(3000, "bye");
@@ -37,9 +37,9 @@ describe("debugging", () => {
     ]);
   });
 
-  it("lets nothing into a log that is not one line of text", async () => {
+  it("has only single lines of text", async () => {
     const lines: string[] = [];
-    const { peers } = await scene({ debug: (line) => lines.push(line) });
+    const { peers } = await connectScripted({ debug: (line) => lines.push(line) });
     const peer = await peers.take();
     peer.sendRaw(hostile);
     await peer.roundtrip();
@@ -51,71 +51,71 @@ describe("debugging", () => {
 
   it("escapes the reason of a close too", async () => {
     const lines: string[] = [];
-    const { room, peers } = await scene({ debug: (line) => lines.push(line) });
+    const { room, peers } = await connectScripted({ debug: (line) => lines.push(line) });
     (await peers.take()).close(4000, "a\nb\u202e");
-    await reached(room, "waiting");
+    await waitForState(room, "waiting");
     expect(lines.at(-1)).toContain("a\\nb\\u{202e}");
   });
 
-  it("cuts a long line, also where that falls into a character", async () => {
+  it("cuts a long line, also within a character", async () => {
     const lines: string[] = [];
-    const { peers } = await scene({ debug: (line) => lines.push(line) });
+    const { peers } = await connectScripted({ debug: (line) => lines.push(line) });
     const peer = await peers.take();
     peer.sendRaw(`${"x".repeat(297)}😀${"\n".repeat(100_000)}`);
     await peer.roundtrip();
     expect(lines[0]).toBe(`← ${"x".repeat(297)}\\u{d83d}…`);
   });
 
-  it("never tells the token", async () => {
+  it("never contains the token", async () => {
     const lines: string[] = [];
-    const { room, peers } = await scene({ token: "c2VjcmV0", debug: (line) => lines.push(line) });
+    const { room, peers } = await connectScripted({ token: "c2VjcmV0", debug: (line) => lines.push(line) });
     (await peers.take()).close(1011);
-    await reached(room, "waiting");
+    await waitForState(room, "waiting");
     expect(lines.join()).not.toMatch(/c2VjcmV0|YzJWamNtVjA/);
   });
 
-  it("that fails harms nobody, and is told", async () => {
-    const { room, peers, errors } = await scene({
+  it("reports an error of the log function, and continues", async () => {
+    const { room, peers, errors } = await connectScripted({
       debug: () => {
         throw new Error("no log");
       },
     });
     (await peers.take()).welcome();
-    await reached(room, "open");
+    await waitForState(room, "open");
     expect(errors[0]?.message).toBe("no log");
   });
 
-  it("that closes the room in the midst of a request leaves nothing running", async () => {
-    const { room, peers, errors } = await scene({ debug: (line) => line.startsWith("→") && room.close() });
+  it("leaves no request running when the log function closes the room", async () => {
+    const { room, peers, errors } = await connectScripted({ debug: (line) => line.startsWith("→") && room.close() });
     (await peers.take()).welcome();
-    await reached(room, "open");
+    await waitForState(room, "open");
     await expect(room.request("join")).rejects.toMatchObject({ code: "closed" });
     expect(errors).toEqual([]);
   });
 
-  it("that sends in the midst of sending changes no order", async () => {
-    const { room, peers } = await scene({ debug: (line) => line.includes('"one"') && room.sendText("two") });
+  it("keeps the order when the log function sends", async () => {
+    const { room, peers } = await connectScripted({ debug: (line) => line.includes('"one"') && room.sendText("two") });
     const peer = await peers.take();
     peer.welcome();
-    await reached(room, "open");
+    await waitForState(room, "open");
     room.sendText("one");
     expect(await peer.received.have(2)).toMatchObject([{ text: "one" }, { text: "two" }]);
   });
 
-  it("goes to the console when it is true", async () => {
+  it("goes to the console if debug is true", async () => {
     const lines: unknown[] = [];
     const log = console.debug;
     console.debug = (line: unknown) => lines.push(line);
-    const { room } = await scene({ debug: true });
+    const { room } = await connectScripted({ debug: true });
     room.close();
     console.debug = log;
     expect(lines).toEqual(['closed {"code":1000,"reason":""}']);
   });
 });
 
-describe("a log of a page", () => {
-  it("is text, whatever is in it, and keeps so many lines", async () => {
-    const { room, peers } = await scene();
+describe("the log in a page", () => {
+  it("is plain text of any content, with a bounded number of lines", async () => {
+    const { room, peers } = await connectScripted();
     const pre = new Pre();
     pre.append("what the page wrote");
     const detach = room.attachLog(pre, 3);
@@ -136,7 +136,7 @@ describe("a log of a page", () => {
   });
 
   it("keeps 500 lines by default", async () => {
-    const { room, peers } = await scene();
+    const { room, peers } = await connectScripted();
     const pre = new Pre();
     room.attachLog(pre);
     const peer = await peers.take();
@@ -146,12 +146,12 @@ describe("a log of a page", () => {
   });
 });
 
-describe("an error that nobody listens for", () => {
-  it("is shown on the console; what the server said of it, so that it can do nothing there", async () => {
+describe("an error without a listener", () => {
+  it("is shown on the console, with the server's text escaped", async () => {
     const { WebSocket, made } = fakeSockets();
-    const told: unknown[] = [];
+    const reported: unknown[] = [];
     const log = console.error;
-    console.error = (error: unknown) => told.push(error);
+    console.error = (error: unknown) => reported.push(error);
     const room = connect("ws://localhost/x", { WebSocket });
     room.on("message", () => {
       throw new Error("ours");
@@ -164,7 +164,7 @@ describe("an error that nobody listens for", () => {
     await Promise.resolve();
     socket.tell("message", { data: hostile });
     console.error = log;
-    const [refusal, ...others] = told;
+    const [refusal, ...others] = reported;
     expect(refusal).toMatch(/^full: [\x20-\x7e]*$/);
     expect(others).toEqual([new Error("ours"), new Error("a frame is not JSON")]);
     expect(others.map((error) => Object.keys(error ?? {}))).toEqual([[], []]);

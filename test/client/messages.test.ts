@@ -2,12 +2,12 @@ import { describe, expect, it } from "vitest";
 import { type ClientMessage, type ClientRoom, connect } from "../../src/client/index.js";
 import { ManualClock } from "../../src/testing/clock.js";
 import { fakeSockets } from "./fakeSocket.js";
-import { Mailbox, reached, scene, watch } from "./scripted.js";
+import { connectScripted, Mailbox, waitForState, watch } from "./scripted.js";
 
 const none = { data: undefined, text: undefined, bytes: undefined, offset: undefined, room: undefined };
 
-/** Messages and what is told between them, in order. */
-function storyOf(room: ClientRoom): unknown[] {
+/** Messages and the reports between them, in order. */
+function recordStory(room: ClientRoom): unknown[] {
   const story: unknown[] = [];
   room.on("message", ({ data }) => story.push(data));
   room.on("lost", ({ reason, missed }) => story.push(`lost ${missed} by ${reason}`));
@@ -16,8 +16,8 @@ function storyOf(room: ClientRoom): unknown[] {
 }
 
 describe("a message", () => {
-  it("is what was sent: JSON, a text, or bytes", async () => {
-    const { room, peers } = await scene();
+  it("has the sent content: JSON, text or bytes", async () => {
+    const { room, peers } = await connectScripted();
     const messages = watch(room, "message");
     const peer = await peers.take();
     peer.welcomeAt(0);
@@ -33,8 +33,8 @@ describe("a message", () => {
     ]);
   });
 
-  it("that comes in one packet with the handshake and the welcome is not lost", async () => {
-    const { room, peers } = await scene({}, (peer) => {
+  it("is not lost in one packet with the handshake and the welcome", async () => {
+    const { room, peers } = await connectScripted({}, (peer) => {
       peer.welcomeAt(1);
       peer.publish(2, 3);
     });
@@ -44,8 +44,8 @@ describe("a message", () => {
     expect((await messages.have(2)).map(({ data }) => data)).toEqual([2, 3]);
   });
 
-  it("of an unknown type, or with unknown fields, is nothing to stumble over", async () => {
-    const { room, peers, errors } = await scene();
+  it("of an unknown type or with unknown fields causes no error", async () => {
+    const { room, peers, errors } = await connectScripted();
     const messages = watch(room, "message");
     const peer = await peers.take();
     peer.welcome({ colour: "red" });
@@ -57,8 +57,8 @@ describe("a message", () => {
     expect(errors).toEqual([]);
   });
 
-  it("before the welcome is none, and a second welcome is none either", async () => {
-    const { room, peers } = await scene();
+  it("is ignored before the welcome, and so is a second welcome", async () => {
+    const { room, peers } = await connectScripted();
     const messages = watch(room, "message");
     const peer = await peers.take();
     peer.send({ type: "message", data: "too early" });
@@ -70,8 +70,8 @@ describe("a message", () => {
     expect(room.id).toBe("connection-1");
   });
 
-  it("that is broken is told as an error, and what follows comes all the same", async () => {
-    const { room, peers, errors } = await scene();
+  it("is reported as an error if it is broken, and later messages still arrive", async () => {
+    const { room, peers, errors } = await connectScripted();
     const messages = watch(room, "message");
     const peer = await peers.take();
     peer.welcome();
@@ -86,10 +86,10 @@ describe("a message", () => {
   });
 });
 
-describe("offsets", () => {
-  it("at or below the last one are duplicates, and are ignored", async () => {
-    const { room, peers } = await scene();
-    const story = storyOf(room);
+describe("an offset", () => {
+  it("at or below the last one marks a duplicate, which is ignored", async () => {
+    const { room, peers } = await connectScripted();
+    const story = recordStory(room);
     const peer = await peers.take();
     peer.welcomeAt(5);
     peer.publish(5, 6, 6, 3, 7);
@@ -98,9 +98,9 @@ describe("offsets", () => {
     expect(room.position).toEqual({ epoch: "e", offset: 7 });
   });
 
-  it("that jump tell exactly how many are lost, at their place", async () => {
-    const { room, peers } = await scene();
-    const story = storyOf(room);
+  it("that jumps reports exactly how many messages are lost, at their place", async () => {
+    const { room, peers } = await connectScripted();
+    const story = recordStory(room);
     const peer = await peers.take();
     peer.welcomeAt(0);
     peer.publish(1, 4, 5, 7);
@@ -110,9 +110,9 @@ describe("offsets", () => {
     expect(story).toEqual([1, "lost 2 by jump", 4, 5, "lost 1 by jump", 7, 9]);
   });
 
-  it("do not count what has none", async () => {
-    const { room, peers } = await scene();
-    const story = storyOf(room);
+  it("is not counted for messages without one", async () => {
+    const { room, peers } = await connectScripted();
+    const story = recordStory(room);
     const peer = await peers.take();
     peer.welcomeAt(1);
     for (const data of ["a", "b"]) peer.send({ type: "message", data });
@@ -122,10 +122,10 @@ describe("offsets", () => {
   });
 });
 
-describe("what is lost", () => {
-  it("for a client that lagged is told with the count, and with a position it goes on from there", async () => {
-    const { room, peers } = await scene();
-    const story = storyOf(room);
+describe("a loss", () => {
+  it("of a lagging client is reported with the count, and a position in it becomes the current one", async () => {
+    const { room, peers } = await connectScripted();
+    const story = recordStory(room);
     const peer = await peers.take();
     peer.welcomeAt(1);
     peer.send({ type: "lagged", missed: 3 });
@@ -137,25 +137,28 @@ describe("what is lost", () => {
     expect(room.position).toEqual({ epoch: "f", offset: 11 });
   });
 
-  it.each(["epoch", "trimmed", "limit", "invalid"])("over a reconnect is told with the reason %s", async (reason) => {
-    const running = await scene();
-    const story = storyOf(running.room);
-    (await running.peers.take()).welcomeAt(9);
-    await reached(running.room, "open");
-    const second = await running.again();
-    second.welcomeAt(11, { recovered: false, reason, missed: 2 });
-    second.publish(12);
-    await second.roundtrip();
-    expect(story).toEqual([`lost 2 by ${reason}`, 12]);
-    expect(running.room.position).toEqual({ epoch: "e", offset: 12 });
-  });
+  it.each(["epoch", "trimmed", "limit", "invalid"])(
+    "over a reconnect is reported with its reason: %s",
+    async (reason) => {
+      const running = await connectScripted();
+      const story = recordStory(running.room);
+      (await running.peers.take()).welcomeAt(9);
+      await waitForState(running.room, "open");
+      const second = await running.reconnect();
+      second.welcomeAt(11, { recovered: false, reason, missed: 2 });
+      second.publish(12);
+      await second.roundtrip();
+      expect(story).toEqual([`lost 2 by ${reason}`, 12]);
+      expect(running.room.position).toEqual({ epoch: "e", offset: 12 });
+    },
+  );
 
-  it("is nothing where a connection begins behind what another one brought meanwhile: that is passed over", async () => {
-    const running = await scene();
-    const story = storyOf(running.room);
+  it("is not reported if the other connection meanwhile delivered the messages", async () => {
+    const running = await connectScripted();
+    const story = recordStory(running.room);
     (await running.peers.take()).welcomeAt(20);
-    await reached(running.room, "open");
-    const second = await running.again();
+    await waitForState(running.room, "open");
+    const second = await running.reconnect();
     second.welcomeAt(15, { recovered: false, reason: "trimmed", missed: 5 });
     for (let offset = 16; offset <= 21; offset += 1) second.publish(offset);
     await second.roundtrip();
@@ -163,35 +166,35 @@ describe("what is lost", () => {
     expect(running.room.position).toEqual({ epoch: "e", offset: 21 });
   });
 
-  it("over a reconnect to a home that keeps no history any more is told, and no since is given then", async () => {
-    const running = await scene();
-    const story = storyOf(running.room);
+  it("over a reconnect to a home without history any more is reported, and no since is sent from then on", async () => {
+    const running = await connectScripted();
+    const story = recordStory(running.room);
     (await running.peers.take()).welcomeAt(9);
-    await reached(running.room, "open");
-    (await running.again()).welcome({ recovered: false, reason: "off" });
-    await reached(running.room, "open");
+    await waitForState(running.room, "open");
+    (await running.reconnect()).welcome({ recovered: false, reason: "off" });
+    await waitForState(running.room, "open");
     expect(story).toEqual(["lost undefined by off"]);
-    expect((await running.again()).since).toBeNull();
+    expect((await running.reconnect()).since).toBeNull();
   });
 
-  it("over a reconnect to a home without history may be anything, and is told as such", async () => {
-    const running = await scene();
-    const story = storyOf(running.room);
+  it("over a reconnect to a home without history has an unknown size, and is reported so", async () => {
+    const running = await connectScripted();
+    const story = recordStory(running.room);
     (await running.peers.take()).welcome();
-    await reached(running.room, "open");
-    (await running.again()).welcome();
-    await reached(running.room, "open");
+    await waitForState(running.room, "open");
+    (await running.reconnect()).welcome();
+    await waitForState(running.room, "open");
     expect(story).toEqual(["lost undefined by off"]);
   });
 
-  it("over a reconnect is nothing when the server says so", async () => {
-    const running = await scene();
-    const story = storyOf(running.room);
+  it("is not reported over a reconnect if the server has recovered everything", async () => {
+    const running = await connectScripted();
+    const story = recordStory(running.room);
     const first = await running.peers.take();
     first.welcomeAt(9);
     first.publish(10);
     await first.roundtrip();
-    const second = await running.again();
+    const second = await running.reconnect();
     expect(second.since).toBe("e:10");
     second.welcomeAt(10, { recovered: true });
     second.publish(11, 12);
@@ -200,14 +203,14 @@ describe("what is lost", () => {
   });
 });
 
-describe("a listener", () => {
-  it("that comes late loses nothing, nor does another that comes in the same tick", async () => {
-    const { room, peers } = await scene();
+describe("a message listener", () => {
+  it("that is added late loses nothing, and neither does a second one in the same tick", async () => {
+    const { room, peers } = await connectScripted();
     const peer = await peers.take();
     peer.welcomeAt(0);
     peer.publish(1, 2, 5);
     await peer.roundtrip();
-    const [one, other] = [storyOf(room), storyOf(room)];
+    const [one, other] = [recordStory(room), recordStory(room)];
     await Promise.resolve();
     peer.publish(6);
     await peer.roundtrip();
@@ -215,21 +218,21 @@ describe("a listener", () => {
     expect(other).toEqual(one);
   });
 
-  it("that comes very late is told exactly how many had to be given up", async () => {
-    const { room, peers } = await scene();
+  it("that is added very late gets the exact number of dropped messages", async () => {
+    const { room, peers } = await connectScripted();
     const peer = await peers.take();
     peer.welcomeAt(0);
     for (let offset = 1; offset <= 1_005; offset += 1) peer.publish(offset);
     await peer.roundtrip();
-    const story = storyOf(room);
+    const story = recordStory(room);
     await Promise.resolve();
     expect(story.slice(0, 2)).toEqual(["lost 5 by overflow", 6]);
     expect(story).toHaveLength(1_001);
     expect(story.at(-1)).toBe(1_005);
   });
 
-  it("is not waited for with more than 4 MiB", async () => {
-    const { room, peers } = await scene();
+  it("gets at most 4 MiB of waiting messages", async () => {
+    const { room, peers } = await connectScripted();
     const peer = await peers.take();
     peer.welcome();
     for (let count = 0; count < 9; count += 1) peer.send({ type: "message", text: "x".repeat(1024 * 1024 - 100) });
@@ -240,8 +243,8 @@ describe("a listener", () => {
     expect(messages.all).toHaveLength(4);
   });
 
-  it("that throws, or whose promise is rejected, harms nobody, and is told", async () => {
-    const { room, peers, errors } = await scene();
+  it("that throws, or returns a rejected promise, harms no other listener and is reported", async () => {
+    const { room, peers, errors } = await connectScripted();
     room.on("message", () => {
       throw new Error("one");
     });
@@ -253,9 +256,9 @@ describe("a listener", () => {
     room.on("error", () => {
       if (errors.length < 3) throw new Error("while telling");
     });
-    const told: unknown[] = [];
+    const reported: unknown[] = [];
     const log = console.error;
-    console.error = (error: unknown) => told.push(error);
+    console.error = (error: unknown) => reported.push(error);
     const peer = await peers.take();
     peer.welcome();
     peer.send({ type: "message", data: 1 });
@@ -263,12 +266,12 @@ describe("a listener", () => {
     await peer.roundtrip();
     console.error = log;
     expect(errors.map(({ message }) => message).sort()).toEqual(["one", "thrown: no Error", "two"]);
-    expect(told).toEqual([new Error("while telling"), new Error("while telling")]);
+    expect(reported).toEqual([new Error("while telling"), new Error("while telling")]);
     expect(room.state).toBe("open");
   });
 
-  it("is told nothing any more when it was taken away, and may be taken away by another", async () => {
-    const { room, peers } = await scene();
+  it("is not called after its removal, also if another listener removes it", async () => {
+    const { room, peers } = await connectScripted();
     const seen: string[] = [];
     const off = room.on("message", () => seen.push("one"));
     room.on("message", () => {
@@ -283,9 +286,9 @@ describe("a listener", () => {
   });
 });
 
-describe("a loop", () => {
-  it("gets what was held and what comes, and ends when the room is closed", async () => {
-    const { room, peers } = await scene();
+describe("a loop over messages", () => {
+  it("gets waiting and new messages, and ends when the room is closed", async () => {
+    const { room, peers } = await connectScripted();
     const peer = await peers.take();
     peer.welcomeAt(0);
     peer.publish(1, 2);
@@ -299,13 +302,13 @@ describe("a loop", () => {
     expect(seen).toEqual([1, 2, 3]);
   });
 
-  it("gets what the server sent before it closed, and then ends", async () => {
-    const { room, peers } = await scene();
+  it("gets the messages before the server's close, and then ends", async () => {
+    const { room, peers } = await connectScripted();
     const peer = await peers.take();
     peer.welcomeAt(0);
     peer.publish(1, 2);
     peer.close(1000);
-    await reached(room, "closed");
+    await waitForState(room, "closed");
     const seen: unknown[] = [];
     for await (const { data } of room) seen.push(data);
     expect(seen).toEqual([1, 2]);
@@ -314,7 +317,7 @@ describe("a loop", () => {
   });
 
   it("ends when the room is closed while it waits", async () => {
-    const { room, peers } = await scene();
+    const { room, peers } = await connectScripted();
     (await peers.take()).welcome();
     const messages = room[Symbol.asyncIterator]();
     const next = messages.next();
@@ -322,22 +325,22 @@ describe("a loop", () => {
     expect(await next).toEqual({ done: true, value: undefined });
   });
 
-  it("goes on over a reconnect", async () => {
-    const running = await scene();
+  it("continues over a reconnect", async () => {
+    const running = await connectScripted();
     const { room, peers } = running;
     const messages = room[Symbol.asyncIterator]();
     const first = await peers.take();
     first.welcomeAt(0);
     first.publish(1);
     expect((await messages.next()).value).toMatchObject({ data: 1 });
-    const second = await running.again();
+    const second = await running.reconnect();
     second.welcomeAt(1, { recovered: true });
     second.publish(2);
     expect((await messages.next()).value).toMatchObject({ data: 2 });
   });
 
-  it("that is too slow loses the oldest, and each is told", async () => {
-    const { room, peers } = await scene();
+  it("that is too slow loses the oldest messages, and each loss is reported", async () => {
+    const { room, peers } = await connectScripted();
     const lost = watch(room, "lost");
     const peer = await peers.take();
     peer.welcomeAt(0);
@@ -355,8 +358,8 @@ describe("a loop", () => {
     expect(seen).toHaveLength(1_001);
   });
 
-  it("that was left takes nothing any more", async () => {
-    const { room, peers } = await scene();
+  it("gets nothing after its end", async () => {
+    const { room, peers } = await connectScripted();
     const lost = watch(room, "lost");
     const peer = await peers.take();
     peer.welcomeAt(0);
@@ -368,8 +371,8 @@ describe("a loop", () => {
   });
 });
 
-describe("a state", () => {
-  /** Loads that a test lets go. */
+describe("the state of the application", () => {
+  /** Loads that finish when the test releases them. */
   class Loads {
     readonly begun = new Mailbox<() => void>();
     readonly load = (): Promise<void> => new Promise((resolve) => this.begun.put(resolve));
@@ -377,8 +380,8 @@ describe("a state", () => {
 
   it("is loaded after the first welcome, and messages wait for it", async () => {
     const loads = new Loads();
-    const { room, peers } = await scene({ onResync: loads.load });
-    const story = storyOf(room);
+    const { room, peers } = await connectScripted({ onResync: loads.load });
+    const story = recordStory(room);
     const peer = await peers.take();
     peer.welcomeAt(0);
     peer.publish(1, 4);
@@ -392,27 +395,27 @@ describe("a state", () => {
     expect(loads.begun.all).toHaveLength(1);
   });
 
-  it("is loaded anew when something may be missing, and only then", async () => {
+  it("is loaded again only if messages may be missing", async () => {
     let loaded = 0;
-    const running = await scene();
+    const running = await connectScripted();
     const { room, peers } = running;
-    const story = storyOf(room);
+    const story = recordStory(room);
     room.onResync(() => story.push(`load ${++loaded}`));
     (await peers.take()).welcomeAt(4);
-    await reached(room, "open");
-    const second = await running.again();
+    await waitForState(room, "open");
+    const second = await running.reconnect();
     second.welcomeAt(4, { recovered: true });
     second.publish(5);
     await second.roundtrip();
-    const third = await running.again();
+    const third = await running.reconnect();
     third.welcomeAt(8, { recovered: false, reason: "trimmed", missed: 3 });
     third.publish(9);
     await third.roundtrip();
     expect(story).toEqual(["load 1", "recovered at 4", 5, "lost 3 by trimmed", "load 2", 9]);
   });
 
-  it("that cannot be loaded is told, and holds up nothing", async () => {
-    const { room, peers, errors } = await scene();
+  it("is reported if it cannot be loaded, and then delays nothing", async () => {
+    const { room, peers, errors } = await connectScripted();
     const messages = watch(room, "message");
     room.onResync(() => {
       throw new Error("at once");
@@ -425,23 +428,23 @@ describe("a state", () => {
     expect(errors.map(({ message }) => message)).toEqual(["at once", "later"]);
   });
 
-  it("that is asked for late is loaded before what is held", async () => {
-    const { room, peers } = await scene();
+  it("is loaded before waiting messages if onResync is called late", async () => {
+    const { room, peers } = await connectScripted();
     const peer = await peers.take();
     peer.welcomeAt(0);
     peer.publish(1);
     await peer.roundtrip();
     const loads = new Loads();
     room.onResync(loads.load);
-    const story = storyOf(room);
+    const story = recordStory(room);
     (await loads.begun.take())();
     expect(story).toEqual([]);
     await peer.roundtrip();
     expect(story).toEqual([1]);
   });
 
-  it("leaves messages to wait for whoever reads them", async () => {
-    const { room, peers } = await scene({ onResync: () => undefined });
+  it("leaves messages to wait for their reader", async () => {
+    const { room, peers } = await connectScripted({ onResync: () => undefined });
     const peer = await peers.take();
     peer.welcomeAt(0);
     peer.publish(1);
@@ -450,8 +453,8 @@ describe("a state", () => {
     expect(await messages.have(1)).toMatchObject([{ data: 1 }]);
   });
 
-  it("that never settles holds up no loop when the server has closed", async () => {
-    const { room, peers } = await scene({ onResync: () => new Promise(() => undefined) });
+  it("that never loads does not block a loop after the server has closed", async () => {
+    const { room, peers } = await connectScripted({ onResync: () => new Promise(() => undefined) });
     const peer = await peers.take();
     peer.welcomeAt(0);
     peer.publish(1);
@@ -461,13 +464,13 @@ describe("a state", () => {
     expect(seen).toMatchObject([{ data: 1 }]);
   });
 
-  it("that is due stays due when what is held has to be given up", async () => {
+  it("is still loaded when waiting messages have to be dropped", async () => {
     const { WebSocket, made } = fakeSockets();
     const clock = new ManualClock();
     const room = connect("ws://localhost/x", { WebSocket, clock, random: () => 0 });
     const loads = new Loads();
     room.onResync(loads.load);
-    const story = storyOf(room);
+    const story = recordStory(room);
     const first = await made.take();
     first.welcome({ position: { epoch: "e", offset: 0 } });
     const settle = await loads.begun.take();
@@ -478,7 +481,7 @@ describe("a state", () => {
     for (let offset = 101; offset <= 1_110; offset += 1) second.frame({ type: "message", offset, data: offset });
     settle();
     const settleAgain = await loads.begun.take();
-    // Of 1,000 that are kept one is the state that is due: 11 messages and the 100 that nobody was told of.
+    // Of the 1,000 waiting items one is the due load of the state, so 11 messages and the 100 unreported ones are lost.
     expect(story).toEqual(["lost 111 by overflow"]);
     settleAgain();
     await new Promise((resolve) => setImmediate(resolve));
@@ -488,14 +491,14 @@ describe("a state", () => {
 });
 
 describe("close", () => {
-  it("lets go of what is held", async () => {
-    const { room, peers } = await scene();
+  it("drops the waiting messages", async () => {
+    const { room, peers } = await connectScripted();
     const peer = await peers.take();
     peer.welcomeAt(0);
     peer.publish(1);
     await peer.roundtrip();
     room.close();
-    const story = storyOf(room);
+    const story = recordStory(room);
     await Promise.resolve();
     expect(story).toEqual([]);
   });

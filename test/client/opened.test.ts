@@ -5,11 +5,11 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import { WebSocket } from "ws";
 import { ConnectError, connect } from "../../src/client/index.js";
 import { ManualClock } from "../../src/testing/clock.js";
-import { reached, scene, watch } from "./scripted.js";
+import { connectScripted, waitForState, watch } from "./scripted.js";
 
 describe("opened", () => {
-  it("resolves with the room at its first welcome, and stays so", async () => {
-    const running = await scene();
+  it("resolves with the room at its first welcome, and stays resolved", async () => {
+    const running = await connectScripted();
     const { room, peers } = running;
     const first = await peers.take();
     let isOpened = false;
@@ -25,34 +25,34 @@ describe("opened", () => {
     expect(await room.opened).toBe(room);
   });
 
-  it("resolves also when earlier attempts failed", async () => {
-    const running = await scene();
+  it("resolves also if earlier attempts failed", async () => {
+    const running = await connectScripted();
     (await running.peers.take()).close(1011);
-    await reached(running.room, "waiting");
-    (await running.again()).welcome();
+    await waitForState(running.room, "waiting");
+    (await running.reconnect()).welcome();
     expect(await running.room.opened).toBe(running.room);
   });
 
-  it("stays pending while the server cannot be reached, which is reported once, and after that no more", async () => {
-    const running = await scene();
+  it("stays pending while the server cannot be reached, which is reported only once", async () => {
+    const running = await connectScripted();
     const { room, errors, peers } = running;
     (await peers.take()).terminate();
-    await reached(room, "waiting");
-    (await running.again()).terminate();
+    await waitForState(room, "waiting");
+    (await running.reconnect()).terminate();
     await running.delays.have(2);
     expect(errors).toMatchObject([
       { name: "ConnectError", code: "ERR_CONNECTION", closeCode: 1006, status: undefined },
     ]);
-    (await running.again()).welcome();
+    (await running.reconnect()).welcome();
     expect(await room.opened).toBe(room);
-    await running.again();
+    await running.reconnect();
     expect(errors).toHaveLength(1);
   });
 
-  it("says why nothing listens at its address", async () => {
+  it("says why no server listens at its address", async () => {
     const server = createServer().listen(0, "127.0.0.1");
     await once(server, "listening");
-    // It listens to TCP.
+    // The server listens to TCP.
     const { port } = server.address() as AddressInfo;
     server.close();
     await once(server, "close");
@@ -63,8 +63,8 @@ describe("opened", () => {
     expect(room.state).toBe("waiting");
   });
 
-  it("rejects when the server closes the room for good before", async () => {
-    const { room, peers } = await scene();
+  it("rejects if the server closes the room for good before", async () => {
+    const { room, peers } = await connectScripted();
     (await peers.take()).close(3_001, "no\nplace");
     const error = await room.opened.catch((reason: unknown) => reason);
     expect(error).toBeInstanceOf(ConnectError);
@@ -76,22 +76,22 @@ describe("opened", () => {
     });
   });
 
-  it("rejects when the room is closed on this side before", async () => {
-    const { room } = await scene();
+  it("rejects if the room is closed on this side before", async () => {
+    const { room } = await connectScripted();
     room.close(4_000, "never mind");
     await expect(room.opened).rejects.toMatchObject({ closeCode: 4_000, message: "no connection: 4000 never mind" });
   });
 
-  it("is no unhandled rejection when nobody asks for it", async () => {
+  it("causes no unhandled rejection if it is never read", async () => {
     const unhandled: unknown[] = [];
     const listener = (error: unknown) => unhandled.push(error);
     process.on("unhandledRejection", listener);
     onTestFinished(() => {
       process.off("unhandledRejection", listener);
     });
-    const { room } = await scene();
+    const { room } = await connectScripted();
     room.close();
-    // Node reports at the end of the tick in which it was rejected.
+    // Node reports an unhandled rejection at the end of its tick.
     await new Promise((resolve) => setImmediate(resolve));
     expect(unhandled).toEqual([]);
   });
@@ -99,7 +99,7 @@ describe("opened", () => {
 
 describe("await using", () => {
   it("closes the room with 1000 at the end of its block", async () => {
-    const running = await scene();
+    const running = await connectScripted();
     const peer = await running.peers.take();
     peer.welcome();
     {

@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { connect, EnfiladeError } from "../../src/client/index.js";
 import { fakeSockets } from "./fakeSocket.js";
-import { reached, scene } from "./scripted.js";
+import { connectScripted, waitForState } from "./scripted.js";
 
 describe("connect", () => {
-  it("refuses an unknown option, names the nearest, and makes no socket", () => {
+  it("refuses an unknown option, names the nearest one, and opens no socket", () => {
     const { WebSocket, made } = fakeSockets();
     const options = { WebSocket, tokn: "secret" };
     expect(() => connect("ws://localhost/x", options)).toThrow(
@@ -18,8 +18,8 @@ describe("connect", () => {
     expect(made.all).toEqual([]);
   });
 
-  it("refuses options that are no object", () => {
-    // What JavaScript may pass.
+  it("refuses options that are not an object", () => {
+    // JavaScript code can pass this.
     const options = "secret" as unknown as object;
     expect(() => connect("ws://localhost/x", options)).toThrow(/connect\(\) has no option "secret"/);
   });
@@ -27,10 +27,10 @@ describe("connect", () => {
 
 describe("a request", () => {
   it("is rejected for an unknown option, and is not sent", async () => {
-    const { room, peers } = await scene();
+    const { room, peers } = await connectScripted();
     const peer = await peers.take();
     peer.welcome();
-    await reached(room, "open");
+    await waitForState(room, "open");
     const options: object = { timeout: 5 };
     const refusal = await room.request("join", undefined, options).catch((error: unknown) => error);
     expect(refusal).toBeInstanceOf(EnfiladeError);

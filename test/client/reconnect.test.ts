@@ -4,54 +4,54 @@ import { connect, type StateDetail } from "../../src/client/index.js";
 import type { Clock } from "../../src/connection/clock.js";
 import { ManualClock } from "../../src/testing/clock.js";
 import { fakeSockets } from "./fakeSocket.js";
-import { Mailbox, reached, scene, watch } from "./scripted.js";
+import { connectScripted, Mailbox, waitForState, watch } from "./scripted.js";
 
 describe("a room that lost its connection", () => {
-  it("connects again without a since when it never had a position", async () => {
-    const { room, peers, clock } = await scene();
+  it("connects again without since if it never had a position", async () => {
+    const { room, peers, clock } = await connectScripted();
     (await peers.take()).close(1011);
-    await reached(room, "waiting");
+    await waitForState(room, "waiting");
     clock.advance(500);
     const second = await peers.take();
     expect(second.since).toBeNull();
     second.welcome();
-    await reached(room, "open");
+    await waitForState(room, "open");
     expect(room.position).toBeUndefined();
     second.terminate();
-    await reached(room, "waiting");
+    await waitForState(room, "waiting");
     clock.advance(1_000);
     expect((await peers.take()).since).toBeNull();
   });
 
-  it("gives the position of the welcome, even when that is 0", async () => {
-    const { room, peers, clock } = await scene();
+  it("sends the position of the welcome, even if it is 0", async () => {
+    const { room, peers, clock } = await connectScripted();
     const first = await peers.take();
     first.welcomeAt(0);
-    await reached(room, "open");
+    await waitForState(room, "open");
     expect(room.position).toEqual({ epoch: "e", offset: 0 });
     first.close(1012);
-    await reached(room, "waiting");
+    await waitForState(room, "waiting");
     clock.advance(500);
     expect((await peers.take()).since).toBe("e:0");
   });
 
-  it("has the position of the welcome when it is reported open, and only then is reported as recovered", async () => {
-    const running = await scene();
+  it("has the position of the welcome when it is reported open, and is reported as recovered after that", async () => {
+    const running = await connectScripted();
     const { room } = running;
     const story: unknown[] = [];
     room.on("state", (state) => state === "open" && story.push(room.position));
     room.on("recovered", () => story.push("recovered"));
     (await running.peers.take()).welcomeAt(3);
-    await reached(room, "open");
-    const second = await running.again();
+    await waitForState(room, "open");
+    const second = await running.reconnect();
     second.welcomeAt(3, { recovered: true });
     await second.roundtrip();
     const position = { epoch: "e", offset: 3 };
     expect(story).toEqual([position, position, "recovered"]);
   });
 
-  it("gives the offset that it received last, content or not, and the same client id", async () => {
-    const { room, peers, clock } = await scene();
+  it("sends the last offset that it received, with or without content, and the same client id", async () => {
+    const { room, peers, clock } = await connectScripted();
     const messages = watch(room, "message");
     const first = await peers.take();
     first.welcomeAt(41);
@@ -60,7 +60,7 @@ describe("a room that lost its connection", () => {
     first.send({ type: "message", data: "for you" });
     expect((await messages.have(3)).map(({ data }) => data)).toEqual([42, 43, "for you"]);
     first.terminate();
-    await reached(room, "waiting");
+    await waitForState(room, "waiting");
     clock.advance(500);
     const second = await peers.take();
     expect(second.since).toBe("e:44");
@@ -68,8 +68,8 @@ describe("a room that lost its connection", () => {
     expect(second.client).toBe(first.client);
   });
 
-  it("backs off after quick closes by a bound that doubles, and stays at 30 seconds", async () => {
-    const running = await scene({}, (peer) => {
+  it("waits up to a bound that doubles after quick closes, and stays at 30 seconds", async () => {
+    const running = await connectScripted({}, (peer) => {
       peer.welcome();
       peer.close(1012);
     });
@@ -85,9 +85,9 @@ describe("a room that lost its connection", () => {
     expect(delays.all.slice(0, 10)).toEqual([500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000, 30_000, 30_000]);
   });
 
-  it("waits any time between nothing and the bound", async () => {
+  it("waits a random time between 0 and the bound", async () => {
     const drawn = [0, 0.5, 0.25, 0.999];
-    const running = await scene({ random: () => drawn.shift() ?? 0 }, (peer) => peer.close(1011));
+    const running = await connectScripted({ random: () => drawn.shift() ?? 0 }, (peer) => peer.close(1011));
     const { delays } = running;
     for (let attempt = 1; attempt <= 4; attempt += 1) {
       running.clock.advance((await delays.have(attempt)).at(-1) ?? 0);
@@ -99,33 +99,33 @@ describe("a room that lost its connection", () => {
   it.each([
     [4_999, 1_000],
     [5_000, 500],
-  ])("having been open for %i ms waits up to %i ms", async (openMs, boundMs) => {
-    const running = await scene();
+  ])("waits, after it was open for %i ms, up to %i ms", async (openMs, boundMs) => {
+    const running = await connectScripted();
     const { room, peers, clock, delays } = running;
     (await peers.take()).close(1011);
     await delays.have(1);
     clock.advance(500);
     const second = await peers.take();
     second.welcome();
-    await reached(room, "open");
+    await waitForState(room, "open");
     clock.advance(openMs);
     second.close(1011);
     expect(await delays.have(2)).toEqual([500, boundMs]);
   });
 
-  it.each([1001, 1006, 1011, 1012, 1013, 4000, 4008, 4499])("comes back after %i", async (code) => {
-    const { room, peers, clock } = await scene();
+  it.each([1001, 1006, 1011, 1012, 1013, 4000, 4008, 4499])("reconnects after %i", async (code) => {
+    const { room, peers, clock } = await connectScripted();
     const peer = await peers.take();
     peer.welcome();
-    await reached(room, "open");
+    await waitForState(room, "open");
     if (code === 1006) peer.terminate();
     else peer.close(code);
-    await reached(room, "waiting");
+    await waitForState(room, "waiting");
     clock.advance(500);
     expect(await peers.have(2)).toHaveLength(2);
   });
 
-  it("comes back after a close without a code", async () => {
+  it("reconnects after a close without a code", async () => {
     const { WebSocket, made } = fakeSockets();
     const clock = new ManualClock();
     const room = connect("ws://localhost/x", { WebSocket, clock, random: () => 0 });
@@ -140,13 +140,13 @@ describe("a room that lost its connection", () => {
   it.each([1000, 1003, 1007, 1008, 1009, 3000, 3999, 4500, 4501, 4504, 4999])(
     "is closed for good by %i",
     async (code) => {
-      const { room, peers, clock, settled } = await scene();
+      const { room, peers, clock, settled } = await connectScripted();
       const details: StateDetail[] = [];
       room.on("state", (state, detail) => state === "closed" && details.push(detail));
       const peer = await peers.take();
       peer.welcome();
       peer.close(code, "why");
-      await reached(room, "closed");
+      await waitForState(room, "closed");
       const status = { 4501: 401, 4504: 404 }[code];
       expect(details).toEqual([{ code, reason: "why", status }]);
       clock.advance(3_600_000);
@@ -156,11 +156,11 @@ describe("a room that lost its connection", () => {
     },
   );
 
-  it("tries again when it is refused, and tells how it went", async () => {
-    const running = await scene();
+  it("tries again after a refusal, and reports its result", async () => {
+    const running = await connectScripted();
     const { room, peers, clock } = running;
     (await peers.take()).close(1011);
-    await reached(room, "waiting");
+    await waitForState(room, "waiting");
     running.answer = "refuse";
     const states = watch(room, "state");
     clock.advance(500);
@@ -172,12 +172,12 @@ describe("a room that lost its connection", () => {
   });
 });
 
-describe("a connection that is none", () => {
-  it("is given up when it has not opened after 10 seconds", async () => {
-    const running = await scene();
+describe("a dead connection", () => {
+  it("is given up if it has not opened after 10 seconds", async () => {
+    const running = await connectScripted();
     const { room, peers, clock, unanswered } = running;
     (await peers.take()).close(1011);
-    await reached(room, "waiting");
+    await waitForState(room, "waiting");
     running.answer = "hold";
     clock.advance(500);
     await unanswered.have(1);
@@ -188,11 +188,11 @@ describe("a connection that is none", () => {
     running.answer = "accept";
     clock.advance(1_000);
     (await peers.have(2))[1]?.welcome();
-    await reached(room, "open");
+    await waitForState(room, "open");
   });
 
-  it("is given up when it has opened, but has brought no welcome after 10 seconds", async () => {
-    const { room, peers, clock } = await scene();
+  it("is given up if it has opened without a welcome after 10 seconds", async () => {
+    const { room, peers, clock } = await connectScripted();
     const peer = await peers.take();
     peer.send({ type: "message", data: "too early" });
     await peer.roundtrip();
@@ -201,11 +201,11 @@ describe("a connection that is none", () => {
     await peer.closed;
   });
 
-  it("is found out by a ping that nothing answers, and is left behind", async () => {
-    const { room, peers, clock } = await scene();
+  it("is detected by a ping without an answer, and replaced", async () => {
+    const { room, peers, clock } = await connectScripted();
     const peer = await peers.take();
     peer.welcomeAt(7, { heartbeatMs: 25_000 });
-    await reached(room, "open");
+    await waitForState(room, "open");
     clock.advance(24_999);
     await peer.roundtrip();
     expect(peer.received.all).toEqual([]);
@@ -219,20 +219,20 @@ describe("a connection that is none", () => {
     expect((await peers.have(2))[1]?.since).toBe("e:7");
   });
 
-  it.each(["pong", "message"])("is none of those that answer with a %s", async (type) => {
-    const { room, peers, clock } = await scene();
+  it.each(["pong", "message"])("is not assumed after a %s", async (type) => {
+    const { room, peers, clock } = await connectScripted();
     const peer = await peers.take();
     peer.welcome({ heartbeatMs: 25_000 });
-    await reached(room, "open");
+    await waitForState(room, "open");
     for (let beat = 1; beat <= 5; beat += 1) {
       clock.advance(25_000);
       await peer.received.have(beat);
       peer.send({ type, data: beat });
       await peer.roundtrip();
-      // The time in which no answer would have been too late.
+      // By now a missing answer would have been too late.
       clock.advance(10_000);
       expect(room.state).toBe("open");
-      // What was heard counts from when it was heard.
+      // The time counts from when a message arrived.
       clock.advance(15_000 - 1);
       await peer.roundtrip();
       expect(peer.received.all).toHaveLength(beat);
@@ -244,11 +244,11 @@ describe("a connection that is none", () => {
     }
   });
 
-  it("is looked for by nobody where the server has no heartbeat", async () => {
-    const { room, peers, clock } = await scene();
+  it("is not looked for if the server has no heartbeat", async () => {
+    const { room, peers, clock } = await connectScripted();
     const peer = await peers.take();
     peer.welcome({ heartbeatMs: 0 });
-    await reached(room, "open");
+    await waitForState(room, "open");
     clock.advance(3_600_000);
     await peer.roundtrip();
     expect(peer.received.all).toEqual([]);
@@ -256,8 +256,8 @@ describe("a connection that is none", () => {
   });
 });
 
-describe("a socket that was left behind", () => {
-  it("disturbs nothing by a late close, message or error", async () => {
+describe("a replaced socket", () => {
+  it("has no effect by a late close, message or error", async () => {
     const { WebSocket, made } = fakeSockets();
     const clock = new ManualClock();
     const room = connect("ws://localhost/x", { WebSocket, clock, random: () => 0 });
@@ -286,7 +286,7 @@ describe("a socket that was left behind", () => {
     room.close();
   });
 
-  it("is closed when it opens after it was given up", async () => {
+  it("is closed if it opens after it was given up", async () => {
     const { WebSocket, made } = fakeSockets();
     const clock = new ManualClock();
     const room = connect("ws://localhost/x", { WebSocket, clock, random: () => 0 });
@@ -304,7 +304,7 @@ describe("a socket that was left behind", () => {
 });
 
 describe("close", () => {
-  it("leaves no timer that would keep a process alive, and none is longer than a timer can be", async () => {
+  it("leaves no timer that keeps a process alive, and no timer exceeds the maximum", async () => {
     const time = new ManualClock();
     const running = new Set<object>();
     const clock: Clock = {
@@ -338,12 +338,12 @@ describe("close", () => {
     expect(running.size).toBe(0);
   });
 
-  it("closes with the code and the reason, tells so, and does not come back", async () => {
-    const { room, peers, clock, settled } = await scene();
+  it("closes with the code and the reason, reports them, and does not reconnect", async () => {
+    const { room, peers, clock, settled } = await connectScripted();
     const states = watch(room, "state");
     const peer = await peers.take();
     peer.welcome();
-    await reached(room, "open");
+    await waitForState(room, "open");
     room.close(3001, "bye");
     expect(await peer.closed).toEqual({ code: 3001, reason: "bye" });
     room.close();
@@ -353,25 +353,25 @@ describe("close", () => {
     expect(peers.all).toHaveLength(1);
   });
 
-  it("takes 1000 by default, and cuts a long reason on a character boundary", async () => {
-    const { room, peers } = await scene();
+  it("has the code 1000 by default, and cuts a long reason at a character boundary", async () => {
+    const { room, peers } = await connectScripted();
     const peer = await peers.take();
     peer.welcome();
-    await reached(room, "open");
+    await waitForState(room, "open");
     room.close(undefined, "ä".repeat(100));
     expect(await peer.closed).toEqual({ code: 1000, reason: "ä".repeat(61) });
   });
 
-  it.each([1001, 1006, 999, 2999, 5000, Number.NaN])("refuses the code %d, and stays as it was", async (code) => {
-    const { room } = await scene();
+  it.each([1001, 1006, 999, 2999, 5000, Number.NaN])("refuses the code %d, and stays open", async (code) => {
+    const { room } = await connectScripted();
     expect(() => room.close(code)).toThrow(expect.objectContaining({ code: "ERR_CLOSE_CODE" }));
     expect(room.state).toBe("connecting");
   });
 
-  it("ends the waiting", async () => {
-    const { room, peers, clock, settled } = await scene();
+  it("ends the wait for the next attempt", async () => {
+    const { room, peers, clock, settled } = await connectScripted();
     (await peers.take()).close(1011);
-    await reached(room, "waiting");
+    await waitForState(room, "waiting");
     room.close();
     clock.advance(3_600_000);
     await settled();
@@ -379,18 +379,18 @@ describe("close", () => {
     expect(room.state).toBe("closed");
   });
 
-  it("ends an attempt, also from within the listener that is told of it", async () => {
-    const { room, peers, clock, settled } = await scene();
+  it("ends an attempt, also from a listener of its state", async () => {
+    const { room, peers, clock, settled } = await connectScripted();
     room.on("state", (state) => state === "waiting" && room.close());
     (await peers.take()).close(1011);
-    await reached(room, "closed");
+    await waitForState(room, "closed");
     clock.advance(3_600_000);
     await settled();
     expect(peers.all).toHaveLength(1);
   });
 
-  it("within the listener that is told of the opening leaves nothing running", async () => {
-    const { room, peers, clock } = await scene();
+  it("leaves nothing running when a listener of the opening calls it", async () => {
+    const { room, peers, clock } = await connectScripted();
     room.on("state", (state) => state === "open" && room.close());
     const peer = await peers.take();
     peer.welcome({ heartbeatMs: 1_000 });
@@ -400,7 +400,7 @@ describe("close", () => {
     expect(peer.received.all).toEqual([]);
   });
 
-  it("makes no socket when it comes before the token", async () => {
+  it("opens no socket if it comes before the token", async () => {
     const { WebSocket, made } = fakeSockets();
     const asked = new Mailbox<(token: string) => void>();
     const room = connect("ws://localhost/x", { WebSocket, token: () => new Promise((resolve) => asked.put(resolve)) });
@@ -413,7 +413,7 @@ describe("close", () => {
 });
 
 describe("a page", () => {
-  /** A page whose events a test tells, and how many listeners it has. */
+  /** A page whose events the test emits, with the number of its listeners. */
   class Page extends EventTarget {
     listeners = 0;
     override addEventListener(...args: Parameters<EventTarget["addEventListener"]>): void {
@@ -439,45 +439,45 @@ describe("a page", () => {
 
   it("that comes online connects at once", async () => {
     const target = page();
-    const { room, peers } = await scene();
+    const { room, peers } = await connectScripted();
     (await peers.take()).close(1011);
-    await reached(room, "waiting");
+    await waitForState(room, "waiting");
     target.dispatchEvent(new Event("online"));
     expect(room.state).toBe("connecting");
     (await peers.take()).welcome();
-    await reached(room, "open");
+    await waitForState(room, "open");
     target.dispatchEvent(new Event("online"));
     expect(room.state).toBe("open");
   });
 
-  it("that goes offline waits, and goes on where it was when it is back", async () => {
+  it("that goes offline waits, and continues its attempts when it is back", async () => {
     const target = page();
-    const { room, peers } = await scene();
+    const { room, peers } = await connectScripted();
     (await peers.take()).welcomeAt(3);
-    await reached(room, "open");
+    await waitForState(room, "open");
     target.dispatchEvent(new Event("offline"));
     expect(room.state).toBe("waiting");
     target.dispatchEvent(new Event("online"));
     expect((await peers.take()).since).toBe("e:3");
   });
 
-  it("that says it is offline goes on trying: it may be wrong", async () => {
+  it("that reports offline keeps trying, because the report may be wrong", async () => {
     const target = page();
-    const { room, peers, clock } = await scene();
+    const { room, peers, clock } = await connectScripted();
     (await peers.take()).welcome();
-    await reached(room, "open");
+    await waitForState(room, "open");
     target.dispatchEvent(new Event("offline"));
     clock.advance(500);
     (await peers.take()).welcome();
-    await reached(room, "open");
+    await waitForState(room, "open");
   });
 
-  it("that is hidden closes cleanly and rests, and connects when it is shown again", async () => {
+  it("that is hidden closes cleanly, and connects when it is shown again", async () => {
     const target = page();
-    const { room, peers, clock, settled } = await scene();
+    const { room, peers, clock, settled } = await connectScripted();
     const peer = await peers.take();
     peer.welcomeAt(3);
-    await reached(room, "open");
+    await waitForState(room, "open");
     target.dispatchEvent(new Event("pagehide"));
     expect(await peer.closed).toEqual({ code: 1000, reason: "" });
     target.dispatchEvent(new Event("offline"));
@@ -494,9 +494,9 @@ describe("a page", () => {
     expect(peers.all).toHaveLength(2);
   });
 
-  it("is not listened to any more when the room is closed", async () => {
+  it("has no listeners after the room is closed", async () => {
     const target = page();
-    const { room, peers, settled } = await scene();
+    const { room, peers, settled } = await connectScripted();
     await peers.take();
     expect(target.listeners).toBe(4);
     room.close();
@@ -509,8 +509,8 @@ describe("a page", () => {
 });
 
 describe("two rooms", () => {
-  it("have client ids of their own, whatever the injected random says", async () => {
-    const { url, peers } = await scene({ random: () => 0 });
+  it("have different client ids, also with the same injected random", async () => {
+    const { url, peers } = await connectScripted({ random: () => 0 });
     const other = connect(url, { WebSocket, random: () => 0 });
     onTestFinished(() => other.close());
     const [one, two] = await peers.have(2);

@@ -3,11 +3,11 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import { WebSocket } from "ws";
 import { ConnectError, connect, type StateDetail } from "../../src/client/index.js";
 import { ManualClock } from "../../src/testing/clock.js";
-import { Mailbox, reached, type Scene, scene, startScripted, watch } from "./scripted.js";
+import { connectScripted, Mailbox, type ScriptedRoom, startScriptedServer, waitForState, watch } from "./scripted.js";
 
 /** A room that a server refuses from the first attempt on. */
-async function refused(status: number) {
-  const server = await startScripted();
+async function connectRefused(status: number) {
+  const server = await startScriptedServer();
   Object.assign(server, { answer: "refuse", status });
   const clock = new ManualClock();
   const room = connect(server.url, { WebSocket, clock, random: () => 1 });
@@ -18,8 +18,8 @@ async function refused(status: number) {
   return { ...server, server, clock, room, errors, details };
 }
 
-/** Has the room try once more, and resolves when that failed. */
-async function retry({ clock, delays }: Scene): Promise<void> {
+/** Makes the room try once more, and resolves when that has failed. */
+async function retry({ clock, delays }: ScriptedRoom): Promise<void> {
   const count = delays.all.length;
   clock.advance(delays.all.at(-1) ?? 0);
   await delays.have(count + 1);
@@ -27,9 +27,9 @@ async function retry({ clock, delays }: Scene): Promise<void> {
 
 describe("a refusal by HTTP", () => {
   it.each([400, 401, 403, 404, 410, 426])("with %i is final, and reported with its status", async (status) => {
-    const { room, errors, details, clock, settled, unanswered } = await refused(status);
+    const { room, errors, details, clock, settled, unanswered } = await connectRefused(status);
     const opened = room.opened.catch((error: unknown) => error);
-    await reached(room, "closed");
+    await waitForState(room, "closed");
     expect(errors.all).toHaveLength(1);
     expect(errors.all[0]).toBeInstanceOf(ConnectError);
     expect(errors.all[0]).toMatchObject({ status, closeCode: 1006 });
@@ -41,8 +41,8 @@ describe("a refusal by HTTP", () => {
   });
 
   it.each([302, 408, 425, 429, 500, 503])("with %i is reported, and tried again", async (status) => {
-    const { room, errors, details, server, clock, peers } = await refused(status);
-    await reached(room, "waiting");
+    const { room, errors, details, server, clock, peers } = await connectRefused(status);
+    await waitForState(room, "waiting");
     expect(errors.all).toMatchObject([{ name: "ConnectError", status }]);
     expect(details.all).toMatchObject([{ status, delayMs: 500 }]);
     server.answer = "accept";
@@ -53,10 +53,10 @@ describe("a refusal by HTTP", () => {
   });
 
   it("is reported once for each status in a row, and again after the room was open", async () => {
-    const running = await scene();
+    const running = await connectScripted();
     const { room, errors, peers } = running;
     (await peers.take()).welcome();
-    await reached(room, "open");
+    await waitForState(room, "open");
     running.answer = "refuse";
     peers.all[0]?.terminate();
     await running.delays.have(1);
@@ -69,15 +69,15 @@ describe("a refusal by HTTP", () => {
     running.answer = "accept";
     running.clock.advance(running.delays.all.at(-1) ?? 0);
     (await peers.have(2))[1]?.welcome();
-    await reached(room, "open");
+    await waitForState(room, "open");
     running.answer = "refuse";
     peers.all[1]?.terminate();
-    await reached(room, "waiting");
+    await waitForState(room, "waiting");
     await retry(running);
     expect(statuses()).toEqual([503, 429, 503, 503]);
   });
 
-  it("is not taken for one when a status is only part of what is said: an address is no status", async () => {
+  it("is not read from numbers in an address", async () => {
     const clock = new ManualClock();
     const message = "connect ECONNREFUSED 127.0.0.1:404";
     class Failing extends EventTarget {
@@ -88,32 +88,32 @@ describe("a refusal by HTTP", () => {
       send = () => undefined;
       close = () => undefined;
     }
-    // An EventTarget types its listeners in a wider way.
+    // EventTarget types its listeners more broadly.
     const room = connect("ws://localhost/x", { WebSocket: Failing as never, clock });
     const errors = watch(room, "error");
-    await reached(room, "waiting");
+    await waitForState(room, "waiting");
     expect(errors.all).toMatchObject([{ status: undefined, message: `no connection: 1006 ${message}` }]);
     room.close();
   });
 
-  it("of a WebSocket that does not tell the status is reported without it, and tried again", async () => {
-    const server = await startScripted();
+  it("without a status from the WebSocket is reported without it, and tried again", async () => {
+    const server = await startScriptedServer();
     server.answer = "refuse";
     server.status = 404;
     const clock = new ManualClock();
     const room = connect(server.url, { WebSocket: undici.WebSocket, clock });
     onTestFinished(() => room.close());
     const errors = watch(room, "error");
-    await reached(room, "waiting");
+    await waitForState(room, "waiting");
     expect(errors.all).toMatchObject([{ name: "ConnectError", closeCode: 1006, status: undefined }]);
   });
 
-  it("of the successor of a drained connection leaves the room with the one that it has", async () => {
-    const running = await scene();
+  it("of the second connection in a drain keeps the first one", async () => {
+    const running = await connectScripted();
     const { room, peers, errors } = running;
     const old = await peers.take();
     old.welcome();
-    await reached(room, "open");
+    await waitForState(room, "open");
     running.answer = "refuse";
     running.status = 404;
     old.send({ type: "drain", withinMs: 10_000 });
@@ -131,29 +131,29 @@ describe("a refusal by close code", () => {
     [4501, 401],
     [4504, 404],
   ])("%i is final, and reported as status %i", async (code, status) => {
-    const { room, peers, errors } = await scene();
+    const { room, peers, errors } = await connectScripted();
     const opened = room.opened.catch((error: unknown) => error);
     (await peers.take()).close(code, "refused");
-    await reached(room, "closed");
+    await waitForState(room, "closed");
     expect(errors).toHaveLength(1);
     expect(errors[0]).toMatchObject({ closeCode: code, status, message: `no connection: ${code} refused` });
     expect(await opened).toMatchObject({ closeCode: code, status });
   });
 
   it("also ends a room that was open", async () => {
-    const { room, peers, errors } = await scene();
+    const { room, peers, errors } = await connectScripted();
     const peer = await peers.take();
     peer.welcome();
-    await reached(room, "open");
+    await waitForState(room, "open");
     peer.close(4501, "revoked");
-    await reached(room, "closed");
+    await waitForState(room, "closed");
     expect(errors).toMatchObject([{ status: 401 }]);
   });
 
-  it("is none with another code: the state says which", async () => {
-    const { room, peers, errors } = await scene();
+  it("with another code is not a refusal, and the state has the code", async () => {
+    const { room, peers, errors } = await connectScripted();
     (await peers.take()).close(4500, "bad frame");
-    await reached(room, "closed");
+    await waitForState(room, "closed");
     expect(errors).toEqual([]);
   });
 });

@@ -1,17 +1,19 @@
 import { describe, expect, it } from "vitest";
 import { type ClientRoom, RequestError } from "../../src/client/index.js";
-import { type Frame, type Peer, reached, type Scene, scene, watch } from "./scripted.js";
+import { connectScripted, type Frame, type Peer, type ScriptedRoom, waitForState, watch } from "./scripted.js";
 
-/** A room that is open, and its peer. */
-async function opened(options: Parameters<typeof scene>[0] = {}): Promise<Scene & { readonly peer: Peer }> {
-  const running = await scene(options);
+/** An open room, and its peer. */
+async function openRoom(
+  options: Parameters<typeof connectScripted>[0] = {},
+): Promise<ScriptedRoom & { readonly peer: Peer }> {
+  const running = await connectScripted(options);
   const peer = await running.peers.take();
   peer.welcome();
-  await reached(running.room, "open");
+  await waitForState(running.room, "open");
   return Object.assign(running, { peer });
 }
 
-/** What a promise is rejected with. */
+/** The error with which a promise rejects. */
 async function refusalOf(promise: Promise<unknown>): Promise<unknown> {
   return promise.then(
     () => undefined,
@@ -28,8 +30,8 @@ function sendNumbered(room: ClientRoom, from: number, to: number): void {
 }
 
 describe("a request", () => {
-  it("resolves with its reply, whatever the order", async () => {
-    const { room, peer } = await opened();
+  it("resolves with its reply, in any order", async () => {
+    const { room, peer } = await openRoom();
     const [one, two] = [room.request("join", { name: "x" }), room.request("leave")];
     expect(await peer.received.have(2)).toEqual([
       { type: "event", event: "join", data: { name: "x" }, id: 1 },
@@ -42,7 +44,7 @@ describe("a request", () => {
   });
 
   it("is rejected with the server's refusal", async () => {
-    const { room, peer, errors } = await opened();
+    const { room, peer, errors } = await openRoom();
     const refusal = refusalOf(room.request("join"));
     await peer.received.have(1);
     const issues = [{ path: "/name", message: "missing" }];
@@ -53,8 +55,8 @@ describe("a request", () => {
     expect(errors).toEqual([]);
   });
 
-  it("gives up after 10 seconds, and its late reply disturbs nothing", async () => {
-    const { room, peer, clock, errors } = await opened();
+  it("gives up after 10 seconds, and a late reply has no effect", async () => {
+    const { room, peer, clock, errors } = await openRoom();
     const refusal = refusalOf(room.request("join"));
     await peer.received.have(1);
     clock.advance(9_999);
@@ -67,8 +69,8 @@ describe("a request", () => {
     expect(errors).toEqual([]);
   });
 
-  it("waits as long as it is told, and for ever with Infinity", async () => {
-    const { room, peer, clock } = await opened();
+  it("waits for timeoutMs, and forever with Infinity", async () => {
+    const { room, peer, clock } = await openRoom();
     const short = refusalOf(room.request("join", undefined, { timeoutMs: 50 }));
     const endless = room.request("leave", undefined, { timeoutMs: Number.POSITIVE_INFINITY });
     clock.advance(50);
@@ -78,8 +80,8 @@ describe("a request", () => {
     expect(await endless).toBe("at last");
   });
 
-  it("gives up with the reason of its signal, and is not sent at all when that came before", async () => {
-    const { room, peer } = await opened();
+  it("gives up with the reason of its signal, and is not sent if the signal was aborted before", async () => {
+    const { room, peer } = await openRoom();
     const abort = new AbortController();
     const refusal = refusalOf(room.request("join", undefined, { signal: abort.signal }));
     abort.abort("enough");
@@ -90,7 +92,7 @@ describe("a request", () => {
   });
 
   it("is rejected when the room is closed, and after that", async () => {
-    const { room } = await opened();
+    const { room } = await openRoom();
     const refusal = refusalOf(room.request("join"));
     room.close();
     expect(await refusal).toMatchObject({ code: "closed" });
@@ -98,7 +100,7 @@ describe("a request", () => {
   });
 
   it("that was given up while there was no connection is never sent", async () => {
-    const running = await scene();
+    const running = await connectScripted();
     const { room, clock, peers } = running;
     const abort = new AbortController();
     const refusals = [
@@ -114,15 +116,15 @@ describe("a request", () => {
     expect(await peer.received.have(1)).toMatchObject([{ event: "three" }]);
   });
 
-  it("is rejected with what JSON has no form for", async () => {
-    const { room } = await opened();
+  it("is rejected if JSON cannot express its data", async () => {
+    const { room } = await openRoom();
     await expect(room.request("join", 1n)).rejects.toThrow(TypeError);
     expect(() => room.sendJSON(1n)).toThrow(TypeError);
     expect(() => room.sendJSON(undefined)).toThrow(TypeError);
   });
 
   it("may load the state that messages wait for", async () => {
-    const { room, peers } = await scene();
+    const { room, peers } = await connectScripted();
     const seen: unknown[] = [];
     room.onResync(async () => seen.push(await room.request("state")));
     room.on("message", ({ data }) => seen.push(data));
@@ -136,9 +138,9 @@ describe("a request", () => {
   });
 });
 
-describe("what is sent", () => {
+describe("a sent frame", () => {
   it("is a message or an event, each with an id", async () => {
-    const { room, peer } = await opened();
+    const { room, peer } = await openRoom();
     room.sendJSON({ text: "hello" });
     room.sendText("hi");
     room.emit("typing", { on: true });
@@ -151,8 +153,8 @@ describe("what is sent", () => {
     ]);
   });
 
-  it("and refused with nobody waiting is told as an error, as is an error without an id", async () => {
-    const { room, peer } = await opened();
+  it("is reported as an error if it is refused and not awaited, as is an error without an id", async () => {
+    const { room, peer } = await openRoom();
     const errors = watch(room, "error");
     room.sendJSON(1);
     room.emit("typing");
@@ -167,8 +169,8 @@ describe("what is sent", () => {
     ]);
   });
 
-  it("before there is a connection goes out behind the welcome, in order", async () => {
-    const { room, peers } = await scene();
+  it("waits for the connection and leaves after the welcome, in order", async () => {
+    const { room, peers } = await connectScripted();
     room.sendText("one");
     const reply = room.request("two");
     const peer = await peers.take();
@@ -180,8 +182,8 @@ describe("what is sent", () => {
     expect(await reply).toBe("done");
   });
 
-  it("and not replied to is sent again over the next connection, in order and before what is newer", async () => {
-    const running = await opened();
+  it("without a reply is sent again over the next connection, in order and before newer ones", async () => {
+    const running = await openRoom();
     const { room, peer } = running;
     room.sendText("replied");
     room.sendText("one");
@@ -192,10 +194,10 @@ describe("what is sent", () => {
     peer.reply(4);
     await peer.roundtrip();
     peer.terminate();
-    await reached(room, "waiting");
+    await waitForState(room, "waiting");
     room.sendText("newer");
     room.on("state", (state) => state === "open" && room.sendText("newest"));
-    const second = await running.again();
+    const second = await running.reconnect();
     second.welcome();
     expect(await second.received.have(4)).toEqual([
       { type: "message", text: "one", id: 2 },
@@ -207,14 +209,14 @@ describe("what is sent", () => {
     expect(await reply).toBe("ran once");
     for (const id of [2, 5, 6]) second.reply(id);
     await second.roundtrip();
-    const third = await running.again();
+    const third = await running.reconnect();
     third.welcome();
     await third.roundtrip();
     expect(texts(third.received.all)).toEqual(["newest"]);
   });
 
-  it("is never more than the server remembers ids: an older one sent again would run twice", async () => {
-    const running = await opened();
+  it("waits if more ids are open than the server remembers, because an older one would run twice", async () => {
+    const running = await openRoom();
     const { room, peer } = running;
     sendNumbered(room, 1, 200);
     await peer.roundtrip();
@@ -224,7 +226,7 @@ describe("what is sent", () => {
     expect(peer.received.all).toHaveLength(128);
     peer.reply(1);
     await peer.received.have(130);
-    const second = await running.again();
+    const second = await running.reconnect();
     second.welcome();
     await second.roundtrip();
     expect(texts(second.received.all)).toEqual(Array.from({ length: 128 }, (_, index) => String(index + 3)));
@@ -232,8 +234,8 @@ describe("what is sent", () => {
     expect(await second.received.have(198)).toHaveLength(198);
   });
 
-  it("while there is a connection is never dropped, however much it is", async () => {
-    const { room, peer } = await opened({ queueMessagesMax: 2, queueBytesMax: 100 });
+  it("is never dropped while there is a connection", async () => {
+    const { room, peer } = await openRoom({ queueMessagesMax: 2, queueBytesMax: 100 });
     const dropped = watch(room, "dropped");
     sendNumbered(room, 1, 1_000);
     for (let id = 1; id <= 1_000; id += 1) {
@@ -245,9 +247,9 @@ describe("what is sent", () => {
   });
 });
 
-describe("the queue of what has no connection", () => {
-  it("drops the oldest past 100, and tells", async () => {
-    const { room, peers } = await scene();
+describe("the queue of unsent frames", () => {
+  it("drops the oldest past 100, and reports that", async () => {
+    const { room, peers } = await connectScripted();
     const dropped = watch(room, "dropped");
     sendNumbered(room, 1, 103);
     expect(dropped.all).toEqual(Array.from({ length: 3 }, () => ({ count: 1, reason: "full" })));
@@ -256,8 +258,8 @@ describe("the queue of what has no connection", () => {
     expect(texts(await peer.received.have(100))).toEqual(Array.from({ length: 100 }, (_, index) => String(index + 4)));
   });
 
-  it("drops the oldest past so many bytes, as UTF-8", async () => {
-    const { room, peers } = await scene({ queueBytesMax: 200 });
+  it("drops the oldest past a number of UTF-8 bytes", async () => {
+    const { room, peers } = await connectScripted({ queueBytesMax: 200 });
     const dropped = watch(room, "dropped");
     room.sendText("a");
     room.sendText("b");
@@ -270,8 +272,8 @@ describe("the queue of what has no connection", () => {
     expect(texts(await peer.received.have(2))).toEqual(["ä".repeat(20), "ä".repeat(30)]);
   });
 
-  it("takes nothing that is too large by itself, and drops nothing else for it", async () => {
-    const { room, peers } = await scene({ queueBytesMax: 200 });
+  it("refuses a frame that is too large by itself, and drops no other for it", async () => {
+    const { room, peers } = await connectScripted({ queueBytesMax: 200 });
     const dropped = watch(room, "dropped");
     room.sendText("small");
     room.sendText("x".repeat(200));
@@ -283,8 +285,8 @@ describe("the queue of what has no connection", () => {
     expect(texts(peer.received.all)).toEqual(["small"]);
   });
 
-  it("never drops a request, but refuses the one for which there is no room", async () => {
-    const { room, peers } = await scene({ queueMessagesMax: 3 });
+  it("never drops a request, but refuses a new one without space", async () => {
+    const { room, peers } = await connectScripted({ queueMessagesMax: 3 });
     const dropped = watch(room, "dropped");
     const one = room.request("one");
     room.sendText("oldest");
@@ -303,23 +305,23 @@ describe("the queue of what has no connection", () => {
     expect(await Promise.all([one, two, three])).toEqual([1, 3, 4]);
   });
 
-  it("keeps what was sent before, since the server may have run it", async () => {
-    const running = await opened({ queueMessagesMax: 2 });
+  it("keeps frames that were sent before, because the server may have run them", async () => {
+    const running = await openRoom({ queueMessagesMax: 2 });
     const { room, peer } = running;
     const dropped = watch(room, "dropped");
     sendNumbered(room, 1, 3);
     await peer.received.have(3);
     peer.terminate();
-    await reached(room, "waiting");
+    await waitForState(room, "waiting");
     sendNumbered(room, 4, 6);
     expect(dropped.all).toEqual([{ count: 1, reason: "full" }]);
-    const second = await running.again();
+    const second = await running.reconnect();
     second.welcome();
     expect(texts(await second.received.have(5))).toEqual(["1", "2", "3", "5", "6"]);
   });
 
-  it("is not said to be dropped when the room is closed and a connection took it", async () => {
-    const { room, peer } = await opened();
+  it("does not report a frame as dropped on close if a connection took it", async () => {
+    const { room, peer } = await openRoom();
     const dropped = watch(room, "dropped");
     room.sendText("taken");
     room.close();
@@ -327,8 +329,8 @@ describe("the queue of what has no connection", () => {
     expect(dropped.all).toEqual([]);
   });
 
-  it("is told as dropped when the room is closed, as is what comes after", async () => {
-    const { room } = await scene();
+  it("reports frames as dropped when the room is closed, and frames after that", async () => {
+    const { room } = await connectScripted();
     const dropped = watch(room, "dropped");
     sendNumbered(room, 1, 2);
     const refusal = refusalOf(room.request("join"));

@@ -6,13 +6,13 @@ import { onTestFinished } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
 import { type ClientRoom, type ConnectOptions, connect, type RoomEvents } from "../../src/client/index.js";
 import { ManualClock } from "../../src/testing/clock.js";
-import { Mailbox as Told } from "../support/app.js";
+import { Mailbox as BaseMailbox } from "../support/app.js";
 
-/** What happens, in order; a test waits for it, and may take one after the other. */
-export class Mailbox<T> extends Told<T> {
+/** Values in their order; a test waits for them and takes them one by one. */
+export class Mailbox<T> extends BaseMailbox<T> {
   #taken = 0;
 
-  /** The next one that was not taken. */
+  /** The next value that was not taken yet. */
   async take(): Promise<T> {
     this.#taken += 1;
     const value = (await this.have(this.#taken))[this.#taken - 1];
@@ -27,13 +27,13 @@ export interface Frame {
   readonly [field: string]: unknown;
 }
 
-/** The server's side of one connection; it does what a test says, and nothing else. */
+/** The server's end of one connection, controlled by the test. */
 export class Peer {
   readonly url: URL;
   /** The subprotocols as they were offered. */
   readonly offered: readonly string[];
   readonly received = new Mailbox<Frame>();
-  /** Binary messages, with how many frames came before each. */
+  /** Binary messages, each with the number of frames before it. */
   readonly binary = new Mailbox<{ readonly bytes: Uint8Array; readonly after: number }>();
   readonly closed: Promise<{ readonly code: number; readonly reason: string }>;
   readonly #socket: WebSocket;
@@ -61,7 +61,7 @@ export class Peer {
     this.send({ type: "welcome", id: "connection-1", room: "/chat/general", heartbeatMs: 0, ...fields });
   }
 
-  /** A welcome to a home with a history. */
+  /** A welcome to a home with history. */
   welcomeAt(offset: number, fields: object = {}): void {
     this.welcome({ position: { epoch: "e", offset }, ...fields });
   }
@@ -87,7 +87,7 @@ export class Peer {
     this.send({ type: "reply", id, error: { code, message } });
   }
 
-  /** Resolves when the client has handled all that it was sent, and what it sent at that is here. */
+  /** Resolves when the client has handled all frames, and its answers have arrived here. */
   async roundtrip(): Promise<void> {
     this.#socket.ping();
     await once(this.#socket, "pong");
@@ -97,39 +97,39 @@ export class Peer {
     this.#socket.close(code, reason);
   }
 
-  /** Vanishes without a close frame. */
+  /** Disconnects without a close frame. */
   terminate(): void {
     this.#socket.terminate();
   }
 }
 
-export interface Scripted {
-  /** Of `/chat/general`. */
+export interface ScriptedServer {
+  /** The server of the room `/chat/general`. */
   readonly url: string;
   readonly port: number;
   readonly peers: Mailbox<Peer>;
-  /** What was refused, or is held without an answer. */
+  /** Handshakes that were refused, or are held without an answer. */
   readonly unanswered: Mailbox<Duplex>;
-  /** What becomes of the handshakes that are yet to come. Default: `accept`. */
+  /** The answer to future handshakes. Default: `accept`. */
   answer: "accept" | "refuse" | "hold";
-  /** With which HTTP status those are refused. Default: 503. */
+  /** The HTTP status of refusals. Default: 503. */
   status: number;
   /** Called with each peer before anything else. */
   greet: (peer: Peer) => void;
-  /** Resolves when connections that were begun before are known here. */
+  /** Resolves when earlier connections have arrived here. */
   settled(): Promise<void>;
 }
 
-/** A server that listens until the test is over. */
-export async function startScripted(): Promise<Scripted> {
+/** A server that listens until the end of the test. */
+export async function startScriptedServer(): Promise<ScriptedServer> {
   const server = createServer();
   const upgrades = new WebSocketServer({ noServer: true, handleProtocols: () => "enfilade.v1" });
   const sockets = new Set<Duplex>();
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
-  // It listens to TCP.
+  // The server listens to TCP.
   const { port } = server.address() as AddressInfo;
-  const scripted: Scripted = {
+  const scripted: ScriptedServer = {
     url: `ws://127.0.0.1:${port}/chat/general`,
     port,
     peers: new Mailbox(),
@@ -161,20 +161,23 @@ export async function startScripted(): Promise<Scripted> {
   return scripted;
 }
 
-export interface Scene extends Scripted {
+export interface ScriptedRoom extends ScriptedServer {
   readonly room: ClientRoom;
   readonly clock: ManualClock;
-  /** Errors that were told. */
+  /** Reported errors. */
   readonly errors: Error[];
-  /** How long the room waits, each time that it does. */
+  /** Each delay before an attempt, in milliseconds. */
   readonly delays: Mailbox<number | undefined>;
-  /** Breaks the connection, if there is one, and resolves with the next. */
-  again(): Promise<Peer>;
+  /** Breaks the current connection, if any, and resolves with the next one. */
+  reconnect(): Promise<Peer>;
 }
 
-/** A room that connects to a scripted server, in a time that only goes on by hand. */
-export async function scene(options: ConnectOptions = {}, greet?: (peer: Peer) => void): Promise<Scene> {
-  const server = await startScripted();
+/** A room that connects to a scripted server, with a clock that the test moves. */
+export async function connectScripted(
+  options: ConnectOptions = {},
+  greet?: (peer: Peer) => void,
+): Promise<ScriptedRoom> {
+  const server = await startScriptedServer();
   if (greet !== undefined) server.greet = greet;
   const clock = new ManualClock();
   const room = connect(server.url, { WebSocket, clock, random: () => 1, ...options });
@@ -183,27 +186,27 @@ export async function scene(options: ConnectOptions = {}, greet?: (peer: Peer) =
   onTestFinished(() => room.close());
   const delays = new Mailbox<number | undefined>();
   room.on("state", (state, { delayMs }) => state === "waiting" && delays.put(delayMs));
-  const again = async () => {
+  const reconnect = async () => {
     const count = server.peers.all.length;
     server.peers.all.at(-1)?.terminate();
-    await reached(room, "waiting");
+    await waitForState(room, "waiting");
     clock.advance(delays.all.at(-1) ?? 0);
     const peer = (await server.peers.have(count + 1))[count];
     if (peer === undefined) throw new Error("there is no peer");
     return peer;
   };
-  return Object.assign(server, { room, clock, errors, delays, again });
+  return Object.assign(server, { room, clock, errors, delays, reconnect });
 }
 
-/** What a room tells from now on: the first argument of each event of a name. */
+/** The events of a room from now on: the first argument of each event with a name. */
 export function watch<Name extends keyof RoomEvents>(room: ClientRoom, event: Name): Mailbox<RoomEvents[Name][0]> {
   const mailbox = new Mailbox<RoomEvents[Name][0]>();
   room.on<Name>(event, (...[first]) => mailbox.put(first));
   return mailbox;
 }
 
-/** Resolves when the room is in that state. */
-export async function reached(room: ClientRoom, state: string): Promise<void> {
+/** Resolves when the room is in this state. */
+export async function waitForState(room: ClientRoom, state: string): Promise<void> {
   if (room.state === state) return;
   await new Promise<void>((resolve) => {
     const off = room.on("state", (now) => {

@@ -20,10 +20,10 @@ class Chat extends EventHandler<object, { id: string; token: string }> {
   }
 }
 
-/** A room of a real server, as the client has it. */
-async function room(route: RouteOptions = {}, token: string | (() => Promise<string>) = "first") {
+/** A room on a real server, as the client sees it. */
+async function connectRoom(route: RouteOptions = {}, token: string | (() => Promise<string>) = "first") {
   const running = await start(new App().route("/chat/:room", Chat, route));
-  // The class of ws has more than is needed of a WebSocket, and types it in its own way.
+  // The class of ws has more than the client needs of a WebSocket, with other types.
   const client = connect<Chat>(`${running.url}/chat/a`, { WebSocket: WebSocket as never, token });
   const states = new Mailbox<string>();
   client.on("state", (state, { code }) => states.put(code === undefined ? state : `${state} ${code}`));
@@ -31,8 +31,8 @@ async function room(route: RouteOptions = {}, token: string | (() => Promise<str
 }
 
 describe("the client with its server", () => {
-  it("calls events by name, gets replies, refusals and what is emitted, and who is there", async () => {
-    const { client } = await room({ history: { size: 10 }, presence: { mode: "full", show: (user) => user } });
+  it("calls events by name, gets replies, refusals and emitted events, and knows who is there", async () => {
+    const { client } = await connectRoom({ history: { size: 10 }, presence: { mode: "full", show: (user) => user } });
     const messages = new Mailbox<unknown>();
     client.on("message", ({ data, offset }) => messages.put([offset, data]));
     const said = new Mailbox<unknown>();
@@ -51,14 +51,14 @@ describe("the client with its server", () => {
     client.close();
   });
 
-  it("renews its credentials while it is connected, and is closed for good when they are refused", async () => {
+  it("renews its credentials while connected, and is closed for good if they are refused", async () => {
     const tokens = ["first", "second", "bad"];
-    const { client, states } = await room({}, async () => tokens.shift() ?? "none");
+    const { client, states } = await connectRoom({}, async () => tokens.shift() ?? "none");
     const errors = new Mailbox<Error>();
     client.on("error", (error) => errors.put(error));
     expect(await client.request("who")).toBe("first");
     await client.refresh();
-    // It takes effect when the server has asked, which nobody waits for.
+    // The new token takes effect when the server has called authorize, which no call awaits.
     let who = "first";
     while (who === "first") who = await client.request("who");
     expect(who).toBe("second");
@@ -70,8 +70,8 @@ describe("the client with its server", () => {
     expect(errors.all).toMatchObject([{ name: "ConnectError", status: 401 }]);
   });
 
-  it("is closed for good when it is refused, or there is no such room", async () => {
-    const { client, states, app, url } = await room({}, "bad");
+  it("is closed for good if it is refused, or if the room does not exist", async () => {
+    const { client, states, app, url } = await connectRoom({}, "bad");
     expect(await states.have(1)).toEqual(["closed 4501"]);
     await expect(client.request("who")).rejects.toMatchObject({ code: "closed" });
     const lost = connect(`${url}/chta/a`, { WebSocket: WebSocket as never });
@@ -80,8 +80,8 @@ describe("the client with its server", () => {
     expect(app.status().totals).toMatchObject({ refused: 2, opened: 0 });
   });
 
-  it("moves to another connection when it is drained, with nothing lost and nothing twice", async () => {
-    const { app, client, states } = await room({ history: { size: 10_000 } });
+  it("moves to another connection in a drain, without a loss or a duplicate", async () => {
+    const { app, client, states } = await connectRoom({ history: { size: 10_000 } });
     const numbers = new Mailbox<number>();
     client.on("message", ({ data }) => numbers.put(Number(data)));
     await states.have(1);

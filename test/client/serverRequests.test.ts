@@ -5,7 +5,7 @@ import { socketsOf } from "../../src/testing/index.js";
 
 class Quiet extends WebSocketHandler {
   onMessage() {
-    // Only asks.
+    // It only sends requests.
   }
 }
 
@@ -22,7 +22,7 @@ async function connected() {
   return { room, connection };
 }
 
-it("answers what the server asks, with a value, a promise or an error", async () => {
+it("answers a request of the server with a value, a promise or an error", async () => {
   const { room, connection } = await connected();
   room.onRequest("double", (n) => Number(n) * 2);
   room.onRequest("later", async () => ({ ready: true }));

@@ -4,8 +4,8 @@ import { ConnectionError, WebSocketHandler } from "../../src/index.js";
 import { closes, Mailbox, startWith } from "../support/app.js";
 import { clientFrame, rawConnection } from "../support/raw.js";
 
-/** What a `serve()` told a test. */
-const told = new Mailbox<unknown>();
+/** Values that a `serve()` reports to the test. */
+const reported = new Mailbox<unknown>();
 
 describe("the custom loop", () => {
   it("ends on a clean close, and serve() ends the connection with 1000 when it returns", async () => {
@@ -15,10 +15,10 @@ describe("the custom loop", () => {
           if (message.isText && message.text === "stop") break;
           this.sendJSON(message.isText ? message.text : [...message.bytes]);
         }
-        told.put("over");
+        reported.put("over");
       }
     }
-    told.all.length = 0;
+    reported.all.length = 0;
     const { open, errors } = await startWith("/loop", Loop);
     const client = await open("/loop");
     client.sendText("a");
@@ -27,53 +27,53 @@ describe("the custom loop", () => {
     client.sendText("stop");
     expect(await client.closed).toMatchObject({ code: 1000 });
     await (await open("/loop")).close(4004);
-    expect(await told.have(2)).toEqual(["over", "over"]);
+    expect(await reported.have(2)).toEqual(["over", "over"]);
     expect(errors).toEqual([]);
   });
 
-  it("throws a ConnectionError when the connection failed; a serve() that ends by it ended normally", async () => {
+  it("throws a ConnectionError if the connection failed; a serve() that ends with it ended normally", async () => {
     class Loop extends WebSocketHandler {
       async serve() {
         try {
-          for await (const message of this.connection) told.put(message.text);
+          for await (const message of this.connection) reported.put(message.text);
         } catch (error) {
-          told.put(error);
+          reported.put(error);
           throw error;
         }
       }
     }
-    told.all.length = 0;
+    reported.all.length = 0;
     const { open, errors, port, app } = await startWith("/loop", Loop);
     const closed = closes(app, 2);
     (await open("/loop")).terminate();
     const raw = await rawConnection(port, "/loop");
     raw.socket.write(Buffer.concat([clientFrame(0x81, "last words"), clientFrame(0x83, "")]));
     await closed;
-    expect(told.all.filter((one) => one instanceof ConnectionError)).toMatchObject([
+    expect(reported.all.filter((one) => one instanceof ConnectionError)).toMatchObject([
       { closeCode: 1006, isClean: false, by: "network" },
       { closeCode: 1002, isClean: false, by: "server", closeReason: "protocol error" },
     ]);
-    expect(told.all).toContain("last words");
+    expect(reported.all).toContain("last words");
     expect(errors).toEqual([]);
     expect(app.status()).toMatchObject({ connections: 0, rooms: 0 });
   });
 
-  it("reads messages, texts and JSON one by one; what does not fit rejects that one read", async () => {
+  it("reads messages, texts and JSON one by one; a value that does not fit rejects only that read", async () => {
     const Order = z.object({ dish: z.string(), count: z.coerce.number() });
     class Waiter extends WebSocketHandler {
       async serve() {
         for (let round = 0; round < 5; round += 1) {
           const order = await this.connection.readJSON(Order).catch((error: unknown) => error);
-          told.put(order);
+          reported.put(order);
         }
-        told.put(await this.connection.readText().catch((error: unknown) => error));
-        told.put(await this.connection.readText());
-        told.put(await this.connection.readJSON());
-        told.put(await this.connection.read().catch((error: unknown) => error));
-        told.put(await this.connection.read().catch((error: unknown) => error));
+        reported.put(await this.connection.readText().catch((error: unknown) => error));
+        reported.put(await this.connection.readText());
+        reported.put(await this.connection.readJSON());
+        reported.put(await this.connection.read().catch((error: unknown) => error));
+        reported.put(await this.connection.read().catch((error: unknown) => error));
       }
     }
-    told.all.length = 0;
+    reported.all.length = 0;
     const client = await (await startWith("/waiter", Waiter)).open("/waiter");
     client.sendJSON({ dish: "soup", count: "2" });
     client.sendText("{");
@@ -84,7 +84,7 @@ describe("the custom loop", () => {
     client.sendText("plain");
     client.sendJSON([1]);
     await client.close(4010, "sated");
-    expect(await told.have(10)).toMatchObject([
+    expect(await reported.have(10)).toMatchObject([
       { dish: "soup", count: 2 },
       { code: "ERR_BAD_JSON" },
       { code: "ERR_SCHEMA", issues: [{ path: "dish", message: expect.any(String) }] },
@@ -98,68 +98,68 @@ describe("the custom loop", () => {
     ]);
   });
 
-  it("may be read ahead: a client that leaves meanwhile is no unhandled rejection", async () => {
+  it("may read ahead, and a client that leaves meanwhile causes no unhandled rejection", async () => {
     class Ahead extends WebSocketHandler {
       async serve() {
         const reads = this.connection.readJSON();
-        told.put("reading");
+        reported.put("reading");
         await this.connection.ended;
         await new Promise((resolve) => setImmediate(resolve));
-        told.put(await reads.catch((error: unknown) => error));
+        reported.put(await reads.catch((error: unknown) => error));
       }
     }
-    told.all.length = 0;
+    reported.all.length = 0;
     const { open, errors } = await startWith("/ahead", Ahead);
     const client = await open("/ahead");
-    await told.have(1);
+    await reported.have(1);
     await client.close();
-    expect(await told.have(2)).toMatchObject(["reading", { closeCode: 1005, isClean: true }]);
+    expect(await reported.have(2)).toMatchObject(["reading", { closeCode: 1005, isClean: true }]);
     expect(errors).toEqual([]);
   });
 
-  it("refuses a second read at once, and a read beside onMessage", async () => {
+  it("refuses a second read at the same time, and a read with onMessage", async () => {
     class Greedy extends WebSocketHandler {
       async serve() {
         const first = this.connection.read();
-        told.put(await this.connection.read().catch((error: unknown) => error));
-        told.put((await first).text);
+        reported.put(await this.connection.read().catch((error: unknown) => error));
+        reported.put((await first).text);
       }
     }
     class Beside extends WebSocketHandler {
       async onMessage() {
-        told.put(await this.connection.read().catch((error: unknown) => error));
+        reported.put(await this.connection.read().catch((error: unknown) => error));
       }
     }
-    told.all.length = 0;
+    reported.all.length = 0;
     (await (await startWith("/greedy", Greedy)).open("/greedy")).sendText("one");
-    expect(await told.have(2)).toMatchObject([{ code: "ERR_READING" }, "one"]);
+    expect(await reported.have(2)).toMatchObject([{ code: "ERR_READING" }, "one"]);
     (await (await startWith("/beside", Beside)).open("/beside")).sendText("one");
-    expect(await told.have(3)).toMatchObject([
+    expect(await reported.have(3)).toMatchObject([
       {},
       {},
       { code: "ERR_READING", message: expect.stringContaining("serve()") },
     ]);
   });
 
-  it("closes with 1007 when a read that does not fit is not caught, and tells onError alone", async () => {
+  it("closes with 1007 if a failed read is not caught, and calls only onError", async () => {
     class Strict extends WebSocketHandler {
       async serve() {
-        told.put(await this.connection.readJSON(z.object({ name: z.string() })));
+        reported.put(await this.connection.readJSON(z.object({ name: z.string() })));
       }
       override onError(error: Error) {
-        told.put(error);
+        reported.put(error);
       }
     }
-    told.all.length = 0;
+    reported.all.length = 0;
     const { open, errors } = await startWith("/strict", Strict);
     const client = await open("/strict");
     client.sendJSON({ nme: 1 });
     expect(await client.closed).toMatchObject({ code: 1007, reason: "the message is not valid" });
-    expect(await told.have(1)).toMatchObject([{ code: "ERR_SCHEMA" }]);
+    expect(await reported.have(1)).toMatchObject([{ code: "ERR_SCHEMA" }]);
     expect(errors).toEqual([]);
   });
 
-  it("calls onClose all the same when onError throws over such a read", async () => {
+  it("calls onClose even if onError throws for such a read", async () => {
     class Worse extends WebSocketHandler {
       async serve() {
         await this.connection.readJSON();
@@ -168,19 +168,19 @@ describe("the custom loop", () => {
         throw new Error("in onError");
       }
       override onClose(code: number) {
-        told.put(code);
+        reported.put(code);
       }
     }
-    told.all.length = 0;
+    reported.all.length = 0;
     const { open, errors, app } = await startWith("/worse", Worse);
     const closed = closes(app, 1);
     (await open("/worse")).sendText("{");
     await closed;
-    expect(told.all).toEqual([1007]);
+    expect(reported.all).toEqual([1007]);
     expect(errors.map(({ message }) => message)).toEqual(["in onError"]);
   });
 
-  it("reports what serve() throws, and closes with 1011", async () => {
+  it("reports an error of serve(), and closes with 1011", async () => {
     class Broken extends WebSocketHandler {
       async serve() {
         await this.connection.read();
@@ -194,26 +194,26 @@ describe("the custom loop", () => {
     expect(errors).toMatchObject([{ message: "broken" }]);
   });
 
-  it("ends at once when the server closes the connection elsewhere", async () => {
+  it("ends at once if the server closes the connection elsewhere", async () => {
     class Loop extends WebSocketHandler {
       async serve() {
-        told.put("reading");
-        for await (const message of this.connection) told.put(message.text);
-        told.put("over");
+        reported.put("reading");
+        for await (const message of this.connection) reported.put(message.text);
+        reported.put("over");
       }
     }
-    told.all.length = 0;
+    reported.all.length = 0;
     const { open, app } = await startWith("/loop", Loop);
     const client = await open("/loop");
-    await told.have(1);
+    await reported.have(1);
     app.registry.connections[0]?.close(4000);
-    expect(await told.have(2)).toEqual(["reading", "over"]);
+    expect(await reported.have(2)).toEqual(["reading", "over"]);
     expect(await client.closed).toMatchObject({ code: 4000 });
   });
 });
 
 describe("closing a connection", () => {
-  it("delivers first what was sent before, and nothing that is sent after", async () => {
+  it("delivers earlier messages first, and nothing sent after", async () => {
     class Last extends WebSocketHandler {
       onMessage() {
         for (let n = 0; n < 100; n += 1) this.sendJSON(n);
@@ -230,7 +230,7 @@ describe("closing a connection", () => {
     expect(await client.closed).toMatchObject({ code: 4000, reason: "done" });
   });
 
-  it("answers before the client's close frame what came before it, in one packet", async () => {
+  it("answers earlier messages before the client's close frame, in one packet", async () => {
     class Echo extends WebSocketHandler {
       onMessage(text: string) {
         this.sendText(text);
@@ -243,7 +243,7 @@ describe("closing a connection", () => {
     expect(received.subarray(received.indexOf("\r\n\r\n") + 4).toString("latin1")).toBe("\x81\x04last\x88\x02\x0f\xa0");
   });
 
-  it("is not taken for slowness when the last of what was sent is large", async () => {
+  it("is not taken for slowness if the last message is large", async () => {
     class Large extends WebSocketHandler {
       onMessage() {
         this.sendBinary(new Uint8Array(12_000_000));
@@ -251,37 +251,37 @@ describe("closing a connection", () => {
         this.close(4000, "all said");
       }
       override onClose(code: number, reason: string) {
-        told.put([code, reason]);
+        reported.put([code, reason]);
       }
     }
-    told.all.length = 0;
+    reported.all.length = 0;
     const { open } = await startWith("/large", Large, { limits: { outboxBytesMax: 100 } });
     const client = await open("/large");
     client.sendText("");
     expect([(await client.readBinary()).length, await client.readText()]).toEqual([12_000_000, "last"]);
     expect(await client.closed).toMatchObject({ code: 4000, reason: "all said" });
-    expect(await told.have(1)).toEqual([[4000, "all said"]]);
+    expect(await reported.have(1)).toEqual([[4000, "all said"]]);
   });
 
-  it("ends with the close code even when the client never answers, after closeMs", async () => {
+  it("ends with the close code after closeMs, even if the client never answers", async () => {
     class Quiet extends WebSocketHandler {
       onMessage() {
         this.close(4000, "answer me");
       }
       override onClose(code: number, reason: string) {
-        told.put([code, reason]);
+        reported.put([code, reason]);
       }
     }
-    told.all.length = 0;
+    reported.all.length = 0;
     const { port, app } = await startWith("/quiet", Quiet, { limits: { closeMs: 50 } });
     const client = await rawConnection(port, "/quiet");
     const [connection] = app.registry.connections;
     client.socket.write(clientFrame(0x81, "x"));
-    expect(await told.have(1)).toEqual([[4000, "answer me"]]);
+    expect(await reported.have(1)).toEqual([[4000, "answer me"]]);
     expect(await connection?.ended).toEqual({ code: 4000, reason: "answer me", isClean: false, by: "server" });
   });
 
-  it("on request lets the handler finish with what has come, reply, and then closes", async () => {
+  it("on request lets the handler finish with received messages, reply, and then closes", async () => {
     class Polite extends WebSocketHandler {
       async onMessage(text: string) {
         if (text === "1") this.connection.requestClose(4002, "after you");
@@ -298,20 +298,20 @@ describe("closing a connection", () => {
 });
 
 describe("flushed() and bufferedBytes", () => {
-  it("tell when what was sent has left the process", async () => {
+  it("tell when sent messages have left the process", async () => {
     class Big extends WebSocketHandler {
       async onMessage() {
         this.sendBinary(new Uint8Array(50_000));
-        told.put(this.connection.bufferedBytes);
+        reported.put(this.connection.bufferedBytes);
         await this.connection.flushed();
-        told.put(this.connection.bufferedBytes);
+        reported.put(this.connection.bufferedBytes);
       }
     }
-    told.all.length = 0;
+    reported.all.length = 0;
     const client = await (await startWith("/big", Big)).open("/big");
     client.sendText("");
     expect((await client.readBinary()).length).toBe(50_000);
-    const [before, after] = await told.have(2);
+    const [before, after] = await reported.have(2);
     expect(before).toBe(50_004);
     expect(after).toBe(0);
   });

@@ -17,7 +17,7 @@ class Echo extends WebSocketHandler {
 const long = "hello, compression! ".repeat(1_000);
 
 describe("compression", () => {
-  it("is agreed on when the app and the client want it, and shrinks what is large", async () => {
+  it("is negotiated if the app and the client want it, and shrinks large messages", async () => {
     const { url, app } = await startWith("/echo", Echo, { compression: true });
     const client = new WebSocket(`${url}/echo`);
     await once(client, "open");
@@ -35,7 +35,7 @@ describe("compression", () => {
     client.terminate();
   });
 
-  it("reaches members with and without it in one room", async () => {
+  it("reaches members with and without compression in one room", async () => {
     const { open } = await startWith("/echo", Echo, { compression: true });
     const squeezed = await open("/echo", { compression: true });
     const plain = await open("/echo");
@@ -46,7 +46,7 @@ describe("compression", () => {
     expect([await plain.readText(), await plain.readText()].sort()).toEqual([long, `${long}!`]);
   });
 
-  it("is off by default, and declines a window that is smaller than the shared frames use", async () => {
+  it("is off by default, and declines a window smaller than that of the shared frames", async () => {
     const off = await startWith("/echo", Echo);
     const plain = new WebSocket(`${off.url}/echo`);
     await once(plain, "open");
@@ -61,7 +61,7 @@ describe("compression", () => {
     small.terminate();
   });
 
-  it("takes the offer that fits, of several", async () => {
+  it("accepts the matching offer of several", async () => {
     const { port } = await startWith("/echo", Echo, { compression: true });
     const client = await rawClient(port);
     const offers = "permessage-deflate; server_max_window_bits=12, permessage-deflate";
@@ -73,7 +73,7 @@ describe("compression", () => {
     );
   });
 
-  it("lets no flood of well compressed messages wait for a busy handler", async () => {
+  it("limits the inflated messages that wait for a busy handler", async () => {
     class Busy extends WebSocketHandler {
       async onMessage() {
         await new Promise(() => undefined);
@@ -90,7 +90,7 @@ describe("compression", () => {
     expect(app.status().totals.received).toBeLessThan(500);
   });
 
-  it("does not get around the limit of a message: it counts the inflated bytes", async () => {
+  it("limits the inflated bytes of a message", async () => {
     const { open } = await startWith("/echo", Echo, { compression: true, limits: { messageBytesMax: 10_000 } });
     const client = await open("/echo", { compression: true });
     client.sendText(long);

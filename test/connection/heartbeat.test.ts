@@ -9,32 +9,32 @@ import { clientFrame, rawConnection } from "../support/raw.js";
 const heartbeatMs = 1_000;
 
 class Listener extends WebSocketHandler {
-  static readonly told = new Mailbox<unknown>();
+  static readonly reported = new Mailbox<unknown>();
   onMessage(text: string | undefined, error?: Error) {
-    Listener.told.put(text ?? error);
+    Listener.reported.put(text ?? error);
   }
   override onClose(code: number) {
-    Listener.told.put(code);
+    Listener.reported.put(code);
   }
 }
 
-async function scene(limits: { heartbeatMs: number | false } = { heartbeatMs }) {
-  Listener.told.all.length = 0;
+async function startSilent(limits: { heartbeatMs: number | false } = { heartbeatMs }) {
+  Listener.reported.all.length = 0;
   const clock = new ManualClock();
   const running = await startWith("/listener", Listener, { clock, limits });
-  return { ...running, clock, told: Listener.told };
+  return { ...running, clock, reported: Listener.reported };
 }
 
 describe("the heartbeat", () => {
   it("ends a silent connection after two intervals, with 1006, and not before", async () => {
-    const { port, clock, told, app } = await scene();
+    const { port, clock, reported, app } = await startSilent();
     const client = await rawConnection(port, "/listener");
     client.socket.write(clientFrame(0x81, "hello"));
-    await told.have(1);
+    await reported.have(1);
     clock.advance(2 * heartbeatMs - 1);
     expect(app.status().connections).toBe(1);
     clock.advance(1);
-    expect(await told.have(3)).toMatchObject(["hello", { closeCode: 1006, isClean: false, by: "network" }, 1006]);
+    expect(await reported.have(3)).toMatchObject(["hello", { closeCode: 1006, isClean: false, by: "network" }, 1006]);
     const received = await client.ended;
     expect(received.subarray(-2)).toEqual(Buffer.from([0x89, 0]));
     expect(app.status().connections).toBe(0);
@@ -46,20 +46,20 @@ describe("the heartbeat", () => {
     ["an unasked pong", clientFrame(0x8a, "")],
     ["part of a message", clientFrame(0x81, "xxxxxxxx").subarray(0, 9)],
   ])("takes %s for a sign of life", async (_name, bytes) => {
-    const { port, clock, told, app } = await scene();
+    const { port, clock, reported, app } = await startSilent();
     const client = await rawConnection(port, "/listener");
     const alive = app.registry.connections[0];
     for (const piece of bytes) {
       clock.advance(0.9 * heartbeatMs);
       client.socket.write(Buffer.of(piece));
-      await received(port, told);
+      await waitUntilRead(port, reported);
     }
     clock.advance(heartbeatMs);
     expect(alive?.isOpen).toBe(true);
   });
 
-  it("pings a client that is silent, and its pong keeps it", async () => {
-    const { url, clock, app } = await scene();
+  it("pings a silent client, and its pong keeps the connection", async () => {
+    const { url, clock, app } = await startSilent();
     const client = new WebSocket(`${url}/listener`);
     onTestFinished(() => client.terminate());
     await once(client, "open");
@@ -67,21 +67,21 @@ describe("the heartbeat", () => {
       const pinged = once(client, "ping");
       clock.advance(heartbeatMs);
       await pinged;
-      // The pong was sent before this text, and is heard before it.
+      // The pong was sent before this text and arrives before it.
       client.send(String(beat));
-      await Listener.told.have(beat + 1);
+      await Listener.reported.have(beat + 1);
     }
     expect(app.status().connections).toBe(1);
   });
 
-  it("goes on pinging while a busy handler holds the socket, and does not count that silence", async () => {
+  it("continues to ping while a busy handler pauses the socket, and ignores that silence", async () => {
     class Busy extends WebSocketHandler {
       async onMessage() {
-        Listener.told.put("busy");
+        Listener.reported.put("busy");
         await new Promise((resolve) => this.signal.addEventListener("abort", resolve));
       }
     }
-    Listener.told.all.length = 0;
+    Listener.reported.all.length = 0;
     const clock = new ManualClock();
     const { port, app } = await startWith("/busy", Busy, {
       clock,
@@ -89,7 +89,7 @@ describe("the heartbeat", () => {
     });
     const client = await rawConnection(port, "/busy");
     client.socket.write(Buffer.concat([clientFrame(0x81, "1"), clientFrame(0x81, "2")]));
-    await Listener.told.have(1);
+    await Listener.reported.have(1);
     await new Promise((resolve) => setImmediate(resolve));
     const before = client.socket.bytesRead;
     for (let beat = 0; beat < 4; beat += 1) clock.advance(heartbeatMs);
@@ -99,20 +99,20 @@ describe("the heartbeat", () => {
   });
 
   it("never pings when it is off", async () => {
-    const { port, clock, app, told } = await scene({ heartbeatMs: false });
+    const { port, clock, app, reported } = await startSilent({ heartbeatMs: false });
     const client = await rawConnection(port, "/listener");
     clock.advance(1_000_000);
     client.socket.write(clientFrame(0x81, "still here"));
-    expect(await told.have(1)).toEqual(["still here"]);
+    expect(await reported.have(1)).toEqual(["still here"]);
     expect(app.status().connections).toBe(1);
   });
 });
 
-/** Resolves when the server has read what was sent before on any connection of this process. */
-async function received(port: number, told: Mailbox<unknown>): Promise<void> {
+/** Resolves when the server has read all earlier bytes on any connection of this process. */
+async function waitUntilRead(port: number, reported: Mailbox<unknown>): Promise<void> {
   const probe = await rawConnection(port, "/listener");
-  const count = told.all.length;
+  const count = reported.all.length;
   probe.socket.write(clientFrame(0x81, "probe"));
-  await told.have(count + 1);
+  await reported.have(count + 1);
   probe.socket.destroy();
 }

@@ -4,7 +4,7 @@ import { type ConnectionEvent, type ConnectionState, transitionOf } from "../../
 const states: readonly ConnectionState[] = ["open", "draining", "closing", "closed"];
 const events: readonly ConnectionEvent[] = ["requestClose", "close", "fail", "gone"];
 
-/** The state after each event in each state; `-` where it changes nothing. */
+/** The state after each event in each state; `-` if nothing changes. */
 const table: Readonly<Record<ConnectionState, Readonly<Record<ConnectionEvent, ConnectionState | "-">>>> = {
   open: { requestClose: "draining", close: "closing", fail: "closing", gone: "closed" },
   draining: { requestClose: "-", close: "closing", fail: "closing", gone: "closed" },
@@ -15,23 +15,23 @@ const table: Readonly<Record<ConnectionState, Readonly<Record<ConnectionEvent, C
 const cases = states.flatMap((state) => events.map((event) => [event, state, table[state][event]] as const));
 
 describe("the life of a connection", () => {
-  it.each(cases)("goes on %s when it is %s to: %s", (event, state, expected) => {
+  it.each(cases)("%s in the state %s leads to: %s", (event, state, expected) => {
     expect(transitionOf(state, event)?.to ?? "-").toBe(expected);
   });
 
-  it("reads what has come after a request to close and after a failure, and discards it at a close", () => {
+  it("reads received messages after a request to close and after a failure, and discards them at a close", () => {
     expect(transitionOf("open", "requestClose")?.effects).toEqual(["endInbox"]);
     expect(transitionOf("open", "fail")?.effects).toContain("endInbox");
     expect(transitionOf("open", "fail")?.effects).not.toContain("discardInbox");
     expect(transitionOf("open", "close")?.effects).toContain("discardInbox");
   });
 
-  it("sends what was sent before a close, and nothing more after a failure", () => {
+  it("sends earlier messages before a close, and nothing after a failure", () => {
     expect(transitionOf("draining", "close")?.effects).toContain("finishOutbox");
     expect(transitionOf("draining", "fail")?.effects).toContain("dropOutbox");
   });
 
-  it("is bounded in time wherever the peer has a part in its end", () => {
+  it("has a time limit wherever its end depends on the peer", () => {
     for (const event of ["close", "fail"] as const) {
       expect(transitionOf("open", event)?.effects).toContain("startCloseTimer");
     }

@@ -14,14 +14,14 @@ class Member extends WebSocketHandler {
   }
 }
 
-/** What a test sends, in the order it is sent. */
+/** The messages of a test, in the order in which it sends them. */
 const sending = fc.oneof(
   fc.record({ to: fc.constantFrom("/a", "/b", "/both", "all"), except: fc.boolean(), tick: fc.boolean() }),
   fc.record({ to: fc.constantFrom(0, 1, 2, 3), except: fc.constant(false), tick: fc.boolean() }),
 );
 
-describe("what a client reads", () => {
-  it("is in the order of the calls, however private, room and all sends mix within and across ticks", async () => {
+describe("the messages of a client", () => {
+  it("arrive in the order of the calls, for any mix of private, room and all sends, over many ticks", async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(sending, { minLength: 1, maxLength: 60 }), async (sendings) => {
         await using app = new App().route("/:room", Member);
@@ -66,17 +66,17 @@ function send(app: App, connections: Connection[], to: string | number, text: st
 
 describe("a client that stops reading", () => {
   class Quiet extends WebSocketHandler {
-    static readonly told = new Mailbox<unknown>();
+    static readonly reported = new Mailbox<unknown>();
     onMessage(text: string | undefined, error?: Error) {
-      Quiet.told.put(text ?? error);
+      Quiet.reported.put(text ?? error);
     }
     override onClose(code: number, reason: string) {
-      Quiet.told.put([code, reason]);
+      Quiet.reported.put([code, reason]);
     }
   }
 
-  it("is closed with 4008 when more than outboxBytesMax waits for it, with bounded memory, and stalls nobody", async () => {
-    Quiet.told.all.length = 0;
+  it("is closed with 4008 past outboxBytesMax, with bounded memory, and delays no other client", async () => {
+    Quiet.reported.all.length = 0;
     const outboxBytesMax = 300_000;
     const { port, open, app } = await startWith("/quiet", Quiet, { limits: { outboxBytesMax, closeMs: 50 } });
     const stalled = await rawConnection(port, "/quiet");
@@ -93,7 +93,7 @@ describe("a client that stops reading", () => {
       mostBytes = Math.max(mostBytes, slow.bufferedBytes);
     }
     expect(mostBytes).toBeLessThanOrEqual(outboxBytesMax + 2 * 64 * 1024 + padding.length);
-    expect(await Quiet.told.have(2)).toMatchObject([
+    expect(await Quiet.reported.have(2)).toMatchObject([
       { closeCode: 4008, closeReason: "slow", isClean: false },
       [4008, "slow"],
     ]);
@@ -102,7 +102,7 @@ describe("a client that stops reading", () => {
     expect(await reading.readJSON()).toBe("after");
   });
 
-  it("gets everything in order when it reads again in time", async () => {
+  it("gets everything in order if it reads again in time", async () => {
     const { port, app } = await startWith("/quiet", Quiet, {
       limits: { outboxBytesMax: 50_000_000, highWaterBytes: 1_000 },
     });
@@ -130,32 +130,32 @@ describe("a client that stops reading", () => {
 
 describe("a delivery policy", () => {
   class Watched extends WebSocketHandler {
-    static readonly told = new Mailbox<string>();
+    static readonly reported = new Mailbox<string>();
     onMessage() {
       this.sendText("here");
     }
     override onDrain() {
-      Watched.told.put(`drained ${this.request.path}`);
+      Watched.reported.put(`drained ${this.request.path}`);
     }
   }
 
-  /** A connection whose client does not read, and so much sent to it that it lags. */
+  /** A connection whose client does not read, with so many messages that it lags. */
   async function lagging() {
-    Watched.told.all.length = 0;
+    Watched.reported.all.length = 0;
     const clock = new ManualClock();
     const limits = { outboxBytesMax: 10_000_000, highWaterBytes: 10_000 };
     const { port, app, open } = await startWith("/watched", Watched, { limits, clock });
     const stalled = await rawConnection(port, "/watched");
     stalled.socket.pause();
     const [connection] = app.registry.connections;
-    if (connection === undefined) throw new Error("nobody is there");
+    if (connection === undefined) throw new Error("there is no connection");
     let filling = 0;
     while (connection.bufferedBytes < 1_000_000) {
       connection.sendText(`fill ${filling} ${"x".repeat(60_000)}`);
       filling += 1;
       await new Promise((resolve) => setImmediate(resolve));
     }
-    /** Lets the client read, and resolves with the texts that came, the filling apart, when `last` is among them. */
+    /** Lets the client read, and resolves with the received texts, without the filling, once `last` has arrived. */
     const texts = async (last: string) => {
       stalled.socket.resume();
       await stalled.received(last);
@@ -163,11 +163,11 @@ describe("a delivery policy", () => {
       const all = (await stalled.ended).toString("latin1");
       return [...all.matchAll(/(?:key \w+ \d+|reliable \d+|skip \d+|the end)/g)].map(([text]) => text);
     };
-    return { app, connection, texts, clock, open, told: Watched.told };
+    return { app, connection, texts, clock, open, reported: Watched.reported };
   }
 
-  it("skip drops what is sent while the client lags, counts it, and tells when it has caught up", async () => {
-    const { app, texts, open, told } = await lagging();
+  it("skip drops messages while the client lags, counts them, and calls onDrain when it has caught up", async () => {
+    const { app, texts, open, reported } = await lagging();
     const reading = await open("/watched");
     app.registry.sendTextToAll("reliable 1");
     for (let n = 0; n < 100; n += 1) app.registry.sendTextToAll(`skip ${n}`, { policy: skip });
@@ -175,13 +175,13 @@ describe("a delivery policy", () => {
     app.registry.sendTextToAll("the end");
     expect(app.status().totals.dropped).toBe(100);
     expect(await texts("the end")).toEqual(["reliable 1", "reliable 2", "the end"]);
-    expect(told.all).toEqual(["drained /watched"]);
+    expect(reported.all).toEqual(["drained /watched"]);
     const seen = [];
     for (let text = await reading.readText(); text !== "the end"; text = await reading.readText()) seen.push(text);
     expect(seen).toEqual(["reliable 1", ...Array.from({ length: 100 }, (_, n) => `skip ${n}`), "reliable 2"]);
   });
 
-  it("latest keeps one message for each key, at its newest place, in bounded memory", async () => {
+  it("latest keeps one message per key, at its newest place, in bounded memory", async () => {
     const { app, connection, texts } = await lagging();
     const before = connection.bufferedBytes;
     for (let n = 0; n < 10_000; n += 1) {
@@ -214,7 +214,7 @@ describe("a delivery policy", () => {
     expect(app.status().totals.dropped).toBe(0);
   });
 
-  it("does not let one message, replaced or not, wait longer than outboxAgeMsMax", async () => {
+  it("lets no message, replaced or not, wait longer than outboxAgeMsMax", async () => {
     const { app, connection, clock } = await lagging();
     for (let second = 0; second < 29; second += 1) {
       clock.advance(1_000);
@@ -231,7 +231,7 @@ describe("a delivery policy", () => {
 });
 
 describe("a very large room", () => {
-  it("is written to in slices with the loop free in between, and order is kept", async () => {
+  it("is written to in slices with the event loop free in between, and order is kept", async () => {
     await using app = new App({ limits: { flushConnectionsMax: 10 } }).route("/:room", Member);
     const clients = [];
     for (let n = 0; n < 95; n += 1) clients.push(await connect(app, "/large"));

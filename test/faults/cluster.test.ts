@@ -4,9 +4,9 @@ import { missing } from "../support/parts.js";
 import { startChild } from "./clusterChild.js";
 import { forget } from "./clusterFaults.js";
 import { Flood } from "./clusterFlood.js";
-import { Load, settles } from "./clusterRun.js";
+import { Load, waitFor } from "./clusterRun.js";
 
-/** As in faults.test.ts, but one seed for twenty there: each takes half a minute. */
+/** As in faults.test.ts, but one seed for twenty there, because each takes half a minute. */
 const { FAULT_SEED, FAULT_RUNS = "20" } = process.env;
 const first = FAULT_SEED === undefined ? Math.floor(Math.random() * 1_000_000) : Number(FAULT_SEED);
 const runs = FAULT_SEED === undefined ? Math.ceil(Number(FAULT_RUNS) / 20) : 1;
@@ -16,12 +16,12 @@ const kills = 20;
 const cuts = 8;
 const losses = 8;
 const rounds = 5;
-/** Publications that take many heartbeats on a slow way. */
+/** Publications that take many heartbeats over a slow connection. */
 const heartbeats = 5_000;
 const kept = 20;
 const reads = 20;
 
-/** Ends the engine again and again, and starts it anew. */
+/** Ends and restarts the engine repeatedly. */
 async function killOften(load: Load): Promise<void> {
   for (let n = 0; n < kills; n += 1) {
     await load.accepts(load.dice.from(1, 80));
@@ -32,8 +32,8 @@ async function killOften(load: Load): Promise<void> {
   }
 }
 
-/** Takes one node's way to the engine away, so or so, and gives it back before or after anybody notices. */
-async function breakWay(load: Load): Promise<void> {
+/** Breaks one node's connections to the engine in one of two ways, and restores them before or after it is noticed. */
+async function breakConnections(load: Load): Promise<void> {
   for (let n = 0; n < cuts; n += 1) {
     await load.accepts(load.dice.from(1, 80));
     if (load.dice.roll() < 0.5) load.moveSomebody();
@@ -51,40 +51,40 @@ async function breakWay(load: Load): Promise<void> {
 for (const name of ["redis", "nats"] as const) {
   describe.skipIf(missing(name, `faults of the ${name} backplane`))(`faults of a cluster over ${name}`, () => {
     it.each(seeds)(
-      "loses nothing unsaid when the engine dies again and again with all it kept: seed %i",
+      "reports every loss when the engine crashes repeatedly and loses its data: seed %i",
       async (seed) => {
         const load = await Load.start(name, seed);
         await killOften(load);
         expect(await load.conclude()).toEqual([]);
-        expect(load.book.accepted).toBeGreaterThan(kills);
+        expect(load.publicationLog.accepted).toBeGreaterThan(kills);
       },
       90_000,
     );
 
     it.each(seeds)(
-      "loses nothing unsaid when an engine that keeps all on disk dies again and again: seed %i",
+      "reports every loss when an engine that stores everything on disk crashes repeatedly: seed %i",
       async (seed) => {
         const load = await Load.start(name, seed, { engine: { durable: true } });
         await killOften(load);
         expect(await load.conclude()).toEqual([]);
-        expect(load.book.accepted).toBeGreaterThan(kills);
+        expect(load.publicationLog.accepted).toBeGreaterThan(kills);
       },
       90_000,
     );
 
     it.each(seeds)(
-      "loses nothing unsaid when a node's connections are cut, or stall, and come back: seed %i",
+      "reports every loss when a node's connections are cut or stall, and come back: seed %i",
       async (seed) => {
         const load = await Load.start(name, seed);
-        await breakWay(load);
+        await breakConnections(load);
         expect(await load.conclude()).toEqual([]);
-        expect(load.book.accepted).toBeGreaterThan(cuts);
+        expect(load.publicationLog.accepted).toBeGreaterThan(cuts);
       },
       60_000,
     );
 
     it.each(seeds)(
-      "loses nothing unsaid when what is kept is deleted under it: seed %i",
+      "reports every loss when the history is deleted from the engine: seed %i",
       async (seed) => {
         const load = await Load.start(name, seed);
         for (let n = 0; n < losses; n += 1) {
@@ -93,13 +93,13 @@ for (const name of ["redis", "nats"] as const) {
           await forget(load.engine);
         }
         expect(await load.conclude()).toEqual([]);
-        expect(load.book.accepted).toBeGreaterThan(losses);
+        expect(load.publicationLog.accepted).toBeGreaterThan(losses);
       },
       60_000,
     );
 
     it.each(seeds)(
-      "never takes a part of what is kept for all of it, when its connection breaks while it reads: seed %i",
+      "never takes a part of the history for all of it when the connection breaks during a read: seed %i",
       async (seed) => {
         const load = await Load.start(name, seed, { publishes: false });
         await load.publishFirst(kept);
@@ -113,7 +113,7 @@ for (const name of ["redis", "nats"] as const) {
     );
 
     it.each(seeds)(
-      "refuses what a slow engine cannot take, holds no more than that, and delivers the rest: seed %i",
+      "refuses publications that a slow engine cannot take, holds no more, and delivers the rest: seed %i",
       async (seed) => {
         const flood = await Flood.start(name, new Dice(seed), 5_000);
         for (let round = 0; round < rounds; round += 1) {
@@ -130,7 +130,7 @@ for (const name of ["redis", "nats"] as const) {
     );
 
     it.each(seeds)(
-      "takes no node for gone that publishes more than its engine takes: seed %i",
+      "does not take a node for lost that publishes more than its engine takes: seed %i",
       async (seed) => {
         const flood = await Flood.start(name, new Dice(seed), 200);
         expect(await flood.sustain(heartbeats)).toBe(flood.nodes.length);
@@ -141,7 +141,7 @@ for (const name of ["redis", "nats"] as const) {
     );
 
     it.each(seeds)(
-      "has whoever was on a killed node leave at once, and disturbs nobody else: seed %i",
+      "reports the users of a killed node as left in one change, and disturbs no other node: seed %i",
       async (seed) => {
         const load = await Load.start(name, seed);
         const child = await startChild(load);
@@ -149,7 +149,7 @@ for (const name of ["redis", "nats"] as const) {
         for (const user of [...users, "user-0-0"]) await child.open(user);
         await load.hasPresent([...load.users, ...users]);
         for (const user of users) await child.reported(user);
-        // Whoever is there is told of with the next turn of the loop.
+        // Presence changes are reported in the next turn of the event loop.
         await new Promise((resolve) => setImmediate(resolve));
         const changes = load.presenceChanges();
         const leaves = load.reportedLeaves();
@@ -159,7 +159,7 @@ for (const name of ["redis", "nats"] as const) {
         expect(await load.conclude()).toEqual([]);
         const left = { joined: [], left: users };
         expect(changes).toEqual(load.nodes.map(() => [left]));
-        await settles("the leaves are reported", () => leaves.length >= users.length);
+        await waitFor("the leaves are reported", () => leaves.length >= users.length);
         expect(leaves.toSorted()).toEqual(users);
         for (const { app } of load.nodes) expect(app.status().backplane).toMatchObject({ lagged: 0, unpublished: 0 });
       },

@@ -11,11 +11,11 @@ const script = fileURLToPath(new URL("clusterNode.ts", import.meta.url));
 
 /** A node of the same cluster, in a process of its own. */
 export interface ChildNode {
-  /** A client of it, that is in the room. */
+  /** A client of this node, in the room. */
   open(user: string): Promise<void>;
-  /** Resolves when it has reported that a user joined. */
+  /** Resolves when the node has reported the join of a user. */
   reported(user: string): Promise<void>;
-  /** Ends the process as a crash would. */
+  /** Kills the process. */
   kill(): void;
 }
 

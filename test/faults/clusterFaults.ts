@@ -3,7 +3,7 @@ import { connect } from "@nats-io/transport-node";
 import { Redis } from "ioredis";
 import type { EngineServer } from "../support/engines.js";
 
-/** Deletes all that an engine keeps, as an operator could. */
+/** Deletes all data of an engine, as an operator could. */
 export async function forget({ name, url }: EngineServer): Promise<void> {
   if (name === "redis") await flush(url);
   else await deleteStreams(url);

@@ -3,23 +3,23 @@ import { type ClusterNode, startCluster } from "../backplane/cluster.js";
 import type { Dice } from "../support/dice.js";
 import type { EngineName } from "../support/engines.js";
 import { startProxy } from "../support/proxy.js";
-import { Book } from "./clusterBook.js";
-import { Client, Listening } from "./clusterMembers.js";
-import { hasty, path, settles } from "./clusterRun.js";
+import { Client, SubscriptionMember } from "./clusterMembers.js";
+import { hasty, path, waitFor } from "./clusterRun.js";
+import { PublicationLog } from "./publicationLog.js";
 
-/** What may wait for the engine. */
+/** The limit of publications that may wait for the engine. */
 const bytesMax = 16 * 1024;
 
-/** One node behind a slow way to the engine, publishing much more at once than may wait. */
+/** A node behind a slow connection to the engine that publishes much more at once than may wait. */
 export class Flood {
   readonly count = 300;
-  /** Bytes of one publication at the least. */
+  /** The minimum size of one publication in bytes. */
   readonly size = 64;
   readonly bytesMax = bytesMax;
   readonly codes = new Set<string>();
   refused = 0;
-  readonly #book = new Book();
-  readonly #members: readonly (Client | Listening)[];
+  readonly #publicationLog = new PublicationLog();
+  readonly #members: readonly (Client | SubscriptionMember)[];
 
   private constructor(
     readonly nodes: readonly ClusterNode[],
@@ -27,7 +27,7 @@ export class Flood {
   ) {
     this.#members = nodes.flatMap(({ app, port }, index) => [
       new Client(`ws://127.0.0.1:${port}${path}?user=${index}`, `client of node ${index}`),
-      new Listening(app, path, `subscription of node ${index}`),
+      new SubscriptionMember(app, path, `subscription of node ${index}`),
     ]);
   }
 
@@ -38,8 +38,8 @@ export class Flood {
     const slow = await cluster.add(`${name}://127.0.0.1:${proxy.port}`);
     const flood = new Flood([...cluster.nodes, slow], slow);
     const clients = flood.#members.filter((member) => member instanceof Client);
-    await settles("both clients are in", () => clients.every(({ isIn }) => isIn));
-    // The same from now on: chunks that are held for less long would overtake others.
+    await waitFor("both clients are in", () => clients.every(({ isIn }) => isIn));
+    // The delay stays the same from now on: chunks with a shorter delay would overtake earlier ones.
     proxy.delay(dice.from(20, 40));
     return flood;
   }
@@ -57,11 +57,11 @@ export class Flood {
     return { accepted, refused: this.refused - before };
   }
 
-  /** Publishes more than is taken, until so much was taken; the fewest nodes that the other one knew of meanwhile. */
+  /** Publishes too much until a number is accepted. Returns the fewest nodes that the other node knew of. */
   async sustain(count: number): Promise<number> {
     const [other] = this.nodes;
     const nodesOf = () => other?.app.status().backplane.nodes ?? 0;
-    await settles("the nodes know each other", () => nodesOf() === this.nodes.length);
+    await waitFor("the nodes know each other", () => nodesOf() === this.nodes.length);
     let fewest = nodesOf();
     let taken = 0;
     for (let n = 0; taken < count && this.errors.length === 0; n += 1) {
@@ -75,26 +75,26 @@ export class Flood {
     return fewest;
   }
 
-  /** What either node reported. */
+  /** The errors that both nodes reported. */
   get errors(): string[] {
     return this.nodes.flatMap(({ errors }) => errors.map(({ message }) => message));
   }
 
-  /** Has everybody arrive at the same end, one publication after the other. Returns all that is wrong. */
+  /** Waits until all nodes have reached the same end, one publication at a time. Returns all errors. */
   async conclude(): Promise<string[]> {
     const last = ["last but one", "last"];
-    for (const id of last) if (!(await this.#publish(id))) this.#book.faults.push(`${id} was refused`);
+    for (const id of last) if (!(await this.#publish(id))) this.#publicationLog.faults.push(`${id} was refused`);
     const lacking = () => this.#members.filter((one) => !one.has("last")).map(({ name }) => name);
-    await settles("everybody has what was published last", () => lacking().length === 0).catch((error) => {
-      this.#book.faults.push(`${error}; these have not: ${lacking()}`);
+    await waitFor("all members have the last publication", () => lacking().length === 0).catch((error) => {
+      this.#publicationLog.faults.push(`${error}; these have not: ${lacking()}`);
     });
     for (const member of this.#members) member.close();
-    return this.#book.check(this.#members);
+    return this.#publicationLog.check(this.#members);
   }
 
   async #publish(id: string): Promise<boolean> {
     try {
-      this.#book.accept("slow node", id, await this.slow.app.registry.room(path).publish(id));
+      this.#publicationLog.accept("slow node", id, await this.slow.app.registry.room(path).publish(id));
       return true;
     } catch (error) {
       this.codes.add(error instanceof EnfiladeError ? error.code : String(error));

@@ -1,15 +1,15 @@
 import { WebSocket } from "ws";
 import type { App, Position } from "../../src/index.js";
-import type { Seer, Sight } from "./clusterBook.js";
+import type { Observation, Observer } from "./publicationLog.js";
 
-/** A member that waits for what it is to see. */
-interface Member extends Seer {
+/** A member that waits for its next observations. */
+interface Member extends Observer {
   has(id: string): boolean;
 }
 
-/** Sights, and the ids among them. */
-class Sights {
-  readonly all: Sight[] = [];
+/** Observations, and the ids among them. */
+class ObservationLog {
+  readonly all: Observation[] = [];
   readonly faults: string[] = [];
   readonly #ids = new Set<string>();
 
@@ -22,14 +22,14 @@ class Sights {
     this.all.push({ kind: "got", id: String(id), position });
   }
 
-  told(why: string): void {
-    this.all.push({ kind: "told", why });
+  reportLoss(why: string): void {
+    this.all.push({ kind: "reported", why });
   }
 }
 
-/** Server code that is subscribed to the room on one node. */
-export class Listening implements Member {
-  readonly #sights = new Sights();
+/** Server code that subscribes to the room on one node. */
+export class SubscriptionMember implements Member {
+  readonly #observations = new ObservationLog();
   readonly #end = new AbortController();
 
   constructor(
@@ -37,19 +37,19 @@ export class Listening implements Member {
     path: string,
     readonly name: string,
   ) {
-    this.#listen(app, path).catch((error) => this.#sights.faults.push(`${name} ended with ${error}`));
+    this.#listen(app, path).catch((error) => this.#observations.faults.push(`${name} ended with ${error}`));
   }
 
-  get sights(): readonly Sight[] {
-    return this.#sights.all;
+  get observations(): readonly Observation[] {
+    return this.#observations.all;
   }
 
   get faults(): readonly string[] {
-    return this.#sights.faults;
+    return this.#observations.faults;
   }
 
   has(id: string): boolean {
-    return this.#sights.has(id);
+    return this.#observations.has(id);
   }
 
   close(): void {
@@ -59,14 +59,14 @@ export class Listening implements Member {
   async #listen(app: App, path: string): Promise<void> {
     const { signal } = this.#end;
     for await (const { data, position, missed } of app.registry.room(path).subscribe({ signal })) {
-      if (missed !== undefined) this.#sights.told(`missed ${missed}`);
-      if (position === undefined) this.#sights.faults.push(`${this.name} got ${data} without a position`);
-      else this.#sights.got(data, position);
+      if (missed !== undefined) this.#observations.reportLoss(`missed ${missed}`);
+      if (position === undefined) this.#observations.faults.push(`${this.name} got ${data} without a position`);
+      else this.#observations.got(data, position);
     }
   }
 }
 
-/** A frame of the server, as far as it is looked at here. */
+/** A frame of the server, with the fields that this test reads. */
 interface Frame {
   readonly type: string;
   readonly data?: unknown;
@@ -77,18 +77,18 @@ interface Frame {
   readonly missed?: number;
 }
 
-/** A client of `enfilade.v1` by its bare frames: it resumes only when it is told to. */
+/** A client of `enfilade.v1` with plain frames. It resumes only when the test says so. */
 export class Client implements Member {
-  readonly #sights = new Sights();
+  readonly #observations = new ObservationLog();
   readonly #url: string;
   #socket: WebSocket | undefined;
   #position: Position | undefined;
   #isIn = false;
-  /** How often it was turned away since the engine was not there, and how often it came back with nothing missing. */
-  turnedAway = 0;
+  /** How often it was refused because the engine was away, and how often it recovered everything. */
+  refusals = 0;
   recovered = 0;
 
-  /** @param url With its path, and with the user it is in the query. */
+  /** @param url The URL with its path, and with the user in the query. */
   constructor(
     url: string,
     readonly name: string,
@@ -97,25 +97,25 @@ export class Client implements Member {
     this.#connect();
   }
 
-  get sights(): readonly Sight[] {
-    return this.#sights.all;
+  get observations(): readonly Observation[] {
+    return this.#observations.all;
   }
 
   get faults(): readonly string[] {
-    return this.#sights.faults;
+    return this.#observations.faults;
   }
 
-  /** Whether it has had its welcome, what was kept for it, and the greeting of the handler. */
+  /** True once it has received its welcome, the history and the greeting of the handler. */
   get isIn(): boolean {
     return this.#isIn;
   }
 
   has(id: string): boolean {
-    return this.#sights.has(id);
+    return this.#observations.has(id);
   }
 
-  /** Loses its connection, and comes back at once. */
-  comeAnew(): void {
+  /** Loses its connection, and reconnects at once. */
+  reconnect(): void {
     this.#drop();
     this.#connect();
   }
@@ -138,7 +138,7 @@ export class Client implements Member {
     socket.on("message", (data) => {
       if (this.#socket === socket) this.#take(JSON.parse(String(data)));
     });
-    // What a connection breaks of is followed by its close.
+    // A close event follows the error of a broken connection.
     socket.on("error", () => undefined);
     socket.on("close", (code) => {
       if (this.#socket === socket) this.#ended(code);
@@ -147,10 +147,10 @@ export class Client implements Member {
 
   #ended(code: number): void {
     if (this.#isIn || code !== 1013) {
-      this.#sights.faults.push(`${this.name} was closed with ${code}${this.#isIn ? "" : " before it was in"}`);
+      this.#observations.faults.push(`${this.name} was closed with ${code}${this.#isIn ? "" : " before it was in"}`);
       return;
     }
-    this.turnedAway += 1;
+    this.refusals += 1;
     setImmediate(() => this.#connect());
   }
 
@@ -163,18 +163,18 @@ export class Client implements Member {
 
   #welcome({ recovered, position, reason, missed }: Frame): void {
     if (position === undefined) {
-      this.#sights.faults.push(`${this.name} was welcomed without a position`);
+      this.#observations.faults.push(`${this.name} was welcomed without a position`);
     } else if (recovered === true) {
       this.recovered += 1;
     } else {
-      if (this.#position !== undefined) this.#sights.told(`not recovered: ${reason}`);
+      if (this.#position !== undefined) this.#observations.reportLoss(`not recovered: ${reason}`);
       this.#checkCount(position, missed);
       this.#position = position;
     }
   }
 
   #lag({ position, missed }: Frame): void {
-    this.#sights.told("lagged");
+    this.#observations.reportLoss("lagged");
     if (position === undefined) return;
     this.#checkCount(position, missed);
     this.#position = position;
@@ -183,23 +183,23 @@ export class Client implements Member {
   #receive({ data }: Frame, offset: number): void {
     const last = this.#position;
     if (last === undefined) {
-      this.#sights.faults.push(`${this.name} got ${data} before its welcome`);
+      this.#observations.faults.push(`${this.name} got ${data} before its welcome`);
       return;
     }
-    if (offset <= last.offset) this.#sights.faults.push(`${this.name} got offset ${offset} after ${last.offset}`);
-    if (offset > last.offset + 1) this.#sights.told("jump");
+    if (offset <= last.offset) this.#observations.faults.push(`${this.name} got offset ${offset} after ${last.offset}`);
+    if (offset > last.offset + 1) this.#observations.reportLoss("jump");
     this.#position = { epoch: last.epoch, offset };
-    this.#sights.got(data, this.#position);
+    this.#observations.got(data, this.#position);
   }
 
-  /** What it is told to have missed is what lies between. */
+  /** The reported number of missed publications must equal the gap. */
   #checkCount({ epoch, offset }: Position, missed: number | undefined): void {
     const last = this.#position;
     if (last === undefined || missed === undefined) return;
     if (last.epoch !== epoch) {
-      this.#sights.faults.push(`${this.name} was told of ${missed} missed between two epochs`);
+      this.#observations.faults.push(`${this.name} got a report of ${missed} missed between two epochs`);
     } else if (offset - last.offset !== missed) {
-      this.#sights.faults.push(`${this.name} was told of ${missed} missed from ${last.offset} to ${offset}`);
+      this.#observations.faults.push(`${this.name} got a report of ${missed} missed from ${last.offset} to ${offset}`);
     }
   }
 }

@@ -4,21 +4,21 @@ import { type ClusterNode, type ClusterOptions, startCluster, type TestCluster, 
 import { Dice } from "../support/dice.js";
 import type { EngineName, EngineServer } from "../support/engines.js";
 import { startProxy, type Proxy as Way } from "../support/proxy.js";
-import { Book } from "./clusterBook.js";
-import { Client, Listening } from "./clusterMembers.js";
+import { Client, SubscriptionMember } from "./clusterMembers.js";
+import { PublicationLog } from "./publicationLog.js";
 
 export const path = "/kept/faults";
-/** A room that keeps nothing, for traffic beside. */
+/** A room without history, for additional traffic. */
 const plainPath = "/plain/faults";
 /** Bytes that may wait for the engine. */
 const bytesMax = 16 * 1024;
 const clientsPerNode = 2;
 /** Publications of one node that wait for their answer. */
 const windowMax = 8;
-/** Milliseconds after which something that has to come is taken never to come. */
+/** Milliseconds after which an expected event counts as missing. */
 const patienceMs = 15_000;
 
-/** So that what takes seconds in production takes a moment. */
+/** Short intervals, so that seconds in production become a moment here. */
 export const hasty: Partial<Limits> = {
   backplaneMs: 500,
   nodeHeartbeatMs: 200,
@@ -27,19 +27,19 @@ export const hasty: Partial<Limits> = {
   backplaneBytesMax: bytesMax,
 };
 
-/** Waits for what has to come; what does not come in time fails with what it was. */
-export async function settles(what: string, condition: () => boolean): Promise<void> {
+/** Waits for an expected event; fails with its description if it does not happen in time. */
+export async function waitFor(what: string, condition: () => boolean): Promise<void> {
   const end = performance.now() + patienceMs;
   await until(() => condition() || performance.now() > end);
   if (!condition()) throw new Error(`in ${patienceMs} ms it did not come to this: ${what}`);
 }
 
-/** Nodes, members on each of them and a publisher on each: what a fault is done to. */
+/** Nodes, members and a publisher on each of them: the target of a fault. */
 export class Load {
-  readonly book = new Book();
+  readonly publicationLog = new PublicationLog();
   readonly clients: Client[] = [];
-  readonly listening: Listening[] = [];
-  readonly laggedTold: number[];
+  readonly listening: SubscriptionMember[] = [];
+  readonly laggedReported: number[];
   #publishing = true;
   #publishers: Promise<void>[] = [];
   #sockets = 0;
@@ -48,10 +48,10 @@ export class Load {
     readonly dice: Dice,
     readonly engine: EngineServer,
     readonly nodes: readonly ClusterNode[],
-    /** Between the engine and the last of the nodes. */
+    /** The proxy between the engine and the last node. */
     readonly proxy: Way,
   ) {
-    this.laggedTold = nodes.map(() => 0);
+    this.laggedReported = nodes.map(() => 0);
   }
 
   /** @param publishes Whether every node publishes all the time. */
@@ -77,18 +77,18 @@ export class Load {
     return far;
   }
 
-  /** Resolves when so many more were accepted, by whatever node; everything is moved by this, and no clock. */
+  /** Resolves when `count` more publications were accepted, on any node. Publications, not time, drive a run. */
   async accepts(count: number): Promise<void> {
-    const end = this.book.accepted + count;
-    await settles(`${count} more publications are accepted`, () => this.book.accepted >= end);
+    const end = this.publicationLog.accepted + count;
+    await waitFor(`${count} more publications are accepted`, () => this.publicationLog.accepted >= end);
   }
 
-  /** So many publications, one after the other. */
+  /** Publishes a number of messages, one after another. */
   async publishFirst(count: number): Promise<void> {
     for (let n = 0; n < count; n += 1) await this.#publish(this.far, this.nodes.length - 1, `first-${n}`);
   }
 
-  /** Has the far node read what is kept over a slow way, which is cut meanwhile; what became of it: `all`, or else. */
+  /** Lets the far node read history over a slow connection, which is cut meanwhile. Returns `all` or an error code. */
   async readAndCut(count: number, msMax: number): Promise<string> {
     this.proxy.delay(5);
     const cutting = setTimeout(() => this.proxy.cut(), this.dice.from(1, msMax));
@@ -107,19 +107,19 @@ export class Load {
   }
 
   async isAway({ app }: ClusterNode): Promise<void> {
-    await settles("the node knows that the engine is away", () => app.status().backplane.state === "away");
+    await waitFor("the node knows that the engine is away", () => app.status().backplane.state === "away");
   }
 
   async isUp({ app }: ClusterNode): Promise<void> {
-    await settles("the node reaches the engine", () => app.status().backplane.state === "up");
+    await waitFor("the node reaches the engine", () => app.status().backplane.state === "up");
   }
 
-  /** Who of the clients of this process is in the room. */
+  /** The users of this process's clients in the room. */
   get users(): string[] {
     return this.nodes.flatMap((_, index) => Array.from({ length: clientsPerNode }, (_, n) => `user-${index}-${n}`));
   }
 
-  /** Resolves when every node has just these users present. */
+  /** Resolves when every node has exactly these users present. */
   async hasPresent(users: readonly string[]): Promise<void> {
     const expected = [...users].sort().join(" ");
     const end = performance.now() + patienceMs;
@@ -137,7 +137,7 @@ export class Load {
     }
   }
 
-  /** Who came and went from now on, by node, a change at a time. */
+  /** The joins and leaves from now on, by node, one change at a time. */
   presenceChanges(): { joined: string[]; left: string[] }[][] {
     return this.nodes.map(({ app }) => {
       const changes: { joined: string[]; left: string[] }[] = [];
@@ -148,7 +148,7 @@ export class Load {
     });
   }
 
-  /** The users whose leaves are reported from now on, by whatever node. */
+  /** The users whose leaves are reported from now on, on any node. */
   reportedLeaves(): string[] {
     const leaves: string[] = [];
     for (const { app } of this.nodes) app.registry.on("leave", (_room, { id }) => leaves.push(id));
@@ -157,34 +157,34 @@ export class Load {
 
   /** A client loses its connection, and resumes. */
   moveSomebody(): void {
-    this.dice.of(this.clients.filter(({ isIn }) => isIn))?.comeAnew();
+    this.dice.of(this.clients.filter(({ isIn }) => isIn))?.reconnect();
   }
 
-  /** Publishes no more, and has everybody arrive at the same end. Returns all that is wrong. */
+  /** Stops publishing, and waits until all members have reached the same end. Returns all errors. */
   async conclude(): Promise<string[]> {
     await this.#rest();
     const members = [...this.clients, ...this.listening];
     const finals: string[] = [];
     for (const [index, node] of this.nodes.entries()) finals.push(await this.#publishLast(node, index));
     const lacking = () => members.filter((member) => !finals.every((id) => member.has(id))).map(({ name }) => name);
-    await settles("everybody has what was published last", () => lacking().length === 0).catch((error) => {
-      this.book.faults.push(`${error}; these have not: ${lacking()}`);
+    await waitFor("all members have the last publication", () => lacking().length === 0).catch((error) => {
+      this.publicationLog.faults.push(`${error}; these have not: ${lacking()}`);
     });
     await this.#checkAgreement();
     for (const node of this.nodes) await this.#checkSpace(node);
-    return [...this.#faultsOfNodes(), ...this.book.check(members)];
+    return [...this.#faultsOfNodes(), ...this.publicationLog.check(members)];
   }
 
-  /** Ends the publishing when all nodes are together again, and waits for whoever is on the way. */
+  /** Stops publishing when all nodes are connected again, and waits for reconnecting members. */
   async #rest(): Promise<void> {
-    await settles("every node reaches the engine, and knows of the others", () =>
+    await waitFor("every node reaches the engine, and knows of the others", () =>
       this.nodes.every(({ app }) => app.status().backplane.state === "up" && this.#knowsAll(app.status())),
     );
     this.#publishing = false;
     await Promise.all(this.#publishers);
     const outside = () => this.clients.filter(({ isIn }) => !isIn).map(({ name }) => name);
-    await settles("every client is in", () => outside().length === 0).catch((error) => {
-      this.book.faults.push(`${error}; these are not: ${outside()}`);
+    await waitFor("every client is in", () => outside().length === 0).catch((error) => {
+      this.publicationLog.faults.push(`${error}; these are not: ${outside()}`);
     });
   }
 
@@ -197,20 +197,20 @@ export class Load {
   async #begin(): Promise<void> {
     for (const [index, { app, port }] of this.nodes.entries()) {
       app.registry.on("lagged", () => {
-        this.laggedTold[index] = (this.laggedTold[index] ?? 0) + 1;
+        this.laggedReported[index] = (this.laggedReported[index] ?? 0) + 1;
       });
       for (let n = 0; n < clientsPerNode; n += 1) {
         const user = `user-${index}-${n}`;
         this.clients.push(new Client(`ws://127.0.0.1:${port}${path}?user=${user}`, `client ${n} of node ${index}`));
       }
-      this.listening.push(new Listening(app, path, `subscription of node ${index}`));
+      this.listening.push(new SubscriptionMember(app, path, `subscription of node ${index}`));
     }
     onTestFinished(() => {
       this.#publishing = false;
       for (const client of this.clients) client.close();
     });
-    await settles("all clients are in", () => this.clients.every(({ isIn }) => isIn));
-    await settles("all nodes know each other", () => this.nodes.every(({ app }) => this.#knowsAll(app.status())));
+    await waitFor("all clients are in", () => this.clients.every(({ isIn }) => isIn));
+    await waitFor("all nodes know each other", () => this.nodes.every(({ app }) => this.#knowsAll(app.status())));
     this.#sockets = socketCount();
   }
 
@@ -234,13 +234,13 @@ export class Load {
       do await new Promise((resolve) => setImmediate(resolve));
       while (waiting >= windowMax);
     }
-    await settles(`node ${index} is answered or refused`, () => waiting === 0);
+    await waitFor(`node ${index} is answered or refused`, () => waiting === 0);
   }
 
-  /** Publishes until the engine takes it: it may only now be found out that a connection has broken. Returns what it was. */
+  /** Publishes until the engine accepts, because a broken connection may be noticed only now. Returns the message. */
   async #publishLast(node: ClusterNode, index: number): Promise<string> {
     for (let attempt = 0; ; attempt += 1) {
-      await settles(`node ${index} reaches the engine`, () => node.app.status().backplane.state === "up");
+      await waitFor(`node ${index} reaches the engine`, () => node.app.status().backplane.state === "up");
       const id = `final ${index}.${attempt}`;
       try {
         await this.#publish(node, index, id);
@@ -252,26 +252,26 @@ export class Load {
   }
 
   async #publish({ app }: ClusterNode, index: number, id: string): Promise<void> {
-    this.book.accept(`node ${index}`, id, await app.registry.room(path).publish(id));
+    this.publicationLog.accept(`node ${index}`, id, await app.registry.room(path).publish(id));
   }
 
   #reject(error: unknown): void {
-    this.book.rejected += 1;
+    this.publicationLog.rejected += 1;
     if (!(error instanceof EnfiladeError) || error.code !== "ERR_BACKPLANE") {
-      this.book.faults.push(`a publication was refused with ${error}`);
+      this.publicationLog.faults.push(`a publication was refused with ${error}`);
     }
   }
 
-  /** Who is there, as each node has it, and that nothing is left of what broke. */
+  /** Checks the presence on each node, and that nothing of the faults is left. */
   async #checkAgreement(): Promise<void> {
-    await this.hasPresent(this.users).catch((error) => this.book.faults.push(String(error)));
+    await this.hasPresent(this.users).catch((error) => this.publicationLog.faults.push(String(error)));
     const isLean = () => socketCount() <= this.#sockets;
-    await settles("as many sockets are open as before", isLean).catch((error) => {
-      this.book.faults.push(`${error}: ${socketCount()} instead of ${this.#sockets}`);
+    await waitFor("as many sockets are open as before", isLean).catch((error) => {
+      this.publicationLog.faults.push(`${error}: ${socketCount()} instead of ${this.#sockets}`);
     });
   }
 
-  /** What takes all the space for what waits is only taken where nothing waits. */
+  /** A publication as large as the whole limit is accepted only if nothing waits. */
   async #checkSpace({ app }: ClusterNode): Promise<void> {
     const end = performance.now() + patienceMs / 5;
     for (let last: unknown; ; ) {
@@ -282,7 +282,7 @@ export class Load {
         last = error;
       }
       if (performance.now() > end) {
-        this.book.faults.push(`something still waits for the engine: ${last}`);
+        this.publicationLog.faults.push(`something still waits for the engine: ${last}`);
         return;
       }
       await new Promise((resolve) => setImmediate(resolve));
@@ -297,9 +297,9 @@ export class Load {
         ...strange.map((error) => `node ${index} reported ${error.stack}`),
         ...(backplane.state === "up" ? [] : [`node ${index} is ${backplane.state} after all`]),
         ...(backplane.malformed === 0 ? [] : [`node ${index} had ${backplane.malformed} malformed messages`]),
-        ...(backplane.lagged === this.laggedTold[index]
+        ...(backplane.lagged === this.laggedReported[index]
           ? []
-          : [`node ${index} counts ${backplane.lagged} losses, and told of ${this.laggedTold[index]}`]),
+          : [`node ${index} counts ${backplane.lagged} losses, and reported ${this.laggedReported[index]}`]),
       ];
     });
   }

@@ -1,14 +1,14 @@
 import { expect, it } from "vitest";
 import { runFaults } from "./run.js";
 
-/** `FAULT_SEED=7 npm run test:faults` runs one seed again; FAULT_RUNS says how many are run, from a random one on. */
+/** `FAULT_SEED=7 npm run test:faults` repeats one seed. FAULT_RUNS is the number of runs, from a random seed on. */
 const { FAULT_SEED, FAULT_RUNS = "12" } = process.env;
 const first = FAULT_SEED === undefined ? Math.floor(Math.random() * 1_000_000) : Number(FAULT_SEED);
 const runs = FAULT_SEED === undefined ? Number(FAULT_RUNS) : 1;
 const seeds = Array.from({ length: runs }, (_, n) => first + n);
 
 it.each(seeds)(
-  "every client sees each publication once and in order, or is told what it missed: seed %i",
+  "every client sees each publication once and in order, or gets a report of the loss: seed %i",
   async (seed) => {
     const { faults, cuts } = await runFaults(seed);
     expect(faults).toEqual([]);

@@ -1,37 +1,37 @@
 import { MemoryBackplane } from "../../src/backplane/index.js";
 import { App, WebSocketHandler } from "../../src/index.js";
-import { FaultyWire, type Passage } from "./wire.js";
-import { Witness } from "./witness.js";
+import { CheckingClient } from "./checkingClient.js";
+import { FaultyProxy, type ProxiedConnection } from "./faultyProxy.js";
 
 const clients = 50;
 const publications = 3_000;
-/** What is published before the others get a turn. */
+/** Publications in one turn, before other code runs. */
 const batch = 4;
 const faultsMax = 60;
 const path = "/feed/news";
-const anew = "restart without history";
+const freshStart = "restart without history";
 
-/** That connections are cut off at a restart is what is meant here. */
+/** The log would report connections that the test cuts on purpose. */
 const silent = { warn: () => undefined, error: () => undefined };
 
 class Feed extends WebSocketHandler {
   onMessage(): void {
-    // Only the server speaks here.
+    // Only the server sends messages here.
   }
 }
 
-/** What a run came to. */
+/** The result of a run. */
 export interface Report {
   readonly faults: readonly string[];
-  /** Why clients were told that something may be missing. */
+  /** Why clients were notified that messages may be missing. */
   readonly lost: readonly string[];
-  /** What could be missing at all. */
+  /** The publications that could be missing at all. */
   readonly losable: readonly string[];
   readonly recovered: number;
   readonly cuts: Readonly<Record<string, number>>;
 }
 
-/** A small generator of random numbers (mulberry32), so that a seed gives the same run. */
+/** A small random number generator (mulberry32), so that a seed repeats a run. */
 function randomOf(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
@@ -42,7 +42,7 @@ function randomOf(seed: number): () => number {
   };
 }
 
-/** One run: clients listen, a publisher publishes as fast as it can, and connections break in all ways at random moments. */
+/** One run: clients listen, a publisher publishes as fast as possible, and connections break at random moments. */
 export async function runFaults(seed: number): Promise<Report> {
   const run = new Run(seed);
   try {
@@ -54,16 +54,16 @@ export async function runFaults(seed: number): Promise<Report> {
 
 class Run {
   readonly #random: () => number;
-  readonly #witnesses: Witness[] = [];
+  readonly #clients: CheckingClient[] = [];
   readonly #cuts: Record<string, number> = {};
-  /** Small histories are outrun, so that losses occur and have to be told. */
+  /** Small histories cannot keep up, so that losses occur and have to be reported. */
   readonly #historySize: number;
-  /** Where no history is ever lost, nobody may miss anything. */
+  /** With a history that loses nothing, no client may miss anything. */
   readonly #losesHistory: boolean;
   #backplane = new MemoryBackplane();
   #app: App | undefined;
   #port = 0;
-  #wire: FaultyWire | undefined;
+  #proxy: FaultyProxy | undefined;
 
   constructor(seed: number) {
     this.#random = randomOf(seed);
@@ -73,9 +73,9 @@ class Run {
 
   async run(): Promise<Report> {
     await this.#startServer();
-    this.#wire = await FaultyWire.start(() => this.#port);
-    const url = `ws://127.0.0.1:${this.#wire.port}${path}`;
-    for (let n = 0; n < clients; n += 1) this.#witnesses.push(new Witness(url, this.#random, `client ${n}`));
+    this.#proxy = await FaultyProxy.start(() => this.#port);
+    const url = `ws://127.0.0.1:${this.#proxy.port}${path}`;
+    for (let n = 0; n < clients; n += 1) this.#clients.push(new CheckingClient(url, this.#random, `client ${n}`));
     const moments = new Set(Array.from({ length: faultsMax }, () => this.#below(publications / batch) * batch));
     for (let n = 1; n <= publications; n += 1) {
       if (moments.has(n)) await this.#breakSomething();
@@ -86,41 +86,41 @@ class Run {
   }
 
   async stop(): Promise<void> {
-    for (const { room } of this.#witnesses) room.close();
-    await this.#wire?.stop();
+    for (const { room } of this.#clients) room.close();
+    await this.#proxy?.stop();
     await this.#app?.close({ timeoutMs: 50 });
   }
 
-  /** Everything is repaired, and everybody has to arrive where the publisher stopped. */
+  /** Repairs everything; all clients have to reach the last publication. */
   async #conclude(): Promise<Report> {
     const end = publications + 1;
-    // Whoever has not been there yet, or begins anew, finds it in what is replayed.
+    // A client without a position finds the publication in the replay.
     this.#app?.registry.sendJSONToRoom(path, end);
-    await Promise.all(this.#witnesses.map((witness) => witness.reaches(end)));
+    await Promise.all(this.#clients.map((client) => client.reaches(end)));
     return {
-      faults: this.#witnesses.flatMap(({ faults }) => faults),
-      lost: [...new Set(this.#witnesses.flatMap(({ told }) => [...told.lost]))],
+      faults: this.#clients.flatMap(({ faults }) => faults),
+      lost: [...new Set(this.#clients.flatMap(({ reports }) => [...reports.lost]))],
       losable: this.#losable(),
-      recovered: this.#witnesses.reduce((sum, { told }) => sum + told.recovered, 0),
+      recovered: this.#clients.reduce((sum, { reports }) => sum + reports.recovered, 0),
       cuts: this.#cuts,
     };
   }
 
-  /** Nobody is slow and nothing is skipped: only what is not kept any more can be missing. */
+  /** No client is slow and no policy drops messages: only publications that are no longer kept can be missing. */
   #losable(): string[] {
     const isOutrun = this.#historySize < publications ? ["trimmed"] : [];
-    return this.#cuts[anew] === undefined ? isOutrun : [...isOutrun, "epoch"];
+    return this.#cuts[freshStart] === undefined ? isOutrun : [...isOutrun, "epoch"];
   }
 
   async #breakSomething(): Promise<void> {
     const way = this.#below(20);
     if (way === 0) return this.#restart("restart", true);
-    if (way === 1 && this.#losesHistory) return this.#restart(anew, false);
-    const passage = this.#anyPassage();
-    if (way < 8) this.#count("reset", () => passage?.reset());
-    else if (way < 12) this.#count("half-open", () => passage?.silence());
-    else if (way < 16) this.#count("mid-frame", () => passage?.cutAfter(1 + this.#below(200)));
-    else this.#count("closed by the server", () => this.#anyMember()?.close(4_000, "for a test"));
+    if (way === 1 && this.#losesHistory) return this.#restart(freshStart, false);
+    const connection = this.#anyConnection();
+    if (way < 8) this.#count("reset", () => connection?.reset());
+    else if (way < 12) this.#count("half-open", () => connection?.silence());
+    else if (way < 16) this.#count("mid-frame", () => connection?.cutAfter(1 + this.#below(200)));
+    else this.#count("closed by the server", () => this.#anyClient()?.close(4_000, "for a test"));
   }
 
   #count(way: string, act: () => void): void {
@@ -142,12 +142,12 @@ class Run {
     this.#port = (await this.#app.listen(0, "127.0.0.1")).port;
   }
 
-  #anyPassage(): Passage | undefined {
-    const passages = [...(this.#wire?.passages ?? [])];
+  #anyConnection(): ProxiedConnection | undefined {
+    const passages = [...(this.#proxy?.connections ?? [])];
     return passages[this.#below(passages.length)];
   }
 
-  #anyMember() {
+  #anyClient() {
     const members = this.#app?.registry.connections ?? [];
     return members[this.#below(members.length)];
   }

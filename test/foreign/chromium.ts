@@ -3,14 +3,14 @@ import { onTestFinished } from "vitest";
 import { launchBrowser } from "../support/browser.js";
 import { type Conversation, type ForeignClient, Inbox, Refusal } from "./client.js";
 
-/** What the page tells; bytes travel as a list of numbers. */
-type Told =
+/** Events of the page; bytes are sent as a list of numbers. */
+type PageEvent =
   | { readonly event: "open"; readonly protocol: string }
   | { readonly event: "error" }
   | { readonly event: "message"; readonly data: string | readonly number[] }
   | { readonly event: "close"; readonly code: number; readonly reason: string };
 
-/** What runs in the page. A text, since it is none of the types of Node. */
+/** The code that runs in the page. It is a string because Node has no types for it. */
 const opens = `(url, protocols) => {
   const socket = new WebSocket(url, protocols);
   socket.binaryType = "arraybuffer";
@@ -22,7 +22,7 @@ const opens = `(url, protocols) => {
   globalThis.socket = socket;
 }`;
 
-/** Chromium, with one page for each connection. */
+/** Chromium, with one page per connection. */
 export class ChromiumClient implements ForeignClient {
   readonly name = "Chromium";
   readonly showsStatus = false;
@@ -32,7 +32,7 @@ export class ChromiumClient implements ForeignClient {
     return this.connectFrom(url.replace("ws:", "http:"), url, protocols);
   }
 
-  /** Connects from a page at `pageURL`, whose origin is sent along. */
+  /** Connects from a page at `pageURL`, which sends its origin. */
   async connectFrom(pageURL: string, url: string, protocols: readonly string[] = []): Promise<Conversation> {
     this.#browser ??= launchBrowser();
     const page = await (await this.#browser).newPage();
@@ -40,15 +40,15 @@ export class ChromiumClient implements ForeignClient {
     await page.goto(new URL("/", pageURL).href);
     const inbox = new Inbox();
     const opened = new Promise<string>((resolve, reject) => {
-      const hear = (told: Told) => {
-        if (told.event === "open") resolve(told.protocol);
-        else if (told.event === "error") reject(new Refusal(undefined));
-        else if (told.event === "close") inbox.end(told);
-        else inbox.put(typeof told.data === "string" ? told.data : Uint8Array.from(told.data));
+      const onEvent = (event: PageEvent) => {
+        if (event.event === "open") resolve(event.protocol);
+        else if (event.event === "error") reject(new Refusal(undefined));
+        else if (event.event === "close") inbox.end(event);
+        else inbox.put(typeof event.data === "string" ? event.data : Uint8Array.from(event.data));
       };
       const call = `(${opens})(${JSON.stringify(url)}, ${JSON.stringify(protocols)})`;
       page
-        .exposeFunction("tell", hear)
+        .exposeFunction("tell", onEvent)
         .then(() => page.evaluate(call))
         .catch(reject);
     });
@@ -62,7 +62,7 @@ export class ChromiumClient implements ForeignClient {
 
 function conversation(page: Page, inbox: Inbox, protocol: string): Conversation {
   const run = (code: string) => {
-    // Told where the test waits: for what does not come then.
+    // The error is reported where the test waits for the missing event.
     page.evaluate(code).catch((error) => inbox.end({ code: 1006, reason: String(error) }));
   };
   return {

@@ -1,4 +1,4 @@
-"""A WebSocket client of python3-websockets, told what to do by lines of JSON, and telling what happens by others."""
+"""A WebSocket client of python3-websockets, which reads commands and prints events as lines of JSON."""
 
 import asyncio
 import base64
@@ -46,7 +46,7 @@ async def main(url, protocols):
     try:
         await read(socket)
     except websockets.ConnectionClosed:
-        # How it was closed is told below.
+        # The close is reported below.
         pass
     orders.cancel()
     tell("closed", code=socket.close_code, reason=socket.close_reason)

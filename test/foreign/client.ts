@@ -1,21 +1,21 @@
 import { type CloseInfo, ConnectionError } from "../../src/errors.js";
 
-/** A kind of WebSocket client, not of this library. */
+/** A WebSocket client that is not part of this library. */
 export interface ForeignClient {
   readonly name: string;
-  /** Whether it tells with which status it was refused; the API of browsers does not. */
+  /** Whether it reports the status of a refusal; the API of browsers does not. */
   readonly showsStatus: boolean;
   /** @throws Refusal when the server refuses. */
   connect(url: string, protocols?: readonly string[]): Promise<Conversation>;
 }
 
 export interface Conversation {
-  /** The subprotocol agreed on, or `""`. */
+  /** The agreed subprotocol, or `""`. */
   readonly protocol: string;
   readonly inbox: Inbox;
   sendText(text: string): void;
   sendBinary(bytes: Uint8Array): void;
-  /** Resolves when its ping was answered; absent where a client cannot ping, as a browser cannot. */
+  /** Resolves when its ping was answered; absent for clients that cannot ping, such as browsers. */
   ping?(): Promise<unknown>;
   close(): void;
 }
@@ -28,7 +28,7 @@ export class Refusal extends Error {
 
 export type Closing = Pick<CloseInfo, "code" | "reason">;
 
-/** What a client received, in order; waits for what is yet to come. */
+/** The messages of a client in order. Reading waits for the next one. */
 export class Inbox {
   readonly closed: Promise<Closing>;
   readonly #messages: (string | Uint8Array)[] = [];

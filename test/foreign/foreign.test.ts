@@ -23,7 +23,7 @@ class Chat extends WebSocketHandler<{ channel: string }, string> {
   }
 
   onJSON(message: unknown): void {
-    if (message === "bye") this.close(4321, "good-bye, Zoë 👋");
+    if (message === "bye") this.close(4321, "see you, Zoë 👋");
     else this.sendJSONToThisRoom({ from: this.user, channel: this.params.channel, message });
   }
 
@@ -32,7 +32,7 @@ class Chat extends WebSocketHandler<{ channel: string }, string> {
   }
 }
 
-/** A length of every class that a frame has (RFC 6455 5.2), and both sides of each border. */
+/** A length of every class of frames (RFC 6455 5.2), and both sides of each border. */
 const lengths = [0, 1, 125, 126, 127, 65_535, 65_536, 200_000];
 
 class Lengths extends WebSocketHandler {
@@ -51,7 +51,7 @@ class Squeezed extends Lengths {}
 @Route("/plain")
 class Plain extends Lengths {}
 
-/** Text that is not the same everywhere, so that a frame cut in a wrong place would show. */
+/** Text without repetition, so that a frame cut in a wrong place is noticed. */
 function textOf(length: number): string {
   return Array.from({ length }, (_, index) => String.fromCharCode(97 + ((index * index) % 26))).join("");
 }
@@ -60,13 +60,13 @@ function bytesOf(length: number): Uint8Array {
   return Uint8Array.from({ length }, (_, index) => (index * index) % 251);
 }
 
-interface Scene {
+interface TestServer {
   readonly app: App;
   readonly clock: ManualClock;
   readonly url: string;
-  /** Somebody in the room `/chat/general`, through a client that is known to work. */
+  /** Another member of the room `/chat/general`, with a client that is known to work. */
   readonly other: TestClient;
-  /** The server's side of the WebSocket that was opened last. */
+  /** The server's end of the most recent WebSocket. */
   socket(): Duplex;
 }
 
@@ -77,14 +77,14 @@ async function listen(server: Server): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
-/** A server with an empty page, for the sake of browsers. */
+/** A server with an empty page, for browsers. */
 function pageServer(): Server {
   return createServer((_request, response) => {
     response.setHeader("content-type", "text/html").end("<!doctype html><title>foreign</title>");
   });
 }
 
-async function start(): Promise<Scene> {
+async function start(): Promise<TestServer> {
   const clock = new ManualClock();
   const app = new App({ handlers: [Chat, Plain, Squeezed], clock });
   const server = pageServer();
@@ -94,18 +94,18 @@ async function start(): Promise<Scene> {
   const url = `ws://127.0.0.1:${await listen(server)}`;
   onTestFinished(() => app.close());
   const other = await connectURL(`${url}/chat/general?name=other`);
-  const socket = () => sockets.at(-1) ?? expect.fail("nobody has connected");
+  const socket = () => sockets.at(-1) ?? expect.fail("no client has connected");
   return { app, clock, url, other, socket };
 }
 
-function enter(scene: Scene, client: ForeignClient, protocols?: readonly string[]): Promise<Conversation> {
+function enter(scene: TestServer, client: ForeignClient, protocols?: readonly string[]): Promise<Conversation> {
   return client.connect(`${scene.url}/chat/general?name=Zo%C3%AB`, protocols);
 }
 
 const said = (message: unknown) => ({ from: "Zoë", channel: "general", message });
 
-/** Resolves when a client's pong has come: RFC 6455 5.2, a final frame of opcode 10. */
-async function ponged(socket: Duplex): Promise<void> {
+/** Resolves when a client's pong has arrived: RFC 6455 5.2, a final frame with opcode 10. */
+async function waitForPong(socket: Duplex): Promise<void> {
   for (;;) {
     const [chunk] = await once(socket, "data");
     if (chunk[0] === 0x8a) return;
@@ -126,7 +126,7 @@ for (const { client, needs } of clients) {
   const leftOut = needs !== undefined && missing(needs, `the client ${client.name}`);
 
   describe.skipIf(leftOut)(`the client ${client.name}`, () => {
-    it("talks to its room, and others there hear it", async () => {
+    it("talks to its room, and the other members receive it", async () => {
       const scene = await start();
       const ours = await enter(scene, client);
       ours.sendText('{"text":"hello"}');
@@ -147,7 +147,7 @@ for (const { client, needs } of clients) {
       expect(await ours.inbox.next()).toBe("compressed or not");
     });
 
-    it("hears nothing of another room", async () => {
+    it("receives nothing from another room", async () => {
       const scene = await start();
       const elsewhere = await connectURL(`${scene.url}/chat/random?name=elsewhere`);
       const ours = await enter(scene, client);
@@ -157,7 +157,7 @@ for (const { client, needs } of clients) {
       expect(await ours.inbox.nextJSON()).toEqual(said("first"));
     });
 
-    it("sends and gets text of every script", async () => {
+    it("sends and receives text of every script", async () => {
       const scene = await start();
       const ours = await enter(scene, client);
       const text = "Grüße, 世界, שלום, 👩‍👩‍👧, e\u0301, \u0000, \u2028";
@@ -166,7 +166,7 @@ for (const { client, needs } of clients) {
       expect(await scene.other.readJSON()).toEqual(said(text));
     });
 
-    it("sends and gets binary messages", async () => {
+    it("sends and receives binary messages", async () => {
       const scene = await start();
       const ours = await enter(scene, client);
       const bytes = Uint8Array.from({ length: 256 }, (_, index) => index);
@@ -175,7 +175,7 @@ for (const { client, needs } of clients) {
       expect([...(await scene.other.readBinary())]).toEqual([...bytes.toReversed()]);
     });
 
-    it("sends and gets a message of 60 KiB", async () => {
+    it("sends and receives a message of 60 KiB", async () => {
       const scene = await start();
       const ours = await enter(scene, client);
       const text = "0123456789abcdef".repeat(60 * 64);
@@ -183,17 +183,17 @@ for (const { client, needs } of clients) {
       expect(await ours.inbox.nextJSON()).toEqual(said(text));
     });
 
-    it("agrees on a subprotocol that both know, the server's favorite", async () => {
+    it("agrees on a subprotocol that both know, the one that the server prefers", async () => {
       const scene = await start();
       expect((await enter(scene, client, ["chat.v1", "chat.v3", "chat.v2"])).protocol).toBe("chat.v2");
       expect((await enter(scene, client)).protocol).toBe("");
     });
 
-    it("is never agreed with on a subprotocol that the server does not know", async () => {
+    it("never agrees on a subprotocol that the server does not know", async () => {
       const scene = await start();
       const agreed: string[] = [];
       scene.app.on("open", ({ protocol }) => agreed.push(protocol));
-      // RFC 6455 4.1 lets a client go on without what it offered; browsers and ws do not.
+      // RFC 6455 4.1 lets a client continue without its offered subprotocol; browsers and ws do not.
       const shown = await enter(scene, client, ["chat.v3"]).then(
         ({ protocol }) => protocol,
         () => "",
@@ -202,14 +202,14 @@ for (const { client, needs } of clients) {
       expect((await enter(scene, client, ["chat.v3", "chat.v1"])).protocol).toBe("chat.v1");
     });
 
-    it("sees the code and the reason that the server closes with", async () => {
+    it("gets the code and the reason of the server's close", async () => {
       const scene = await start();
       const ours = await enter(scene, client);
       ours.sendText('"bye"');
-      expect(await ours.inbox.closed).toMatchObject({ code: 4321, reason: "good-bye, Zoë 👋" });
+      expect(await ours.inbox.closed).toMatchObject({ code: 4321, reason: "see you, Zoë 👋" });
     });
 
-    it("sees that the server shuts down", async () => {
+    it("gets the close of a server that shuts down", async () => {
       const scene = await start();
       const { inbox } = await enter(scene, client);
       await scene.app.close();
@@ -226,11 +226,11 @@ for (const { client, needs } of clients) {
       expect(scene.app.registry.room("/chat/general").size).toBe(1);
     });
 
-    it("answers the pings of the heartbeat, and stays", async () => {
+    it("answers the pings of the heartbeat, and stays connected", async () => {
       const scene = await start();
       const ours = await enter(scene, client);
       for (let beat = 0; beat < 4; beat += 1) {
-        const pong = ponged(scene.socket());
+        const pong = waitForPong(scene.socket());
         scene.clock.advance(heartbeatMs);
         await pong;
       }
@@ -238,12 +238,12 @@ for (const { client, needs } of clients) {
       expect(await ours.inbox.nextJSON()).toEqual(said("still here"));
     });
 
-    it("is refused with 401 when it does not say who it is", async () => {
+    it("is refused with 401 without credentials", async () => {
       const { url, app } = await start();
       const refused = client.connect(`${url}/chat/general`);
       await expect(refused).rejects.toThrow(Refusal);
       await expect(refused).rejects.toMatchObject({ status: client.showsStatus ? 401 : undefined });
-      // Not how often: undici asks twice, as the Fetch standard has it for a 401.
+      // Not the number of requests: undici asks twice after a 401, as the Fetch standard requires.
       const { refused: refusals, opened } = app.status().totals;
       expect([refusals > 0, opened]).toEqual([true, 1]);
     });

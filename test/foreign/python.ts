@@ -5,8 +5,8 @@ import { onTestFinished } from "vitest";
 import { command } from "../support/parts.js";
 import { type Conversation, type ForeignClient, Inbox, Refusal } from "./client.js";
 
-/** What client.py tells. */
-type Told =
+/** Events from client.py. */
+type PythonEvent =
   | { readonly event: "open"; readonly protocol: string }
   | { readonly event: "refused"; readonly status: number }
   | { readonly event: "text"; readonly text: string }
@@ -38,7 +38,7 @@ class PythonConversation implements Conversation {
     this.#child = child;
     this.opened = new Promise((resolve, reject) => {
       const lines = createInterface({ input: child.stdout });
-      lines.on("line", (line) => this.#hear(JSON.parse(line), resolve, reject));
+      lines.on("line", (line) => this.#onEvent(JSON.parse(line), resolve, reject));
       child.once("exit", (code) => reject(new Error(`client.py ended with ${code}`)));
     });
   }
@@ -66,14 +66,14 @@ class PythonConversation implements Conversation {
     this.#child.stdin.write(`${JSON.stringify(order)}\n`);
   }
 
-  #hear(told: Told, resolve: (conversation: Conversation) => void, reject: (error: Error) => void): void {
-    if (told.event === "open") {
-      this.protocol = told.protocol;
+  #onEvent(event: PythonEvent, resolve: (conversation: Conversation) => void, reject: (error: Error) => void): void {
+    if (event.event === "open") {
+      this.protocol = event.protocol;
       resolve(this);
-    } else if (told.event === "refused") reject(new Refusal(told.status));
-    else if (told.event === "text") this.inbox.put(told.text);
-    else if (told.event === "binary") this.inbox.put(new Uint8Array(Buffer.from(told.base64, "base64")));
-    else if (told.event === "pong") this.#pong();
-    else this.inbox.end(told);
+    } else if (event.event === "refused") reject(new Refusal(event.status));
+    else if (event.event === "text") this.inbox.put(event.text);
+    else if (event.event === "binary") this.inbox.put(new Uint8Array(Buffer.from(event.base64, "base64")));
+    else if (event.event === "pong") this.#pong();
+    else this.inbox.end(event);
   }
 }

@@ -1,7 +1,7 @@
 import { WebSocket } from "undici";
 import { type Conversation, type ForeignClient, Inbox, Refusal } from "./client.js";
 
-/** The WebSocket of the web's standard as Node has it since 22; before, there is none. */
+/** The standard WebSocket of the web, which Node has since version 22. */
 const builtIn = Reflect.get(globalThis, "WebSocket") as typeof WebSocket | undefined;
 
 export const standardClients: ForeignClient[] = [

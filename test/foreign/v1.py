@@ -1,6 +1,6 @@
-"""A client of enfilade.v1, made after PROTOCOL.md alone.
+"""A client of enfilade.v1, written from PROTOCOL.md only.
 
-Lines of JSON tell it what to do, and by others it tells what happens.
+It reads commands and prints events, both as lines of JSON.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ class Line:
         try:
             await self.socket.send(frame if isinstance(frame, bytes) else json.dumps(frame))
         except websockets.ConnectionClosed:
-            pass  # Whoever reads finds out how, and what then.
+            pass  # The reading code handles the closed connection.
 
     def end(self, why):
         if not self.over.done():
@@ -52,7 +52,7 @@ class Client:
         self.version, self.roster = None, {}
 
     async def run(self):
-        attempt = -1  # The very first waits for nothing.
+        attempt = -1  # The first attempt does not wait.
         while True:
             if attempt >= 0:
                 part = random.random() if self.options["random"] is None else self.options["random"]
@@ -67,7 +67,7 @@ class Client:
                 if refusal.status_code < 500 and refusal.status_code != 429:
                     break
             except (OSError, EOFError, websockets.InvalidHandshake, asyncio.TimeoutError):
-                pass  # Nobody is there.
+                pass  # The server cannot be reached.
             else:
                 self.do(self.read(line, started + self.options["patience"]))
                 why = await line.over
@@ -123,7 +123,7 @@ class Client:
 
     async def on_welcome(self, line, frame):
         position = frame.get("position")
-        if not frame.get("recovered"):  # Else it is `since`, and a connection to be left may have brought more.
+        if not frame.get("recovered"):  # Otherwise it is `since`, and the old connection may have delivered more.
             self.position = position and (position["epoch"], position["offset"])
         line.epoch = position and position["epoch"]
         self.line, self.version = line, None
@@ -141,7 +141,7 @@ class Client:
                 tell("jump", missed=frame["offset"] - seen - 1)
             self.position = (epoch, frame["offset"])
         elif line is not self.line:
-            return  # The new one brings it as well.
+            return  # The new connection delivers it too.
         tell("message" if frame.keys() & {"data", "text", "base64"} else "counted", **frame)
 
     async def on_reply(self, line, frame):
@@ -168,7 +168,7 @@ class Client:
 
     async def on_lagged(self, line, frame):
         if line is not self.line:
-            return  # The new one brings what it can.
+            return  # The new connection delivers the available messages.
         if "position" in frame:
             line.epoch = frame["position"]["epoch"]
             self.position = (line.epoch, frame["position"]["offset"])
@@ -182,7 +182,7 @@ class Client:
         line.end("drain")
 
     async def ask(self):
-        """Sends what was not answered yet, once on each connection."""
+        """Sends unanswered frames, once on each connection."""
         line = self.line
         for id, frame in list(self.unanswered.items()):
             if line is not None and id not in line.sent:

@@ -19,18 +19,18 @@ import {
   skip,
   WebSocketHandler,
 } from "../../src/index.js";
-import { closes, Mailbox, type Running, start } from "../support/app.js";
+import { closes, Mailbox, type RunningApp, start } from "../support/app.js";
 import { command, missing } from "../support/parts.js";
 
 const script = fileURLToPath(new URL("v1.py", import.meta.url));
 
-/** What v1.py tells. */
-interface Told {
+/** Events from v1.py. */
+interface ClientEvent {
   readonly event: string;
   readonly [detail: string]: unknown;
 }
 
-interface Message extends Told {
+interface Message extends ClientEvent {
   readonly offset: number;
   readonly data: unknown;
 }
@@ -45,47 +45,47 @@ interface Welcome {
   readonly heartbeatMs: number;
 }
 
-interface Manner {
+interface ClientSettings {
   readonly token?: string;
-  /** Its id, in place of one by chance. */
+  /** Its client id, instead of a random one. */
   readonly client?: string;
-  /** Seconds of the first wait at most, and of any. */
+  /** The maximum of the first wait, and of any wait, in seconds. */
   readonly base?: number;
   readonly cap?: number;
-  /** From 0 to 1, in place of what is random about a wait. */
+  /** A number from 0 to 1 instead of the random part of a wait. */
   readonly random?: number;
-  /** Seconds after which a connection that was open makes the waits begin anew. */
+  /** Seconds after which an open connection resets the waits. */
   readonly steady?: number;
   /** Seconds to wait for a welcome, and for a pong. */
   readonly patience?: number;
 }
 
-const quick: Manner = { base: 0.001, cap: 0.01, random: 1 };
+const quick: ClientSettings = { base: 0.001, cap: 0.01, random: 1 };
 
 /** A client that was written from PROTOCOL.md, as a process of its own. */
-class Foreign {
-  readonly told = new Mailbox<Told>();
+class PythonClient {
+  readonly events = new Mailbox<ClientEvent>();
   readonly #child: ChildProcessWithoutNullStreams;
   #read = 0;
 
-  constructor(url: string, manner: Manner = {}) {
-    this.#child = spawn(command("python"), [script, url, JSON.stringify({ ...quick, ...manner })]);
+  constructor(url: string, settings: ClientSettings = {}) {
+    this.#child = spawn(command("python"), [script, url, JSON.stringify({ ...quick, ...settings })]);
     onTestFinished(() => void this.#child.kill("SIGKILL"));
     this.#child.stderr.pipe(process.stderr);
-    this.#child.stdin.on("error", () => undefined); // It has ended; that is told below.
+    this.#child.stdin.on("error", () => undefined); // The process has ended; the error is reported below.
     createInterface({ input: this.#child.stdout })
-      .on("line", (line) => this.told.put(JSON.parse(line)))
-      .once("close", () => this.told.put({ event: "gone" }));
+      .on("line", (line) => this.events.put(JSON.parse(line)))
+      .once("close", () => this.events.put({ event: "gone" }));
   }
 
-  /** The next thing of this kind that it tells; what it tells before is passed over. */
-  async next(event: string): Promise<Told> {
+  /** The next event of this kind; earlier events of other kinds are skipped. */
+  async next(event: string): Promise<ClientEvent> {
     for (;;) {
-      const told = (await this.told.have(this.#read + 1))[this.#read];
+      const found = (await this.events.have(this.#read + 1))[this.#read];
       this.#read += 1;
-      if (told?.event === event) return told;
-      if (told?.event === "gone")
-        throw new Error(`v1.py is gone, and told no ${event}: ${JSON.stringify(this.told.all)}`);
+      if (found?.event === event) return found;
+      if (found?.event === "gone")
+        throw new Error(`v1.py has ended without the event ${event}: ${JSON.stringify(this.events.all)}`);
     }
   }
 
@@ -99,17 +99,17 @@ class Foreign {
     return messages;
   }
 
-  /** All that it told of a kind until now. */
-  all(event: string): Told[] {
-    return this.told.all.filter((told) => told.event === event);
+  /** All events of this kind so far. */
+  all(event: string): ClientEvent[] {
+    return this.events.all.filter((one) => one.event === event);
   }
 
-  /** Sends a frame that is to be replied to, and sends it again on each connection until it is. */
+  /** Sends a frame that needs a reply, and sends it again on each connection until it has one. */
   ask(frame: object): void {
     this.#order({ do: "ask", frame });
   }
 
-  /** Sends a frame as it is, once. */
+  /** Sends a frame once, unchanged. */
   say(frame: unknown): void {
     this.#order({ do: "say", frame });
   }
@@ -127,11 +127,11 @@ class Foreign {
   }
 }
 
-/** What a client and its server are connected by, and what may be cut. */
-class Wire {
-  /** Whether it leads nowhere. */
+/** The connection between a client and its server, which the test can cut. */
+class TestProxy {
+  /** Whether new connections lead to no server. */
   down = false;
-  /** All that came from a server. */
+  /** All bytes from a server. */
   readonly answers: Buffer[] = [];
   readonly #server: Server;
   readonly #ends = new Map<Socket, Socket>();
@@ -142,29 +142,29 @@ class Wire {
     this.#port = port;
   }
 
-  static async to(port: number): Promise<Wire> {
+  static async to(port: number): Promise<TestProxy> {
     const server = createServer();
-    const wire = new Wire(server, port);
-    server.on("connection", (client) => wire.#join(client));
+    const proxy = new TestProxy(server, port);
+    server.on("connection", (client) => proxy.#join(client));
     server.listen(0, "127.0.0.1");
     await once(server, "listening");
     onTestFinished(() => {
       server.close();
-      wire.cut();
+      proxy.cut();
     });
-    return wire;
+    return proxy;
   }
 
   get url(): string {
     return `ws://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
   }
 
-  /** Lets those who connect from now on reach another server. */
+  /** Leads future connections to another server. */
   lead(port: number): void {
     this.#port = port;
   }
 
-  /** Resets all connections. Unless the server notices, they are open for it as before. */
+  /** Resets all connections. Unless the server notices, it keeps them open. */
   cut({ noticed = true } = {}): void {
     for (const [client, server] of this.#ends) {
       if (noticed) server.resetAndDestroy();
@@ -174,7 +174,7 @@ class Wire {
     this.#ends.clear();
   }
 
-  /** Holds back what servers send on the connections that there are. */
+  /** Holds back the bytes of servers on the current connections. */
   hold(): void {
     for (const server of this.#ends.values()) server.pause();
   }
@@ -194,7 +194,7 @@ class Wire {
     server.on("error", () => client.destroy());
     server.on("data", (chunk) => {
       this.answers.push(chunk);
-      // What is slow at the client is slow for the server.
+      // A slow client makes the server slow too.
       if (!client.write(chunk) && !client.destroyed) {
         server.pause();
         client.once("drain", () => server.resume());
@@ -208,29 +208,29 @@ class Wire {
   }
 }
 
-interface Ask {
+interface HandledRequest {
   readonly id: string;
   readonly data: unknown;
 }
 
-/** What happens in the handlers below, for tests to wait for. */
-class Desk {
-  readonly ran = new Mailbox<Ask>();
-  /** What a method waits for that takes its time. */
+/** Events in the handlers below, for tests to wait for. */
+class HandlerLog {
+  readonly ran = new Mailbox<HandledRequest>();
+  /** The promise that a slow method awaits. */
   readonly gate = new Mailbox<true>();
 }
 
-const desks = new WeakMap<App, Desk>();
+const handlerLogs = new WeakMap<App, HandlerLog>();
 
-function deskOf(app: object): Desk {
-  const desk = desks.get(app as App) ?? new Desk();
-  desks.set(app as App, desk);
-  return desk;
+function handlerLogOf(app: object): HandlerLog {
+  const handlerLog = handlerLogs.get(app as App) ?? new HandlerLog();
+  handlerLogs.set(app as App, handlerLog);
+  return handlerLog;
 }
 
 class Talk extends WebSocketHandler {
   onJSON(message: unknown): void {
-    deskOf(this.app).ran.put({ id: this.id, data: message });
+    handlerLogOf(this.app).ran.put({ id: this.id, data: message });
     if (message === "to all but me") this.sendJSONToThisRoom(message, { except: this });
     else if (message === "fail") throw new Error("secret");
     else this.sendJSONToThisRoom(message);
@@ -241,14 +241,14 @@ class Talk extends WebSocketHandler {
   }
 
   onError(): void {
-    // What `fail` throws is meant to be thrown.
+    // `fail` throws on purpose.
   }
 }
 
 class Counter extends EventHandler {
   @On("count")
   onCount(data: unknown): { nth: number } {
-    const { ran } = deskOf(this.app);
+    const { ran } = handlerLogOf(this.app);
     ran.put({ id: this.id, data });
     return { nth: ran.all.length };
   }
@@ -256,7 +256,7 @@ class Counter extends EventHandler {
   @On("take-time")
   async onTakeTime(data: unknown): Promise<{ nth: number }> {
     const answer = this.onCount(data);
-    await deskOf(this.app).gate.have(1);
+    await handlerLogOf(this.app).gate.have(1);
     return answer;
   }
 
@@ -284,20 +284,20 @@ class Counter extends EventHandler {
   }
 
   onError(): void {
-    // What `fail` throws is meant to be thrown.
+    // `fail` throws on purpose.
   }
 }
 
-interface Scene extends Running {
-  readonly wire: Wire;
-  readonly desk: Desk;
+interface TestChat extends RunningApp {
+  readonly proxy: TestProxy;
+  readonly handlerLog: HandlerLog;
   readonly room: ReturnType<App["registry"]["room"]>;
-  foreign(manner?: Manner, query?: string): Foreign;
+  connectClient(settings?: ClientSettings, query?: string): PythonClient;
 }
 
 const history = { size: 1000 };
 
-/** For clients that get much at once. */
+/** For clients that receive many messages at once. */
 const roomy = {
   recoverMessagesMax: 1e6,
   outboxBytesMax: 2 ** 30,
@@ -305,26 +305,26 @@ const roomy = {
   subscriberMessagesMax: 1e6,
 };
 
-async function scene(
+async function startChat(
   handler: new () => WebSocketHandler = Talk,
   route: RouteOptions = { history },
   options: AppOptions = {},
-): Promise<Scene> {
+): Promise<TestChat> {
   const running = await start(new App(options).route("/chat/:room", handler, route));
-  const wire = await Wire.to(running.port);
+  const proxy = await TestProxy.to(running.port);
   return {
     ...running,
-    wire,
-    desk: deskOf(running.app),
+    proxy,
+    handlerLog: handlerLogOf(running.app),
     room: running.app.registry.room("/chat/a"),
-    foreign: (manner, query = "") => new Foreign(`${wire.url}/chat/a${query}`, manner),
+    connectClient: (settings, query = "") => new PythonClient(`${proxy.url}/chat/a${query}`, settings),
   };
 }
 
 const numbers = (first: number, last: number) => Array.from({ length: last - first + 1 }, (_, at) => first + at);
 
 /** Publishes the numbers from `first` to `last`. */
-async function publish({ room }: Scene, first: number, last: number): Promise<void> {
+async function publish({ room }: TestChat, first: number, last: number): Promise<void> {
   for (const number of numbers(first, last)) await room.publish(number);
 }
 
@@ -334,25 +334,25 @@ const numbered = (first: number, last: number) =>
 
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
-/** Cuts `client` off, publishes meanwhile, and lets it come back. */
-async function cutWhile(scene: Scene, client: Foreign, work: () => unknown, options?: { noticed: boolean }) {
-  scene.wire.down = true;
-  scene.wire.cut(options);
+/** Disconnects `client`, publishes meanwhile, and lets it reconnect. */
+async function cutWhile(chat: TestChat, client: PythonClient, work: () => unknown, options?: { noticed: boolean }) {
+  chat.proxy.down = true;
+  chat.proxy.cut(options);
   expect(await client.next("closed")).toMatchObject({ code: 1006 });
   await work();
-  scene.wire.down = false;
+  chat.proxy.down = false;
 }
 
 describe.skipIf(missing("python", "a client of enfilade.v1 in another language"))("a client of enfilade.v1", () => {
   describe("on one connection", () => {
-    it("is welcomed, and gets what is published with its number", async () => {
-      const here = await scene();
+    it("gets a welcome, and publications with their numbers", async () => {
+      const here = await startChat();
       await here.room.publish("before");
-      const client = here.foreign();
-      const told = await client.next("welcome");
+      const client = here.connectClient();
+      const welcome = await client.next("welcome");
       const position = { epoch: expect.any(String), offset: 1 };
       const frame = { id: expect.any(String), room: "/chat/a", position, heartbeatMs: 25_000 };
-      expect(told).toEqual({ event: "welcome", protocol: "enfilade.v1", frame });
+      expect(welcome).toEqual({ event: "welcome", protocol: "enfilade.v1", frame });
       await here.room.publish({ text: "hello" });
       await here.room.publish(null);
       here.room.sendText("Grüße, 世界 👋");
@@ -365,24 +365,24 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       ]);
     });
 
-    it("is told of position 0 where nothing was published yet, and gets number 1 next", async () => {
-      const here = await scene();
-      const client = here.foreign();
+    it("starts at position 0 if nothing was published yet, and gets number 1 next", async () => {
+      const here = await startChat();
+      const client = here.connectClient();
       expect((await client.welcome()).position).toEqual({ epoch: expect.any(String), offset: 0 });
       await publish(here, 1, 1);
       expect(await client.messages(1)).toEqual(numbered(1, 1));
     });
 
-    it("first gets the last few where the route replays, and its position is before them", async () => {
-      const here = await scene(Talk, { history, replay: 3 });
+    it("first gets the last messages on a route with replay, and its position is before them", async () => {
+      const here = await startChat(Talk, { history, replay: 3 });
       await publish(here, 1, 5);
-      const client = here.foreign();
+      const client = here.connectClient();
       expect((await client.welcome()).position).toMatchObject({ offset: 2 });
       await publish(here, 6, 6);
       expect(await client.messages(4)).toEqual(numbered(3, 6));
     });
 
-    it("tells by room and offset whom a message was for", async () => {
+    it("gets the room and the offset of each message", async () => {
       class Wanderer extends Talk {
         authorize() {
           return { id: "zoë" };
@@ -392,8 +392,8 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
           this.join("/elsewhere");
         }
       }
-      const here = await scene(Wanderer);
-      const client = here.foreign();
+      const here = await startChat(Wanderer);
+      const client = here.connectClient();
       const { id } = await client.welcome();
       const { registry } = here.app;
       registry.connection(id)?.sendJSON("you");
@@ -412,20 +412,20 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       ]);
     });
 
-    it("only counts what was not meant for it", async () => {
-      const here = await scene();
-      const client = here.foreign();
+    it("only counts a publication that was not meant for it", async () => {
+      const here = await startChat();
+      const client = here.connectClient();
       await client.welcome();
       client.say({ type: "message", data: "to all but me" });
-      client.say({ type: "message", data: "to everybody" });
+      client.say({ type: "message", data: "to everyone" });
       expect(await client.next("counted")).toEqual({ event: "counted", offset: 1 });
-      expect(await client.messages(1)).toEqual([{ event: "message", offset: 2, data: "to everybody" }]);
+      expect(await client.messages(1)).toEqual([{ event: "message", offset: 2, data: "to everyone" }]);
       expect(client.all("jump")).toEqual([]);
     });
 
-    it("sends what a plain client hears as it is, and the other way round", async () => {
-      const here = await scene();
-      const client = here.foreign();
+    it("exchanges messages with a plain client unchanged, in both directions", async () => {
+      const here = await startChat();
+      const client = here.connectClient();
       await client.welcome();
       const plain = await here.open("/chat/a");
       client.say({ type: "message", data: { from: "v1" } });
@@ -440,35 +440,35 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       ]);
     });
 
-    it("gets a pong where it hears nothing for a heartbeat", async () => {
-      const here = await scene(Talk, { history, limits: { heartbeatMs: 50 } });
-      const client = here.foreign();
+    it("gets a pong if it receives nothing for a heartbeat", async () => {
+      const here = await startChat(Talk, { history, limits: { heartbeatMs: 50 } });
+      const client = here.connectClient();
       expect(await client.welcome()).toMatchObject({ heartbeatMs: 50 });
       for (let beat = 0; beat < 3; beat += 1) await client.next("pong");
       expect(client.all("closed")).toEqual([]);
     });
 
-    it("is told how much is lost, by a jump or by `lagged`, when it is slow and that is allowed", async () => {
-      const here = await scene(Talk, { history: { size: 10_000, bytesMax: 2 ** 30 } });
-      const client = here.foreign();
+    it("gets the number of lost messages, by a jump or by `lagged`, when the policy allows loss", async () => {
+      const here = await startChat(Talk, { history: { size: 10_000, bytesMax: 2 ** 30 } });
+      const client = here.connectClient();
       await client.welcome();
-      here.wire.hold();
+      here.proxy.hold();
       const text = "x".repeat(60_000);
       const count = 400;
-      // More than the buffers of the system hold.
+      // More than the buffers of the system can hold.
       for (let sent = 0; sent < count; sent += 1) {
         await here.room.publish({ text }, { policy: skip, keep: true });
         here.app.registry.sendJSONToAll({ text }, { policy: skip });
         await turn();
       }
-      here.wire.release();
+      here.proxy.release();
       for (const member of here.room.members()) await member.flushed();
       await here.room.publish("last");
       here.app.registry.sendJSONToAll("all");
       let messages: Message[] = [];
       do messages = messages.concat(await client.messages(1));
       while (messages.at(-1)?.data !== "all");
-      const sum = (lost: readonly Told[]) => lost.reduce((all, { missed }) => all + Number(missed), 0);
+      const sum = (lost: readonly ClientEvent[]) => lost.reduce((all, { missed }) => all + Number(missed), 0);
       const lagged = client.all("lagged");
       const jumped = sum(client.all("jump")) + sum(lagged.filter(({ position }) => position !== undefined));
       const dropped = sum(lagged.filter(({ position }) => position === undefined));
@@ -481,10 +481,10 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
 
   describe("that is cut off", () => {
     it.each([true, false])(
-      "recovers exactly what it missed, in order, and then hears on; noticed: %s",
+      "recovers exactly the missed publications, in order, and then continues; noticed: %s",
       async (noticed) => {
-        const here = await scene();
-        const client = here.foreign();
+        const here = await startChat();
+        const client = here.connectClient();
         const { position } = await client.welcome();
         await publish(here, 1, 3);
         expect(await client.messages(3)).toEqual(numbered(1, 3));
@@ -499,9 +499,9 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       },
     );
 
-    it("recovers where it had heard nothing yet, and nobody else was there", async () => {
-      const here = await scene();
-      const client = here.foreign();
+    it("recovers if it had received nothing yet and the room was empty", async () => {
+      const here = await startChat();
+      const client = here.connectClient();
       await client.welcome();
       const left = closes(here.app, 1);
       await cutWhile(here, client, async () => {
@@ -512,9 +512,9 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       expect(await client.messages(3)).toEqual(numbered(1, 3));
     });
 
-    it("recovers nothing where nothing was missed, without a replay", async () => {
-      const here = await scene(Talk, { history, replay: 5 });
-      const client = here.foreign();
+    it("recovers nothing if it missed nothing, without a replay", async () => {
+      const here = await startChat(Talk, { history, replay: 5 });
+      const client = here.connectClient();
       await client.welcome();
       await publish(here, 1, 3);
       await client.messages(3);
@@ -525,9 +525,9 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       expect(client.all("again")).toEqual([]);
     });
 
-    it("recovers over compressed frames as well", async () => {
-      const here = await scene(Talk, { history, compression: true });
-      const client = here.foreign();
+    it("recovers over compressed frames too", async () => {
+      const here = await startChat(Talk, { history, compression: true });
+      const client = here.connectClient();
       await client.welcome();
       await publish(here, 1, 2);
       await client.messages(2);
@@ -535,14 +535,14 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       expect(await client.welcome()).toMatchObject({ recovered: true });
       await publish(here, 61, 62);
       expect(await client.messages(60)).toEqual(numbered(3, 62));
-      expect(Buffer.concat(here.wire.answers).toString("latin1")).toMatch(
+      expect(Buffer.concat(here.proxy.answers).toString("latin1")).toMatch(
         /^sec-websocket-extensions: permessage-deflate/im,
       );
     });
 
-    it("counts what was not meant for it to where it goes on", async () => {
-      const here = await scene();
-      const client = here.foreign();
+    it("counts publications that were not meant for it up to its new position", async () => {
+      const here = await startChat();
+      const client = here.connectClient();
       await client.welcome();
       client.say({ type: "message", data: "to all but me" });
       await client.next("counted");
@@ -551,22 +551,22 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       expect(await client.messages(1)).toEqual([{ event: "message", offset: 2, data: "missed" }]);
     });
 
-    it("does not get what was for all but it when it recovers that", async () => {
-      const here = await scene();
-      const client = here.foreign();
+    it("does not get a publication that excepted it when it recovers", async () => {
+      const here = await startChat();
+      const client = here.connectClient();
       await client.welcome();
-      here.wire.hold();
+      here.proxy.hold();
       client.ask({ type: "message", data: "to all but me" });
-      await here.desk.ran.have(1);
+      await here.handlerLog.ran.have(1);
       await cutWhile(here, client, () => here.room.publish("to all"));
       expect(await client.welcome()).toMatchObject({ recovered: true, position: { offset: 0 } });
       expect(await client.messages(1)).toEqual([{ event: "message", offset: 2, data: "to all" }]);
       expect(client.all("counted")).toEqual([{ event: "counted", offset: 1 }]);
     });
 
-    it("loses nothing and hears nothing twice, however often that is while somebody publishes", async () => {
-      const here = await scene(Talk, { history: { size: 100_000, bytesMax: 2 ** 30 } }, { limits: roomy });
-      const client = here.foreign();
+    it("loses nothing and gets nothing twice over any number of reconnects during publications", async () => {
+      const here = await startChat(Talk, { history: { size: 100_000, bytesMax: 2 ** 30 } }, { limits: roomy });
+      const client = here.connectClient();
       await client.welcome();
       let last = 0;
       for (let round = 0; round < 25; round += 1) {
@@ -575,7 +575,7 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
           last += 10;
           await turn();
         }
-        here.wire.cut({ noticed: round % 2 === 0 });
+        here.proxy.cut({ noticed: round % 2 === 0 });
         await publish(here, last + 1, last + 10);
         last += 10;
         await client.welcome();
@@ -586,9 +586,9 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       expect([client.all("again"), client.all("jump")]).toEqual([[], []]);
     });
 
-    it("waits longer from attempt to attempt, up to the most, and anew once it was open for long", async () => {
-      const here = await scene();
-      const client = here.foreign({ base: 0.001, cap: 0.01, random: 1, steady: 0 });
+    it("waits longer after each attempt, up to a maximum, and starts again once it was open for long", async () => {
+      const here = await startChat();
+      const client = here.connectClient({ base: 0.001, cap: 0.01, random: 1, steady: 0 });
       await client.welcome();
       await cutWhile(here, client, async () => {
         for (let attempt = 0; attempt < 7; attempt += 1) await client.next("waits");
@@ -603,20 +603,20 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       expect(again).toBeGreaterThanOrEqual(7);
     });
 
-    it("notices by itself that a connection is dead, and recovers on another", async () => {
-      const here = await scene(Talk, { history, limits: { heartbeatMs: 300 } });
-      const client = here.foreign({ patience: 0.1 });
+    it("detects a dead connection by itself, and recovers on another", async () => {
+      const here = await startChat(Talk, { history, limits: { heartbeatMs: 300 } });
+      const client = here.connectClient({ patience: 0.1 });
       await client.welcome();
       await publish(here, 1, 1);
       await client.messages(1);
-      here.wire.hold();
+      here.proxy.hold();
       await publish(here, 2, 4);
       expect(await client.next("closed")).toMatchObject({ code: 1006 });
       expect(await client.welcome()).toMatchObject({ recovered: true, position: { offset: 1 } });
       expect(await client.messages(3)).toEqual(numbered(2, 4));
     });
 
-    it("comes back when it was refused with 503, and not when with 401", async () => {
+    it("comes back after a 503, and not after a 401", async () => {
       const statuses = [503, 429, 401];
       class Door extends Talk {
         authorize({ query }: ConnectionRequest) {
@@ -625,8 +625,8 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
           return anonymous;
         }
       }
-      const here = await scene(Door);
-      const client = here.foreign();
+      const here = await startChat(Door);
+      const client = here.connectClient();
       await client.welcome();
       await cutWhile(here, client, () => undefined);
       await client.next("ended");
@@ -637,23 +637,28 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
   });
 
   describe("that cannot recover", () => {
-    it("is told that too much was trimmed, how much it missed, and goes on from there", async () => {
-      const here = await scene(Talk, { history: { size: 4 }, replay: 2 });
-      const client = here.foreign();
+    it("is notified that publications were trimmed and how many it missed, and continues from there", async () => {
+      const here = await startChat(Talk, { history: { size: 4 }, replay: 2 });
+      const client = here.connectClient();
       const { position } = await client.welcome();
       await publish(here, 1, 3);
       await client.messages(3);
       await cutWhile(here, client, () => publish(here, 4, 12));
-      const told = { recovered: false, reason: "trimmed", missed: 7, position: { epoch: position?.epoch, offset: 10 } };
-      expect(await client.welcome()).toMatchObject(told);
+      const expected = {
+        recovered: false,
+        reason: "trimmed",
+        missed: 7,
+        position: { epoch: position?.epoch, offset: 10 },
+      };
+      expect(await client.welcome()).toMatchObject(expected);
       await publish(here, 13, 13);
       expect(await client.messages(3)).toEqual(numbered(11, 13));
       expect([client.all("again"), client.all("jump")]).toEqual([[], []]);
     });
 
-    it("recovers all the same where exactly what it missed is kept, and not one less", async () => {
-      const here = await scene(Talk, { history: { size: 4 } });
-      const client = here.foreign();
+    it("recovers if exactly the missed publications are kept, and not with one less", async () => {
+      const here = await startChat(Talk, { history: { size: 4 } });
+      const client = here.connectClient();
       await client.welcome();
       await publish(here, 1, 1);
       await client.messages(1);
@@ -664,21 +669,21 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       expect(await client.welcome()).toMatchObject({ recovered: false, reason: "trimmed", missed: 5 });
     });
 
-    it("is told that it missed more than is replayed at once", async () => {
-      const here = await scene(Talk, { history, replay: 1 }, { limits: { recoverMessagesMax: 3 } });
-      const client = here.foreign();
+    it("is notified that it missed more than can be recovered at once", async () => {
+      const here = await startChat(Talk, { history, replay: 1 }, { limits: { recoverMessagesMax: 3 } });
+      const client = here.connectClient();
       await client.welcome();
       await publish(here, 1, 1);
       await client.messages(1);
       await cutWhile(here, client, () => publish(here, 2, 5));
-      const told = { recovered: false, reason: "limit", missed: 3, position: { offset: 4 } };
-      expect(await client.welcome()).toMatchObject(told);
+      const expected = { recovered: false, reason: "limit", missed: 3, position: { offset: 4 } };
+      expect(await client.welcome()).toMatchObject(expected);
       expect(await client.messages(1)).toEqual(numbered(5, 5));
     });
 
-    it("is told no more than it missed, and hears nothing twice, where more is replayed than recovered", async () => {
-      const here = await scene(Talk, { history, replay: 10 }, { limits: { recoverMessagesMax: 3 } });
-      const client = here.foreign();
+    it("gets no more than it missed, and nothing twice, if the replay is larger than the recovery limit", async () => {
+      const here = await startChat(Talk, { history, replay: 10 }, { limits: { recoverMessagesMax: 3 } });
+      const client = here.connectClient();
       await client.welcome();
       await publish(here, 1, 3);
       await client.messages(3);
@@ -690,15 +695,15 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       expect(client.all("message")).toEqual(numbered(1, 3).concat(numbered(4 + missed, 9)));
     });
 
-    it("is told that a fresh server knows nothing of what was before, and hears on there", async () => {
-      const here = await scene();
-      const client = here.foreign();
+    it("is notified that a fresh server does not know its position, and continues there", async () => {
+      const here = await startChat();
+      const client = here.connectClient();
       const { position } = await client.welcome();
       await publish(here, 1, 5);
       await client.messages(5);
-      const fresh = await scene();
+      const fresh = await startChat();
       await publish(fresh, 1, 7);
-      await cutWhile(here, client, () => here.wire.lead(fresh.port));
+      await cutWhile(here, client, () => here.proxy.lead(fresh.port));
       const welcome = await client.welcome();
       expect(welcome).toMatchObject({ recovered: false, reason: "epoch", position: { offset: 7 } });
       expect(welcome).not.toHaveProperty("missed");
@@ -710,38 +715,38 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       expect(await client.messages(1)).toEqual(numbered(10, 10));
     });
 
-    it("comes back with 1001 to a server that takes the place of one that shuts down", async () => {
-      const here = await scene();
-      const client = here.foreign();
+    it("comes back after 1001 to a server that replaces one that shuts down", async () => {
+      const here = await startChat();
+      const client = here.connectClient();
       await client.welcome();
-      const fresh = await scene();
-      here.wire.lead(fresh.port);
+      const fresh = await startChat();
+      here.proxy.lead(fresh.port);
       await here.app.close();
       expect(await client.next("closed")).toMatchObject({ code: 1001 });
       expect(await client.welcome()).toMatchObject({ recovered: false, reason: "epoch" });
     });
 
     it.each(["nonsense", "", ":", "a:", ":1", "a:-1", "a:1.5", "a:1e3", "a:01x", "%00:1", "a:9007199254740993"])(
-      "is told that %j is no position",
+      "is notified that %j is not a position",
       async (since) => {
-        const here = await scene();
+        const here = await startChat();
         await publish(here, 1, 2);
-        const welcome = await here.foreign({}, `?since=${since}`).welcome();
+        const welcome = await here.connectClient({}, `?since=${since}`).welcome();
         expect(welcome).toMatchObject({ recovered: false, reason: "invalid", position: { offset: 2 } });
       },
     );
 
-    it("is told of a position that the stream has not reached that it is not of this stream", async () => {
-      const here = await scene();
+    it("is notified that a position beyond the end of the stream is not of this stream", async () => {
+      const here = await startChat();
       await publish(here, 1, 2);
-      const { epoch } = (await here.foreign().welcome()).position ?? expect.fail("no position");
-      const welcome = await here.foreign({}, `?since=${epoch}:3`).welcome();
+      const { epoch } = (await here.connectClient().welcome()).position ?? expect.fail("no position");
+      const welcome = await here.connectClient({}, `?since=${epoch}:3`).welcome();
       expect(welcome).toMatchObject({ recovered: false, reason: "epoch", position: { offset: 2 } });
     });
 
-    it("is told that no history is kept", async () => {
-      const here = await scene(Talk, {});
-      const client = here.foreign({}, "?since=a:1");
+    it("is notified that no history is kept", async () => {
+      const here = await startChat(Talk, {});
+      const client = here.connectClient({}, "?since=a:1");
       const welcome = await client.welcome();
       expect(welcome).toMatchObject({ recovered: false, reason: "off" });
       expect(welcome).not.toHaveProperty("position");
@@ -751,44 +756,44 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
   });
 
   describe("that sends frames with ids", () => {
-    it("is replied to once for each", async () => {
-      const here = await scene(Counter);
-      const client = here.foreign();
+    it("gets exactly one reply for each", async () => {
+      const here = await startChat(Counter);
+      const client = here.connectClient();
       await client.welcome();
       for (const data of [1, 2, 3]) client.ask({ type: "event", event: "count", data });
       for (const id of [1, 2, 3])
         expect(await client.next("reply")).toMatchObject({ id, asked: true, data: { nth: id } });
-      expect(here.desk.ran.all.map(({ data }) => data)).toEqual([1, 2, 3]);
+      expect(here.handlerLog.ran.all.map(({ data }) => data)).toEqual([1, 2, 3]);
     });
 
-    it("is replied to with null for a message that was handled", async () => {
-      const here = await scene();
-      const client = here.foreign();
+    it("gets the reply null for a handled message", async () => {
+      const here = await startChat();
+      const client = here.connectClient();
       await client.welcome();
       client.ask({ type: "message", data: { text: "hello" } });
       client.ask({ type: "message", text: '"as text"' });
       expect(await client.next("reply")).toEqual({ event: "reply", id: 1, asked: true, data: null });
       expect(await client.next("reply")).toEqual({ event: "reply", id: 2, asked: true, data: null });
-      expect(here.desk.ran.all.map(({ data }) => data)).toEqual([{ text: "hello" }, "as text"]);
+      expect(here.handlerLog.ran.all.map(({ data }) => data)).toEqual([{ text: "hello" }, "as text"]);
     });
 
-    it("is replied to once when the loop of a handler has its message", async () => {
+    it("gets exactly one reply when serve() has read its message", async () => {
       class Loop extends WebSocketHandler {
         async serve(): Promise<void> {
-          for await (const message of this.connection) this.sendJSON({ heard: message.json() });
+          for await (const message of this.connection) this.sendJSON({ received: message.json() });
         }
       }
-      const here = await scene(Loop);
-      const client = here.foreign();
+      const here = await startChat(Loop);
+      const client = here.connectClient();
       await client.welcome();
       for (const data of ["one", "two"]) client.ask({ type: "message", data });
-      expect(await client.messages(2)).toMatchObject([{ data: { heard: "one" } }, { data: { heard: "two" } }]);
+      expect(await client.messages(2)).toMatchObject([{ data: { received: "one" } }, { data: { received: "two" } }]);
       expect(client.all("reply")).toEqual([1, 2].map((id) => ({ event: "reply", id, asked: true, data: null })));
     });
 
-    it("is told why it is refused", async () => {
-      const here = await scene(Counter);
-      const client = here.foreign();
+    it("gets the reason of a refusal", async () => {
+      const here = await startChat(Counter);
+      const client = here.connectClient();
       await client.welcome();
       client.ask({ type: "event", event: "refuse" });
       const error = { code: "too_late", message: "it is over" };
@@ -802,70 +807,64 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       });
     });
 
-    it.each([true, false])(
-      "is run once, though the reply was lost and it asked again; noticed: %s",
-      async (noticed) => {
-        const here = await scene(Counter);
-        const client = here.foreign();
-        await client.welcome();
-        here.wire.hold();
-        client.ask({ type: "event", event: "count", data: "once" });
-        await here.desk.ran.have(1);
-        await cutWhile(here, client, () => undefined, { noticed });
-        const { id } = await client.welcome();
-        expect(await client.next("reply")).toEqual({ event: "reply", id: 1, asked: true, data: { nth: 1 } });
-        client.ask({ type: "event", event: "count", data: "next" });
-        expect(await client.next("reply")).toMatchObject({ id: 2, data: { nth: 2 } });
-        expect(here.desk.ran.all.map(({ data }) => data)).toEqual(["once", "next"]);
-        expect(here.desk.ran.all[1]?.id).toBe(id);
-      },
-    );
+    it.each([true, false])("is run once if the reply was lost and it asks again; noticed: %s", async (noticed) => {
+      const here = await startChat(Counter);
+      const client = here.connectClient();
+      await client.welcome();
+      here.proxy.hold();
+      client.ask({ type: "event", event: "count", data: "once" });
+      await here.handlerLog.ran.have(1);
+      await cutWhile(here, client, () => undefined, { noticed });
+      const { id } = await client.welcome();
+      expect(await client.next("reply")).toEqual({ event: "reply", id: 1, asked: true, data: { nth: 1 } });
+      client.ask({ type: "event", event: "count", data: "next" });
+      expect(await client.next("reply")).toMatchObject({ id: 2, data: { nth: 2 } });
+      expect(here.handlerLog.ran.all.map(({ data }) => data)).toEqual(["once", "next"]);
+      expect(here.handlerLog.ran.all[1]?.id).toBe(id);
+    });
+
+    it.each([true, false])("is run once if it asks again while the first is running; noticed: %s", async (noticed) => {
+      const here = await startChat(Counter);
+      const client = here.connectClient();
+      await client.welcome();
+      client.ask({ type: "event", event: "take-time", data: "slow" });
+      await here.handlerLog.ran.have(1);
+      await cutWhile(here, client, () => undefined, { noticed });
+      await client.welcome();
+      // A frame that is not repeated is not blocked by it, and would run anyway.
+      client.ask({ type: "event", event: "count", data: "quick" });
+      here.handlerLog.gate.put(true);
+      const replies = [await client.next("reply"), await client.next("reply")];
+      expect(replies.toSorted((a, b) => Number(a.id) - Number(b.id))).toEqual([
+        { event: "reply", id: 1, asked: true, data: { nth: 1 } },
+        { event: "reply", id: 2, asked: true, data: { nth: 2 } },
+      ]);
+      expect(here.handlerLog.ran.all.map(({ data }) => data)).toEqual(["slow", "quick"]);
+    });
 
     it.each([true, false])(
-      "is run once, though it asked again while that was running; noticed: %s",
+      "is run once if it waited behind another frame when the connection ended; noticed: %s",
       async (noticed) => {
-        const here = await scene(Counter);
-        const client = here.foreign();
-        await client.welcome();
-        client.ask({ type: "event", event: "take-time", data: "slow" });
-        await here.desk.ran.have(1);
-        await cutWhile(here, client, () => undefined, { noticed });
-        await client.welcome();
-        // What is not asked again is not held up by it, or if it is, is run all the same.
-        client.ask({ type: "event", event: "count", data: "quick" });
-        here.desk.gate.put(true);
-        const replies = [await client.next("reply"), await client.next("reply")];
-        expect(replies.toSorted((a, b) => Number(a.id) - Number(b.id))).toEqual([
-          { event: "reply", id: 1, asked: true, data: { nth: 1 } },
-          { event: "reply", id: 2, asked: true, data: { nth: 2 } },
-        ]);
-        expect(here.desk.ran.all.map(({ data }) => data)).toEqual(["slow", "quick"]);
-      },
-    );
-
-    it.each([true, false])(
-      "is run once, though it waited for another to be done when the connection ended; noticed: %s",
-      async (noticed) => {
-        const here = await scene(Counter);
-        const client = here.foreign();
+        const here = await startChat(Counter);
+        const client = here.connectClient();
         await client.welcome();
         client.ask({ type: "event", event: "take-time", data: 1 });
         for (const data of [2, 3]) client.ask({ type: "event", event: "count", data });
-        await here.desk.ran.have(1);
+        await here.handlerLog.ran.have(1);
         await cutWhile(here, client, () => undefined, { noticed });
         await client.welcome();
-        await here.desk.ran.have(3);
-        here.desk.gate.put(true);
+        await here.handlerLog.ran.have(3);
+        here.handlerLog.gate.put(true);
         for (let replies = 0; replies < 3; replies += 1) await client.next("reply");
         client.ask({ type: "event", event: "count", data: 4 });
         expect(await client.next("reply")).toMatchObject({ id: 4, data: { nth: 4 } });
-        expect(here.desk.ran.all.map(({ data }) => data)).toEqual([1, 2, 3, 4]);
+        expect(here.handlerLog.ran.all.map(({ data }) => data)).toEqual([1, 2, 3, 4]);
       },
     );
 
-    it("is run once, and refused as before, when it asks again for what was refused", async () => {
-      const here = await scene(Counter);
-      const client = here.foreign();
+    it("is run once, and refused as before, if it repeats a refused request", async () => {
+      const here = await startChat(Counter);
+      const client = here.connectClient();
       await client.welcome();
       client.say({ type: "event", event: "refuse", id: "r" });
       const first = await client.next("reply");
@@ -873,29 +872,29 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       await client.welcome();
       client.say({ type: "event", event: "refuse", id: "r" });
       expect(await client.next("reply")).toEqual(first);
-      expect(here.desk.ran.all).toHaveLength(1);
+      expect(here.handlerLog.ran.all).toHaveLength(1);
     });
 
-    it("is told that it asked before where the reply was too long to be kept", async () => {
-      const here = await scene(Counter);
-      const client = here.foreign();
+    it("gets the error duplicate if the reply was too long to be kept", async () => {
+      const here = await startChat(Counter);
+      const client = here.connectClient();
       await client.welcome();
-      here.wire.hold();
+      here.proxy.hold();
       client.ask({ type: "event", event: "tell-much" });
-      await here.desk.ran.have(1);
+      await here.handlerLog.ran.have(1);
       await cutWhile(here, client, () => undefined);
       await client.welcome();
       expect(await client.next("reply")).toMatchObject({ id: 1, asked: true, error: { code: "duplicate" } });
-      expect(here.desk.ran.all).toHaveLength(1);
+      expect(here.handlerLog.ran.all).toHaveLength(1);
     });
 
-    it("has a message published once that it sends again", async () => {
-      const here = await scene();
-      const client = here.foreign();
+    it("has a repeated message published once", async () => {
+      const here = await startChat();
+      const client = here.connectClient();
       await client.welcome();
-      here.wire.hold();
+      here.proxy.hold();
       client.ask({ type: "message", data: "once" });
-      await here.desk.ran.have(1);
+      await here.handlerLog.ran.have(1);
       await cutWhile(here, client, () => undefined);
       expect(await client.welcome()).toMatchObject({ recovered: true });
       await client.next("reply");
@@ -907,9 +906,9 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       ]);
     });
 
-    it("is told once of a message that the server fails at, and is not in its way when it comes back", async () => {
-      const here = await scene(Talk);
-      const client = here.foreign();
+    it("gets one error for a message that fails on the server, and can reconnect afterwards", async () => {
+      const here = await startChat(Talk);
+      const client = here.connectClient();
       await client.welcome();
       client.ask({ type: "message", data: "fail" });
       expect(await client.next("closed")).toMatchObject({ code: 1011 });
@@ -917,26 +916,26 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       await here.room.publish("on it goes");
       await client.messages(1);
       expect(client.all("reply")).toMatchObject([{ id: 1, error: { code: "internal" } }]);
-      expect(JSON.stringify(client.told.all)).not.toContain("secret");
-      expect(here.desk.ran.all).toHaveLength(1);
+      expect(JSON.stringify(client.events.all)).not.toContain("secret");
+      expect(here.handlerLog.ran.all).toHaveLength(1);
     });
 
-    it("stays connected when the server fails at an event, and learns nothing of why", async () => {
-      const here = await scene(Counter);
-      const client = here.foreign();
+    it("stays connected if an event fails on the server, and gets no details", async () => {
+      const here = await startChat(Counter);
+      const client = here.connectClient();
       await client.welcome();
       client.ask({ type: "event", event: "fail", data: "fail" });
       expect(await client.next("reply")).toMatchObject({ id: 1, error: { code: "internal" } });
       await here.room.publish("on it goes");
       await client.messages(1);
       expect(client.all("closed")).toEqual([]);
-      expect(JSON.stringify(client.told.all)).not.toContain("secret");
-      expect(here.desk.ran.all).toHaveLength(1);
+      expect(JSON.stringify(client.events.all)).not.toContain("secret");
+      expect(here.handlerLog.ran.all).toHaveLength(1);
     });
 
-    it("keeps what it asks apart from what another client asks with the same ids", async () => {
-      const here = await scene(Counter);
-      const [one, other] = [here.foreign(), here.foreign()];
+    it("gets its own replies if another client uses the same ids", async () => {
+      const here = await startChat(Counter);
+      const [one, other] = [here.connectClient(), here.connectClient()];
       await Promise.all([one.welcome(), other.welcome()]);
       one.ask({ type: "event", event: "count", data: "one" });
       expect(await one.next("reply")).toMatchObject({ id: 1, data: { nth: 1 } });
@@ -944,53 +943,53 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       expect(await other.next("reply")).toMatchObject({ id: 1, data: { nth: 2 } });
     });
 
-    it("is run in every room that it asks in, though the client has one id", async () => {
-      const here = await scene(Counter);
+    it("is run in every room to which it sends a request, with one client id", async () => {
+      const here = await startChat(Counter);
       const id = "one-client-two-rooms";
-      const ann = here.foreign({ client: id });
+      const ann = here.connectClient({ client: id });
       await ann.welcome();
       ann.ask({ type: "event", event: "count", data: "in a" });
       expect(await ann.next("reply")).toMatchObject({ id: 1, data: { nth: 1 } });
-      const elsewhere = new Foreign(`${here.wire.url}/chat/b`, { client: id });
+      const elsewhere = new PythonClient(`${here.proxy.url}/chat/b`, { client: id });
       await elsewhere.welcome();
       elsewhere.ask({ type: "event", event: "count", data: "in b" });
       expect(await elsewhere.next("reply")).toMatchObject({ id: 1, data: { nth: 2 } });
     });
 
-    it("is not told what another user was replied, who came with the same id of a client", async () => {
+    it("does not get the reply of another user with the same client id", async () => {
       class Known extends Counter {
         authorize({ query }: ConnectionRequest) {
-          return { id: query.get("as") ?? "nobody" };
+          return { id: query.get("as") ?? "unnamed" };
         }
       }
-      const here = await scene(Known);
+      const here = await startChat(Known);
       const id = "seen-in-some-log-file";
-      const ann = here.foreign({ client: id }, "?as=ann");
+      const ann = here.connectClient({ client: id }, "?as=ann");
       await ann.welcome();
       ann.ask({ type: "event", event: "count", data: "of ann" });
       expect(await ann.next("reply")).toMatchObject({ id: 1, data: { nth: 1 } });
-      const eve = here.foreign({ client: id }, "?as=eve");
+      const eve = here.connectClient({ client: id }, "?as=eve");
       await eve.welcome();
       eve.ask({ type: "event", event: "count", data: "of eve" });
       expect(await eve.next("reply")).toMatchObject({ id: 1, data: { nth: 2 } });
     });
 
-    it("is run once for each id and replied to once, however often it is cut off while it asks", async () => {
-      const here = await scene(Counter);
-      const client = here.foreign();
+    it("gets exactly one run and one reply for each id over any number of reconnects", async () => {
+      const here = await startChat(Counter);
+      const client = here.connectClient();
       await client.welcome();
       const count = 100;
       for (const data of numbers(1, count)) client.ask({ type: "event", event: "count", data });
       for (let ran = 10; ran < count; ran += 10) {
-        await here.desk.ran.have(ran);
-        here.wire.cut({ noticed: ran % 20 === 0 });
+        await here.handlerLog.ran.have(ran);
+        here.proxy.cut({ noticed: ran % 20 === 0 });
         await client.welcome();
       }
-      while (client.all("reply").length < count) await client.told.have(client.told.all.length + 1);
-      const ran = here.desk.ran.all.map(({ data }) => data);
+      while (client.all("reply").length < count) await client.events.have(client.events.all.length + 1);
+      const ran = here.handlerLog.ran.all.map(({ data }) => data);
       expect(ran).toEqual(numbers(1, count));
-      const told = client.all("reply").map(({ id, asked, data }) => ({ id, asked, data }));
-      expect(told).toEqual(numbers(1, count).map((id) => ({ id, asked: true, data: { nth: id } })));
+      const replies = client.all("reply").map(({ id, asked, data }) => ({ id, asked, data }));
+      expect(replies).toEqual(numbers(1, count).map((id) => ({ id, asked: true, data: { nth: id } })));
     });
 
     it.each([
@@ -1000,9 +999,9 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       { type: "message" },
       { type: "message", text: 7 },
       { type: "refresh" },
-    ])("is told that %j is no frame, and stays", async (frame) => {
-      const here = await scene(Counter);
-      const client = here.foreign();
+    ])("gets an error for %j, which is not a frame, and stays connected", async (frame) => {
+      const here = await startChat(Counter);
+      const client = here.connectClient();
       await client.welcome();
       client.ask(frame);
       expect(await client.next("reply")).toMatchObject({ id: 1, asked: true, error: { code: "bad_frame" } });
@@ -1012,9 +1011,9 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
   });
 
   describe("that is closed", () => {
-    it.each([1000, 3000, 3999, 4500, 4501, 4999])("with %d does not come back", async (code) => {
-      const here = await scene(Counter);
-      const client = here.foreign();
+    it.each([1000, 3000, 3999, 4500, 4501, 4999])("with %d does not reconnect", async (code) => {
+      const here = await startChat(Counter);
+      const client = here.connectClient();
       await client.welcome();
       client.say({ type: "event", event: "leave", data: code });
       expect(await client.next("closed")).toEqual({ event: "closed", code, reason: "as you like" });
@@ -1022,9 +1021,9 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       expect(client.all("welcome")).toHaveLength(1);
     });
 
-    it.each([4000, 4008, 4499])("with %d comes back", async (code) => {
-      const here = await scene(Counter);
-      const client = here.foreign();
+    it.each([4000, 4008, 4499])("with %d reconnects", async (code) => {
+      const here = await startChat(Counter);
+      const client = here.connectClient();
       await client.welcome();
       await publish(here, 1, 1);
       await client.messages(1);
@@ -1034,10 +1033,10 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
     });
 
     it.each([[{ type: "nonsense" }], [{ type: "event" }], [{ type: "message" }], [{}], [[]], [null], [7], ["event"]])(
-      "with 4500 for %j does not come back",
+      "with 4500 for %j does not reconnect",
       async (frame: unknown) => {
-        const here = await scene(Counter);
-        const client = here.foreign();
+        const here = await startChat(Counter);
+        const client = here.connectClient();
         await client.welcome();
         client.say(frame);
         expect(await client.next("closed")).toMatchObject({ code: 4500 });
@@ -1046,21 +1045,21 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       },
     );
 
-    it("with 1009 for a message that is too large does not come back", async () => {
-      const here = await scene();
-      const client = here.foreign();
+    it("with 1009 for a message that is too large does not reconnect", async () => {
+      const here = await startChat();
+      const client = here.connectClient();
       await client.welcome();
       client.say({ type: "message", data: "x".repeat(100_000) });
       expect(await client.next("closed")).toMatchObject({ code: 1009 });
       await client.next("gone");
     });
 
-    it("with 4008 for being slow comes back, and recovers all that it missed", async () => {
+    it("with 4008 for being slow reconnects, and recovers all missed messages", async () => {
       const kept = { size: 1000, bytesMax: 2 ** 30 };
-      const here = await scene(Talk, { history: kept, limits: { outboxBytesMax: 100_000 } }, { limits: roomy });
-      const client = here.foreign();
+      const here = await startChat(Talk, { history: kept, limits: { outboxBytesMax: 100_000 } }, { limits: roomy });
+      const client = here.connectClient();
       await client.welcome();
-      here.wire.hold();
+      here.proxy.hold();
       const slow = closes(here.app, 1);
       const text = "x".repeat(60_000);
       let last = 0;
@@ -1069,7 +1068,7 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
         await here.room.publish({ text });
         await turn();
       }
-      here.wire.release();
+      here.proxy.release();
       expect(await client.next("closed")).toMatchObject({ code: 4008, reason: "slow" });
       await slow;
       expect(await client.welcome()).toMatchObject({ recovered: true });
@@ -1087,9 +1086,9 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
     }
     const show = (user: unknown) => ({ name: (user as { name?: string } | undefined)?.name });
 
-    it("keeps the roster by its changes", async () => {
-      const here = await scene(Known, { presence: { mode: "full", leaveGraceMs: 0, show } });
-      const client = here.foreign({}, "?as=ann");
+    it("keeps the roster current from changes", async () => {
+      const here = await startChat(Known, { presence: { mode: "full", leaveGraceMs: 0, show } });
+      const client = here.connectClient({}, "?as=ann");
       const ann = { id: "ann", user: { name: "ANN" }, connections: 1 };
       const bob = { id: "bob", user: { name: "BOB" }, connections: 1 };
       await client.welcome();
@@ -1104,9 +1103,9 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       expect(await client.next("roster")).toEqual({ event: "roster", version: next + 1, count: 1, users: [ann] });
     });
 
-    it("keeps it over a cut, and is not told as left when it comes back", async () => {
-      const here = await scene(Known, { presence: "full", history });
-      const client = here.foreign({}, "?as=ann");
+    it("keeps the roster over a reconnect, and is not reported as left", async () => {
+      const here = await startChat(Known, { presence: "full", history });
+      const client = here.connectClient({}, "?as=ann");
       await client.welcome();
       await client.next("roster");
       const left = closes(here.app, 1);
@@ -1121,9 +1120,9 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       expect((await here.room.presence()).count).toBe(2);
     });
 
-    it("is told of the count alone where only that is kept", async () => {
-      const here = await scene(Known, { presence: { mode: "count", leaveGraceMs: 0 } });
-      const client = here.foreign({}, "?as=ann");
+    it("gets only the count if only the count is kept", async () => {
+      const here = await startChat(Known, { presence: { mode: "count", leaveGraceMs: 0 } });
+      const client = here.connectClient({}, "?as=ann");
       await client.welcome();
       const { version } = await client.next("roster");
       const other = await here.open("/chat/a?as=bob");
@@ -1139,28 +1138,28 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       expect(await client.next("roster")).toMatchObject({ version: Number(version) + 2, count: 1 });
     });
 
-    it("agrees with the server after many came and went", async () => {
-      const here = await scene(Known, { presence: { mode: "full", leaveGraceMs: 0, show } });
-      const client = here.foreign({}, "?as=ann");
+    it("agrees with the server after many clients came and left", async () => {
+      const here = await startChat(Known, { presence: { mode: "full", leaveGraceMs: 0, show } });
+      const client = here.connectClient({}, "?as=ann");
       await client.welcome();
       for (let round = 0; round < 5; round += 1) {
         const others = await Promise.all(numbers(1, 10).map((n) => here.open(`/chat/a?as=u${n}`)));
         await Promise.all(others.slice(round).map((other) => other.close()));
       }
       const ids = (users: unknown) => (users as { id: string }[]).map(({ id }) => id).toSorted();
-      let [told, server] = [await client.next("roster"), await here.room.presence()];
-      while (told.version !== server.version || told.count !== 5) {
-        told = await client.next("roster");
+      let [roster, server] = [await client.next("roster"), await here.room.presence()];
+      while (roster.version !== server.version || roster.count !== 5) {
+        roster = await client.next("roster");
         server = await here.room.presence();
       }
-      expect(ids(told.users)).toEqual(["ann", "u1", "u2", "u3", "u4"]);
+      expect(ids(roster.users)).toEqual(["ann", "u1", "u2", "u3", "u4"]);
       const versions = client.all("roster").map(({ version }) => Number(version));
       expect(versions).toEqual(numbers(versions[0] ?? 0, server.version));
     });
   });
 
-  describe("of a server that it does not know all of", () => {
-    it("gives up a connection where nobody welcomes it, and is welcomed on another", async () => {
+  describe("of a server with a newer version", () => {
+    it("gives up a connection without a welcome, and gets one on another", async () => {
       const server = new WebSocketServer({ port: 0, host: "127.0.0.1" });
       onTestFinished(() => void server.close());
       await once(server, "listening");
@@ -1171,17 +1170,17 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
         if (connections === 2) socket.send('{"type": "welcome", "id": "x", "room": "/chat/a", "heartbeatMs": 0}');
       });
       const { port } = server.address() as AddressInfo;
-      const client = new Foreign(`ws://127.0.0.1:${port}/chat/a`, { patience: 0.5 });
+      const client = new PythonClient(`ws://127.0.0.1:${port}/chat/a`, { patience: 0.5 });
       expect(await client.next("closed")).toMatchObject({ code: 1006 });
       await client.welcome();
       expect(connections).toBe(2);
     });
 
-    it("passes over what it does not know, and asks for the roster where a version is missing", async () => {
+    it("ignores unknown frames, and requests the roster if a version is missing", async () => {
       const server = new WebSocketServer({ port: 0, host: "127.0.0.1" });
       onTestFinished(() => void server.close());
       await once(server, "listening");
-      const heard = new Mailbox<unknown>();
+      const received = new Mailbox<unknown>();
       server.on("connection", (socket) => {
         onTestFinished(() => socket.terminate());
         const send = (frame: object) => socket.send(JSON.stringify(frame));
@@ -1193,24 +1192,24 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
         send({ type: "presence", room, version: 3, count: 2, joined: [{ id: "cid", connections: 1 }], left: [] });
         send({ type: "message", offset: 10, data: "after a jump", colour: "red" });
         socket.on("message", (data) => {
-          heard.put(JSON.parse(data.toString()));
+          received.put(JSON.parse(data.toString()));
           const users = ["ann", "bob", "cid"].map((id) => ({ id, connections: 1 }));
           send({ type: "presence", room, version: 3, count: 3, users });
         });
       });
       const { port } = server.address() as AddressInfo;
-      const client = new Foreign(`ws://127.0.0.1:${port}/chat/a`);
+      const client = new PythonClient(`ws://127.0.0.1:${port}/chat/a`);
       expect(await client.next("roster")).toMatchObject({ version: 1, count: 1 });
       expect(await client.messages(1)).toMatchObject([{ offset: 10, data: "after a jump" }]);
       expect(await client.next("roster")).toMatchObject({ version: 3, count: 3 });
-      expect([heard.all, client.all("jump")]).toEqual([[{ type: "watch" }], [{ event: "jump", missed: 2 }]]);
+      expect([received.all, client.all("jump")]).toEqual([[{ type: "watch" }], [{ event: "jump", missed: 2 }]]);
     });
   });
 
-  describe("that is asked to go elsewhere", () => {
-    it("opens another connection, resumes there and closes the old one, losing nothing and hearing nothing twice", async () => {
-      const here = await scene(Talk, { history: { size: 1_000_000, bytesMax: 2 ** 30 } }, { limits: roomy });
-      const client = here.foreign();
+  describe("that gets a drain frame", () => {
+    it("opens another connection, resumes there and closes the old one, without a loss or a duplicate", async () => {
+      const here = await startChat(Talk, { history: { size: 1_000_000, bytesMax: 2 ** 30 } }, { limits: roomy });
+      const client = here.connectClient();
       await client.welcome();
       let [last, drained] = [0, false];
       const publishing = (async () => {
@@ -1230,35 +1229,35 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       await publishing;
       const end = client.next("closed");
       expect(await end).toMatchObject({ code: 1000 });
-      while (client.all("message").at(-1)?.offset !== last) await client.told.have(client.told.all.length + 1);
+      while (client.all("message").at(-1)?.offset !== last) await client.events.have(client.events.all.length + 1);
       expect(client.all("message")).toEqual(numbered(1, last));
       expect(client.all("jump")).toEqual([]);
       expect([here.room.size, here.app.status().totals.opened]).toEqual([1, 2]);
     });
 
-    it("takes with it what it asked and was not answered, and that is run once", async () => {
-      const here = await scene(Counter);
-      const client = here.foreign();
+    it("takes its unanswered requests along, and each is run once", async () => {
+      const here = await startChat(Counter);
+      const client = here.connectClient();
       await client.welcome();
       client.ask({ type: "event", event: "take-time", data: "slow" });
-      await here.desk.ran.have(1);
+      await here.handlerLog.ran.have(1);
       const gone = here.app.drain();
       await client.welcome();
       await client.next("closed");
-      here.desk.gate.put(true);
+      here.handlerLog.gate.put(true);
       expect(await client.next("reply")).toEqual({ event: "reply", id: 1, asked: true, data: { nth: 1 } });
       await gone;
       client.ask({ type: "event", event: "count" });
       expect(await client.next("reply")).toMatchObject({ id: 2, data: { nth: 2 } });
     });
 
-    it("finds a fresh server there, and says that nothing could be recovered", async () => {
-      const [here, fresh] = [await scene(), await scene()];
-      const client = here.foreign();
+    it("finds a fresh server, and reports that nothing could be recovered", async () => {
+      const [here, fresh] = [await startChat(), await startChat()];
+      const client = here.connectClient();
       await client.welcome();
       await publish(here, 1, 5);
       await client.messages(5);
-      here.wire.lead(fresh.port);
+      here.proxy.lead(fresh.port);
       await publish(fresh, 1, 2);
       await here.app.drain();
       expect(await client.welcome()).toMatchObject({ recovered: false, reason: "epoch", position: { offset: 2 } });
@@ -1281,14 +1280,14 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       }
     }
 
-    it("comes in, and the server never repeats it", async () => {
-      const here = await scene(Guarded);
+    it("is accepted, and the server never repeats the token", async () => {
+      const here = await startChat(Guarded);
       shown.length = 0;
-      const client = here.foreign({ token });
+      const client = here.connectClient({ token });
       expect(await client.next("welcome")).toMatchObject({ protocol: "enfilade.v1" });
       client.ask({ type: "event", event: "count" });
       await client.next("reply");
-      const answers = Buffer.concat(here.wire.answers).toString("latin1");
+      const answers = Buffer.concat(here.proxy.answers).toString("latin1");
       const [head = ""] = answers.split("\r\n\r\n");
       expect(head).toMatch(/^HTTP\/1\.1 101 /);
       expect(head).toMatch(/^sec-websocket-protocol: enfilade\.v1\r?$/im);
@@ -1298,17 +1297,17 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       expect(shown).toEqual([token]);
     });
 
-    it.each(["wrong", ""])("that is refused stays outside, and the answer does not repeat it: %j", async (wrong) => {
-      const here = await scene(Guarded);
-      const client = here.foreign({ token: wrong });
+    it.each(["wrong", ""])("is refused with the wrong token %j, and the answer does not repeat it", async (wrong) => {
+      const here = await startChat(Guarded);
+      const client = here.connectClient({ token: wrong });
       expect(await client.next("closed")).toMatchObject({ code: 4501, reason: "unauthorized" });
       await client.next("ended");
-      expect(Buffer.concat(here.wire.answers).toString()).not.toContain("enfilade.token");
+      expect(Buffer.concat(here.proxy.answers).toString()).not.toContain("enfilade.token");
     });
 
-    it("renews it, and comes back with the new one", async () => {
-      const here = await scene(Guarded);
-      const client = here.foreign({ token });
+    it("renews it, and reconnects with the new one", async () => {
+      const here = await startChat(Guarded);
+      const client = here.connectClient({ token });
       await client.welcome();
       shown.length = 0;
       client.renew("geheim 2");
@@ -1320,9 +1319,9 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       expect(shown).toEqual(["geheim 2", "geheim 2"]);
     });
 
-    it("is closed with 1013 when nobody could tell of a new one, and tries until somebody can", async () => {
-      const here = await scene(Guarded);
-      const client = here.foreign({ token });
+    it("is closed with 1013 if a new token cannot be checked, and retries until it can", async () => {
+      const here = await startChat(Guarded);
+      const client = here.connectClient({ token });
       await client.welcome();
       failures = 3;
       client.renew("who knows");
@@ -1331,9 +1330,9 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       expect(client.all("refused")).toMatchObject([{ status: 503 }, { status: 503 }]);
     });
 
-    it("is closed with 4501 when a new one is refused, and does not come back", async () => {
-      const here = await scene(Guarded);
-      const client = here.foreign({ token });
+    it("is closed with 4501 if a new token is refused, and does not reconnect", async () => {
+      const here = await startChat(Guarded);
+      const client = here.connectClient({ token });
       await client.welcome();
       client.renew("wrong");
       expect(await client.next("closed")).toMatchObject({ code: 4501 });

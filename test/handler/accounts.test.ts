@@ -42,8 +42,8 @@ class Public extends WebSocketHandler {
   }
 }
 
-/** An HTTP server with to-dos of its own, and the app beside it. */
-async function serve() {
+/** An HTTP server with its own to-dos, and the app attached to it. */
+async function startServer() {
   const todos: unknown[] = [];
   const app = new App({ handlers: [Main, Public] });
   const errors: Error[] = [];
@@ -64,7 +64,7 @@ async function serve() {
     server.closeAllConnections();
     server.close();
   });
-  // It listens on a port, so its address is one.
+  // The server listens on a port, so its address is an object.
   const host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
   const add = async (todo: unknown) => {
     const body = JSON.stringify(todo);
@@ -75,8 +75,8 @@ async function serve() {
   return { app, errors, todos, add, open, signIn };
 }
 
-/** What each client was sent; what comes later is not waited for. */
-async function seenBy(app: App, clients: readonly TestClient[]): Promise<unknown[][]> {
+/** The messages that each client has received so far; later ones are not awaited. */
+async function receivedBy(app: App, clients: readonly TestClient[]): Promise<unknown[][]> {
   app.registry.sendJSONToAll("end");
   const seen = clients.map(async (client) => {
     const own: unknown[] = [];
@@ -86,19 +86,19 @@ async function seenBy(app: App, clients: readonly TestClient[]): Promise<unknown
   return Promise.all(seen);
 }
 
-describe("a to-do list beside the app", () => {
-  it("tells everyone who came by the named route of what was posted, in order, and nobody else", async () => {
-    const { app, todos, add, open, signIn } = await serve();
+describe("a to-do list with an HTTP API", () => {
+  it("sends all clients of the named route the new to-dos, in order, and no other client", async () => {
+    const { app, todos, add, open, signIn } = await startServer();
     const clients = [await signIn("ann's token"), await signIn("cid"), await open("/public")];
     expect(await add({ title: "milk" })).toBe(201);
     expect(await add({ title: "bread" })).toBe(201);
     expect(todos).toEqual([{ title: "milk" }, { title: "bread" }]);
-    const told = [{ new: { title: "milk" } }, { new: { title: "bread" } }];
-    expect(await seenBy(app, clients)).toEqual([told, told, []]);
+    const reported = [{ new: { title: "milk" } }, { new: { title: "bread" } }];
+    expect(await receivedBy(app, clients)).toEqual([reported, reported, []]);
   });
 
-  it("takes a to-do when nobody is there to be told, before anyone came and after everyone left", async () => {
-    const { app, errors, todos, add, signIn } = await serve();
+  it("accepts a to-do without clients, before the first and after the last", async () => {
+    const { app, errors, todos, add, signIn } = await startServer();
     expect(await add(1)).toBe(201);
     const ann = await signIn("ann's token");
     const closed = closes(app, 1);
@@ -109,9 +109,9 @@ describe("a to-do list beside the app", () => {
   });
 });
 
-describe("a user who comes by a token in the path", () => {
-  it("is put on the connection, and addressed by id", async () => {
-    const { app, signIn } = await serve();
+describe("a user with a token in the path", () => {
+  it("is set on the connection, and addressed by id", async () => {
+    const { app, signIn } = await startServer();
     await signIn("ann's token");
     await signIn("cid");
     expect(app.registry.connections.map(({ user }) => user)).toEqual([
@@ -127,27 +127,27 @@ describe("a user who comes by a token in the path", () => {
   it.each(["dan", "ANN'S TOKEN", "__proto__", "constructor", "ann's token "])(
     "is refused before the upgrade when the token is %j",
     async (token) => {
-      const { app, errors, open } = await serve();
+      const { app, errors, open } = await startServer();
       await expect(open(`/ws/${encodeURIComponent(token)}`)).rejects.toMatchObject({ status: 401 });
       expect(app.status()).toMatchObject({ connections: 0, rooms: 0, users: 0, totals: { opened: 0, refused: 1 } });
       expect(errors).toEqual([]);
     },
   );
 
-  it("gets in every tab what is sent to the user, as long as one is open, and nobody else does", async () => {
-    const { app, signIn } = await serve();
+  it("gets messages to the user in every open tab, and no other client does", async () => {
+    const { app, signIn } = await startServer();
     const { registry } = app;
     const [tab, other, bob] = [await signIn("ann's token"), await signIn("ann's token"), await signIn("bob")];
     registry.sendJSONToUser("ann", "by id");
     registry.sendJSONToUser({ id: "ann" }, "by user");
-    expect(await seenBy(app, [tab, other, bob])).toEqual([["by id", "by user"], ["by id", "by user"], []]);
+    expect(await receivedBy(app, [tab, other, bob])).toEqual([["by id", "by user"], ["by id", "by user"], []]);
     const closed = closes(app, 1);
     tab.terminate();
     await closed;
     expect([registry.user("ann").size, app.status().users]).toEqual([1, 2]);
     registry.sendJSONToUser("ann", "still here");
-    registry.sendJSONToUser("nobody", "lost");
-    expect(await seenBy(app, [other, bob])).toEqual([["still here"], []]);
+    registry.sendJSONToUser("absent", "lost");
+    expect(await receivedBy(app, [other, bob])).toEqual([["still here"], []]);
     const gone = closes(app, 1);
     await other.close();
     await gone;
@@ -156,27 +156,27 @@ describe("a user who comes by a token in the path", () => {
 });
 
 describe("the room of a company", () => {
-  it("is reached from outside by its path, and only who belongs to it gets what is sent", async () => {
-    const { app, signIn } = await serve();
+  it("is addressed from outside by its path, and only its members get messages", async () => {
+    const { app, signIn } = await startServer();
     const clients = [await signIn("ann's token"), await signIn("bob"), await signIn("cid")];
     app.registry.sendJSONToRoom("/companies/42", "for 42");
     app.registry.sendJSONToRoom("/companies/7", "for 7");
-    app.registry.sendJSONToRoom("/companies/4", "for nobody");
-    app.registry.sendJSONToRoom("/companies", "for nobody");
-    expect(await seenBy(app, clients)).toEqual([["for 42"], ["for 42"], ["for 7"]]);
+    app.registry.sendJSONToRoom("/companies/4", "not delivered");
+    app.registry.sendJSONToRoom("/companies", "not delivered");
+    expect(await receivedBy(app, clients)).toEqual([["for 42"], ["for 42"], ["for 7"]]);
   });
 
-  it("is reached by its members, whichever path each of them came by", async () => {
-    const { app, signIn } = await serve();
+  it("is addressed by its members, on any path", async () => {
+    const { app, signIn } = await startServer();
     const [ann, bob, cid] = [await signIn("ann's token"), await signIn("bob"), await signIn("cid")];
     ann.sendJSON("hello");
     const hello = { by: "ann", message: "hello" };
     expect([await ann.readJSON(), await bob.readJSON()]).toEqual([hello, hello]);
-    expect(await seenBy(app, [ann, bob, cid])).toEqual([[], [], []]);
+    expect(await receivedBy(app, [ann, bob, cid])).toEqual([[], [], []]);
   });
 
-  it("counts who is there, tab by tab, and is freed with the last of them", async () => {
-    const { app, signIn } = await serve();
+  it("counts its connections, and is freed with the last of them", async () => {
+    const { app, signIn } = await startServer();
     const room = app.registry.room("/companies/42");
     const clients = [await signIn("ann's token"), await signIn("ann's token"), await signIn("bob")];
     await signIn("cid");
@@ -223,7 +223,7 @@ describe("a user whose id is a number", () => {
     expect(errors).toEqual([]);
   });
 
-  it("keeps it when it renews its credentials, and may not become another", async () => {
+  it("keeps its id when it renews its credentials, and cannot become another user", async () => {
     class Renews extends WebSocketHandler<object, { id: number | string }> {
       override authorize({ token = "7" }: { token?: string | undefined }) {
         return { id: token === "text" ? "7" : Number(token) };
@@ -246,7 +246,7 @@ describe("a user whose id is a number", () => {
     expect(await client.closed).toMatchObject({ code: 4501 });
   });
 
-  it.each(["NaN", "Infinity"])("that is %s is refused", async (id) => {
+  it.each(["NaN", "Infinity"])("is refused if it is %s", async (id) => {
     const { app, open, errors } = await start(new App().route("/x", Numbered));
     await expect(open(`/x?id=${id}`)).rejects.toMatchObject({ status: 500 });
     expect(errors).toMatchObject([{ code: "ERR_USER", message: expect.stringContaining(`whose id is ${id}`) }]);

@@ -70,7 +70,7 @@ async function ask(client: TestClient, message: unknown): Promise<unknown> {
 }
 
 describe("events", () => {
-  it("are joined, messaged and left by name, and an empty room is cleaned up", async () => {
+  it("join, send and leave by name, and an empty room is freed", async () => {
     const { app, open } = await start(new App({ handlers: [Golem] }));
     const [ann, bob, cid] = [await open("/golem/x"), await open("/golem/x"), await open("/golem/x")];
     expect(await ask(ann, { event: "join", data: { name: "ann" }, id: 1 })).toEqual({ id: 1, data: { size: 3 } });
@@ -89,7 +89,7 @@ describe("events", () => {
     expect(app.status()).toMatchObject({ connections: 0, rooms: 0 });
   });
 
-  it("answer a request with what the method returns, raw, parsed or nothing", async () => {
+  it("answer a request with the result of the method, raw, parsed or empty", async () => {
     const client = await (await start(new App({ handlers: [Golem] }))).open("/golem/x");
     expect(await ask(client, { event: "raw", data: { a: [1] }, id: "r" })).toEqual({
       id: "r",
@@ -99,7 +99,7 @@ describe("events", () => {
     expect(await ask(client, { event: "late", data: "good", id: 2 })).toEqual({ id: 2, data: "good" });
   });
 
-  it("answer what cannot be answered with an error, never in silence, and the connection goes on", async () => {
+  it("are answered with an error if they cannot be handled, never silently, and the connection continues", async () => {
     const client = await (await start(new App({ handlers: [Golem] }))).open("/golem/x");
     const errors = [
       [
@@ -145,7 +145,7 @@ describe("events", () => {
     expect(await ask(client, { event: "none", id: 8 })).toEqual({ id: 8, data: null });
   });
 
-  it("answer an error of ours without a word of why, and keep the connection open", async () => {
+  it("are answered without details if the method throws, and the connection stays open", async () => {
     const { open, errors } = await start(new App({ handlers: [Golem] }));
     const client = await open("/golem/x");
     expect(await ask(client, { event: "boom", id: 1 })).toEqual({
@@ -156,7 +156,7 @@ describe("events", () => {
     expect(await ask(client, { event: "boom", id: 2 })).toMatchObject({ id: 2, error: { code: "internal" } });
   });
 
-  it("may be declared without decorators, inherited, and sent everywhere", async () => {
+  it("may be declared without decorators, inherited, and sent to all targets", async () => {
     class Base extends EventHandler {
       static events: Record<string, string | { method: string; schema?: typeof Join }> = {
         one: "first",
@@ -169,7 +169,7 @@ describe("events", () => {
       }
       first(data: unknown) {
         this.emit("me", data);
-        this.emitToRoom("/elsewhere", "nobody");
+        this.emitToRoom("/elsewhere", "unheard");
         this.emitToUser("ann", "user", data);
         this.emitToAll("all", data);
       }
@@ -200,7 +200,7 @@ describe("events", () => {
     expect(await ask(ann, { event: "three", id: 2 })).toEqual({ id: 2, data: 3 });
   });
 
-  it("are checked at registration: nothing is dropped from the table in silence", () => {
+  it("are checked at registration, so that none is missing silently", () => {
     class None extends EventHandler {}
     class Missing extends EventHandler {
       static events = { join: "onJoin" };
@@ -255,7 +255,7 @@ it("@On in a class that does not extend EventHandler is refused: it would never 
   );
 });
 
-it("a list in place of static events is refused", () => {
+it("a list instead of static events is refused", () => {
   class Listed extends EventHandler {
     static readonly events = ["onJoin"];
     onJoin() {
@@ -265,8 +265,8 @@ it("a list in place of static events is refused", () => {
   expect(() => new App().route("/x", Listed)).toThrow(expect.objectContaining({ code: "ERR_EVENTS" }));
 });
 
-describe("a method", () => {
-  it("answers every event that it is marked with, and gets null for raw data that is missing", async () => {
+describe("an event method", () => {
+  it("answers every event that it is marked with, and gets null for missing raw data", async () => {
     class Many extends EventHandler {
       @On("a")
       @On("b")
@@ -284,7 +284,7 @@ describe("a method", () => {
     expect(await ask(client, { event: "raw", id: 3 })).toEqual({ id: 3, data: "null" });
   });
 
-  it("is not called for a message of which the protocol makes nothing", async () => {
+  it("is not called for a message that the protocol does not decode", async () => {
     const nothing = { ...jsonEvents, decode: () => null as never };
     const client = await (await startWith("/golem/:room", Golem, { eventProtocol: nothing })).open("/golem/x");
     expect(await ask(client, {})).toMatchObject({ error: { code: "bad_message" } });

@@ -47,7 +47,7 @@ class Forms extends WebSocketHandler {
   }
 }
 
-describe("the scene: two clients in /chat/general, one in /chat/administrators", () => {
+describe("two clients in /chat/general, one in /chat/administrators", () => {
   async function scene() {
     const running = await start(new App({ handlers: [Chat, Forms] }));
     const ann = await running.open("/chat/general?name=ann");
@@ -57,10 +57,10 @@ describe("the scene: two clients in /chat/general, one in /chat/administrators",
   }
   const from = (text: string) => ({ from: { id: "ann" }, text });
 
-  it("sends to this client, this room, the others of it, another room, everyone and a user, and to no other", async () => {
+  it("sends to this client, this room, its others, another room, everyone and a user, and nowhere else", async () => {
     const { ann, bob, eve, say } = await scene();
     for (const to of ["me", "room", "others", "/chat/administrators", "@bob", "all"]) say(to);
-    // What is sent to all comes last: whoever has read it has read everything.
+    // The message to all comes last: a client that has read it has read everything.
     expect([await ann.readJSON(), await ann.readJSON(), await ann.readJSON()]).toEqual([
       ...[from("to me"), from("to room"), from("to all")],
     ]);
@@ -70,14 +70,14 @@ describe("the scene: two clients in /chat/general, one in /chat/administrators",
     expect([await eve.readJSON(), await eve.readJSON()]).toEqual([from("to /chat/administrators"), from("to all")]);
   });
 
-  it("delivers to nobody in a room or to a user that is not there, and the sender stays", async () => {
+  it("sends nothing to an empty room or an absent user, and the sender stays", async () => {
     const { ann, say, errors } = await scene();
-    for (const to of ["/chat/nowhere", "/not/even/a/route", "/chat/nowhere/", "@nobody", "me"]) say(to);
+    for (const to of ["/chat/nowhere", "/not/even/a/route", "/chat/nowhere/", "@absent", "me"]) say(to);
     expect(await ann.readJSON()).toEqual(from("to me"));
     expect(errors).toEqual([]);
   });
 
-  it("takes a trailing slash, another encoding and another form of an accent for the same room", async () => {
+  it("treats a trailing slash, another encoding and another form of an accent as the same room", async () => {
     const { open, ann, say, app } = await scene();
     const inGeneral = await open("/chat/general/?name=cid");
     const encoded = await open("/chat/%67eneral?name=dan");
@@ -92,7 +92,7 @@ describe("the scene: two clients in /chat/general, one in /chat/administrators",
     composed.terminate();
   });
 
-  it("refuses who is not let in with the status of the gate, which is inherited", async () => {
+  it("refuses a client with the status of an inherited authorize", async () => {
     const { open, app } = await scene();
     const refused = await open("/chat/general").catch((error: unknown) => error);
     expect(refused).toBeInstanceOf(HttpError);
@@ -100,11 +100,11 @@ describe("the scene: two clients in /chat/general, one in /chat/administrators",
     expect(app.status()).toMatchObject({ connections: 3, rooms: 2, users: 3, totals: { opened: 3, refused: 1 } });
   });
 
-  it("sends text and bytes as it sends JSON", async () => {
+  it("sends text and bytes as well as JSON", async () => {
     const { open } = await start(new App({ handlers: [Forms] }));
     const one = await open("/forms/one");
     const two = await open("/forms/two");
-    for (const to of ["me", "room", "/forms/two", "@nobody", "all"]) one.sendText(to);
+    for (const to of ["me", "room", "/forms/two", "@absent", "all"]) one.sendText(to);
     const read = async (client: typeof one, count: number) => {
       const seen: string[] = [];
       for (let index = 0; index < count; index += 1) {
@@ -119,18 +119,27 @@ describe("the scene: two clients in /chat/general, one in /chat/administrators",
 });
 
 describe("a handler", () => {
-  it("knows its request, parameters, query, user, rooms and app", async () => {
-    const told = new Mailbox<unknown>();
+  it("has its request, parameters, query, user, rooms and app", async () => {
+    const reported = new Mailbox<unknown>();
     class Knows extends WebSocketHandler<{ channel: string }, { id: string }> {
       override authorize() {
         return { id: "ann" };
       }
       override onConnect() {
         const { url, path, headers, remoteAddress, web } = this.request;
-        told.put({
-          ...{ url, path, remoteAddress, agent: headers["x-agent"], web: [web.url, web.headers.get("x-agent")] },
-          ...{ channel: this.params.channel, as: this.query.get("as"), user: this.user.id, id: this.id.length },
-          ...{ room: this.room.path, rooms: this.rooms.map((room) => room.path), left: this.leftRooms },
+        reported.put({
+          url,
+          path,
+          remoteAddress,
+          agent: headers["x-agent"],
+          web: [web.url, web.headers.get("x-agent")],
+          channel: this.params.channel,
+          as: this.query.get("as"),
+          user: this.user.id,
+          id: this.id.length,
+          room: this.room.path,
+          rooms: this.rooms.map((room) => room.path),
+          left: this.leftRooms,
           same: [this.app.registry.connection(this.id) === this.connection, this.connection.user === this.user],
         });
       }
@@ -140,7 +149,7 @@ describe("a handler", () => {
     }
     const { open, port } = await startWith("/knows/:channel", Knows);
     await open("/knows/caf%C3%A9?as=x%20y", { headers: { "x-agent": "test" } });
-    expect(await told.have(1)).toEqual([
+    expect(await reported.have(1)).toEqual([
       {
         url: "/knows/caf%C3%A9?as=x%20y",
         path: "/knows/café",
@@ -159,11 +168,11 @@ describe("a handler", () => {
     ]);
   });
 
-  it("gives a web request whose path no Host header can change", async () => {
-    const told = new Mailbox<string>();
+  it("has a web request with a path that no Host header can change", async () => {
+    const reported = new Mailbox<string>();
     class Web extends WebSocketHandler {
       override onConnect() {
-        told.put(new URL(this.request.web.url).pathname);
+        reported.put(new URL(this.request.web.url).pathname);
       }
       onMessage() {
         this.close();
@@ -171,10 +180,10 @@ describe("a handler", () => {
     }
     const { open } = await startWith("/private/:name", Web);
     for (const host of ["x/public?", "x#y", "a b", "user@x"]) await open("/private/a", { headers: { host } });
-    expect(await told.have(4)).toEqual(["/private/a", "/private/a", "/private/a", "/private/a"]);
+    expect(await reported.have(4)).toEqual(["/private/a", "/private/a", "/private/a", "/private/a"]);
   });
 
-  it("keeps state in its own fields, one instance for each connection", async () => {
+  it("keeps state in its own fields, one instance per connection", async () => {
     class Counter extends WebSocketHandler {
       count = 0;
       onMessage() {
@@ -190,7 +199,7 @@ describe("a handler", () => {
     expect([await one.readJSON(), await one.readJSON(), await two.readJSON()]).toEqual([1, 2, 1]);
   });
 
-  it("joins and leaves rooms, twice is once, and leaves all by itself when it ends", async () => {
+  it("joins and leaves rooms, joining twice counts once, and leaves all rooms when it ends", async () => {
     class Mover extends WebSocketHandler {
       onMessage(text: string) {
         const [what, path = ""] = text.split(" ");
@@ -219,7 +228,7 @@ describe("a handler", () => {
     expect(app.status()).toMatchObject({ connections: 0, rooms: 0 });
   });
 
-  it("is closed when it leaves its last room, where the route says so", async () => {
+  it("is closed when it leaves its last room, if the route has that option", async () => {
     class Guest extends WebSocketHandler {
       onMessage(path: string) {
         this.leave(path);
@@ -232,8 +241,8 @@ describe("a handler", () => {
     expect(await client.closed).toMatchObject({ code: 1000 });
   });
 
-  it("is told where it stands by clear errors", async () => {
-    const told = new Mailbox<unknown>();
+  it("gets clear errors for calls at the wrong time", async () => {
+    const reported = new Mailbox<unknown>();
     class Clumsy extends WebSocketHandler {
       override authorize() {
         this.#attempt(() => this.sendText("too early"));
@@ -254,13 +263,13 @@ describe("a handler", () => {
         try {
           what();
         } catch (error) {
-          told.put(error);
+          reported.put(error);
         }
       }
     }
     const client = await (await startWith("/clumsy", Clumsy)).open("/clumsy");
     client.sendText("");
-    expect(await told.have(10)).toMatchObject([
+    expect(await reported.have(10)).toMatchObject([
       { code: "ERR_NOT_CONNECTED", message: expect.stringContaining("before the upgrade") },
       { code: "ERR_CLOSE_CODE", message: "close takes 1000 or a code from 3000 to 4999, got 1001" },
       { code: "ERR_CLOSE_CODE", message: "close takes a string as its reason, got number" },

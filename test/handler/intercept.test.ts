@@ -24,7 +24,7 @@ function appWith(): App {
 }
 
 describe("app.intercept", () => {
-  it("is called for every message of every handler, around reading, in the order of registration", async () => {
+  it("is called for every message of every handler before it is read, in the order of registration", async () => {
     const calls: string[] = [];
     const app = appWith();
     app.intercept(async (handler, message, next) => {
@@ -51,7 +51,7 @@ describe("app.intercept", () => {
     ]);
   });
 
-  it("drops a message whose next() it does not call, and keeps the order of those it holds up", async () => {
+  it("drops a message without next(), and keeps the order of delayed ones", async () => {
     const held = new Mailbox<() => void>();
     const app = appWith().intercept(async (_handler, message, next) => {
       if (message.text === "drop") return;
@@ -65,7 +65,7 @@ describe("app.intercept", () => {
     expect([await client.readText(), await client.readText()]).toEqual(["hold", "last"]);
   });
 
-  it("answers a frame with an id that was dropped, and runs it once however often it comes", async () => {
+  it("answers a dropped frame with an id, and runs it once for any number of repeats", async () => {
     let count = 0;
     const app = appWith().intercept(() => {
       count += 1;
@@ -82,7 +82,7 @@ describe("app.intercept", () => {
     expect(count).toBe(1);
   });
 
-  it("that throws is as a handler that throws", async () => {
+  it("treats its error like an error of the handler", async () => {
     const app = appWith().intercept((_handler, message, next) => {
       if (message.text.includes("forbidden")) throw new EventError("forbidden", "not you");
       if (message.text.includes("broken")) throw new Error("broken");
@@ -102,7 +102,7 @@ describe("app.intercept", () => {
     expect(errors.map(({ message }) => message)).toEqual(["broken", "broken"]);
   });
 
-  it("sees what the handler threw, and may keep it; what it does not wait for is thrown anyway", async () => {
+  it("can catch the error of the handler; one that it does not await is thrown anyway", async () => {
     const seen: unknown[] = [];
     const catches = appWith().intercept(async (_handler, _message, next) => {
       try {
@@ -124,7 +124,7 @@ describe("app.intercept", () => {
     expect(ignores.errors).toMatchObject([{ message: "the handler failed" }]);
   });
 
-  it("may call next() once, and only before it is done", async () => {
+  it("may call next() once, and only before it has finished", async () => {
     const kept = new Mailbox<() => unknown>();
     const app = appWith().intercept(async (_handler, message, next) => {
       if (message.text === "late") return void kept.put(next);
@@ -142,7 +142,7 @@ describe("app.intercept", () => {
     expect(errors).toMatchObject([{ code: "ERR_READING", message: expect.stringContaining("next() is called once") }]);
   });
 
-  it("holds for connections that open afterwards, and takes a function", async () => {
+  it("applies to connections that open later, and accepts only a function", async () => {
     const { app, open } = await start(appWith());
     const before = await open("/echo");
     app.intercept(() => undefined);

@@ -38,13 +38,13 @@ async function askText(client: TestClient, text: string): Promise<string> {
   return client.readText();
 }
 
-/** The ids of an app's connections, in the order in which they came. */
+/** The ids of an app's connections, in the order in which they connected. */
 function idsOf({ registry }: App): string[] {
   return registry.connections.map(({ id }) => id);
 }
 
-/** A promise that a test settles. */
-function gate(): { readonly opened: Promise<void>; open(): void } {
+/** A promise that the test settles. */
+function createGate(): { readonly opened: Promise<void>; open(): void } {
   let open = (): void => undefined;
   const opened = new Promise<void>((resolve) => {
     open = resolve;
@@ -113,21 +113,21 @@ describe("the schema of an event", () => {
     }
   }
 
-  async function players() {
+  async function connectPlayers() {
     called.length = 0;
     const running = await startWith("/players", Players);
     return { ...running, client: await running.open("/players") };
   }
 
-  it.each(["zod", "valibot", "arktype"])("of %s hands what it makes of good data to the method", async (event) => {
-    const { client } = await players();
+  it.each(["zod", "valibot", "arktype"])("of %s passes its output for valid data to the method", async (event) => {
+    const { client } = await connectPlayers();
     const data = { name: " ann ", age: "42" };
     expect(await ask(client, { event, data, id: 1 })).toEqual({ id: 1, data: { name: "ann", age: 42 } });
     expect(called).toEqual([{ name: "ann", age: 42 }]);
   });
 
-  it.each(["zod", "valibot", "arktype"])("of %s tells of bad data where it does not fit and why", async (event) => {
-    const { client } = await players();
+  it.each(["zod", "valibot", "arktype"])("of %s reports the place and the reason for invalid data", async (event) => {
+    const { client } = await connectPlayers();
     const issue = (path: string) => ({ path, message: expect.stringMatching(/./) });
     const issues = expect.arrayContaining([issue("name"), issue("age")]);
     expect(await ask(client, { event, data: { name: 7, age: "old" }, id: 1 })).toEqual({
@@ -139,8 +139,8 @@ describe("the schema of an event", () => {
     expect(called).toEqual([]);
   });
 
-  it.each(["zod async", "valibot async"])("may take its time: %s", async (event) => {
-    const { client } = await players();
+  it.each(["zod async", "valibot async"])("may be async: %s", async (event) => {
+    const { client } = await connectPlayers();
     client.sendJSON({ event, data: { name: " ann " }, id: 1 });
     client.sendJSON({ event, data: { name: "taken" }, id: 2 });
     client.sendJSON({ event: "zod", data: { name: "bob", age: "1" }, id: 3 });
@@ -153,8 +153,8 @@ describe("the schema of an event", () => {
     expect(called).toHaveLength(2);
   });
 
-  it("that throws instead of telling what is wrong is our own fault, of which the client learns nothing", async () => {
-    const { client, errors } = await players();
+  it("that throws causes an internal error, without details for the client", async () => {
+    const { client, errors } = await connectPlayers();
     expect(await ask(client, { event: "declined", data: "x", id: 1 })).toEqual({
       id: 1,
       error: { code: "internal", message: "internal error" },
@@ -204,12 +204,12 @@ describe("commands", () => {
     }
   }
 
-  function running() {
+  function startApp() {
     return startWith("/chat/:room", Commands, { eventProtocol: commandEvents });
   }
 
-  it("are answered by their id, with a parameter or an error, and without one only when they fail", async () => {
-    const { open } = await running();
+  it("are answered by their id, with a parameter or an error, and without an id only on failure", async () => {
+    const { open } = await startApp();
     const client = await open("/chat/a");
     client.sendJSON({ cmd: "ping" });
     expect(await ask(client, { cmd: "ping", id: 1 })).toEqual({ id: 1, param: "pong" });
@@ -239,14 +239,14 @@ describe("commands", () => {
     expect(await ask(client, { cmd: "ping", id: 5 })).toEqual({ id: 5, param: "pong" });
   });
 
-  it("reach others with the id of the sender's connection, whatever the client says it is", async () => {
-    const { app, open } = await running();
+  it("reach others with the id of the sender's connection, which the client cannot forge", async () => {
+    const { app, open } = await startApp();
     const [ann, bob] = [await open("/chat/a"), await open("/chat/a")];
     const [annId, bobId] = idsOf(app);
     const forged = { from: bobId, id: undefined, cmd: "chat", param: { text: "hi", from: bobId } };
-    const told = { from: annId, channel: "/chat/a", cmd: "chat", param: { text: "hi", from: bobId } };
-    expect(await ask(ann, forged)).toEqual(told);
-    expect(await bob.readJSON()).toEqual(told);
+    const reported = { from: annId, channel: "/chat/a", cmd: "chat", param: { text: "hi", from: bobId } };
+    expect(await ask(ann, forged)).toEqual(reported);
+    expect(await bob.readJSON()).toEqual(reported);
     expect(await ask(bob, { cmd: "announce", channel: "/chat/a", from: annId })).toEqual({
       from: bobId,
       cmd: "announce",
@@ -256,8 +256,8 @@ describe("commands", () => {
     expect(await ann.readJSON()).toEqual({ from: bobId, channel: "/chat/a", cmd: "here", param: 1 });
   });
 
-  it("about a channel that the sender is not in are refused, and reach nobody", async () => {
-    const { app, open } = await running();
+  it("for a channel that the sender is not in are refused, and reach no client", async () => {
+    const { app, open } = await startApp();
     const [ann, bob] = [await open("/chat/a"), await open("/chat/b")];
     const error = { code: "not_member", message: "you are not in this channel" };
     expect(await ask(ann, { cmd: "chat", channel: "/chat/b", param: "x", id: 1 })).toEqual({ id: 1, error });
@@ -269,16 +269,16 @@ describe("commands", () => {
     expect(app.registry.rooms.map(({ path }) => path)).toEqual(["/chat/a", "/chat/b"]);
   });
 
-  it("about a channel that the sender has joined, once or twice, reach it until it leaves", async () => {
-    const { app, open } = await running();
+  it("for a channel that the sender has joined, once or twice, reach it until it leaves", async () => {
+    const { app, open } = await startApp();
     const [ann, bob, cid] = [await open("/chat/a"), await open("/chat/b"), await open("/chat/a")];
     const [annId] = idsOf(app);
     for (const id of [1, 2]) {
       expect(await ask(ann, { cmd: "join-room", param: "/chat/b", id })).toEqual({ id, param: ["/chat/a", "/chat/b"] });
     }
-    const told = { from: annId, channel: "/chat/b", cmd: "chat", param: "hi" };
-    expect(await ask(ann, { cmd: "chat", channel: "/chat/b", param: "hi" })).toEqual(told);
-    expect(await bob.readJSON()).toEqual(told);
+    const reported = { from: annId, channel: "/chat/b", cmd: "chat", param: "hi" };
+    expect(await ask(ann, { cmd: "chat", channel: "/chat/b", param: "hi" })).toEqual(reported);
+    expect(await bob.readJSON()).toEqual(reported);
     expect(await ask(ann, { cmd: "leave-room", param: "/chat/b", id: 3 })).toEqual({ id: 3, param: null });
     expect(await ask(ann, { cmd: "chat", channel: "/chat/b", param: "again", id: 4 })).toMatchObject({
       id: 4,
@@ -288,19 +288,19 @@ describe("commands", () => {
     expect([await bob.readJSON(), await cid.readJSON()]).toEqual(["end", "end"]);
   });
 
-  it("name the channel by its canonical path, however the sender wrote it", async () => {
-    const { open } = await running();
+  it("have the canonical path of the channel, for any spelling", async () => {
+    const { open } = await startApp();
     const client = await open("/chat/caf%C3%A9");
-    const told = { channel: "/chat/café", cmd: "chat" };
-    expect(await ask(client, { cmd: "chat", channel: "/chat/café" })).toMatchObject(told);
-    expect(await ask(client, { cmd: "chat", channel: "/chat/café/" })).toMatchObject(told);
-    expect(await ask(client, { cmd: "chat", channel: "/chat/cafe\u0301" })).toMatchObject(told);
+    const reported = { channel: "/chat/café", cmd: "chat" };
+    expect(await ask(client, { cmd: "chat", channel: "/chat/café" })).toMatchObject(reported);
+    expect(await ask(client, { cmd: "chat", channel: "/chat/café/" })).toMatchObject(reported);
+    expect(await ask(client, { cmd: "chat", channel: "/chat/cafe\u0301" })).toMatchObject(reported);
   });
 
   const noPaths = ["", "general", "chat/a", "//", "/chat//a", "/chat/../a", "/chat/a?x", "/chat/*", "/**", "/chat/**"];
   const noRooms = ["all", "user:ann", "channel:main", "__proto__", "constructor"];
-  it.each([...noPaths, ...noRooms])("about %j, which is no path, are refused", async (channel) => {
-    const { app, open, errors } = await running();
+  it.each([...noPaths, ...noRooms])("for %j, which is not a path, are refused", async (channel) => {
+    const { app, open, errors } = await startApp();
     const [ann, bob] = [await open("/chat/a"), await open("/chat/a")];
     expect(await ask(ann, { cmd: "chat", channel, id: 1 })).toMatchObject({ id: 1, error: { code: "not_member" } });
     expect(await ask(ann, { cmd: "ping", id: 2 })).toEqual({ id: 2, param: "pong" });
@@ -310,9 +310,9 @@ describe("commands", () => {
   });
 
   it.each([7, null, true, ["/chat/a"], { path: "/chat/a" }])(
-    "about %j, which is no text, are none",
+    "for %j, which is not a string, are invalid",
     async (channel) => {
-      const { open, errors } = await running();
+      const { open, errors } = await startApp();
       const client = await open("/chat/a");
       expect(await ask(client, { cmd: "chat", channel })).toMatchObject({ error: { code: "bad_message" } });
       expect(await ask(client, { cmd: "ping", id: 2 })).toEqual({ id: 2, param: "pong" });
@@ -320,8 +320,8 @@ describe("commands", () => {
     },
   );
 
-  it("that cannot be read are answered by their id as far as that can be read", async () => {
-    const { open } = await running();
+  it("that cannot be read are answered by their id if it can be read", async () => {
+    const { open } = await startApp();
     const client = await open("/chat/a");
     const error = { code: "bad_message" };
     expect(await ask(client, { cmd: 7, id: 1 })).toMatchObject({ id: 1, error });
@@ -329,8 +329,8 @@ describe("commands", () => {
     expect(await ask(client, { cmd: "chat", channel: 7, id: 3 })).toMatchObject({ id: 3, error });
   });
 
-  it("come from connections that the app knows by channel and by id, and may address one by one", async () => {
-    const { app, open } = await running();
+  it("come from connections that the app knows by channel and by id, and can address one by one", async () => {
+    const { app, open } = await startApp();
     const [ann, bob, cid] = [await open("/chat/a"), await open("/chat/a"), await open("/chat/b")];
     const [annId, bobId, cidId] = idsOf(app);
     expect(await ask(cid, { cmd: "join-room", param: "/chat/a", id: 1 })).toMatchObject({ id: 1 });
@@ -344,7 +344,7 @@ describe("commands", () => {
       ...[[annId, bobId, cidId], [cidId], []],
     ]);
     app.registry.connection(bobId ?? "")?.sendJSON({ cmd: "whisper", param: "only you" });
-    expect(app.registry.connection("nobody")).toBeUndefined();
+    expect(app.registry.connection("absent")).toBeUndefined();
     ann.sendJSON({ cmd: "announce", param: "all of you" });
     expect(await bob.readJSON()).toEqual({ cmd: "whisper", param: "only you" });
     for (const client of [ann, bob, cid]) {
@@ -407,7 +407,7 @@ describe("events as a name and JSON", () => {
     }
   }
 
-  async function den() {
+  async function openDen() {
     const { app, open, errors } = await startWith("/:name", Den, { eventProtocol: spacedEvents });
     const clients = [await open("/one"), await open("/two"), await open("/three")] as const;
     return { app, errors, clients, room: app.registry.room("/den") };
@@ -419,9 +419,9 @@ describe("events as a name and JSON", () => {
     return JSON.parse(text.slice("error ".length));
   }
 
-  it("are joined, messaged and left by name, and the room is freed with its last member", async () => {
+  it("join, send and leave by name, and the room is freed with its last member", async () => {
     const freed = new Mailbox<string>();
-    const { app, clients, room } = await den();
+    const { app, clients, room } = await openDen();
     const [ann, bob, cid] = clients;
     app.registry.on("room-empty", ({ path }) => freed.put(path));
     expect(await askText(ann, 'join {"name":"ann"}')).toBe('joined {"name":"ann","size":1}');
@@ -440,8 +440,8 @@ describe("events as a name and JSON", () => {
     expect([room.size, app.status().rooms, app.status().connections]).toEqual([0, 3, 3]);
   });
 
-  it("may be a name alone, coming and going", async () => {
-    const { clients } = await den();
+  it("may be only a name, in both directions", async () => {
+    const { clients } = await openDen();
     expect(await askText(clients[0], "hush")).toBe("hushed");
     expect(await askText(clients[0], "hush null")).toBe("hushed");
     expect(await askText(clients[0], 'join {"name":"a b"}')).toBe('joined {"name":"a b","size":1}');
@@ -449,8 +449,8 @@ describe("events as a name and JSON", () => {
     expect(await askText(clients[0], "msg  [1, 2] ")).toBe('msg {"name":"a b","text":[1,2]}');
   });
 
-  it("that cannot be answered are answered with an error, and the connection goes on", async () => {
-    const { clients, errors } = await den();
+  it("are answered with an error if they cannot be handled, and the connection continues", async () => {
+    const { clients, errors } = await openDen();
     const [client] = clients;
     const badJSON = { code: "bad_json", message: "the message is not JSON" };
     const badMessage = { code: "bad_message", message: 'expected name {"some":"json"}' };
@@ -481,15 +481,15 @@ describe("events as a name and JSON", () => {
   });
 
   it.each(["two words", "", " ", "trailing "])("are never sent under the name %j", async (event) => {
-    const { clients, errors } = await den();
+    const { clients, errors } = await openDen();
     const codes = Array.from({ length: 5 }, () => "ERR_VALUE");
     expect(await askText(clients[0], `say ${JSON.stringify(event)}`)).toBe(`said ${JSON.stringify(codes)}`);
     expect(await askText(clients[1], "hush")).toBe("hushed");
     expect(errors).toEqual([]);
   });
 
-  it("find nobody counted who has vanished, one by one and all at once", async () => {
-    const { app, clients, room } = await den();
+  it("count no client that has disconnected, one by one or all at once", async () => {
+    const { app, clients, room } = await openDen();
     const [ann, bob, cid] = clients;
     for (const client of clients) expect(await askText(client, 'join {"name":"x"}')).toMatch(/^joined /);
     const vanished = closes(app, 1);
@@ -505,8 +505,8 @@ describe("events as a name and JSON", () => {
     expect([room.size, app.registry.rooms]).toEqual([0, []]);
   });
 
-  it("take joining twice for once: one place, one copy of each message, and one leaving", async () => {
-    const { app, clients, room } = await den();
+  it("treat joining twice as once: one member, one copy of each message, and one leave", async () => {
+    const { app, clients, room } = await openDen();
     const [ann, bob] = clients;
     const rooms: string[] = [];
     app.registry.on("room", ({ path }) => rooms.push(path));
@@ -527,7 +527,7 @@ describe("events as a name and JSON", () => {
 describe("events as MessagePack", () => {
   let encoded = 0;
 
-  /** `[event, data, id?]` comes; an event goes as `[0, event, data]`, a reply as `[1, id, data]`, else `[2, id or event, code]`. */
+  /** In: `[event, data, id?]`. Out: `[0, event, data]`, a reply `[1, id, data]`, an error `[2, id or event, code]`. */
   const packedEvents: EventProtocol = {
     example: "[event, data, id?]",
     format: "binary",
@@ -579,20 +579,20 @@ describe("events as MessagePack", () => {
     return unpack(await client.readBinary());
   }
 
-  function running(options: AppOptions = {}) {
+  function startApp(options: AppOptions = {}) {
     return startWith("/packed", Packed, { eventProtocol: packedEvents, ...options });
   }
 
-  it("are answered by their id, with what JSON could not say", async () => {
-    const client = await (await running()).open("/packed");
+  it("are answered by their id, with values that JSON cannot express", async () => {
+    const client = await (await startApp()).open("/packed");
     const answer = await askPacked(client, "hash", new Uint8Array([0, 1, 255]), 7);
     expect(answer).toEqual([1, 7, Buffer.from([255, 254, 0])]);
     expect(await askPacked(client, "nothing", null, 0)).toEqual([1, 0, undefined]);
     expect(await askPacked(client, "nothing", null, "")).toEqual([1, "", undefined]);
   });
 
-  it("reach a whole room, and are encoded once for all of it", async () => {
-    const { open } = await running();
+  it("reach a whole room, and are encoded once for all members", async () => {
+    const { open } = await startApp();
     const clients = [await open("/packed"), await open("/packed"), await open("/packed")];
     const at = new Date("2020-02-02T02:02:02Z");
     encoded = 0;
@@ -601,8 +601,8 @@ describe("events as MessagePack", () => {
     expect(encoded).toBe(1);
   });
 
-  it("that cannot be answered are answered with an error in the same form, and the connection goes on", async () => {
-    const { open, errors } = await running();
+  it("are answered with an error in the same format if they cannot be handled; the connection continues", async () => {
+    const { open, errors } = await startApp();
     const client = await open("/packed");
     expect(await askPacked(client, "fly", 1, 1)).toEqual([2, 1, "unknown_event"]);
     expect(await askPacked(client, "fly", 1)).toEqual([2, "fly", "unknown_event"]);
@@ -614,8 +614,8 @@ describe("events as MessagePack", () => {
     expect(errors).toEqual([]);
   });
 
-  it("that are garbage, and texts, are answered with bad_message, and the connection goes on", async () => {
-    const { open, errors } = await running();
+  it("that are garbage, and texts, are answered with bad_message, and the connection continues", async () => {
+    const { open, errors } = await startApp();
     const client = await open("/packed");
     const garbage = [[], [0xc1], [0x93, 1], [0xdf, 0xff, 0xff, 0xff, 0xff], [0xc0], [1, 2, 3]];
     const texts = ["", "hello", '{"event":"nothing","id":1}', "7", "[]"];
@@ -631,8 +631,8 @@ describe("events as MessagePack", () => {
     expect(errors).toEqual([]);
   });
 
-  it("that are garbage close the connection with 1007 where the app says so", async () => {
-    const { open, errors } = await running({ badMessage: "close" });
+  it("that are garbage close the connection with 1007 if the app has that option", async () => {
+    const { open, errors } = await startApp({ badMessage: "close" });
     const [one, two] = [await open("/packed"), await open("/packed")];
     one.sendBinary(new Uint8Array([0x93, 1]));
     two.sendText("hello");
@@ -640,8 +640,8 @@ describe("events as MessagePack", () => {
     expect(errors).toEqual([]);
   });
 
-  it("answer an error of ours without a word of why, and keep the connection open", async () => {
-    const { open, errors } = await running();
+  it("are answered without details if the method throws, and the connection stays open", async () => {
+    const { open, errors } = await startApp();
     const client = await open("/packed");
     expect(await askPacked(client, "boom", null, 1)).toEqual([2, 1, "internal"]);
     expect(errors.map(({ message }) => message)).toEqual(["secret"]);
@@ -649,9 +649,9 @@ describe("events as MessagePack", () => {
   });
 });
 
-describe("a protocol", () => {
+describe("an event protocol", () => {
   const shipped = { jsonEvents, commandEvents, spacedEvents };
-  /** How `ping` is asked in each of them, and how it is answered. */
+  /** How a client sends `ping` in each protocol, and the reply. */
   const dialogues = {
     jsonEvents: ['{"event":"ping","id":1}', '{"id":1,"data":"pong"}'],
     commandEvents: ['{"cmd":"ping","id":1}', '{"id":1,"param":"pong"}'],
@@ -696,13 +696,13 @@ describe("a protocol", () => {
     ["/scope/of-route", "jsonEvents"],
     ["/scope/inner/of-outer", "spacedEvents"],
     ["/scope/own/of-inner", "jsonEvents"],
-  ] as const)("is that of the app, the scope or the route, the innermost: %s has %s", async (path, name) => {
+  ] as const)("is that of the app, the scope or the route, the innermost first: %s has %s", async (path, name) => {
     const { open } = await start(app());
     const [question, answer] = dialogues[name];
     expect(await askText(await open(path), question)).toBe(answer);
   });
 
-  it("is jsonEvents where nobody says, and named by each app for itself", async () => {
+  it("is jsonEvents by default, and set per app", async () => {
     const one = await startWith("/ping", Ping);
     const other = await startWith("/ping", Ping, { eventProtocol: spacedEvents });
     const [question, answer] = dialogues.jsonEvents;
@@ -711,7 +711,7 @@ describe("a protocol", () => {
   });
 
   it.each(names)(
-    "of text closes the connection with 1003 for a binary message, unless the class takes it: %s",
+    "of text closes the connection with 1003 for a binary message, unless the class has onBinary: %s",
     async (name) => {
       class Both extends Ping {
         override onBinary(bytes: Uint8Array) {
@@ -729,7 +729,7 @@ describe("a protocol", () => {
     },
   );
 
-  it.each(names)("calls nothing but what answers an event, whatever its name: %s", async (name) => {
+  it.each(names)("calls only methods of events, for any name: %s", async (name) => {
     const called: string[] = [];
     class Careful extends Ping {
       static readonly events = { declared: "onDeclared" };
@@ -780,7 +780,7 @@ describe("a protocol", () => {
     expect([called, errors]).toEqual([["constructor"], []]);
   });
 
-  it("may answer what is not JSON of its own with bad_json, and everything else that it throws with bad_message", async () => {
+  it("may report bad JSON of its own as bad_json, and any other error becomes bad_message", async () => {
     const picky: EventProtocol = {
       ...jsonEvents,
       example: "nothing",
@@ -799,7 +799,7 @@ describe("a protocol", () => {
   });
 });
 
-describe("a wrong option", () => {
+describe("a wrong option is refused", () => {
   class Ping extends EventHandler {
     static readonly events = { ping: "onPing" };
     onPing() {
@@ -832,7 +832,7 @@ describe("a wrong option", () => {
     ["cannot encode", { example, format, decode }],
     ["cannot decode", { example, format, encode }],
     ["has a format that does not exist", { ...jsonEvents, format: "bytes" }],
-  ])("is an eventProtocol that %s", (_what, eventProtocol) => {
+  ])("for an eventProtocol that %s", (_what, eventProtocol) => {
     for (const register of registrations({ eventProtocol })) expect(register).toThrow(refusal);
   });
 
@@ -843,14 +843,14 @@ describe("a wrong option", () => {
     ["was not called with its key", latest],
     ["is of a kind that does not exist", { kind: "sometimes" }],
     ["is latest without a key", { kind: "latest" }],
-  ])("is a policy, of a route or of an event, that %s", (_what, policy) => {
+  ])("for a policy, of a route or of an event, that %s", (_what, policy) => {
     for (const register of registrations({ policy })) expect(register).toThrow(refusal);
     expect(() => new App().route("/ping", Ping, { eventPolicies: { ping: policy as DeliveryPolicy } })).toThrow(
       refusal,
     );
   });
 
-  it("is one of a route on an app or a scope", () => {
+  it("for event policies on an app or a scope", () => {
     const [onApp, onScope, onRoute, onClass] = registrations({ eventPolicies: { ping: skip } });
     for (const register of [onApp, onScope]) expect(register).toThrow(refusal);
     for (const register of [onRoute, onClass]) expect(register).not.toThrow();
@@ -881,7 +881,7 @@ describe("the second parameter of an event's method", () => {
     }
   }
 
-  it("is the event as it came: its name, its data before the schema, and its id", async () => {
+  it("is the event as received: its name, its data before the schema, and its id", async () => {
     const client = await (await startWith("/whole", Whole)).open("/whole");
     for (const [message, data] of [
       [{ event: "declared", data: "x", id: 1 }, "X"],
@@ -890,11 +890,11 @@ describe("the second parameter of an event's method", () => {
     ] as const) {
       expect(await ask(client, message)).toEqual({ id: message.id, data: { data, incoming: message } });
     }
-    const told = { event: "told", data: { event: "tell", data: 1 } };
-    expect(await ask(client, { event: "tell", data: 1, channel: "/whole", from: "x" })).toEqual(told);
+    const reported = { event: "told", data: { event: "tell", data: 1 } };
+    expect(await ask(client, { event: "tell", data: 1, channel: "/whole", from: "x" })).toEqual(reported);
   });
 
-  it("tells the channel too, where the protocol has them", async () => {
+  it("has the channel too, if the protocol has channels", async () => {
     const { open } = await startWith("/whole", Whole, { eventProtocol: commandEvents });
     const client = await open("/whole");
     const message = { cmd: "marked", param: { n: "7" }, channel: "/whole", id: 1 };
@@ -902,7 +902,7 @@ describe("the second parameter of an event's method", () => {
     expect(await ask(client, message)).toEqual({ id: 1, param: { data: 7, incoming } });
   });
 
-  it("tells the name and the data, where the protocol has nothing else", async () => {
+  it("has only the name and the data, if the protocol has no more", async () => {
     const { open } = await startWith("/whole", Whole, { eventProtocol: spacedEvents });
     const client = await open("/whole");
     expect(await askText(client, "tell [1]")).toBe('told {"event":"tell","data":[1]}');
@@ -914,25 +914,25 @@ describe("an event whose sender has left meanwhile", () => {
   const protocols = { jsonEvents, commandEvents, spacedEvents };
   const names = ["jsonEvents", "commandEvents", "spacedEvents"] as const;
 
-  /** A client that asks something that takes its time; `about` is how the method goes on when the gate opens. */
-  async function asking(name: (typeof names)[number], about: string) {
-    const told = new Mailbox<string>();
-    const going = gate();
+  /** A client with a slow request; `about` is how the method continues when the gate opens. */
+  async function startRequest(name: (typeof names)[number], about: string) {
+    const reported = new Mailbox<string>();
+    const going = createGate();
     const clock = new ManualClock();
     class Slow extends EventHandler {
       @On()
       async onWait(how: unknown) {
-        told.put("waiting");
+        reported.put("waiting");
         await going.opened;
         this.emit("private");
         this.emitToThisRoom("late", how);
         this.join("/late");
-        told.put("done");
+        reported.put("done");
         if (how === "refuse") throw new EventError("late", "too late");
         return how;
       }
       override onClose(code: number) {
-        told.put(`closed ${code}`);
+        reported.put(`closed ${code}`);
       }
     }
     const options = { eventProtocol: protocols[name], clock, limits: { closeMs: 500 } };
@@ -945,47 +945,47 @@ describe("an event whose sender has left meanwhile", () => {
       spacedEvents: `wait ${JSON.stringify(about)}`,
     };
     leaving.sendText(questions[name]);
-    await told.have(1);
-    return { app, told, going, clock, leaving, staying, connection, errors };
+    await reported.have(1);
+    return { app, reported, going, clock, leaving, staying, connection, errors };
   }
 
   const cases = names.flatMap((name) => [[name, "reply"] as const, [name, "refuse"] as const]);
 
-  it.each(cases)("is answered to nobody, and harms nobody: %s, %s", async (name, about) => {
-    const { app, told, going, leaving, staying, connection, errors } = await asking(name, about);
+  it.each(cases)("gets no answer, and harms no other client: %s, %s", async (name, about) => {
+    const { app, reported, going, leaving, staying, connection, errors } = await startRequest(name, about);
     const closed = closes(app, 1);
     leaving.terminate();
     await connection?.ended;
     going.open();
     await closed;
-    expect(told.all).toEqual(["waiting", "done", "closed 1006"]);
+    expect(reported.all).toEqual(["waiting", "done", "closed 1006"]);
     expect(await staying.readText()).toMatch(new RegExp(`late.*${about}`));
     expect(app.status()).toMatchObject({ connections: 1, rooms: 1 });
     expect(errors).toEqual([]);
   });
 
-  it.each(cases)("harms nobody either when nobody waits for it any more: %s, %s", async (name, about) => {
-    const { app, told, going, clock, leaving, staying, connection, errors } = await asking(name, about);
+  it.each(cases)("harms no other client if its handler has stopped waiting: %s, %s", async (name, about) => {
+    const { app, reported, going, clock, leaving, staying, connection, errors } = await startRequest(name, about);
     const closed = closes(app, 1);
     leaving.terminate();
     await connection?.ended;
     clock.advance(500);
     await closed;
     going.open();
-    expect(await told.have(3)).toEqual(["waiting", "closed 1006", "done"]);
+    expect(await reported.have(3)).toEqual(["waiting", "closed 1006", "done"]);
     expect(await staying.readText()).toMatch(new RegExp(`late.*${about}`));
     expect(app.status()).toMatchObject({ connections: 1, rooms: 1 });
     expect(errors).toEqual([]);
   });
 
-  it("is answered to nobody when the client has closed in agreement", async () => {
-    const { app, told, going, leaving, connection, errors } = await asking("jsonEvents", "reply");
+  it("gets no answer if the client has closed normally", async () => {
+    const { app, reported, going, leaving, connection, errors } = await startRequest("jsonEvents", "reply");
     const closed = closes(app, 1);
     await leaving.close(1000);
     await connection?.ended;
     going.open();
     await closed;
-    expect(told.all).toEqual(["waiting", "done", "closed 1000"]);
+    expect(reported.all).toEqual(["waiting", "done", "closed 1000"]);
     await expect(leaving.read()).rejects.toMatchObject({ closeCode: 1000 });
     expect(errors).toEqual([]);
   });
@@ -994,9 +994,9 @@ describe("an event whose sender has left meanwhile", () => {
 describe("the policy of an event", () => {
   const policies: Readonly<Record<string, DeliveryPolicy>> = { reliable, skip, latest: latest("one") };
 
-  /** A client that does not read, and so much sent to it that it lags; what it sends is handled all the same. */
-  async function lagging(app: AppOptions, scope: ScopeOptions, route: RouteOptions) {
-    const told = new Mailbox<unknown>();
+  /** A client that does not read, with so many messages that it lags; its own messages are still handled. */
+  async function connectLagging(app: AppOptions, scope: ScopeOptions, route: RouteOptions) {
+    const reported = new Mailbox<unknown>();
     class Feed extends EventHandler {
       override authorize() {
         return { id: "slow" };
@@ -1006,7 +1006,7 @@ describe("the policy of an event", () => {
       onPublish([event, by, data]: readonly [string, string | null, unknown]) {
         const options = by === null ? {} : { policy: policies[by] };
         this.emitToThisRoom(event, data, options);
-        told.put(event);
+        reported.put(event);
       }
 
       @On()
@@ -1018,7 +1018,7 @@ describe("the policy of an event", () => {
         this.emitToAll("all", 1, options);
         this.emitToUser("slow", "user", 1, options);
         this.emitToAll("excepted", 1, { ...options, except: this });
-        told.put("everywhere");
+        reported.put("everywhere");
       }
 
       @On()
@@ -1028,12 +1028,12 @@ describe("the policy of an event", () => {
         this.sendJSONToRoom(this.request.path, { event: "plain" });
         this.sendJSONToAll({ event: "plain" });
         this.sendJSONToUser("slow", { event: "plain" });
-        told.put("plain");
+        reported.put("plain");
       }
 
       @On()
       onAsk() {
-        told.put("asked");
+        reported.put("asked");
         return "answer";
       }
     }
@@ -1044,25 +1044,25 @@ describe("the policy of an event", () => {
     const stalled = await rawConnection(port, "/slow/feed");
     stalled.socket.pause();
     const [connection] = built.registry.connections;
-    if (connection === undefined) throw new Error("nobody is there");
+    if (connection === undefined) throw new Error("there is no connection");
     const reading = await open("/slow/feed");
     let taken = Number.POSITIVE_INFINITY;
-    // The network may take more in the meantime: enough is sent when it has taken nothing while another client was answered.
+    // The network may accept more: enough is sent once it accepts nothing while another client gets an answer.
     while (taken > 0) {
       while (connection.bufferedBytes < 1_000_000) connection.sendText("x".repeat(60_000));
       const { bufferedBytes } = connection;
       expect(await ask(reading, { event: "unknown", id: 0 })).toMatchObject({ id: 0 });
       taken = bufferedBytes - connection.bufferedBytes;
     }
-    /** Has the lagging client send an event, and waits until it is handled. */
+    /** Makes the lagging client send an event, and waits until it is handled. */
     const send = async (message: unknown) => {
-      const handled = told.all.length + 1;
+      const handled = reported.all.length + 1;
       stalled.socket.write(clientFrame(0x81, JSON.stringify(message)));
-      await told.have(handled);
+      await reported.have(handled);
     };
     const publish = (event: string, data: unknown = 1, by: string | null = null) =>
       send({ event: "publish", data: [event, by, data] });
-    /** Lets the client read, and resolves with the events that it was sent, by name and data. */
+    /** Lets the client read, and resolves with the received events, by name and data. */
     const seen = async () => {
       connection.sendText('{"event":"the end"}');
       stalled.socket.resume();
@@ -1076,10 +1076,10 @@ describe("the policy of an event", () => {
     return { app: built, send, publish, seen, dropped, reading, stalled };
   }
 
-  it("is that of the route of the room addressed, as is that of all else that is sent there", async () => {
-    const { send, seen, dropped, reading } = await lagging({}, {}, { policy: skip });
+  it("is that of the route of the addressed room, like that of other messages to it", async () => {
+    const { send, seen, dropped, reading } = await connectLagging({}, {}, { policy: skip });
     await send({ event: "everywhere" });
-    // To everyone and to a user no route is addressed: those wait.
+    // Messages to everyone and to a user address no route, so they wait.
     expect(dropped()).toBe(3);
     await send({ event: "plain" });
     expect(dropped()).toBe(6);
@@ -1093,8 +1093,8 @@ describe("the policy of an event", () => {
     for (const event of events) expect(await reading.readJSON()).toEqual({ event, data: 1 });
   });
 
-  it("is its own before the route's, and the call's before either", async () => {
-    const { publish, seen, dropped } = await lagging(
+  it("takes precedence over that of the route, and that of the call over both", async () => {
+    const { publish, seen, dropped } = await connectLagging(
       {},
       {},
       { policy: skip, eventPolicies: { said: reliable, price: latest("price") } },
@@ -1116,8 +1116,8 @@ describe("the policy of an event", () => {
     expect(await seen()).toEqual(["said 1", "price 3", "price 5", "moved 6", "said 8"]);
   });
 
-  it("may be skip for one event alone", async () => {
-    const { publish, seen, dropped } = await lagging({}, {}, { eventPolicies: { moved: skip } });
+  it("may be skip for one event only", async () => {
+    const { publish, seen, dropped } = await connectLagging({}, {}, { eventPolicies: { moved: skip } });
     await publish("moved", 1);
     await publish("said", 2);
     await publish("constructor", 3);
@@ -1133,14 +1133,14 @@ describe("the policy of an event", () => {
     ["route before the scope", { policy: reliable }, { policy: reliable }, { policy: skip }, 1],
     ["route, reliable before the scope", { policy: skip }, { policy: skip }, { policy: reliable }, 0],
   ] as const)("is that of the %s", async (_whose, app, scope, route, drops) => {
-    const { publish, dropped, seen } = await lagging(app, scope, route);
+    const { publish, dropped, seen } = await connectLagging(app, scope, route);
     await publish("moved");
     expect(dropped()).toBe(drops);
     expect(await seen()).toHaveLength(1 - drops);
   });
 
-  it("never drops a reply or an error, which somebody waits for", async () => {
-    const { send, publish, seen, dropped, stalled } = await lagging(
+  it("never drops a reply or an error, because the client waits for it", async () => {
+    const { send, publish, seen, dropped, stalled } = await connectLagging(
       {},
       {},
       { policy: skip, eventPolicies: { ask: skip } },
@@ -1154,7 +1154,7 @@ describe("the policy of an event", () => {
   });
 
   it("makes no difference for a client that keeps up", async () => {
-    const { publish, reading } = await lagging({}, {}, { policy: skip });
+    const { publish, reading } = await connectLagging({}, {}, { policy: skip });
     for (let n = 0; n < 100; n += 1) await publish("moved", n);
     for (let n = 0; n < 100; n += 1) expect(await reading.readJSON()).toEqual({ event: "moved", data: n });
   });

@@ -48,7 +48,7 @@ describe("the reading method of a handler", () => {
     expect(app.routes.map(({ reads }) => reads)).toEqual(["serve", "serve", "onJSON", "onMessage"]);
   });
 
-  it("is missed at registration, not when the first client comes", () => {
+  it("is required at registration, not when the first client connects", () => {
     class Mute extends WebSocketHandler {
       onConnect() {
         this.sendText("hello");
@@ -62,14 +62,14 @@ describe("the reading method of a handler", () => {
     );
   });
 
-  it("is a method: an arrow function in a field is refused with a hint", () => {
+  it("has to be a method: an arrow function in a field is refused with a hint", () => {
     class Arrow extends WebSocketHandler {
       override onJSON = () => undefined;
     }
     expect(() => new App().route("/arrow", Arrow)).toThrow(/arrow function/);
   });
 
-  it("and the hooks are missed when they are misspelled, with a warning", () => {
+  it("and the hooks get a warning when their names are misspelled", () => {
     const warnings: string[] = [];
     const logger = { warn: (message: string) => warnings.push(message), error: () => undefined };
     class British extends WebSocketHandler {
@@ -129,7 +129,7 @@ describe("a message that is not JSON", () => {
     expect(await client.readJSON()).toEqual({ message: "json" });
   });
 
-  it("closes with 1007 when the route wants that, after what came before", async () => {
+  it("closes with 1007 if the route has that option, after earlier messages", async () => {
     class Chat extends WebSocketHandler {
       onJSON(message: unknown, error?: Error) {
         this.sendJSON(error === undefined ? message : "never");
@@ -146,36 +146,36 @@ describe("a message that is not JSON", () => {
     expect(await client.closed).toMatchObject({ code: 1007, reason: "the message is not JSON" });
   });
 
-  it("is not taken for a message by a method that takes nothing else: it goes to onError", async () => {
-    const told = new Mailbox<unknown>();
+  it("goes to onError if the method takes only the message", async () => {
+    const reported = new Mailbox<unknown>();
     class Chat extends WebSocketHandler {
       onJSON(message: unknown) {
-        told.put(message);
+        reported.put(message);
       }
       override onError(error: Error) {
-        told.put(error);
+        reported.put(error);
       }
     }
     const { open, errors } = await startWith("/chat", Chat);
     const client = await open("/chat");
     client.sendText("{");
     client.sendText("1");
-    expect(await told.have(2)).toEqual([expect.any(MessageError), 1]);
+    expect(await reported.have(2)).toEqual([expect.any(MessageError), 1]);
     expect(errors).toEqual([]);
   });
 
-  it("closes with 1007 when neither the method nor onError would learn of it", async () => {
-    const told = new Mailbox<unknown>();
+  it("closes with 1007 if neither the method nor onError would receive the error", async () => {
+    const reported = new Mailbox<unknown>();
     class Chat extends WebSocketHandler {
       onJSON(message: unknown) {
-        told.put(message);
+        reported.put(message);
       }
     }
     const client = await (await startWith("/chat", Chat)).open("/chat");
     client.sendText("1");
     client.sendText("{");
     expect(await client.closed).toMatchObject({ code: 1007, reason: "the message is not JSON" });
-    expect(told.all).toEqual([1]);
+    expect(reported.all).toEqual([1]);
   });
 });
 
@@ -199,12 +199,12 @@ describe("a binary message", () => {
     expect(await client.readText()).toBe("b");
   });
 
-  it("closes with 1003 where none is read, after what came before; the method learns why", async () => {
-    const told = new Mailbox<unknown>();
+  it("closes with 1003 if the class has no onBinary, after earlier messages; the method gets the error", async () => {
+    const reported = new Mailbox<unknown>();
     @Route("/text")
     class TextOnly extends WebSocketHandler {
       onMessage(text: string | undefined, error?: Error) {
-        told.put(text ?? error);
+        reported.put(text ?? error);
       }
     }
     const client = await (await start(new App({ handlers: [TextOnly] }))).open("/text");
@@ -212,7 +212,7 @@ describe("a binary message", () => {
     client.sendBinary(new Uint8Array([1]));
     client.sendText("after");
     expect(await client.closed).toMatchObject({ code: 1003, reason: "binary messages are not read here" });
-    expect(await told.have(2)).toEqual(["before", expect.any(ConnectionError)]);
-    expect(told.all[1]).toMatchObject({ closeCode: 1003, isClean: false, by: "server" });
+    expect(await reported.have(2)).toEqual(["before", expect.any(ConnectionError)]);
+    expect(reported.all[1]).toMatchObject({ closeCode: 1003, isClean: false, by: "server" });
   });
 });

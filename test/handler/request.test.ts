@@ -9,7 +9,7 @@ interface Session {
 
 const sessions = new Map<string, Session>([["abc", { user: "ann" }]]);
 
-/** A middleware as express-session is one: it puts what it finds on the request, some time later. */
+/** A middleware like express-session: it sets its result on the request after some time. */
 function sessionMiddleware(
   request: IncomingMessage & { session?: Session },
   _response: object,
@@ -24,7 +24,7 @@ function sessionMiddleware(
 }
 
 describe("request.raw", () => {
-  it("is what session middleware takes, during authorize", async () => {
+  it("is the request for session middleware during authorize", async () => {
     class Private extends WebSocketHandler<object, { id: string }> {
       override async authorize({ raw }: ConnectionRequest) {
         if (raw === undefined) throw new Error("there is one during authorize");
@@ -46,7 +46,7 @@ describe("request.raw", () => {
     await expect(open("/x", { headers: { cookie: "sid=no" } })).rejects.toMatchObject({ status: 401 });
   });
 
-  it("is there for nobody afterwards", async () => {
+  it("is not available afterwards", async () => {
     const asked = new Mailbox<ConnectionRequest>();
     const seen = new Mailbox<unknown>();
     class Keeps extends WebSocketHandler {
@@ -82,7 +82,7 @@ describe("request.raw", () => {
     expect(asked.all.map(({ raw }) => raw)).toEqual([undefined, undefined]);
   });
 
-  it("is not there for a client that renews its token, nor for one that left meanwhile", async () => {
+  it("is not available for a client that renews its token, nor for one that has left", async () => {
     const seen = new Mailbox<ConnectionRequest>();
     const released = new Mailbox<() => void>();
     class Renews extends WebSocketHandler {

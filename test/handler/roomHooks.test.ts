@@ -13,7 +13,7 @@ import { closes, Mailbox } from "../support/app.js";
 const silent = { warn: () => undefined, error: () => undefined };
 const refusal = expect.objectContaining({ name: "EnfiladeError", code: "ERR_JOIN_REFUSED" });
 
-/** An app whose handlers join and leave as their client says: `["join", "/a"]`. */
+/** An app whose handlers join and leave on a client's command: `["join", "/a"]`. */
 abstract class Mover extends WebSocketHandler {
   async onJSON([what, path = ""]: [string, string?]) {
     if (what === "join") await this.join(path);
@@ -28,11 +28,11 @@ interface Stage {
   readonly errors: Error[];
   readonly client: TestClient;
   readonly connection: Connection;
-  /** Has the client ask for something, and resolves when the handler has done it. */
+  /** Sends a command of the client, and resolves when the handler has run it. */
   ask(...command: string[]): Promise<void>;
 }
 
-async function stageOf(handlerClass: HandlerClass, options: AppOptions = {}): Promise<Stage> {
+async function startStage(handlerClass: HandlerClass, options: AppOptions = {}): Promise<Stage> {
   const app = new App({ logger: silent, ...options }).route("/home/:name", handlerClass);
   onTestFinished(() => app.close({ timeoutMs: 200 }));
   const errors: Error[] = [];
@@ -67,10 +67,10 @@ describe("onRoomJoin and onRoomLeave", () => {
   const told = () => Telling.told.all;
   const begin = () => {
     Telling.told = new Mailbox();
-    return stageOf(Telling);
+    return startStage(Telling);
   };
 
-  it("are called after join(), leave() and leaveAll(), once for each room that changed", async () => {
+  it("are called after join(), leave() and leaveAll(), once for each changed room", async () => {
     const stage = await begin();
     await stage.ask("join", "/a");
     await stage.ask("join", "/a");
@@ -86,7 +86,7 @@ describe("onRoomJoin and onRoomLeave", () => {
     ]);
   });
 
-  it("are called for what the registry does", async () => {
+  it("are called for joins and leaves by the registry", async () => {
     const { app, connection } = await begin();
     app.registry.join(connection, "/a/");
     app.registry.leave(connection, "/a");
@@ -95,7 +95,7 @@ describe("onRoomJoin and onRoomLeave", () => {
     expect(told().map(([what, path]) => `${what} ${path}`)).toEqual(["join /a", "leave /a", "join /b", "leave /b"]);
   });
 
-  it("are never called for the home, nor at the end of the connection, which onClose is for", async () => {
+  it("are never called for the home, nor at the end of the connection", async () => {
     const stage = await begin();
     await stage.ask("leave", "/home/ann");
     await stage.ask("join", "/home/ann");
@@ -109,28 +109,31 @@ describe("onRoomJoin and onRoomLeave", () => {
     ]);
   });
 
-  it.each(["onRoomJoin", "onRoomLeave"] as const)("close with 1011 when %s throws, and are reported", async (hook) => {
-    class Throwing extends Mover {
-      static reported = new Mailbox<Error>();
-      override onRoomJoin() {
-        if (hook === "onRoomJoin") throw new Error("no use");
+  it.each(["onRoomJoin", "onRoomLeave"] as const)(
+    "close with 1011 if %s throws, and report the error",
+    async (hook) => {
+      class Throwing extends Mover {
+        static reported = new Mailbox<Error>();
+        override onRoomJoin() {
+          if (hook === "onRoomJoin") throw new Error("no use");
+        }
+        override async onRoomLeave() {
+          if (hook === "onRoomLeave") throw new Error("no use");
+        }
+        override onError(error: Error) {
+          Throwing.reported.put(error);
+        }
       }
-      override async onRoomLeave() {
-        if (hook === "onRoomLeave") throw new Error("no use");
-      }
-      override onError(error: Error) {
-        Throwing.reported.put(error);
-      }
-    }
-    const { client, errors } = await stageOf(Throwing);
-    client.sendJSON(["join", "/a"]);
-    client.sendJSON(["leave", "/a"]);
-    expect(await client.closed).toMatchObject({ code: 1011, reason: "internal error" });
-    expect(await Throwing.reported.have(1)).toMatchObject([{ message: "no use" }]);
-    expect(errors).toMatchObject([{ message: "no use" }]);
-  });
+      const { client, errors } = await startStage(Throwing);
+      client.sendJSON(["join", "/a"]);
+      client.sendJSON(["leave", "/a"]);
+      expect(await client.closed).toMatchObject({ code: 1011, reason: "internal error" });
+      expect(await Throwing.reported.have(1)).toMatchObject([{ message: "no use" }]);
+      expect(errors).toMatchObject([{ message: "no use" }]);
+    },
+  );
 
-  it("may join and leave themselves, also the last room of a connection that is closed for leaving it", async () => {
+  it("may join and leave themselves, also the last room of a connection that is then closed", async () => {
     class Returning extends Mover {
       override onRoomLeave(room: Room) {
         if (room.path === "/a") this.join("/lobby");
@@ -154,7 +157,7 @@ describe("onRoomJoin and onRoomLeave", () => {
 });
 
 describe("authorizeJoin", () => {
-  it("is missed with a warning when it is misspelled, since it would forbid nothing", () => {
+  it("gets a warning when its name is misspelled, because it would forbid nothing", () => {
     const warnings: string[] = [];
     const logger = { warn: (message: string) => warnings.push(message), error: () => undefined };
     class British extends Mover {
@@ -168,7 +171,7 @@ describe("authorizeJoin", () => {
     ]);
   });
 
-  it("is asked by join() of the handler and of the registry, with the room, and not for the home or again", async () => {
+  it("is called by join() of handler and registry, with the room, and not for the home or a joined room", async () => {
     class Guarded extends Mover {
       static asked: string[] = [];
       override authorizeJoin(room: Room) {
@@ -176,7 +179,7 @@ describe("authorizeJoin", () => {
         return room.path.startsWith("/open/");
       }
     }
-    const stage = await stageOf(Guarded);
+    const stage = await startStage(Guarded);
     await stage.ask("join", "/open/a");
     await stage.ask("join", "/open/a");
     await stage.ask("join", "/home/ann");
@@ -187,23 +190,23 @@ describe("authorizeJoin", () => {
     expect(stage.app.registry.rooms.map(({ path }) => path)).not.toContain("/closed");
   });
 
-  it.each([false, undefined, null, 1, "true", {}, [true]])("admits nobody with %o, sync or async", async (answer) => {
+  it.each([false, undefined, null, 1, "true", {}, [true]])("refuses with %o, sync or async", async (answer) => {
     class Wrong extends Mover {
       static isAsync = false;
-      // What JavaScript may return.
+      // JavaScript code can return this.
       override authorizeJoin(): boolean | Promise<boolean> {
         const wrong = answer as boolean;
         return Wrong.isAsync ? Promise.resolve(wrong) : wrong;
       }
     }
-    const stage = await stageOf(Wrong);
+    const stage = await startStage(Wrong);
     expect(() => stage.app.registry.join(stage.connection, "/a")).toThrow(refusal);
     Wrong.isAsync = true;
     await expect(stage.app.registry.join(stage.connection, "/a")).rejects.toThrow(refusal);
     expect(roomsOf(stage)).toEqual(["/home/ann"]);
   });
 
-  it("passes on what it throws, and admits nobody then", async () => {
+  it("passes on its error, and then refuses", async () => {
     class Failing extends Mover {
       static isAsync = false;
       override authorizeJoin(): boolean | Promise<boolean> {
@@ -212,7 +215,7 @@ describe("authorizeJoin", () => {
         throw error;
       }
     }
-    const stage = await stageOf(Failing);
+    const stage = await startStage(Failing);
     expect(() => stage.app.registry.join(stage.connection, "/a")).toThrow("the database is away");
     Failing.isAsync = true;
     await expect(stage.app.registry.join(stage.connection, "/a")).rejects.toThrow("the database is away");
@@ -231,10 +234,10 @@ describe("authorizeJoin", () => {
     const decide = (path: string, answer: boolean) => Slow.decisions.get(path)?.(answer);
     const begin = (options?: AppOptions) => {
       Slow.asked = new Mailbox();
-      return stageOf(Slow, options);
+      return startStage(Slow, options);
     };
 
-    it("has join() return a promise that resolves in the room, or rejects outside of it", async () => {
+    it("makes join() return a promise that resolves in the room, or rejects outside of it", async () => {
       const stage = await begin();
       const { registry } = stage.app;
       const [first, again, other] = ["/a", "/a", "/b"].map((path) => registry.join(stage.connection, path));
@@ -248,7 +251,7 @@ describe("authorizeJoin", () => {
       expect(roomsOf(stage)).toEqual(["/home/ann", "/a"]);
     });
 
-    it("does not end the process when nobody awaits the refusal", async () => {
+    it("does not end the process if the refusal is not awaited", async () => {
       const unhandled: unknown[] = [];
       const listener = (error: unknown) => unhandled.push(error);
       process.on("unhandledRejection", listener);
@@ -262,7 +265,7 @@ describe("authorizeJoin", () => {
       expect(unhandled).toEqual([]);
     });
 
-    it("is not joined any more what was left before the decision", async () => {
+    it("does not join a room that the connection left before the decision", async () => {
       const stage = await begin();
       const { registry } = stage.app;
       const left = registry.join(stage.connection, "/a");
@@ -282,7 +285,7 @@ describe("authorizeJoin", () => {
       expect(roomsOf(stage)).toEqual([]);
     });
 
-    it("is not joined by a connection that has ended meanwhile", async () => {
+    it("does not join a connection that has ended meanwhile", async () => {
       const stage = await begin();
       const { registry } = stage.app;
       const joining = registry.join(stage.connection, "/a");
@@ -294,7 +297,7 @@ describe("authorizeJoin", () => {
       expect(registry.rooms).toEqual([]);
     });
 
-    it("counts what is not decided yet towards joinsMax", async () => {
+    it("counts undecided joins towards joinsMax", async () => {
       const stage = await begin({ limits: { joinsMax: 3 } });
       const { registry } = stage.app;
       const joining = [registry.join(stage.connection, "/a"), registry.join(stage.connection, "/b")];

@@ -32,7 +32,7 @@ interface Pair {
 }
 
 /** A client that has read its welcome, and its connection on the server. */
-async function pairOf(app: App, options = v1): Promise<Pair> {
+async function connectPair(app: App, options = v1): Promise<Pair> {
   const client = await connect(app, "/chat/a", options);
   if (options === v1) expect(await client.readJSON()).toMatchObject({ type: "welcome" });
   const connection = app.registry.connections.at(-1);
@@ -40,7 +40,7 @@ async function pairOf(app: App, options = v1): Promise<Pair> {
   return { client, connection };
 }
 
-/** What a promise is rejected with. */
+/** The error with which a promise rejects. */
 async function errorOf(promise: Promise<unknown>): Promise<unknown> {
   return promise.then(
     (value) => {
@@ -51,15 +51,15 @@ async function errorOf(promise: Promise<unknown>): Promise<unknown> {
 }
 
 /** Resolves when the server has handled every frame that the client has sent. */
-async function handled(client: TestClient): Promise<void> {
+async function waitUntilHandled(client: TestClient): Promise<void> {
   client.sendJSON({ type: "ping" });
   expect(await client.readJSON()).toEqual({ type: "pong" });
 }
 
 describe("connection.sendRequest()", () => {
-  it("sends a request frame with an id of its own, and resolves with the data of its reply, in any order", async () => {
+  it("sends a request frame with its own id, and resolves with the data of its reply, in any order", async () => {
     await using app = appWith();
-    const { client, connection } = await pairOf(app);
+    const { client, connection } = await connectPair(app);
     const replies = [connection.sendRequest("capabilities", { a: 1 }), connection.sendRequest("name")];
     expect(await client.readText()).toBe('{"type":"request","id":1,"event":"capabilities","data":{"a":1}}');
     expect(await client.readText()).toBe('{"type":"request","id":2,"event":"name"}');
@@ -68,7 +68,7 @@ describe("connection.sendRequest()", () => {
     expect(await Promise.all(replies)).toEqual([{ audio: [true, null] }, "Ann"]);
   });
 
-  it("is available to a handler that is busy, such as in onConnect or in an event", async () => {
+  it("works while the handler is busy, such as in onConnect or in an event", async () => {
     class Asking extends EventHandler {
       override async onConnect() {
         this.emit("greeting", await this.connection.sendRequest("name"));
@@ -88,13 +88,13 @@ describe("connection.sendRequest()", () => {
     client.sendJSON({ type: "reply", id: 2, data: 7 });
     expect(await client.readJSON()).toEqual({ type: "request", id: 3, event: "size" });
     client.sendJSON({ type: "reply", id: 3, data: 8 });
-    // The ids of a client and those of the server are apart.
+    // The ids of the client and those of the server are independent.
     expect(await client.readJSON()).toEqual({ type: "reply", id: 1, data: [7, 8] });
   });
 
-  it("rejects with the code and the message of the client", async () => {
+  it("rejects with the code and the message from the client", async () => {
     await using app = appWith();
-    const { client, connection } = await pairOf(app);
+    const { client, connection } = await connectPair(app);
     const reply = errorOf(connection.sendRequest("name"));
     await client.readJSON();
     client.sendJSON({ type: "reply", id: 1, error: { code: "no_name", message: "there is none", more: 1 } });
@@ -109,9 +109,9 @@ describe("connection.sendRequest()", () => {
     });
   });
 
-  it("bounds what the client says of an error, and makes one line of it", async () => {
+  it("bounds the client's error, and makes it a single line", async () => {
     await using app = appWith();
-    const { client, connection } = await pairOf(app);
+    const { client, connection } = await connectPair(app);
     const reply = errorOf(connection.sendRequest("name"));
     await client.readJSON();
     const error = {
@@ -125,10 +125,10 @@ describe("connection.sendRequest()", () => {
     expect(message.length).toBeLessThanOrEqual(1_024);
   });
 
-  it("rejects after 10 seconds, or timeoutMs, and ignores the reply that comes later", async () => {
+  it("rejects after 10 seconds, or timeoutMs, and ignores a later reply", async () => {
     const clock = new ManualClock();
     const app = appWith({ clock, limits: { heartbeatMs: false } });
-    const { client, connection } = await pairOf(app);
+    const { client, connection } = await connectPair(app);
     const errors = [
       errorOf(connection.sendRequest("slow")),
       errorOf(connection.sendRequest("slow", 1, { timeoutMs: 20 })),
@@ -140,7 +140,7 @@ describe("connection.sendRequest()", () => {
     clock.advance(9_979);
     for (let id = 1; id <= 4; id += 1) expect(await client.readJSON()).toMatchObject({ type: "request", id });
     client.sendJSON({ type: "reply", id: 2, data: "late" });
-    await handled(client);
+    await waitUntilHandled(client);
     clock.advance(1);
     const error = await errors[0];
     expect(error).toBeInstanceOf(RequestError);
@@ -155,9 +155,9 @@ describe("connection.sendRequest()", () => {
     await closing;
   });
 
-  it("rejects with the reason of its signal when that is aborted", async () => {
+  it("rejects with the reason of its signal when it is aborted", async () => {
     await using app = appWith();
-    const { client, connection } = await pairOf(app);
+    const { client, connection } = await connectPair(app);
     const abort = new AbortController();
     const reply = errorOf(connection.sendRequest("name", 1, { signal: abort.signal }));
     const reason = new Error("not needed any more");
@@ -166,15 +166,15 @@ describe("connection.sendRequest()", () => {
     expect(await errorOf(connection.sendRequest("name", 2, { signal: abort.signal }))).toBe(reason);
     expect(await client.readJSON()).toMatchObject({ id: 1, data: 1 });
     client.sendJSON({ type: "reply", id: 1, data: "late" });
-    // The second one was never sent.
-    await handled(client);
+    // The second request was never sent.
+    await waitUntilHandled(client);
   });
 
   it.each(["client", "server", "network"] as const)(
-    "rejects with a ConnectionError when the connection ends by the %s, and from then on",
+    "rejects with a ConnectionError when the connection ends by the %s, and after that",
     async (by) => {
       await using app = appWith();
-      const { client, connection } = await pairOf(app);
+      const { client, connection } = await connectPair(app);
       const replies = [errorOf(connection.sendRequest("name")), errorOf(connection.sendRequest("name"))];
       if (by === "client") void client.close(4_001, "bye");
       else if (by === "server") connection.close(4_001, "bye");
@@ -188,9 +188,9 @@ describe("connection.sendRequest()", () => {
     },
   );
 
-  it("rejects at once for a plain client, and says what it has to speak", async () => {
+  it("rejects at once for a plain client, and names the required subprotocol", async () => {
     await using app = appWith();
-    const { client, connection } = await pairOf(app, {});
+    const { client, connection } = await connectPair(app, {});
     const error = await errorOf(connection.sendRequest("name"));
     expect(error).toBeInstanceOf(RequestError);
     expect(error).toMatchObject({ code: "ERR_NO_REQUESTS", message: expect.stringContaining("enfilade.v1") });
@@ -198,9 +198,9 @@ describe("connection.sendRequest()", () => {
     expect(await client.readJSON()).toBe("still there");
   });
 
-  it("rejects past requestsMax, and has space again for each that is settled", async () => {
+  it("rejects past requestsMax, and accepts one more for each settled request", async () => {
     await using app = appWith({ limits: { requestsMax: 2 } });
-    const { client, connection } = await pairOf(app);
+    const { client, connection } = await connectPair(app);
     const abort = new AbortController();
     const first = connection.sendRequest("name", 1);
     const second = errorOf(connection.sendRequest("name", 2, { signal: abort.signal }));
@@ -215,9 +215,9 @@ describe("connection.sendRequest()", () => {
     expect(await Promise.all([first, third])).toEqual(["a", "b"]);
   });
 
-  it("refuses what is no event, no JSON, no time and no option, and sends nothing", async () => {
+  it("refuses an invalid event, data, time or option, and sends nothing", async () => {
     await using app = appWith();
-    const { client, connection } = await pairOf(app);
+    const { client, connection } = await connectPair(app);
     const wrong: readonly (readonly [unknown[], string])[] = [
       [[undefined], "ERR_VALUE"],
       [[{ toString: () => "x" }], "ERR_VALUE"],
@@ -232,20 +232,20 @@ describe("connection.sendRequest()", () => {
       const request = Reflect.apply(connection.sendRequest, connection, args);
       expect(await errorOf(request)).toMatchObject({ code });
     }
-    await handled(client);
+    await waitUntilHandled(client);
     const reply = connection.sendRequest("name");
     expect(await client.readJSON()).toEqual({ type: "request", id: 1, event: "name" });
     client.sendJSON({ type: "reply", id: 1, data: "Ann" });
     expect(await reply).toBe("Ann");
   });
 
-  it("is no error of the app when its client leaves while a handler waits for the reply", async () => {
+  it("causes no app error if its client leaves while a handler waits for the reply", async () => {
     class Asking extends WebSocketHandler {
       override async onConnect() {
         await this.connection.sendRequest("name");
       }
       onMessage() {
-        // It never comes to that.
+        // This code is never reached.
       }
       override onClose() {
         left.put(this.id);
@@ -270,9 +270,9 @@ describe("connection.sendRequest()", () => {
 });
 
 describe("a client that answers requests wrongly", () => {
-  it("changes nothing with replies that nobody waits for, however many it sends", async () => {
+  it("has no effect with replies to no request, for any number of them", async () => {
     await using app = appWith();
-    const { client, connection } = await pairOf(app);
+    const { client, connection } = await connectPair(app);
     const reply = connection.sendRequest("name");
     await client.readJSON();
     for (let id = 2; id <= 2_000; id += 1) client.sendJSON({ type: "reply", id, data: "unasked" });
@@ -281,20 +281,20 @@ describe("a client that answers requests wrongly", () => {
     client.sendJSON({ type: "reply", id: 1, data: "second" });
     client.sendJSON({ type: "reply", id: 1, error: { code: "third", message: "" } });
     expect(await reply).toBe("first");
-    await handled(client);
+    await waitUntilHandled(client);
     const next = connection.sendRequest("name");
     expect(await client.readJSON()).toMatchObject({ id: 2 });
     client.sendJSON({ type: "reply", id: 2, data: "second" });
     expect(await next).toBe("second");
   });
 
-  it("answers a request of its own connection only", async () => {
+  it("answers only requests of its own connection", async () => {
     await using app = appWith();
-    const [ann, bob] = [await pairOf(app), await pairOf(app)];
+    const [ann, bob] = [await connectPair(app), await connectPair(app)];
     const reply = ann.connection.sendRequest("name");
     await ann.client.readJSON();
     bob.client.sendJSON({ type: "reply", id: 1, data: "Bob" });
-    await handled(bob.client);
+    await waitUntilHandled(bob.client);
     ann.client.sendJSON({ type: "reply", id: 1, data: "Ann" });
     expect(await reply).toBe("Ann");
   });
@@ -314,9 +314,9 @@ describe("a client that answers requests wrongly", () => {
     '{"type":"reply","id":1,"error":{"code":"a"}}',
     '{"type":"reply","id":1,"error":{"code":1,"message":"b"}}',
     '{"type":"reply","id":1,"error":{"code":"a","message":{}}}',
-  ])("is closed with 4500 for %s: under an id of the server it cannot be told", async (text) => {
+  ])("is closed with 4500 for %s, because an id of the server cannot carry an error", async (text) => {
     await using app = appWith();
-    const { client, connection } = await pairOf(app);
+    const { client, connection } = await connectPair(app);
     const reply = errorOf(connection.sendRequest("name"));
     await client.readJSON();
     client.sendText(text);

@@ -4,8 +4,8 @@ import { ManualClock } from "../../src/testing/index.js";
 import { closes, Mailbox, startWith } from "../support/app.js";
 import { clientFrame, rawConnection } from "../support/raw.js";
 
-/** A promise that a test settles. */
-function gate(): { readonly opened: Promise<void>; open(): void } {
+/** A promise that the test settles. */
+function createGate(): { readonly opened: Promise<void>; open(): void } {
   let open = (): void => undefined;
   const opened = new Promise<void>((resolve) => {
     open = resolve;
@@ -14,30 +14,30 @@ function gate(): { readonly opened: Promise<void>; open(): void } {
 }
 
 describe("the messages of a connection", () => {
-  it("are handled in order, one at a time, however long each takes", async () => {
-    const told = new Mailbox<string>();
+  it("are handled in order, one at a time, for any duration", async () => {
+    const reported = new Mailbox<string>();
     class Slow extends WebSocketHandler {
       async onMessage(text: string) {
-        told.put(`begin ${text}`);
+        reported.put(`begin ${text}`);
         await new Promise((resolve) => setImmediate(resolve));
-        told.put(`end ${text}`);
+        reported.put(`end ${text}`);
       }
     }
     const client = await (await startWith("/slow", Slow)).open("/slow");
     for (const text of ["a", "b", "c"]) client.sendText(text);
-    expect(await told.have(6)).toEqual(["begin a", "end a", "begin b", "end b", "begin c", "end c"]);
+    expect(await reported.have(6)).toEqual(["begin a", "end a", "begin b", "end b", "begin c", "end c"]);
   });
 
-  it("are kept while onConnect awaits", async () => {
-    const connected = gate();
-    const told = new Mailbox<string>();
+  it("wait while onConnect awaits", async () => {
+    const connected = createGate();
+    const reported = new Mailbox<string>();
     class Late extends WebSocketHandler {
       override async onConnect() {
         await connected.opened;
-        told.put("connected");
+        reported.put("connected");
       }
       onMessage(text: string) {
-        told.put(text);
+        reported.put(text);
         if (text === "2") this.sendText("done");
       }
     }
@@ -48,17 +48,17 @@ describe("the messages of a connection", () => {
     await client.close();
     expect(app.registry.room("/late").size).toBe(1);
     connected.open();
-    expect(await told.have(3)).toEqual(["connected", "1", "2"]);
+    expect(await reported.have(3)).toEqual(["connected", "1", "2"]);
   });
 
-  it("pause the socket past the bound, and none is lost", async () => {
-    const going = gate();
+  it("pause the socket above the limit, and none is lost", async () => {
+    const going = createGate();
     const count = 3_000;
-    const told = new Mailbox<number>();
+    const reported = new Mailbox<number>();
     class Busy extends WebSocketHandler {
       async onJSON(message: unknown) {
         await going.opened;
-        told.put(Number((message as { n: number }).n));
+        reported.put(Number((message as { n: number }).n));
       }
     }
     class Echo extends WebSocketHandler {
@@ -71,57 +71,57 @@ describe("the messages of a connection", () => {
     const client = await open("/busy");
     const padding = "x".repeat(10_000);
     for (let n = 0; n < count; n += 1) client.sendJSON({ n, padding });
-    // 30 MB do not fit into the buffers in between: as long as nothing is handled, part of it is not received,
-    // however much goes on elsewhere meanwhile.
+    // 30 MB do not fit into the buffers in between. While nothing is handled, part of it is not received,
+    // although other connections continue meanwhile.
     for (let round = 0; round < 500; round += 1) {
       other.sendText("x");
       await other.read();
     }
     expect(app.status().totals.received).toBeLessThan(count);
     going.open();
-    expect(await told.have(count)).toEqual(Array.from({ length: count }, (_, n) => n));
+    expect(await reported.have(count)).toEqual(Array.from({ length: count }, (_, n) => n));
   });
 
-  it("that were sent before the client closed are handled all the same", async () => {
-    const told = new Mailbox<string>();
+  it("are still handled if they were sent before the client closed", async () => {
+    const reported = new Mailbox<string>();
     class Keep extends WebSocketHandler {
       async onMessage(text: string) {
         await new Promise((resolve) => setImmediate(resolve));
-        told.put(text);
+        reported.put(text);
       }
       override onClose(code: number) {
-        told.put(`closed ${code}`);
+        reported.put(`closed ${code}`);
       }
     }
     const client = await (await startWith("/keep", Keep)).open("/keep");
     client.sendText("1");
     client.sendText("2");
     await client.close(4000, "gone");
-    expect(await told.have(3)).toEqual(["1", "2", "closed 4000"]);
+    expect(await reported.have(3)).toEqual(["1", "2", "closed 4000"]);
   });
 
   it("are no longer handled once the handler has closed the connection", async () => {
-    const told = new Mailbox<string>();
+    const reported = new Mailbox<string>();
     class Once extends WebSocketHandler {
       onMessage(text: string) {
-        told.put(text);
+        reported.put(text);
         this.close(4001, "enough");
       }
       override onClose(code: number, reason: string) {
-        told.put(`closed ${code} ${reason}`);
+        reported.put(`closed ${code} ${reason}`);
       }
     }
     const client = await (await startWith("/once", Once)).open("/once");
     client.sendText("1");
     client.sendText("2");
     expect(await client.closed).toMatchObject({ code: 4001, reason: "enough" });
-    expect(await told.have(2)).toEqual(["1", "closed 4001 enough"]);
+    expect(await reported.have(2)).toEqual(["1", "closed 4001 enough"]);
   });
 });
 
 describe("onClose", () => {
   class Leaver extends WebSocketHandler {
-    static readonly told = new Mailbox<unknown>();
+    static readonly reported = new Mailbox<unknown>();
     override onConnect() {
       this.join("/elsewhere");
     }
@@ -131,7 +131,7 @@ describe("onClose", () => {
     }
     override onClose(code: number, reason: string) {
       const { rooms, connections } = this.app.status();
-      Leaver.told.put({ code, reason, left: this.leftRooms, inRooms: this.rooms.length, rooms, connections });
+      Leaver.reported.put({ code, reason, left: this.leftRooms, inRooms: this.rooms.length, rooms, connections });
     }
   }
   const after = { left: ["/leaver", "/elsewhere"], inRooms: 0, rooms: 0, connections: 0 };
@@ -145,7 +145,7 @@ describe("onClose", () => {
     ["the registry closes it", "kick", { code: 4100, reason: "kicked" }],
     ["its room is closed", "room", { code: 1000, reason: "" }],
   ])("is called exactly once after leaving its rooms when %s", async (_name, how, expected) => {
-    Leaver.told.all.length = 0;
+    Leaver.reported.all.length = 0;
     const { open, app } = await startWith("/leaver", Leaver);
     const client = await open("/leaver");
     const closed = closes(app, 1);
@@ -157,11 +157,11 @@ describe("onClose", () => {
     else client.sendText(how);
     await closed;
     await app.close();
-    expect(Leaver.told.all).toEqual([{ ...expected, ...after }]);
+    expect(Leaver.reported.all).toEqual([{ ...expected, ...after }]);
     expect(app.status()).toMatchObject({ connections: 0, rooms: 0, users: 0, totals: { opened: 1, closed: 1 } });
   });
 
-  it("lets the last one to leave a room send its farewell to nobody", async () => {
+  it("may send to a room that the last member has left, which does nothing", async () => {
     class Farewell extends WebSocketHandler {
       onMessage() {
         this.close();
@@ -183,48 +183,48 @@ describe("onClose", () => {
 
 describe("a failed connection", () => {
   it("calls the method once with a ConnectionError, while it is still in its room", async () => {
-    const told = new Mailbox<unknown>();
+    const reported = new Mailbox<unknown>();
     class Chat extends WebSocketHandler {
       onJSON(message: unknown, error?: Error) {
-        told.put({ message, error, size: this.room.size });
+        reported.put({ message, error, size: this.room.size });
       }
       override onClose(code: number) {
-        told.put(code);
+        reported.put(code);
       }
     }
     const client = await (await startWith("/chat", Chat)).open("/chat");
     client.terminate();
-    const [call, code] = await told.have(2);
+    const [call, code] = await reported.have(2);
     expect(call).toMatchObject({ message: undefined, size: 1 });
     expect(call).toHaveProperty("error", expect.any(ConnectionError));
     expect(call).toMatchObject({ error: { closeCode: 1006, isClean: false, by: "network" } });
     expect(code).toBe(1006);
   });
 
-  it("does not call a method that takes the message alone, nor any method after a clean close", async () => {
-    const told = new Mailbox<unknown>();
+  it("does not call a method that takes only the message, nor any method after a clean close", async () => {
+    const reported = new Mailbox<unknown>();
     class Alone extends WebSocketHandler {
       onJSON(message: unknown) {
-        told.put({ message });
+        reported.put({ message });
       }
       override onClose(code: number) {
-        told.put(code);
+        reported.put(code);
       }
     }
     class Pair extends WebSocketHandler {
       onMessage(text: string | undefined, error?: Error) {
-        told.put({ text, error });
+        reported.put({ text, error });
       }
       override onClose(code: number) {
-        told.put(code);
+        reported.put(code);
       }
     }
     const alone = await (await startWith("/alone", Alone)).open("/alone");
     alone.terminate();
-    expect(await told.have(1)).toEqual([1006]);
+    expect(await reported.have(1)).toEqual([1006]);
     const pair = await (await startWith("/pair", Pair)).open("/pair");
     await pair.close(4999);
-    expect(await told.have(2)).toEqual([1006, 4999]);
+    expect(await reported.have(2)).toEqual([1006, 4999]);
   });
 
   it.each([
@@ -232,20 +232,20 @@ describe("a failed connection", () => {
     ["an unmasked frame", Buffer.from([0x81, 0x01, 0x61]), 1002],
     ["text that is not UTF-8", clientFrame(0x81, Buffer.from([0xff, 0xfe])), 1007],
     ["a reserved opcode", clientFrame(0x83, "x"), 1002],
-  ])("by %s is closed with its code, and told so", async (_name, bytes, code) => {
-    const told = new Mailbox<unknown>();
+  ])("by %s is closed with its code, and the handler gets it", async (_name, bytes, code) => {
+    const reported = new Mailbox<unknown>();
     class Chat extends WebSocketHandler {
       onMessage(text: string | undefined, error?: Error) {
-        told.put(text ?? error);
+        reported.put(text ?? error);
       }
       override onClose(closed: number) {
-        told.put(closed);
+        reported.put(closed);
       }
     }
     const { port, app } = await startWith("/chat", Chat, { limits: { messageBytesMax: 1000 } });
     const client = await rawConnection(port, "/chat");
     client.socket.write(Buffer.concat([clientFrame(0x81, "first"), bytes]));
-    expect(await told.have(3)).toMatchObject(["first", { closeCode: code, isClean: false, by: "server" }, code]);
+    expect(await reported.have(3)).toMatchObject(["first", { closeCode: code, isClean: false, by: "server" }, code]);
     const received = await client.ended;
     const closeFrame = received.subarray(received.indexOf("\r\n\r\n") + 4);
     expect([closeFrame[0], closeFrame.readUInt16BE(2)]).toEqual([0x88, code]);
@@ -270,7 +270,7 @@ describe("a failed connection", () => {
 
 describe("a hook that throws", () => {
   class Fragile extends WebSocketHandler {
-    static readonly told = new Mailbox<string>();
+    static readonly reported = new Mailbox<string>();
     #in(hook: string, sync: string): unknown {
       const fails = this.query.get("in") === hook;
       if (fails && sync === "sync") throw new Error(`secret in ${hook}`);
@@ -290,20 +290,20 @@ describe("a hook that throws", () => {
       return this.#hook("onBinary");
     }
     override onClose() {
-      Fragile.told.put("closed");
+      Fragile.reported.put("closed");
       return this.#hook("onClose");
     }
     override onError(error: Error) {
-      Fragile.told.put(error.message);
+      Fragile.reported.put(error.message);
       return this.#hook("onError");
     }
   }
   const hooks = ["onConnect", "onMessage", "onBinary", "onClose"];
 
   it.each(hooks.flatMap((hook) => ["sync", "async"].map((how) => [hook, how] as const)))(
-    "(%s, %s) closes its connection with 1011, is reported, and harms nobody else",
+    "(%s, %s) closes its connection with 1011, is reported, and harms no other client",
     async (hook, how) => {
-      Fragile.told.all.length = 0;
+      Fragile.reported.all.length = 0;
       const { open, errors, app } = await startWith("/fragile", Fragile);
       const other = await open("/fragile");
       const closed = closes(app, 1);
@@ -315,14 +315,14 @@ describe("a hook that throws", () => {
       expect(ending).toMatchObject(hook === "onClose" ? { code: 1005 } : { code: 1011, reason: "internal error" });
       await closed;
       expect(errors.map(({ message }) => message)).toEqual([`secret in ${hook}`]);
-      expect(Fragile.told.all.sort()).toEqual(["closed", `secret in ${hook}`]);
+      expect(Fragile.reported.all.sort()).toEqual(["closed", `secret in ${hook}`]);
       other.sendText("ping");
       expect(await other.readText()).toBe("pong");
       expect(app.status().connections).toBe(1);
     },
   );
 
-  it("in authorize answers 500 without a word of why, and is reported", async () => {
+  it("in authorize answers 500 without details, and is reported", async () => {
     class Broken extends WebSocketHandler {
       override authorize(): never {
         throw new Error("secret");
@@ -351,7 +351,7 @@ describe("a hook that throws", () => {
     expect(errors).toMatchObject([{ code: "ERR_NOT_CONNECTED", message: expect.stringContaining("onConnect") }]);
   });
 
-  it("in onError as well reports both", async () => {
+  it("in onError too reports both", async () => {
     class Worse extends WebSocketHandler {
       onMessage() {
         throw new Error("first");
@@ -367,7 +367,7 @@ describe("a hook that throws", () => {
     expect(errors.map(({ message }) => message)).toEqual(["first", "second"]);
   });
 
-  it("is logged when nobody listens for errors", async () => {
+  it("is logged if there is no error listener", async () => {
     const logged = new Mailbox<unknown>();
     const logger = { warn: () => undefined, error: (_message: string, error: unknown) => logged.put(error) };
     class Broken extends WebSocketHandler {
@@ -389,7 +389,7 @@ describe("a hook that throws", () => {
 });
 
 describe("onConnect", () => {
-  it("finds the connection in its room, greets it, and may close it", async () => {
+  it("finds the connection in its room, can send to it, and can close it", async () => {
     class Greeter extends WebSocketHandler {
       override onConnect() {
         this.sendJSONToThisRoom({ here: this.room.members().map(({ id }) => id === this.id) });
@@ -411,117 +411,117 @@ describe("onConnect", () => {
 });
 
 describe("this.signal", () => {
-  it("is aborted when the connection ends, from either side, and was not before", async () => {
-    const told = new Mailbox<string>();
+  it("is aborted when the connection ends, from either side, and not before", async () => {
+    const reported = new Mailbox<string>();
     class Signal extends WebSocketHandler {
       onMessage(text: string) {
-        told.put(`${text} ${this.signal.aborted}`);
-        this.signal.addEventListener("abort", () => told.put("aborted"));
+        reported.put(`${text} ${this.signal.aborted}`);
+        this.signal.addEventListener("abort", () => reported.put("aborted"));
         if (text === "close") this.close();
       }
     }
     const { open } = await startWith("/signal", Signal);
     const client = await open("/signal");
     client.sendText("stay");
-    expect(await told.have(1)).toEqual(["stay false"]);
+    expect(await reported.have(1)).toEqual(["stay false"]);
     client.terminate();
-    expect(await told.have(2)).toEqual(["stay false", "aborted"]);
+    expect(await reported.have(2)).toEqual(["stay false", "aborted"]);
     (await open("/signal")).sendText("close");
-    expect(await told.have(4)).toEqual(["stay false", "aborted", "close false", "aborted"]);
+    expect(await reported.have(4)).toEqual(["stay false", "aborted", "close false", "aborted"]);
   });
 });
 
 describe("a handler that hangs", () => {
-  it("is called for nothing after onClose", async () => {
+  it("is never called after onClose", async () => {
     const clock = new ManualClock();
-    const told = new Mailbox<string>();
-    const going = gate();
+    const reported = new Mailbox<string>();
+    const going = createGate();
     class Hang extends WebSocketHandler {
       override async onConnect() {
-        told.put("connecting");
+        reported.put("connecting");
         await going.opened;
-        told.put("connected");
+        reported.put("connected");
       }
       onMessage(text: string | undefined, error?: Error) {
-        told.put(text ?? String(error));
+        reported.put(text ?? String(error));
       }
       override onClose(code: number) {
-        told.put(`closed ${code}`);
+        reported.put(`closed ${code}`);
       }
     }
     const { open, app } = await startWith("/hang", Hang, { clock, limits: { closeMs: 500 } });
     const client = await open("/hang");
     client.sendText("1");
     client.sendText("2");
-    await told.have(1);
+    await reported.have(1);
     const [connection] = app.registry.connections;
     client.terminate();
     await connection?.ended;
     await new Promise((resolve) => setImmediate(resolve));
     clock.advance(500);
-    await told.have(2);
+    await reported.have(2);
     going.open();
-    await told.have(3);
+    await reported.have(3);
     await new Promise((resolve) => setImmediate(resolve));
-    expect(told.all).toEqual(["connecting", "closed 1006", "connected"]);
+    expect(reported.all).toEqual(["connecting", "closed 1006", "connected"]);
   });
 
-  it("does not begin to serve() a connection that ended during onConnect, and reports what it throws late", async () => {
+  it("does not start serve() on a connection that ended during onConnect, and reports a late error", async () => {
     const clock = new ManualClock();
-    const told = new Mailbox<string>();
-    const going = gate();
+    const reported = new Mailbox<string>();
+    const going = createGate();
     class Hang extends WebSocketHandler {
       override async onConnect() {
-        told.put("connecting");
+        reported.put("connecting");
         await going.opened;
         throw new Error("late");
       }
       async serve() {
-        told.put("serving");
+        reported.put("serving");
       }
       override onClose(code: number) {
-        told.put(`closed ${code}`);
+        reported.put(`closed ${code}`);
       }
       override onError(error: Error) {
-        told.put(error.message);
+        reported.put(error.message);
       }
     }
     const { open, app, errors } = await startWith("/hang", Hang, { clock, limits: { closeMs: 500 } });
     const client = await open("/hang");
-    await told.have(1);
+    await reported.have(1);
     const [connection] = app.registry.connections;
     client.terminate();
     await connection?.ended;
     clock.advance(500);
-    await told.have(2);
+    await reported.have(2);
     going.open();
-    expect(await told.have(3)).toEqual(["connecting", "closed 1006", "late"]);
+    expect(await reported.have(3)).toEqual(["connecting", "closed 1006", "late"]);
     expect(errors.map(({ message }) => message)).toEqual(["late"]);
   });
 
   it("keeps its rooms no longer than closeMs after the connection has ended", async () => {
     const clock = new ManualClock();
-    const told = new Mailbox<string>();
+    const reported = new Mailbox<string>();
     class Hang extends WebSocketHandler {
       async onMessage() {
-        told.put("hanging");
+        reported.put("hanging");
         await new Promise(() => undefined);
       }
       override onClose(code: number) {
-        told.put(`closed ${code}`);
+        reported.put(`closed ${code}`);
       }
     }
     const { open, app } = await startWith("/hang", Hang, { clock, limits: { closeMs: 500 } });
     const client = await open("/hang");
     client.sendText("x");
-    await told.have(1);
+    await reported.have(1);
     const [connection] = app.registry.connections;
     client.terminate();
     await connection?.ended;
     expect(app.status().connections).toBe(1);
     await new Promise((resolve) => setImmediate(resolve));
     clock.advance(500);
-    expect(await told.have(2)).toEqual(["hanging", "closed 1006"]);
+    expect(await reported.have(2)).toEqual(["hanging", "closed 1006"]);
     expect(app.status()).toMatchObject({ connections: 0, rooms: 0 });
   });
 });

@@ -31,13 +31,13 @@ function appWith(route: RouteOptions = {}, options: AppOptions = {}): App {
   return new App({ logger: silent, ...options }).route("/chat/:room", Chat, route);
 }
 
-async function welcomed(app: App, path: string): Promise<TestClient> {
+async function connectWelcomed(app: App, path: string): Promise<TestClient> {
   const client = await connect(app, path, v1);
   expect(await client.readJSON()).toMatchObject({ type: "welcome" });
   return client;
 }
 
-/** A history that is read when it is let to. */
+/** A backplane that reads history only when the test releases it. */
 class Gate extends MemoryBackplane {
   readonly asked = new Mailbox<HistoryQuery>();
   #open: () => void = () => undefined;
@@ -56,17 +56,17 @@ class Gate extends MemoryBackplane {
   }
 }
 
-describe("a client of enfilade.v1 that means harm", () => {
+describe("a malicious client of enfilade.v1", () => {
   it.each([5_000, 100_000])(
-    "ends nobody with JSON that is nested %i deep, which not every Node can write",
+    "ends no connection with JSON nested %i deep, which some versions of Node cannot write",
     async (depth) => {
       class Quiet extends WebSocketHandler {
         onJSON() {
-          // It has no use for it.
+          // Not needed here.
         }
       }
       await using app = new App({ limits: { messageBytesMax: 1_000_000 } }).route("/chat/:room", Quiet);
-      const [bad, good] = [await welcomed(app, "/chat/a"), await welcomed(app, "/chat/b")];
+      const [bad, good] = [await connectWelcomed(app, "/chat/a"), await connectWelcomed(app, "/chat/b")];
       const nested = "[".repeat(depth) + "]".repeat(depth);
       bad.sendText(`{"type":"message","data":${nested},"id":1}`);
       const answer = await bad.readJSON();
@@ -86,7 +86,7 @@ describe("a client of enfilade.v1 that means harm", () => {
     },
   );
 
-  it("gets one roster a tick, however often it asks for it", async () => {
+  it("gets one roster per tick, for any number of requests", async () => {
     const { app, open } = await start(appWith({ presence: "full" }));
     const client = await open("/chat/a", v1);
     expect([await client.readJSON(), await client.readJSON()]).toMatchObject([
@@ -101,7 +101,7 @@ describe("a client of enfilade.v1 that means harm", () => {
     expect(app.status().totals.received).toBe(1_001);
   });
 
-  it("has one renewal of its credentials asked for at a time, and of those that wait the last", async () => {
+  it("has one renewal of its credentials checked at a time, and only the last of those that wait", async () => {
     const asked = new Mailbox<string>();
     const answers: (() => void)[] = [];
     class Guarded extends WebSocketHandler {
@@ -116,7 +116,7 @@ describe("a client of enfilade.v1 that means harm", () => {
       }
     }
     await using app = new App().route("/x", Guarded);
-    const client = await welcomed(app, "/x");
+    const client = await connectWelcomed(app, "/x");
     for (let n = 1; n <= 500; n += 1) client.sendJSON({ type: "refresh", token: `${n}` });
     client.sendJSON({ type: "message", text: "?" });
     expect(await client.readJSON()).toMatchObject({ data: [{ token: "first" }, { token: "first" }, null] });
@@ -133,7 +133,7 @@ describe("a client of enfilade.v1 that means harm", () => {
   });
 });
 
-describe("what was sent under an id", () => {
+describe("a frame with an id", () => {
   class Work extends EventHandler {
     static readonly finish: (() => void)[] = [];
     override authorize() {
@@ -152,9 +152,9 @@ describe("what was sent under an id", () => {
   const event = (name: string, data: unknown, id: number | string) => ({ type: "event", event: name, data, id });
   const workApp = (options: AppOptions = {}) => new App(options).route("/work", Work);
 
-  it("is answered with its own reply, however many more wait behind it", async () => {
+  it("gets its own reply, with any number of frames waiting behind it", async () => {
     await using app = workApp();
-    const client = await welcomed(app, `/work?client=${clientId}`);
+    const client = await connectWelcomed(app, `/work?client=${clientId}`);
     client.sendJSON(event("slow", 1, "first"));
     for (let n = 0; n < 300; n += 1) client.sendJSON(event("fast", n, n));
     client.sendJSON(event("slow", "fail", "last"));
@@ -167,60 +167,60 @@ describe("what was sent under an id", () => {
     expect(await client.readJSON()).toMatchObject({ id: "last", error: { code: "no_money" } });
   });
 
-  it("belongs to the user who sent it: whoever knows the client's name gets nothing of it", async () => {
+  it("belongs to the user who sent it; another user with the same client id gets nothing of it", async () => {
     await using app = workApp();
-    const ann = await welcomed(app, `/work?user=ann&client=${clientId}`);
+    const ann = await connectWelcomed(app, `/work?user=ann&client=${clientId}`);
     ann.sendJSON(event("fast", "secret", 1));
     expect(await ann.readJSON()).toMatchObject({ id: 1, data: "ann fast secret" });
-    const bob = await welcomed(app, `/work?user=bob&client=${clientId}`);
+    const bob = await connectWelcomed(app, `/work?user=bob&client=${clientId}`);
     bob.sendJSON(event("fast", "mine", 1));
     expect(await bob.readJSON()).toMatchObject({ id: 1, data: "bob fast mine" });
   });
 
-  it("is remembered as long as its client is there, and five minutes longer", async () => {
+  it("is remembered while its client is connected, and five minutes longer", async () => {
     const clock = new ManualClock();
     const app = workApp({ clock, limits: { heartbeatMs: false } });
     const ask = async (client: TestClient, id: number) => {
       client.sendJSON(event("fast", Math.random(), id));
       return ((await client.readJSON()) as { data: string }).data;
     };
-    const first = await welcomed(app, `/work?client=${clientId}`);
+    const first = await connectWelcomed(app, `/work?client=${clientId}`);
     clock.advance(6 * 60_000);
-    await welcomed(app, "/work?client=another-0123456789");
+    await connectWelcomed(app, "/work?client=another-0123456789");
     const answer = await ask(first, 1);
     const left = closes(app, 1);
     first.terminate();
     await left;
     clock.advance(4 * 60_000);
-    const second = await welcomed(app, `/work?client=${clientId}`);
+    const second = await connectWelcomed(app, `/work?client=${clientId}`);
     expect(await ask(second, 1)).toBe(answer);
     const leftAgain = closes(app, 1);
     second.terminate();
     await leftAgain;
     clock.advance(5 * 60_000 + 1);
-    expect(await ask(await welcomed(app, `/work?client=${clientId}`), 1)).not.toBe(answer);
+    expect(await ask(await connectWelcomed(app, `/work?client=${clientId}`), 1)).not.toBe(answer);
     const closing = app.close();
     clock.advance(60_000);
     await closing;
   });
 
-  it("is answered with an error when its handler hung, and was not waited for any more", async () => {
+  it("is answered with an error if its handler hung and was abandoned", async () => {
     await using app = workApp({ limits: { closeMs: 50 }, logger: silent });
-    const first = await welcomed(app, `/work?client=${clientId}`);
+    const first = await connectWelcomed(app, `/work?client=${clientId}`);
     first.sendJSON(event("slow", "for ever", 1));
     while (Work.finish.length === 0) await new Promise((resolve) => setImmediate(resolve));
     const left = closes(app, 1);
     first.terminate();
     await left;
-    const second = await welcomed(app, `/work?client=${clientId}`);
+    const second = await connectWelcomed(app, `/work?client=${clientId}`);
     second.sendJSON(event("slow", "for ever", 1));
     expect(await second.readJSON()).toMatchObject({ id: 1, error: { code: "internal" } });
     for (const finish of Work.finish.splice(0)) finish();
   });
 
-  it("is answered also when the event came inside a message", async () => {
+  it("is answered too if the event came inside a message", async () => {
     await using app = workApp();
-    const client = await welcomed(app, "/work");
+    const client = await connectWelcomed(app, "/work");
     client.sendJSON({ type: "message", data: { event: "fast", data: 1, id: 5 } });
     expect(await client.readJSON()).toEqual({ type: "reply", id: 5, data: "null fast 1" });
     client.sendJSON({ type: "message", data: { event: "none", id: 6 } });
@@ -230,8 +230,8 @@ describe("what was sent under an id", () => {
   });
 });
 
-describe("while history is read", () => {
-  it("nothing comes before the welcome, and what comes after it is in order, with its room", async () => {
+describe("during a read of history", () => {
+  it("nothing comes before the welcome, and later messages come in order, with their rooms", async () => {
     const gate = new Gate();
     await using app = appWith(history, { backplane: gate });
     app.on("open", (connection) => connection.sendJSON("from open"));
@@ -245,7 +245,7 @@ describe("while history is read", () => {
     while (app.status().totals.received === 0) await new Promise((resolve) => setImmediate(resolve));
     gate.release();
     const types = [];
-    // What was published to the room before its history was read is before the position.
+    // Publications before the read of the history are before the position.
     while (types.length < 6) types.push(await client.readJSON());
     expect(types[0]).toMatchObject({ type: "welcome", position: { offset: 1 } });
     expect(types.slice(1)).toEqual(
@@ -261,14 +261,14 @@ describe("while history is read", () => {
     await drained;
   });
 
-  it("who is taken out of the room gets nothing of it any more", async () => {
+  it("an evicted client gets nothing more from the room", async () => {
     const gate = new Gate();
     await using app = appWith({ ...history, replay: 10 }, { backplane: gate });
     app.registry.sendJSONToRoom("/chat/a", "old secret");
     const client = await connect(app, "/chat/a", v1);
     await gate.asked.have(1);
     const [connection] = app.registry.connections;
-    if (connection === undefined) throw new Error("nobody came");
+    if (connection === undefined) throw new Error("there is no connection");
     app.registry.leave(connection, "/chat/a");
     app.registry.sendJSONToRoom("/chat/a", "new secret");
     gate.release();
@@ -277,7 +277,7 @@ describe("while history is read", () => {
     expect(await client.readJSON()).toEqual({ type: "pong" });
   });
 
-  it("a plain client is closed rather than left with a hole", async () => {
+  it("a plain client is closed rather than left with a gap", async () => {
     const gate = new Gate();
     const options = { backplane: gate, limits: { subscriberMessagesMax: 5 } };
     await using app = appWith({ history: { size: 10 }, replay: 5 }, options);
@@ -287,7 +287,7 @@ describe("while history is read", () => {
     gate.readHistory = async (path, query) => {
       const kept = await read(path, query);
       reads += 1;
-      // Between the reading and its answer more is published than is kept.
+      // Between the read and its answer, more is published than is kept.
       if (reads === 1) for (let n = 6; n <= 40; n += 1) app.registry.sendJSONToRoom("/chat/a", n);
       return kept;
     };
@@ -296,21 +296,21 @@ describe("while history is read", () => {
     expect(await client.closed).toMatchObject({ code: 1011 });
   });
 
-  it("a subscription is told how many it missed that were not kept any more", async () => {
+  it("a subscription gets the number of missed publications that are no longer kept", async () => {
     const { registry } = appWith(history, { limits: { subscriberMessagesMax: 10 } });
     const subscription = registry.room("/chat/a").subscribe({ replay: 0 });
     for (let n = 1; n <= 1_500; n += 1) registry.sendJSONToRoom("/chat/a", n);
-    let [heard, missed] = [0, 0];
+    let [received, missed] = [0, 0];
     for await (const publication of subscription) {
-      heard += 1;
+      received += 1;
       missed += publication.missed ?? 0;
-      expect(publication.data).toBe(heard + missed);
+      expect(publication.data).toBe(received + missed);
       if (publication.data === 1_500) break;
     }
-    expect(heard + missed).toBe(1_500);
+    expect(received + missed).toBe(1_500);
   });
 
-  it("one who does not read is closed as slow, as at any other time", async () => {
+  it("a client that does not read is closed as slow, as at any other time", async () => {
     const limits = { outboxAgeMsMax: 100, closeMs: 100 };
     const { app, port } = await start(appWith({ history: { size: 1_000, bytesMax: 1e8 }, replay: 1_000 }, { limits }));
     for (let n = 0; n < 1_000; n += 1) app.registry.sendJSONToRoom("/chat/a", "x".repeat(20_000));
@@ -323,8 +323,8 @@ describe("while history is read", () => {
   });
 });
 
-describe("numbers", () => {
-  it("come in order to everybody, also when sending to one causes the next to be sent", async () => {
+describe("offsets", () => {
+  it("come in order to every client, also if one delivery causes the next publication", async () => {
     class Leaving extends WebSocketHandler {
       override onConnect() {
         this.signal.addEventListener("abort", () => this.sendJSONToThisRoom("left"));
@@ -348,7 +348,7 @@ describe("numbers", () => {
     socket.destroy();
   });
 
-  it("are told also of the last ones that were dropped for a slow client", async () => {
+  it("are also reported for the last messages that were dropped for a slow client", async () => {
     const route: RouteOptions = { ...history, policy: { kind: "skip" } };
     class Skipping extends WebSocketHandler {
       onMessage() {
@@ -370,7 +370,7 @@ describe("numbers", () => {
     expect(app.status().totals.dropped).toBeGreaterThan(0);
   });
 
-  it("count for a client what was not for it, also when it resumes", async () => {
+  it("count publications that were not for the client, also when it resumes", async () => {
     await using app = appWith(history);
     const path = `/chat/a?client=${clientId}`;
     const first = await connect(app, path, v1);
@@ -385,15 +385,15 @@ describe("numbers", () => {
 });
 
 describe("presence", () => {
-  it("is not watched by one whom a listener has just taken out of the room", async () => {
+  it("is not watched by a client that a listener has just evicted from the room", async () => {
     await using app = appWith({ presence: "full" });
     const { registry } = app;
     registry.on("presence", (_room, { joined }) => {
       const connection = registry.connection(joined[0]?.id ?? "");
       if (connection?.request.query.has("kick")) registry.leave(connection, "/chat/a");
     });
-    const stays = await welcomed(app, "/chat/a");
-    const kicked = await welcomed(app, "/chat/a?kick=1");
+    const stays = await connectWelcomed(app, "/chat/a");
+    const kicked = await connectWelcomed(app, "/chat/a?kick=1");
     kicked.sendJSON({ type: "ping" });
     expect(await kicked.readJSON()).toEqual({ type: "pong" });
     const versions = [await stays.readJSON(), await stays.readJSON(), await stays.readJSON()];
@@ -405,15 +405,15 @@ describe("presence", () => {
   });
 });
 
-it("a subscription that begins when the app has closed is over at once", async () => {
+it("a subscription that begins after the app has closed ends at once", async () => {
   const app = appWith();
   await app.close();
   expect(await app.registry.room("/chat/a").subscribe().next()).toEqual({ done: true, value: undefined });
   expect(app.status().rooms).toBe(0);
 });
 
-describe("one that throws or floods", () => {
-  it("costs only its own message: a delivery that cannot be made is reported, and the next ones come", async () => {
+describe("a client or handler that fails or floods", () => {
+  it("costs only its own message: a failed send throws, and the next message arrives", async () => {
     const { app, open, errors } = await start(appWith());
     const client = await open("/chat/a", v1);
     await client.readJSON();
@@ -425,7 +425,7 @@ describe("one that throws or floods", () => {
     expect(errors).toEqual([]);
   });
 
-  it("leaves no trace of frames that were never begun, and they are run when they come again", async () => {
+  it("leaves no record of frames that never started, and they run when they are repeated", async () => {
     const run = new Mailbox<unknown>();
     class Counting extends WebSocketHandler {
       override async onConnect() {
@@ -438,32 +438,32 @@ describe("one that throws or floods", () => {
     }
     const app = new App().route("/x", Counting);
     const path = `/x?client=${clientId}`;
-    const stuck = await welcomed(app, `${path}&stuck=1`);
+    const stuck = await connectWelcomed(app, `${path}&stuck=1`);
     for (let id = 0; id < 60; id += 1) stuck.sendJSON({ type: "message", data: id, id });
     stuck.sendText("no frame");
     const left = closes(app, 1);
     expect(await stuck.closed).toMatchObject({ code: 4500 });
     await left;
-    const again = await welcomed(app, path);
+    const again = await connectWelcomed(app, path);
     for (let id = 0; id < 60; id += 1) again.sendJSON({ type: "message", data: id, id });
     for (let id = 0; id < 60; id += 1) expect(await again.readJSON()).toEqual({ type: "reply", id, data: null });
     expect(run.all).toEqual(Array.from({ length: 60 }, (_, id) => id));
     await app.close();
   });
 
-  it("loses nobody the history of a room by knocking at many others", async () => {
+  it("costs no room its history by connecting to many others", async () => {
     await using app = appWith(history, { limits: { roomsMax: 20 } });
     await app.registry.room("/chat/kept").publish("kept");
     for (let n = 0; n < 100; n += 1) {
       const left = closes(app, 1);
-      const client = await welcomed(app, `/chat/evil${n}`);
+      const client = await connectWelcomed(app, `/chat/evil${n}`);
       client.terminate();
       await left;
     }
     expect(await app.registry.room("/chat/kept").history()).toMatchObject([{ data: "kept" }]);
   });
 
-  it("a request that outlives its connection is answered on the next one with what it comes to", async () => {
+  it("a request that outlives its connection is answered on the next one with its result", async () => {
     let finish: () => void = () => undefined;
     class Paying extends EventHandler {
       @On() async onPay() {
@@ -475,12 +475,12 @@ describe("one that throws or floods", () => {
     }
     await using app = new App({ limits: { closeMs: 50 } }).route("/pay", Paying);
     const path = `/pay?client=${clientId}`;
-    const first = await welcomed(app, path);
+    const first = await connectWelcomed(app, path);
     first.sendJSON({ type: "event", event: "pay", id: 1 });
     while (app.status().totals.received === 0) await new Promise((resolve) => setImmediate(resolve));
     const left = closes(app, 1);
     first.terminate();
-    const second = await welcomed(app, path);
+    const second = await connectWelcomed(app, path);
     second.sendJSON({ type: "event", event: "pay", id: 1 });
     second.sendJSON({ type: "ping" });
     expect(await second.readJSON()).toEqual({ type: "pong" });

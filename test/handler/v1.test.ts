@@ -32,12 +32,12 @@ async function join(app: App, path: string, options: ConnectOptions = v1) {
   return { client, welcome: (await client.readJSON()) as { position: { epoch: string; offset: number } } };
 }
 
-async function closed(client: TestClient): Promise<number> {
+async function closeInfoOf(client: TestClient): Promise<number> {
   return (await client.closed).code;
 }
 
 describe("a client of enfilade.v1", () => {
-  it("is welcomed first, with its id, its room and a position that is told even when it is 0", async () => {
+  it("gets a welcome first, with its id, its room and a position, even if that is 0", async () => {
     await using app = appWith(history, { limits: { heartbeatMs: 7_000 } });
     const { client, welcome } = await join(app, "/chat/caf%C3%A9?x=1");
     expect(client.protocol).toBe("enfilade.v1");
@@ -53,7 +53,7 @@ describe("a client of enfilade.v1", () => {
     expect(without).toEqual({ type: "welcome", id: expect.any(String), room: "/chat/a", heartbeatMs: 0 });
   });
 
-  it("gets frames, while a plain one beside it gets what was sent, byte for byte", async () => {
+  it("gets frames, while a plain client in the room gets the content byte for byte", async () => {
     await using app = appWith(history);
     const { client } = await join(app, "/chat/a");
     const plain = await connect(app, "/chat/a");
@@ -75,11 +75,11 @@ describe("a client of enfilade.v1", () => {
     expect([await plain.readText(), await plain.readText()]).toEqual(['"all"', "tree"]);
   });
 
-  it("is told the room of what comes from another one, and counts what is not for it", async () => {
+  it("gets the room of messages from another one, and counts publications that are not for it", async () => {
     await using app = appWith(history);
     const { client } = await join(app, "/chat/a");
     const [connection] = app.registry.connections;
-    if (connection === undefined) throw new Error("nobody came");
+    if (connection === undefined) throw new Error("there is no connection");
     app.registry.join(connection, "/chat/b");
     app.registry.sendJSONToRoom("/chat/b", "b");
     app.registry.sendJSONToRoom("/chat/a", "hidden", { except: connection });
@@ -89,7 +89,7 @@ describe("a client of enfilade.v1", () => {
     expect(await client.readJSON()).toEqual({ type: "message", offset: 2, data: "a" });
   });
 
-  it("has its messages and events read as a plain client's, and answered under their ids, once each", async () => {
+  it("has its messages and events read like those of a plain client, and answered once by their ids", async () => {
     class Events extends EventHandler {
       @On() onAdd({ a, b }: { a: number; b: number }) {
         return a + b;
@@ -148,14 +148,14 @@ describe("a client of enfilade.v1", () => {
     '{"type":"message","data":1,"id":{}}',
     '{"type":"message","data":1,"id":-1}',
     '{"type":"message","data":1,"id":""}',
-  ])("is closed with 4500 for the frame %s, which is none", async (frame) => {
+  ])("is closed with 4500 for the invalid frame %s", async (frame) => {
     await using app = appWith();
     const { client } = await join(app, "/chat/a");
     client.sendText(frame);
     expect(await client.closed).toMatchObject({ code: 4500, reason: "bad frame" });
   });
 
-  it("is told under its id of a frame that is none, and goes on", async () => {
+  it("gets an error by its id for an invalid frame, and continues", async () => {
     await using app = appWith();
     const { client } = await join(app, "/chat/a");
     for (const frame of [{ type: "unknown" }, { type: "message" }, { type: "event", event: 7 }, {}]) {
@@ -166,7 +166,7 @@ describe("a client of enfilade.v1", () => {
 });
 
 describe("a client of enfilade.v1 that resumes", () => {
-  it("gets exactly what it missed, then what is live", async () => {
+  it("gets exactly the missed publications, then live ones", async () => {
     await using app = appWith(history);
     const room = app.registry.room("/chat/a");
     const { client, welcome } = await join(app, "/chat/a");
@@ -182,7 +182,7 @@ describe("a client of enfilade.v1 that resumes", () => {
       expect(await back.client.readJSON()).toEqual({ type: "message", offset: n, data: n });
   });
 
-  it("is told why it gets less, and then begins as a new one does", async () => {
+  it("gets the reason for an incomplete recovery, and then begins like a new client", async () => {
     await using app = appWith({ history: { size: 5 }, replay: 2 }, { limits: { recoverMessagesMax: 3 } });
     const room = app.registry.room("/chat/a");
     const { welcome } = await join(app, "/chat/a");
@@ -209,9 +209,9 @@ describe("a client of enfilade.v1 that resumes", () => {
       ].map((since): [string, object] => [since, { reason: "invalid" }]),
     ];
     for (const [since, answer] of cases) {
-      const { client, welcome: told } = await join(app, `/chat/a?since=${encodeURIComponent(since)}`);
+      const { client, welcome: reported } = await join(app, `/chat/a?since=${encodeURIComponent(since)}`);
       const common = { type: "welcome", id: expect.any(String), room: "/chat/a", heartbeatMs: 25_000 };
-      expect(told).toEqual({ ...common, position, recovered: false, ...answer });
+      expect(reported).toEqual({ ...common, position, recovered: false, ...answer });
       expect([await client.readJSON(), await client.readJSON()]).toMatchObject([{ offset: 9 }, { offset: 10 }]);
       client.terminate();
     }
@@ -234,8 +234,8 @@ describe("a client of enfilade.v1 that resumes", () => {
   });
 });
 
-describe("a frame that is sent again", () => {
-  it("is run once, and its reply comes again, over whichever connection asks", async () => {
+describe("a repeated frame", () => {
+  it("is run once, and its reply comes again, on any connection that asks", async () => {
     const run = new Mailbox<unknown>();
     class Counting extends EventHandler {
       @On() onCount(step: number) {
@@ -248,7 +248,7 @@ describe("a frame that is sent again", () => {
     const frame = { type: "event", event: "count", data: 1, id: 1 };
     first.sendJSON(frame);
     expect(await first.readJSON()).toEqual({ type: "reply", id: 1, data: 1 });
-    // It has its reply: whoever repeats himself is not answered for it.
+    // It has its reply already, so a repeat on this connection gets none.
     first.sendJSON(frame);
     first.sendJSON({ type: "ping" });
     expect(await first.readJSON()).toEqual({ type: "pong" });
@@ -264,7 +264,7 @@ describe("a frame that is sent again", () => {
     expect(run.all).toEqual([1, 1, 1]);
   });
 
-  it("is waited for where it runs, and what waited behind it is taken over by the new connection", async () => {
+  it("waits for its first run, and the new connection takes over the frames behind it", async () => {
     const begun = new Mailbox<string>();
     let finish: () => void = () => undefined;
     const finished = new Promise<void>((resolve) => {
@@ -291,7 +291,7 @@ describe("a frame that is sent again", () => {
     expect(begun.all).toEqual(["long", "next"]);
   });
 
-  it("that made its handler throw is answered with the error, and not run again", async () => {
+  it("whose handler threw is answered with the error, and not run again", async () => {
     const run = new Mailbox<unknown>();
     class Throwing extends WebSocketHandler {
       onJSON(message: unknown) {
@@ -305,12 +305,12 @@ describe("a frame that is sent again", () => {
       const { client } = await join(app, `/x?client=${clientId}`);
       client.sendJSON({ type: "message", data: 1, id: 1 });
       expect(await client.readJSON()).toEqual(reply);
-      if (n === 0) expect(await closed(client)).toBe(1011);
+      if (n === 0) expect(await closeInfoOf(client)).toBe(1011);
     }
     expect(run.all).toEqual([1]);
   });
 
-  it("is answered when serve() takes it", async () => {
+  it("is answered when serve() reads it", async () => {
     class Serving extends WebSocketHandler {
       override async serve() {
         for await (const message of this.connection) this.sendText(message.text);
@@ -341,7 +341,7 @@ describe("credentials", () => {
     protocols: ["enfilade.v1", `enfilade.token.${Buffer.from(token).toString("base64url")}`],
   });
 
-  it("come among the subprotocols and are never echoed; renewed ones replace them, refused ones end it with 4501", async () => {
+  it("come as a subprotocol, are never echoed, and can be renewed; refused ones close with 4501", async () => {
     const { app, open } = await start(new App().route("/x", Guarded));
     expect(await (await open("/x", offer("bad"))).closed).toMatchObject({ code: 4501, reason: "unauthorized" });
     const client = await open("/x", offer("good é"));
@@ -360,13 +360,13 @@ describe("credentials", () => {
     expect(await client.closed).toMatchObject({ code: 4501, reason: "unauthorized" });
     const other = await open("/x", offer("good"));
     other.sendJSON({ type: "refresh", token: "good bob" });
-    expect(await closed(other)).toBe(4501);
+    expect(await closeInfoOf(other)).toBe(4501);
     expect(app.status().totals.refused).toBe(1);
   });
 });
 
 describe("presence and drain", () => {
-  it("sends the roster after the welcome, then changes, and the roster again when it is asked for", async () => {
+  it("sends the roster after the welcome, then changes, and the roster again on request", async () => {
     await using app = appWith({ presence: "full" });
     const ann = (await join(app, "/chat/a")).client;
     const annId = app.registry.connections[0]?.id;
@@ -383,7 +383,7 @@ describe("presence and drain", () => {
     expect(await ann.readJSON()).toMatchObject({ ...about, version: 2, count: 2, users: [{}, {}] });
   });
 
-  it("asks clients to go elsewhere, and waits for those who know how", async () => {
+  it("asks clients to reconnect elsewhere, and waits for those that can", async () => {
     await using app = appWith(history);
     const { client } = await join(app, "/chat/a");
     await connect(app, "/chat/a");

@@ -10,7 +10,7 @@ import { connect } from "enfilade/testing";
 
 type Subscriber = (channel: string, bytes: Uint8Array, position?: { epoch: string; offset: number }) => void;
 
-/** What the engines of one process share. */
+/** The data that the engines of one process share. */
 const subscribers = new Map<string, Set<Subscriber>>();
 const offsets = new Map<string, number>();
 const epoch = "one";

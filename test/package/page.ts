@@ -1,7 +1,7 @@
 import { connect } from "enfilade/client";
 import type { Sums } from "./sums.js";
 
-/** What a page does with the client; bundled, it runs in one. */
+/** The client's code of a page, which is bundled and runs in one. */
 export async function add(url: string, show: (text: string) => void): Promise<void> {
   const room = connect<Sums>(url);
   room.on("message", ({ data }) => show(JSON.stringify(data)));

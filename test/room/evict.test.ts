@@ -44,7 +44,7 @@ function appWith(options: AppOptions = {}, route: RouteOptions = {}): App {
   return app;
 }
 
-async function visit(app: App, path: string): Promise<Visit> {
+async function connectUser(app: App, path: string): Promise<Visit> {
   const client = await connect(app, path);
   const connection = app.registry.connections.at(-1);
   const handler = Visitor.handlers.get(connection?.id ?? "");
@@ -63,9 +63,9 @@ describe("room.evict()", () => {
     ["a connection", ({ connection }: Visit) => connection],
     ["a handler", ({ handler }: Visit) => handler],
     ["an id", ({ connection }: Visit) => connection.id],
-  ])("takes out one connection, named by %s, and leaves its user's others", async (_what, whoOf) => {
+  ])("removes one connection, named by %s, and no other of its user", async (_what, whoOf) => {
     const app = appWith();
-    const [first, second] = [await visit(app, "/home/a?user=ann"), await visit(app, "/home/a?user=ann")];
+    const [first, second] = [await connectUser(app, "/home/a?user=ann"), await connectUser(app, "/home/a?user=ann")];
     app.registry.room("/home/a").evict(whoOf(first));
     expect(membersOf(app, "/home/a")).toEqual([second.connection.id]);
     expect(app.registry.roomsOf(first.connection)).toEqual([]);
@@ -79,10 +79,10 @@ describe("room.evict()", () => {
     ["{ user: id }", () => ({ user: "ann" })],
     ["{ user: what authorize returned }", () => ({ user: { id: "ann" } })],
     ["a User", ({ registry }: App) => registry.user("ann")],
-  ])("takes out every connection of a user, named by %s", async (_what, whoOf) => {
+  ])("removes every connection of a user, named by %s", async (_what, whoOf) => {
     const app = appWith();
     for (const user of ["ann", "ann", "bob"]) {
-      const { connection } = await visit(app, `/home/a?user=${user}`);
+      const { connection } = await connectUser(app, `/home/a?user=${user}`);
       app.registry.join(connection, "/team");
     }
     app.registry.room("/team").evict(whoOf(app));
@@ -90,9 +90,9 @@ describe("room.evict()", () => {
     expect(app.registry.room("/home/a").size).toBe(3);
   });
 
-  it("calls onRoomLeave with the reason, for a room beside the home, and closes nobody", async () => {
+  it("calls onRoomLeave with the reason, for a joined room, and closes no connection", async () => {
     const app = appWith();
-    const { client, connection, handler } = await visit(app, "/home/a");
+    const { client, connection, handler } = await connectUser(app, "/home/a");
     for (const path of ["/team", "/other"]) app.registry.join(connection, path);
     app.registry.room("/team").evict(connection, { reason: "kicked" });
     app.registry.room("/other").evict(connection);
@@ -106,9 +106,9 @@ describe("room.evict()", () => {
     expect(await client.readText()).toBe("still connected");
   });
 
-  it("closes with 1000 and the reason who has no room left, where the route says so", async () => {
+  it("closes a connection without rooms with 1000 and the reason, if the route has that option", async () => {
     const app = appWith({}, { closeOnLastRoomLeft: true });
-    const { client, connection } = await visit(app, "/home/a");
+    const { client, connection } = await connectUser(app, "/home/a");
     app.registry.join(connection, "/team");
     app.registry.room("/home/a").evict(connection, { reason: "first" });
     expect(connection.isOpen).toBe(true);
@@ -125,7 +125,7 @@ describe("room.evict()", () => {
     }
     const app = new App({ logger: silent }).route("/home/:name", Guarded);
     onTestFinished(() => app.close({ timeoutMs: 200 }));
-    const { connection } = await visit(app, "/home/a?user=ann");
+    const { connection } = await connectUser(app, "/home/a?user=ann");
     const joining = app.registry.join(connection, "/team");
     app.registry.room("/team").evict({ user: "ann" });
     for (const decide of decisions) decide(true);
@@ -133,9 +133,9 @@ describe("room.evict()", () => {
     expect(app.registry.room("/team").size).toBe(0);
   });
 
-  it("refuses what is neither a connection nor a user, and unknown options", async () => {
+  it("refuses a value that is neither a connection nor a user, and unknown options", async () => {
     const app = appWith();
-    const { connection } = await visit(app, "/home/a");
+    const { connection } = await connectUser(app, "/home/a");
     const room = app.registry.room("/home/a");
     const option = expect.objectContaining({ code: "ERR_OPTION" });
     for (const who of [undefined, null, 7, {}, [], { id: 7 }, { userId: "ann" }]) {
@@ -149,9 +149,9 @@ describe("room.evict()", () => {
     expect(room.size).toBe(1);
   });
 
-  it("refuses a text that is no id of a connection, such as the id of a user, and names the way", async () => {
+  it("refuses a string that is not a connection id, such as a user's id, with a hint", async () => {
     const app = appWith();
-    await visit(app, "/home/a?user=ann");
+    await connectUser(app, "/home/a?user=ann");
     const room = app.registry.room("/home/a");
     for (const who of ["ann", { id: "ann" }]) {
       const message = 'evict takes the id of a connection, got "ann"; for a user pass { user: "ann" }';
@@ -160,7 +160,7 @@ describe("room.evict()", () => {
     expect(room.size).toBe(1);
   });
 
-  it("reaches this node also when the others cannot be reached, and reports that", async () => {
+  it("evicts on this node even if the others cannot be reached, and reports that", async () => {
     class Broken extends MemoryBackplane {
       override evict() {
         return Promise.reject(new EnfiladeError("ERR_BACKPLANE", "the engine is away"));
@@ -168,7 +168,7 @@ describe("room.evict()", () => {
     }
     const app = appWith({ backplane: new Broken() });
     const reported = new Promise<Error>((resolve) => app.on("error", resolve));
-    const { connection } = await visit(app, "/home/a");
+    const { connection } = await connectUser(app, "/home/a");
     app.registry.room("/home/a").evict(connection);
     expect(await reported).toMatchObject({
       code: "ERR_BACKPLANE",

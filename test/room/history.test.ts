@@ -26,7 +26,7 @@ const texts = (publications: readonly Publication[]) => publications.map(({ text
 const offsets = (publications: readonly Publication[]) => publications.map(({ position }) => position?.offset);
 
 describe("history", () => {
-  it("numbers what is published, and gives it back by count, by position and in reverse", async () => {
+  it("numbers publications, and returns them by count, by position and in reverse", async () => {
     const { registry } = appWith({ history: { size: 100 } });
     const room = registry.room("/rooms/a");
     expect(await room.publish({ n: 1 })).toEqual({ epoch: expect.stringMatching(/^[\w-]+$/), offset: 1 });
@@ -51,7 +51,7 @@ describe("history", () => {
     expect(await registry.room("/rooms/b").history()).toEqual([]);
   });
 
-  it("is bounded by count, by bytes and by age, and a gap in the offsets tells", async () => {
+  it("is bounded by count, by bytes and by age, and the offsets show a gap", async () => {
     const clock = new ManualClock();
     const app = appWith({ history: { size: 3, seconds: 60 } }, { clock });
     const room = app.registry.room("/rooms/a");
@@ -68,11 +68,11 @@ describe("history", () => {
 
     const small = appWith({ history: { size: 100, bytesMax: 2_000 } }).registry;
     for (let n = 0; n < 20; n += 1) small.sendTextToRoom("/rooms/a", "x".repeat(98));
-    // Each is accounted with 2 * (2 + 98) + 256 bytes.
+    // Each entry counts as 2 * (2 + 98) + 256 bytes.
     expect(offsets(await small.room("/rooms/a").history())).toEqual([17, 18, 19, 20]);
   });
 
-  it("lets the rooms quiet for longest go first past historyBytesMax, and tells that it did", async () => {
+  it("past historyBytesMax is dropped for the rooms that were quiet longest, and counted", async () => {
     const app = appWith({ history: { size: 100 } }, { limits: { historyBytesMax: 4_560 } });
     const { registry } = app;
     for (const name of ["a", "b", "c"]) {
@@ -84,16 +84,16 @@ describe("history", () => {
     expect(app.status()).toMatchObject({ historyRooms: 2, historyBytes: 8 * 456, historyEvictions: 1 });
     registry.sendTextToRoom("/rooms/c", "x".repeat(2_000));
     expect(await registry.room("/rooms/b").history()).toEqual([]);
-    // The numbering goes on, so that the gap shows.
+    // The numbering continues, so that the gap is visible.
     expect(await registry.room("/rooms/b").publish("again")).toEqual({ ...before?.position, offset: 5 });
-    // One that alone is too large for all of it is delivered, counted, and not kept.
+    // A publication larger than the whole limit is delivered and numbered, but not kept.
     const listener = registry.room("/rooms/d").subscribe();
     registry.sendTextToRoom("/rooms/d", "x".repeat(3_000));
     expect((await listener.next()).value?.position?.offset).toBe(1);
     expect(await registry.room("/rooms/d").history()).toEqual([]);
   });
 
-  it("keeps its numbering as long as somebody is there, also when all of it has expired", async () => {
+  it("keeps its numbering while the room has a member, even after all entries expired", async () => {
     const clock = new ManualClock();
     const app = appWith({ history: { size: 10, seconds: 1 } }, { clock });
     const client = await connect(app, "/rooms/a");
@@ -106,7 +106,7 @@ describe("history", () => {
     await app.close();
   });
 
-  it("keeps its numbering for those who come back within ten minutes, and then begins another", async () => {
+  it("keeps its numbering for ten minutes without members, and then starts another", async () => {
     const clock = new ManualClock();
     const room = appWith({ history: { size: 10, seconds: 1 } }, { clock }).registry.room("/rooms/a");
     const first = await room.publish("one");
@@ -118,7 +118,7 @@ describe("history", () => {
     expect(third?.epoch).not.toBe(first?.epoch);
   });
 
-  it("is a clear error where none is kept, and for what is no position", async () => {
+  it("throws a clear error where none is kept, and for an invalid position", async () => {
     const { registry } = appWith({});
     const room = registry.room("/rooms/a");
     expect(await room.publish("x")).toBeUndefined();
@@ -149,7 +149,7 @@ describe("history", () => {
 });
 
 describe("a plain client of a route with replay", () => {
-  it("gets the last publications, then its own, then what is live", async () => {
+  it("gets the last publications, then its own, then live ones", async () => {
     class Chat extends WebSocketHandler {
       override onConnect() {
         this.sendTextToThisRoom("joined");
@@ -163,12 +163,12 @@ describe("a plain client of a route with replay", () => {
     for (let n = 1; n <= 15; n += 1) app.registry.sendTextToRoom("/chat/a", `old ${n}`);
     const client = await open("/chat/a");
     client.sendText("live");
-    const heard: string[] = [];
-    while (heard.length < 12) heard.push(await client.readText());
-    expect(heard).toEqual([...Array.from({ length: 10 }, (_, n) => `old ${n + 6}`), "joined", "live"]);
+    const received: string[] = [];
+    while (received.length < 12) received.push(await client.readText());
+    expect(received).toEqual([...Array.from({ length: 10 }, (_, n) => `old ${n + 6}`), "joined", "live"]);
   });
 
-  it("hears no gap and nothing twice, whatever is published while its history is read, in 1,000 random schedules", async () => {
+  it("gets no gap and nothing twice for publications during the history read, in 1,000 random schedules", async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.scheduler(),
@@ -197,11 +197,11 @@ describe("a plain client of a route with replay", () => {
           });
           await scheduler.waitFor(Promise.all([client, ...writing]));
           await scheduler.waitIdle();
-          const heard: number[] = [];
+          const received: number[] = [];
           const last = before + during * publishers;
-          while (heard.at(-1) !== last) heard.push(Number(await (await client).readText()));
-          expect(heard).toEqual(upTo(last, heard[0] ?? 0));
-          expect(heard[0]).toBeGreaterThanOrEqual(Math.max(1, before - 9));
+          while (received.at(-1) !== last) received.push(Number(await (await client).readText()));
+          expect(received).toEqual(upTo(last, received[0] ?? 0));
+          expect(received[0]).toBeGreaterThanOrEqual(Math.max(1, before - 9));
           const subscribed: number[] = [];
           for await (const { text, missed = 0 } of subscription) {
             const number = Number(text);
@@ -217,7 +217,7 @@ describe("a plain client of a route with replay", () => {
     );
   }, 120_000);
 
-  it("is closed with 1011 when its history cannot be read, and nobody else is", async () => {
+  it("is closed with 1011 if its history cannot be read, and no other client is", async () => {
     class Broken extends MemoryBackplane {
       override readHistory(): Promise<HistoryPage> {
         return Promise.reject(new Error("history is away"));
@@ -231,7 +231,7 @@ describe("a plain client of a route with replay", () => {
   });
 });
 
-/** Reads history when it is let to. */
+/** A backplane that reads history only when the test releases it. */
 class SlowBackplane extends MemoryBackplane {
   readonly #delay: (name: string, read: () => Promise<HistoryPage>) => Promise<HistoryPage>;
 
@@ -241,7 +241,7 @@ class SlowBackplane extends MemoryBackplane {
   }
 
   override async readHistory(path: RoomPath, query: HistoryQuery): Promise<HistoryPage> {
-    // Read at one moment, answered at another: as over a network.
+    // Reads at one moment and answers at another, like over a network.
     const kept = await this.#delay("read", () => super.readHistory(path, query));
     return this.#delay("answer", () => Promise.resolve(kept));
   }
@@ -252,7 +252,7 @@ function upTo(last: number, first: number): number[] {
 }
 
 describe("room.subscribe()", () => {
-  it("listens as a member does: what is kept first, then what is published, several at once", async () => {
+  it("first yields the history, then new publications, in several loops at once", async () => {
     const app = appWith({ history: { size: 10 } });
     const room = app.registry.room("/rooms/a");
     room.sendText("1");
@@ -267,26 +267,26 @@ describe("room.subscribe()", () => {
     expect(app.status().rooms).toBe(0);
   });
 
-  it("ends when its loop is left, by signal, when the room is closed, and when the app is", async () => {
+  it("ends when its loop ends, by signal, when the room is closed, and when the app is", async () => {
     const app = appWith({});
     const room = app.registry.room("/rooms/a");
     const controller = new AbortController();
-    const heard = new Mailbox<string>();
+    const received = new Mailbox<string>();
     const loops = [
       (async () => {
         for await (const { text } of room.subscribe()) {
-          heard.put(`left after ${text}`);
+          received.put(`left after ${text}`);
           break;
         }
       })(),
       (async () => {
-        for await (const { text } of room.subscribe({ signal: controller.signal })) heard.put(`by signal ${text}`);
+        for await (const { text } of room.subscribe({ signal: controller.signal })) received.put(`by signal ${text}`);
       })(),
       (async () => {
-        for await (const { text } of room.subscribe()) heard.put(`by room ${text}`);
+        for await (const { text } of room.subscribe()) received.put(`by room ${text}`);
       })(),
       (async () => {
-        for await (const { text } of app.registry.room("/rooms/b").subscribe()) heard.put(`by app ${text}`);
+        for await (const { text } of app.registry.room("/rooms/b").subscribe()) received.put(`by app ${text}`);
       })(),
     ] as const;
     room.sendText("1");
@@ -299,13 +299,13 @@ describe("room.subscribe()", () => {
     expect(app.status().rooms).toBe(1);
     await app.close();
     await loops[3];
-    expect(heard.all.toSorted()).toEqual(["by room 1", "by room 2", "by signal 1", "left after 1"]);
+    expect(received.all.toSorted()).toEqual(["by room 1", "by room 2", "by signal 1", "left after 1"]);
     expect(app.status().rooms).toBe(0);
     const aborted = room.subscribe({ signal: AbortSignal.abort() });
     expect(await aborted.next()).toEqual({ done: true, value: undefined });
   });
 
-  it("stalls nobody when it is not read: the oldest go, and the next one tells how many", async () => {
+  it("delays no client if it is not read: the oldest are dropped, and the next one has their number", async () => {
     const app = appWith({}, { limits: { subscriberMessagesMax: 10 } });
     const client = await connect(app, "/rooms/a");
     const stalled = app.registry.room("/rooms/a").subscribe();
@@ -316,7 +316,7 @@ describe("room.subscribe()", () => {
     await app.close();
   });
 
-  it("gets as much of the past as it asks for, whatever may wait of what is live", async () => {
+  it("yields the requested part of the history, with any number of live publications waiting", async () => {
     const room = appWith({ history: { size: 100 } }, { limits: { subscriberMessagesMax: 10 } }).registry.room(
       "/rooms/a",
     );

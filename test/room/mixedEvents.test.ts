@@ -27,7 +27,7 @@ class Kept extends EventHandler {
 }
 
 describe("a room whose clients have several event protocols", () => {
-  it("gives an event to all but those whose protocol has no form for it, and reports that once", async () => {
+  it("delivers an event to all except clients whose protocol cannot express it, and reports that once", async () => {
     const { open, errors } = await start(
       new App().route("/json", Lobby).route("/spaced", Lobby, { eventProtocol: spacedEvents }),
     );
@@ -43,7 +43,7 @@ describe("a room whose clients have several event protocols", () => {
     expect(await spaced.readText()).toMatch(/^error .*internal/);
   });
 
-  it("refuses an event that the protocol of the room has no form for, and keeps nothing of it", async () => {
+  it("refuses an event that the protocol of the room cannot express, and keeps nothing of it", async () => {
     const app = new App().route("/kept", Kept, { history: { size: 5 }, replay: 5, eventProtocol: spacedEvents });
     const { registry } = app;
     expect(() => registry.emitToRoom("/kept", "two words")).toThrow(expect.objectContaining({ code: "ERR_VALUE" }));
@@ -82,7 +82,7 @@ class Plain extends WebSocketHandler<object, string> {
 }
 
 describe("a client that renews its credentials", () => {
-  it("does not become another user where users are texts", async () => {
+  it("does not become another user if users are strings", async () => {
     const { open } = await start(new App().route("/x", Plain));
     const token = Buffer.from("ann").toString("base64url");
     const client = await open("/x", { protocols: ["enfilade.v1", `enfilade.token.${token}`] });
@@ -97,7 +97,7 @@ describe("a client that renews its credentials", () => {
 });
 
 describe("a frame with an id", () => {
-  it("is run once, though a connection that never began it ended first", async () => {
+  it("is run once, even if a connection that never started it ended first", async () => {
     const ran = new Mailbox<string>();
     let release: () => void = () => undefined;
     const busy = new Promise<void>((resolve) => {
@@ -138,8 +138,8 @@ describe("a frame with an id", () => {
   });
 });
 
-describe("options of what is sent", () => {
-  it("refuse to keep what no room keeps", () => {
+describe("the keep option", () => {
+  it("is refused where no history is kept", () => {
     const app = new App().route("/x", Plain);
     const refused = expect.objectContaining({ code: "ERR_OPTION", message: expect.stringContaining("keep") });
     expect(() => app.registry.sendJSONToAll(1, { keep: true })).toThrow(refused);
@@ -147,7 +147,7 @@ describe("options of what is sent", () => {
     app.registry.sendJSONToRoom("/x", 1, { keep: false });
   });
 
-  it("warn of a history that keeps nothing", () => {
+  it("causes a warning for a history that keeps nothing", () => {
     const warnings: string[] = [];
     const logger = { warn: (text: string) => warnings.push(text), error: () => undefined };
     new App({ logger }).route("/x", Plain, { history: { size: 5 }, policy: { kind: "skip" } });

@@ -12,7 +12,7 @@ import {
   WebSocketHandler,
 } from "../../src/index.js";
 import { connect, ManualClock, type TestClient } from "../../src/testing/index.js";
-import { closes, Mailbox, type Running, start } from "../support/app.js";
+import { closes, Mailbox, type RunningApp, start } from "../support/app.js";
 
 const graceMs = 5_000;
 
@@ -33,16 +33,16 @@ function appWith(route: RouteOptions, options: AppOptions = {}): App {
   return new App(options).route("/rooms/:name", Member, route).route("/lobby", Member);
 }
 
-function open(route: RouteOptions = { presence: "full" }, options: AppOptions = {}): Promise<Running> {
+function open(route: RouteOptions = { presence: "full" }, options: AppOptions = {}): Promise<RunningApp> {
   return start(appWith(route, options));
 }
 
-/** Users leave at once, without a grace. */
-function openAtOnce(presence: Partial<PresenceOptions> = {}): Promise<Running> {
+/** Users leave at once, without a grace period. */
+function openAtOnce(presence: Partial<PresenceOptions> = {}): Promise<RunningApp> {
   return open({ presence: { mode: "full", leaveGraceMs: 0, ...presence } });
 }
 
-/** A frame of presence as clients are told it. */
+/** A presence frame, as clients get it. */
 function frame(version: number, count: number, content: object = {}, room = "/rooms/a") {
   return { type: "presence", room, version, count, ...content };
 }
@@ -50,24 +50,24 @@ function frame(version: number, count: number, content: object = {}, room = "/ro
 const one = (id: string, connections = 1) => ({ id, connections });
 const tick = () => new Promise((resolve) => setImmediate(resolve));
 
-/** The connection that came last. */
-function newest(app: App): Connection {
+/** The connection that opened last. */
+function newestConnection(app: App): Connection {
   const connection = app.registry.connections.at(-1);
-  if (connection === undefined) throw new Error("nobody is there");
+  if (connection === undefined) throw new Error("there is no connection");
   return connection;
 }
 
-/** Connections that wait in the lobby, to be put into rooms within one tick. */
-async function lobby({ app, open }: Running, ids: readonly string[]): Promise<Connection[]> {
+/** Connections that wait in the lobby, to join rooms within one tick. */
+async function fillLobby({ app, open }: RunningApp, ids: readonly string[]): Promise<Connection[]> {
   const waiting: Connection[] = [];
   for (const id of ids) {
     await open(`/lobby?user=${id}`);
-    waiting.push(newest(app));
+    waiting.push(newestConnection(app));
   }
   return waiting;
 }
 
-async function leave({ app }: Running, client: TestClient): Promise<void> {
+async function leave({ app }: RunningApp, client: TestClient): Promise<void> {
   const closed = closes(app, 1);
   client.terminate();
   await closed;
@@ -75,17 +75,17 @@ async function leave({ app }: Running, client: TestClient): Promise<void> {
 
 let ends = 0;
 
-/** What a client has been sent until now, since it was last asked. */
-async function heardBy(app: App, client: TestClient): Promise<string[]> {
+/** The messages that a client has received since the last call. */
+async function receivedBy(app: App, client: TestClient): Promise<string[]> {
   await tick();
   ends += 1;
   const end = `end ${ends}`;
   app.registry.sendTextToAll(end);
-  const heard: string[] = [];
+  const received: string[] = [];
   for (let text = await client.readText(); text !== end; text = await client.readText()) {
-    if (!text.startsWith("end")) heard.push(text);
+    if (!text.startsWith("end")) received.push(text);
   }
-  return heard;
+  return received;
 }
 
 const parsed = (texts: readonly string[]): unknown[] => texts.map((text) => JSON.parse(text));
@@ -99,7 +99,7 @@ describe("room.presence()", () => {
     const ids: string[] = [];
     for (let n = 0; n < 2; n += 1) {
       await running.open("/rooms/a");
-      ids.push(newest(running.app).id);
+      ids.push(newestConnection(running.app).id);
     }
     const { count, users } = await room.presence();
     expect(count).toBe(3);
@@ -111,11 +111,11 @@ describe("room.presence()", () => {
     expect(await running.app.registry.room("/rooms/b").presence()).toEqual({ count: 0, version: 0, users: [] });
   });
 
-  it("counts those who joined like those at home, each room for itself", async () => {
+  it("counts joined members and members at home, separately for each room", async () => {
     const running = await openAtOnce();
     const { registry } = running.app;
-    const [ann, bob] = await lobby(running, ["ann", "bob"]);
-    if (ann === undefined || bob === undefined) throw new Error("nobody is there");
+    const [ann, bob] = await fillLobby(running, ["ann", "bob"]);
+    if (ann === undefined || bob === undefined) throw new Error("there is no connection");
     await running.open("/rooms/a?user=ann");
     registry.join(ann, "/rooms/a");
     registry.join(ann, "/rooms/a");
@@ -130,24 +130,29 @@ describe("room.presence()", () => {
     expect((await presence("/rooms/b")).users).toMatchObject([one("bob")]);
   });
 
-  it("is counted on demand where presence is off, with version 0, and nobody is told of changes", async () => {
+  it("is counted on demand if presence is off, with version 0, and no change is reported", async () => {
     const running = await open({});
     const { app } = running;
-    const told = new Mailbox<PresenceChange>();
-    app.registry.on("presence", (_room, change) => told.put(change));
+    const reported = new Mailbox<PresenceChange>();
+    app.registry.on("presence", (_room, change) => reported.put(change));
     const clients = [await running.open("/rooms/a?user=ann"), await running.open("/rooms/a?user=ann")];
     await running.open("/rooms/a");
     expect(await app.registry.room("/rooms/a").presence()).toMatchObject({
-      ...{ count: 2, version: 0, users: [one("ann", 2), one(newest(app).id)] },
+      count: 2,
+      version: 0,
+      users: [one("ann", 2), one(newestConnection(app).id)],
     });
     for (const client of clients) await leave(running, client);
-    // Nobody keeps count, so nobody is waited for either.
-    expect(await app.registry.room("/rooms/a").presence()).toMatchObject({ count: 1, users: [one(newest(app).id)] });
+    // Presence is off, so no leave is delayed either.
+    expect(await app.registry.room("/rooms/a").presence()).toMatchObject({
+      count: 1,
+      users: [one(newestConnection(app).id)],
+    });
     await tick();
-    expect(told.all).toEqual([]);
+    expect(reported.all).toEqual([]);
   });
 
-  it("keeps only how many there are where the route says so, and names nobody to clients", async () => {
+  it("keeps only the count if the route has that mode, and names no user to clients", async () => {
     const running = await openAtOnce({ mode: "count" });
     const ann = await running.open("/rooms/a?user=ann&watch");
     const bob = await running.open("/rooms/a?user=bob");
@@ -155,18 +160,18 @@ describe("room.presence()", () => {
     expect(await running.app.registry.room("/rooms/a").presence()).toEqual({ count: 2, version: 2, users: [] });
     await leave(running, bob);
     await leave(running, await running.open("/rooms/a?user=cy"));
-    const heard = await heardBy(running.app, ann);
-    expect(parsed(heard)).toEqual([frame(1, 1), frame(2, 2), frame(3, 3), frame(4, 2)]);
-    for (const id of ["ann", "bob", "cy"]) expect(heard.join()).not.toContain(id);
+    const received = await receivedBy(running.app, ann);
+    expect(parsed(received)).toEqual([frame(1, 1), frame(2, 2), frame(3, 3), frame(4, 2)]);
+    for (const id of ["ann", "bob", "cy"]) expect(received.join()).not.toContain(id);
   });
 
-  it("takes __proto__ and constructor for ids like others, and a user for no connection of the same id", async () => {
+  it("accepts __proto__ and constructor as ids, and distinguishes users from connections", async () => {
     const running = await openAtOnce();
     const { app } = running;
     const watcher = await running.open("/rooms/a?user=constructor&watch");
     const proto = await running.open("/rooms/a?user=__proto__");
     await running.open("/rooms/a");
-    const anonymous = newest(app).id;
+    const anonymous = newestConnection(app).id;
     const namesake = await running.open(`/rooms/a?user=${anonymous}`);
     const room = app.registry.room("/rooms/a");
     expect(await room.presence()).toMatchObject({
@@ -179,7 +184,7 @@ describe("room.presence()", () => {
       count: 2,
       users: [one("constructor"), { ...one(anonymous), user: undefined }],
     });
-    expect(parsed(await heardBy(app, watcher)).slice(1)).toEqual([
+    expect(parsed(await receivedBy(app, watcher)).slice(1)).toEqual([
       frame(2, 2, { joined: [one("__proto__")], left: [] }),
       frame(3, 3, { joined: [one(anonymous)], left: [] }),
       frame(4, 4, { joined: [one(anonymous)], left: [] }),
@@ -190,14 +195,14 @@ describe("room.presence()", () => {
 });
 
 describe("a client that watches presence", () => {
-  it("is sent the roster, then each change with the next version", async () => {
+  it("gets the roster, then each change with the next version", async () => {
     const running = await openAtOnce();
     const ann = await running.open("/rooms/a?user=ann&watch");
     expect(await ann.readJSON()).toEqual(frame(1, 1, { users: [one("ann")] }));
     const bob = await running.open("/rooms/a?user=bob");
     expect(await ann.readJSON()).toEqual(frame(2, 2, { joined: [one("bob")], left: [] }));
     await running.open("/rooms/a");
-    const anonymous = newest(running.app).id;
+    const anonymous = newestConnection(running.app).id;
     expect(await ann.readJSON()).toEqual(frame(3, 3, { joined: [one(anonymous)], left: [] }));
     await leave(running, bob);
     expect(await ann.readJSON()).toEqual(frame(4, 2, { joined: [], left: ["bob"] }));
@@ -209,103 +214,105 @@ describe("a client that watches presence", () => {
     expect([await ann.readJSON(), await cy.readJSON()]).toEqual([last, last]);
   });
 
-  it("hears of nobody gone as long as one of several tabs is open", async () => {
+  it("gets no leave while one of several tabs is open", async () => {
     const running = await openAtOnce();
     const ann = await running.open("/rooms/a?user=ann&watch");
     const tabs = [];
     for (let tab = 0; tab < 3; tab += 1) tabs.push(await running.open("/rooms/a?user=bob"));
     for (const tab of tabs.slice(1)) await leave(running, tab);
-    expect(parsed(await heardBy(running.app, ann)).slice(1)).toEqual([frame(2, 2, { joined: [one("bob")], left: [] })]);
+    expect(parsed(await receivedBy(running.app, ann)).slice(1)).toEqual([
+      frame(2, 2, { joined: [one("bob")], left: [] }),
+    ]);
     for (const tab of tabs.slice(0, 1)) await leave(running, tab);
-    expect(parsed(await heardBy(running.app, ann))).toEqual([frame(3, 1, { joined: [], left: ["bob"] })]);
+    expect(parsed(await receivedBy(running.app, ann))).toEqual([frame(3, 1, { joined: [], left: ["bob"] })]);
   });
 
-  it("is told the changes of one tick together, and nothing of who came and went within it", async () => {
+  it("gets the changes of one tick together, and no user who came and left within it", async () => {
     const running = await openAtOnce();
     const { registry } = running.app;
     const ann = await running.open("/rooms/a?user=ann&watch");
-    const waiting = await lobby(running, ["bob", "cy", "dan", "bob"]);
+    const waiting = await fillLobby(running, ["bob", "cy", "dan", "bob"]);
     for (const connection of waiting) registry.join(connection, "/rooms/a");
-    expect(parsed(await heardBy(running.app, ann)).slice(1)).toEqual([
+    expect(parsed(await receivedBy(running.app, ann)).slice(1)).toEqual([
       frame(2, 4, { joined: [one("bob", 2), one("cy"), one("dan")], left: [] }),
     ]);
     const [bob, cy, dan, tab] = waiting;
-    const [eve] = await lobby(running, ["eve"]);
+    const [eve] = await fillLobby(running, ["eve"]);
     if (bob === undefined || cy === undefined || dan === undefined || tab === undefined || eve === undefined) {
-      throw new Error("nobody is there");
+      throw new Error("there is no connection");
     }
     for (const connection of [bob, cy, dan]) registry.leave(connection, "/rooms/a");
     registry.join(eve, "/rooms/a");
     registry.join(dan, "/rooms/a");
-    expect(parsed(await heardBy(running.app, ann))).toEqual([frame(3, 4, { joined: [one("eve")], left: ["cy"] })]);
+    expect(parsed(await receivedBy(running.app, ann))).toEqual([frame(3, 4, { joined: [one("eve")], left: ["cy"] })]);
     registry.join(cy, "/rooms/a");
     registry.leave(cy, "/rooms/a");
     registry.leave(dan, "/rooms/a");
     registry.join(dan, "/rooms/a");
-    expect(await heardBy(running.app, ann)).toEqual([]);
+    expect(await receivedBy(running.app, ann)).toEqual([]);
     expect(await registry.room("/rooms/a").presence()).toMatchObject({ version: 3, count: 4 });
   });
 
-  it("gets a roster of one version, also when it asks in the tick of other changes", async () => {
+  it("gets a roster of one version, even if it asks in the tick of other changes", async () => {
     const running = await openAtOnce();
     const { registry } = running.app;
     const ann = await running.open("/rooms/a?user=ann&watch");
     const late = await running.open("/lobby?user=late");
-    const connection = newest(running.app);
-    const [bob, cy] = await lobby(running, ["bob", "cy"]);
-    if (bob === undefined || cy === undefined) throw new Error("nobody is there");
+    const connection = newestConnection(running.app);
+    const [bob, cy] = await fillLobby(running, ["bob", "cy"]);
+    if (bob === undefined || cy === undefined) throw new Error("there is no connection");
     registry.join(bob, "/rooms/a");
     registry.join(connection, "/rooms/a");
     registry.watchPresence(connection, "/rooms/a");
     registry.join(cy, "/rooms/a");
     const last = frame(3, 4, { joined: [one("cy")], left: [] });
-    expect(parsed(await heardBy(running.app, late))).toEqual([
+    expect(parsed(await receivedBy(running.app, late))).toEqual([
       frame(2, 3, { users: [one("ann"), one("bob"), one("late")] }),
       last,
     ]);
-    expect(parsed(await heardBy(running.app, ann)).slice(1, 3)).toEqual([
+    expect(parsed(await receivedBy(running.app, ann)).slice(1, 3)).toEqual([
       frame(2, 3, { joined: [one("bob"), one("late")], left: [] }),
       last,
     ]);
   });
 
-  it("hears of a room that it joined, until it leaves it, and again only when it asks again", async () => {
+  it("gets changes of a joined room until it leaves it, and again only after another watch", async () => {
     const running = await openAtOnce();
     const { app } = running;
     const ann = await running.open("/lobby?user=ann");
-    const connection = newest(app);
+    const connection = newestConnection(app);
     app.registry.join(connection, "/rooms/a");
     app.registry.watchPresence(connection, "/rooms/a");
     const bob = await running.open("/rooms/a?user=bob");
-    expect(parsed(await heardBy(app, ann))).toEqual([
+    expect(parsed(await receivedBy(app, ann))).toEqual([
       frame(1, 1, { users: [one("ann")] }),
       frame(2, 2, { joined: [one("bob")], left: [] }),
     ]);
     app.registry.leave(connection, "/rooms/a");
     await running.open("/rooms/a?user=cy");
-    expect(await heardBy(app, ann)).toEqual([]);
+    expect(await receivedBy(app, ann)).toEqual([]);
     app.registry.join(connection, "/rooms/a");
     await leave(running, bob);
-    expect(await heardBy(app, ann)).toEqual([]);
+    expect(await receivedBy(app, ann)).toEqual([]);
     app.registry.watchPresence(connection, "/rooms/a");
     const { version } = await app.registry.room("/rooms/a").presence();
-    expect(parsed(await heardBy(app, ann))).toEqual([frame(version, 2, { users: [one("cy"), one("ann")] })]);
+    expect(parsed(await receivedBy(app, ann))).toEqual([frame(version, 2, { users: [one("cy"), one("ann")] })]);
   });
 
-  it("hears each change once, however often it asks for the roster", async () => {
+  it("gets each change once, after any number of watch requests", async () => {
     const running = await openAtOnce();
     const { app } = running;
     const ann = await running.open("/rooms/a?user=ann&watch");
     await ann.readJSON();
-    app.registry.watchPresence(newest(app), "/rooms/a");
+    app.registry.watchPresence(newestConnection(app), "/rooms/a");
     await running.open("/rooms/a?user=bob");
-    expect(parsed(await heardBy(app, ann))).toEqual([
+    expect(parsed(await receivedBy(app, ann))).toEqual([
       frame(1, 1, { users: [one("ann")] }),
       frame(2, 2, { joined: [one("bob")], left: [] }),
     ]);
   });
 
-  it("is sent how many connections each user has when it asks, though other tabs are no change of version", async () => {
+  it("gets the current number of connections of each user, although another tab is not a new version", async () => {
     const clock = new ManualClock();
     const running = await open({ presence: "full" }, { clock });
     const first = await running.open("/rooms/a?user=ann&watch");
@@ -319,22 +326,22 @@ describe("a client that watches presence", () => {
     expect(await third.readJSON()).toEqual(frame(2, 2, { users: [one("ann", 3), one("bob", 0)] }));
   });
 
-  it("is one by its own will: who does not ask is told nothing", async () => {
+  it("gets nothing before it watches", async () => {
     const running = await openAtOnce();
     const ann = await running.open("/rooms/a?user=ann");
     await running.open("/rooms/a?user=bob&watch");
-    expect(await heardBy(running.app, ann)).toEqual([]);
+    expect(await receivedBy(running.app, ann)).toEqual([]);
   });
 
   it("is refused with ERR_PRESENCE in a room that it is not in, or where presence is off", async () => {
-    const told = new Mailbox<unknown>();
+    const reported = new Mailbox<unknown>();
     class Asking extends WebSocketHandler {
       onMessage(path: string) {
         try {
           this.watchPresence(path === "" ? undefined : path);
-          told.put("watches");
+          reported.put("watches");
         } catch (error) {
-          told.put(error);
+          reported.put(error);
         }
       }
     }
@@ -342,25 +349,25 @@ describe("a client that watches presence", () => {
     const running = await start(app);
     await running.open("/rooms/a");
     const asking = await running.open("/asking");
-    app.registry.join(newest(app), "/rooms/b");
+    app.registry.join(newestConnection(app), "/rooms/b");
     const notIn = { code: "ERR_PRESENCE", message: expect.stringContaining("join") };
     const isOff = { code: "ERR_PRESENCE", message: expect.stringContaining('presence: "full"') };
-    for (const path of ["/rooms/a", "/rooms/nobody", "", "/asking", "/rooms/b", "/rooms/**", "rooms"]) {
+    for (const path of ["/rooms/a", "/rooms/empty", "", "/asking", "/rooms/b", "/rooms/**", "rooms"]) {
       asking.sendText(path);
     }
-    expect(await told.have(7)).toMatchObject([
+    expect(await reported.have(7)).toMatchObject([
       ...[notIn, notIn, isOff, isOff, "watches"],
       ...[{ code: "ERR_PATH" }, { code: "ERR_PATH" }],
     ]);
     const counted = await running.open("/counted");
     counted.sendText("");
-    expect((await told.have(8)).at(-1)).toBe("watches");
+    expect((await reported.have(8)).at(-1)).toBe("watches");
     expect(await counted.readJSON()).toEqual(frame(1, 1, {}, "/counted"));
   });
 });
 
-describe("what others see of a user", () => {
-  it("is the id, and what show returns, and in no frame anything else", async () => {
+describe("the shown user", () => {
+  it("is the id and the result of show, and no frame has anything else", async () => {
     const running = await openAtOnce({
       show: (user) => (user instanceof Object && "name" in user ? { name: user.name } : "a guest"),
     });
@@ -369,28 +376,28 @@ describe("what others see of a user", () => {
     await running.open("/rooms/a");
     await leave(running, bob);
     const shown = (id: string) => ({ ...one(id), user: { name: `Name of ${id}` } });
-    const heard = await heardBy(running.app, ann);
-    expect(parsed(heard)).toEqual([
+    const received = await receivedBy(running.app, ann);
+    expect(parsed(received)).toEqual([
       frame(1, 1, { users: [shown("ann")] }),
       frame(2, 2, { joined: [shown("bob")], left: [] }),
-      frame(3, 3, { joined: [{ ...one(newest(running.app).id), user: "a guest" }], left: [] }),
+      frame(3, 3, { joined: [{ ...one(newestConnection(running.app).id), user: "a guest" }], left: [] }),
       frame(4, 2, { joined: [], left: ["bob"] }),
     ]);
-    expect(heard.join()).not.toContain("token");
+    expect(received.join()).not.toContain("token");
   });
 
-  it("is the id alone without show, in rosters as in changes", async () => {
+  it("is only the id without show, in rosters and in changes", async () => {
     const running = await openAtOnce();
     const ann = await running.open("/rooms/a?user=ann&watch");
     const bob = await running.open("/rooms/a?user=bob&watch");
     await leave(running, ann);
-    const heard = (await heardBy(running.app, bob)).join();
-    expect(heard).toContain("ann");
-    for (const hidden of ["token", "Name", '"user"']) expect(heard).not.toContain(hidden);
+    const received = (await receivedBy(running.app, bob)).join();
+    expect(received).toContain("ann");
+    for (const hidden of ["token", "Name", '"user"']) expect(received).not.toContain(hidden);
   });
 
-  /** What show does with one user; the others it shows. */
-  const failures: readonly (readonly [what: string, show: () => unknown, told: string])[] = [
+  /** The behaviour of show for one user; it shows the others normally. */
+  const failures: readonly (readonly [what: string, show: () => unknown, reported: string])[] = [
     [
       "throws",
       () => {
@@ -410,10 +417,10 @@ describe("what others see of a user", () => {
     ],
   ];
 
-  for (const [what, showBad, told] of failures) {
+  for (const [what, showBad, reported] of failures) {
     const show = (user: unknown) => (user instanceof Object && "id" in user && user.id === "bad" ? showBad() : "fine");
 
-    it(`harms nobody who is there when show ${what}, and is reported`, async () => {
+    it(`harms no member if show ${what}, and the failure is reported`, async () => {
       const running = await openAtOnce({ show });
       const ann = await running.open("/rooms/a?user=ann&watch");
       const bad = await running.open("/rooms/a?user=bad");
@@ -421,62 +428,62 @@ describe("what others see of a user", () => {
       for (let text = ""; text !== "alive"; ) text = await ann.readText();
       expect(await bad.readText()).toBe("alive");
       await tick();
-      expect(running.errors.map(({ message }) => message)).toEqual([expect.stringContaining(told)]);
+      expect(running.errors.map(({ message }) => message)).toEqual([expect.stringContaining(reported)]);
       await leave(running, bad);
       await running.open("/rooms/a?user=bob");
       expect(await running.app.registry.room("/rooms/a").presence()).toMatchObject({ count: 2 });
-      const heard = parsed(await heardBy(running.app, ann));
-      expect(heard.at(-1)).toMatchObject({ count: 2, joined: [{ ...one("bob"), user: "fine" }] });
+      const received = parsed(await receivedBy(running.app, ann));
+      expect(received.at(-1)).toMatchObject({ count: 2, joined: [{ ...one("bob"), user: "fine" }] });
     });
 
-    it(`skips no version when show ${what}`, async () => {
+    it(`skips no version if show ${what}`, async () => {
       const running = await openAtOnce({ show });
       const ann = await running.open("/rooms/a?user=ann&watch");
       await running.open("/rooms/a?user=bad");
       await tick();
       await running.open("/rooms/a?user=bob");
-      const heard = parsed(await heardBy(running.app, ann)) as { version: number }[];
-      expect(heard.map(({ version }) => version)).toEqual([1, 2, 3]);
+      const received = parsed(await receivedBy(running.app, ann)) as { version: number }[];
+      expect(received.map(({ version }) => version)).toEqual([1, 2, 3]);
     });
 
-    it(`closes no newcomer who watches when show ${what} for somebody else`, async () => {
+    it(`closes no new watcher if show ${what} for another user`, async () => {
       const running = await openAtOnce({ show });
       await running.open("/rooms/a?user=bad");
       await tick();
       const bob = await running.open("/rooms/a?user=bob&watch");
       bob.sendText("alive");
-      const heard: string[] = [];
+      const received: string[] = [];
       for await (const { text } of bob) {
-        heard.push(text);
+        received.push(text);
         if (text === "alive") break;
       }
-      expect(heard.at(-1)).toBe("alive");
-      expect(JSON.parse(heard[0] ?? "")).toMatchObject({
+      expect(received.at(-1)).toBe("alive");
+      expect(JSON.parse(received[0] ?? "")).toMatchObject({
         count: 2,
         users: expect.arrayContaining([expect.anything()]),
       });
-      expect(running.errors.map(({ message }) => message)).toContainEqual(expect.stringContaining(told));
+      expect(running.errors.map(({ message }) => message)).toContainEqual(expect.stringContaining(reported));
     });
   }
 
-  it("is no danger when what show returned is changed later into what JSON has no form for", async () => {
+  it("does no harm if the result of show later becomes a value that JSON cannot express", async () => {
     const badge: { name: string; self?: unknown } = { name: "badge" };
     const running = await openAtOnce({ show: () => badge });
     const { app } = running;
     const ann = await running.open("/rooms/a?user=ann&watch");
-    const [bob] = await lobby(running, ["bob"]);
-    if (bob === undefined) throw new Error("nobody is there");
+    const [bob] = await fillLobby(running, ["bob"]);
+    if (bob === undefined) throw new Error("there is no connection");
     app.registry.join(bob, "/rooms/a");
     badge.self = badge;
     const cy = await running.open("/rooms/a?user=cy&watch");
     cy.sendText('"alive"');
-    const heard: unknown[] = [];
-    for await (const message of cy) if (heard.push(message.json()) === 2) break;
-    expect(heard).toEqual([expect.objectContaining({ version: 3, count: 3 }), "alive"]);
-    expect(parsed(await heardBy(app, ann))).toMatchObject([{ version: 1 }, { version: 2 }, { version: 3 }, "alive"]);
+    const received: unknown[] = [];
+    for await (const message of cy) if (received.push(message.json()) === 2) break;
+    expect(received).toEqual([expect.objectContaining({ version: 3, count: 3 }), "alive"]);
+    expect(parsed(await receivedBy(app, ann))).toMatchObject([{ version: 1 }, { version: 2 }, { version: 3 }, "alive"]);
   });
 
-  it("is no danger when show is async and fails: that is reported like any other failure of it", async () => {
+  it("does no harm if show is async and rejects, which is reported like other failures", async () => {
     const show = () => Promise.reject(new Error("not now"));
     const running = await openAtOnce({ show });
     const ann = await running.open("/rooms/a?user=ann&watch");
@@ -486,7 +493,7 @@ describe("what others see of a user", () => {
   });
 });
 
-/** A clock that tells how many graces are running. */
+/** A clock that counts the running grace periods. */
 class GraceClock extends ManualClock {
   running = 0;
 
@@ -511,29 +518,29 @@ class GraceClock extends ManualClock {
 }
 
 describe("a user who leaves", () => {
-  async function openWithClock(clock: ManualClock): Promise<Running> {
+  async function openWithClock(clock: ManualClock): Promise<RunningApp> {
     const limits = { heartbeatMs: false, closeMs: 1_000_000 } as const;
     return open({ presence: { mode: "full", leaveGraceMs: graceMs } }, { clock, limits });
   }
 
-  it("and returns within the grace was never gone: no change is told, and none later", async () => {
+  it("and returns within the grace period has not left: no change is sent, and none later", async () => {
     const clock = new ManualClock();
     const running = await openWithClock(clock);
     const room = running.app.registry.room("/rooms/a");
     const ann = await running.open("/rooms/a?user=ann&watch");
     const bob = await running.open("/rooms/a?user=bob");
-    expect(parsed(await heardBy(running.app, ann))).toHaveLength(2);
+    expect(parsed(await receivedBy(running.app, ann))).toHaveLength(2);
     await leave(running, bob);
     clock.advance(graceMs - 1);
     expect(await room.presence()).toMatchObject({ version: 2, count: 2, users: [one("ann"), one("bob", 0)] });
     await running.open("/rooms/a?user=bob");
     expect(await room.presence()).toMatchObject({ version: 2, count: 2, users: [one("ann"), one("bob")] });
     clock.advance(10 * graceMs);
-    expect(await heardBy(running.app, ann)).toEqual([]);
+    expect(await receivedBy(running.app, ann)).toEqual([]);
     expect(await room.presence()).toMatchObject({ version: 2, count: 2 });
   });
 
-  it("is told as left once the grace is over, in one change", async () => {
+  it("is reported as left after the grace period, in one change", async () => {
     const clock = new ManualClock();
     const running = await openWithClock(clock);
     const ann = await running.open("/rooms/a?user=ann&watch");
@@ -541,14 +548,14 @@ describe("a user who leaves", () => {
     const cy = await running.open("/rooms/a?user=cy");
     for (const tab of [...tabs, cy]) await leave(running, tab);
     clock.advance(graceMs - 1);
-    expect(parsed(await heardBy(running.app, ann)).slice(1)).toMatchObject([{ version: 2 }, { version: 3 }]);
+    expect(parsed(await receivedBy(running.app, ann)).slice(1)).toMatchObject([{ version: 2 }, { version: 3 }]);
     clock.advance(1);
-    expect(parsed(await heardBy(running.app, ann))).toEqual([frame(4, 1, { joined: [], left: ["bob", "cy"] })]);
+    expect(parsed(await receivedBy(running.app, ann))).toEqual([frame(4, 1, { joined: [], left: ["bob", "cy"] })]);
     clock.advance(10 * graceMs);
-    expect(await heardBy(running.app, ann)).toEqual([]);
+    expect(await receivedBy(running.app, ann)).toEqual([]);
   });
 
-  it("again after a return has the whole grace again", async () => {
+  it("again after a return has the whole grace period again", async () => {
     const clock = new ManualClock();
     const running = await openWithClock(clock);
     const ann = await running.open("/rooms/a?user=ann&watch");
@@ -556,62 +563,62 @@ describe("a user who leaves", () => {
     clock.advance(graceMs - 1);
     await leave(running, await running.open("/rooms/a?user=bob"));
     clock.advance(graceMs - 1);
-    expect(parsed(await heardBy(running.app, ann)).slice(1)).toMatchObject([{ version: 2 }]);
+    expect(parsed(await receivedBy(running.app, ann)).slice(1)).toMatchObject([{ version: 2 }]);
     clock.advance(1);
-    expect(parsed(await heardBy(running.app, ann))).toEqual([frame(3, 1, { joined: [], left: ["bob"] })]);
+    expect(parsed(await receivedBy(running.app, ann))).toEqual([frame(3, 1, { joined: [], left: ["bob"] })]);
   });
 
-  it("has the grace in joined rooms too, and for each room its own", async () => {
+  it("has a grace period in joined rooms too, separate for each room", async () => {
     const clock = new ManualClock();
     const running = await openWithClock(clock);
     const { registry } = running.app;
     const ann = await running.open("/rooms/a?user=ann&watch");
-    const [bob] = await lobby(running, ["bob"]);
-    if (bob === undefined) throw new Error("nobody is there");
+    const [bob] = await fillLobby(running, ["bob"]);
+    if (bob === undefined) throw new Error("there is no connection");
     for (const path of ["/rooms/a", "/rooms/b"]) registry.join(bob, path);
-    await heardBy(running.app, ann);
+    await receivedBy(running.app, ann);
     registry.leave(bob, "/rooms/a");
     clock.advance(graceMs - 1);
     registry.join(bob, "/rooms/a");
     clock.advance(graceMs);
-    expect(await heardBy(running.app, ann)).toEqual([]);
+    expect(await receivedBy(running.app, ann)).toEqual([]);
     registry.leaveAll(bob);
     clock.advance(graceMs);
-    expect(parsed(await heardBy(running.app, ann))).toEqual([frame(3, 1, { joined: [], left: ["bob"] })]);
+    expect(parsed(await receivedBy(running.app, ann))).toEqual([frame(3, 1, { joined: [], left: ["bob"] })]);
   });
 
-  it("without an id is gone at once: nobody could return", async () => {
+  it("without an id has left at once, because no client could return as the same user", async () => {
     const running = await openWithClock(new ManualClock());
     const ann = await running.open("/rooms/a?user=ann&watch");
     const anonymous = await running.open("/rooms/a");
-    const { id } = newest(running.app);
+    const { id } = newestConnection(running.app);
     await leave(running, anonymous);
-    expect(parsed(await heardBy(running.app, ann)).at(-1)).toEqual(frame(3, 1, { joined: [], left: [id] }));
+    expect(parsed(await receivedBy(running.app, ann)).at(-1)).toEqual(frame(3, 1, { joined: [], left: [id] }));
   });
 
-  it("is gone at once where the route has no grace", async () => {
+  it("has left at once if the route has no grace period", async () => {
     const running = await open({ presence: { mode: "full", leaveGraceMs: 0 } }, { clock: new ManualClock() });
     const ann = await running.open("/rooms/a?user=ann&watch");
     await leave(running, await running.open("/rooms/a?user=bob"));
-    expect(parsed(await heardBy(running.app, ann)).at(-1)).toEqual(frame(3, 1, { joined: [], left: ["bob"] }));
+    expect(parsed(await receivedBy(running.app, ann)).at(-1)).toEqual(frame(3, 1, { joined: [], left: ["bob"] }));
     expect(idsOf(await running.app.registry.room("/rooms/a").presence())).toEqual(["ann"]);
   });
 
-  /** What is told of rooms: who joined, who left, and rooms that are freed with what is in their state. */
-  function log({ app: { registry } }: Running): Mailbox<unknown> {
-    const told = new Mailbox<unknown>();
+  /** The reports about rooms: joins, leaves, and freed rooms with their state. */
+  function log({ app: { registry } }: RunningApp): Mailbox<unknown> {
+    const reported = new Mailbox<unknown>();
     registry.on("presence", ({ path, size }, { version, count, joined, left }) => {
-      told.put([path, size, version, count, joined.map(({ id }) => id), left.map(({ id }) => id)]);
+      reported.put([path, size, version, count, joined.map(({ id }) => id), left.map(({ id }) => id)]);
     });
-    registry.on("room-empty", ({ path, state }) => told.put(`freed ${path}: ${state.get("draft")}`));
-    return told;
+    registry.on("room-empty", ({ path, state }) => reported.put(`freed ${path}: ${state.get("draft")}`));
+    return reported;
   }
 
-  it("as the last one is waited for like any other, and the room is freed when the grace is over", async () => {
+  it("as the last one has a grace period too, and the room is freed after it", async () => {
     const clock = new GraceClock();
     const running = await openWithClock(clock);
     const { registry } = running.app;
-    const told = log(running);
+    const reported = log(running);
     const [ann, bob] = [await running.open("/rooms/a?user=ann"), await running.open("/rooms/a?user=bob")];
     registry.room("/rooms/a").state.set("draft", "text");
     await leave(running, bob);
@@ -625,22 +632,22 @@ describe("a user who leaves", () => {
     });
     clock.advance(graceMs - 1);
     await tick();
-    expect(told.all.slice(2)).toEqual([["/rooms/a", 0, 3, 1, [], ["bob"]]]);
+    expect(reported.all.slice(2)).toEqual([["/rooms/a", 0, 3, 1, [], ["bob"]]]);
     clock.advance(1);
     expect(clock.running).toBe(0);
     expect(running.app.status()).toMatchObject({ rooms: 0 });
-    expect(told.all.slice(3)).toEqual([["/rooms/a", 0, 4, 0, [], ["ann"]], "freed /rooms/a: text"]);
+    expect(reported.all.slice(3)).toEqual([["/rooms/a", 0, 4, 0, [], ["ann"]], "freed /rooms/a: text"]);
     expect(await registry.room("/rooms/a").presence()).toEqual({ count: 0, version: 0, users: [] });
     const cy = await running.open("/rooms/a?user=cy&watch");
     clock.advance(10 * graceMs);
-    expect(parsed(await heardBy(running.app, cy))).toEqual([frame(1, 1, { users: [one("cy")] })]);
-    expect(told.all).toHaveLength(6);
+    expect(parsed(await receivedBy(running.app, cy))).toEqual([frame(1, 1, { users: [one("cy")] })]);
+    expect(reported.all).toHaveLength(6);
   });
 
-  it("and is alone in the room has not left when a reload is over, and finds the room as it was", async () => {
+  it("and is alone has not left after a reload, and finds the room unchanged", async () => {
     const clock = new GraceClock();
     const running = await openWithClock(clock);
-    const told = log(running);
+    const reported = log(running);
     for (let reload = 0; reload < 3; reload += 1) {
       const ann = await running.open("/rooms/a?user=ann");
       const { state } = running.app.registry.room("/rooms/a");
@@ -650,28 +657,28 @@ describe("a user who leaves", () => {
       clock.advance(graceMs - 1);
     }
     await tick();
-    expect(told.all).toEqual([["/rooms/a", 1, 1, 1, ["ann"], []]]);
+    expect(reported.all).toEqual([["/rooms/a", 1, 1, 1, ["ann"], []]]);
     clock.advance(1);
-    expect(told.all.slice(1)).toEqual([["/rooms/a", 0, 2, 0, [], ["ann"]], "freed /rooms/a: 3"]);
+    expect(reported.all.slice(1)).toEqual([["/rooms/a", 0, 2, 0, [], ["ann"]], "freed /rooms/a: 3"]);
   });
 
-  it("without an id frees the room at once, however long the grace is", async () => {
+  it("without an id frees the room at once, for any grace period", async () => {
     const clock = new GraceClock();
     const running = await openWithClock(clock);
-    const told = log(running);
+    const reported = log(running);
     const anonymous = await running.open("/rooms/a");
-    const { id } = newest(running.app);
+    const { id } = newestConnection(running.app);
     await leave(running, anonymous);
     expect(clock.running).toBe(0);
     expect(running.app.status()).toMatchObject({ rooms: 0 });
-    expect(told.all.at(-2)).toEqual(["/rooms/a", 0, 2, 0, [], [id]]);
-    expect(told.all.at(-1)).toBe("freed /rooms/a: undefined");
+    expect(reported.all.at(-2)).toEqual(["/rooms/a", 0, 2, 0, [], [id]]);
+    expect(reported.all.at(-1)).toBe("freed /rooms/a: undefined");
   });
 
-  it("has left when the app is closed, which waits for no grace and leaves no timer", async () => {
+  it("has left when the app is closed, which waits for no grace period and leaves no timer", async () => {
     const clock = new GraceClock();
     const running = await openWithClock(clock);
-    const told = log(running);
+    const reported = log(running);
     await leave(running, await running.open("/rooms/a?user=ann"));
     await running.open("/rooms/a?user=bob");
     await running.open("/rooms/b?user=cy");
@@ -679,7 +686,7 @@ describe("a user who leaves", () => {
     await running.app.close({ timeoutMs: 1_000 });
     expect(clock.running).toBe(0);
     expect(running.app.status()).toMatchObject({ state: "closed", rooms: 0 });
-    const ends = told.all.slice(-4);
+    const ends = reported.all.slice(-4);
     expect(ends).toMatchObject([
       ["/rooms/a", 0, expect.any(Number), 0, [], ["ann", "bob"]],
       "freed /rooms/a: undefined",
@@ -688,7 +695,7 @@ describe("a user who leaves", () => {
     ]);
   });
 
-  it("as the last one is waited for where code of the server listens to the room", async () => {
+  it("as the last one has a grace period too if server code subscribes to the room", async () => {
     const clock = new GraceClock();
     const running = await openWithClock(clock);
     const { registry } = running.app;
@@ -702,7 +709,7 @@ describe("a user who leaves", () => {
     await tick();
     expect(changes.all).toMatchObject([{ version: 1, count: 1, joined: [one("ann")] }]);
     const [connection] = registry.connections;
-    if (connection === undefined) throw new Error("nobody is there");
+    if (connection === undefined) throw new Error("there is no connection");
     registry.leave(connection, "/rooms/a");
     expect(clock.running).toBe(1);
     clock.advance(graceMs);
@@ -714,56 +721,56 @@ describe("a user who leaves", () => {
 });
 
 describe('registry.on("presence")', () => {
-  it("tells server code of each change once a tick, with the users whole, until it is off", async () => {
+  it("reports each change to server code once per tick, with whole users, until it is removed", async () => {
     const running = await openAtOnce();
     const { registry } = running.app;
-    const told = new Mailbox<unknown>();
+    const reported = new Mailbox<unknown>();
     const listener = (room: { path: string; size: number }, change: PresenceChange) =>
-      told.put({ ...change, path: room.path, size: room.size });
+      reported.put({ ...change, path: room.path, size: room.size });
     const remove = registry.on("presence", listener);
-    const waiting = await lobby(running, ["ann", "bob"]);
+    const waiting = await fillLobby(running, ["ann", "bob"]);
     for (const connection of waiting) registry.join(connection, "/rooms/a");
     const [ann, bob] = waiting;
     const user = (id: string) => expect.objectContaining({ id });
     const whole = (id: string, connections = 1) => ({ id, connections, user: user(id) });
-    expect(await told.have(1)).toEqual([
+    expect(await reported.have(1)).toEqual([
       { path: "/rooms/a", size: 2, version: 1, count: 2, joined: [whole("ann"), whole("bob")], left: [] },
     ]);
-    if (ann === undefined || bob === undefined) throw new Error("nobody is there");
+    if (ann === undefined || bob === undefined) throw new Error("there is no connection");
     registry.leave(ann, "/rooms/a");
-    expect((await told.have(2)).slice(1)).toEqual([
+    expect((await reported.have(2)).slice(1)).toEqual([
       { path: "/rooms/a", size: 1, version: 2, count: 1, joined: [], left: [whole("ann", 0)] },
     ]);
     remove();
     registry.leave(bob, "/rooms/a");
     await tick();
-    expect(told.all).toHaveLength(2);
+    expect(reported.all).toHaveLength(2);
   });
 
-  it("tells of users in a room that only counts, as the code of the server may know them", async () => {
+  it("reports users of a room that only counts, because server code may know them", async () => {
     const running = await openAtOnce({ mode: "count" });
-    const told = new Mailbox<PresenceChange>();
-    running.app.registry.on("presence", (_room, change) => told.put(change));
+    const reported = new Mailbox<PresenceChange>();
+    running.app.registry.on("presence", (_room, change) => reported.put(change));
     await leave(running, await running.open("/rooms/a?user=ann"));
-    expect(await told.have(2)).toMatchObject([
+    expect(await reported.have(2)).toMatchObject([
       { version: 1, count: 1 },
       { version: 2, count: 0 },
     ]);
   });
 
-  it("harms nobody when a listener throws, and reports it", async () => {
+  it("continues when a listener throws, and reports the error", async () => {
     const running = await openAtOnce();
     running.app.registry.on("presence", () => {
       throw new Error("a listener");
     });
     const ann = await running.open("/rooms/a?user=ann&watch");
     await running.open("/rooms/a?user=bob");
-    expect(parsed(await heardBy(running.app, ann))).toMatchObject([{ version: 1 }, { version: 2 }]);
+    expect(parsed(await receivedBy(running.app, ann))).toMatchObject([{ version: 1 }, { version: 2 }]);
     expect(running.errors.map(({ message }) => message)).toEqual(["a listener", "a listener"]);
   });
 });
 
-/** What one makes of what it is told: a roster, and one change after another. */
+/** The roster of a watcher: a full roster, and then one change after another. */
 class Mirror {
   readonly #ids = new Set<string>();
   #version = 0;
@@ -772,7 +779,7 @@ class Mirror {
     return [...this.#ids].toSorted();
   }
 
-  take({ version, count, users, joined = [], left = [] }: Told): void {
+  take({ version, count, users, joined = [], left = [] }: Reported): void {
     if (users === undefined) expect(version).toBe(this.#version + 1);
     else this.#ids.clear();
     this.#version = version;
@@ -785,7 +792,7 @@ class Mirror {
   }
 }
 
-interface Told {
+interface Reported {
   readonly version: number;
   readonly count: number;
   readonly users?: readonly { id: string }[];
@@ -793,7 +800,7 @@ interface Told {
   readonly left?: readonly string[];
 }
 
-/** Who is there, as naively as it can be said: everyone with a connection, and users who left a short while ago. */
+/** A simple model of presence: users with a connection, and users who left a short while ago. */
 class Model {
   readonly inside = new Set<Connection>();
   readonly #lastSeen = new Map<string, number>();
@@ -831,7 +838,7 @@ function idOf(connection: Connection): string {
 
 const tabs = ["?user=ann", "?user=ann", "?user=bob", "?user=bob", "?user=__proto__", "", ""];
 
-/** An app with one who watches from the first to the last, and others who come and go, beside the model of it. */
+/** An app with one permanent watcher and clients that come and go, with the model of it. */
 class World {
   readonly clock = new ManualClock();
   readonly app: App;
@@ -907,7 +914,7 @@ class World {
 
   async #connect(path: string): Promise<Connection> {
     const client = await connect(this.app, path);
-    const connection = newest(this.app);
+    const connection = newestConnection(this.app);
     this.clients.set(connection, client);
     return connection;
   }
@@ -926,7 +933,7 @@ const moving = fc.record<Step>({
 const waiting = fc.record<Step>({ act: fc.constant("wait"), number: fc.constantFrom(1, 2_499, 2_500, 5_000) });
 
 describe("presence", () => {
-  it("is for every watcher what room.presence() says, whatever tabs come, go, join, leave and return when", async () => {
+  it("of every watcher matches room.presence(), for any mix of tabs that come, leave, join and return", async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(fc.oneof({ weight: 4, arbitrary: moving }, { weight: 1, arbitrary: waiting }), { maxLength: 60 }),
@@ -942,7 +949,7 @@ describe("presence", () => {
           }
           for (const [connection, client] of clients) {
             const mirror = new Mirror();
-            for (const text of await heardBy(app, client)) mirror.take(JSON.parse(text));
+            for (const text of await receivedBy(app, client)) mirror.take(JSON.parse(text));
             if (watchers.has(connection)) expect(mirror.all).toEqual(model.ids);
           }
           expect([server.all, errors]).toEqual([model.ids, []]);

@@ -20,7 +20,7 @@ import { Mailbox, start } from "../support/app.js";
 
 class Quiet extends WebSocketHandler {
   onMessage() {
-    // Only listens.
+    // It only receives.
   }
 }
 
@@ -31,8 +31,8 @@ class Events extends EventHandler {
   }
 }
 
-describe("what is sent to a room with history", () => {
-  it("is kept when it is reliable, and not when the next one replaces it or it is worthless when late", async () => {
+describe("a message to a room with history", () => {
+  it("is kept with the policy reliable, and not with latest or skip", async () => {
     const app = new App().route("/room/:id", Quiet, { history: { size: 10 } });
     const room = app.registry.room("/room/a");
     await room.publish("default");
@@ -44,7 +44,7 @@ describe("what is sent to a room with history", () => {
     expect((await room.history()).map(({ data }) => data)).toEqual(["default", "reliable", "kept"]);
   });
 
-  it("is kept by the policy of its route, where the call names none", async () => {
+  it("is kept by the policy of its route, if the call has none", async () => {
     const app = new App().route("/cursor/:id", Quiet, { history: { size: 10 }, policy: skip });
     const room = app.registry.room("/cursor/a");
     room.sendJSON("moved");
@@ -59,15 +59,16 @@ describe("what is sent to a room with history", () => {
     expect(await room.publishBinary(Uint8Array.of(1, 2))).toMatchObject({ offset: 2 });
     expect(await room.history()).toMatchObject([{ text: "text" }, { bytes: Uint8Array.of(1, 2) }]);
     const noText: unknown = 7;
-    // What JavaScript may pass.
+    // JavaScript code can pass this.
     await expect(room.publishText(noText as string)).rejects.toMatchObject({ code: "ERR_VALUE" });
   });
 
-  it("refuses a keep that is no boolean", async () => {
+  it("refuses a keep that is not a boolean", async () => {
     const app = new App().route("/room/:id", Quiet, { history: { size: 10 } });
     const wrong = { keep: "yes" } as object;
     await expect(app.registry.room("/room/a").publish(1, wrong)).rejects.toMatchObject({
-      ...{ code: "ERR_OPTION", message: expect.stringContaining("keep takes a boolean") },
+      code: "ERR_OPTION",
+      message: expect.stringContaining("keep takes a boolean"),
     });
   });
 });
@@ -100,7 +101,8 @@ describe("an event from code outside handlers", () => {
 
   it("has the policy that the route gives to events of its name", async () => {
     const app = new App().route("/room/:id", Events, {
-      ...{ history: { size: 10 }, eventPolicies: { cursor: skip } },
+      history: { size: 10 },
+      eventPolicies: { cursor: skip },
     });
     app.registry.emitToRoom("/room/a", "cursor", 1);
     app.registry.emitToRoom("/room/a", "said", 2);
@@ -111,7 +113,7 @@ describe("an event from code outside handlers", () => {
 });
 
 describe("a room with clients of several event protocols", () => {
-  it("gives each client the events that another sends in its own", async () => {
+  it("delivers each client the events of others in its own protocol", async () => {
     class Joining extends Events {
       override onConnect() {
         this.join("/lobby");
@@ -142,29 +144,29 @@ describe("a room with clients of several event protocols", () => {
 });
 
 describe("a listener of an app or a registry", () => {
-  it("is removed by what on() returns, by a signal, and after one call where that is asked for", async () => {
+  it("is removed by the function that on() returns, by a signal, and after one call with once", async () => {
     const app = new App().route("/room/:id", Quiet);
-    const told = new Mailbox<string>();
+    const reported = new Mailbox<string>();
     const controller = new AbortController();
-    const remove = app.on("open", () => told.put("removed"));
-    app.on("open", () => told.put("aborted"), { signal: controller.signal });
-    app.on("open", () => told.put("once"), { once: true });
-    app.registry.on("room", () => told.put("room"), { once: true });
-    app.on("open", () => told.put("always"));
+    const remove = app.on("open", () => reported.put("removed"));
+    app.on("open", () => reported.put("aborted"), { signal: controller.signal });
+    app.on("open", () => reported.put("once"), { once: true });
+    app.registry.on("room", () => reported.put("room"), { once: true });
+    app.on("open", () => reported.put("always"));
     await connect(app, "/room/a");
     remove();
     controller.abort();
     await connect(app, "/room/b");
-    expect(await told.have(6)).toEqual(["room", "removed", "aborted", "once", "always", "always"]);
-    app.on("open", () => told.put("never"), { signal: controller.signal });
+    expect(await reported.have(6)).toEqual(["room", "removed", "aborted", "once", "always", "always"]);
+    app.on("open", () => reported.put("never"), { signal: controller.signal });
     await connect(app, "/room/c");
-    expect(told.all.slice(6)).toEqual(["always"]);
+    expect(reported.all.slice(6)).toEqual(["always"]);
     await app.close();
   });
 });
 
 describe("errors", () => {
-  it("have one root, and a code that is a text of the library's own", () => {
+  it("have one base class and a code that begins with ERR_", () => {
     const info = { code: 4000, reason: "why", isClean: false, by: "server" } as const;
     const errors = [
       new HttpError(401),

@@ -19,7 +19,7 @@ function open(options: AppOptions = {}) {
 }
 
 describe("the registry", () => {
-  it("groups connections by path, user and channel, and frees what is empty", async () => {
+  it("groups connections by path, user and channel, and frees empty groups", async () => {
     const { app, ...running } = await open();
     const { registry } = app;
     const ann = await running.open("/rooms/a?user=ann");
@@ -56,11 +56,11 @@ describe("the registry", () => {
     expect(app.status()).toMatchObject({ connections: 0, rooms: 0, users: 0 });
   });
 
-  it("tells of rooms in order: a first member, and the last one gone", async () => {
-    const told = new Mailbox<string>();
+  it("reports rooms in order: the first member, and the last one gone", async () => {
+    const reported = new Mailbox<string>();
     const { app, ...running } = await open();
-    app.registry.on("room", ({ path, size }) => told.put(`room ${path} ${size}`));
-    app.registry.on("room-empty", ({ path, size }) => told.put(`empty ${path} ${size}`));
+    app.registry.on("room", ({ path, size }) => reported.put(`room ${path} ${size}`));
+    app.registry.on("room-empty", ({ path, size }) => reported.put(`empty ${path} ${size}`));
     const one = await running.open("/rooms/a");
     const two = await running.open("/rooms/a");
     const [first] = app.registry.connections;
@@ -69,10 +69,10 @@ describe("the registry", () => {
     two.terminate();
     await closed;
     one.terminate();
-    expect(await told.have(4)).toEqual(["room /rooms/a 1", "room /extra 1", "empty /rooms/a 0", "empty /extra 0"]);
+    expect(await reported.have(4)).toEqual(["room /rooms/a 1", "room /extra 1", "empty /rooms/a 0", "empty /extra 0"]);
   });
 
-  it("goes on when a listener throws, and reports it", async () => {
+  it("continues when a listener throws, and reports the error", async () => {
     const { app, errors, ...running } = await open();
     app.registry.on("room", () => {
       throw new Error("listener");
@@ -86,7 +86,7 @@ describe("the registry", () => {
     expect(errors.map(({ message }) => message)).toEqual(["listener"]);
   });
 
-  it("takes a path such as /__proto__ or /constructor for a name like another", async () => {
+  it("treats a path such as /__proto__ or /constructor like any other", async () => {
     const { app, ...running } = await open();
     const client = await running.open("/rooms/__proto__/constructor");
     app.registry.sendTextToRoom("/rooms/__proto__/constructor", "hello");
@@ -96,7 +96,7 @@ describe("the registry", () => {
     expect(app.registry.user("__proto__").members()).toEqual([]);
   });
 
-  it("leaves out whom a message excepts, by handler, connection, id or list", async () => {
+  it("leaves out the excepted members, by handler, connection, id or list", async () => {
     const { app, ...running } = await open();
     const clients = [await running.open("/rooms/a"), await running.open("/rooms/a"), await running.open("/rooms/a")];
     const [one, two, three] = app.registry.connections;
@@ -114,14 +114,14 @@ describe("the registry", () => {
     expect(seen).toEqual([[2], [1, 3], [1, 2]]);
   });
 
-  it("keeps to roomsMax and joinsMax with a clear answer, and takes more once there is space", async () => {
+  it("enforces roomsMax and joinsMax with a clear error, and accepts more once there is space", async () => {
     const { app, ...running } = await open({ limits: { roomsMax: 2, joinsMax: 2 } });
     const one = await running.open("/rooms/a");
     await running.open("/rooms/b");
     await expect(running.open("/rooms/c")).rejects.toMatchObject({ status: 503, headers: { "retry-after": "5" } });
     await running.open("/rooms/a");
     const [first] = app.registry.connections;
-    if (first === undefined) throw new Error("nobody is there");
+    if (first === undefined) throw new Error("there is no connection");
     expect(() => app.registry.join(first, "/rooms/c")).toThrow(expect.objectContaining({ code: "ERR_ROOMS_MAX" }));
     app.registry.join(first, "/rooms/b");
     expect(() => app.registry.join(first, "/rooms/a/b")).toThrow(expect.objectContaining({ code: "ERR_JOINS_MAX" }));
@@ -141,13 +141,13 @@ describe("the registry", () => {
     const closed = closes(app, 1);
     await client.close();
     await closed;
-    if (connection === undefined) throw new Error("nobody was there");
+    if (connection === undefined) throw new Error("there is no connection");
     app.registry.join(connection, "/rooms/late");
     app.registry.leave(connection, "/rooms/a");
     expect([app.registry.rooms, app.registry.roomsOf(connection)]).toEqual([[], []]);
   });
 
-  it("encodes a broadcast once, however many receive it", async () => {
+  it("encodes a broadcast once, for any number of receivers", async () => {
     await using app = new App().route("/rooms/:name", Member);
     const clients = await Promise.all(Array.from({ length: 20 }, () => connect(app, "/rooms/a")));
     let encoded = 0;
@@ -162,7 +162,7 @@ describe("the registry", () => {
     expect(encoded).toBe(1);
   });
 
-  it("reports what a backplane cannot send once through the app, and rejects publish()", async () => {
+  it("reports a failed send once through the app, and rejects publish()", async () => {
     const errors: Error[] = [];
     class EngineAway extends MemoryBackplane {
       override publish() {
@@ -170,14 +170,14 @@ describe("the registry", () => {
       }
     }
     const app = new App({ backplane: new EngineAway() });
-    const told = new Promise<void>((resolve) => {
+    const reported = new Promise<void>((resolve) => {
       app.on("error", (error) => {
         errors.push(error);
         resolve();
       });
     });
     app.registry.sendJSONToAll("x");
-    await told;
+    await reported;
     expect(errors.map(({ message }) => message)).toEqual(["engine away"]);
     await expect(app.registry.room("/a").publish("x")).rejects.toThrow("engine away");
     await expect(app.registry.room("/a").publish(undefined)).rejects.toMatchObject({ code: "ERR_VALUE" });

@@ -11,7 +11,7 @@ import {
   WebSocketHandler,
 } from "../../src/index.js";
 import { connect, type TestClient } from "../../src/testing/index.js";
-import { closes, Mailbox, type Running, start } from "../support/app.js";
+import { closes, Mailbox, type RunningApp, start } from "../support/app.js";
 import { rawConnection } from "../support/raw.js";
 
 class Member extends WebSocketHandler {
@@ -20,18 +20,18 @@ class Member extends WebSocketHandler {
   }
 }
 
-function open(route: RouteOptions = {}, options: AppOptions = {}): Promise<Running> {
+function open(route: RouteOptions = {}, options: AppOptions = {}): Promise<RunningApp> {
   return start(new App(options).route("/rooms/:name", Member, route).route("/lobby", Member));
 }
 
-/** The connection that came last. */
-function newest(app: App): Connection {
+/** The connection that opened last. */
+function newestConnection(app: App): Connection {
   const connection = app.registry.connections.at(-1);
-  if (connection === undefined) throw new Error("nobody is there");
+  if (connection === undefined) throw new Error("there is no connection");
   return connection;
 }
 
-async function leave({ app }: Running, client: TestClient): Promise<void> {
+async function leave({ app }: RunningApp, client: TestClient): Promise<void> {
   const closed = closes(app, 1);
   client.terminate();
   await closed;
@@ -40,7 +40,7 @@ async function leave({ app }: Running, client: TestClient): Promise<void> {
 const noRoom = expect.objectContaining({ code: "ERR_NO_ROOM", message: expect.stringContaining("/rooms/a") });
 
 describe("room.state", () => {
-  it("is one for all handles and handlers of a room, whoever comes and goes, and another for another room", async () => {
+  it("is the same for all handles and handlers of a room over its life, and another for another room", async () => {
     class Counter extends WebSocketHandler {
       override onConnect() {
         const { state } = this.room;
@@ -64,7 +64,7 @@ describe("room.state", () => {
     expect([...registry.room("/rooms/a").state]).toEqual([["visits", 2]]);
   });
 
-  it("is freed with the room: who comes next finds none of it", async () => {
+  it("is freed with the room: the next member finds it empty", async () => {
     const running = await open();
     const room = running.app.registry.room("/rooms/a");
     const client = await running.open("/rooms/a");
@@ -77,7 +77,7 @@ describe("room.state", () => {
     expect(room.state).not.toBe(state);
   });
 
-  it("is seen by a listener of room-empty for the last time", async () => {
+  it("is available to a listener of room-empty for the last time", async () => {
     const running = await open();
     const { registry } = running.app;
     const seen = new Mailbox<unknown>();
@@ -96,7 +96,7 @@ describe("room.state", () => {
     expect(running.errors).toEqual([]);
   });
 
-  it("is ERR_NO_ROOM where nobody is, also by a handle that was kept from when somebody was", async () => {
+  it("throws ERR_NO_ROOM in an empty room, also through a handle from before", async () => {
     const running = await open();
     const { registry } = running.app;
     expect(() => registry.room("/rooms/a").state).toThrow(noRoom);
@@ -110,13 +110,13 @@ describe("room.state", () => {
     for (const room of kept) expect(() => room.state).toThrow(noRoom);
   });
 
-  it("lives as long as anybody is there: at home, joined, or as code that listens", async () => {
+  it("lives while the room has a member at home, a joined one, or a subscription", async () => {
     const running = await open();
     const { registry } = running.app;
     const client = await running.open("/rooms/a");
     registry.room("/rooms/a").state.set("n", 1);
     await running.open("/lobby");
-    const visitor = newest(running.app);
+    const visitor = newestConnection(running.app);
     registry.join(visitor, "/rooms/a");
     await leave(running, client);
     expect(registry.room("/rooms/a").state.get("n")).toBe(1);
@@ -127,7 +127,7 @@ describe("room.state", () => {
     expect(() => registry.room("/rooms/a").state).toThrow(noRoom);
   });
 
-  it("takes __proto__ and constructor for keys like others, and has none before they are set", async () => {
+  it("accepts __proto__ and constructor as keys, and has none before they are set", async () => {
     const running = await open();
     await running.open("/rooms/__proto__");
     const { state } = running.app.registry.room("/rooms/__proto__");
@@ -139,7 +139,7 @@ describe("room.state", () => {
   });
 });
 
-/** What a client reads until it has `length` bytes of it. */
+/** The first `length` bytes that a client reads. */
 async function bytesOf(client: TestClient, length: number): Promise<Buffer> {
   const chunks: Uint8Array[] = [];
   for (let read = 0; read < length; ) {
@@ -150,7 +150,7 @@ async function bytesOf(client: TestClient, length: number): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
-/** A source that is never slower than who reads it. */
+/** A source that is always as fast as its reader. */
 function sourceOf<T>(count: number, chunk: (n: number) => T): ReadableStream<T> {
   let n = 0;
   return new ReadableStream<T>({
@@ -168,7 +168,7 @@ const wholeOf = (count: number) =>
   Buffer.concat(Array.from({ length: count }, (_, n) => Buffer.alloc(chunkBytes, String(n % 10))));
 
 describe("room.writer()", () => {
-  it("makes each string a text message, and each chunk of bytes a binary one", async () => {
+  it("sends each string as a text message, and each chunk of bytes as a binary one", async () => {
     const running = await open();
     const clients = [await running.open("/rooms/a"), await running.open("/rooms/a")];
     const writer = running.app.registry.room("/rooms/a").writer().getWriter();
@@ -183,7 +183,7 @@ describe("room.writer()", () => {
     }
   });
 
-  it("puts characters together that chunks of text are cut through, and sends no empty message for it", async () => {
+  it("joins characters that are split across chunks, and sends no empty message for it", async () => {
     const running = await open();
     const client = await running.open("/rooms/a");
     const text = "a\u010d\u20ac\u{1f40e}\u{1f468}\u200d\u{1f469}\ufffdz";
@@ -196,7 +196,7 @@ describe("room.writer()", () => {
     expect(heard).toEqual([...text]);
   });
 
-  it("says with a replacement character that a text ended within one", async () => {
+  it("sends a replacement character for an incomplete character at the end", async () => {
     const running = await open();
     const client = await running.open("/rooms/a");
     const writer = running.app.registry.room("/rooms/a").writer({ text: true }).getWriter();
@@ -205,7 +205,7 @@ describe("room.writer()", () => {
     expect([await client.readText(), await client.readText()]).toEqual(["whole, cut: ", "\ufffd"]);
   });
 
-  it("takes what a process prints, to the last character", async () => {
+  it("sends the output of a process completely", async () => {
     const running = await open();
     const clients = [await running.open("/rooms/a"), await running.open("/rooms/a")];
     const line = "Příliš žluťoučký kůň 🐎 úpěl ďábelské ódy\n";
@@ -226,7 +226,7 @@ describe("room.writer()", () => {
     ["its reader", 1],
     ["several readers", 3],
   ] as const) {
-    it(`goes no faster than ${readers}: a source that outruns them has nobody closed, and loses nothing`, async () => {
+    it(`goes no faster than ${readers}: a faster source closes no client, and loses nothing`, async () => {
       const running = await open();
       const clients = [];
       while (clients.length < count) clients.push(await running.open("/rooms/a"));
@@ -243,7 +243,7 @@ describe("room.writer()", () => {
     ["an empty room", 0],
     ["a room with a member", 1],
   ] as const) {
-    it(`leaves the loop to others while a source that never waits is written to ${where}`, async () => {
+    it(`leaves the event loop free while a source that never waits is written to ${where}`, async () => {
       const running = await open();
       for (let n = 0; n < count; n += 1) await running.open("/rooms/a");
       let turned = false;
@@ -256,7 +256,7 @@ describe("room.writer()", () => {
     });
   }
 
-  it("goes no faster than its readers with a small outbox, over linked streams as well", async () => {
+  it("goes no faster than its readers with a small outbox, over linked streams too", async () => {
     await using app = new App({ limits: { outboxBytesMax: 2 * chunkBytes, highWaterBytes: chunkBytes } }).route(
       "/rooms/:name",
       Member,
@@ -269,7 +269,7 @@ describe("room.writer()", () => {
     expect(app.status()).toMatchObject({ connections: 1, totals: { slow: 0 } });
   });
 
-  it("is not stalled by one that stopped reading: the other gets it all, and that one is closed with 4008", async () => {
+  it("is not stalled by a client that stopped reading: the other gets all, and that one is closed", async () => {
     const running = await open();
     const stalled = await rawConnection(running.port, "/rooms/a");
     stalled.socket.pause();
@@ -284,7 +284,7 @@ describe("room.writer()", () => {
     expect(running.app.status()).toMatchObject({ connections: 1, totals: { slow: 1 } });
   });
 
-  it("is not stalled by 20 that stopped reading, as long as one reads", async () => {
+  it("is not stalled by 20 clients that stopped reading, while one reads", async () => {
     const running = await open();
     for (let n = 0; n < 20; n += 1) (await rawConnection(running.port, "/rooms/a")).socket.pause();
     const client = await running.open("/rooms/a");
@@ -294,7 +294,7 @@ describe("room.writer()", () => {
     expect((await all).equals(expected)).toBe(true);
   }, 10_000);
 
-  it("goes on when the only one who held it back is gone", async () => {
+  it("continues when the only slow client has disconnected", async () => {
     const running = await open();
     const stalled = await rawConnection(running.port, "/rooms/a");
     stalled.socket.pause();
@@ -312,16 +312,16 @@ describe("room.writer()", () => {
     expect(await client.readText()).toBe("still there");
   });
 
-  it("is a delivery to nobody in an empty room, and reaches whoever comes later", async () => {
+  it("does nothing in an empty room, and reaches clients that come later", async () => {
     const running = await open();
     const writer = running.app.registry.room("/rooms/a").writer().getWriter();
-    await writer.write("nobody hears it");
+    await writer.write("not received");
     const client = await running.open("/rooms/a");
-    await writer.write("somebody does");
-    expect(await client.readText()).toBe("somebody does");
+    await writer.write("received");
+    expect(await client.readText()).toBe("received");
   });
 
-  it("leaves the room as it is when it is aborted, and takes nothing more", async () => {
+  it("leaves the room unchanged when it is aborted, and accepts no more", async () => {
     const running = await open();
     const client = await running.open("/rooms/a");
     const writer = running.app.registry.room("/rooms/a").writer({ text: true }).getWriter();
@@ -349,11 +349,11 @@ describe("room.writer()", () => {
     expect(running.app.status()).toMatchObject({ connections: 1, totals: { slow: 0 } });
   });
 
-  it("keeps what it writes in the history of the room, and leaves out whom it excepts", async () => {
+  it("keeps its messages in the history of the room, and leaves out excepted members", async () => {
     const running = await open({ history: { size: 10 } });
     const room = running.app.registry.room("/rooms/a");
     const excepted = await running.open("/rooms/a");
-    const writer = room.writer({ except: newest(running.app) }).getWriter();
+    const writer = room.writer({ except: newestConnection(running.app) }).getWriter();
     const client = await running.open("/rooms/a");
     for (const chunk of ["one", Uint8Array.of(2)]) await writer.write(chunk);
     await writer.close();
@@ -363,7 +363,7 @@ describe("room.writer()", () => {
     expect((await room.history()).map(({ text, bytes }) => text ?? bytes)).toEqual(["one", Uint8Array.of(2), "end"]);
   });
 
-  it("fails with what the backplane says, for whoever writes to know", async () => {
+  it("fails with the error of the backplane", async () => {
     class EngineAway extends MemoryBackplane {
       override publish() {
         return Promise.reject(new Error("engine away"));
@@ -373,7 +373,7 @@ describe("room.writer()", () => {
     await expect(chunksOf(2).pipeTo(app.registry.room("/rooms/a").writer())).rejects.toThrow("engine away");
   });
 
-  it("makes an empty string an empty message", async () => {
+  it("sends an empty string as an empty message", async () => {
     const running = await open();
     const client = await running.open("/rooms/a");
     const writer = running.app.registry.room("/rooms/a").writer().getWriter();
@@ -384,7 +384,7 @@ describe("room.writer()", () => {
   });
 
   for (const wrong of [5, { a: 1 }, new ArrayBuffer(4), null]) {
-    it(`drops no chunk in silence: ${Object.prototype.toString.call(wrong)} is an error, or is sent`, async () => {
+    it(`drops no chunk silently: ${Object.prototype.toString.call(wrong)} is an error, or is sent`, async () => {
       const running = await open();
       const client = await running.open("/rooms/a");
       const room = running.app.registry.room("/rooms/a");
@@ -402,11 +402,11 @@ describe("room.writer()", () => {
 });
 
 describe("room.close()", () => {
-  it("closes who is there with code and reason, at home or joined, and nobody else, and ends subscriptions", async () => {
+  it("closes members with code and reason, at home or joined, and no others, and ends subscriptions", async () => {
     const running = await open();
     const { registry } = running.app;
     const inside = [await running.open("/rooms/a"), await running.open("/rooms/a"), await running.open("/lobby")];
-    registry.join(newest(running.app), "/rooms/a");
+    registry.join(newestConnection(running.app), "/rooms/a");
     const outside = await running.open("/rooms/b");
     const room = registry.room("/rooms/a");
     const loop = (async () => {
@@ -432,7 +432,7 @@ describe("room.close()", () => {
     await elsewhere.return();
   });
 
-  it("closes with 1000 by default, ends subscriptions where nobody else is, and does nothing in an empty room", async () => {
+  it("closes with 1000 by default, ends subscriptions without members, and does nothing in an empty room", async () => {
     const running = await open();
     const room = running.app.registry.room("/rooms/a");
     room.close();
@@ -447,7 +447,7 @@ describe("room.close()", () => {
     expect(await (await running.open("/rooms/a")).close(1000)).toMatchObject({ code: 1000 });
   });
 
-  it("takes the codes that an application may send, and closes nobody with another", async () => {
+  it("accepts the codes that an application may send, and closes no client with another", async () => {
     const running = await open();
     const client = await running.open("/rooms/a");
     const room = running.app.registry.room("/rooms/a");
@@ -460,11 +460,11 @@ describe("room.close()", () => {
 });
 
 describe("a connection and its rooms", () => {
-  it("is in a room once, however often it joins, its home included, and out of it by leaving once", async () => {
+  it("is in a room once after any number of joins, its home included, and out of it after one leave", async () => {
     const running = await open();
     const { registry } = running.app;
     const client = await running.open("/rooms/a");
-    const connection = newest(running.app);
+    const connection = newestConnection(running.app);
     for (const path of ["/rooms/b", "/rooms/b/", "/rooms/b", "/rooms/a"]) registry.join(connection, path);
     expect(registry.roomsOf(connection).map(({ path, size }) => [path, size])).toEqual([
       ["/rooms/a", 1],
@@ -473,18 +473,18 @@ describe("a connection and its rooms", () => {
     for (const path of ["/rooms/a", "/rooms/b"]) registry.sendTextToRoom(path, path);
     registry.leave(connection, "/rooms/b");
     registry.leave(connection, "/rooms/b");
-    registry.sendTextToRoom("/rooms/b", "nobody hears it");
+    registry.sendTextToRoom("/rooms/b", "not received");
     registry.sendTextToRoom("/rooms/a", "end");
     const heard = [await client.readText(), await client.readText(), await client.readText()];
     expect(heard).toEqual(["/rooms/a", "/rooms/b", "end"]);
     expect(registry.rooms.map(({ path }) => path)).toEqual(["/rooms/a"]);
   });
 
-  it("is closed when it leaves its last room, home or joined, where its route says so", async () => {
+  it("is closed when it leaves its last room, home or joined, if its route has that option", async () => {
     const running = await open({ closeOnLastRoomLeft: true });
     const { registry } = running.app;
     const stays = await running.open("/rooms/a");
-    const staying = newest(running.app);
+    const staying = newestConnection(running.app);
     registry.join(staying, "/rooms/b");
     registry.leave(staying, "/rooms/a");
     registry.leave(staying, "/rooms/never-there");
@@ -493,34 +493,34 @@ describe("a connection and its rooms", () => {
     registry.leave(staying, "/rooms/b");
     expect(await stays.closed).toMatchObject({ code: 1000 });
     const goes = await running.open("/rooms/a");
-    const going = newest(running.app);
+    const going = newestConnection(running.app);
     registry.join(going, "/rooms/b");
     registry.leaveAll(going);
     expect(await goes.closed).toMatchObject({ code: 1000 });
     const lobby = await running.open("/lobby");
-    registry.join(newest(running.app), "/rooms/a");
-    registry.leaveAll(newest(running.app));
-    lobby.sendText("to nobody");
+    registry.join(newestConnection(running.app), "/rooms/a");
+    registry.leaveAll(newestConnection(running.app));
+    lobby.sendText("to an empty room");
     registry.sendTextToAll("a route that does not say so");
     expect(await lobby.readText()).toBe("a route that does not say so");
   });
 
-  it("is told of in order: the room, who is present, who left, the room freed, and again when somebody returns", async () => {
+  it("is reported in order: the room, its presence, the leave, the freed room, and again on a return", async () => {
     const running = await open({ presence: { mode: "full", leaveGraceMs: 0 } });
     const { registry } = running.app;
-    const told = new Mailbox<string>();
-    registry.on("room", ({ path, size }) => told.put(`room ${path} ${size}`));
+    const reported = new Mailbox<string>();
+    registry.on("room", ({ path, size }) => reported.put(`room ${path} ${size}`));
     registry.on("presence", ({ path, size }, { version, joined, left }) => {
-      told.put(`presence ${path} ${size}, version ${version}: +${joined.length} -${left.length}`);
+      reported.put(`presence ${path} ${size}, version ${version}: +${joined.length} -${left.length}`);
     });
-    registry.on("room-empty", ({ path, size }) => told.put(`empty ${path} ${size}`));
+    registry.on("room-empty", ({ path, size }) => reported.put(`empty ${path} ${size}`));
     await running.open("/lobby");
-    const connection = newest(running.app);
+    const connection = newestConnection(running.app);
     for (const before of [1, 5]) {
       registry.join(connection, "/rooms/a");
-      await told.have(before + 2);
+      await reported.have(before + 2);
       registry.leave(connection, "/rooms/a");
-      await told.have(before + 4);
+      await reported.have(before + 4);
     }
     const life = [
       "room /rooms/a 1",
@@ -528,36 +528,36 @@ describe("a connection and its rooms", () => {
       "presence /rooms/a 0, version 2: +0 -1",
       "empty /rooms/a 0",
     ];
-    expect(told.all).toEqual(["room /lobby 1", ...life, ...life]);
+    expect(reported.all).toEqual(["room /lobby 1", ...life, ...life]);
   });
 
-  it("may be put back by a listener: each life of a room is told from its beginning to its end", async () => {
+  it("may be added back by a listener: each life of a room is reported from its beginning to its end", async () => {
     const running = await open({ presence: { mode: "full", leaveGraceMs: 0 } });
     const { registry } = running.app;
-    const told: string[] = [];
+    const reported: string[] = [];
     await running.open("/lobby");
-    const connection = newest(running.app);
-    registry.on("room", ({ path }) => told.push(`room ${path}`));
+    const connection = newestConnection(running.app);
+    registry.on("room", ({ path }) => reported.push(`room ${path}`));
     let returns = 1;
     registry.on("presence", (_room, { left }) => {
       if (left.length === 0 || returns === 0) return;
       returns -= 1;
       registry.join(connection, "/rooms/a");
     });
-    registry.on("room-empty", ({ path, state }) => told.push(`empty ${path}: ${state.get("draft")}`));
+    registry.on("room-empty", ({ path, state }) => reported.push(`empty ${path}: ${state.get("draft")}`));
     const client = await running.open("/rooms/a");
     registry.room("/rooms/a").state.set("draft", "text");
     await leave(running, client);
-    expect(told).toEqual(["room /rooms/a", "empty /rooms/a: text", "room /rooms/a"]);
+    expect(reported).toEqual(["room /rooms/a", "empty /rooms/a: text", "room /rooms/a"]);
     expect(registry.room("/rooms/a").size).toBe(1);
     expect(registry.room("/rooms/a").state.size).toBe(0);
   });
 
-  it("may be taken out by a listener: nobody is told as present in a room that is freed", async () => {
+  it("may be removed by a listener: no user is reported as present in a freed room", async () => {
     const running = await open({ presence: { mode: "full", leaveGraceMs: 0 } });
     const { registry } = running.app;
     await running.open("/lobby");
-    const connection = newest(running.app);
+    const connection = newestConnection(running.app);
     const present = new Set<string>();
     registry.on("presence", (_room, { joined, left }) => {
       for (const { id } of joined) present.add(id);

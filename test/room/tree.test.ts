@@ -23,7 +23,7 @@ import {
 import { connect, type TestClient } from "../../src/testing/index.js";
 import { roomName } from "../../src/wire/path.js";
 import { PathTree } from "../../src/wire/pathTree.js";
-import { closes, type Running, start } from "../support/app.js";
+import { closes, type RunningApp, start } from "../support/app.js";
 import { answerTo, upgradeRequest } from "../support/raw.js";
 
 class Member extends WebSocketHandler {
@@ -32,27 +32,27 @@ class Member extends WebSocketHandler {
   }
 }
 
-function open(route: RouteOptions = {}, options: AppOptions = {}): Promise<Running> {
+function open(route: RouteOptions = {}, options: AppOptions = {}): Promise<RunningApp> {
   return start(new App(options).route("/**", Member, route));
 }
 
 const family = ["/org/7", "/org/7/a", "/org/7/a/b", "/org/7/a/b/c", "/org/7/z"];
 const strangers = ["/org", "/org/70", "/org/7x/a", "/org/8/7", "/other/org/7", "/"];
 
-async function clientsAt({ open }: Running, paths: readonly string[]): Promise<TestClient[]> {
+async function clientsAt({ open }: RunningApp, paths: readonly string[]): Promise<TestClient[]> {
   const clients = [];
   for (const path of paths) clients.push(await open(path));
   return clients;
 }
 
-/** What each of them has been sent. */
-async function heardBy(app: App, clients: readonly TestClient[]): Promise<string[][]> {
+/** The messages that each of them has received. */
+async function receivedBy(app: App, clients: readonly TestClient[]): Promise<string[][]> {
   app.registry.sendTextToAll("end");
   const all: string[][] = [];
   for (const client of clients) {
-    const heard: string[] = [];
-    for (let text = await textOf(client); text !== "end"; text = await textOf(client)) heard.push(text);
-    all.push(heard);
+    const received: string[] = [];
+    for (let text = await textOf(client); text !== "end"; text = await textOf(client)) received.push(text);
+    all.push(received);
   }
   return all;
 }
@@ -61,14 +61,14 @@ async function textOf(client: TestClient): Promise<string> {
   return Buffer.from((await client.read()).bytes).toString();
 }
 
-function newest(app: App): Connection {
+function newestConnection(app: App): Connection {
   const connection = app.registry.connections.at(-1);
-  if (connection === undefined) throw new Error("nobody is there");
+  if (connection === undefined) throw new Error("there is no connection");
   return connection;
 }
 
 describe("a message to a tree of rooms", () => {
-  it("reaches the room itself and all below it, and no neighbour", async () => {
+  it("reaches the room itself and all rooms below it, and no neighbour", async () => {
     const running = await open();
     const { registry } = running.app;
     const inside = await clientsAt(running, family);
@@ -76,50 +76,50 @@ describe("a message to a tree of rooms", () => {
     registry.sendJSONToRoom("/org/7/**", { n: 1 });
     registry.sendTextToRoom("/org/7/**", "two");
     registry.sendBinaryToRoom("/org/7/**", Buffer.from("three"));
-    const heard = await heardBy(running.app, [...inside, ...outside]);
-    expect(heard.slice(0, family.length)).toEqual(family.map(() => ['{"n":1}', "two", "three"]));
-    expect(heard.slice(family.length)).toEqual(strangers.map(() => []));
+    const received = await receivedBy(running.app, [...inside, ...outside]);
+    expect(received.slice(0, family.length)).toEqual(family.map(() => ['{"n":1}', "two", "three"]));
+    expect(received.slice(family.length)).toEqual(strangers.map(() => []));
   });
 
-  it("needs nobody in the room that it is named by", async () => {
+  it("reaches the rooms below even if its own room is empty", async () => {
     const running = await open();
     const clients = await clientsAt(running, ["/org/7/a/b", "/org/8"]);
     running.app.registry.sendTextToRoom("/org/**", "org");
     running.app.registry.sendTextToRoom("/org/7/**", "seven");
     running.app.registry.sendTextToRoom("/org/7/a/b/**", "b");
-    expect(await heardBy(running.app, clients)).toEqual([["org", "seven", "b"], ["org"]]);
+    expect(await receivedBy(running.app, clients)).toEqual([["org", "seven", "b"], ["org"]]);
   });
 
-  it("reaches everybody by /**, the room of the root included", async () => {
+  it("reaches every room by /**, the root room included", async () => {
     const running = await open();
     const paths = [...family, ...strangers];
     const clients = await clientsAt(running, paths);
     running.app.registry.sendTextToRoom("/**", "all");
-    expect(await heardBy(running.app, clients)).toEqual(paths.map(() => ["all"]));
+    expect(await receivedBy(running.app, clients)).toEqual(paths.map(() => ["all"]));
   });
 
-  it("reaches each connection once, in however many of the rooms it is", async () => {
+  it("reaches each connection once, in any number of matching rooms", async () => {
     const running = await open();
     const { registry } = running.app;
     const busy = await running.open("/org/7");
-    const connection = newest(running.app);
+    const connection = newestConnection(running.app);
     for (const path of ["/org/7/a", "/org/7/a/b", "/elsewhere"]) registry.join(connection, path);
     const below = await running.open("/org/7/a");
     const joined = await running.open("/far/away");
-    registry.join(newest(running.app), "/org/7/a/b");
+    registry.join(newestConnection(running.app), "/org/7/a/b");
     registry.sendTextToRoom("/org/7/**", "once");
     registry.leave(connection, "/org/7");
     registry.sendTextToRoom("/org/7/**", "and once");
     for (const path of ["/org/7/a", "/org/7/a/b"]) registry.leave(connection, path);
     registry.sendTextToRoom("/org/7/**", "not here");
-    expect(await heardBy(running.app, [busy, below, joined])).toEqual([
+    expect(await receivedBy(running.app, [busy, below, joined])).toEqual([
       ["once", "and once"],
       ["once", "and once", "not here"],
       ["once", "and once", "not here"],
     ]);
   });
 
-  it("is sent from a handler as well, as a message and as an event", async () => {
+  it("can be sent from a handler too, as a message and as an event", async () => {
     class Teller extends EventHandler {
       @On("tell")
       onTell(path: string) {
@@ -137,7 +137,7 @@ describe("a message to a tree of rooms", () => {
     const own = ['"json"', "text", "binary", '{"event":"told","data":1}'];
     for (const expected of [...own, '{"id":1,"data":null}']) expect(await textOf(teller)).toBe(expected);
     const all = [...own, '{"event":"told","data":2}'];
-    expect(await heardBy(running.app, clients)).toEqual([all, all, []]);
+    expect(await receivedBy(running.app, clients)).toEqual([all, all, []]);
   });
 
   it("names the tree as the channel of an event, in a protocol that has one", async () => {
@@ -150,26 +150,26 @@ describe("a message to a tree of rooms", () => {
     const app = new App({ eventProtocol: commandEvents }).route("/org/:id", Teller).route("/**", Member);
     const running = await start(app);
     const teller = await running.open("/org/7");
-    const from = newest(app).id;
+    const from = newestConnection(app).id;
     const below = await running.open("/org/7/a");
     teller.sendJSON({ cmd: "tell" });
-    const told = { from, channel: "/org/7/**", cmd: "told", param: "all" };
-    expect([await teller.readJSON(), await below.readJSON()]).toEqual([told, told]);
+    const reported = { from, channel: "/org/7/**", cmd: "told", param: "all" };
+    expect([await teller.readJSON(), await below.readJSON()]).toEqual([reported, reported]);
   });
 
-  it("leaves out whom it excepts, in whichever rooms they are", async () => {
+  it("leaves out excepted members in all rooms", async () => {
     const running = await open();
     const { registry } = running.app;
     const clients = await clientsAt(running, ["/org/7", "/org/7/a", "/org/7/b"]);
     const [one, two, three] = registry.connections;
-    if (one === undefined || two === undefined || three === undefined) throw new Error("nobody is there");
+    if (one === undefined || two === undefined || three === undefined) throw new Error("there is no connection");
     registry.join(one, "/org/7/b");
     const excepted: readonly Except[] = [one, two.id, [two, { id: three.id }]];
     for (const [n, except] of excepted.entries()) registry.sendTextToRoom("/org/7/**", String(n), { except });
-    expect(await heardBy(running.app, clients)).toEqual([["1", "2"], ["0"], ["0", "1"]]);
+    expect(await receivedBy(running.app, clients)).toEqual([["1", "2"], ["0"], ["0", "1"]]);
   });
 
-  it("is a delivery to nobody where nobody is", async () => {
+  it("does nothing if no matching room has members", async () => {
     const running = await open();
     const { registry } = running.app;
     for (const path of ["/**", "/org/**", "/org/7/a/b/c/**"]) {
@@ -179,16 +179,16 @@ describe("a message to a tree of rooms", () => {
     }
     const [client] = await clientsAt(running, ["/org/7"]);
     registry.sendTextToRoom("/org/7/a/**", "x");
-    expect(await heardBy(running.app, client === undefined ? [] : [client])).toEqual([[]]);
+    expect(await receivedBy(running.app, client === undefined ? [] : [client])).toEqual([[]]);
     expect(running.errors).toEqual([]);
     expect(running.app.status()).toMatchObject({ rooms: 1 });
   });
 
-  it("finds the rooms that there are, as they come and are freed", async () => {
+  it("finds the existing rooms as they open and are freed", async () => {
     const running = await open();
     const { registry } = running.app;
     const [watcher, middle, deep] = await clientsAt(running, ["/org/7/a/b/c", "/org/7/a", "/org/7/a/b/c/d"]);
-    if (watcher === undefined || middle === undefined || deep === undefined) throw new Error("nobody is there");
+    if (watcher === undefined || middle === undefined || deep === undefined) throw new Error("there is no connection");
     for (const client of [middle, deep]) {
       const closed = closes(running.app, 1);
       client.terminate();
@@ -196,20 +196,20 @@ describe("a message to a tree of rooms", () => {
     }
     registry.sendTextToRoom("/org/7/**", "1");
     registry.sendTextToRoom("/org/7/a/b/c/**", "2");
-    registry.sendTextToRoom("/org/7/a/b/c/d/**", "nobody");
+    registry.sendTextToRoom("/org/7/a/b/c/d/**", "not received");
     const back = await running.open("/org/7/a/b/c/d");
     registry.sendTextToRoom("/org/7/a/**", "3");
     const [connection] = registry.connections;
-    if (connection === undefined) throw new Error("nobody is there");
+    if (connection === undefined) throw new Error("there is no connection");
     registry.leaveAll(connection);
     registry.sendTextToRoom("/org/**", "4");
-    expect(await heardBy(running.app, [watcher, back])).toEqual([
+    expect(await receivedBy(running.app, [watcher, back])).toEqual([
       ["1", "2", "3"],
       ["3", "4"],
     ]);
   });
 
-  it("is what this room is not: sendToThisRoom and publish() reach the one room", async () => {
+  it("differs from this room: sendToThisRoom and publish() reach only the one room", async () => {
     class Parent extends WebSocketHandler {
       onMessage(text: string) {
         this.sendTextToThisRoom(text);
@@ -219,15 +219,15 @@ describe("a message to a tree of rooms", () => {
     }
     const running = await start(new App().route("/org/**", Parent).route("/**", Member));
     const [parent, child] = await clientsAt(running, ["/org", "/org/7"]);
-    if (parent === undefined || child === undefined) throw new Error("nobody is there");
+    if (parent === undefined || child === undefined) throw new Error("there is no connection");
     parent.sendText("mine");
     for (const expected of ["mine", '"mine"', "mine"]) expect(await textOf(parent)).toBe(expected);
     await running.app.registry.room("/org").publish("published");
     running.app.registry.room("/org").sendText("sent");
-    expect(await heardBy(running.app, [parent, child])).toEqual([['"published"', "sent"], []]);
+    expect(await receivedBy(running.app, [parent, child])).toEqual([['"published"', "sent"], []]);
   });
 
-  it("is one publication to the backplane, however many rooms it matches", async () => {
+  it("is one publication to the backplane, for any number of matching rooms", async () => {
     const topics: Topic[] = [];
     class Counting extends MemoryBackplane {
       override publish(topic: Topic, delivery: Delivery) {
@@ -243,8 +243,8 @@ describe("a message to a tree of rooms", () => {
   });
 });
 
-describe("a tree and what its rooms keep", () => {
-  it("leaves no trace in the history of a room, nor in its numbering", async () => {
+describe("a tree and the history of its rooms", () => {
+  it("leaves no entry in the history of a room, and does not change its numbering", async () => {
     const running = await open({ history: { size: 10 } });
     const { registry } = running.app;
     const room = registry.room("/org/7");
@@ -257,12 +257,12 @@ describe("a tree and what its rooms keep", () => {
       ["one", 1],
       ["two", 2],
     ]);
-    expect(await heardBy(running.app, client === undefined ? [] : [client])).toEqual([
+    expect(await receivedBy(running.app, client === undefined ? [] : [client])).toEqual([
       ['"one"', '"tree"', '"tree"', '"two"'],
     ]);
   });
 
-  it("is heard by who is subscribed to a room of it, without a position", async () => {
+  it("reaches subscriptions to its rooms, without a position", async () => {
     const running = await open({ history: { size: 10 } });
     const { registry } = running.app;
     const [inside, twice, outside] = ["/org/7/a", "/org/7/a", "/org/8"].map((path) => registry.room(path).subscribe());
@@ -279,7 +279,7 @@ describe("a tree and what its rooms keep", () => {
     for (const subscription of [inside, twice, outside]) await subscription?.return();
   });
 
-  it("comes to a newcomer behind what is replayed, once", async () => {
+  it("reaches a new client once, after the replay", async () => {
     let read = () => undefined as unknown;
     class Held extends MemoryBackplane {
       override async readHistory(path: RoomPath, query: HistoryQuery): Promise<HistoryPage> {
@@ -293,21 +293,21 @@ describe("a tree and what its rooms keep", () => {
     const { registry } = running.app;
     registry.sendTextToRoom("/org/7", "old");
     const client = await running.open("/org/7");
-    registry.join(newest(running.app), "/org/7/a");
+    registry.join(newestConnection(running.app), "/org/7/a");
     registry.sendTextToRoom("/org/7/**", "tree");
     registry.sendTextToRoom("/org/7", "new");
     registry.sendTextToRoom("/org/**", "tree again");
     read();
-    const heard = [];
-    while (heard.length < 4) heard.push(await client.readText());
-    expect(heard.slice(0, 1)).toEqual(["old"]);
-    expect(heard.slice(1).toSorted()).toEqual(["new", "tree", "tree again"]);
-    expect(await heardBy(running.app, [client])).toEqual([[]]);
+    const received = [];
+    while (received.length < 4) received.push(await client.readText());
+    expect(received.slice(0, 1)).toEqual(["old"]);
+    expect(received.slice(1).toSorted()).toEqual(["new", "tree", "tree again"]);
+    expect(await receivedBy(running.app, [client])).toEqual([[]]);
   });
 });
 
 describe("the name of a tree", () => {
-  it("is refused to clients with 400, however it is written", async () => {
+  it("is refused to clients with 400, in any spelling", async () => {
     const running = await open();
     const targets = [
       "/org/7/**",
@@ -325,18 +325,18 @@ describe("the name of a tree", () => {
       await expect(connect(running.app, target)).rejects.toMatchObject({ status: 400 });
     }
     expect(running.app.status()).toMatchObject({ rooms: 0, connections: 0 });
-    // Stars are text like any other where they are not all of a segment.
+    // Stars are ordinary text if they are not a whole segment.
     const [named] = await clientsAt(running, ["/org/***"]);
     const [other] = await clientsAt(running, ["/org/a**"]);
     running.app.registry.sendTextToRoom("/org/***", "three stars");
-    expect(await heardBy(running.app, named && other ? [named, other] : [])).toEqual([["three stars"], []]);
+    expect(await receivedBy(running.app, named && other ? [named, other] : [])).toEqual([["three stars"], []]);
   });
 
-  it("is no room to join, to leave, to hold, to be in, or to be made of parameters", async () => {
+  it("cannot be joined, left, subscribed to, connected to, or built from parameters", async () => {
     const running = await open();
     const { registry } = running.app;
     await running.open("/org/7");
-    const connection = newest(running.app);
+    const connection = newestConnection(running.app);
     const noPath = expect.objectContaining({ code: "ERR_PATH", message: expect.stringContaining('"**"') });
     expect(() => registry.join(connection, "/a/**")).toThrow(noPath);
     expect(() => registry.leave(connection, "/a/**")).toThrow(noPath);
@@ -367,7 +367,7 @@ describe("the name of a tree", () => {
   ];
 
   for (const [path, why] of malformed) {
-    it(`is not ${JSON.stringify(path)}: that is ERR_PATH, and reaches nobody`, async () => {
+    it(`is not ${JSON.stringify(path)}: that is ERR_PATH, and reaches no client`, async () => {
       const running = await open();
       const { registry } = running.app;
       const clients = await clientsAt(running, ["/", "/org", "/org/7", "/a/b"]);
@@ -375,18 +375,18 @@ describe("the name of a tree", () => {
       expect(() => registry.sendJSONToRoom(path, 1)).toThrow(error);
       expect(() => registry.sendTextToRoom(path, "x")).toThrow(error);
       expect(() => registry.sendBinaryToRoom(path, new Uint8Array(1))).toThrow(error);
-      expect(await heardBy(running.app, clients)).toEqual([[], [], [], []]);
+      expect(await receivedBy(running.app, clients)).toEqual([[], [], [], []]);
     });
   }
 });
 
-// Few enough that what is set is often what is deleted, and often has something above and below it.
+// Few segments, so that deletes often hit existing paths, which often have paths above and below.
 const segment = fc.constantFrom("7", "70", "__proto__");
 const anyPath = fc.array(segment, { maxLength: 3 }).map((segments) => roomName(`/${segments.join("/")}`));
 const change = fc.record({ act: fc.constantFrom("set", "set", "delete"), path: anyPath });
 
-describe("a tree of paths", () => {
-  it("finds what a look at every path would find, whatever was set and deleted before", () => {
+describe("the tree of paths", () => {
+  it("finds the same paths as a full scan, after any sets and deletes", () => {
     fc.assert(
       fc.property(fc.array(change, { maxLength: 40 }), fc.array(anyPath, { maxLength: 5 }), (changes, asked) => {
         const tree = new PathTree<string>();
@@ -411,7 +411,7 @@ describe("a tree of paths", () => {
     );
   });
 
-  it("finds 200,000 paths next to one another, and one deep below", () => {
+  it("finds 200,000 sibling paths, and a very deep one", () => {
     const tree = new PathTree<number>();
     for (let n = 0; n < 200_000; n += 1) tree.set(roomName(`/org/${n}`), n);
     const deep = roomName(`/deep${"/a".repeat(15)}`);

@@ -22,7 +22,7 @@ function appWith(options: AppOptions = {}, route: RouteOptions = {}): App {
   return app;
 }
 
-/** Everything up to and without the text "end". */
+/** All publications up to and without the text "end". */
 async function upToEnd(subscription: Subscription): Promise<Publication[]> {
   const all: Publication[] = [];
   for await (const publication of subscription) {
@@ -33,7 +33,7 @@ async function upToEnd(subscription: Subscription): Promise<Publication[]> {
 }
 
 describe("registry.subscribe() to a tree", () => {
-  it("receives what is published to the room itself and to all below it, each with its room, in order", async () => {
+  it("receives publications to the room itself and to all rooms below it, each with its room, in order", async () => {
     const { registry } = appWith();
     const subscription = registry.subscribe("/chat/**");
     registry.sendTextToRoom("/chat", "itself");
@@ -51,7 +51,7 @@ describe("registry.subscribe() to a tree", () => {
     ]);
   });
 
-  it("receives each publication once, whoever is in its room, listens there, or listens to another tree", async () => {
+  it("receives each publication once, with any members, subscriptions and other trees", async () => {
     const app = appWith();
     const { registry } = app;
     const client = await connect(app, "/chat/a");
@@ -65,7 +65,7 @@ describe("registry.subscribe() to a tree", () => {
     expect(await upToEnd(room)).toEqual([{ text: "from a client" }]);
   });
 
-  it("receives what is sent to a tree that shares rooms with it, with the name of that tree", async () => {
+  it("receives messages to a tree that shares rooms with it, with the name of that tree", async () => {
     const { registry } = appWith();
     const subscription = registry.subscribe("/chat/a/**");
     for (const tree of ["/**", "/chat/**", "/chat/a/**", "/chat/a/b/**"]) registry.sendJSONToRoom(tree, 1);
@@ -79,7 +79,7 @@ describe("registry.subscribe() to a tree", () => {
     ]);
   });
 
-  it("makes no room exist: no event, no count, no state, and none of roomsMax", async () => {
+  it("opens no room: no event, no count, no state, and no share of roomsMax", async () => {
     const app = appWith({ limits: { roomsMax: 1 } });
     const { registry } = app;
     const events: string[] = [];
@@ -95,7 +95,7 @@ describe("registry.subscribe() to a tree", () => {
     expect(() => registry.room("/chat/0").state).toThrow(expect.objectContaining({ code: "ERR_NO_ROOM" }));
   });
 
-  it("tells the position in a room that keeps history, and leaves what is kept as it is", async () => {
+  it("yields the position in a room with history, and does not change the history", async () => {
     const { registry } = appWith({}, { history: { size: 10 } });
     const subscription = registry.subscribe("/chat/**");
     const position = await registry.room("/chat/a").publish("one");
@@ -118,7 +118,7 @@ describe("registry.subscribe() to a tree", () => {
     ]);
   });
 
-  it("tells how many it missed when its loop is too slow, and holds up nobody", async () => {
+  it("yields the number of missed publications when its loop is too slow, and delays no client", async () => {
     const { registry } = appWith({ limits: { subscriberMessagesMax: 2 } });
     const subscription = registry.subscribe("/chat/**");
     for (let n = 1; n <= 5; n += 1) registry.sendJSONToRoom(`/chat/${n}`, n);
@@ -126,7 +126,7 @@ describe("registry.subscribe() to a tree", () => {
     expect((await subscription.next()).value).toEqual({ room: "/chat/5", data: 5 });
   });
 
-  it("ends when its loop is left, when its signal is aborted and with the app, but not with a room", async () => {
+  it("ends with its loop, its signal or the app, but not with a room", async () => {
     const app = appWith();
     const { registry } = app;
     const abort = new AbortController();
@@ -158,7 +158,7 @@ describe("registry.subscribe() to a tree", () => {
     expect(await registry.subscribe("/chat/**").next()).toEqual({ done: true, value: undefined });
   });
 
-  it("refuses history, since a tree has no order of its own, and names what are no trees and no options", () => {
+  it("refuses history, because a tree has no order of its own, and refuses invalid trees and options", () => {
     const { registry } = appWith({}, { history: { size: 10 } });
     const option = (text: string) =>
       expect.objectContaining({ code: "ERR_OPTION", message: expect.stringContaining(text) });
@@ -173,7 +173,7 @@ describe("registry.subscribe() to a tree", () => {
 });
 
 describe("registry.subscribe() to a room", () => {
-  it("is room.subscribe(): with history, and the room exists as long", async () => {
+  it("is the same as room.subscribe(): with history, and it keeps the room open", async () => {
     const { registry } = appWith({}, { history: { size: 10 } });
     await registry.room("/chat/a").publish("kept");
     const subscription = registry.subscribe("/chat/a/", { replay: 1 });

@@ -15,14 +15,14 @@ class Echo extends WebSocketHandler {
   }
 }
 
-async function listening(server: Server): Promise<{ port: number; url: string }> {
+async function listenOn(server: Server): Promise<{ port: number; url: string }> {
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   onTestFinished(() => {
     server.closeAllConnections();
     server.close();
   });
-  // It listens on a port, so its address is one.
+  // The server listens on a port, so its address is an object.
   const { port } = server.address() as AddressInfo;
   return { port, url: `ws://127.0.0.1:${port}` };
 }
@@ -46,21 +46,21 @@ async function get(port: number, path: string): Promise<[number | undefined, str
 }
 
 describe("listen()", () => {
-  it("resolves with where it listens", async () => {
+  it("resolves with its address", async () => {
     await using app = new App().route("/echo", Echo);
     const { host, port, url } = await app.listen(0, "127.0.0.1");
     expect([host, url]).toEqual(["127.0.0.1", `ws://127.0.0.1:${port}`]);
     expect(await echo(`${url}/echo`)).toBe("echo");
   });
 
-  it("listens everywhere by default, with a URL for this machine", async () => {
+  it("listens on all interfaces by default, with a URL for this machine", async () => {
     await using app = new App().route("/echo", Echo);
     const { port, url } = await app.listen();
     expect(url).toBe(`ws://localhost:${port}`);
     expect(await echo(`${url}/echo`)).toBe("echo");
   });
 
-  it("rejects when the port is taken, and may be tried again", async () => {
+  it("rejects if the port is taken, and may be tried again", async () => {
     const { port } = await startWith("/echo", Echo);
     await using app = new App().route("/echo", Echo);
     await expect(app.listen(port, "127.0.0.1")).rejects.toMatchObject({ code: "EADDRINUSE" });
@@ -73,20 +73,20 @@ describe("listen()", () => {
 });
 
 describe("attach()", () => {
-  it("serves beside Express, whose answers to plain HTTP stay", async () => {
+  it("works with Express, which still answers plain HTTP", async () => {
     const web = express().get("/hello", (_request, response) => {
       response.send("hello");
     });
     const server = createServer(web);
     await using app = new App().route("/echo", Echo).attach(server);
-    const { port, url } = await listening(server);
+    const { port, url } = await listenOn(server);
     expect(await echo(`${url}/echo`)).toBe("echo");
     expect(await get(port, "/hello")).toEqual([200, "hello"]);
     expect((await get(port, "/echo"))[0]).toBe(404);
     expect(app.status().totals.opened).toBe(1);
   });
 
-  it("answers 426 on a route where it is mounted as middleware, and leaves the rest", async () => {
+  it("answers 426 on a route if it is mounted as middleware, and passes on other requests", async () => {
     const app = new App().route("/echo", Echo);
     const server = createServer(
       express()
@@ -96,12 +96,12 @@ describe("attach()", () => {
         }),
     );
     await using _closing = app.attach(server);
-    const { port } = await listening(server);
+    const { port } = await listenOn(server);
     expect(await get(port, "/echo")).toEqual([426, "This is a WebSocket"]);
     expect(await get(port, "/hello")).toEqual([200, "hello"]);
   });
 
-  it("leaves an upgrade that fits no route to another listener, whichever came first", async () => {
+  it("leaves an upgrade without a matching route to another listener, in any order", async () => {
     const server = createServer();
     const others = new WebSocketServer({ noServer: true });
     server.on("upgrade", (incoming, socket, head) => {
@@ -109,12 +109,12 @@ describe("attach()", () => {
       others.handleUpgrade(incoming, socket, head, (ws) => ws.on("message", () => ws.send("other")));
     });
     await using _app = new App().route("/echo", Echo).attach(server);
-    const { port, url } = await listening(server);
+    const { port, url } = await listenOn(server);
     expect([await echo(`${url}/echo`), await echo(`${url}/other`)]).toEqual(["echo", "other"]);
     expect(await get(port, "/echo")).toEqual([426, "This is a WebSocket"]);
   });
 
-  it("lets several apps share a server; what fits none of them is a 404", async () => {
+  it("lets several apps share a server; an upgrade that matches none gets a 404", async () => {
     class Shout extends WebSocketHandler {
       onMessage(text: string) {
         this.sendText(text.toUpperCase());
@@ -123,17 +123,17 @@ describe("attach()", () => {
     const server = createServer();
     await using _one = new App().route("/echo", Echo).attach(server);
     await using _two = new App().route("/shout", Shout).route("/echo", Shout).attach(server);
-    const { port, url } = await listening(server);
+    const { port, url } = await listenOn(server);
     expect([await echo(`${url}/echo`), await echo(`${url}/shout`)]).toEqual(["echo", "ECHO"]);
     expect(await answerTo(port, upgradeRequest("/nowhere"))).toMatch(/^HTTP\/1.1 404 /);
     expect(await answerTo(port, upgradeRequest("/a/../b"))).toMatch(/^HTTP\/1.1 400 /);
   });
 
-  it("leaves a socket to others without leaving it to its errors", async () => {
+  it("handles the errors of a socket that it leaves to others", async () => {
     const server = createServer();
     const left = new Promise((resolve) => server.on("upgrade", (_incoming, socket) => resolve(socket)));
     await using _app = new App().route("/echo", Echo).attach(server);
-    const { port, url } = await listening(server);
+    const { port, url } = await listenOn(server);
     const client = await rawClient(port);
     client.socket.write(upgradeRequest("/other"));
     const socket = (await left) as Socket;
@@ -144,17 +144,17 @@ describe("attach()", () => {
     expect(await echo(`${url}/echo`)).toBe("echo");
   });
 
-  it("answers plain HTTP where several apps share a server and nobody else does", async () => {
+  it("answers plain HTTP if several apps share a server and no other listener answers", async () => {
     const server = createServer();
     await using _one = new App().route("/one", Echo).attach(server);
     await using _two = new App().route("/two", Echo).attach(server);
-    const { port } = await listening(server);
+    const { port } = await listenOn(server);
     expect((await get(port, "/one"))[0]).toBe(426);
     expect((await get(port, "/two"))[0]).toBe(426);
     expect((await get(port, "/three"))[0]).toBe(404);
   });
 
-  it("refuses what is no HTTP server with a hint", () => {
+  it("refuses a value that is not an HTTP server, with a hint", () => {
     const app = new App();
     expect(() => app.attach(express() as unknown as Server)).toThrow(
       expect.objectContaining({
@@ -167,18 +167,18 @@ describe("attach()", () => {
 
 describe("close()", () => {
   it("closes every client with 1001, stops the server, and resolves when the last hook is done", async () => {
-    const told = new Mailbox<string>();
+    const reported = new Mailbox<string>();
     class Tidy extends Echo {
       override async onClose(code: number) {
         await new Promise((resolve) => setImmediate(resolve));
-        told.put(`closed ${code}`);
+        reported.put(`closed ${code}`);
       }
     }
     const { open, app, port } = await startWith("/tidy", Tidy);
     const clients = [await open("/tidy"), await open("/tidy")];
     await get(port, "/tidy");
     await app.close();
-    expect(told.all).toEqual(["closed 1001", "closed 1001"]);
+    expect(reported.all).toEqual(["closed 1001", "closed 1001"]);
     for (const client of clients)
       expect(await client.closed).toMatchObject({ code: 1001, reason: "server shutting down" });
     expect(app.status()).toMatchObject({ state: "closed", connections: 0, rooms: 0, handshakes: 0 });
@@ -197,7 +197,7 @@ describe("close()", () => {
     }
     const server = createServer();
     const app = new App().route("/slow", Slow).attach(server);
-    const { url } = await listening(server);
+    const { url } = await listenOn(server);
     await connectURL(`${url}/slow`);
     const closing = app.close();
     const [done] = await release.have(1);
@@ -211,7 +211,7 @@ describe("close()", () => {
     expect(app.status().state).toBe("closed");
   });
 
-  it("rejects a listen() that it came before, and leaves no port open", async () => {
+  it("rejects an earlier listen() that has not finished, and leaves no port open", async () => {
     const app = new App().route("/echo", Echo);
     const listening = app.listen(0, "localhost").catch((error: unknown) => error);
     await app.close();
@@ -264,30 +264,34 @@ describe("close()", () => {
 });
 
 describe("the events and the status of an app", () => {
-  it("tell of what was opened, closed and went wrong", async () => {
-    const told = new Mailbox<string>();
+  it("report opened and closed connections, and errors", async () => {
+    const reported = new Mailbox<string>();
     class Fragile extends Echo {
       override onMessage() {
         throw new Error("broken");
       }
     }
     const app = new App().route("/echo", Echo, { name: "echo" }).route("/fragile", Fragile);
-    app.on("open", ({ request }) => told.put(`open ${request.path}`));
-    app.on("close", ({ request }, code, reason) => told.put(`close ${request.path} ${code} ${reason}`));
-    app.on("error", (error, connection) => told.put(`error ${error.message} ${connection?.request.path}`));
+    app.on("open", ({ request }) => reported.put(`open ${request.path}`));
+    app.on("close", ({ request }, code, reason) => reported.put(`close ${request.path} ${code} ${reason}`));
+    app.on("error", (error, connection) => reported.put(`error ${error.message} ${connection?.request.path}`));
     const { open, port } = await start(app);
     const client = await open("/echo");
     client.sendText("x");
     await client.read();
     expect(app.status()).toMatchObject({
-      ...{ state: "open", connections: 1, rooms: 1, users: 0, handshakes: 0 },
+      state: "open",
+      connections: 1,
+      rooms: 1,
+      users: 0,
+      handshakes: 0,
       totals: { opened: 1, closed: 0, refused: 0, received: 1, delivered: 1, dropped: 0, slow: 0 },
     });
     await client.close(4000, "bye");
-    await told.have(2);
+    await reported.have(2);
     (await open("/fragile")).sendText("x");
-    await told.have(5);
-    expect(told.all).toEqual([
+    await reported.have(5);
+    expect(reported.all).toEqual([
       ...["open /echo", "close /echo 4000 bye", "open /fragile"],
       ...["error broken /fragile", "close /fragile 1011 internal error"],
     ]);
@@ -303,20 +307,20 @@ describe("the events and the status of an app", () => {
     });
   });
 
-  it("stop when the listener is taken off", async () => {
-    const told: string[] = [];
-    const listener = () => told.push("open");
+  it("stop when the listener is removed", async () => {
+    const reported: string[] = [];
+    const listener = () => reported.push("open");
     const { app, open } = await startWith("/echo", Echo);
     const remove = app.on("open", listener);
     await open("/echo");
     remove();
     await open("/echo");
-    expect(told).toEqual(["open"]);
+    expect(reported).toEqual(["open"]);
   });
 });
 
 describe("a listener that fails", () => {
-  it("is logged, sync or async, and silences no other", async () => {
+  it("is logged, sync or async, and does not affect other listeners", async () => {
     const logged = new Mailbox<string>();
     const logger = { warn: () => undefined, error: (_message: string, error: unknown) => logged.put(String(error)) };
     const { app, open } = await startWith("/echo", Echo, { logger });
@@ -349,7 +353,7 @@ describe("an error of a hook", () => {
 });
 
 describe("an App", () => {
-  it("refuses options that it does not know, or that are not of their kind", () => {
+  it("refuses unknown options and values of the wrong type", () => {
     const message = (make: () => unknown) => {
       try {
         make();
@@ -383,7 +387,7 @@ describe("an App", () => {
     expect(message(() => new App({ subprotocols: ["a b"] }))).toMatch(/subprotocols takes a list of names/);
   });
 
-  it("refuses what is no handler class, or has no route", () => {
+  it("refuses a value that is not a handler class, or has no route", () => {
     class Routeless extends Echo {}
     @Route("/parent")
     class Parent extends Echo {}
@@ -396,14 +400,14 @@ describe("an App", () => {
     expect(() => new Routeless().sendText("x")).toThrow(/a handler is made by the app/);
   });
 
-  it("takes routes while it runs", async () => {
+  it("accepts routes while it runs", async () => {
     const { app, open, url } = await startWith("/echo", Echo);
     await expect(open("/later")).rejects.toMatchObject({ status: 404 });
     app.route("/later", Echo);
     expect(await echo(`${url}/later`)).toBe("echo");
   });
 
-  it("flushes what was sent in one tick with one write, behind what was sent before", async () => {
+  it("sends the messages of one tick in one write, after earlier messages", async () => {
     class Many extends WebSocketHandler {
       onMessage() {
         for (let n = 0; n < 10; n += 1) this.sendTextToThisRoom(String(n));

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { App, type AppContext, type AppOptions, WebSocketHandler } from "../../src/index.js";
 import { start } from "../support/app.js";
 
-/** What an application would declare: `interface AppContext { readonly counter: { count: number } }`. */
+/** The declaration of an application: `interface AppContext { readonly counter: { count: number } }`. */
 declare module "../../src/handler/application.js" {
   interface AppContext {
     readonly counter: { count: number };
@@ -17,7 +17,7 @@ class Counts extends WebSocketHandler {
 }
 
 describe("app.context", () => {
-  it("is what the app was given, for all handlers and for other code", async () => {
+  it("is the value given to the app, for all handlers and for other code", async () => {
     const context: AppContext = { counter: { count: 1 } };
     const { app, open } = await start(new App({ context }).route("/x", Counts));
     for (const count of [2, 3]) {
@@ -29,7 +29,7 @@ describe("app.context", () => {
     expect(context.counter.count).toBe(3);
   });
 
-  it("is an error where the app was given none, or none that is an object", () => {
+  it("throws an error if the app was given no context, and refuses a value that is not an object", () => {
     expect(() => new App().context).toThrow(
       expect.objectContaining({
         code: "ERR_OPTION",

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { App, type AppOptions, type HandlerClass, WebSocketHandler } from "../../src/index.js";
 import { start } from "../support/app.js";
 
-/** What handlers need of the rest of an application. */
+/** A dependency of handlers. */
 class Greetings {
   readonly greeting = "hello";
 }
@@ -24,7 +24,7 @@ class Plain extends WebSocketHandler {
   }
 }
 
-/** What a client gets of an app whose `create` returns something else. */
+/** The refusal that a client gets from an app whose `create` returns another value. */
 async function refusedBy(create: unknown): Promise<readonly Error[]> {
   const options = { create } as AppOptions;
   const { open, errors } = await start(new App(options).route("/x", Plain));
@@ -33,7 +33,7 @@ async function refusedBy(create: unknown): Promise<readonly Error[]> {
 }
 
 describe("new App({ create })", () => {
-  it("makes the handlers, with what they need", async () => {
+  it("creates the handlers with their dependencies", async () => {
     const made: string[] = [];
     const greetings = new Greetings();
     const create = (handlerClass: HandlerClass) => {
@@ -56,19 +56,19 @@ describe("new App({ create })", () => {
     ["undefined", undefined],
     ["an instance of Object", {}],
     ["an instance of Greeter", new Greeter(new Greetings())],
-  ])("answers 500 where it returns %s in place of the class", async (came, made) => {
+  ])("answers 500 if it returns %s instead of a handler", async (came, made) => {
     const message = `create returned ${came} for Plain; it must return a new instance of Plain`;
     expect(await refusedBy(() => made)).toMatchObject([{ code: "ERR_OPTION", message }]);
   });
 
-  it("answers 500 where it returns a promise, and says so", async () => {
+  it("answers 500 if it returns a promise, and names the cause", async () => {
     const message =
       "create returned a promise for Plain; it must return the instance itself; await in authorize or onConnect";
     expect(await refusedBy(async () => new Plain())).toMatchObject([{ code: "ERR_OPTION", message }]);
     expect(await refusedBy(() => Promise.reject(new Error("later")))).toMatchObject([{ code: "ERR_OPTION", message }]);
   });
 
-  it("answers 500 where it throws, or returns one instance for two connections", async () => {
+  it("answers 500 if it throws, or returns one instance for two connections", async () => {
     const thrown = () => {
       throw new Error("no database");
     };
@@ -95,7 +95,7 @@ describe("new App({ create })", () => {
     expect(await client.readText()).toBe("LOUD");
   });
 
-  it("is a function, and is needed by a class whose constructor takes something", () => {
+  it("has to be a function, and is needed by a class whose constructor has parameters", () => {
     expect(() => new App({ create: "Plain" } as unknown as AppOptions)).toThrow(
       expect.objectContaining({
         code: "ERR_OPTION",
@@ -103,7 +103,8 @@ describe("new App({ create })", () => {
       }),
     );
     const message =
-      'the route "/x" of Greeter: the constructor of Greeter takes 1 parameter; pass new App({ create }) to make the handlers';
+      'the route "/x" of Greeter: the constructor of Greeter takes 1 parameter; ' +
+      "pass new App({ create }) to make the handlers";
     expect(() => new App().route("/x", Greeter)).toThrow(expect.objectContaining({ code: "ERR_OPTION", message }));
   });
 });

@@ -15,11 +15,11 @@ import { ManualClock } from "../../src/testing/index.js";
 import { Mailbox, start, startWith } from "../support/app.js";
 import { answerTo, rawClient, upgradeRequest } from "../support/raw.js";
 
-/** A handler that lets in whom `decide` lets in. */
-function gated(decide: (query: URLSearchParams) => unknown) {
+/** A handler whose `authorize` is `decide`. */
+function handlerWith(decide: (query: URLSearchParams) => unknown) {
   return class Gated extends WebSocketHandler {
     override authorize() {
-      // In JavaScript it may be anything.
+      // JavaScript code can return anything.
       return decide(this.query) as Authorized<unknown>;
     }
     override onConnect() {
@@ -43,7 +43,7 @@ describe("authorize", () => {
     ["a plain HttpError", () => Promise.reject(new HttpError(418)), 418],
     ["a Response", () => new Response("moved", { status: 307, headers: { location: "/b", "set-cookie": "a=b" } }), 307],
   ])("refuses with the status and body of %s", async (_name, decide, status) => {
-    const { open, errors, app } = await startWith("/x", gated(decide));
+    const { open, errors, app } = await startWith("/x", handlerWith(decide));
     const refused = await open("/x").catch((error: unknown) => error);
     expect(refused).toBeInstanceOf(HttpError);
     expect(refused).toMatchObject({ status });
@@ -52,7 +52,7 @@ describe("authorize", () => {
   });
 
   it("answers with a whole HTTP response, and ends the connection", async () => {
-    const Members = gated(
+    const Members = handlerWith(
       () => new Response("moved", { status: 307, headers: { location: "/b", "set-cookie": "a=b" } }),
     );
     const { port } = await startWith("/x", Members);
@@ -66,20 +66,20 @@ describe("authorize", () => {
     expect(body).toBe("moved");
   });
 
-  it("lets in with what it returns as the user, also after a while", async () => {
+  it("accepts with its result as the user, also after some time", async () => {
     const { open, app } = await startWith(
       "/x",
-      gated(async (query) => ({ id: query.get("as") ?? "?", since: 1 })),
+      handlerWith(async (query) => ({ id: query.get("as") ?? "?", since: 1 })),
     );
     const client = await open("/x?as=ann");
     expect(await client.readJSON()).toEqual({ user: { id: "ann", since: 1 } });
     expect(app.registry.user("ann").size).toBe(1);
   });
 
-  it("refuses with 503 past authorizeMs, and never opens what comes later", async () => {
+  it("refuses with 503 past authorizeMs, and ignores a later result", async () => {
     const clock = new ManualClock();
     const asked = new Mailbox<() => void>();
-    const Slow = gated(() => new Promise((resolve) => asked.put(() => resolve({ id: "late" }))));
+    const Slow = handlerWith(() => new Promise((resolve) => asked.put(() => resolve({ id: "late" }))));
     const { open, app } = await startWith("/x", Slow, { clock, limits: { authorizeMs: 300 } });
     const opening = open("/x").catch((error: unknown) => error);
     const [answer] = await asked.have(1);
@@ -91,42 +91,42 @@ describe("authorize", () => {
     expect(app.status()).toMatchObject({ handshakes: 0, connections: 0, rooms: 0, totals: { opened: 0 } });
   });
 
-  it("survives a client that resets the connection meanwhile, and tells by this.signal", async () => {
-    const told = new Mailbox<unknown>();
+  it("survives a client that resets the connection meanwhile, and aborts this.signal", async () => {
+    const reported = new Mailbox<unknown>();
     class Waits extends WebSocketHandler {
       override async authorize() {
-        told.put("asked");
+        reported.put("asked");
         await new Promise((resolve) => this.signal.addEventListener("abort", resolve));
-        told.put("aborted");
-        return { id: "nobody" };
+        reported.put("aborted");
+        return { id: "ann" };
       }
       override onConnect() {
-        told.put("connected");
+        reported.put("connected");
       }
       override onClose() {
-        told.put("closed");
+        reported.put("closed");
       }
       onMessage() {
-        told.put("message");
+        reported.put("message");
       }
     }
     const { port, app, errors } = await startWith("/x", Waits);
     const client = await rawClient(port);
     client.socket.write(upgradeRequest("/x"));
-    await told.have(1);
+    await reported.have(1);
     client.socket.resetAndDestroy();
-    expect(await told.have(2)).toEqual(["asked", "aborted"]);
+    expect(await reported.have(2)).toEqual(["asked", "aborted"]);
     await new Promise((resolve) => setImmediate(resolve));
     expect(app.status()).toMatchObject({ connections: 0, handshakes: 0, totals: { opened: 0 } });
-    expect([told.all, errors]).toEqual([["asked", "aborted"], []]);
+    expect([reported.all, errors]).toEqual([["asked", "aborted"], []]);
   });
 
   const mistakes = [undefined, null, false, "", 0, Number.NaN, 0n, new HttpError(401), new Error("no")];
 
-  it.each(mistakes)("answers 500 to %s, which is no user, and says what to do", async (answer) => {
+  it.each(mistakes)("answers 500 to %s, which is not a user, with a hint", async (answer) => {
     const { open, errors, app } = await startWith(
       "/x",
-      gated(async () => answer),
+      handlerWith(async () => answer),
     );
     await expect(open("/x")).rejects.toMatchObject({ status: 500, message: "Internal Server Error" });
     const came = answer instanceof Error ? `a ${answer.name}` : answer === "" ? "an empty string" : String(answer);
@@ -138,26 +138,26 @@ describe("authorize", () => {
   });
 
   it.each([() => anonymous, async () => anonymous])(
-    "lets in without a user whom it calls anonymous",
+    "accepts without a user if it returns anonymous",
     async (decide) => {
-      const { open, app, errors } = await startWith("/x", gated(decide));
+      const { open, app, errors } = await startWith("/x", handlerWith(decide));
       const client = await open("/x");
       expect(await client.readJSON()).toEqual({ user: null });
       expect([app.status().users, errors]).toEqual([0, []]);
     },
   );
 
-  it("takes a Response of another origin for a refusal too", async () => {
+  it("treats a Response of another realm as a refusal too", async () => {
     const { open } = await startWith(
       "/x",
-      gated(() => new UndiciResponse("no", { status: 403 })),
+      handlerWith(() => new UndiciResponse("no", { status: 403 })),
     );
     await expect(open("/x")).rejects.toMatchObject({ status: 403, message: "no" });
   });
 
-  it("is not asked about a request that is no handshake", async () => {
+  it("is not called for a request that is not a handshake", async () => {
     let asked = 0;
-    const Counting = gated(() => {
+    const Counting = handlerWith(() => {
       asked += 1;
       return anonymous;
     });
@@ -168,7 +168,7 @@ describe("authorize", () => {
     expect(asked).toBe(0);
   });
 
-  it("aborts this.signal when the time was up", async () => {
+  it("aborts this.signal when its time is over", async () => {
     const clock = new ManualClock();
     const signals = new Mailbox<AbortSignal>();
     class Hangs extends Echo {
@@ -185,33 +185,33 @@ describe("authorize", () => {
     expect(signal?.aborted).toBe(true);
   });
 
-  it("answers 500 to a user whose id is no text and no number, and says so to the app", async () => {
+  it("answers 500 to a user whose id is not a string or a number, and reports that to the app", async () => {
     const { open, errors } = await startWith(
       "/x",
-      gated(() => ({ id: true })),
+      handlerWith(() => ({ id: true })),
     );
     await expect(open("/x")).rejects.toMatchObject({ status: 500, message: "Internal Server Error" });
     expect(errors).toMatchObject([{ code: "ERR_USER", message: expect.stringContaining("make it a string") }]);
   });
 
-  it("answers 500 when it refuses with a header that HTTP does not allow", async () => {
-    const Bad = gated(() => Promise.reject(new HttpError(403, "no", { headers: { "x-bad": "a\r\nx: b" } })));
+  it("answers 500 if it refuses with a header that HTTP does not allow", async () => {
+    const Bad = handlerWith(() => Promise.reject(new HttpError(403, "no", { headers: { "x-bad": "a\r\nx: b" } })));
     const { port, errors } = await startWith("/x", Bad);
     expect(await answerTo(port, upgradeRequest("/x"))).toMatch(/^HTTP\/1.1 500 /);
     expect(errors).toHaveLength(1);
   });
 
-  it("is asked of the scopes first, from the outermost in", async () => {
-    const told: string[] = [];
+  it("is called for the scopes first, from the outermost in", async () => {
+    const reported: string[] = [];
     const asks = (name: string, answer: object): ScopeOptions => ({
       authorize: (request) => {
-        told.push(`${name} ${request.path}`);
+        reported.push(`${name} ${request.path}`);
         if (request.query.get("refuse") === name) throw new HttpError(402, name);
         return answer;
       },
     });
-    const Own = gated((query) => {
-      told.push("handler");
+    const Own = handlerWith((query) => {
+      reported.push("handler");
       return query.has("own") ? { id: "own" } : anonymous;
     });
     const app = new App().scope(
@@ -223,18 +223,18 @@ describe("authorize", () => {
     expect(await (await open("/api/v1/x")).readJSON()).toEqual({ user: { id: "inner" } });
     expect(await (await open("/api/v1/x?own")).readJSON()).toEqual({ user: { id: "own" } });
     await expect(open("/api/v1/x?refuse=outer")).rejects.toMatchObject({ status: 402, message: "outer" });
-    expect(told.slice(-1)).toEqual(["outer /api/v1/x"]);
-    expect(told.slice(0, 3)).toEqual(["outer /api/v1/x", "inner /api/v1/x", "handler"]);
+    expect(reported.slice(-1)).toEqual(["outer /api/v1/x"]);
+    expect(reported.slice(0, 3)).toEqual(["outer /api/v1/x", "inner /api/v1/x", "handler"]);
   });
 
-  it("may be of the whole app, and is then asked before all others", async () => {
+  it("may be set for the whole app, and is then called before all others", async () => {
     const asked: string[] = [];
     const authorize = ({ query, path }: ConnectionRequest) => {
       asked.push(`app ${path}`);
       if (query.has("refuse")) throw new HttpError(401, "not you");
       return { id: "ann" };
     };
-    const Own = gated(() => {
+    const Own = handlerWith(() => {
       asked.push("handler");
       return anonymous;
     });
@@ -252,8 +252,8 @@ describe("authorize", () => {
     expect(asked).toEqual(["app /own", "handler", "app /in/x", "scope", "handler", "app /open"]);
   });
 
-  it("of the app and of a scope is named in the error about what it returned", async () => {
-    // In JavaScript it may return nothing.
+  it("of the app and of a scope is named in the error about its result", async () => {
+    // JavaScript code can return nothing.
     const nothing = (() => undefined) as unknown as () => object;
     const build = (scope: Scope<"/a">) => scope.route("/x", Echo);
     const whole = await start(new App({ authorize: nothing }).route("/x", Echo));
@@ -268,7 +268,7 @@ describe("authorize", () => {
     ]);
   });
 
-  it("is refused as an option that is no function", () => {
+  it("has to be a function", () => {
     const options = { authorize: true } as unknown as AppOptions;
     expect(() => new App(options)).toThrow(
       expect.objectContaining({ code: "ERR_OPTION", message: "authorize of the app takes a function, got boolean" }),
@@ -297,7 +297,7 @@ describe("the origin of a page", () => {
     ["null, as from a sandbox", "null", "403"],
     ["nonsense", "http://", "403"],
     ["another scheme", "file://chat.example:8080", "403"],
-  ])("that is %s is answered by default as it should be", async (_name, origin, status) => {
+  ])("that is %s is answered correctly by default", async (_name, origin, status) => {
     expect(await statusFor({}, origin)).toBe(status);
   });
 
@@ -314,7 +314,7 @@ describe("the origin of a page", () => {
     ]);
   });
 
-  it("may be on a list, be decided, or not matter", async () => {
+  it("may be on a list, be decided by a function, or be ignored", async () => {
     expect(await statusFor({ origins: ["https://app.example/"] }, "https://app.example")).toBe("101");
     expect(await statusFor({ origins: ["https://app.example"] }, `http://${host}`)).toBe("403");
     expect(await statusFor({ origins: (origin) => origin.endsWith(".example") }, "https://b.example")).toBe("101");
@@ -335,7 +335,7 @@ describe("the origin of a page", () => {
 });
 
 describe("subprotocols", () => {
-  it("are agreed on by the server's preference; what it does not know is never echoed", async () => {
+  it("are chosen by the server's preference, and unknown ones are never echoed", async () => {
     const { open } = await startWith("/x", Echo, { subprotocols: ["chat.v2", "chat.v1"] });
     expect((await open("/x", { protocols: ["other", "chat.v1", "chat.v2"] })).protocol).toBe("chat.v2");
     expect((await open("/x", { protocols: [] })).protocol).toBe("");
@@ -350,8 +350,8 @@ describe("subprotocols", () => {
   });
 });
 
-describe("limits of who may come", () => {
-  it("refuse past connectionsMax with 503, and past connectionsPerAddressMax with 429, until one has gone", async () => {
+describe("limits of connections", () => {
+  it("refuse past connectionsMax with 503, past connectionsPerAddressMax with 429, until one disconnects", async () => {
     const all = await startWith("/x", Echo, { limits: { connectionsMax: 1 } });
     const first = await all.open("/x");
     await expect(all.open("/x")).rejects.toMatchObject({ status: 503, headers: { "retry-after": "5" } });
@@ -365,7 +365,7 @@ describe("limits of who may come", () => {
     await expect(each.open("/x")).rejects.toMatchObject({ status: 429 });
   });
 
-  it("give the place back when the connection has gone, however long onClose takes", async () => {
+  it("release the place when the client has disconnected, for any duration of onClose", async () => {
     class Slow extends Echo {
       override onClose() {
         return new Promise(() => undefined);
@@ -378,7 +378,7 @@ describe("limits of who may come", () => {
     expect(second.protocol).toBe("");
   });
 
-  it("hold for handshakes that end at the same time", async () => {
+  it("also hold for handshakes that end at the same time", async () => {
     const released = new Mailbox<() => void>();
     class Waits extends Echo {
       override authorize() {
@@ -393,7 +393,7 @@ describe("limits of who may come", () => {
     expect(app.status().rooms).toBe(3);
   });
 
-  it("cut off a client that does not finish its request within handshakeMs", async () => {
+  it("disconnect a client that does not finish its request within handshakeMs", async () => {
     const { port } = await startWith("/x", Echo, { limits: { handshakeMs: 100 } });
     const answer = await answerTo(port, upgradeRequest("/x").slice(0, 40));
     expect(answer).toMatch(/^HTTP\/1.1 408 /);

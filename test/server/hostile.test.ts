@@ -9,8 +9,8 @@ class Echo extends WebSocketHandler {
   }
 }
 
-/** A running app and a check that it still serves. */
-async function scene() {
+/** A running app, and a check that it still serves clients. */
+async function startServer() {
   const running = await startWith("/chat/:channel", Echo);
   const alive = async () => {
     const client = await running.open("/chat/alive");
@@ -59,11 +59,11 @@ describe("a path that is no room path", () => {
     `/chat${"/x".repeat(16)}`,
     "*",
     "chat/x",
-  ])("(%s) is answered with 400, and the server lives", async (target) => {
-    const { port, alive, app, errors } = await scene();
+  ])("(%s) is answered with 400, and the server survives", async (target) => {
+    const { port, alive, app, errors } = await startServer();
     const answer = await answerTo(port, upgradeRequest(target));
     expect(status(answer)).toBe("400");
-    // Node itself refuses what is no request; what reaches us gets our phrase, and no echo of the path.
+    // Node refuses invalid HTTP itself. Other requests get our phrase, which does not echo the path.
     expect(answer).toMatch(/The path is not valid$|^HTTP\/1.1 400 Bad Request\r\nConnection: close\r\n\r\n$/);
     expect(app.status()).toMatchObject({ connections: 0, rooms: 0, totals: { opened: 0 } });
     expect(await alive()).toBe("alive");
@@ -85,8 +85,8 @@ describe("a request that is no handshake", () => {
     ["an old version", upgradeRequest("/chat/x", { "Sec-WebSocket-Version": "7" }), "426"],
     ["bad subprotocols", upgradeRequest("/chat/x", { "Sec-WebSocket-Protocol": "a,,b" }), "400"],
     ["a foreign origin", upgradeRequest("/chat/x", { Origin: "https://evil.example" }), "403"],
-  ])("(%s) is answered, and the server lives", async (_name, request, expected) => {
-    const { port, alive, app } = await scene();
+  ])("(%s) is answered, and the server survives", async (_name, request, expected) => {
+    const { port, alive, app } = await startServer();
     const answer = await answerTo(port, request);
     expect(status(answer)).toBe(expected);
     if (expected === "426") expect(answer.toLowerCase()).toContain("upgrade: websocket");
@@ -94,8 +94,8 @@ describe("a request that is no handshake", () => {
     expect(await alive()).toBe("alive");
   });
 
-  it("takes Upgrade: WebSocket in any case", async () => {
-    const { port } = await scene();
+  it("accepts Upgrade: WebSocket in any case", async () => {
+    const { port } = await startServer();
     const client = await rawClient(port);
     client.socket.write(upgradeRequest("/chat/x", { Upgrade: "WebSocket", Connection: "keep-alive, UPGRADE" }));
     await client.received("HTTP/1.1 101");
@@ -108,9 +108,9 @@ describe("requests sent in one packet", () => {
   const plainGet = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
 
   it.each(["/nowhere", "/chat/x"])(
-    "a plain one and an upgrade to %s end the connection, not the process",
+    "a plain request and an upgrade to %s end the connection, not the process",
     async (path) => {
-      const { port, alive, app, errors } = await scene();
+      const { port, alive, app, errors } = await startServer();
       const answer = await answerTo(port, plainGet + upgradeRequest(path));
       expect(answer).not.toContain("101 Switching");
       expect(await alive()).toBe("alive");
@@ -118,8 +118,8 @@ describe("requests sent in one packet", () => {
     },
   );
 
-  it("two upgrades are one connection: the second is read as frames, which it is not", async () => {
-    const { port, alive } = await scene();
+  it("two upgrades make one connection: the second is read as invalid frames", async () => {
+    const { port, alive } = await startServer();
     const answer = await answerTo(port, upgradeRequest("/chat/x") + upgradeRequest("/chat/y"));
     expect(answer.match(/101 Switching/g)).toHaveLength(1);
     expect(await alive()).toBe("alive");
@@ -136,11 +136,11 @@ describe("a client that misbehaves on an open connection", () => {
     ["a new message within another", Buffer.concat([clientFrame(0x01, "x"), clientFrame(0x01, "y")]), 1002],
     ["binary where none is read", clientFrame(0x82, "x"), 1003],
     ["a message that is too large", clientFrame(0x81, "", 0xffff + 1 - 1), 1009],
-  ])("(%s) is closed with its code, and the server lives", async (name, bytes, code) => {
-    const { port, alive, app } = await scene();
+  ])("(%s) is closed with its code, and the server survives", async (name, bytes, code) => {
+    const { port, alive, app } = await startServer();
     const client = await rawConnection(port, "/chat/x");
     const big = name === "a message that is too large";
-    // The limit is 64 KiB: one byte more, told in the header, is enough.
+    // The limit is 64 KiB. One byte more in the header is enough.
     client.socket.write(big ? Buffer.from([0x81, 0xff, 0, 0, 0, 0, 0, 1, 0, 1, 0, 0, 0, 0]) : bytes);
     const received = await client.ended;
     const frame = received.subarray(received.indexOf("\r\n\r\n") + 4);
@@ -149,8 +149,8 @@ describe("a client that misbehaves on an open connection", () => {
     expect(app.status().connections).toBeLessThanOrEqual(1);
   });
 
-  it("may send a flood of pings or of empty messages, and vanish in the middle of anything", async () => {
-    const { port, alive, errors } = await scene();
+  it("may flood pings or empty messages, and disconnect at any point", async () => {
+    const { port, alive, errors } = await startServer();
     for (const bytes of [
       Buffer.concat(Array.from({ length: 2_000 }, () => clientFrame(0x89, "x"))),
       Buffer.concat(Array.from({ length: 2_000 }, () => clientFrame(0x81, ""))),

@@ -12,7 +12,7 @@ const v1 = { protocols: ["enfilade.v1"] };
 const offer = { "Sec-WebSocket-Protocol": "enfilade.token.YQ, enfilade.v1" };
 const closeFrame = clientFrame(0x88, Buffer.from([0x11, 0x95]));
 
-/** Refuses as its path says, and tells which of its hooks was called. */
+/** Refuses according to its path, and records its calls of hooks. */
 class Refuses extends WebSocketHandler<{ status: string }> {
   static readonly hooks = new Mailbox<string>();
   override authorize() {
@@ -62,7 +62,7 @@ describe("a client of enfilade.v1 that is refused", () => {
     ["a Response of 404", "/refuse/404?response", {}, 4504, "not found"],
     ["its origin", "/echo", { origin: "https://evil.example" }, 4501, "unauthorized"],
     ["no route", "/nowhere", {}, 4504, "not found"],
-  ])("by %s learns it by a close code", async (_name, path, headers, code, reason) => {
+  ])("by %s gets a close code", async (_name, path, headers, code, reason) => {
     const { open, app, errors } = await refusing();
     const seen: string[] = [];
     for (const event of ["open", "close"] as const) app.on(event, () => seen.push(event));
@@ -76,26 +76,26 @@ describe("a client of enfilade.v1 that is refused", () => {
     expect(app.status()).toMatchObject({ connections: 0, rooms: 0, handshakes: 0, totals });
   });
 
-  it.each([400, 402, 409, 429, 500, 503])("with %i gets the answer of HTTP", async (status) => {
+  it.each([400, 402, 409, 429, 500, 503])("with %i gets the HTTP answer", async (status) => {
     const { open } = await refusing();
     await expect(open(`/refuse/${status}`, v1)).rejects.toMatchObject({ status, message: "no" });
   });
 
-  it("by 401 or 404 with another subprotocol or none gets the answer of HTTP", async () => {
+  it("by 401 or 404 with another subprotocol or none gets the HTTP answer", async () => {
     const { open } = await refusing();
     await expect(open("/refuse/401")).rejects.toMatchObject({ status: 401, message: "no" });
     await expect(open("/refuse/401", { protocols: ["enfilade.v2"] })).rejects.toMatchObject({ status: 401 });
     await expect(open("/nowhere")).rejects.toMatchObject({ status: 404 });
   });
 
-  it("and whose request is no handshake gets the answer of HTTP", async () => {
+  it("and sends an invalid handshake gets the HTTP answer", async () => {
     const { port, app } = await refusing();
     const old = upgradeRequest("/nowhere", { ...offer, "Sec-WebSocket-Version": "7" });
     expect(await answerTo(port, old)).toMatch(/^HTTP\/1.1 4\d\d /);
     expect(app.status().totals.refused).toBe(1);
   });
 
-  it("for want of a route is left to another listener", async () => {
+  it("because no route matches is left to another listener", async () => {
     const server = createServer();
     const other = new WebSocketServer({ noServer: true });
     server.on("upgrade", (incoming, socket, head) => {
@@ -105,14 +105,14 @@ describe("a client of enfilade.v1 that is refused", () => {
     server.listen(0, "127.0.0.1");
     await once(server, "listening");
     onTestFinished(() => void server.close());
-    // It listens on a port, so its address is one.
+    // The server listens on a port, so its address is an object.
     const client = await connectURL(`ws://127.0.0.1:${(server.address() as AddressInfo).port}/other`, v1);
     expect(await client.readText()).toBe("other");
     expect(app.status().totals.refused).toBe(0);
     client.terminate();
   });
 
-  it("and never answers the close is cut off after closeMs, and takes its place until then", async () => {
+  it("and never answers the close is disconnected after closeMs, and counts as a connection until then", async () => {
     const clock = new ManualClock();
     const { port, app, open } = await refusing({ clock, limits: { connectionsMax: 2, closeMs: 300 } });
     const silent = await silentClient(port, "/refuse/401");
@@ -123,7 +123,7 @@ describe("a client of enfilade.v1 that is refused", () => {
     await expect(open("/nowhere", v1)).rejects.toMatchObject({ status: 404 });
     silent.socket.write(clientFrame(0x81, "still here"));
     clock.advance(300);
-    // A reset is one of the ways to be cut off.
+    // The connection may also end with a reset.
     await Promise.allSettled([silent.ended, second.ended]);
     const echo = await open("/echo");
     echo.sendText("hello");
@@ -131,7 +131,7 @@ describe("a client of enfilade.v1 that is refused", () => {
     expect(app.status().totals).toMatchObject({ opened: 1, refused: 5, received: 1 });
   });
 
-  it("is not answered by a close code from an app that closes", async () => {
+  it("gets no close code from an app that is closing", async () => {
     const released = new Mailbox<() => void>();
     class Hangs extends Echo {
       override onClose() {
@@ -149,7 +149,7 @@ describe("a client of enfilade.v1 that is refused", () => {
     await closed;
   });
 
-  it("is waited for when the app closes, and cut off after timeoutMs", async () => {
+  it("is awaited when the app closes, and disconnected after timeoutMs", async () => {
     const { app, port } = await refusing({ clock: new ManualClock() });
     const polite = await silentClient(port, "/refuse/401");
     const closed = app.close();

@@ -4,7 +4,7 @@ import { z } from "zod";
 import { App, anonymous, type HandlerClass, HttpError, Route, type Scope, WebSocketHandler } from "../../src/index.js";
 import { connect, type TestClient } from "../../src/testing/index.js";
 
-/** Tells which class answered, with which parameters and which user. */
+/** Answers with its class, its parameters and its user. */
 abstract class Teller<Params extends object = object> extends WebSocketHandler<Params> {
   onConnect(): void {
     this.sendJSON({ by: this.constructor.name, params: this.params, user: this.user });
@@ -17,7 +17,7 @@ abstract class Teller<Params extends object = object> extends WebSocketHandler<P
 class Answer extends Teller {}
 class Other extends Teller {}
 
-/** A class of that name. */
+/** A handler class with this name. */
 function named(name: string): HandlerClass {
   return { [name]: class extends Teller {} }[name] ?? Answer;
 }
@@ -30,7 +30,7 @@ function appWith(...patterns: readonly string[]): App {
   return app;
 }
 
-async function told(app: App, path: string): Promise<unknown> {
+async function answerOf(app: App, path: string): Promise<unknown> {
   const client: TestClient = await connect(app, path);
   const answer = await client.readJSON();
   client.terminate();
@@ -57,12 +57,12 @@ describe("a path", () => {
     ["/a/b/d", "/a/**:rest"],
     ["/b/c", "/**:all"],
     ["/a", "/**:all"],
-  ])("leads from %s to %s, whatever the order of registration", async (path, pattern) => {
+  ])("leads from %s to %s, in any order of registration", async (path, pattern) => {
     await fc.assert(
       fc.asyncProperty(fc.shuffledSubarray(patterns, { minLength: patterns.length }), async (order) => {
         const app = new App();
         for (const one of order) app.route(one, named(one));
-        expect(await told(app, path)).toMatchObject({ by: pattern });
+        expect(await answerOf(app, path)).toMatchObject({ by: pattern });
         await app.close();
       }),
       { numRuns: 12 },
@@ -70,18 +70,20 @@ describe("a path", () => {
   });
 
   it("leads to the first registered of two routes that are equally specific", async () => {
-    expect(await told(appWith("/u/:id(\\d+)", "/u/:id([0-9a-f]+)"), "/u/7")).toMatchObject({ by: "/u/:id(\\d+)" });
-    expect(await told(appWith("/u/:id([0-9a-f]+)", "/u/:id(\\d+)"), "/u/7")).toMatchObject({ by: "/u/:id([0-9a-f]+)" });
+    expect(await answerOf(appWith("/u/:id(\\d+)", "/u/:id([0-9a-f]+)"), "/u/7")).toMatchObject({ by: "/u/:id(\\d+)" });
+    expect(await answerOf(appWith("/u/:id([0-9a-f]+)", "/u/:id(\\d+)"), "/u/7")).toMatchObject({
+      by: "/u/:id([0-9a-f]+)",
+    });
   });
 
-  it("turns back where the more specific route does not go on", async () => {
+  it("falls back if the more specific route does not match to the end", async () => {
     const app = appWith("/a/b/c", "/a/:x/d", "/:x/b/e");
-    expect(await told(app, "/a/b/d")).toMatchObject({ by: "/a/:x/d", params: { x: "b" } });
-    expect(await told(app, "/a/b/e")).toMatchObject({ by: "/:x/b/e", params: { x: "a" } });
+    expect(await answerOf(app, "/a/b/d")).toMatchObject({ by: "/a/:x/d", params: { x: "b" } });
+    expect(await answerOf(app, "/a/b/e")).toMatchObject({ by: "/:x/b/e", params: { x: "a" } });
     expect(await statusOf(app, "/a/b/f")).toBe(404);
   });
 
-  it("leads nowhere with a 404", async () => {
+  it("that matches no route is answered with a 404", async () => {
     const app = appWith("/chat/:channel");
     for (const path of ["/", "/chat", "/chat/a/b", "/Chat/a", "/chats/a", "/chata"]) {
       expect(await statusOf(app, path)).toBe(404);
@@ -91,9 +93,9 @@ describe("a path", () => {
   it("leads to the same route with a trailing slash and a query", async () => {
     const app = appWith("/chat/:channel");
     const answer = { by: "/chat/:channel", params: { channel: "a" } };
-    expect(await told(app, "/chat/a/")).toEqual(answer);
-    expect(await told(app, "/chat/a?b=/c")).toEqual(answer);
-    expect(await told(app, "/chat/a/?b")).toEqual(answer);
+    expect(await answerOf(app, "/chat/a/")).toEqual(answer);
+    expect(await answerOf(app, "/chat/a?b=/c")).toEqual(answer);
+    expect(await answerOf(app, "/chat/a/?b")).toEqual(answer);
   });
 
   it.each<[pattern: string, path: string, params: object]>([
@@ -135,8 +137,8 @@ describe("a path", () => {
     ["/a b/:x", "/a%20b/1", { x: "1" }],
     ["/a/:x-\u00e9", "/a/1-%C3%A9", { x: "1" }],
     ["/\\{a\\}/:x", "/%7Ba%7D/1", { x: "1" }],
-  ])("fits %s as %s", async (pattern, path, params) => {
-    expect(await told(appWith(pattern), path)).toEqual({ by: pattern, params });
+  ])("matches %s as %s", async (pattern, path, params) => {
+    expect(await answerOf(appWith(pattern), path)).toEqual({ by: pattern, params });
   });
 
   it.each([
@@ -147,21 +149,21 @@ describe("a path", () => {
     ["/a/**:rest", "/a"],
     ["/a/:rest+", "/a"],
     ["/a/:x-:y", "/a/1"],
-  ])("does not fit %s as %s", async (pattern, path) => {
+  ])("does not match %s as %s", async (pattern, path) => {
     expect(await statusOf(appWith(pattern), path)).toBe(404);
   });
 
-  it("fits a pattern whose accents are decomposed, as it would composed", async () => {
-    expect(await told(appWith("/cafe\u0301/:table"), "/caf%C3%A9/1")).toMatchObject({ params: { table: "1" } });
+  it("matches a pattern with decomposed accents as if composed", async () => {
+    expect(await answerOf(appWith("/cafe\u0301/:table"), "/caf%C3%A9/1")).toMatchObject({ params: { table: "1" } });
   });
 
-  it("is held against a constraint as decoded text", async () => {
-    expect(await told(appWith("/a/:x(.)"), "/a/%C3%A9")).toMatchObject({ params: { x: "\u00e9" } });
-    expect(await told(appWith("/a/:x([\u00e0-\u00ff]+)"), "/a/%C3%A9")).toMatchObject({ params: { x: "\u00e9" } });
+  it("is checked against a constraint as decoded text", async () => {
+    expect(await answerOf(appWith("/a/:x(.)"), "/a/%C3%A9")).toMatchObject({ params: { x: "\u00e9" } });
+    expect(await answerOf(appWith("/a/:x([\u00e0-\u00ff]+)"), "/a/%C3%A9")).toMatchObject({ params: { x: "\u00e9" } });
     expect(await statusOf(appWith("/a/:x([^<>]+)"), "/a/%3C")).toBe(404);
   });
 
-  it("yields parameters that inherit nothing", async () => {
+  it("yields parameters without inherited properties", async () => {
     class Inherits extends WebSocketHandler {
       onConnect(): void {
         this.sendJSON(["toString" in this.params, "constructor" in this.params]);
@@ -171,8 +173,8 @@ describe("a path", () => {
       }
     }
     const app = appWith().route("/a/:x?", Inherits);
-    expect(await told(app, "/a")).toEqual([false, false]);
-    expect(await told(appWith("/a/:__proto__"), "/a/x")).toEqual({
+    expect(await answerOf(app, "/a")).toEqual([false, false]);
+    expect(await answerOf(appWith("/a/:__proto__"), "/a/x")).toEqual({
       by: "/a/:__proto__",
       params: JSON.parse('{"__proto__":"x"}'),
     });
@@ -206,7 +208,7 @@ describe("a route", () => {
     expect(() => app.route("/b", Other, { name: "main" })).toThrow(/"\/a" \(Answer\).*"\/b" \(Other\)/);
   });
 
-  it("does not conflict with one that matches more or less", () => {
+  it("does not conflict with a route that matches more or fewer paths", () => {
     const patterns = ["/a", "/a/:x", "/a/:x(\\d+)", "/a/:x?/b", "/:x", "/**"];
     expect(appWith(...patterns).routes.map(({ pattern }) => pattern)).toEqual(patterns);
   });
@@ -266,7 +268,7 @@ describe("a route", () => {
     );
   });
 
-  it("is listed with its pattern, its name, its class, and what reads", () => {
+  it("is listed with its pattern, its name, its class, and its reading method", () => {
     class Loop extends WebSocketHandler {
       override serve(): Promise<void> {
         return Promise.resolve();
@@ -287,8 +289,8 @@ describe("a route", () => {
 
   it("may lead to the same class by several patterns, which may share a name", async () => {
     const app = appWith().route("/a/:x", Answer, { name: "main" }).route("/b/:x", Answer, { name: "main" });
-    expect(await told(app, "/a/1")).toEqual({ by: "Answer", params: { x: "1" } });
-    expect(await told(app, "/b/2")).toEqual({ by: "Answer", params: { x: "2" } });
+    expect(await answerOf(app, "/a/1")).toEqual({ by: "Answer", params: { x: "1" } });
+    expect(await answerOf(app, "/b/2")).toEqual({ by: "Answer", params: { x: "2" } });
     expect(app.url("main", { x: 1 })).toBe("/a/1");
     const both = await Promise.all([connect(app, "/a/1"), connect(app, "/b/1")]);
     await Promise.all(both.map((client) => client.readJSON()));
@@ -298,25 +300,25 @@ describe("a route", () => {
 });
 
 describe("app.url", () => {
-  it("makes the percent-encoded path of a named route", async () => {
+  it("returns the percent-encoded path of a named route", async () => {
     const app = appWith().route("/caf\u00e9/:table/:seat?", Answer, { name: "seat" });
     expect(app.url("seat", { table: "a b" })).toBe("/caf%C3%A9/a%20b");
     expect(app.url("seat", { table: "50%", seat: 3 })).toBe("/caf%C3%A9/50%25/3");
-    expect(await told(app, app.url("seat", { table: "50%" }))).toMatchObject({ params: { table: "50%" } });
+    expect(await answerOf(app, app.url("seat", { table: "50%" }))).toMatchObject({ params: { table: "50%" } });
   });
 
-  it("makes the path of a route in a scope, its prefix included", () => {
+  it("returns the path of a route in a scope, its prefix included", () => {
     const app = appWith().scope("/org/:org", (org) => org.route("/log", Answer, { name: "log" }));
     expect(app.url("log", { org: 7 })).toBe("/org/7/log");
   });
 
-  it("refuses a parameter that is missing or does not fit", () => {
+  it("refuses a missing or invalid parameter", () => {
     const app = appWith().route("/a/:id(\\d+)", Answer, { name: "a" });
     expect(() => app.url("a")).toThrow(expect.objectContaining({ code: "ERR_PARAMS" }));
     expect(() => app.url("a", { id: "x" })).toThrow(expect.objectContaining({ code: "ERR_PARAMS" }));
   });
 
-  it("refuses an unknown name, and tells the known ones", () => {
+  it("refuses an unknown name, and lists the known ones", () => {
     const app = appWith().route("/a", Answer, { name: "one" }).route("/b", Other, { name: "two" });
     const unknown = expect.objectContaining({
       code: "ERR_ROUTE_UNKNOWN",
@@ -329,18 +331,18 @@ describe("app.url", () => {
 });
 
 describe("a scope", () => {
-  it("keeps the parameters of its prefix, nested ones too", async () => {
+  it("passes the parameters of its prefix to the handler, also when nested", async () => {
     const app = appWith().scope("/org/:org", (org) => {
       org.route("/", Other);
       org.scope("/team/:team", (team) => team.route("/chat/:channel", Answer));
     });
     expect(app.routes.map(({ pattern }) => pattern)).toEqual(["/org/:org", "/org/:org/team/:team/chat/:channel"]);
-    expect(await told(app, "/org/7")).toEqual({ by: "Other", params: { org: "7" } });
+    expect(await answerOf(app, "/org/7")).toEqual({ by: "Other", params: { org: "7" } });
     const params = { org: "7", team: "a", channel: "b" };
-    expect(await told(app, "/org/7/team/a/chat/b")).toEqual({ by: "Answer", params });
+    expect(await answerOf(app, "/org/7/team/a/chat/b")).toEqual({ by: "Answer", params });
   });
 
-  it("demands in order, the outermost first, the handler last", async () => {
+  it("calls authorize in order, the outermost first, the handler last", async () => {
     const asked: string[] = [];
     class Guarded extends Teller {
       override authorize() {
@@ -351,11 +353,11 @@ describe("a scope", () => {
     const gate = (name: string) => ({ authorize: () => asked.push(name) && anonymous });
     const build = (inner: Scope<"/a/b">) => inner.route("/c", Guarded);
     const app = appWith().scope("/a", (outer) => outer.scope("/b", build, gate("inner")), gate("outer"));
-    await told(app, "/a/b/c");
+    await answerOf(app, "/a/b/c");
     expect(asked).toEqual(["outer", "inner", "handler"]);
   });
 
-  it("refuses before anything within it is asked", async () => {
+  it("refuses before any inner authorize is called", async () => {
     const asked: string[] = [];
     class Guarded extends Teller {
       override authorize() {
@@ -374,7 +376,7 @@ describe("a scope", () => {
     expect(asked).toEqual([]);
   });
 
-  it("gives its user to the handler, whose own authorize sees it and may replace it", async () => {
+  it("passes its user to the handler, whose own authorize can read and replace it", async () => {
     const seen: unknown[] = [];
     class Keeps extends Teller {
       override authorize() {
@@ -389,13 +391,13 @@ describe("a scope", () => {
     }
     const build = (scope: Scope<"/a">) => scope.route("/none", Answer).route("/keeps", Keeps).route("/new", Replaces);
     const app = appWith().scope("/a", build, { authorize: async () => ({ id: "ann" }) });
-    expect(await told(app, "/a/none")).toMatchObject({ user: { id: "ann" } });
-    expect(await told(app, "/a/keeps")).toMatchObject({ user: { id: "ann" } });
-    expect(await told(app, "/a/new")).toMatchObject({ user: { id: "bob" } });
+    expect(await answerOf(app, "/a/none")).toMatchObject({ user: { id: "ann" } });
+    expect(await answerOf(app, "/a/keeps")).toMatchObject({ user: { id: "ann" } });
+    expect(await answerOf(app, "/a/new")).toMatchObject({ user: { id: "bob" } });
     expect(seen).toEqual([{ id: "ann" }]);
   });
 
-  it("passes its options on to what is within, which may set its own", async () => {
+  it("passes its options on to inner routes, which may set their own", async () => {
     const app = new App({ subprotocols: ["app"] });
     onTestFinished(() => app.close());
     app.route("/app", Answer);
@@ -421,7 +423,7 @@ describe("a scope", () => {
     expect(await (await from("/s/route", "https://b.example")).readJSON()).toMatchObject({ by: "Answer" });
   });
 
-  it("lays limits over each other one by one", async () => {
+  it("combines limits one by one", async () => {
     class Joins extends WebSocketHandler {
       onConnect(): void {
         this.join("/other");
@@ -467,7 +469,7 @@ describe("a scope", () => {
   });
 });
 
-describe("a class", () => {
+describe("a handler class", () => {
   it("declares its routes as a string, an object, or a list", async () => {
     class ByString extends Teller {
       static readonly route = "/string/:x";
@@ -480,10 +482,10 @@ describe("a class", () => {
     }
     const app = new App({ handlers: [ByString, ByObject, ByList] });
     onTestFinished(() => app.close());
-    expect(await told(app, "/string/1")).toEqual({ by: "ByString", params: { x: "1" } });
-    expect(await told(app, "/object/1")).toEqual({ by: "ByObject", params: { x: "1" } });
-    expect(await told(app, "/list/1")).toEqual({ by: "ByList", params: { x: "1" } });
-    expect(await told(app, "/list/1/2")).toEqual({ by: "ByList", params: { x: "1", y: "2" } });
+    expect(await answerOf(app, "/string/1")).toEqual({ by: "ByString", params: { x: "1" } });
+    expect(await answerOf(app, "/object/1")).toEqual({ by: "ByObject", params: { x: "1" } });
+    expect(await answerOf(app, "/list/1")).toEqual({ by: "ByList", params: { x: "1" } });
+    expect(await answerOf(app, "/list/1/2")).toEqual({ by: "ByList", params: { x: "1", y: "2" } });
     expect(app.url("object", { x: 1 })).toBe("/object/1");
     expect(app.url("list", { x: 1, y: 2 })).toBe("/list/1/2");
   });
@@ -495,8 +497,8 @@ describe("a class", () => {
     const app = new App({ handlers: [Decorated] });
     onTestFinished(() => app.close());
     expect(app.routes.map(({ pattern }) => pattern)).toEqual(["/first/:x", "/second/:x"]);
-    expect(await told(app, app.url("first", { x: 1 }))).toMatchObject({ params: { x: "1" } });
-    expect(await told(app, "/second/2")).toMatchObject({ params: { x: "2" } });
+    expect(await answerOf(app, app.url("first", { x: 1 }))).toMatchObject({ params: { x: "1" } });
+    expect(await answerOf(app, "/second/2")).toMatchObject({ params: { x: "2" } });
   });
 
   it("does not inherit a route", () => {
@@ -530,12 +532,12 @@ describe("a schema of the parameters", () => {
     }
   }
 
-  it("makes of them what the handler sees", async () => {
+  it("converts them for the handler", async () => {
     const app = appWith().route("/item/:id", Item, { params });
-    expect(await told(app, "/item/7")).toEqual([8, "number"]);
+    expect(await answerOf(app, "/item/7")).toEqual([8, "number"]);
   });
 
-  it("refuses what does not fit with a 400 that tells no internals", async () => {
+  it("refuses invalid ones with a 400 that reveals no details", async () => {
     const app = appWith().route("/item/:id", Item, { params });
     await expect(connect(app, "/item/x")).rejects.toMatchObject({
       status: 400,
@@ -546,11 +548,11 @@ describe("a schema of the parameters", () => {
   it("may be asynchronous", async () => {
     const later = params.refine(async ({ id }) => id < 10);
     const app = appWith().route("/item/:id", Item, { params: later });
-    expect(await told(app, "/item/7")).toEqual([8, "number"]);
+    expect(await answerOf(app, "/item/7")).toEqual([8, "number"]);
     expect(await statusOf(app, "/item/70")).toBe(400);
   });
 
-  it("comes before what a scope demands", async () => {
+  it("is checked before authorize of a scope", async () => {
     const authorize = () => {
       throw new HttpError(401);
     };
@@ -559,11 +561,11 @@ describe("a schema of the parameters", () => {
     expect(await statusOf(app, "/a/item/7")).toBe(401);
   });
 
-  it("works on a decorated class", async () => {
+  it("works for a decorated class", async () => {
     @Route("/item/:id", { params })
     class Decorated extends Item {}
     const app = new App({ handlers: [Decorated] });
     onTestFinished(() => app.close());
-    expect(await told(app, "/item/7")).toEqual([8, "number"]);
+    expect(await answerOf(app, "/item/7")).toEqual([8, "number"]);
   });
 });

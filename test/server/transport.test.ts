@@ -3,7 +3,7 @@ import { App, HttpError, latest, skip, WebSocketHandler } from "../../src/index.
 import { Mailbox, start } from "../support/app.js";
 import { LineClient, serveLines } from "../support/lines.js";
 
-const told = new Mailbox<unknown>();
+const reported = new Mailbox<unknown>();
 
 class Chat extends WebSocketHandler<{ room: string }> {
   override authorize() {
@@ -18,19 +18,19 @@ class Chat extends WebSocketHandler<{ room: string }> {
     else this.sendTextToThisRoom(text);
   }
   override onClose(code: number, reason: string) {
-    told.put([code, reason]);
+    reported.put([code, reason]);
   }
 }
 
-async function chat(options = {}) {
+async function startChat(options = {}) {
   const running = await start(new App(options).route("/chat/:room", Chat, { history: { size: 10 }, replay: 2 }));
   const port = await serveLines(running.app);
   return { ...running, line: (path: string) => new LineClient(port, path) };
 }
 
-describe("a transport that is no WebSocket", () => {
-  it("is a member of the same room as WebSockets are, with a handler of its own", async () => {
-    const { line, open, app } = await chat();
+describe("a transport that is not a WebSocket", () => {
+  it("is a member of the same room as WebSockets, with its own handler", async () => {
+    const { line, open, app } = await startChat();
     const ann = line("/chat/a?as=ann");
     expect(await ann.next()).toEqual({ text: "welcome /chat/a" });
     const bob = await open("/chat/a?as=bob");
@@ -45,8 +45,8 @@ describe("a transport that is no WebSocket", () => {
     expect(app.status()).toMatchObject({ connections: 2, users: 2, rooms: 1 });
   });
 
-  it("gets what is kept of its room first", async () => {
-    const { line, app } = await chat();
+  it("gets the history of its room first", async () => {
+    const { line, app } = await startChat();
     for (const text of ["one", "two", "three"]) await app.registry.room("/chat/a").publishText(text);
     const ann = line("/chat/a?as=ann");
     expect([await ann.next(), await ann.next(), await ann.next()]).toEqual([
@@ -56,8 +56,8 @@ describe("a transport that is no WebSocket", () => {
     ]);
   });
 
-  it("is refused as any client: without credentials, without a route, and when there are too many", async () => {
-    const { line } = await chat({ limits: { connectionsPerAddressMax: 1 } });
+  it("is refused like any client: without credentials, without a route, and past the limits", async () => {
+    const { line } = await startChat({ limits: { connectionsPerAddressMax: 1 } });
     expect(await line("/chat/a").next()).toEqual({ refused: 401, body: "who are you?" });
     expect(await line("/nowhere").next()).toMatchObject({ refused: 404 });
     const ann = line("/chat/a?as=ann");
@@ -65,21 +65,21 @@ describe("a transport that is no WebSocket", () => {
     expect(await line("/chat/a?as=bob").next()).toMatchObject({ refused: 429 });
   });
 
-  it("is closed by its handler, by itself, and by the app, and its hook learns how", async () => {
-    const { line, app } = await chat();
+  it("is closed by its handler, by itself, and by the app, and its hook gets the code", async () => {
+    const { line, app } = await startChat();
     const [ann, bob, eve] = [line("/chat/a?as=ann"), line("/chat/a?as=bob"), line("/chat/a?as=eve")];
     for (const one of [ann, bob, eve]) await one.next();
-    const before = told.all.length;
+    const before = reported.all.length;
     ann.say({ text: "leave" });
     expect(await ann.next()).toEqual({ close: 4000, reason: "as you wish" });
-    await told.have(before + 1);
+    await reported.have(before + 1);
     bob.say({ close: 1000 });
     expect(await bob.next()).toEqual({ close: 1000, reason: "" });
-    await told.have(before + 2);
+    await reported.have(before + 2);
     const closing = app.close();
     expect(await eve.next()).toEqual({ close: 1001, reason: "server shutting down" });
     await closing;
-    expect(told.all.slice(before)).toEqual([
+    expect(reported.all.slice(before)).toEqual([
       [4000, "as you wish"],
       [1000, ""],
       [1001, "server shutting down"],
@@ -87,21 +87,21 @@ describe("a transport that is no WebSocket", () => {
   });
 
   it("is closed for a message that is too large", async () => {
-    const { line } = await chat({ limits: { messageBytesMax: 100 } });
+    const { line } = await startChat({ limits: { messageBytesMax: 100 } });
     const ann = line("/chat/a?as=ann");
     await ann.next();
     ann.say({ text: "x".repeat(101) });
     expect(await ann.next()).toEqual({ close: 1009, reason: "message too big" });
   });
 
-  it("loses what a policy allows while it lags, keeps the latest, and is closed when it is too slow", async () => {
-    const { line, app } = await chat({ limits: { outboxBytesMax: 200_000, highWaterBytes: 50_000 } });
+  it("loses messages that a policy may drop, keeps the latest, and is closed if it is too slow", async () => {
+    const { line, app } = await startChat({ limits: { outboxBytesMax: 200_000, highWaterBytes: 50_000 } });
     const ann = line("/chat/a?as=ann");
     await ann.next();
     ann.socket.pause();
     const [connection] = app.registry.connections;
     if (connection === undefined) throw new Error("no connection");
-    // The network takes some of it: the transport lags when it has taken nothing more between two turns of the loop.
+    // The network accepts some of it: the transport lags once it accepts nothing between two turns of the event loop.
     let taken = true;
     while (taken) {
       while (connection.bufferedBytes < 50_000) connection.sendText("x".repeat(60_000));

@@ -12,7 +12,7 @@ import {
   WebSocketHandler,
 } from "../../src/index.js";
 import { ManualClock } from "../../src/testing/index.js";
-import { closes, Mailbox, type Running, start } from "../support/app.js";
+import { closes, Mailbox, type RunningApp, start } from "../support/app.js";
 import { answerTo, upgradeRequest } from "../support/raw.js";
 
 class Echo extends WebSocketHandler {
@@ -21,11 +21,11 @@ class Echo extends WebSocketHandler {
   }
 }
 
-interface Logged extends Running {
+interface Logged extends RunningApp {
   readonly warnings: Mailbox<string>;
 }
 
-/** An app whose warnings are kept. */
+/** An app whose warnings are recorded. */
 async function logged(build: (app: App) => App, options: AppOptions = {}): Promise<Logged> {
   const warnings = new Mailbox<string>();
   const logger = { warn: (message: string) => warnings.put(message), error: () => undefined };
@@ -37,7 +37,7 @@ function loggedWith(handlerClass: HandlerClass, options: AppOptions = {}, route:
 }
 
 describe("an upgrade request to no route", () => {
-  it("is warned of once for each path, with the routes there are, and never with its query", async () => {
+  it("is logged once per path, with the existing routes, and never with its query", async () => {
     class Chat extends Echo {}
     const { port, warnings } = await logged((app) => app.route("/chat/:room", Chat).route("/echo", Echo));
     await answerTo(port, upgradeRequest("/caht/a?token=secret"));
@@ -51,7 +51,7 @@ describe("an upgrade request to no route", () => {
     ]);
   });
 
-  it("is warned of where there are no routes, and of many routes the first are named", async () => {
+  it("is logged if there are no routes, and names only the first of many routes", async () => {
     const none = await logged((app) => app);
     await answerTo(none.port, upgradeRequest("/x"));
     expect(none.warnings.all).toEqual([expect.stringContaining('no route matches "/x"; the app has no routes')]);
@@ -75,7 +75,7 @@ describe("an upgrade request to no route", () => {
     expect(warnings.all.join("")).toMatch(/^[\x20-\x7e]*$/);
   });
 
-  it("is not warned of when another listener may take it", async () => {
+  it("is not logged if another listener may take it", async () => {
     const warnings: string[] = [];
     const logger = { warn: (message: string) => warnings.push(message), error: () => undefined };
     const server = createServer().on("upgrade", (_incoming, socket) => socket.destroy());
@@ -83,14 +83,14 @@ describe("an upgrade request to no route", () => {
     server.listen(0, "127.0.0.1");
     await once(server, "listening");
     onTestFinished(() => void server.close());
-    // It listens on a port, so its address is one.
+    // The server listens on a port, so its address is an object.
     await answerTo((server.address() as AddressInfo).port, upgradeRequest("/other"));
     expect(warnings).toEqual([]);
   });
 });
 
 describe("a refused origin", () => {
-  it("is warned of once, with the Host that was compared and what to set", async () => {
+  it("is logged once, with the compared Host and the option to set", async () => {
     const { port, warnings } = await loggedWith(Echo);
     for (const origin of ["https://app.example", "https://app.example", "null"]) {
       await answerTo(port, upgradeRequest("/x", { Host: "127.0.0.1:8000", Origin: origin }));
@@ -105,7 +105,7 @@ describe("a refused origin", () => {
     ]);
   });
 
-  it("that is on no list is warned of without the Host", async () => {
+  it("that is on no list is logged without the Host", async () => {
     const { port, warnings } = await loggedWith(Echo, { origins: ["https://a.example"] });
     await answerTo(port, upgradeRequest("/x", { Origin: "https://b.example" }));
     expect(warnings.all).toEqual([
@@ -125,7 +125,7 @@ describe("a refused origin", () => {
 });
 
 describe("a hook that takes too long", () => {
-  it("is warned of once for authorize past authorizeMs", async () => {
+  it("is logged once for authorize past authorizeMs", async () => {
     const clock = new ManualClock();
     const asked = new Mailbox<string>();
     class Slow extends Echo {
@@ -146,7 +146,7 @@ describe("a hook that takes too long", () => {
     ]);
   });
 
-  it("is warned of once for authorize of a client that renews its token", async () => {
+  it("is logged once for authorize of a client that renews its token", async () => {
     const clock = new ManualClock();
     const asked = new Mailbox<string>();
     class Slow extends Echo {
@@ -166,7 +166,7 @@ describe("a hook that takes too long", () => {
     ]);
   });
 
-  it("is warned of once for onConnect and for serve, still busy closeMs after the end", async () => {
+  it("is logged once for onConnect and for serve, still busy closeMs after the end", async () => {
     class Greets extends Echo {
       override onConnect() {
         this.sendText("hello");
@@ -199,7 +199,7 @@ describe("a hook that takes too long", () => {
     ]);
   });
 
-  it("is warned of once for onClose, and not for one that is in time", async () => {
+  it("is logged once for onClose, and not for one that is in time", async () => {
     const called = new Mailbox<() => void>();
     class Slow extends Echo {
       override onClose() {
@@ -230,7 +230,7 @@ describe("a hook that takes too long", () => {
 describe("a message that is not JSON", () => {
   const closing = '("/x") received a message that is not JSON, and closed the connection with 1007';
 
-  it("is warned of once where it closes the connection", async () => {
+  it("is logged once if it closes the connection", async () => {
     class Plain extends WebSocketHandler {
       onJSON(message: unknown) {
         this.sendJSON(message);
@@ -246,7 +246,7 @@ describe("a message that is not JSON", () => {
     expect(warnings.all).toEqual([`enfilade: Plain ${closing}; ${hint}`]);
   });
 
-  it("is warned of once where the route wants it closed", async () => {
+  it("is logged once if the route closes for it", async () => {
     class Takes extends WebSocketHandler {
       onJSON(_message: unknown, _error?: Error) {
         return undefined;
@@ -271,7 +271,7 @@ describe("a message that is not JSON", () => {
     ]);
   });
 
-  it("is warned of once where nobody takes the error", async () => {
+  it("is logged once if no method takes the error", async () => {
     class Ignores extends WebSocketHandler {
       onJSON() {
         this.sendText("called");
@@ -289,18 +289,18 @@ describe("a message that is not JSON", () => {
     ]);
   });
 
-  it("is warned of once where serve did not catch it, and not where onError takes it", async () => {
+  it("is logged once if serve did not catch it, and not if onError takes it", async () => {
     class Reads extends WebSocketHandler {
       async serve() {
         await this.connection.readJSON();
       }
     }
-    class Told extends Reads {
+    class Reported extends Reads {
       override onError() {
         return undefined;
       }
     }
-    const { open, warnings } = await logged((app) => app.route("/x", Reads).route("/told", Told));
+    const { open, warnings } = await logged((app) => app.route("/x", Reads).route("/told", Reported));
     for (const path of ["/x", "/x", "/told"]) {
       const client = await open(path);
       client.sendText("{");
@@ -312,7 +312,7 @@ describe("a message that is not JSON", () => {
   });
 });
 
-describe("a thrown value that is no Error", () => {
+describe("a thrown value that is not an Error", () => {
   class Thrower extends EventHandler {
     @On() async onFail() {
       throw "no stack";
@@ -337,7 +337,7 @@ describe("a thrown value that is no Error", () => {
     ["/broken?connect", "", 'onConnect of Broken ("/broken") threw {"status":500}'],
     ["/broken", "x", 'onMessage of Broken ("/broken") threw undefined'],
     ["/refuses", "", 'authorize of Refuses ("/refuses") threw {}'],
-  ])("is reported with what was thrown and where, and warned of once: %s", async (path, text, what) => {
+  ])("is reported with the value and its place, and logged once: %s", async (path, text, what) => {
     const build = (app: App) => app.route("/thrower", Thrower).route("/broken", Broken).route("/refuses", Refuses);
     const { open, warnings, errors, app } = await logged(build);
     const seen = new Mailbox<Error>();
@@ -353,7 +353,7 @@ describe("a thrown value that is no Error", () => {
   });
 });
 
-describe("a method that looks like a hook and is none", () => {
+describe("a method that looks like a hook but is none", () => {
   function warningsOf(handlerClass: HandlerClass): readonly string[] {
     const warnings: string[] = [];
     const logger = { warn: (message: string) => warnings.push(message), error: () => undefined };
@@ -375,13 +375,13 @@ describe("a method that looks like a hook and is none", () => {
     ["onErrror", "onError"],
     ["authorise", "authorize"],
     ["authorized", "authorize"],
-  ])("is warned of: %s", (name, hook) => {
+  ])("is logged: %s", (name, hook) => {
     class Wrong extends Echo {}
     Object.defineProperty(Wrong.prototype, name, { value: () => undefined });
     expect(warningsOf(Wrong)).toEqual([never(name, hook)]);
   });
 
-  it("is not warned of when it answers an event, or is called by name", () => {
+  it("is not logged if it answers an event, or is called by name", () => {
     class Events extends EventHandler {
       static events = { closed: "onClosed" };
       @On() onOpen() {
@@ -406,7 +406,7 @@ describe("a method that looks like a hook and is none", () => {
     expect([Events, Calls, Inherits].flatMap((one) => warningsOf(one))).toEqual([]);
   });
 
-  it("is not warned of when it only begins alike, or is a getter", () => {
+  it("is not logged if only its beginning is similar, or if it is a getter", () => {
     class Fine extends Echo {
       get onOpen() {
         return true;
@@ -432,7 +432,7 @@ describe("a method that looks like a hook and is none", () => {
 });
 
 describe("handlers and routes", () => {
-  it("refuses an instance where it takes a class, and says to pass the class", () => {
+  it("refuse an instance instead of a class, with a hint to pass the class", () => {
     class Chat extends Echo {}
     const chat = () => new Chat() as unknown as typeof Chat;
     expect(() => new App({ handlers: [chat()] })).toThrow(
@@ -459,7 +459,7 @@ describe("handlers and routes", () => {
     ["/files/*rest", "*rest", "**:rest"],
     ["/files/{*rest}", "{*rest}", "**:rest"],
     ["/files/<path:rest>", "<path:rest>", "**:rest"],
-  ])("refuse the pattern %s of another library, and say how it is written here", (pattern, part, own) => {
+  ])("refuse the pattern %s of another library, with the correct syntax", (pattern, part, own) => {
     expect(() => new App().route(pattern, Echo)).toThrow(
       expect.objectContaining({
         code: "ERR_ROUTE_PATTERN",
@@ -468,7 +468,7 @@ describe("handlers and routes", () => {
     );
   });
 
-  it("take what only looks alike", () => {
+  it("accept patterns and classes that only look similar", () => {
     const app = new App();
     for (const pattern of [
       "/a/{b}?",

@@ -2,8 +2,8 @@ import { onTestFinished } from "vitest";
 import { App, type AppOptions, type HandlerClass } from "../../src/index.js";
 import { type ConnectOptions, connectURL, type TestClient } from "../../src/testing/index.js";
 
-/** An app that listens on a free port until the test is over. */
-export interface Running {
+/** An app that listens on a free port until the end of the test. */
+export interface RunningApp {
   readonly app: App;
   readonly port: number;
   readonly url: string;
@@ -12,7 +12,7 @@ export interface Running {
   open(path: string, options?: ConnectOptions): Promise<TestClient>;
 }
 
-export async function start(app: App): Promise<Running> {
+export async function start(app: App): Promise<RunningApp> {
   const errors: Error[] = [];
   app.on("error", (error) => errors.push(error));
   const { port } = await app.listen(0, "127.0.0.1");
@@ -22,11 +22,11 @@ export async function start(app: App): Promise<Running> {
 }
 
 /** An app with one handler on `pattern`. */
-export function startWith(pattern: string, handlerClass: HandlerClass, options: AppOptions = {}): Promise<Running> {
+export function startWith(pattern: string, handlerClass: HandlerClass, options: AppOptions = {}): Promise<RunningApp> {
   return start(new App(options).route(pattern, handlerClass));
 }
 
-/** What a test waits for and a handler tells, in the order it was told. */
+/** Values that handlers report and tests await, in their order. */
 export class Mailbox<T> {
   readonly all: T[] = [];
   #waiting: (() => void)[] = [];
@@ -38,14 +38,14 @@ export class Mailbox<T> {
     for (const wake of waiting) wake();
   }
 
-  /** Resolves with everything so far, when there are `count` of them. */
+  /** Resolves with all values so far, once there are at least `count`. */
   async have(count: number): Promise<T[]> {
     while (this.all.length < count) await new Promise<void>((resolve) => this.#waiting.push(resolve));
     return this.all;
   }
 }
 
-/** The next time that an app reports a connection closed, `count` times. */
+/** Resolves when the app has reported the close of `count` more connections. */
 export function closes(app: App, count: number): Promise<void> {
   return new Promise((resolve) => {
     let seen = 0;

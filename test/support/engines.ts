@@ -12,25 +12,25 @@ import { command } from "./parts.js";
 
 export type EngineName = "redis" | "nats";
 
-/** A server of its own, on a port of its own, until the test is over. */
+/** An engine in a process of its own, on its own port, until the end of the test. */
 export interface EngineServer {
   readonly name: EngineName;
   readonly port: number;
   readonly url: string;
   /** A backplane over it; over `url` if given, such as that of a proxy. */
   backplane(url?: string): Backplane;
-  /** Ends the process as a crash would. What it keeps on disk stays. */
+  /** Kills the process. Data on disk stays. */
   kill(): Promise<void>;
   /** Starts it again on the same port; resolves when it accepts connections. */
   restart(): Promise<void>;
 }
 
 export interface EngineOptions {
-  /** Whether what is kept survives a restart. Default: `false`. */
+  /** Whether data survives a restart. Default: `false`. */
   readonly durable?: boolean;
   /** Whether NATS has JetStream. Default: `true`. */
   readonly jetstream?: boolean;
-  /** Further arguments of the server. */
+  /** Additional arguments of the server. */
   readonly args?: readonly string[];
   readonly nats?: NatsOptions;
   /** The first port to try. Default: a random one. */
@@ -40,7 +40,7 @@ export interface EngineOptions {
 /** How often another port is tried. */
 const attemptsMax = 20;
 /**
- * Below the ports that the system gives to connections and to servers on port 0: no other test can take one of these
+ * Below the ports that the system assigns to connections and to servers on port 0, so that no other test can take one
  * before the engine does. The bus of a Redis cluster is 10,000 above.
  */
 const ports = { first: 10_000, count: 20_000 };
@@ -55,7 +55,9 @@ export async function startEngine(name: EngineName, options: EngineOptions = {})
   const url = `${name}://127.0.0.1:${port}`;
   const storage = options.durable === true ? "file" : "memory";
   return {
-    ...{ name, port, url },
+    name,
+    port,
+    url,
     backplane: (at = url) => (name === "redis" ? redis(at) : nats(at, { storage, ...options.nats })),
     kill: () => end(child),
     restart: async () => {
@@ -85,7 +87,7 @@ function randomPort(): number {
   return ports.first + Math.floor(ports.count * Math.random());
 }
 
-/** Resolves when the engine says that it is ready; with `undefined` when it ended, as it does when its port is taken. */
+/** Resolves when the engine is ready, or with `undefined` if it ended, such as when its port is taken. */
 async function launch(
   name: EngineName,
   port: number,
@@ -94,7 +96,7 @@ async function launch(
 ): Promise<ChildProcess | undefined> {
   const own = name === "redis" ? redisArgs(port, folder, options) : natsArgs(port, folder, options);
   const child = spawn(command(name), [...own, ...(options.args ?? [])], { stdio: ["ignore", "pipe", "pipe"] });
-  // Read from its output: a server that answers on the port may be another one.
+  // Read from its output, because another server may answer on the port.
   const isReady = await new Promise<boolean>((resolve) => {
     for (const output of [child.stdout, child.stderr]) {
       createInterface({ input: output }).on("line", (line) => readyLine.test(line) && resolve(true));

@@ -1,8 +1,8 @@
 import type { Page } from "playwright-core";
 
 /**
- * The elements whose text or control is not shown in full: it leaves the content box of an element around it, or an
- * element hides it or scrolls sideways. Scrolling up and down is fine. Each is named by its id, its class or its tag.
+ * The elements whose text or control is not completely visible: it leaves the content box of a parent, or an element
+ * hides it or scrolls sideways. Vertical scrolling is allowed. Each is named by its id, its class or its tag.
  */
 export function cutOff(page: Page): Promise<string[]> {
   return page.locator("html").evaluate((root) => {
@@ -14,7 +14,7 @@ export function cutOff(page: Page): Promise<string[]> {
       const { overflowX, overflowY } = view.getComputedStyle(element);
       const hidesWidth = overflowX !== "visible" && element.scrollWidth > element.clientWidth;
       const hidesHeight = /hidden|clip/.test(overflowY) && element.scrollHeight > element.clientHeight;
-      // An input scrolls what a user writes into it.
+      // An input scrolls its own text.
       if ((hidesWidth || hidesHeight) && element.localName !== "input") found.add(name);
       const texts = [];
       for (const node of element.childNodes) {
@@ -30,10 +30,10 @@ export function cutOff(page: Page): Promise<string[]> {
           const box = around.getBoundingClientRect();
           const left = box.left + Number.parseFloat(style.borderLeftWidth) + Number.parseFloat(style.paddingLeft);
           const right = box.right - Number.parseFloat(style.borderRightWidth) - Number.parseFloat(style.paddingRight);
-          // Chromium shortens a text that is wider by a 64th of a pixel.
+          // Chromium shortens a text that is too wide by a 64th of a pixel.
           if (inner.some((rect) => rect.left < left - 0.01 || rect.right > right + 0.01)) found.add(name);
         }
-        // What an ellipsis hides is outside of the other boxes too, and found already.
+        // Text hidden by an ellipsis is also outside the other boxes, and was found already.
         if (around === element && style.textOverflow === "ellipsis") inner.length = 0;
         if (around === element) inner.push(element.getBoundingClientRect());
       }

@@ -14,13 +14,13 @@ import { Message } from "../../src/wire/message.js";
 
 /** A message as a line of JSON. */
 const lineFraming: Framing = {
-  encode: (data) =>
-    Buffer.from(
-      `${JSON.stringify(typeof data === "string" ? { text: data } : { base64: Buffer.from(data).toString("base64") })}\n`,
-    ),
+  encode: (data) => {
+    const fields = typeof data === "string" ? { text: data } : { base64: Buffer.from(data).toString("base64") };
+    return Buffer.from(`${JSON.stringify(fields)}\n`);
+  },
 };
 
-/** Lines of JSON over a plain TCP socket: a transport that is no WebSocket. The first line names the path. */
+/** Lines of JSON over a plain TCP socket: a transport that is not a WebSocket. The first line is the path. */
 class LineTransport implements Transport {
   readonly framing = lineFraming;
   readonly protocol = "";
@@ -111,7 +111,7 @@ class LineTransport implements Transport {
   }
 }
 
-/** A server of lines for an app, on a free port until the test is over; returns the port. */
+/** A line server for an app, on a free port until the end of the test; returns the port. */
 export async function serveLines(app: App): Promise<number> {
   const sockets = new Set<Socket>();
   const server: Server = createServer((socket) => {
@@ -141,7 +141,7 @@ export async function serveLines(app: App): Promise<number> {
   return address.port;
 }
 
-/** A client of such a server: what it is sent, line by line. */
+/** A client of such a server, which reads line by line. */
 export class LineClient {
   readonly socket: Socket;
   readonly #lines: unknown[] = [];

@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 /** A part of the system that npm does not install. */
 interface Part {
   readonly command: string;
-  /** What the command is called with to find out whether it works. */
+  /** The arguments that check whether the command works. */
   readonly probe: readonly string[];
   readonly install: string;
 }
@@ -28,13 +28,13 @@ export function command(name: PartName): string {
 }
 
 /**
- * Whether `tests` have to be left out because a part is missing; then it says so, and how to get it.
+ * Returns true if `tests` have to be skipped because a part is missing, and prints how to install it.
  *
  * ```ts
  * describe.skipIf(missing("chromium", "the example app in a browser"))("the example app", () => { … });
  * ```
  *
- * @throws Error in CI, where nothing is left out.
+ * @throws Error in CI, where no test is skipped.
  */
 export function missing(name: PartName, tests: string): boolean {
   const { command, probe, install } = parts[name];

@@ -2,16 +2,16 @@ import { once } from "node:events";
 import { connect, createServer, type Socket } from "node:net";
 import { onTestFinished } from "vitest";
 
-/** A way to a server that a test can cut, stall and slow down. */
+/** A proxy in front of a server that a test can cut, stall and slow down. */
 export interface Proxy {
   readonly port: number;
   /** Ends every connection, and refuses new ones until {@link open}. */
   cut(): void;
-  /** Nothing passes any more, in neither direction, and no connection is told. */
+  /** Stops all traffic in both directions, without closing a connection. */
   stall(): void;
-  /** Everything passes from now on; what was held too. */
+  /** Lets everything pass from now on, held bytes included. */
   open(): void;
-  /** Holds each chunk for so long, in milliseconds. */
+  /** Delays each chunk by this number of milliseconds. */
   delay(ms: number): void;
 }
 

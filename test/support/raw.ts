@@ -2,12 +2,12 @@ import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { onTestFinished } from "vitest";
 
-/** A client that sends whatever bytes a test wants. */
+/** A client that sends any bytes. */
 export interface RawClient {
   readonly socket: Socket;
-  /** Resolves with everything received, when the server has ended the connection. */
+  /** Resolves with all received bytes when the server has ended the connection. */
   readonly ended: Promise<Buffer>;
-  /** Resolves when what was received contains `text`. */
+  /** Resolves when the received bytes contain `text`. */
   received(text: string): Promise<void>;
 }
 
@@ -18,7 +18,7 @@ export async function rawClient(port: number): Promise<RawClient> {
   });
   const chunks: Buffer[] = [];
   socket.on("data", (chunk) => chunks.push(chunk));
-  // A reset is one of the ways in which these connections are meant to end.
+  // Some of these connections end with a reset on purpose.
   socket.on("error", () => socket.destroy());
   const ended = once(socket, "close").then(() => Buffer.concat(chunks));
   await once(socket, "connect");
@@ -28,7 +28,7 @@ export async function rawClient(port: number): Promise<RawClient> {
   return { socket, ended, received };
 }
 
-/** The head of a request; a header may be changed, or left out with `undefined`. */
+/** The head of a request. A header may be changed, or removed with `undefined`. */
 export function upgradeRequest(
   target: string,
   changes: Record<string, string | undefined> = {},
@@ -54,14 +54,14 @@ export async function rawConnection(port: number, target: string): Promise<RawCl
   return client;
 }
 
-/** The status line and all that follows, of an answer to bytes sent on a fresh connection. */
+/** The status line and the rest of the answer to bytes on a new connection. */
 export async function answerTo(port: number, bytes: string | Buffer): Promise<string> {
   const client = await rawClient(port);
   client.socket.write(bytes, "latin1");
   return (await client.ended).toString("latin1");
 }
 
-/** A masked frame as a client sends it (RFC 6455 5.2); `first` is FIN, reserved bits and opcode. */
+/** A masked frame from a client (RFC 6455 5.2); `first` is FIN, reserved bits and opcode. */
 export function clientFrame(first: number, data: Uint8Array | string, length = data.length): Buffer {
   const bytes = Buffer.from(data as string);
   const mask = Buffer.from([1, 2, 3, 4]);

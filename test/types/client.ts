@@ -127,7 +127,7 @@ room.emit("ce");
 // @ts-expect-error: nor is a field
 room.emit("ward");
 
-/** Without decorators, or without the class at hand, an interface says it as well. */
+/** Without decorators, or without the class at hand, an interface declares the same. */
 const declared = connect<{ onMove(at: readonly [number, number]): Promise<"ok" | "taken">; onPing?(): number }>(
   "/game",
 );
@@ -155,7 +155,7 @@ is<Promise<string>>(untyped.request("anything"));
 // @ts-expect-error: an event has a name
 untyped.emit(7);
 
-/** With events interfaces, names are those on the wire. */
+/** With interfaces of events, names are those on the wire. */
 interface Size {
   readonly size: number;
   readonly at: Date;
@@ -217,13 +217,13 @@ contract.onRequest("confirm", ({ until }) => until.getTime() > 0);
 // @ts-expect-error: there is no such option
 contract.onEvent("left", () => undefined, { onec: true });
 
-/** Of a handler the server's events are not known. */
+/** With a handler class, the events of the server are unknown. */
 room.onEvent("anything", (data) => is<unknown>(data));
 room.onRequest("anything", (data) => is<unknown>(data));
 // @ts-expect-error: nothing is known of the data
 room.onEvent("anything", (data: string) => data);
 
-/** Compiles only where both types are the same. */
+/** Compiles only if both types are the same. */
 function same<One, Other>(
   ..._: (<T>() => T extends One ? 1 : 2) extends <T>() => T extends Other ? 1 : 2 ? [] : [different: never]
 ): void {
@@ -316,13 +316,13 @@ room.onResync(async () => {
 
 // @ts-expect-error: a room tells no such thing
 room.on("messages", () => undefined);
-// @ts-expect-error: what is told inside is not for everybody
+// @ts-expect-error: internal events are not public
 room.on("end", () => undefined);
 // @ts-expect-error: a message has no such field
 room.on("message", ({ replayed }) => replayed);
-// @ts-expect-error: a state is told, not set
+// @ts-expect-error: a state can only be read
 room.state = "open";
-// @ts-expect-error: a place is told, not set
+// @ts-expect-error: a position can only be read
 room.position = { epoch: "e", offset: 1 };
 
 export async function loop(): Promise<void> {

@@ -6,7 +6,7 @@ interface Person {
   readonly name: string;
 }
 
-/** Every hook, as it may be written. */
+/** All hooks, in each valid form. */
 export abstract class Private extends WebSocketHandler<{ readonly channel: string }, Person> {
   override async authorize(request: ConnectionRequest): Promise<Person | Response> {
     if (request.query.get("token") === null) throw new HttpError(401);
@@ -53,7 +53,7 @@ export class MovingLater extends Private {
 }
 
 export class MovingWrongly extends Private {
-  // @ts-expect-error: a user admits nobody, only true does
+  // @ts-expect-error: a user does not accept, only true does
   override authorizeJoin() {
     return this.user;
   }
@@ -85,7 +85,7 @@ export class Loop extends Private {
   }
 }
 
-/** TypeScript compares the parameters of methods both ways, so a method may say what it takes its messages for. */
+/** TypeScript compares method parameters in both directions, so a method may declare the type of its messages. */
 export class Trusting extends WebSocketHandler {
   override onJSON(message: { readonly text: string }): void {
     this.sendText(message.text);
@@ -127,7 +127,7 @@ export class WrongUser extends WebSocketHandler<object, Person> {
   }
 }
 
-/** What a look-up returns that may find nothing. */
+/** The result of a look-up that may find nothing. */
 declare function lookUp(token: string | undefined): Promise<Person | undefined>;
 
 export class Visitor extends WebSocketHandler<object, Person | undefined> {
@@ -149,7 +149,7 @@ export class Anybody extends WebSocketHandler {
   }
 }
 
-/** The user of a base class may be what its subclasses say. */
+/** The subclasses may define the user of a base class. */
 export abstract class Generic<User extends object> extends WebSocketHandler<object, User> {
   abstract find(token: string): User | undefined;
   override authorize({ token = "" }: ConnectionRequest): User | Response {
@@ -165,14 +165,14 @@ export class WrongLookUp extends WebSocketHandler<object, Person> {
 }
 
 export class WrongNothing extends WebSocketHandler {
-  // @ts-expect-error: to let everybody in, return anonymous
+  // @ts-expect-error: to accept every client, return anonymous
   override authorize(): undefined {
     this.signal.throwIfAborted();
   }
 }
 
 export class WrongNothingLater extends WebSocketHandler {
-  // @ts-expect-error: a promise of nothing lets nobody in
+  // @ts-expect-error: a promise of undefined accepts no client
   override async authorize(): Promise<void> {
     this.signal.throwIfAborted();
   }

@@ -31,7 +31,7 @@ class OrgChannel extends WebSocketHandler<{ readonly org: string; readonly chann
     this.sendText(this.params.org + this.params.channel);
   }
 }
-/** Takes whatever parameters there are. */
+/** Accepts any parameters. */
 class Default extends WebSocketHandler {
   override onMessage(): void {
     this.sendText(this.params.anything ?? "none");
@@ -161,7 +161,7 @@ app.scope("/guarded", (scope) => scope.route("/a", Default), { authorize: true }
 // @ts-expect-error: a scope has no name
 app.scope("/guarded", (scope) => scope.route("/a", Default), { name: "a" });
 
-// A pattern that is known only at run time yields whatever there is.
+// A pattern that is known only at run time yields any parameters.
 const dynamic: string = ["/chat", ":channel"].join("/");
 app.route(dynamic, Default);
 app.route(dynamic, Maybe);

@@ -9,7 +9,7 @@ const MiB = 1024 * 1024;
 const lengths = [0, 1, 125, 126, 127, 65_535, 65_536, 70_000, MiB];
 const limits = { messageBytesMax: 4 * MiB, outboxBytesMax: 16 * MiB };
 
-/** Sends back what it gets, text as text and bytes as bytes. */
+/** Sends back its messages, text as text and bytes as bytes. */
 class Echo extends WebSocketHandler {
   override onMessage(text = ""): void {
     this.sendText(text);
@@ -26,7 +26,7 @@ function clientOf(handlerClass: new () => WebSocketHandler, compression = false)
   return connect(app, "/x", { compression });
 }
 
-/** Bytes that differ from their neighbours, so that a shift or a gap shows. */
+/** Bytes that differ from their neighbours, so that a shift or a gap is noticed. */
 function bytesOf(length: number): Uint8Array<ArrayBuffer> {
   return Uint8Array.from({ length }, (_, index) => (index * 31 + (index >> 8)) & 0xff);
 }
@@ -59,7 +59,7 @@ describe("a frame", () => {
     expect(sameBytes(message.bytes, bytesOf(length))).toBe(true);
   });
 
-  it.each([false, true])("carries what is sent in one tick in order (compression: %s)", async (compression) => {
+  it.each([false, true])("carries the messages of one tick in order (compression: %s)", async (compression) => {
     class Sender extends Echo {
       onConnect(): void {
         for (const length of lengths) {
@@ -168,7 +168,7 @@ describe("a frame", () => {
     expect(sameBytes(await (await clientOf(Sender, true)).readBinary(), bytesOf(10_000))).toBe(true);
   });
 
-  it("carries the part of a buffer that a view shows, in whatever form the bytes are", async () => {
+  it("carries the visible part of a buffer for any type of view", async () => {
     const { buffer } = bytesOf(32);
     class Sender extends Echo {
       onConnect(): void {
@@ -195,7 +195,7 @@ describe("encodeFrame", () => {
     [126, [0x81, 126, 0, 126]],
     [65_535, [0x81, 126, 0xff, 0xff]],
     [65_536, [0x81, 127, 0, 0, 0, 0, 0, 1, 0, 0]],
-  ])("writes the length %i in as few bytes as there are for it", (length, head) => {
+  ])("writes the length %i in as few bytes as possible", (length, head) => {
     const frame = encodeFrame("a".repeat(length), Opcode.text);
     expect([...frame.subarray(0, head.length)]).toEqual(head);
     expect(frame).toHaveLength(head.length + length);
@@ -205,7 +205,7 @@ describe("encodeFrame", () => {
     expect([...encodeFrame("\u00e9\u{1f600}", Opcode.text)]).toEqual([0x81, 6, 0xc3, 0xa9, 0xf0, 0x9f, 0x98, 0x80]);
   });
 
-  it("bears the opcode of bytes", () => {
+  it("has the opcode of bytes", () => {
     expect([...encodeFrame(new Uint8Array([1, 2]), Opcode.binary)]).toEqual([0x82, 2, 1, 2]);
   });
 });
@@ -258,7 +258,7 @@ describe("Payload", () => {
     expect(use).toThrow(expect.objectContaining({ code: "ERR_VALUE" }));
   });
 
-  it("throws where a handler sends, and keeps the connection of one that catches it", async () => {
+  it("throws at the sending handler, and keeps the connection if the handler catches it", async () => {
     class Careful extends WebSocketHandler {
       override onMessage(): void {
         try {

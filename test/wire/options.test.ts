@@ -21,18 +21,18 @@ function suggestionFor(name: string): string | undefined {
 }
 
 describe("checkNames", () => {
-  it("accepts every known name, whatever its value, and no name at all", () => {
+  it("accepts every known name with any value, and no names at all", () => {
     expect(() => checkNames("connect()", { token: undefined, join: 1 }, names)).not.toThrow();
     expect(() => checkNames("connect()", {}, names)).not.toThrow();
   });
 
-  it("refuses an unknown name with the nearest one and with all that there are", () => {
+  it("refuses an unknown name with the nearest one and a list of all names", () => {
     expect(messageOf(() => checkNames("connect()", { token: "x", tokn: "x" }, ["token", "debug"]))).toBe(
       'connect() has no option "tokn"; did you mean "token"? It has: token, debug',
     );
   });
 
-  it("suggests nothing when nothing is near", () => {
+  it("suggests no name if none is near", () => {
     expect(messageOf(() => checkNames("connect()", { colour: "red" }, ["token", "debug"]))).toBe(
       'connect() has no option "colour". It has: token, debug',
     );
@@ -42,8 +42,8 @@ describe("checkNames", () => {
     [null, "null"],
     ["fast", "fast"],
     [7, "7"],
-  ])("refuses options that are no object: %j", (options, shown) => {
-    // What JavaScript may pass.
+  ])("refuses options that are not an object: %j", (options, shown) => {
+    // JavaScript code can pass this.
     const given = options as unknown as object;
     expect(messageOf(() => checkNames("connect()", given, names))).toContain(`connect() has no option "${shown}"`);
   });
@@ -65,22 +65,22 @@ describe("the nearest name", () => {
     ["heartbeat", "heartbeatMs"],
     ["queueByteMax", "queueBytesMax"],
     ["queueMessageMax", "queueMessagesMax"],
-  ])("of %s is %s", (name, nearest) => {
+  ])("to %s is %s", (name, nearest) => {
     expect(suggestionFor(name)).toBe(nearest);
   });
 
-  it.each(["", "reconnect", "tkne!", "nioj", "heart"])("of %s is none: it would take too many edits", (name) => {
+  it.each(["", "reconnect", "tkne!", "nioj", "heart"])("to %s does not exist: it would need too many edits", (name) => {
     expect(suggestionFor(name)).toBeUndefined();
   });
 
-  it("is the one with the fewest edits, and of equals the first", () => {
+  it("has the fewest edits, and the first of equals is taken", () => {
     const suggested = (name: string, among: string[]) => messageOf(() => checkName("no option", name, among));
     expect(suggested("message", ["massages", "messages", "massage"])).toContain('did you mean "messages"');
     expect(suggested("cat", ["car", "bat"])).toContain('did you mean "car"');
     expect(suggested("TOKEN", ["taken", "token"])).toContain('did you mean "token"');
   });
 
-  it("of a name without end is none, and is looked for without recursing that far", () => {
+  it("to a very long name does not exist, and is searched without deep recursion", () => {
     expect(suggestionFor("x".repeat(1_000_000))).toBeUndefined();
   });
 });

@@ -3,12 +3,12 @@ import { describe, expect, it } from "vitest";
 import { EnfiladeError } from "../../src/errors.js";
 import { defaultPathLimits, encodePath, pathOfTarget, type RoomPath, roomName } from "../../src/wire/path.js";
 
-/** As Node hands a target over: one character for each byte of its UTF-8. */
-function asNodeReads(text: string): string {
+/** A target as Node passes it: one character for each byte of its UTF-8. */
+function asTarget(text: string): string {
   return Buffer.from(text).toString("latin1");
 }
 
-/** What `use` throws; fails when it throws nothing. */
+/** The error that `use` throws; fails when it throws none. */
 function thrownBy(use: () => unknown): unknown {
   try {
     use();
@@ -89,7 +89,7 @@ describe("pathOfTarget", () => {
     ["a pop of directional formatting", "/a%E2%80%AC"],
     ["a left-to-right override", "/a%E2%80%AD"],
     ["a right-to-left override", "/a%E2%80%AEb"],
-    ["a right-to-left override as raw bytes", asNodeReads("/a\u202eb")],
+    ["a right-to-left override as raw bytes", asTarget("/a\u202eb")],
     ["an isolate", "/a%E2%81%A6"],
     ["a pop of an isolate", "/a%E2%81%A9"],
     ["a percent sign at the end", "/a%"],
@@ -137,7 +137,7 @@ describe("pathOfTarget", () => {
     ["a trailing slash before a query", "/chat/a/?b", "/chat/a"],
     ["a query", "/chat/a?token=x", "/chat/a"],
     ["an empty query", "/chat/a?", "/chat/a"],
-    ["a query with whatever is refused in a path", "/a?/../%zz//\\#?%00", "/a"],
+    ["a query with characters that a path must not have", "/a?/../%zz//\\#?%00", "/a"],
     ["case", "/Chat/GENERAL", "/Chat/GENERAL"],
     ["an encoded letter", "/%61", "/a"],
     ["an encoded percent sign, decoded once", "/a%2541", "/a%41"],
@@ -148,11 +148,11 @@ describe("pathOfTarget", () => {
     ["a plus sign, which is no space", "/a+b", "/a+b"],
     ["encoded UTF-8", "/caf%C3%A9", "/caf\u00e9"],
     ["encoded UTF-8 in lower case", "/caf%c3%a9", "/caf\u00e9"],
-    ["raw UTF-8 bytes", asNodeReads("/caf\u00e9"), "/caf\u00e9"],
+    ["raw UTF-8 bytes", asTarget("/caf\u00e9"), "/caf\u00e9"],
     ["raw and encoded bytes of one character", "/caf\u00c3%A9", "/caf\u00e9"],
     ["a decomposed accent, composed", "/cafe%CC%81", "/caf\u00e9"],
-    ["a decomposed accent as raw bytes, composed", asNodeReads("/cafe\u0301"), "/caf\u00e9"],
-    ["a decomposed syllable, composed", asNodeReads("/\u1112\u1161\u11ab"), "/\ud55c"],
+    ["a decomposed accent as raw bytes, composed", asTarget("/cafe\u0301"), "/caf\u00e9"],
+    ["a decomposed syllable, composed", asTarget("/\u1112\u1161\u11ab"), "/\ud55c"],
     ["a character outside the basic plane", "/%F0%9F%98%80", "/\u{1f600}"],
     ["__proto__", "/__proto__", "/__proto__"],
     ["constructor", "/constructor/prototype", "/constructor/prototype"],
@@ -168,9 +168,9 @@ describe("pathOfTarget", () => {
   it("counts the bytes of the decoded path, not its characters", () => {
     const fits = `/${"\u00e9".repeat(255)}`;
     expect(Buffer.byteLength(fits)).toBe(511);
-    expect(pathOfTarget(asNodeReads(fits))).toBe(fits);
-    expect(pathOfTarget(asNodeReads(`${fits}a`))).toBe(`${fits}a`);
-    isRefused(() => pathOfTarget(asNodeReads(`${fits}\u00e9`)));
+    expect(pathOfTarget(asTarget(fits))).toBe(fits);
+    expect(pathOfTarget(asTarget(`${fits}a`))).toBe(`${fits}a`);
+    isRefused(() => pathOfTarget(asTarget(`${fits}\u00e9`)));
   });
 
   it("accepts 512 bytes however they are encoded, and refuses 513", () => {
@@ -187,7 +187,7 @@ describe("pathOfTarget", () => {
     isRefused(() => pathOfTarget("/a".repeat(17)));
   });
 
-  it("takes limits of its own", () => {
+  it("accepts other limits", () => {
     const limits = { pathBytesMax: 8, pathSegmentsMax: 2 };
     expect(pathOfTarget("/abc/def", limits)).toBe("/abc/def");
     isRefused(() => pathOfTarget("/abc/defg", limits));
@@ -196,7 +196,7 @@ describe("pathOfTarget", () => {
     expect(pathOfTarget("/ab".repeat(1_000), wide)).toBe("/ab".repeat(1_000));
   });
 
-  it("answers inputs of a million characters", () => {
+  it("answers inputs of a million characters in time", () => {
     const inputs = ["/", "a", "%", "%41", "\u0000", "/a", "/.", "e\u00cc\u0081", "\\", "?", "%2", "%%"];
     for (const input of inputs) {
       const long = input.repeat(Math.ceil(1_000_000 / input.length));
@@ -206,22 +206,22 @@ describe("pathOfTarget", () => {
     expect(pathOfTarget(`/a?${"?".repeat(1_000_000)}`)).toBe("/a");
   });
 
-  it("answers long inputs where the limits let them through", () => {
+  it("answers long inputs in time if the limits allow them", () => {
     const wide = { pathBytesMax: 1_000_000, pathSegmentsMax: 1_000_000 };
     expect(pathOfTarget("/a".repeat(200_000), wide)).toHaveLength(400_000);
     expect(pathOfTarget(`/${"%C3%A9".repeat(100_000)}`, wide)).toHaveLength(100_001);
     isRefused(() => pathOfTarget(`${"/a".repeat(200_000)}//`, wide));
     isRefused(() => pathOfTarget(`/${"%C3%A9".repeat(100_000)}%`, wide));
-    // Combining marks out of order, which a normal form has to sort.
+    // Combining marks in a wrong order, which normalization has to sort.
     isRefused(() => roomName(`/a${"\u0301\u0323".repeat(1_000)}\\`, wide));
   });
 
-  it("quotes what it refuses without its control characters", () => {
+  it("quotes a refused path without its control characters", () => {
     const error = thrownBy(() => pathOfTarget("/a%0A%1B%5B31m"));
     expect(String(error)).not.toMatch(/[\p{Cc}]/u);
   });
 
-  it("throws nothing but ERR_PATH, and returns nothing but canonical paths", () => {
+  it("throws only ERR_PATH, and returns only canonical paths", () => {
     const byte = fc.integer({ min: 0, max: 255 }).map((code) => String.fromCharCode(code));
     const encoded = fc.integer({ min: 0, max: 255 }).map((code) => `%${code.toString(16).padStart(2, "0")}`);
     const usual = fc.constantFrom(
@@ -297,11 +297,11 @@ describe("roomName", () => {
     isRefused(() => roomName(name));
   });
 
-  it.each([undefined, null, 7, {}, ["/a"], new URL("http://h/a")])("refuses %s, which is no string", (value) => {
+  it.each([undefined, null, 7, {}, ["/a"], new URL("http://h/a")])("refuses %s, which is not a string", (value) => {
     isRefused(() => Reflect.apply(roomName, undefined, [value]));
   });
 
-  it("returns what it returned", () => {
+  it("returns its own results unchanged", () => {
     const unit = fc.oneof(
       { weight: 3, arbitrary: fc.string({ unit: "binary", minLength: 1, maxLength: 1 }) },
       fc.constantFrom(
@@ -358,7 +358,7 @@ const segment = fc
   );
 const segments = fc.array(segment, { minLength: 1, maxLength: 6 });
 
-/** How one target spells its path; `encodes` says of each byte in turn whether it is percent-encoded. */
+/** How one target spells its path; `encodes` has for each byte whether it is percent-encoded. */
 const spelling = fc.record({
   encodes: fc.array(fc.boolean(), { minLength: 1, maxLength: 16 }),
   upperCase: fc.boolean(),
@@ -394,7 +394,7 @@ describe("equal paths", () => {
     );
   });
 
-  it("are not reached by targets of other segments", () => {
+  it("are not reached by targets with other segments", () => {
     const other = fc.oneof(
       segments,
       segments.map((parts) => [parts.join("")]),
@@ -408,7 +408,7 @@ describe("equal paths", () => {
     );
   });
 
-  it("are told apart from the same text cut into other segments", () => {
+  it("differ from the same text split into other segments", () => {
     const cut = fc.tuple(fc.array(segment, { minLength: 2, maxLength: 5 }), fc.nat());
     fc.assert(
       fc.property(cut, spelling, ([parts, at], how) => {
@@ -421,7 +421,7 @@ describe("equal paths", () => {
 });
 
 describe("encodePath", () => {
-  it("writes a target that reaches the path", () => {
+  it("returns a target that reaches the path", () => {
     fc.assert(
       fc.property(segments, (parts) => {
         const path = roomName(`/${parts.join("/")}`);
@@ -436,7 +436,7 @@ describe("encodePath", () => {
     expect(encodePath(roomName("/"))).toBe("/");
   });
 
-  it("writes a target that a URL parser leaves as it is", () => {
+  it("returns a target that a URL parser does not change", () => {
     fc.assert(
       fc.property(segments, (parts) => {
         const encoded = encodePath(roomName(`/${parts.join("/")}`));

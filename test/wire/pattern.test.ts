@@ -24,7 +24,7 @@ class Teller extends WebSocketHandler {
   }
 }
 
-/** What a router with this one pattern makes of a path. */
+/** The parameters that a router with only this pattern reads from a path. */
 function matchOf(pattern: string, path: string): Match | undefined {
   const router = new Router();
   const ground = {
@@ -42,7 +42,7 @@ function matchOf(pattern: string, path: string): Match | undefined {
   return router.match(roomName(path));
 }
 
-/** `roomPath` for values that its types refuse, as they come from JavaScript. */
+/** `roomPath` for values that its types refuse, as JavaScript code can pass them. */
 function fillUnchecked(pattern: string, params: object): unknown {
   return Reflect.apply(roomPath, undefined, [pattern, params]);
 }
@@ -97,17 +97,17 @@ describe("roomPath", () => {
     expect(fillPattern(pattern, params)).toBe(path);
   });
 
-  it.each<[pattern: string]>([["/:b?"], ["/:b*"]])("makes the root of %s without a value", (pattern) => {
+  it.each<[pattern: string]>([["/:b?"], ["/:b*"]])("builds the root from %s without a value", (pattern) => {
     expect(matchOf(pattern, "/")?.params).toEqual({});
     expect(fillPattern(pattern, {})).toBe("/");
   });
 
-  it("fills a parameter whose constraint takes all the rest", () => {
+  it("fills a parameter whose constraint matches all the rest", () => {
     expect(matchOf("/files/:rest(.*)", "/files/a/b")?.params).toEqual({ rest: "a/b" });
     expect(fillPattern("/files/:rest(.*)", { rest: "a/b" })).toBe("/files/a/b");
   });
 
-  it("fills a parameter whose constraint has groups in groups in groups", () => {
+  it("fills a parameter whose constraint has deeply nested groups", () => {
     const pattern = "/a/:x((?:a(?:b(?:c)?)?))";
     expect(matchOf(pattern, "/a/abc")?.params).toEqual({ x: "abc" });
     expect(fillPattern(pattern, { x: "abc" })).toBe("/a/abc");
@@ -134,11 +134,11 @@ describe("roomPath", () => {
     expect(() => fillUnchecked("/chat/:channel", { channel })).toThrow(expect.objectContaining({ code: "ERR_PARAMS" }));
   });
 
-  it("refuses a parameter that is missing, and names it and the pattern", () => {
+  it("refuses a missing parameter, and names it and the pattern", () => {
     expect(() => fillUnchecked("/chat/:channel", {})).toThrow(/"channel".*"\/chat\/:channel"/);
   });
 
-  it("does not take what every object inherits for a parameter", () => {
+  it("ignores inherited properties of the parameters", () => {
     expect(() => fillUnchecked("/:toString", {})).toThrow(expect.objectContaining({ code: "ERR_PARAMS" }));
     expect(() => fillUnchecked("/:constructor", {})).toThrow(expect.objectContaining({ code: "ERR_PARAMS" }));
     expect(() => fillUnchecked("/:__proto__", {})).toThrow(expect.objectContaining({ code: "ERR_PARAMS" }));
@@ -197,11 +197,11 @@ describe("roomPath", () => {
     ["an unnamed constraint", "/files/(\\d+)"],
     ["an optional group", "/files{/:name}?"],
     ["a group", "/files/{:name}x"],
-  ])("refuses %s, for which no value can be given", (_what, pattern) => {
+  ])("refuses %s, for which no value is possible", (_what, pattern) => {
     expect(() => fillPattern(pattern, { name: "a" })).toThrow(expect.objectContaining({ code: "ERR_ROUTE_PATTERN" }));
   });
 
-  it("answers long values", () => {
+  it("answers long values in time", () => {
     const long = "a/".repeat(500_000);
     expect(() => fillPattern("/files/:rest+", { rest: long })).toThrow(expect.objectContaining({ code: "ERR_PATH" }));
     expect(() => fillPattern("/a/:x(a+)", { x: "a".repeat(1_000_000) })).toThrow(
@@ -214,7 +214,7 @@ const unit = fc.oneof(
   fc.constantFrom("a", "Z", "0", ".", "-", "%", "%2F", " ", ":", "*", "(", ")", "{", "}", "$&", "\u00e9", "e\u0301"),
   fc.string({ unit: "grapheme", minLength: 1, maxLength: 1 }),
 );
-/** Any text that one segment of a room path may be, in the form in which it comes back. */
+/** Any text that may be one segment of a room path, in its normalized form. */
 const text = fc
   .string({ unit, minLength: 1, maxLength: 6 })
   .map((value) => value.normalize("NFC"))
@@ -229,7 +229,7 @@ const text = fc
 const digits = fc.nat().map(String);
 const rest = fc.array(text, { minLength: 1, maxLength: 4 }).map((parts) => parts.join("/"));
 
-/** Patterns beside what their parameters may be: `undefined` where there need not be any. */
+/** Patterns with possible values of their parameters: `undefined` for an optional one. */
 const filled: fc.Arbitrary<readonly [string, Readonly<Record<string, string | undefined>>]> = fc.oneof(
   fc.record({ a: text }).map((params) => ["/x/:a", params] as const),
   fc.record({ a: text, b: text }).map((params) => ["/:a/:b", params] as const),
@@ -256,7 +256,7 @@ describe("the path of a pattern", () => {
     );
   });
 
-  it("leads through the door to a handler that sees the same values", async () => {
+  it("leads to a handler with the same values", async () => {
     const app = new App();
     const patterns = ["/x/:a", "/y/:a/:b(\\d+)", "/z/:a+"] as const;
     for (const [index, pattern] of patterns.entries()) app.route(pattern, Teller, { name: `route ${index}` });
@@ -282,7 +282,7 @@ describe("the path of a pattern", () => {
     }
   });
 
-  it("is never outside the pattern's own text, whatever the values are", () => {
+  it("keeps its other segments, for any values", () => {
     const anything = fc.oneof(fc.string({ unit: "binary" }), fc.constantFrom("..", "../..", "%2e%2e", "/", "\\", "."));
     fc.assert(
       fc.property(anything, (value) => {

@@ -9,24 +9,24 @@ const positions: fc.Arbitrary<Position> = fc.record({
 });
 
 /** Checks a property for many pairs; a failure prints its seed. */
-function always(property: (one: Position, other: Position) => void): void {
+function checkPairs(property: (one: Position, other: Position) => void): void {
   fc.assert(fc.property(positions, positions, property), { numRuns: 300 });
 }
 
-function ahead({ epoch, offset }: Position, count: number): Position {
+function positionAfter({ epoch, offset }: Position, count: number): Position {
   return { epoch, offset: offset + count };
 }
 
 describe("two positions", () => {
   it("of one epoch are ordered one way: equal, before, or after", () => {
-    always((one, other) => {
+    checkPairs((one, other) => {
       const orders = [isBefore(one, other), isBefore(other, one), isUpTo(one, other) && isUpTo(other, one)];
       expect(orders.filter(Boolean)).toHaveLength(one.epoch === other.epoch ? 1 : 0);
     });
   });
 
-  it("of different epochs have no order, no succession and no known gap", () => {
-    always((one, { offset }) => {
+  it("of different epochs have no order, no successor and no known gap", () => {
+    checkPairs((one, { offset }) => {
       const other = { epoch: `${one.epoch}x`, offset };
       expect([isNext, isUpTo, isBefore].map((holds) => holds(one, other))).toEqual([false, false, false]);
       expect(missedBetween(one, other)).toBeUndefined();
@@ -34,37 +34,37 @@ describe("two positions", () => {
   });
 
   it("follow each other exactly when no position lies between them", () => {
-    always((one, other) => {
+    checkPairs((one, other) => {
       expect(isNext(one, other)).toBe(isBefore(one, other) && missedBetween(one, other) === 0);
-      expect(isNext(one, ahead(one, 1))).toBe(true);
+      expect(isNext(one, positionAfter(one, 1))).toBe(true);
     });
   });
 });
 
-describe("what lies between two positions", () => {
-  it("is as many publications as would fill the gap one by one", () => {
+describe("the gap between two positions", () => {
+  it("is the number of publications that would fill it one by one", () => {
     fc.assert(
       fc.property(positions, fc.nat({ max: 50 }), (last, missed) => {
-        const next = ahead(last, missed + 1);
+        const next = positionAfter(last, missed + 1);
         let filled = last;
         let count = 0;
-        // Bounded, so that a wrong isNext fails and does not loop for ever.
-        for (; !isNext(filled, next) && count <= missed; count += 1) filled = ahead(filled, 1);
+        // Bounded, so that a wrong isNext fails instead of looping forever.
+        for (; !isNext(filled, next) && count <= missed; count += 1) filled = positionAfter(filled, 1);
         expect(missedBetween(last, next)).toBe(count);
         expect(count).toBe(missed);
       }),
     );
   });
 
-  it("is nothing for a position that was reached already", () => {
-    always((reached, position) => {
+  it("is zero for a position that was reached already", () => {
+    checkPairs((reached, position) => {
       if (isUpTo(reached, position)) expect(missedBetween(reached, position)).toBe(0);
     });
   });
 });
 
 describe("a reader", () => {
-  it("that takes only what it has not reached sees each offset once, in order, and counts every gap", () => {
+  it("that accepts only new positions sees each offset once, in order, and counts every gap", () => {
     fc.assert(
       fc.property(fc.array(fc.integer({ min: 1, max: 12 })), (offsets) => {
         let reached: Position = { epoch: "a", offset: 0 };

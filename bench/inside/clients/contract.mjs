@@ -1,7 +1,7 @@
 /**
- * What the clients have in common that are a helper of a program: raw sockets, so that a client costs next to nothing.
+ * The common part of the client processes. They use raw sockets, so that a client costs little.
  *
- * They are started with one argument, their settings as JSON, and answer questions; whatever fails is the answer too.
+ * A process gets its settings as JSON in its only argument, and answers requests. An error is an answer too.
  */
 import { once } from "node:events";
 import { connect } from "node:net";
@@ -12,23 +12,23 @@ export const settings = JSON.parse(process.argv[2]);
 process.on("uncaughtException", (error) => process.send({ failed: error.message }));
 process.on("disconnect", () => process.exit());
 
-/** @param {(question: any) => Promise<unknown>} answer */
+/** @param {(request: any) => Promise<unknown>} answer */
 export function answerBy(answer) {
-  process.on("message", async (question) => process.send({ answer: await answer(question) }));
+  process.on("message", async (request) => process.send({ answer: await answer(request) }));
 }
 
-/** A connection that becomes a WebSocket when it is told to, and hands on the bytes that come from then on. */
+/** A TCP connection that becomes a WebSocket by `upgrade`, and then passes on the received bytes. */
 export class RawClient {
   #socket = connect({ port: settings.port, host: "127.0.0.1", noDelay: true });
-  #take;
+  #onBytes;
   #protocol;
-  #upgraded = false;
+  #isUpgraded = false;
   #response = Buffer.alloc(0);
   connected = once(this.#socket, "connect");
 
-  /** @param {(bytes: Buffer) => void} take */
-  constructor(take) {
-    this.#take = take;
+  /** @param {(bytes: Buffer) => void} onBytes */
+  constructor(onBytes) {
+    this.#onBytes = onBytes;
     this.#socket.on("data", (bytes) => this.#receive(bytes));
     this.#socket.on("end", () => {
       if (!this.#socket.writableEnded) throw new Error("the server ended a connection");
@@ -45,31 +45,31 @@ export class RawClient {
     this.#socket.write(bytes);
   }
 
-  /** After its close frame nothing that comes is of interest. */
+  /** Sends a close frame; bytes received after it are ignored. */
   leave() {
     this.#socket.end(closeFrame);
   }
 
   #receive(bytes) {
     if (this.#socket.writableEnded) return;
-    if (this.#upgraded) this.#take(bytes);
-    else this.#shake(bytes);
+    if (this.#isUpgraded) this.#onBytes(bytes);
+    else this.#readResponse(bytes);
   }
 
-  #shake(bytes) {
+  #readResponse(bytes) {
     this.#response = Buffer.concat([this.#response, bytes]);
     const end = this.#response.indexOf("\r\n\r\n");
     if (end === -1) return;
     checkResponse(this.#response.toString("latin1", 0, end), this.#protocol);
-    this.#upgraded = true;
-    this.#take(this.#response.subarray(end + 4));
+    this.#isUpgraded = true;
+    this.#onBytes(this.#response.subarray(end + 4));
   }
 }
 
-/** Masked with zeros, which RFC 6455 does not forbid: 1000. */
+/** A close frame with code 1000, masked with zeros, which RFC 6455 allows. */
 const closeFrame = Buffer.of(0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8);
 
-/** The key is always the same, and so is the answer to it. */
+/** The key is always the same, and so is the expected Sec-WebSocket-Accept. */
 function requestFor(path, protocol) {
   const offer = protocol === undefined ? [] : [`Sec-WebSocket-Protocol: ${protocol}`];
   const head = [
@@ -85,14 +85,14 @@ function requestFor(path, protocol) {
 function checkResponse(head, protocol) {
   const [status, ...lines] = head.split("\r\n");
   if (!status.startsWith("HTTP/1.1 101 ")) throw new Error(`the upgrade was refused: ${status}`);
-  if (!head.includes("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")) throw new Error("a wrong Sec-WebSocket-Accept came");
+  if (!head.includes("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")) throw new Error("the response has a wrong Sec-WebSocket-Accept");
   const headers = new Map(lines.map((line) => line.toLowerCase().split(": ")));
   const agreed = headers.get("sec-websocket-protocol");
-  if (agreed !== protocol) throw new Error(`${protocol} was offered, and ${agreed} agreed on`);
+  if (agreed !== protocol) throw new Error(`the client offered ${protocol}, but the server chose ${agreed}`);
 }
 
 /**
- * The first frame of what has come, of less than 64 KiB; `undefined` while it is not whole.
+ * The first frame in `bytes`, below 64 KiB; `undefined` while it is incomplete.
  *
  * @param {Buffer} bytes
  */
@@ -107,6 +107,6 @@ export function firstFrame(bytes) {
 /** A text frame as a server sends it, of less than 126 bytes. */
 export function shortFrame(text) {
   const payload = Buffer.from(text);
-  if (payload.length > 125) throw new Error(`a text of ${payload.length} bytes takes another frame`);
+  if (payload.length > 125) throw new Error(`a short frame has at most 125 bytes, got ${payload.length}`);
   return Buffer.concat([Buffer.of(0x81, payload.length), payload]);
 }

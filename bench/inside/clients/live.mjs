@@ -1,4 +1,4 @@
-// One plain client, which notes how late each message comes after it was due.
+// One plain client, which records how late each message arrives after it was due.
 import { nowMs } from "../../clock.mjs";
 import { answerBy, firstFrame, RawClient } from "./contract.mjs";
 
@@ -17,13 +17,13 @@ new RawClient((bytes) => {
 }).upgrade("/live");
 
 function take({ opcode, payload }, now) {
-  if (opcode !== 1) throw new Error(`the plain client: a frame with opcode ${opcode} came`);
+  if (opcode !== 1) throw new Error(`the plain client got a frame with opcode ${opcode}`);
   const { n, dueMs } = JSON.parse(payload.toString());
-  if (n !== delays.length) throw new Error(`the plain client: number ${n} came, ${delays.length} was expected`);
+  if (n !== delays.length) throw new Error(`the plain client expected number ${delays.length}, got ${n}`);
   delays.push(now - dueMs);
 }
 
-/** All delays, as soon as so many messages have come. */
+/** Answers with all delays as soon as `sent` messages have arrived. */
 answerBy(async ({ sent }) => {
   while (delays.length < sent) {
     await new Promise((resolve) => {

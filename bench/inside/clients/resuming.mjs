@@ -1,34 +1,34 @@
-// Clients of enfilade.v1 that resume at once: each must get every publication, in order and once, and then nothing more.
+// Clients of enfilade.v1 that resume at once. Each must get every publication in order and once, and nothing else.
 import { nowMs } from "../../clock.mjs";
-import { kept } from "../kept.mjs";
+import { publicationAt } from "../publication.mjs";
 import { answerBy, firstFrame, RawClient, settings, shortFrame } from "./contract.mjs";
 
 const { epoch, missed, bytes } = settings;
 const ping = Buffer.of(0x89, 0x80, 0, 0, 0, 0);
 const pong = Buffer.of(0x8a, 0);
 
-/** What comes after the welcome is the same for all: it is compared byte by byte, which is the cheapest of checks. */
+/** All clients get the same bytes after the welcome. Comparing bytes is the cheapest check. */
 const publications = Buffer.concat(
   Array.from({ length: missed }, (_, i) => {
-    const data = JSON.stringify(kept(i + 1, bytes));
+    const data = JSON.stringify(publicationAt(i + 1, bytes));
     return shortFrame(`{"type":"message","offset":${i + 1},"data":${data}}`);
   }),
 );
 const expected = Buffer.concat([publications, pong]);
 
-class Resuming {
-  #raw = new RawClient((bytes) => this.#take(bytes));
+class ResumingClient {
+  #raw = new RawClient((bytes) => this.#receive(bytes));
   #early = Buffer.alloc(0);
-  #welcomed = false;
+  #isWelcomed = false;
   #at = 0;
   #gotAll;
   #gotPong;
   connected = this.#raw.connected;
-  /** Resolves when all that it missed has come. */
+  /** Resolves when all missed publications have arrived. */
   hasAll = new Promise((resolve) => {
     this.#gotAll = resolve;
   });
-  /** Resolves when, after that, nothing came before the pong. */
+  /** Resolves when the pong has arrived after them, with nothing in between. */
   hasPong = new Promise((resolve) => {
     this.#gotPong = resolve;
   });
@@ -41,17 +41,17 @@ class Resuming {
     this.#raw.leave();
   }
 
-  #take(bytes) {
-    if (this.#welcomed) this.#match(bytes);
-    else this.#greet(bytes);
+  #receive(bytes) {
+    if (this.#isWelcomed) this.#match(bytes);
+    else this.#readWelcome(bytes);
   }
 
-  #greet(bytes) {
+  #readWelcome(bytes) {
     this.#early = Buffer.concat([this.#early, bytes]);
     const frame = firstFrame(this.#early);
     if (frame === undefined) return;
     checkWelcome(frame);
-    this.#welcomed = true;
+    this.#isWelcomed = true;
     this.#match(this.#early.subarray(frame.end));
   }
 
@@ -80,19 +80,19 @@ function mismatch(bytes, at) {
   const wrong = bytes.findIndex((byte, i) => byte !== expected[at + i]);
   if (bytes[wrong] === 0x88) return closedBy(bytes.subarray(wrong + 2));
   const text = (buffer, index) => JSON.stringify(buffer.toString("latin1", index, index + 60));
-  return `a resuming client: ${text(bytes, wrong)} came, ${text(expected, at + wrong)} was expected`;
+  return `a resuming client expected ${text(expected, at + wrong)}, got ${text(bytes, wrong)}`;
 }
 
-/** @param {Buffer} reason the payload of a close frame */
+/** @param {Buffer} reason The payload of a close frame. */
 function closedBy(reason) {
   return `a resuming client was closed: ${reason.readUInt16BE()} ${reason.toString("utf8", 2)}`;
 }
 
-/** @type {Resuming[]} */
+/** @type {ResumingClient[]} */
 let clients = [];
 
 async function connect(count) {
-  clients = Array.from({ length: count }, () => new Resuming());
+  clients = Array.from({ length: count }, () => new ResumingClient());
   await Promise.all(clients.map(({ connected }) => connected));
 }
 
@@ -108,5 +108,5 @@ async function resume() {
   return { begunMs, endedMs, idleShare: 1 - (user + system) / 1000 / (endedMs - begunMs) };
 }
 
-/** First to connect so many, then to have all of them resume. */
-answerBy((question) => (question.connect === undefined ? resume() : connect(question.connect)));
+/** The first request connects a number of clients; the second one resumes all of them. */
+answerBy((request) => (request.connect === undefined ? resume() : connect(request.connect)));

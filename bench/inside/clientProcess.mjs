@@ -1,25 +1,25 @@
-// Clients, in a process of their own and on the other core, that a program asks to do something.
+// Clients in a process of their own, on the other core; the program sends them requests.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { pinned } from "../machine.mjs";
 
-export class Helper {
+export class ClientProcess {
   #child;
 
-  /** @param {string} program in clients/ @param {Record<string, unknown>} settings */
+  /** @param {string} program In clients/. @param {Record<string, unknown>} settings */
   constructor(program, settings) {
     const node = [process.execPath, join(import.meta.dirname, "clients", program), JSON.stringify(settings)];
     const [command, ...args] = pinned(settings.generatorCore, node);
     this.#child = spawn(command, args, { stdio: ["ignore", "ignore", "inherit", "ipc"] });
     this.#child.once("exit", (code) => {
-      throw new Error(`${program} ended with ${code}`);
+      throw new Error(`${program} ended with exit code ${code}`);
     });
   }
 
-  /** The answer of the clients; one question at a time. */
-  async ask(question) {
-    this.#child.send(question);
+  /** Sends a request to the clients and returns their answer. Only one request at a time. */
+  async ask(request) {
+    this.#child.send(request);
     const [{ failed, answer }] = await once(this.#child, "message");
     if (failed !== undefined) throw new Error(failed);
     return answer;

@@ -1,15 +1,15 @@
 import type { Position } from "../../src/index.js";
 
-/** What a member saw, in order: a publication, or that some may be missing here. */
-export type Sight =
+/** An observation of a member, in order: a publication, or a report that some may be missing here. */
+export type Observation =
   | { readonly kind: "got"; readonly id: string; readonly position: Position }
-  | { readonly kind: "told"; readonly why: string };
+  | { readonly kind: "reported"; readonly why: string };
 
-/** A member of the room, by what it saw. */
-export interface Seer {
+/** A member of the room with its observations. */
+export interface Observer {
   readonly name: string;
-  readonly sights: readonly Sight[];
-  /** What it found wrong by itself. */
+  readonly observations: readonly Observation[];
+  /** Errors that it found by itself. */
   readonly faults: readonly string[];
 }
 
@@ -18,11 +18,11 @@ interface Entry {
   readonly position: Position;
 }
 
-/** What was published and what became of it: compares that with what members saw. */
-export class Book {
+/** Records publications and their results, and compares them with the observations of the members. */
+export class PublicationLog {
   /** By id, in the order in which they were accepted. */
   readonly #accepted = new Map<string, Position>();
-  /** The epochs that each publisher was answered with, in order. */
+  /** The epochs in the answers to each publisher, in order. */
   readonly #epochs = new Map<string, string[]>();
   readonly faults: string[] = [];
   rejected = 0;
@@ -42,28 +42,28 @@ export class Book {
     if (epochs.at(-1) !== position.epoch) epochs.push(position.epoch);
   }
 
-  /** All that is wrong with what they saw; the first few of each kind. */
-  check(seers: readonly Seer[]): string[] {
-    const all = [...this.faults, ...seers.flatMap(({ faults }) => faults)];
-    const positions = this.#positions(seers, all);
-    const ranks = ranksOf([...this.#epochs.values(), ...seers.map(epochsOf)], all);
+  /** All errors in the observations: the first few of each kind. */
+  check(observers: readonly Observer[]): string[] {
+    const all = [...this.faults, ...observers.flatMap(({ faults }) => faults)];
+    const positions = this.#positions(observers, all);
+    const ranks = ranksOf([...this.#epochs.values(), ...observers.map(epochsOf)], all);
     const order = [...positions].map(([id, position]): Entry => ({ id, position }));
     const rank = ({ position: { epoch } }: Entry) => ranks.get(epoch) ?? 0;
     order.sort((a, b) => rank(a) - rank(b) || a.position.offset - b.position.offset);
     const places = new Map(order.map(({ id }, place) => [id, place]));
-    for (const seer of seers) this.#checkSeer(seer, order, places, all);
+    for (const observer of observers) this.#checkObserver(observer, order, places, all);
     return all.slice(0, 20);
   }
 
-  /** Where each publication stands, which all have to agree on. */
-  #positions(seers: readonly Seer[], faults: string[]): Map<string, Position> {
+  /** The position of each publication, on which all members have to agree. */
+  #positions(observers: readonly Observer[], faults: string[]): Map<string, Position> {
     const positions = new Map(this.#accepted);
     const ids = new Map([...positions].map(([id, position]) => [keyOf(position), id]));
     if (ids.size < positions.size) faults.push(`${positions.size} publications were given ${ids.size} positions`);
-    for (const { name, sights } of seers) {
-      for (const sight of sights) {
-        if (sight.kind === "told") continue;
-        const { id, position } = sight;
+    for (const { name, observations } of observers) {
+      for (const observation of observations) {
+        if (observation.kind === "reported") continue;
+        const { id, position } = observation;
         const key = keyOf(position);
         const known = positions.get(id) ?? position;
         if (keyOf(known) !== key) faults.push(`${name} got ${id} at ${key}, which is at ${keyOf(known)}`);
@@ -76,38 +76,45 @@ export class Book {
     return positions;
   }
 
-  #checkSeer({ name, sights }: Seer, order: readonly Entry[], places: Map<string, number>, faults: string[]): void {
+  #checkObserver(
+    { name, observations }: Observer,
+    order: readonly Entry[],
+    places: Map<string, number>,
+    faults: string[],
+  ): void {
     const seen = new Set<string>();
     let last = -1;
-    let wasTold = false;
-    for (const sight of sights) {
-      if (sight.kind === "told") {
-        wasTold = true;
+    let wasReported = false;
+    for (const observation of observations) {
+      if (observation.kind === "reported") {
+        wasReported = true;
         continue;
       }
-      const place = places.get(sight.id) ?? -1;
+      const place = places.get(observation.id) ?? -1;
       const before = order[last]?.id ?? "the beginning";
-      if (seen.has(sight.id)) faults.push(`${name} got ${sight.id} twice, again after ${before}`);
-      else if (place < last) faults.push(`${name} got ${sight.id} after ${before}, which is behind it`);
+      if (seen.has(observation.id)) faults.push(`${name} got ${observation.id} twice, again after ${before}`);
+      else if (place < last) faults.push(`${name} got ${observation.id} after ${before}, which is behind it`);
       const missing = order.slice(last + 1, Math.max(place, last + 1)).filter(({ id }) => this.#accepted.has(id));
-      if (missing.length > 0 && !wasTold) {
+      if (missing.length > 0 && !wasReported) {
         const [first] = missing;
-        const where = `${missing.length} between ${before} and ${sight.id}, the first ${first?.id}`;
-        faults.push(`${name} was not told of ${where} at ${first && keyOf(first.position)}`);
+        const where = `${missing.length} between ${before} and ${observation.id}, the first ${first?.id}`;
+        faults.push(`${name} got no report of ${where} at ${first && keyOf(first.position)}`);
       }
-      seen.add(sight.id);
+      seen.add(observation.id);
       last = Math.max(last, place);
-      wasTold = false;
+      wasReported = false;
     }
   }
 }
 
-function epochsOf({ sights }: Seer): string[] {
-  const epochs = sights.flatMap((sight) => (sight.kind === "got" ? [sight.position.epoch] : []));
+function epochsOf({ observations }: Observer): string[] {
+  const epochs = observations.flatMap((observation) =>
+    observation.kind === "got" ? [observation.position.epoch] : [],
+  );
   return epochs.filter((epoch, index) => epoch !== epochs[index - 1]);
 }
 
-/** The order of the epochs in which all of these agree. */
+/** The order of the epochs on which all of these agree. */
 function ranksOf(sequences: readonly (readonly string[])[], faults: string[]): Map<string, number> {
   const after = new Map<string, Set<string>>();
   for (const sequence of sequences) {

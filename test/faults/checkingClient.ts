@@ -2,7 +2,7 @@ import { WebSocket } from "ws";
 import { type ClientRoom, ConnectError, connect, type Lost } from "../../src/client/index.js";
 import { Mailbox } from "../support/app.js";
 
-/** Time fifty times as fast, so that a client waits for a moment where it would for seconds. */
+/** A clock fifty times as fast, so that a client waits for a moment instead of seconds. */
 const haste = 50;
 const hastyClock = {
   now: () => haste * performance.now(),
@@ -12,35 +12,35 @@ const hastyClock = {
   },
 };
 
-/** A client that takes down what it gets, and says what is wrong with it. */
-export class Witness {
+/** A client that records its messages, and reports errors in them. */
+export class CheckingClient {
   readonly faults: string[] = [];
   readonly room: ClientRoom;
   readonly #until = new Mailbox<number>();
   #last: number | undefined;
   #lost: Lost[] = [];
-  /** Why it was told that something may be missing, and how often it went on without a loss. */
-  readonly told = { lost: new Set<string>(), recovered: 0 };
+  /** The reasons of its losses, and the number of its recoveries. */
+  readonly reports = { lost: new Set<string>(), recovered: 0 };
 
   constructor(url: string, random: () => number, name: string) {
-    // The class of ws has more than is needed of a WebSocket, and types it in its own way.
+    // The class of ws has more than the client needs of a WebSocket, with other types.
     this.room = connect(url, { WebSocket: WebSocket as never, clock: hastyClock, random });
     this.room.on("message", ({ data }) => this.#take(Number(data), name));
     this.room.on("lost", (lost) => {
-      this.told.lost.add(lost.reason);
+      this.reports.lost.add(lost.reason);
       this.#lost.push(lost);
     });
     this.room.on("recovered", () => {
-      this.told.recovered += 1;
+      this.reports.recovered += 1;
     });
     this.room.on("error", (error) => {
-      // A server that closes refuses clients that come back, and one that is away cannot be reached; they try again.
+      // A closing server refuses reconnecting clients, and a stopped one cannot be reached; they try again.
       if (!(error instanceof ConnectError && (error.status ?? 503) === 503))
         this.faults.push(`${name} error: ${error.message}`);
     });
   }
 
-  /** Resolves when it has got this number. */
+  /** Resolves when it has received this number. */
   async reaches(number: number): Promise<void> {
     while (this.#last !== number) await this.#until.have(this.#until.all.length + 1);
   }
@@ -53,11 +53,11 @@ export class Witness {
     if (last !== undefined) {
       const missing = number - last - 1;
       if (missing < 0) this.faults.push(`${name} got ${number} after ${last}`);
-      if (missing > 0 && lost.length === 0) this.faults.push(`${name} was not told of ${missing} after ${last}`);
+      if (missing > 0 && lost.length === 0) this.faults.push(`${name} got no report of ${missing} after ${last}`);
       const known = lost.every(({ missed }) => missed !== undefined);
       const missed = lost.reduce((sum, one) => sum + (one.missed ?? 0), 0);
       if (known && missed !== missing) {
-        this.faults.push(`${name} was told of ${missed} after ${last}, and ${missing} are missing`);
+        this.faults.push(`${name} got a report of ${missed} after ${last}, and ${missing} are missing`);
       }
     }
     this.#until.put(number);

@@ -1,25 +1,30 @@
 /**
- * What is measured: one entry each, with what the server does, what the generator does, and which figures are looked at.
+ * The workloads: for each one the behaviour of the server, the settings of the generator, and the reported figures.
  *
- * @typedef {Partial<Record<"rooms" | "members" | "flight" | "random" | "bytes" | "burst" | "json" | "drivers" | "rate" | "stall" | "idle" | "measureMs" | "roomsEach" | "v1" | "clients" | "missed" | "everyMs" | "kept" | "nodes" | "width", number> & Record<"prefix" | "suffix" | "engine", string>>} Load
- *   Settings of the generator, see `want` in generator.c, or of the program `inside`.
+ * A load has settings of the generator (see `want` in generator.c) or of the program in inside/.
+ *
+ * @typedef {"rooms" | "members" | "flight" | "random" | "bytes" | "burst" | "json" | "drivers" | "rate"} TrafficName
+ * @typedef {"stall" | "idle" | "measureMs" | "roomsEach" | "v1" | "clients" | "missed" | "everyMs"} ClientName
+ * @typedef {TrafficName | ClientName | "kept" | "nodes" | "width"} NumberName
+ * @typedef {Partial<Record<NumberName, number> & Record<"prefix" | "suffix" | "engine", string>>} Load
  *
  * @typedef {object} Figure
  * @property {string} name
  * @property {(run: import("./measure.mjs").Run) => number} of
- * @property {"ws" | "base"} [against] What it is a ratio to: naive ws in this work, or the same peer under `base`.
- * @property {{ least: number, aim: number }} [atLeast] For Enfilade.
- * @property {{ most: number, aim: number }} [atMost] For Enfilade.
+ * @property {"ws" | "base"} [against] What the ratio refers to: naive ws, or the same peer under `base`.
+ * @property {{ least: number, aim: number }} [atLeast] Target for Enfilade.
+ * @property {{ most: number, aim: number }} [atMost] Target for Enfilade.
  *
- * @typedef {object} Work
+ * @typedef {object} Workload
  * @property {string} name
  * @property {string} what
  * @property {import("./peers/contract.mjs").Serve} [serve]
- * @property {string} [inside] In place of server and generator: a program in inside/ that measures in its own process, `base` too.
- * @property {boolean} [alone] Only Enfilade takes part: it is compared with itself, or with nothing.
+ * @property {string} [inside] A program in inside/ that replaces server and generator and also measures `base`.
+ * @property {boolean} [alone] Without peers: Enfilade is compared with itself, or not at all.
  * @property {Load} load
- * @property {Load} [quick] What changes with --quick.
- * @property {{ name: string, serve?: import("./peers/contract.mjs").Serve, load?: Load }} [base] What changes in the run that this one is compared with, for every peer.
+ * @property {Load} [quick] Changes to the load with --quick.
+ * @property {{ name: string, serve?: import("./peers/contract.mjs").Serve, load?: Load }} [base]
+ *   The changes that make this workload its baseline, for every peer.
  * @property {boolean} [deflate]
  * @property {Figure[]} figures
  * @property {string} [note]
@@ -35,33 +40,35 @@ const fanout = { rooms: 1, members: 1000, flight: 1, bytes: 64 };
 const echo = { rooms: 100, members: 1, flight: 1, bytes: 64 };
 
 /**
- * Publications through a backplane, beside the client of its engine alone.
+ * Publications through a backplane, compared with the bare client of its engine.
  *
- * @param {"redis" | "nats"} engine @param {0 | 1} kept @returns {Work}
+ * @param {"redis" | "nats"} engine @param {0 | 1} kept @returns {Workload}
  */
-function engineWork(engine, kept) {
+function engineWorkload(engine, kept) {
   return {
     name: kept ? `${engine}-history` : engine,
-    what: `values of 64 bytes published and received through ${engine}, 1,000 under way${kept ? ", with history" : ""}; and bare`,
+    what: `64 bytes through ${engine}, 1,000 in flight${kept ? ", with history" : ""}; compared with its bare client`,
     inside: "engine.mjs",
     alone: true,
     load: { engine, kept, width: 1000, bytes: 64 },
     base: { name: "bare" },
     figures: [
       {
-        ...{ name: "received/s", of: (run) => run.perSecond },
-        ...{ against: "base", atLeast: { least: 0.6, aim: 0.9 } },
+        name: "received/s",
+        of: (run) => run.perSecond,
+        against: "base",
+        atLeast: { least: 0.6, aim: 0.9 },
       },
     ],
-    note: "One process that publishes and hears, turn by turn with the bare client, which writes and reads the same JSON; the engine on the other core.",
+    note: "One process publishes and subscribes, and alternates with the bare client. The engine has the other core.",
   };
 }
 
-/** @type {Work[]} */
-export const works = [
+/** @type {Workload[]} */
+export const workloads = [
   {
     name: "fanout-1",
-    what: "64 bytes to a room of 1,000; the next one when all have it",
+    what: "64 bytes to a room of 1,000; the next message when all members have this one",
     serve: "room",
     load: fanout,
     figures: throughput(1.05, 1.25),
@@ -84,7 +91,7 @@ export const works = [
   },
   {
     name: "fanout-100m",
-    what: "as fanout-1 with 100 members, and with 1,000",
+    what: "as fanout-1, with 100 members; compared with 1,000",
     serve: "room",
     load: { ...fanout, members: 100 },
     base: { name: "1,000", load: fanout },
@@ -92,7 +99,7 @@ export const works = [
   },
   {
     name: "fanout-10000m",
-    what: "as fanout-1 with 10,000 members, and with 1,000",
+    what: "as fanout-1, with 10,000 members; compared with 1,000",
     serve: "room",
     load: { ...fanout, members: 10_000 },
     base: { name: "1,000", load: fanout },
@@ -101,7 +108,7 @@ export const works = [
   },
   {
     name: "history",
-    what: "as fanout-16, with the last 100 messages of the room kept; and without",
+    what: "as fanout-16, with the last 100 messages of the room kept; compared with no history",
     serve: "history",
     alone: true,
     load: { ...fanout, flight: 16 },
@@ -111,48 +118,48 @@ export const works = [
   },
   {
     name: "v1",
-    what: "as fanout-16, with clients of enfilade.v1; and with plain ones",
+    what: "as fanout-16, with clients of enfilade.v1; compared with plain clients",
     serve: "room",
     alone: true,
     load: { ...fanout, flight: 16, v1: 1, prefix: '{"type":"message","data":', suffix: "}" },
     base: { name: "plain", load: { v1: 0, prefix: "", suffix: "" } },
     quick: { members: 300 },
     figures: [{ ...deliveries, against: "base", atLeast: { least: 0.9, aim: 0.9 } }, cpuOverBase],
-    note: "The 64 bytes are the data of a message, whose frame takes 26 more, both ways.",
+    note: "The 64 bytes are the data of a frame, which takes 26 bytes more in both directions.",
   },
   {
     name: "rooms-10",
-    what: "1,000 rooms of 10; a random member of a random room sends 64 bytes to its room, 16 in flight over all",
+    what: "1,000 rooms of 10; a random member of a random room sends 64 bytes to its room, 16 in flight in total",
     serve: "room",
     load: { rooms: 1000, members: 10, flight: 16, random: 1, bytes: 64 },
     quick: { rooms: 300 },
     figures: throughput(1.0, 1.1),
-    note: "A room has at most one message in flight: what two members send at once has no order to be checked.",
+    note: "A room has at most one message in flight: two at once from two members would have no order to check.",
   },
   {
     name: "echo-1",
-    what: "100 clients, each gets its 64 bytes back, one in flight each",
+    what: "100 clients, each gets its 64 bytes back, one message in flight each",
     serve: "echo",
     load: echo,
     figures: throughput(1.0, 1.2),
   },
   {
     name: "echo-16",
-    what: "100 clients, each gets its 64 bytes back, 16 in flight each",
+    what: "100 clients, each gets its 64 bytes back, 16 messages in flight each",
     serve: "echo",
     load: { ...echo, flight: 16 },
     figures: throughput(4.5, 6.5),
   },
   {
     name: "echo-json-16",
-    what: "as echo-16, parsed and stringified on the way",
+    what: "as echo-16, parsed and stringified by the server",
     serve: "echoJSON",
     load: { ...echo, flight: 16 },
     figures: throughput(2, 3),
   },
   {
     name: "events",
-    what: "as echo-json-16, as events through an EventHandler; and the same frames through plain onJSON",
+    what: "as echo-json-16, as events through an EventHandler; compared with plain onJSON and the same frames",
     serve: "events",
     alone: true,
     load: { ...echo, flight: 16, prefix: '{"event":"m","data":', suffix: "}" },
@@ -164,7 +171,7 @@ export const works = [
   },
   {
     name: "large",
-    what: "16 KiB to a room of 500; the next one when all have it",
+    what: "16 KiB to a room of 500; the next message when all members have this one",
     serve: "room",
     load: { rooms: 1, members: 500, flight: 1, bytes: 16_384 },
     figures: throughput(1.15, 1.35),
@@ -177,11 +184,11 @@ export const works = [
     quick: { members: 100 },
     deflate: true,
     figures: throughput(45, 65),
-    note: "Enfilade with `compression: true`, the others with a threshold of 1 KiB and default parameters, and ws also with serverNoContextTakeover. Compressed frames are counted, not inflated.",
+    note: "Enfilade has `compression: true`; the peers have a threshold of 1 KiB and default parameters, and ws also runs with serverNoContextTakeover. Compressed frames are counted, not inflated.",
   },
   {
     name: "idle",
-    what: "10,000 connections in 1,000 rooms that do nothing",
+    what: "10,000 idle connections in 1,000 rooms",
     serve: "room",
     load: { rooms: 1000, members: 10, idle: 1 },
     quick: { rooms: 300 },
@@ -189,11 +196,11 @@ export const works = [
       { name: "KiB per connection", of: (run) => run.kibEach, against: "ws", atMost: { most: 1.3, aim: 1.0 } },
       { name: "connections/s", of: (run) => run.connectsPerSecond, against: "ws", atLeast: { least: 0.85, aim: 1.0 } },
     ],
-    note: "Resident memory of the server process after a collection; what the kernel holds for the sockets is not in it.",
+    note: "Resident memory of the server after a garbage collection, without the kernel's memory for sockets.",
   },
   {
     name: "rooms-100000",
-    what: "100,000 rooms of one member: 1,000 connections in memory, each in its home and in 99 that it joins",
+    what: "100,000 rooms of one member: 1,000 in-memory connections, each in its home and in 99 joined rooms",
     inside: "rooms.mjs",
     alone: true,
     load: { rooms: 100_000, roomsEach: 100 },
@@ -201,21 +208,21 @@ export const works = [
       { name: "resident bytes per room", of: (run) => run.residentBytesEach },
       { name: "heap bytes per room", of: (run) => run.heapBytesEach },
     ],
-    note: "Growth after a collection while the rooms are joined, their names and the memberships included; connections and homes are there before.",
+    note: "Growth after a garbage collection by joining the rooms, their names and the memberships included. Connections and homes exist before.",
   },
   {
     name: "tree",
-    what: "a send to the 10 rooms of /org/7/**, a member in each, among 100,000 rooms; and where there are no others",
+    what: "one send to the 10 rooms of /org/7/** among 100,000 rooms; compared with an app that has no others",
     inside: "tree.mjs",
     alone: true,
     load: { rooms: 100_000, roomsEach: 100 },
     base: { name: "alone" },
     figures: [{ name: "µs per send", of: (run) => run.sendUs, against: "base", atMost: { most: 1.3, aim: 1.3 } }],
-    note: "The call of sendJSONToRoom alone, in one process with both apps, turn by turn; the median of the turns.",
+    note: "Only the calls of sendJSONToRoom are timed, in one process with both apps. The result is the median.",
   },
   {
     name: "recovery",
-    what: "1,000 clients of enfilade.v1 resume at once, each missing 1,000 publications of 64 bytes; and nobody does",
+    what: "1,000 clients of enfilade.v1 resume at once, each missing 1,000 publications; compared with a quiet time",
     inside: "recovery.mjs",
     alone: true,
     load: { clients: 1000, missed: 1000, bytes: 64, everyMs: 5 },
@@ -227,18 +234,18 @@ export const works = [
       { name: "p50 ms of another room", of: (run) => run.delayP50Ms, against: "base" },
       { name: "p99 ms of another room", of: (run) => run.delayP99Ms, against: "base" },
     ],
-    note: "Their sockets are there before; the time is from when all ask for the upgrade until the last one has all. The peak is of resident memory, above that without them. The other room has one plain member, who is sent a message every 5 ms: its delay is from when it was due.",
+    note: "Their sockets are open before. The time runs from the upgrade requests until the last client has all publications. The peak is resident memory above the level before. The other room has one plain member and gets a message every 5 ms; the delay counts from when a message was due.",
   },
-  ...["redis", "nats"].flatMap((engine) => [engineWork(engine, 0), engineWork(engine, 1)]),
+  ...["redis", "nats"].flatMap((engine) => [engineWorkload(engine, 0), engineWorkload(engine, 1)]),
   {
-    ...engineWork("redis", 0),
+    ...engineWorkload("redis", 0),
     name: "redis-3",
-    what: "as redis, among three nodes, of which each publishes and each hears all; and bare, with three that hear",
+    what: "as redis, with three nodes that each publish and receive all; compared with three bare subscribers",
     load: { engine: "redis", kept: 0, nodes: 3, width: 1000, bytes: 64 },
   },
   {
     name: "stalled",
-    what: "4 KiB, 50 times a second, to a room of 1,000 of whom one does not read; and of whom all read",
+    what: "4 KiB to a room of 1,000, 50 times a second, while one member does not read; compared with no stalled member",
     serve: "room",
     load: { ...fanout, bytes: 4096, rate: 50, stall: 1, measureMs: 8000 },
     base: { name: "without", load: { stall: 0 } },
@@ -246,14 +253,14 @@ export const works = [
     figures: [
       { name: "p99 µs of the others", of: (run) => run.p99Us, against: "base", atMost: { most: 1.2, aim: 1.2 } },
     ],
-    note: "Latency from when a message was due to each of its arrivals. The one that stalls has a segment size of 1,400 and a small window, so that the server has to buffer; at the end it reads again, and either all comes in order, or it is closed.",
+    note: "Latency of each arrival, from when the message was due. The stalled member has a segment size of 1,400 and a small window, so that the server has to buffer. At the end it reads again and must get everything in order or have been closed.",
   },
   {
     name: "mixed",
-    what: "20 rooms of 50, 4 senders each with 4 in flight: a private reply, the message to the room, another private reply",
+    what: "20 rooms of 50, 4 senders each with 4 in flight; a private reply, a message to the room, another reply",
     serve: "mixed",
     load: { rooms: 20, members: 50, drivers: 4, flight: 4, bytes: 64 },
     figures: [deliveries, cpu],
-    note: "Checked: the three come to the sender in a row, and the room's messages to all members in one order.",
+    note: "Checked: the sender gets the three in this order, and all members get the room's messages in one order.",
   },
 ];

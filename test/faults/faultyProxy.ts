@@ -2,10 +2,10 @@ import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 
 /** A connection through the proxy, and the ways to break it. */
-export class Passage {
+export class ProxiedConnection {
   readonly #client: Socket;
   readonly #server: Socket;
-  /** Bytes from the server that still pass; then the connection is reset. */
+  /** Bytes from the server that still pass before the connection is reset. */
   #left = Number.POSITIVE_INFINITY;
   #silent = false;
 
@@ -24,18 +24,18 @@ export class Passage {
     }
   }
 
-  /** Both sides learn of it at once. */
+  /** Resets both sides. */
   reset(): void {
     this.#client.resetAndDestroy();
     this.#server.resetAndDestroy();
   }
 
-  /** Nothing passes any more, and nobody is told: each side has to find out. */
+  /** Stops all traffic without an event: each side has to detect it. */
   silence(): void {
     this.#silent = true;
   }
 
-  /** As many bytes pass yet, which most likely end within a frame. */
+  /** Lets a number of bytes pass before the reset, which then probably cuts a frame. */
   cutAfter(bytes: number): void {
     this.#left = bytes;
   }
@@ -53,35 +53,35 @@ export class Passage {
   }
 }
 
-/** Stands between clients and a server, and breaks their connections when it is told to. */
-export class FaultyWire {
-  readonly passages = new Set<Passage>();
+/** A proxy between clients and a server that breaks their connections on request. */
+export class FaultyProxy {
+  readonly connections = new Set<ProxiedConnection>();
   readonly #server: Server;
   port = 0;
 
   private constructor(target: () => number) {
     this.#server = createServer((client) => {
       const server = connect(target(), "127.0.0.1");
-      const passage = new Passage(client, server);
-      this.passages.add(passage);
-      client.on("close", () => this.passages.delete(passage));
+      const connection = new ProxiedConnection(client, server);
+      this.connections.add(connection);
+      client.on("close", () => this.connections.delete(connection));
     });
   }
 
-  /** @param target The port of the server, asked for each connection. */
-  static async start(target: () => number): Promise<FaultyWire> {
-    const wire = new FaultyWire(target);
-    wire.#server.listen(0, "127.0.0.1");
-    await once(wire.#server, "listening");
-    // A string or null only for servers that listen on a pipe, or not at all.
-    wire.port = (wire.#server.address() as AddressInfo).port;
-    return wire;
+  /** @param target The port of the server, requested for each connection. */
+  static async start(target: () => number): Promise<FaultyProxy> {
+    const proxy = new FaultyProxy(target);
+    proxy.#server.listen(0, "127.0.0.1");
+    await once(proxy.#server, "listening");
+    // The address is a string or null only for servers that listen on a pipe, or not at all.
+    proxy.port = (proxy.#server.address() as AddressInfo).port;
+    return proxy;
   }
 
   async stop(): Promise<void> {
     const closed = once(this.#server, "close");
     this.#server.close();
-    for (const passage of this.passages) passage.destroy();
+    for (const connection of this.connections) connection.destroy();
     await closed;
   }
 }
