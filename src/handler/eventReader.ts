@@ -17,6 +17,7 @@ import {
   type Read,
   type Reader,
   type ReadSession,
+  readingMethods,
   refuseJSON,
 } from "./reader.js";
 
@@ -34,12 +35,18 @@ export function eventReaderOf(eventClass: EventClass, protocol: EventProtocol, b
   const onBinaryThrown = protocol.format === "binary" ? reader.onThrown : undefined;
   return {
     method: "onJSON",
-    ignored: [],
+    ignored: ignoredMethods(eventClass, events),
     read: dispatch(reader.read, readBinary),
     intercepted: (list) =>
       dispatch(intercept(reader.read, list, reader.onThrown), intercept(readBinary, list, onBinaryThrown)),
     onFailure: () => undefined,
   };
+}
+
+/** Reading methods of a class that answer no event: they are never called. */
+function ignoredMethods({ prototype }: EventClass, events: ReadonlyMap<string, EventMethod>): readonly string[] {
+  const answering = new Set([...events.values()].map(({ method }) => method));
+  return readingMethods.filter((name) => typeof prototype[name] === "function" && !answering.has(name));
 }
 
 /** A method to call for a message. */

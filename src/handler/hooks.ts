@@ -45,7 +45,8 @@ export function unusedMethods(handlerClass: object, { method, ignored }: Reader)
     return `has "${name}", which is never called; did you mean "${hook}"?`;
   });
   if (ignored.length === 0) return misspelled;
-  return [...misspelled, `reads with ${method}; its ${ignored.join(" and ")} is never called`];
+  const reads = isEventClass(handlerClass) ? "answers events" : `reads with ${method}`;
+  return [...misspelled, `${reads}; its ${ignored.join(" and ")} is never called`];
 }
 
 /**

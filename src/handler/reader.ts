@@ -60,7 +60,8 @@ export interface ReadingClass {
   readonly prototype: AnyHandler;
 }
 
-const methods = ["serve", "onJSON", "onMessage"] as const;
+/** The methods that read messages; a class reads with the first that it has. */
+export const readingMethods = ["serve", "onJSON", "onMessage"] as const;
 
 /**
  * The reader of a class: for the first of `serve`, `onJSON`, `onMessage` that the class has.
@@ -68,7 +69,7 @@ const methods = ["serve", "onJSON", "onMessage"] as const;
  * @throws EnfiladeError `ERR_NO_READER` when it has none.
  */
 export function readerOf({ name, prototype }: ReadingClass, badMessage: BadMessage): Reader {
-  const [method, ...ignored] = methods.filter((one) => typeof prototype[one] === "function");
+  const [method, ...ignored] = readingMethods.filter((one) => typeof prototype[one] === "function");
   if (method === undefined) {
     throw new EnfiladeError(
       "ERR_NO_READER",

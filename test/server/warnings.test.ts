@@ -381,6 +381,19 @@ describe("a method that looks like a hook but is none", () => {
     expect(warningsOf(Wrong)).toEqual([never(name, hook)]);
   });
 
+  it("is logged if it reads messages, but the class answers events", () => {
+    class Mixed extends EventHandler {
+      static events = { message: "onMessage" };
+      override onMessage() {
+        return "answers an event";
+      }
+      override onJSON() {
+        return "never called";
+      }
+    }
+    expect(warningsOf(Mixed)).toEqual(["enfilade: Mixed answers events; its onJSON is never called"]);
+  });
+
   it("is not logged if it answers an event, or is called by name", () => {
     class Events extends EventHandler {
       static events = { closed: "onClosed" };
