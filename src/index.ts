@@ -27,8 +27,7 @@ export {
   RequestError,
 } from "./errors.js";
 export type { AppContext, Application, Status } from "./handler/application.js";
-export { On, Route } from "./handler/decorators.js";
-export type { EventDeclaration, EventOptions } from "./handler/event.js";
+export { type EventDeclaration, type EventOptions, On, Route } from "./handler/decorators.js";
 export { EventHandler } from "./handler/events.js";
 export { WebSocketHandler } from "./handler/handler.js";
 export type { ConnectionLimits } from "./handler/limits.js";
