@@ -94,8 +94,8 @@ export interface MessageIssue {
 /**
  * A received message is not valid: not JSON, not text, or it does not fit its schema.
  *
- * `onJSON` and `onMessage` receive it as their second argument; the connection stays open.
- * `code` is `ERR_BAD_JSON`, `ERR_NOT_TEXT` or `ERR_SCHEMA`.
+ * Reads such as `connection.readJSON()` and `message.json()` throw it. `onJSON` receives it as its second argument; the
+ * connection stays open. `code` is `ERR_BAD_JSON`, `ERR_NOT_TEXT` or `ERR_SCHEMA`.
  */
 export class MessageError extends EnfiladeError {
   override readonly name = "MessageError";

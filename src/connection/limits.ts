@@ -18,7 +18,10 @@ export interface PeerLimits {
   readonly requestsMax: number;
   /** Milliseconds of silence until a ping; after twice that time: close 1006. `false`: off. Default: 25,000. */
   readonly heartbeatMs: number | false;
-  /** Milliseconds for the client to answer a close, and for a busy handler to finish after the end. Default: 5,000. */
+  /**
+   * Milliseconds for a client to answer a close, and for a busy handler to finish after its connection has ended.
+   * Default: 5,000.
+   */
   readonly closeMs: number;
 }
 

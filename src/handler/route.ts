@@ -40,7 +40,7 @@ export interface SharedOptions {
 export interface HistoryOptions {
   /** The maximum number of publications in the history of a room; a positive whole number. */
   readonly size: number;
-  /** The maximum age of a publication, in seconds. Default: 3,600. */
+  /** Seconds that the history keeps a publication. Default: 3,600. */
   readonly seconds?: number | undefined;
   /** The maximum bytes of a room's history; a publication counts twice its bytes plus 260. Default: 1 MiB. */
   readonly bytesMax?: number | undefined;

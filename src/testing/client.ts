@@ -44,7 +44,11 @@ export class TestClient implements AsyncIterable<Message> {
     return this.#socket.protocol;
   }
 
-  /** Sends a value as JSON. @throws EnfiladeError `ERR_VALUE` when JSON cannot encode it. */
+  /**
+   * Sends a value as JSON.
+   *
+   * @throws EnfiladeError `ERR_VALUE` when JSON cannot encode it.
+   */
   sendJSON(value: unknown): void {
     this.sendText(Payload.json(value).data.toString());
   }
