@@ -74,7 +74,7 @@ export abstract class WebSocketHandler<
    */
   onJSON?(message: unknown, error?: Error): unknown;
 
-  /** Called with each text message, unparsed; one call at a time. A `ConnectionError` is passed as to {@link onJSON}. */
+  /** Called with each text message, unparsed; one call at a time. A `ConnectionError` comes as with {@link onJSON}. */
   onMessage?(text: string | undefined, error?: Error): unknown;
 
   /** Called with each binary message. Without it, a binary message closes the connection with 1003. */
