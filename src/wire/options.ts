@@ -54,7 +54,7 @@ function isWithin(edits: number, one: string, other: string): boolean {
   );
 }
 
-/** Describes the address of a server in an error: passwords of URLs are hidden, and of objects only property names are shown. */
+/** Describes the address of a server in an error: hides passwords in URLs, shows only the property names of objects. */
 export function describeAddress(address: unknown): string {
   if (typeof address === "string") return JSON.stringify(address.replace(/^([a-z][\w+.-]*:\/\/)?.*@/is, "$1***@"));
   if (typeof address !== "object" || address === null) return String(address);
