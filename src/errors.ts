@@ -94,8 +94,8 @@ export interface MessageIssue {
 /**
  * A received message is not valid: not JSON, not text, or it does not fit its schema.
  *
- * `onJSON` and `onMessage` receive it as their second argument; the connection stays open.
- * `code` is `ERR_BAD_JSON`, `ERR_NOT_TEXT` or `ERR_SCHEMA`.
+ * Reads such as `connection.readJSON()` and `message.json()` throw it. `onJSON` receives it as its second argument; the
+ * connection stays open. `code` is `ERR_BAD_JSON`, `ERR_NOT_TEXT` or `ERR_SCHEMA`.
  */
 export class MessageError extends EnfiladeError {
   override readonly name = "MessageError";
@@ -119,7 +119,9 @@ export class MessageError extends EnfiladeError {
  * throw new HttpError(429, "too many logins", { headers: { "Retry-After": "60" } });
  * ```
  *
- * The client gets `status`, `headers` and, as plain text, `message`; by default, the standard phrase of the status.
+ * The client gets `status`, `headers` and, as plain text, `message`; by default, the standard phrase of the status. A
+ * client of `enfilade.v1` gets the close code 4501 for 401 and 403, and 4504 for 404, since a page cannot read a
+ * status.
  *
  * @throws RangeError when `status` is not an integer from 300 to 599.
  */

@@ -1,6 +1,7 @@
 /// <reference types="node" preserve="true" />
 export type { BackplaneOutage, BackplaneStatus } from "./backplane/backplane.js";
 export type { Counts } from "./backplane/counts.js";
+export type { UserAddress, UserId } from "./backplane/topic.js";
 export type { Clock, Timer } from "./connection/clock.js";
 export type { RequestOptions } from "./connection/codec.js";
 export type { Connection } from "./connection/connection.js";
@@ -27,10 +28,9 @@ export {
   RequestError,
 } from "./errors.js";
 export type { AppContext, Application, Status } from "./handler/application.js";
-export { On, Route } from "./handler/decorators.js";
-export type { EventDeclaration, EventOptions } from "./handler/event.js";
+export { type EventDeclaration, type EventOptions, On, Route } from "./handler/decorators.js";
 export { EventHandler } from "./handler/events.js";
-export { WebSocketHandler } from "./handler/handler.js";
+export { type AnyHandler, WebSocketHandler } from "./handler/handler.js";
 export type { ConnectionLimits } from "./handler/limits.js";
 export type { BadMessage, Interceptor } from "./handler/reader.js";
 export type {
@@ -49,10 +49,12 @@ export type { Publication } from "./room/history/publication.js";
 export type { Subscription } from "./room/history/subscription.js";
 export type { PresenceChange, PresenceState, PresentUser } from "./room/presence/presenceState.js";
 export type { Registry } from "./room/registry.js";
+export type { RegistryEvents } from "./room/registryEvents.js";
 export type { Evictee, EvictOptions, ReadOptions, Room, SubscribeOptions, WriterOptions } from "./room/room.js";
 export type { PresenceMode } from "./room/roomConfig.js";
 export { App } from "./server/app.js";
 export type { AppEvents } from "./server/appEvents.js";
+export type { CreateHandler } from "./server/creation.js";
 export type { DiagnosticMessages, TraceSpans } from "./server/diagnostics/messages.js";
 export type { TapBatch, TapListener } from "./server/diagnostics/tap.js";
 export type { TapEntry } from "./server/diagnostics/tapEntry.js";
@@ -61,7 +63,7 @@ export type { TapOptions } from "./server/diagnostics/taps.js";
 export { defaultLimits, type Limits } from "./server/limits.js";
 export type { Listening } from "./server/listening.js";
 export type { AppOptions, Logger, ScopeOptions } from "./server/options.js";
-export type { RouteInfo } from "./server/router.js";
+export type { AuthorizeCheck, RouteInfo } from "./server/router.js";
 export type { Scope } from "./server/scope.js";
 export { CloseCode } from "./wire/closeCodes.js";
 export { commandEvents } from "./wire/events/commandEvents.js";

@@ -88,10 +88,12 @@ it("exports the names for writing a backplane and an engine from their own subpa
 it("exports exactly the public types", () => {
   expect(typesOf("index.ts")).toEqual([
     "Address",
+    "AnyHandler",
     "AppContext",
     "AppEvents",
     "AppOptions",
     "Application",
+    "AuthorizeCheck",
     "Authorized",
     "BackplaneOutage",
     "BackplaneStatus",
@@ -104,6 +106,7 @@ it("exports exactly the public types", () => {
     "ConnectionLimits",
     "ConnectionRequest",
     "Counts",
+    "CreateHandler",
     "DecodedEvent",
     "DeliveryOptions",
     "DeliveryPolicy",
@@ -141,6 +144,7 @@ it("exports exactly the public types", () => {
     "ReadOptions",
     "Refusal",
     "Registry",
+    "RegistryEvents",
     "RequestOptions",
     "Room",
     "RoomPath",
@@ -170,6 +174,8 @@ it("exports exactly the public types", () => {
     "TransportOptions",
     "TransportRequest",
     "User",
+    "UserAddress",
+    "UserId",
     "WriterOptions",
   ]);
 });

@@ -25,8 +25,9 @@ export class Signatures {
     return text.replace(/^signature:(\d+)$/gm, (_mark, index) => blocks[index]);
   }
 
+  /** Comments in a block are code, in which a link would stay as it is written. */
   #add(snippet) {
-    this.#snippets.push(snippet);
+    this.#snippets.push({ ...snippet, code: snippet.code.replace(/\{@link ([\w.]+)\}/g, "`$1`") });
     return `\`\`\`text\nsignature:${this.#snippets.length - 1}\n\`\`\``;
   }
 

@@ -57,9 +57,9 @@ export interface EvictCommand {
 export interface PresenceEntry {
   /** The id of the user; for an anonymous connection, the id of the connection. */
   readonly id: string;
-  /** The result of `show` of the route, a JSON value. */
+  /** The result of `show` of the route's `presence` option, a JSON value; missing without `show`. */
   readonly shown?: unknown;
-  /** The number of connections on this node; never 0. */
+  /** How many connections the user has to the room on this node; at least 1. */
   readonly connections: number;
 }
 
@@ -67,7 +67,7 @@ export interface PresenceEntry {
 export interface RoomNodes {
   /** The id of this node. */
   readonly self: string;
-  /** The ids of the other nodes. */
+  /** The ids of the other nodes that have the room open. */
   readonly others: readonly string[];
 }
 
@@ -75,7 +75,10 @@ export interface RoomNodes {
 export interface PresenceUpdate {
   /** The id of the node. */
   readonly node: string;
-  /** The key of the user or of the anonymous connection in the room; the same on all nodes. */
+  /**
+   * The key of the user in the room, the same on all nodes: `user:` and the id, or `connection:` and the id of an
+   * anonymous connection.
+   */
   readonly key: string;
   /** The current entry; `undefined` if the user is no longer in the room on this node. */
   readonly entry: PresenceEntry | undefined;
@@ -88,7 +91,9 @@ export type PresenceReport = (event: "join" | "leave") => void;
 export interface LinkStatus {
   /** `memory` for a single node; else the name of the engine, such as `redis`. */
   readonly engine: string;
-  /** `away` while the engine cannot be reached, and before the first connection. */
+  /**
+   * `away` while the engine cannot be reached, and before the first connection; else `up`. Always `up` with one node.
+   */
   readonly state: "up" | "away";
   /** Known nodes of the cluster, including this one. */
   readonly nodes: number;
@@ -98,13 +103,13 @@ export interface LinkStatus {
   readonly healed: number;
   /** How often publications were lost for good and the members of the room were notified. */
   readonly lagged: number;
-  /** Publications that were rejected. */
+  /** Publications that were rejected, since the engine could not be reached or did not answer in time. */
   readonly unpublished: number;
 }
 
 /** The status of a backplane. */
 export interface BackplaneStatus {
-  /** Rooms whose history is in this process. */
+  /** Rooms whose history is in the memory of this process; 0 with Redis or NATS, which keep it. */
   readonly historyRooms: number;
   /** The bytes accounted for the history in this process; see `historyBytesMax`. */
   readonly historyBytes: number;
@@ -126,7 +131,7 @@ export interface Receiver {
   onGap(path: RoomPath, gap: Gap): void;
   /** Applies changes of the presence on other nodes. */
   onPresence(path: RoomPath, changes: readonly PresenceUpdate[]): void;
-  /** Reports an error to the app. */
+  /** Reports an error that no caller receives, such as a failed subscription. The app emits it as `"error"`. */
   onError(error: Error): void;
   /** The counts of this node. */
   counts(): Counts;
@@ -136,9 +141,9 @@ export interface Receiver {
 export interface BackplaneContext {
   /** The clock of the app; use it for all timers. */
   readonly clock: Clock;
-  /** A random number of at least 0 and less than 1, as `Math.random`. */
+  /** A random number of at least 0 and less than 1, as `Math.random`. It spreads the work of many nodes over time. */
   readonly random: () => number;
-  /** The limits of the app. */
+  /** The limits of the app that a backplane must apply. */
   readonly limits: BackplaneLimits & Pick<PeerLimits, "outboxBytesMax">;
   /** The option `backplaneOutage` of the app. */
   readonly outage: BackplaneOutage;
@@ -207,7 +212,7 @@ export interface Backplane {
   readPresence(path: RoomPath): Promise<readonly PresenceUpdate[]>;
   /** The sum of the counts of all other nodes. */
   countsElsewhere(): Counts;
-  /** The status for `app.status()`. */
+  /** The state of the connection to the other nodes and of the history in memory; a part of `app.status()`. */
   status(): BackplaneStatus;
   /** Called last; nothing is delivered afterwards. The backplane keeps its history and can be started again. */
   stop(): Promise<void>;

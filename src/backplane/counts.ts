@@ -2,9 +2,9 @@
 export interface Counts {
   /** Open connections. */
   readonly connections: number;
-  /** Open rooms. */
+  /** Open rooms: those with a member or a subscription, or with a user who may return. */
   readonly rooms: number;
-  /** Connected users, without anonymous clients. */
+  /** Users with at least one connection. Anonymous clients do not count. */
   readonly users: number;
 }
 

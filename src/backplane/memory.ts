@@ -22,7 +22,7 @@ import { MemoryHistory } from "./memoryHistory.js";
 import { SerialQueue } from "./serialQueue.js";
 import { isRoom, isTree, type Topic } from "./topic.js";
 
-/** Options of `MemoryBackplane`. */
+/** Options of {@link MemoryBackplane}. */
 export interface MemoryOptions {
   /** The clock for the age of publications. Default: that of the process. */
   readonly clock?: Clock | undefined;

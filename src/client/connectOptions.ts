@@ -5,9 +5,11 @@ import type { LoadState } from "./messages/messageQueue.js";
 /** Options of `connect(url, options)`. */
 export interface ConnectOptions {
   /**
-   * Credentials for `authorize`, which reads them as `request.token`. Sent as a subprotocol, never in the URL.
+   * Credentials for `authorize`, which reads them as `request.token`. Sent as a subprotocol, never in the URL. Default:
+   * none.
    *
-   * A function is called for each attempt to connect. If it rejects, or takes longer than 10 s, the attempt fails.
+   * A function is called for each attempt to connect, and by `room.refresh()`. If it rejects, or takes longer than 10
+   * s, the attempt fails.
    */
   readonly token?: string | (() => string | Promise<string>) | undefined;
   /** The WebSocket class. Default: the global `WebSocket`. Node 20 has none: pass `WebSocket` of the package `ws`. */
@@ -19,7 +21,10 @@ export interface ConnectOptions {
   readonly queueMessagesMax?: number | undefined;
   /** Bytes of these messages. Past it the oldest are dropped too. Default: 1 MiB. */
   readonly queueBytesMax?: number | undefined;
-  /** Loads the state of the application after a loss; see {@link ClientRoom.onResync}. */
+  /**
+   * Loads the state of the application after the first connect, and after each reconnect that may have lost messages;
+   * see {@link ClientRoom.onResync}.
+   */
   readonly onResync?: LoadState | undefined;
   /**
    * Logs each frame and each state: `true` to the console, or to a function. A line has at most 300 characters, and its
@@ -28,7 +33,7 @@ export interface ConnectOptions {
   readonly debug?: boolean | ((line: string) => void) | undefined;
   /** The source of time, for tests: `new ManualClock()` of `enfilade/testing`. Default: the system's time. */
   readonly clock?: Clock | undefined;
-  /** Returns a number from 0 to 1, for the delays between attempts. Default: `Math.random`. */
+  /** Returns a number of at least 0 and less than 1, for the delays between attempts. Default: `Math.random`. */
   readonly random?: (() => number) | undefined;
 }
 

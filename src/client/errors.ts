@@ -6,9 +6,10 @@ import { printable } from "./log.js";
 /**
  * The server refused a request, an event or a message, or there was no reply.
  *
- * `code` is one of the server, such as `unknown_event`, `bad_data`, `internal` or that of an `EventError`; or one of
- * this client: `timeout` (no reply within `timeoutMs`), `queue_full` (no connection, and too many messages wait
- * already) or `closed` (the room is closed).
+ * `code` is one of the server: `unknown_event`, `bad_data`, `bad_json`, `bad_message`, `not_member`, `duplicate` (the
+ * reply is no longer stored), `internal`, or that of an `EventError`. Or it is one of this client: `timeout` (no reply
+ * within `timeoutMs`), `queue_full` (no connection, and too many messages wait already) or `closed` (the room is
+ * closed).
  */
 export class RequestError extends Error {
   override readonly name = "RequestError";

@@ -5,6 +5,7 @@ const lineLengthMax = 300;
 export interface LogElement {
   /** Appends a text node. */
   append(text: string): void;
+  /** The node that was appended last; the log removes it later. */
   readonly lastChild: { remove(): void } | null;
 }
 

@@ -28,7 +28,7 @@ export interface Lost {
   readonly missed: number | undefined;
 }
 
-/** Outgoing messages that were dropped before they were sent. */
+/** Outgoing messages and events that were dropped before they were sent. A request that is dropped rejects instead. */
 export interface Dropped {
   /** The number of dropped messages. */
   readonly count: number;
@@ -40,7 +40,10 @@ export interface Dropped {
 export interface RoomEvents {
   /** A message has arrived. Messages come in order, and wait until there is a first listener or loop. */
   message: [message: ClientMessage];
-  /** The state has changed. `detail` has the close code, the reason and the delay of the next attempt. */
+  /**
+   * The state has changed. `detail` has the close code, the reason and the delay of the next attempt; see
+   * {@link StateDetail}.
+   */
   state: [state: ClientState, detail: StateDetail];
   /** A new connection has resumed without a loss. Called in order with the messages. */
   recovered: [recovered: Recovered];
@@ -51,8 +54,9 @@ export interface RoomEvents {
   /** Outgoing messages were dropped. */
   dropped: [dropped: Dropped];
   /**
-   * A refused message or event, an unreachable server or a refused connection ({@link ConnectError}), an error of a
-   * listener, or an error of `token`. Without a listener it is logged to the console.
+   * An error that no caller receives: a {@link RequestError} for a message or event that the server refused, a
+   * {@link ConnectError} for a refusal or an unreachable server, or the error of a listener, of `token` or of
+   * `loadState`. Without a listener it is logged to the console.
    */
   error: [error: Error];
 }

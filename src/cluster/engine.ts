@@ -33,7 +33,9 @@ export interface EngineHistoryPage {
 
 /** A room and the limits of its history. */
 export interface EngineRoom {
+  /** The path of the room; also the name of its channel. */
   readonly path: RoomPath;
+  /** How much of the room's history the engine keeps. */
   readonly history: HistoryConfig;
 }
 
@@ -67,7 +69,7 @@ export interface Engine {
    * of `joinNodeMessages`. Resolves with the position of the first one. The others have the offsets after it.
    */
   append(room: EngineRoom, publications: readonly Uint8Array[]): Promise<Position>;
-  /** Reads the history of a room. */
+  /** Reads a part of the history of a room; see {@link Backplane.readHistory}. */
   read(path: RoomPath, query: HistoryQuery, history: HistoryConfig): Promise<EngineHistoryPage>;
   /** Resolves with the position of the last publication, and marks the room as in use. */
   top(room: EngineRoom): Promise<Position>;

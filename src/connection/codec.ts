@@ -5,7 +5,7 @@ import type { DeliveryPolicy } from "./policy.js";
 
 /** Options of `connection.sendRequest()`. */
 export interface RequestOptions {
-  /** Milliseconds to wait for the reply, above 0; `Infinity`: no timeout. Default: 10,000. */
+  /** Milliseconds until the request rejects with `ERR_REQUEST_TIMEOUT`, above 0; `Infinity`: never. Default: 10,000. */
   readonly timeoutMs?: number | undefined;
   /** Aborting it rejects the request with the reason of the signal. */
   readonly signal?: AbortSignal | undefined;

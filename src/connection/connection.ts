@@ -134,7 +134,8 @@ export class Connection implements AsyncIterable<Message> {
    * Reads the next message as text.
    *
    * @throws MessageError (as a rejection) `ERR_NOT_TEXT` when the message is binary. The message counts as read.
-   * @throws ConnectionError, EnfiladeError (as rejections) as {@link read}.
+   * @throws ConnectionError (as a rejection) as {@link read}.
+   * @throws EnfiladeError (as a rejection) `ERR_READING` as {@link read}.
    */
   readText(): Promise<string> {
     return markHandled(this.#read().then((message) => message.text));
@@ -149,7 +150,8 @@ export class Connection implements AsyncIterable<Message> {
    *
    * @throws MessageError (as a rejection) `ERR_NOT_TEXT`, `ERR_BAD_JSON`, or `ERR_SCHEMA` with `issues`. The message
    *   counts as read.
-   * @throws ConnectionError, EnfiladeError (as rejections) as {@link read}.
+   * @throws ConnectionError (as a rejection) as {@link read}.
+   * @throws EnfiladeError (as a rejection) `ERR_READING` as {@link read}.
    */
   readJSON(): Promise<unknown>;
   readJSON<Output>(schema: Schema<Output>): Promise<Output>;

@@ -16,9 +16,12 @@ export interface PeerLimits {
   readonly earlyMessagesMax: number;
   /** Requests to an `enfilade.v1` client without a reply yet. Above: `sendRequest` rejects. Default: 64. */
   readonly requestsMax: number;
-  /** Milliseconds of silence until a ping; after two of them the connection ends. `false`: off. Default: 25,000. */
+  /** Milliseconds of silence until a ping; after twice that time: close 1006. `false`: off. Default: 25,000. */
   readonly heartbeatMs: number | false;
-  /** Milliseconds until a close is forced, and that a busy handler has after the end to finish. Default: 5,000. */
+  /**
+   * Milliseconds for a client to answer a close, and for a busy handler to finish after its connection has ended.
+   * Default: 5,000.
+   */
   readonly closeMs: number;
 }
 

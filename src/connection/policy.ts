@@ -14,15 +14,54 @@ export type DeliveryPolicy =
 /** The default: the message waits. Above `outboxBytesMax` or `outboxAgeMsMax` the connection is closed with 4008. */
 export const reliable: DeliveryPolicy = { kind: "reliable" };
 
-/** The message is dropped. For messages that are useless when they are late. */
+/**
+ * The message is dropped for a client that lags. For messages that are useless when they are late.
+ *
+ * @example
+ * ```ts
+ * import { App, skip, WebSocketHandler } from "enfilade";
+ * import { connect } from "enfilade/testing";
+ *
+ * class Chat extends WebSocketHandler {
+ *   static route = "/chat/:channel";
+ *
+ *   onJSON() {
+ *     this.sendJSONToThisRoom({ typing: this.id }, { policy: skip, except: this });
+ *   }
+ * }
+ *
+ * const app = new App({ handlers: [Chat] });
+ * const [ann, bob] = [await connect(app, "/chat/general"), await connect(app, "/chat/general")];
+ * ann.sendJSON("typing");
+ * console.log(await bob.readJSON());
+ * await app.close();
+ * ```
+ */
 export const skip: DeliveryPolicy = { kind: "skip" };
 
 /**
  * The message waits, and replaces a waiting message with the same key. For values of which only the newest counts, such
  * as positions and prices.
  *
+ * @param key Names the messages that replace each other, for each client.
+ * @example
  * ```ts
- * this.sendJSONToThisRoom(cursor, { policy: latest(`cursor:${this.id}`) });
+ * import { App, latest, WebSocketHandler } from "enfilade";
+ * import { connect } from "enfilade/testing";
+ *
+ * class Board extends WebSocketHandler {
+ *   static route = "/board/:id";
+ *
+ *   onJSON(cursor: unknown) {
+ *     this.sendJSONToThisRoom({ from: this.id, cursor }, { policy: latest(`cursor:${this.id}`) });
+ *   }
+ * }
+ *
+ * const app = new App({ handlers: [Board] });
+ * const ann = await connect(app, "/board/1");
+ * ann.sendJSON({ x: 10, y: 20 });
+ * console.log(await ann.readJSON());
+ * await app.close();
  * ```
  */
 export function latest(key: string): DeliveryPolicy {
@@ -31,7 +70,10 @@ export function latest(key: string): DeliveryPolicy {
 
 /** Options of a send to one client. */
 export interface DeliveryOptions {
-  /** What happens to the message for a client that lags. Default: `reliable`. */
+  /**
+   * What happens to the message for a client that lags. Default: in a handler that of its event or route; else
+   * `reliable`.
+   */
   readonly policy?: DeliveryPolicy | undefined;
 }
 

@@ -135,7 +135,9 @@ export class ConnectionRequest implements RequestDeps {
     return this.#query;
   }
 
-  /** This request as a `Request` of the Fetch standard, for libraries that take one. Made on first use. */
+  /**
+   * This request as a `Request` of the Fetch standard, without a body, for libraries that take one. Made on first use.
+   */
   get web(): Request {
     this.#web ??= this.#toWeb();
     return this.#web;

@@ -6,7 +6,7 @@ import type { Registry } from "../room/registry.js";
 
 /** The result of `app.status()`: the state and the counters of an app. */
 export interface Status extends BackplaneStatus, Counts {
-  /** `open` until `close()` is called. */
+  /** `open` until `close()` is called, `closing` until that has finished, then `closed`. */
   readonly state: "open" | "closing" | "closed";
   /** For a readiness check: true while the app is open and not draining, and the backplane can be reached. */
   readonly ready: boolean;
@@ -20,7 +20,7 @@ export interface Status extends BackplaneStatus, Counts {
   readonly users: number;
   /** The counts of all nodes, as last reported by each; a room or a user on several nodes counts once for each node. */
   readonly cluster: Counts;
-  /** Totals since the app was created. */
+  /** Totals of this node since the app was created. */
   readonly totals: Totals;
   /** Flushes to the sockets: how many, and the longest time in milliseconds that one blocked the event loop. */
   readonly flush: { readonly count: number; readonly msMax: number };
@@ -57,9 +57,9 @@ export interface Application {
    */
   channel(name: string): Channel;
   /**
-   * The percent-encoded path of a named route, with these parameters.
+   * The percent-encoded path of a named route, with these parameters; without scheme and host.
    *
-   * @throws EnfiladeError `ERR_ROUTE_UNKNOWN` when no route has this name; also the errors of `roomPath`.
+   * @throws EnfiladeError `ERR_ROUTE_UNKNOWN` when no route has this name; also the errors of {@link roomPath}.
    */
   url(name: string, params?: Readonly<Record<string, string | number | undefined>>): string;
   /** The state of the app and its counters, such as for a readiness check or for metrics. */

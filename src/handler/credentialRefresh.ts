@@ -1,7 +1,8 @@
 import type { ConnectionRequest } from "../connection/request.js";
 import type { Member } from "../protocol/dialect.js";
 import { CloseCode } from "../wire/closeCodes.js";
-import type { AnyHandler, HandlerContext } from "./handler.js";
+import type { HandlerContext } from "./context.js";
+import type { AnyHandler } from "./handler.js";
 import { userId } from "./user.js";
 
 /** The result of asking `authorize` again: a user, `refused`, or `busy` when there is no decision for now. */

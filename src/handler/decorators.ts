@@ -3,7 +3,7 @@ import { EnfiladeError } from "../errors.js";
 import type { IncomingEvent } from "../wire/events/incomingEvent.js";
 import { checkNames } from "../wire/options.js";
 import type { RouteParams } from "../wire/pattern.js";
-import { type EventMethod, type EventOptions, eventOptionNames } from "./event.js";
+import type { Schema } from "../wire/schema.js";
 import type { HandlerClass, RouteDeclaration, RouteOptions } from "./route.js";
 
 const routesKey = Symbol.for("enfilade:routes");
@@ -27,15 +27,25 @@ export type Fitting<Pattern extends string, Declared extends object, Parsed exte
 /**
  * Class decorator: adds a route to a handler class, which can have several. Works with legacy and standard decorators.
  *
- * ```ts
- * @Route("/chat/:channel", { name: "chat" })
- * class Chat extends WebSocketHandler<{ channel: string }> { … }
- * ```
- *
  * Without decorators, write `static route = "/chat/:channel"`. A subclass does not inherit a route.
  *
  * @param pattern Such as `/chat/:channel`; `:name(\\d+)`, `:name?`, `:name+` and `**` are allowed too.
  * @throws EnfiladeError `ERR_NO_ROUTE` when it decorates anything but a class.
+ * @example
+ * ```ts
+ * import { App, Route, WebSocketHandler } from "enfilade";
+ *
+ * @Route("/chat/:channel", { name: "chat", history: { size: 100 }, replay: 10 })
+ * class Chat extends WebSocketHandler<{ channel: string }> {
+ *   onJSON(message: unknown) {
+ *     this.sendJSONToThisRoom({ channel: this.params.channel, message });
+ *   }
+ * }
+ *
+ * const app = new App({ handlers: [Chat] });
+ * console.log(app.url("chat", { channel: "general" })); // "/chat/general"
+ * await app.close();
+ * ```
  */
 export function Route<const Pattern extends string, Parsed extends object = object>(
   pattern: Pattern,
@@ -74,6 +84,28 @@ export function declaredRoutes(handlerClass: HandlerClass & { readonly route?: S
   return [...decoratedRoutes(handlerClass), ...fromStatic];
 }
 
+/** Options of one event of an `EventHandler`. */
+export interface EventOptions<Data = unknown> {
+  /**
+   * Checks the data of the event; the method gets the output of the schema. Any Standard Schema, such as zod. Data that
+   * does not fit is answered with `bad_data`. Default: no check.
+   */
+  readonly schema?: Schema<Data> | undefined;
+  /** Whether the method gets the data as JSON text, not parsed. Not together with `schema`. Default: `false`. */
+  readonly raw?: boolean | undefined;
+}
+
+export const eventOptionNames: readonly string[] = ["schema", "raw"];
+
+/** An entry of `static events`: the name of the method that answers the event, or the name with options. */
+export type EventDeclaration = string | (EventOptions & { readonly method: string });
+
+/** An event, the method that answers it, and its options. */
+export interface EventMethod extends EventOptions {
+  readonly event: string;
+  readonly method: string;
+}
+
 const eventKey = Symbol.for("enfilade:event");
 
 /** The metadata that `@On` attaches to a method. */
@@ -100,15 +132,30 @@ interface EventDecorator<Data> {
  * Method decorator: the method of an `EventHandler` answers this event; a method can answer several events. Works with
  * legacy and standard decorators.
  *
- * ```ts
- * @On("join", { schema: z.object({ name: z.string() }) })
- * onJoin({ name }: { name: string }) {
- *   return { members: this.room.size }; // the reply, if the client sent an id
- * }
- * ```
- *
  * @param event Default: the method's name without a leading `on`: `onJoin` answers `join`.
  * @throws EnfiladeError `ERR_EVENTS` when it decorates anything but a method, `ERR_OPTION` for an unknown option.
+ * @example
+ * ```ts
+ * import { App, EventHandler, On, Route } from "enfilade";
+ * import { connect } from "enfilade/testing";
+ * import { z } from "zod";
+ *
+ * const Join = z.object({ name: z.string() });
+ *
+ * @Route("/chat/:channel")
+ * class Chat extends EventHandler {
+ *   @On("join", { schema: Join })
+ *   onJoin({ name }: z.infer<typeof Join>) {
+ *     return { welcome: name, members: this.room.size }; // the reply, if the client sent an id
+ *   }
+ * }
+ *
+ * const app = new App({ handlers: [Chat] });
+ * const ann = await connect(app, "/chat/general");
+ * ann.sendJSON({ event: "join", id: 1, data: { name: "Ann" } });
+ * console.log(await ann.readJSON()); // { id: 1, data: { welcome: "Ann", members: 1 } }
+ * await app.close();
+ * ```
  */
 export function On(event?: string): EventDecorator<never>;
 export function On(event: string | undefined, options: { readonly raw: true }): EventDecorator<string>;

@@ -6,7 +6,7 @@ import { type EventFailure, type EventProtocol, internalFailure, type OutgoingEv
 import type { Message } from "../wire/message.js";
 import { encodeEvent } from "../wire/payload.js";
 import { validate } from "../wire/schema.js";
-import type { EventMethod } from "./event.js";
+import type { EventMethod } from "./decorators.js";
 import { eventsOf } from "./eventTable.js";
 import type { AnyHandler } from "./handler.js";
 import {

@@ -1,8 +1,7 @@
 import { EnfiladeError } from "../errors.js";
 import { checkNames } from "../wire/options.js";
 import { checkSchema } from "../wire/schema.js";
-import { decoratedEvents } from "./decorators.js";
-import { type EventDeclaration, type EventMethod, eventOptionNames } from "./event.js";
+import { decoratedEvents, type EventDeclaration, type EventMethod, eventOptionNames } from "./decorators.js";
 import type { AnyHandler } from "./handler.js";
 
 const declarationNames = ["method", ...eventOptionNames];

@@ -7,24 +7,39 @@ import { configOf, memberOf, WebSocketHandler } from "./handler.js";
 /**
  * Base class for handlers of named events: `{"event": "join", "data": …, "id"?: 7}` calls the method for `join`.
  *
- * ```ts
- * class Chat extends EventHandler {
- *   @On("join", { schema: Join })
- *   onJoin({ name }: Join) {
- *     this.emitToThisRoom("joined", { name });
- *     return { members: this.room.size };
- *   }
- * }
- * ```
- *
  * Without decorators: `static events = { join: { method: "onJoin", schema: Join } }`. A method gets the data and, as a
  * second argument, the whole {@link IncomingEvent}. If the message has an `id`, the return value of the method is the
  * reply: `{"id": 7, "data": …}`.
  *
- * On an error the client gets `{"id"?, "event"?, "error": {"code", "message"}}`. The code is `bad_json`, `bad_message`,
- * `unknown_event`, `bad_data`, `not_member`, `internal`, or the code of an {@link EventError} that the method threw.
+ * On an error the client gets `{"id"?, "event"?, "error": {"code", "message"}}`, and the connection stays open. The
+ * code is `bad_json`, `bad_message`, `unknown_event`, `bad_data`, `not_member`, or that of an {@link EventError} that
+ * the method threw. For any other error of the method it is `internal`, and the error is reported to `onError` and the
+ * app.
  *
  * The option `eventProtocol` of the app, scope or route sets the format; this is the default, `jsonEvents`.
+ *
+ * @example
+ * ```ts
+ * import { App, EventError, EventHandler, On, Route } from "enfilade";
+ * import { connect } from "enfilade/testing";
+ *
+ * @Route("/chat/:channel")
+ * class Chat extends EventHandler {
+ *   @On("join")
+ *   onJoin({ name }: { name: string }) {
+ *     if (name === "") throw new EventError("bad_name", "a name is required");
+ *     this.emitToThisRoom("joined", { name });
+ *     return { members: this.room.size };
+ *   }
+ * }
+ *
+ * const app = new App({ handlers: [Chat] });
+ * const ann = await connect(app, "/chat/general");
+ * ann.sendJSON({ event: "join", id: 1, data: { name: "Ann" } });
+ * console.log(await ann.readJSON()); // { event: "joined", data: { name: "Ann" } }
+ * console.log(await ann.readJSON()); // { id: 1, data: { members: 1 } }
+ * await app.close();
+ * ```
  */
 export abstract class EventHandler<
   Params extends object = Readonly<Record<string, string | undefined>>,
@@ -33,7 +48,7 @@ export abstract class EventHandler<
   /**
    * Sends an event to this client.
    *
-   * @throws EnfiladeError `ERR_VALUE` when `data` cannot be encoded.
+   * @throws EnfiladeError `ERR_VALUE` when `data` cannot be encoded, `ERR_NOT_CONNECTED` during the handshake.
    */
   emit(event: string, data?: unknown, options?: DeliveryOptions): void {
     const { eventProtocol, policy: routePolicy } = configOf(this);

@@ -1,43 +1,17 @@
 import { type UserAddress, userTopic } from "../backplane/topic.js";
 import { type Connection, connectionOf } from "../connection/connection.js";
-import type { Lifetime } from "../connection/lifetime.js";
-import { type DeliveryOptions, type DeliveryPolicy, policyOf } from "../connection/policy.js";
+import { type DeliveryOptions, policyOf } from "../connection/policy.js";
 import type { ConnectionRequest } from "../connection/request.js";
 import { EnfiladeError } from "../errors.js";
 import type { Member } from "../protocol/dialect.js";
 import type { SendOptions } from "../room/address.js";
 import type { Publisher } from "../room/publisher.js";
 import type { Room } from "../room/room.js";
-import type { EventProtocol } from "../wire/events/protocol.js";
 import type { RoomPath } from "../wire/path.js";
 import { type Bytes, Payload } from "../wire/payload.js";
 import type { Application } from "./application.js";
+import type { HandlerConfig, HandlerContext } from "./context.js";
 import type { Authorized } from "./user.js";
-
-/** Shared by all handlers of one route. */
-export interface HandlerConfig {
-  readonly app: Application;
-  readonly publisher: Publisher;
-  readonly eventProtocol: EventProtocol;
-  /** For messages to a client that lags, unless the call names a policy. */
-  readonly policy: DeliveryPolicy | undefined;
-  /** Policies of events, by event name. */
-  readonly eventPolicies: ReadonlyMap<string, DeliveryPolicy>;
-}
-
-/** The data that a handler gets when it is created. */
-export interface HandlerContext {
-  readonly id: string;
-  readonly config: HandlerConfig;
-  readonly request: ConnectionRequest;
-  readonly lifetime: Lifetime;
-  params: unknown;
-  user: unknown;
-  /** Set once the handler is connected. */
-  member: Member | undefined;
-  /** Set when the connection has ended. */
-  leftRooms: readonly RoomPath[];
-}
 
 /** These reach the private field of the class below, which sets them. */
 let setContext: (handler: AnyHandler, context: HandlerContext) => void;
@@ -46,17 +20,29 @@ let contextOf: (handler: AnyHandler) => HandlerContext;
 /**
  * Base class for handlers: one instance per connection. Implement exactly one of `serve`, `onJSON`, `onMessage`.
  *
+ * The instance is created during the handshake; its constructor has no request yet. `Params` is the type of
+ * `this.params`. `User` is the type that `authorize` returns: `this.user`.
+ *
+ * @example
  * ```ts
- * @Route("/chat/:channel")
+ * import { App, WebSocketHandler } from "enfilade";
+ * import { connect } from "enfilade/testing";
+ *
  * class Chat extends WebSocketHandler<{ channel: string }> {
- *   onJSON(message: unknown) {
- *     this.sendJSONToThisRoom({ from: this.id, message });
+ *   static route = "/chat/:channel";
+ *
+ *   onJSON(message: unknown, error?: Error) {
+ *     if (error) this.sendJSON({ error: error.message });
+ *     else this.sendJSONToThisRoom({ from: this.id, message });
  *   }
  * }
- * ```
  *
- * The instance is created during the handshake. `Params` is the type of `this.params`. `User` is the type that
- * `authorize` returns: `this.user`.
+ * const app = new App({ handlers: [Chat] });
+ * const ann = await connect(app, "/chat/general");
+ * ann.sendJSON("hello");
+ * console.log(await ann.readJSON());
+ * await app.close();
+ * ```
  */
 export abstract class WebSocketHandler<
   Params extends object = Readonly<Record<string, string | undefined>>,
@@ -88,7 +74,7 @@ export abstract class WebSocketHandler<
    */
   onJSON?(message: unknown, error?: Error): unknown;
 
-  /** Called with each text message, unparsed; one call at a time. Errors are passed as to {@link onJSON}. */
+  /** Called with each text message, unparsed; one call at a time. A `ConnectionError` comes as with {@link onJSON}. */
   onMessage?(text: string | undefined, error?: Error): unknown;
 
   /** Called with each binary message. Without it, a binary message closes the connection with 1003. */
@@ -97,16 +83,22 @@ export abstract class WebSocketHandler<
   /**
    * Decides before the upgrade whether the client may connect. Its return value is `this.user`.
    *
-   * To refuse, throw `HttpError(401)` or return a `Response`. To accept a client without a user, return `anonymous`.
-   * The answer is 500 for any other error, for a falsy value such as `undefined`, and for a user whose `id` is neither
-   * a string nor a finite number; it is 503 after `authorizeMs`. `request.token` has the token of `enfilade/client`.
+   * To refuse, throw `new HttpError(401)` or return a `Response`. To accept a client without a user, return
+   * `anonymous`. The answer is 500 for any other error, for a falsy value such as `undefined`, and for a user whose
+   * `id` is neither a string nor a finite number; it is 503 after `authorizeMs`. `request.token` has the token of
+   * `enfilade/client`. When a client renews its token, this is called again.
    */
   authorize?(request: ConnectionRequest): Authorized<User>;
 
   /** Called once the connection is open and in its home room. Messages wait until it has finished. */
   onConnect?(): unknown;
 
-  /** Called exactly once for each opened connection, after it ended and left its rooms (`this.leftRooms`). */
+  /**
+   * Called exactly once for each opened connection, after it ended and left its rooms (`this.leftRooms`).
+   *
+   * @param code The close code (RFC 6455 7.4): 1005 if the client gave none, 1006 if the connection broke.
+   * @param reason The close reason; `""` if there is none.
+   */
   onClose?(code: number, reason: string): unknown;
 
   /**
@@ -129,7 +121,13 @@ export abstract class WebSocketHandler<
   /** Called when a client that lagged has caught up: no message waits for it any more. See `DeliveryPolicy`. */
   onDrain?(): unknown;
 
-  /** Called with an error that another method threw. The connection is closing, unless the method answers an event. */
+  /**
+   * Called with an error that another method threw. The connection then closes with 1011, unless the method answers an
+   * event.
+   *
+   * Also called with the `MessageError` of a message that is not JSON, if `onJSON` takes no error; the connection stays
+   * open.
+   */
   onError?(error: Error): unknown;
 
   /** The id of the connection; no two connections have the same. */
@@ -158,7 +156,10 @@ export abstract class WebSocketHandler<
     return this.#boundContext.params as Params;
   }
 
-  /** The user that `authorize` returned: that of the handler, or else of its scope or the app. */
+  /**
+   * The user that `authorize` returned: that of the handler, or else of its scope or the app. `undefined` for an
+   * anonymous client.
+   */
   get user(): User {
     // The type of `authorize` in this class promises it.
     return this.#boundContext.user as User;
@@ -170,7 +171,7 @@ export abstract class WebSocketHandler<
   }
 
   /**
-   * The connection: reading, requests to the client, `flushed()`, `close()`.
+   * The connection, from `onConnect` on: reading, requests to the client, `flushed()`, `close()`.
    *
    * @throws EnfiladeError `ERR_NOT_CONNECTED` during the handshake.
    */
@@ -193,7 +194,11 @@ export abstract class WebSocketHandler<
     return this.#boundContext.leftRooms;
   }
 
-  /** Sends `value` as JSON to this client. Throws `ERR_VALUE` when JSON has no form for it. */
+  /**
+   * Sends `value` as JSON to this client.
+   *
+   * @throws EnfiladeError `ERR_VALUE` when JSON has no form for `value`, `ERR_NOT_CONNECTED` during the handshake.
+   */
   sendJSON(value: unknown, options?: DeliveryOptions): void {
     this.#sendHere(Payload.json(value), options);
   }
@@ -298,7 +303,7 @@ export abstract class WebSocketHandler<
     this.app.registry.watchPresence(this.connection, path);
   }
 
-  /** Closes this connection; see {@link Connection.close}. */
+  /** Closes this connection: 1000 by default, or a code from 3000 to 4999; see {@link Connection.close}. */
   close(code?: number, reason?: string): void {
     this.connection.close(code, reason);
   }

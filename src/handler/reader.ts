@@ -33,8 +33,14 @@ export type Read = (session: ReadSession, message: Message) => unknown;
 /**
  * Called for each message before its handler: the argument of `app.intercept()`.
  *
- * @param next Passes the message to the next interceptor or to the handler, and resolves when these have finished.
- *   Call it at most once. If it is not called, the message is dropped.
+ * ```ts
+ * app.intercept(async (handler, message, next) => {
+ *   if (await budget.allows(handler.id, message.bytes.length)) await next();
+ * });
+ * ```
+ *
+ * @param next Passes the message to the next interceptor or to the handler, and resolves when these have finished. Call
+ *   it at most once. If it is not called, the message is dropped.
  */
 export type Interceptor = (handler: AnyHandler, message: Message, next: () => PromiseLike<void>) => unknown;
 

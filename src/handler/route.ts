@@ -6,12 +6,18 @@ import type { WebSocketHandler } from "./handler.js";
 import type { ConnectionLimits } from "./limits.js";
 import type { BadMessage } from "./reader.js";
 
-/** Which pages may connect: `"same-host"`, `"*"` (all), origins such as `["https://example.com"]`, or a function. */
+/**
+ * Which pages may connect: `"same-host"` (those whose host is that of the request), `"*"` (all), origins such as
+ * `["https://example.com"]`, or a function that returns `true` for an origin that may.
+ */
 export type Origins = "same-host" | "*" | readonly string[] | ((origin: string) => boolean);
 
 /** Options of an app, a scope and a route. A route overrides its scopes, and a scope overrides the app. */
 export interface SharedOptions {
-  /** Limits of each connection; see the table in the README. */
+  /**
+   * Limits of each connection, such as `{ messageBytesMax: 1_024 }`; see docs/limits.md. Default: those of the scope or
+   * app around it.
+   */
   readonly limits?: Partial<ConnectionLimits> | undefined;
   /** Which pages may connect. A request without `Origin` is not from a page, and may. Default: `"same-host"`. */
   readonly origins?: Origins | undefined;
@@ -19,7 +25,10 @@ export interface SharedOptions {
   readonly subprotocols?: readonly string[] | undefined;
   /** Whether messages are compressed with permessage-deflate (RFC 7692) for clients that offer it. Default: `false`. */
   readonly compression?: boolean | undefined;
-  /** For a text message that is not JSON, where JSON is expected: `"error"` or `"close"`. Default: `"error"`. */
+  /**
+   * For a text message that is not JSON, where JSON is expected: `"error"` passes an error to the method, `"close"`
+   * closes the connection with 1007. Default: `"error"`.
+   */
   readonly badMessage?: BadMessage | undefined;
   /** The format of events: `jsonEvents`, `commandEvents`, `spacedEvents` or your own. Default: `jsonEvents`. */
   readonly eventProtocol?: EventProtocol | undefined;
@@ -29,9 +38,9 @@ export interface SharedOptions {
 
 /** How much history each room of a route keeps: the option `history`. */
 export interface HistoryOptions {
-  /** The maximum number of publications in the history of a room. */
+  /** The maximum number of publications in the history of a room; a positive whole number. */
   readonly size: number;
-  /** The maximum age of a publication, in seconds. Default: 3,600. */
+  /** Seconds that the history keeps a publication. Default: 3,600. */
   readonly seconds?: number | undefined;
   /** The maximum bytes of a room's history; a publication counts twice its bytes plus 260. Default: 1 MiB. */
   readonly bytesMax?: number | undefined;
@@ -41,7 +50,9 @@ export interface HistoryOptions {
 export interface PresenceOptions {
   /** `"full"`: which users are in a room. `"count"`: only how many. `"off"`: nothing. */
   readonly mode: PresenceMode;
-  /** Milliseconds that a user who left still counts as present, so that a reload is no leave. Default: 5,000. */
+  /**
+   * Milliseconds that a user who left still counts as present, so that a reload is no leave; 0: none. Default: 5,000.
+   */
   readonly leaveGraceMs?: number | undefined;
   /**
    * Returns the part of a user that others see, in addition to the id: `(user: Person) => ({ name: user.name })`. It is
@@ -55,13 +66,23 @@ export interface PresenceOptions {
 export interface RouteOptions<Params extends object = object> extends SharedOptions {
   /** The name for `app.channel(name)` and `app.url(name, params)`. Several patterns of one class may share it. */
   readonly name?: string | undefined;
-  /** A schema for the parameters: its output is `this.params`; a request that it rejects gets a 400. */
+  /**
+   * A schema for the parameters: its output is `this.params`; a request that it rejects gets a 400. Default: they are
+   * strings.
+   */
   readonly params?: Schema<Params> | undefined;
-  /** Whether to close a connection with 1000 when it has left its last room. Default: `false`. */
+  /**
+   * Whether to close a connection with 1000 when it has left its last room: by `leave()`, `leaveAll()` or
+   * `room.evict()`, whose reason it gets. If not, it stays open without a room, and can still join rooms and be sent
+   * to. Default: `false`.
+   */
   readonly closeOnLastRoomLeft?: boolean | undefined;
   /** Keeps the last publications of each room of this route; `room.history()` reads them. Default: no history. */
   readonly history?: HistoryOptions | undefined;
-  /** How many of the last publications a new connection gets first; at most `history.size`. Default: 0. */
+  /**
+   * How many of the last publications a new connection gets first; needs `history`, and is at most its `size`. Default:
+   * 0.
+   */
   readonly replay?: number | undefined;
   /** Whether the rooms of this route have presence: which users are in a room, or only how many. Default: `"off"`. */
   readonly presence?: PresenceMode | PresenceOptions | undefined;

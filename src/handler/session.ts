@@ -8,8 +8,9 @@ import type { Registry } from "../room/registry.js";
 import { CloseCode } from "../wire/closeCodes.js";
 import type { RoomPath } from "../wire/path.js";
 import type { Application } from "./application.js";
+import type { HandlerContext } from "./context.js";
 import { CredentialRefresh, type Reauthorize } from "./credentialRefresh.js";
-import type { AnyHandler, HandlerContext } from "./handler.js";
+import type { AnyHandler } from "./handler.js";
 import { closedForJSON, type Reader, type ReadSession, type WarningKind } from "./reader.js";
 import { userId } from "./user.js";
 

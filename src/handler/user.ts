@@ -21,7 +21,12 @@ type UserValue = (object & { readonly then?: undefined }) | string | number | bi
 
 type Answer<User> = (User & UserValue) | Anonymous<User> | Response;
 
-/** The return type of `authorize`: a user, {@link anonymous} or, to refuse, a `Response`; or a promise of one. */
+/**
+ * The return type of `authorize`: a user, {@link anonymous} or, to refuse, a `Response`; or a promise of one.
+ *
+ * A user is an object, or another value that is not falsy. `sendJSONToUser(id, …)` finds the connections of a user by
+ * the `id` of the object.
+ */
 export type Authorized<User> = Answer<User> | Promise<Answer<User>>;
 
 /**

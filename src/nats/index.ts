@@ -21,14 +21,27 @@ export interface BackplaneOptions {
 /**
  * Creates a backplane over NATS 2.9 or later. For rooms with history it uses JetStream, with one stream per room.
  *
- * ```ts
- * const app = new App({ handlers: [Chat], backplane: nats("nats://127.0.0.1:4222") });
- * ```
- *
  * Each app needs its own backplane. The backplane opens one connection.
  *
  * @param source A URL, a list of URLs, or options of `@nats-io/transport-node` with `servers` or `port`.
  * @throws EnfiladeError `ERR_OPTION` when `source` has no address, or an option is wrong.
+ * @example
+ * ```ts
+ * import { App, WebSocketHandler } from "enfilade";
+ * import { nats } from "enfilade/nats";
+ *
+ * class Chat extends WebSocketHandler {
+ *   static route = "/chat/:channel";
+ *
+ *   onJSON(message: unknown) {
+ *     this.sendJSONToThisRoom(message);
+ *   }
+ * }
+ *
+ * // Run this on several nodes: a message reaches the clients of its room on all of them.
+ * const app = new App({ handlers: [Chat], backplane: nats("nats://127.0.0.1:4222") });
+ * await app.listen(8000);
+ * ```
  */
 export function nats(
   source: string | readonly string[] | ConnectionOptions,

@@ -8,22 +8,37 @@ import { RedisEngine, type RedisPair } from "./engine.js";
 
 /** Options of {@link redis}. */
 export interface BackplaneOptions {
-  /** The start of every key and channel, so that applications can share a Redis. Default: `"enfilade"`. */
+  /**
+   * The start of every key and channel, before a colon, so that applications can share a Redis. Default: `"enfilade"`.
+   */
   readonly prefix?: string | undefined;
 }
 
 /**
  * Creates a backplane over Redis 6.2 or later, or Valkey. A cluster needs Redis 7.0 or later, for sharded pub/sub.
  *
- * ```ts
- * const app = new App({ handlers: [Chat], backplane: redis("redis://127.0.0.1:6379") });
- * ```
- *
  * Each app needs its own backplane. It opens its own connections: two to a server, or those of one `Cluster` client. A
  * client that you pass is only copied; you close it.
  *
  * @param source A URL, options of ioredis with `host`, `port`, `path` or `sentinels`, or a client of ioredis.
  * @throws EnfiladeError `ERR_OPTION` when `source` has no address, has a `keyPrefix`, or an option is wrong.
+ * @example
+ * ```ts
+ * import { App, WebSocketHandler } from "enfilade";
+ * import { redis } from "enfilade/redis";
+ *
+ * class Chat extends WebSocketHandler {
+ *   static route = "/chat/:channel";
+ *
+ *   onJSON(message: unknown) {
+ *     this.sendJSONToThisRoom(message);
+ *   }
+ * }
+ *
+ * // Run this on several nodes: a message reaches the clients of its room on all of them.
+ * const app = new App({ handlers: [Chat], backplane: redis("redis://127.0.0.1:6379") });
+ * await app.listen(8000);
+ * ```
  */
 export function redis(source: string | RedisOptions | OwnClient, options: BackplaneOptions = {}): Backplane {
   checkNames("redis()", options, ["prefix"]);

@@ -68,7 +68,8 @@ export abstract class Address {
   }
 
   /**
-   * Sends `value` as JSON, on all nodes. A failure of the backplane is reported to the app.
+   * Sends `value` as JSON, on all nodes. A failure of the backplane is reported to the app's event `"error"`; to await
+   * it, use {@link publish}.
    *
    * @throws EnfiladeError `ERR_VALUE` when JSON has no form for `value`, `ERR_OPTION` for a wrong option.
    */

@@ -95,7 +95,7 @@ export class Registry extends Sender {
   }
 
   /**
-   * All connections of one user, on all nodes, to send to them or close them.
+   * All connections of one user, on all nodes, to send to them or close them. `7` and `"7"` are the same id.
    *
    * @throws EnfiladeError `ERR_USER` when the id is neither a string nor a finite number.
    */
@@ -103,7 +103,10 @@ export class Registry extends Sender {
     return new User(userIdOf(userTopic(id)), this);
   }
 
-  /** All connections that came through the route with this name, to send to them or close them. */
+  /**
+   * All connections that came through the route with this name, to send to them or close them. `app.channel(name)` also
+   * checks the name.
+   */
   channel(name: string): Channel {
     return new Channel(name, this);
   }
@@ -140,8 +143,8 @@ export class Registry extends Sender {
   }
 
   /**
-   * Calls `listener` with each event of this name: `room`, `room-empty`, `join`, `leave`, `presence` or `lagged`.
-   * Returns a function that removes the listener.
+   * Calls `listener` with each event of this name; see {@link RegistryEvents}. Returns a function that removes the
+   * listener.
    *
    * @throws EnfiladeError `ERR_OPTION` for an unknown event or option.
    */

@@ -1,7 +1,7 @@
 import type { PresenceChange, PresentUser } from "./presence/presenceState.js";
 import type { Room } from "./room.js";
 
-/** The events of `registry.on()`, by name. */
+/** The events of `registry.on()`, by name, with the arguments of their listeners. */
 export interface RegistryEvents {
   /** A room was opened on this node, by its first member or its first subscription. */
   room: [room: Room];
@@ -14,8 +14,9 @@ export interface RegistryEvents {
   /** The presence of a room changed, on any node. Emitted on each node that has the room open, once per tick. */
   presence: [room: Room, change: PresenceChange];
   /**
-   * Publications to a room were lost between nodes and are not in its history. `missed` is their number, if known.
-   * Clients of `enfilade.v1` are notified by the library; the application can notify or close plain clients.
+   * Publications to a room were lost between nodes and are not in its history. `missed` is their number; `undefined` if
+   * it is not known. Clients of `enfilade.v1` are notified by the library; the application can notify or close plain
+   * clients.
    */
   lagged: [room: Room, missed: number | undefined];
 }

@@ -86,7 +86,8 @@ export class Room extends Address {
    * Data that the application keeps with this room, on this node. It is freed with the room; a listener of
    * `"room-empty"` can still read it.
    *
-   * @throws EnfiladeError `ERR_NO_ROOM` when the room is not open on this node.
+   * @throws EnfiladeError `ERR_NO_ROOM` when the room is not open on this node: it has neither a member nor a
+   *   subscription here.
    */
   get state(): Map<string, unknown> {
     const room = this.#opened ?? this.#deps.roomState(this.path);

@@ -8,7 +8,8 @@ import type { Refusal, Transport, TransportOptions } from "../connection/transpo
 import { channels, traces } from "../diagnostics.js";
 import { asError, type CloseInfo, EnfiladeError } from "../errors.js";
 import type { Application } from "../handler/application.js";
-import { type AnyHandler, bind, type HandlerConfig, type HandlerContext } from "../handler/handler.js";
+import type { HandlerConfig, HandlerContext } from "../handler/context.js";
+import { type AnyHandler, bind } from "../handler/handler.js";
 import type { Interceptor, Reader } from "../handler/reader.js";
 import { runSession, Session, type SessionConfig } from "../handler/session.js";
 import type { Metrics } from "../metrics.js";

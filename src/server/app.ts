@@ -37,12 +37,21 @@ import { rootConfig, Scope } from "./scope.js";
 /**
  * An application: routes with their handler classes, the rooms of their clients, and the server that accepts clients.
  *
+ * @throws EnfiladeError `ERR_OPTION`; `ERR_NO_ROUTE` for a class in `handlers` without a route; as {@link App.route}.
+ * @example
  * ```ts
+ * import { App, WebSocketHandler } from "enfilade";
+ *
+ * class Chat extends WebSocketHandler {
+ *   static route = "/chat/:channel";
+ *   onJSON(message: unknown) {
+ *     this.sendJSONToThisRoom(message);
+ *   }
+ * }
+ *
  * const app = new App({ handlers: [Chat] });
  * const { url } = await app.listen(8000); // "ws://localhost:8000"
  * ```
- *
- * @throws EnfiladeError `ERR_OPTION`; `ERR_NO_ROUTE` for a class in `handlers` without a route; as {@link App.route}.
  */
 export class App implements Application {
   /** All rooms, users and connections of this node; sends to them from any code. */
@@ -170,15 +179,8 @@ export class App implements Application {
 
   /**
    * Calls `interceptor` with each message of a client before its handler reads it, such as to log or to limit messages.
-   *
    * `next()` passes the message on; without it the message is dropped. An error counts as one of the handler. Several
    * run in the order of registration. Applies to connections that open after the call, but not to those with `serve`.
-   *
-   * ```ts
-   * app.intercept(async (handler, message, next) => {
-   *   if (await budget.allows(handler.id, message.bytes.length)) await next();
-   * });
-   * ```
    *
    * @throws EnfiladeError `ERR_OPTION` when `interceptor` is not a function.
    */
@@ -190,7 +192,9 @@ export class App implements Application {
     return this;
   }
 
-  /** Calls `listener` for each event with this name. Returns a function that removes the listener. */
+  /**
+   * Calls `listener` for each event of this name; see {@link AppEvents}. Returns a function that removes the listener.
+   */
   on<Name extends keyof AppEvents>(
     event: Name,
     listener: (...args: AppEvents[Name]) => unknown,
@@ -201,7 +205,6 @@ export class App implements Application {
 
   /**
    * Calls `listener` with the messages and events of this app that match `filter`, such as for an admin page.
-   *
    * The listener is called later, with batches; messages do not wait for it. Past `tapEntriesMax` and `tapBytesMax` the
    * oldest entries are dropped and counted in `missed`. Returns a function that removes the tap.
    *
@@ -217,7 +220,8 @@ export class App implements Application {
    *
    * @param port Default: 0, any free port.
    * @param host Default: all addresses of this machine.
-   * @throws EnfiladeError `ERR_APP_STATE` when the app listens or is closed; an error of Node, such as `EADDRINUSE`.
+   * @throws EnfiladeError (as a rejection) `ERR_APP_STATE` when the app listens already or is closed.
+   * @throws Error (as a rejection) of Node, such as `EADDRINUSE`.
    */
   async listen(port = 0, host?: string): Promise<Listening> {
     this.#assertOpen("listen");
@@ -229,7 +233,6 @@ export class App implements Application {
 
   /**
    * Accepts the WebSocket clients of an existing HTTP server, such as one with Express or Fastify.
-   *
    * An upgrade that matches no route is left to the other listeners of the server; without any it gets a 404. `close()`
    * detaches the app and does not close the server.
    *
@@ -261,7 +264,6 @@ export class App implements Application {
 
   /**
    * Answers plain HTTP: 426 on a path with a route. For other paths it calls `next`; without `next` it answers 404.
-   *
    * The server of `listen` uses it. Another server can mount it as middleware: `expressApp.use(app.requestListener)`.
    */
   readonly requestListener = (request: IncomingMessage, response: ServerResponse, next?: () => void): void => {
@@ -277,7 +279,6 @@ export class App implements Application {
 
   /**
    * Closes the app: refuses new clients with 503, closes all clients with 1001, and stops the server of `listen`.
-   *
    * Resolves when the last hook has finished. After `timeoutMs` the remaining connections are destroyed.
    *
    * @param options.timeoutMs Milliseconds for clients to answer and hooks to finish. Default: the limit `closeMs`.
@@ -290,11 +291,10 @@ export class App implements Application {
   }
 
   /**
-   * Asks the connected clients of `enfilade.v1` to reconnect to another node. Call `close()` afterwards.
-   *
-   * Each client opens a new connection and resumes there before it closes the old one: with history nothing is lost.
-   * Plain clients are not asked. `status().ready` is `false` from now on: direct new clients to other nodes. Resolves
-   * when the asked clients have left, or after `withinMs`.
+   * Asks the connected clients of `enfilade.v1` to reconnect to another node. Call `close()` afterwards. Each client
+   * opens a new connection and resumes there before it closes the old one: with history nothing is lost. Plain clients
+   * are not asked. `status().ready` is `false` from now on: direct new clients to other nodes. Resolves when the asked
+   * clients have left, or after `withinMs`.
    *
    * @param options.withinMs Milliseconds for the clients to reconnect. Default: 10,000.
    * @throws EnfiladeError `ERR_OPTION` when an option is unknown.

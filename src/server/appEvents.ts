@@ -6,13 +6,19 @@ import { Notifier } from "../wire/notifier.js";
 import type { Reporter } from "./diagnostics/reporter.js";
 import type { Logger } from "./options.js";
 
-/** The events of {@link App.on}. A listener that throws does not affect other listeners; its error is logged. */
+/**
+ * The events of {@link App.on}, with the arguments of their listeners. A listener that throws does not affect other
+ * listeners; its error is logged.
+ */
 export interface AppEvents {
   /** A connection has opened and is in its room; no hook has run yet. */
   open: [connection: Connection];
   /** A connection has ended and its last hook has finished. */
   close: [connection: Connection, code: number, reason: string];
-  /** An error that no caller receives, such as one thrown by a hook. Without a listener it is logged. */
+  /**
+   * An error that no caller receives, such as one thrown by a hook. `connection` is `undefined` if it concerns none,
+   * such as in `authorize`. Without a listener it is logged.
+   */
   error: [error: Error, connection: Connection | undefined];
 }
 

@@ -3,7 +3,7 @@ import { EnfiladeError } from "../errors.js";
 import type { AnyHandler } from "../handler/handler.js";
 import type { HandlerClass } from "../handler/route.js";
 
-/** Makes the handler of one connection. */
+/** Makes the handler of one connection: the option `create`. Must return a new instance of the class, not a promise. */
 export type CreateHandler = (handlerClass: HandlerClass) => AnyHandler;
 
 /** Makes handlers: with the option `create`, or else with `new`. */

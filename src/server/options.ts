@@ -38,7 +38,10 @@ export interface ScopeOptions extends SharedOptions {
 export interface AppOptions extends Omit<SharedOptions, "limits"> {
   /** Handler classes that declare their own routes, with `@Route` or `static route`. Default: none. */
   readonly handlers?: readonly HandlerClass[] | undefined;
-  /** Limits of the app and of each connection, such as `{ connectionsMax: 1_000 }`. Default: {@link defaultLimits}. */
+  /**
+   * Limits of the app and of each connection, such as `{ connectionsMax: 1_000 }`; see docs/limits.md. Default:
+   * {@link defaultLimits}.
+   */
   readonly limits?: Partial<Limits> | undefined;
   /**
    * Makes the handler of each connection, for dependency injection: `create: (Class) => container.make(Class)`. It must
@@ -61,7 +64,9 @@ export interface AppOptions extends Omit<SharedOptions, "limits"> {
   readonly logger?: Logger | undefined;
   /** The source of time, for tests: `new ManualClock()` of `enfilade/testing`. Default: the system's time. */
   readonly clock?: Clock | undefined;
-  /** Returns a number from 0 to 1, to spread the work of many nodes over time. Default: `Math.random`. */
+  /**
+   * Returns a number of at least 0 and less than 1, to spread the work of many nodes over time. Default: `Math.random`.
+   */
   readonly random?: (() => number) | undefined;
 }
 

@@ -52,7 +52,7 @@ export interface Route {
 export interface RouteInfo {
   /** The pattern, including the prefixes of its scopes. */
   readonly pattern: string;
-  /** The option `name`. */
+  /** The option `name`; `undefined` if it is not set. */
   readonly name: string | undefined;
   /** The name of the handler class. */
   readonly handler: string;

@@ -44,7 +44,11 @@ export class TestClient implements AsyncIterable<Message> {
     return this.#socket.protocol;
   }
 
-  /** Sends a value as JSON. @throws EnfiladeError `ERR_VALUE` when JSON cannot encode it. */
+  /**
+   * Sends a value as JSON.
+   *
+   * @throws EnfiladeError `ERR_VALUE` when JSON cannot encode it.
+   */
   sendJSON(value: unknown): void {
     this.sendText(Payload.json(value).data.toString());
   }
@@ -95,7 +99,7 @@ export class TestClient implements AsyncIterable<Message> {
   /**
    * Starts the closing handshake. Resolves when the connection has ended.
    *
-   * @param code 1000, or a code from 3000 to 4999. Default: none.
+   * @param code 1000, or a code from 3000 to 4999. Default: none; the server sees 1005.
    * @throws EnfiladeError `ERR_CLOSE_CODE` for another code, if the client was made by `connect`.
    */
   close(code?: number, reason?: string): Promise<CloseInfo> {
@@ -104,7 +108,7 @@ export class TestClient implements AsyncIterable<Message> {
     return this.closed;
   }
 
-  /** Breaks the connection without a close frame. */
+  /** Breaks the connection without a close frame, as a lost network does. The server sees 1006. */
   terminate(): void {
     this.#socket.destroy();
   }

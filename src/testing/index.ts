@@ -18,19 +18,32 @@ export {
 
 /**
  * Connects a test client to an app in memory, without a port. Routing, `authorize`, handlers and rooms are the real
- * ones.
+ * ones. `await app.close()` closes the client too.
  *
+ * @param path The path and query, such as `/chat/general?as=ann`.
+ * @throws HttpError (as a rejection) with the status and the body of the answer, when the app refuses the client.
+ * @throws EnfiladeError (as a rejection) `ERR_APP_STATE` when the app is closed, `ERR_PATH` when `path` does not begin
+ *   with a slash, `ERR_OPTION` when an option is unknown.
+ * @example
  * ```ts
- * const ann = await connect(app, "/chat/general");
+ * import { deepEqual } from "node:assert/strict";
+ * import { App, WebSocketHandler } from "enfilade";
+ * import { connect } from "enfilade/testing";
+ *
+ * class Chat extends WebSocketHandler {
+ *   static route = "/chat/:channel";
+ *
+ *   onJSON(message: unknown) {
+ *     this.sendJSONToThisRoom(message);
+ *   }
+ * }
+ *
+ * const app = new App({ handlers: [Chat] });
+ * const [ann, bob] = [await connect(app, "/chat/general"), await connect(app, "/chat/general")];
  * ann.sendJSON({ text: "hello" });
- * expect(await ann.readJSON()).toEqual({ text: "hello" });
+ * deepEqual(await bob.readJSON(), { text: "hello" });
+ * await app.close();
  * ```
- *
- * `await app.close()` closes the client too.
- *
- * Rejects with an `HttpError`, which has the status and the body of the answer, when the app refuses the client.
- * Rejects with an `EnfiladeError`: `ERR_APP_STATE` when the app is closed, `ERR_PATH` when `path` does not begin with a
- * slash, `ERR_OPTION` when an option is unknown.
  */
 export async function connect(app: App, path: string, options: ConnectOptions = {}): Promise<TestClient> {
   checkConnectOptions(options);
@@ -57,8 +70,8 @@ export async function connect(app: App, path: string, options: ConnectOptions = 
 /**
  * Connects a test client to a URL such as `ws://localhost:8000/chat/general`, over the network.
  *
- * Rejects with an `HttpError`, which has the status and the body of the answer, when the server refuses the client;
- * with `ERR_OPTION` when an option is unknown.
+ * @throws HttpError (as a rejection) with the status and the body of the answer, when the server refuses the client.
+ * @throws EnfiladeError (as a rejection) `ERR_OPTION` when an option is unknown.
  */
 export async function connectURL(url: string, options: ConnectOptions = {}): Promise<TestClient> {
   checkConnectOptions(options);

@@ -6,6 +6,7 @@ import type { ClientSocket } from "./socket.js";
 
 /** An event of a {@link TestWebSocket}. */
 export interface TestWebSocketEvent {
+  /** Decides which of the other properties are set; with `open` none. */
   readonly type: "open" | "message" | "close" | "error";
   /** With `message`: a string, or an `ArrayBuffer` for a binary message. */
   readonly data?: unknown;
@@ -29,7 +30,11 @@ export interface TestWebSocket {
   readonly readyState: number;
   /** Sends a text message for a string, else a binary one. */
   send(data: string | ArrayBuffer | ArrayBufferView): void;
-  /** Starts the closing handshake. */
+  /**
+   * Starts the closing handshake.
+   *
+   * @throws EnfiladeError `ERR_CLOSE_CODE` for a code other than 1000 and 3000 to 4999.
+   */
   close(code?: number, reason?: string): void;
   /** Calls `listener` for each event of this type. */
   addEventListener(type: TestWebSocketEvent["type"], listener: (event: TestWebSocketEvent) => void): void;

@@ -18,7 +18,7 @@ export interface PresentUser {
   readonly id: string;
   /** The result of `show` of the route, such as `{ name: "Ann" }`; missing if the route has no `show`. */
   readonly user?: unknown;
-  /** How many connections the user has in the room. */
+  /** How many connections the user has in the room; 0 for a user who has just left and may return. */
   readonly connections: number;
 }
 

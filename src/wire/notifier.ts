@@ -1,7 +1,7 @@
 import { EnfiladeError } from "../errors.js";
 import { checkName, checkNames } from "./options.js";
 
-/** Options of `on()`. */
+/** Options of `app.on()` and `registry.on()`. */
 export interface ListenOptions {
   /** Removes the listener when it is aborted. */
   readonly signal?: AbortSignal | undefined;

@@ -11,15 +11,27 @@ import type { PageEvent } from "./page.js";
  */
 export type ClientState = "connecting" | "open" | "waiting" | "closed";
 
-/** The cause of a change of state. Properties that do not apply are missing; for `open` all of them are. */
+/**
+ * Why the state of a room changed: the second argument of a listener of `"state"`. Properties that do not apply are
+ * missing:
+ *
+ * - `waiting`: `code`, `reason` and `delayMs`, and `status` after a refusal. None while a page is in the back-forward
+ *   cache.
+ * - `closed`: `code` and `reason`, and `status` after a refusal.
+ * - `connecting`: `code` and `reason` if the server has drained the last connection, else none.
+ * - `open`: none.
+ */
 export interface StateDetail {
   /** The close code of the last connection or attempt; 1006 if the connection broke or was never opened. */
   readonly code?: number;
-  /** The close reason, or a description of the failure. */
+  /**
+   * The close reason, `""` if there is none; with 1006 a description of the failure, such as `offline` or `silent` (no
+   * answer to a ping).
+   */
   readonly reason?: string;
   /**
    * The HTTP status of a refusal: 401 or 404 for the close codes 4501 and 4504, or the status that the WebSocket of
-   * `ws` reports.
+   * `ws` reports. Browsers do not report it.
    */
   readonly status?: number | undefined;
   /** With `waiting`: milliseconds until the next attempt. Missing while a page is in the back-forward cache. */

@@ -1,12 +1,14 @@
-/**
- * An event of a WebSocket: `message` with `data`, `close` with `code` and `reason`, or `error`, in Node with a
- * `message`.
- */
+/** An event of a WebSocket; its `type` decides which properties it has. */
 export interface SocketEvent {
+  /** `message`, `close` or `error`. */
   readonly type: string;
+  /** With `message`: the content, a string for a text message. */
   readonly data?: unknown;
+  /** With `close`: the close code. */
   readonly code?: number;
+  /** With `close`: the close reason. */
   readonly reason?: string;
+  /** With `error`: the cause. Only in Node; in a page it is missing. */
   readonly message?: string;
 }
 
@@ -15,8 +17,11 @@ export interface SocketEvent {
  * it.
  */
 export interface WebSocketLike {
+  /** Sends a string as a text message, and bytes as a binary message. */
   send(data: string | Uint8Array): void;
+  /** Starts the closing handshake. */
   close(code?: number, reason?: string): void;
+  /** Calls `listener` for each event of this type. */
   addEventListener(type: "message" | "close" | "error", listener: (event: SocketEvent) => void): void;
 }
 

@@ -5,7 +5,9 @@ import type { SendQueue } from "./sendQueue.js";
 
 /** Options of {@link ClientRoom.request}. */
 export interface RequestOptions {
-  /** When it is aborted, the request rejects with its reason. */
+  /**
+   * When it is aborted, the request rejects with its reason. The handler may have answered it already, or may still.
+   */
   readonly signal?: AbortSignal | undefined;
   /**
    * Milliseconds until the request rejects with `timeout`, including reconnects. `Infinity`: no limit. Default: 10,000.

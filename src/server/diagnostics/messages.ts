@@ -31,8 +31,11 @@ export interface OutgoingContent {
 
 /** A refused upgrade request. Its path may be invalid. */
 export interface RefusedRequest {
+  /** The request target as the client sent it. */
   readonly url: string;
+  /** The headers, with names in lower case. */
   readonly headers: IncomingHttpHeaders;
+  /** The IP address of the client or of the last proxy; `""` if it is unknown. */
   readonly remoteAddress: string;
 }
 

@@ -4,13 +4,13 @@ import { EnfiladeError } from "../../errors.js";
 import { checkName, checkNames } from "../../wire/options.js";
 import type { PublicationTarget } from "./messages.js";
 
-const directions = ["in", "out", "publish", "lifecycle"] as const;
-
 /**
  * `in`: messages from clients. `out`: messages to clients. `publish`: publications of this node. `lifecycle`:
  * connections opened, closed and refused, and errors.
  */
-export type TapDirection = (typeof directions)[number];
+export type TapDirection = "in" | "out" | "publish" | "lifecycle";
+
+const directions: readonly TapDirection[] = ["in", "out", "publish", "lifecycle"];
 
 /** Selects the entries of a tap. An entry must match all properties that are set. */
 export interface TapFilter {

@@ -6,7 +6,10 @@ export interface IncomingEvent {
   readonly data?: unknown;
   /** The id that the reply repeats; without an id there is no reply. */
   readonly id?: string | number | undefined;
-  /** The path of the room that the event is about. The sender is in this room; this is checked before the call. */
+  /**
+   * The path of the room that the event is about, in protocols that have it, such as `commandEvents`. The sender is in
+   * this room; this is checked before the call.
+   */
   readonly channel?: string | undefined;
 }
 
