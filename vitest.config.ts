@@ -14,6 +14,8 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     testTimeout: 30_000,
     hookTimeout: 30_000,
+    // Each of these tests may start several processes.
+    maxConcurrency: 2,
   },
 });
 

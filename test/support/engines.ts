@@ -9,10 +9,11 @@ import type { Backplane } from "../../src/backplane/index.js";
 import { type BackplaneOptions as NatsOptions, nats } from "../../src/nats/index.js";
 import { redis } from "../../src/redis/index.js";
 import { command } from "./parts.js";
+import { randomPort } from "./ports.js";
 
 export type EngineName = "redis" | "nats";
 
-/** An engine in a process of its own, on its own port, until the end of the test. */
+/** An engine in a process of its own, on its own port. */
 export interface EngineServer {
   readonly name: EngineName;
   readonly port: number;
@@ -39,22 +40,28 @@ export interface EngineOptions {
 
 /** How often another port is tried. */
 const attemptsMax = 20;
-/**
- * Below the ports that the system assigns to connections and to servers on port 0, so that no other test can take one
- * before the engine does. The bus of a Redis cluster is 10,000 above.
- */
-const ports = { first: 10_000, count: 20_000 };
 
+/** Starts an engine that runs until the end of the test. */
 export async function startEngine(name: EngineName, options: EngineOptions = {}): Promise<EngineServer> {
+  const { engine, remove } = await openEngine(name, options);
+  onTestFinished(remove);
+  return engine;
+}
+
+/** Starts an engine that runs until `remove()`, for tests that run concurrently. */
+export async function openEngine(
+  name: EngineName,
+  options: EngineOptions = {},
+): Promise<{ readonly engine: EngineServer; remove(): Promise<void> }> {
   const folder = mkdtempSync(join(tmpdir(), `enfilade-${name}-`));
   let { port, child } = await launchAnywhere(name, folder, options);
-  onTestFinished(async () => {
+  const remove = async () => {
     await end(child);
     rmSync(folder, { recursive: true, force: true });
-  });
+  };
   const url = `${name}://127.0.0.1:${port}`;
   const storage = options.durable === true ? "file" : "memory";
-  return {
+  const engine: EngineServer = {
     name,
     port,
     url,
@@ -66,6 +73,7 @@ export async function startEngine(name: EngineName, options: EngineOptions = {})
       child = restarted;
     },
   };
+  return { engine, remove };
 }
 
 interface Launched {
@@ -81,10 +89,6 @@ async function launchAnywhere(name: EngineName, folder: string, options: EngineO
     port = randomPort();
   }
   throw new Error(`${name} did not start on any of ${attemptsMax} ports`);
-}
-
-function randomPort(): number {
-  return ports.first + Math.floor(ports.count * Math.random());
 }
 
 /** Resolves when the engine is ready, or with `undefined` if it ended, such as when its port is taken. */

@@ -18,6 +18,8 @@ const parts = {
   },
   redis: { command: "/usr/bin/redis-server", probe: ["--version"], install: "apt-get install redis-server" },
   nats: { command: "/usr/sbin/nats-server", probe: ["--version"], install: "apt-get install nats-server" },
+  nginx: { command: "/usr/sbin/nginx", probe: ["-v"], install: "apt-get install nginx" },
+  haproxy: { command: "/usr/sbin/haproxy", probe: ["-v"], install: "apt-get install haproxy" },
 } satisfies Record<string, Part>;
 
 export type PartName = keyof typeof parts;

@@ -1,0 +1,233 @@
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { defaultLimits } from "../../src/server/limits.js";
+import { connectURL, type TestClient } from "../../src/testing/index.js";
+import { ChromiumClient } from "../foreign/chromium.js";
+import { launchBrowser } from "../support/browser.js";
+import { startEngine } from "../support/engines.js";
+import { command, missing, type PartName } from "../support/parts.js";
+import { freePort } from "../support/ports.js";
+import { examplesOf, type Ports, withPorts, writeExamples } from "./examples.js";
+import { readPage } from "./pages.js";
+import { type Program, startExample, startServer } from "./programs.js";
+import { makeReaderProject, removeReaderProject } from "./readerProject.js";
+
+const page = readPage("docs/deployment.md");
+const folder = "docs/deployment";
+
+let project = "";
+
+beforeAll(async () => {
+  project = await makeReaderProject();
+}, 120_000);
+
+afterAll(() => removeReaderProject(project));
+
+/** The only block of the page in a language. */
+function blockOf(language: string): string {
+  const [block, ...others] = page.blocks.filter((one) => one.language === language);
+  if (block === undefined || others.length > 0) throw new Error(`the page has to have one ${language} block`);
+  return block.code;
+}
+
+interface Running extends Program {
+  readonly port: number;
+}
+
+/** Starts an example of the page on a free port. */
+async function start(file: string, more: Ports = {}): Promise<Running> {
+  const port = await freePort();
+  const [example] = examplesOf(page).filter((one) => one.file === `${folder}/${file}`);
+  if (example === undefined) throw new Error(`the page has no example ${file}`);
+  await writeExamples(project, [example], { ...more, 8000: port });
+  return { ...(await startExample(project, example.file)), port };
+}
+
+async function temporaryFolder(): Promise<string> {
+  const path = await mkdtemp(join(tmpdir(), "enfilade-proxy-"));
+  onTestFinished(() => rm(path, { recursive: true, force: true }));
+  return path;
+}
+
+interface ReverseProxy {
+  readonly name: PartName & ("nginx" | "haproxy");
+  /** The time after which it closes an idle connection, in its configuration. */
+  readonly timeout: RegExp;
+  /** Starts it in front of `port`, with a changed configuration, and returns its own port. */
+  start(port: number, change?: (config: string) => string): Promise<number>;
+}
+
+const nginx: ReverseProxy = {
+  name: "nginx",
+  timeout: /\bproxy_read_timeout (\d+)m;/,
+  start: async (app, change = (config) => config) => {
+    const [path, port] = [await temporaryFolder(), await freePort()];
+    const config = withPorts(blockOf("nginx"), { 8000: app }).replace(/\blisten 80;/, `listen ${port};`);
+    await writeFile(join(path, "site.conf"), change(config));
+    const kinds = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
+    const around = [
+      "daemon off;",
+      "worker_processes 1;",
+      "error_log stderr notice;",
+      `pid ${join(path, "pid")};`,
+      "events {}",
+      "http {",
+      "access_log off;",
+      ...kinds.map((kind) => `${kind}_temp_path ${join(path, kind)};`),
+      `include ${join(path, "site.conf")};`,
+      "}",
+    ];
+    await writeFile(join(path, "nginx.conf"), around.join("\n"));
+    await startServer(command("nginx"), ["-e", "stderr", "-c", join(path, "nginx.conf")], /start worker process \d/);
+    return port;
+  },
+};
+
+const haproxy: ReverseProxy = {
+  name: "haproxy",
+  timeout: /\btimeout tunnel (\d+)m\n/,
+  start: async (app, change = (config) => config) => {
+    const [path, port] = [await temporaryFolder(), await freePort()];
+    const config = withPorts(blockOf("haproxy"), { 8000: app }).replace(/\bbind :80\n/, `bind :${port}\n`);
+    // HAProxy prints nothing when it listens. With this line of the backend it prints that the app passed a check.
+    await writeFile(join(path, "haproxy.cfg"), `${change(config)}  option log-health-checks\n`);
+    await startServer(command("haproxy"), ["-db", "-f", join(path, "haproxy.cfg")], /Health check .* succeeded/);
+    return port;
+  },
+};
+
+describe.each([nginx, haproxy])("the configuration of $name", ({ name, timeout, start: startProxy }) => {
+  const left = missing(name, `the configuration of ${name}`) || missing("chromium", `a page behind ${name}`);
+
+  it.skipIf(left)("lets a page connect, send and receive", async () => {
+    const { port } = await start("server.ts");
+    const proxy = await startProxy(port);
+    const client = new ChromiumClient();
+    onTestFinished(() => client.quit());
+    const chat = await client.connectFrom(`http://localhost:${proxy}/`, `ws://localhost:${proxy}/chat/general`);
+    chat.sendText('"hello"');
+    expect(await chat.inbox.nextJSON()).toMatchObject({ message: "hello" });
+    expect((await fetch(`http://localhost:${proxy}/ready`)).status).toBe(204);
+  });
+
+  it.skipIf(left)("does not hide the origin of a page from the app", async () => {
+    const { port } = await start("server.ts");
+    const proxy = await startProxy(port);
+    const from = (origin: string) => connectURL(`ws://localhost:${proxy}/chat/general`, { headers: { origin } });
+    await expect(from("http://evil.example")).rejects.toMatchObject({ status: 403 });
+    await expect(from(`http://localhost:${port}`)).rejects.toMatchObject({ status: 403 });
+    (await from(`http://localhost:${proxy}`)).close();
+  });
+
+  it("keeps a connection longer than the heartbeat is silent", () => {
+    const [, minutes] = timeout.exec(blockOf(name)) ?? [];
+    expect(Number(minutes) * 60_000).toBeGreaterThan(2 * Number(defaultLimits.heartbeatMs));
+  });
+});
+
+it.skipIf(missing("nginx", "a Host that is lost"))("needs the Host header to be passed on by nginx", async () => {
+  const { port } = await start("server.ts");
+  const proxy = await nginx.start(port, (config) => config.replace(/^ *proxy_set_header Host .*\n/m, ""));
+  const headers = { origin: `http://localhost:${proxy}` };
+  await expect(connectURL(`ws://localhost:${proxy}/chat/general`, { headers })).rejects.toMatchObject({ status: 403 });
+});
+
+/** Logs in over HTTP and returns the cookie. */
+async function login(port: number, name: string): Promise<string> {
+  const response = await fetch(`http://localhost:${port}/login`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ name }),
+  });
+  expect(response.status).toBe(204);
+  const [cookie = ""] = response.headers.getSetCookie();
+  expect(cookie).toMatch(/; HttpOnly/);
+  return cookie.split(";")[0] ?? "";
+}
+
+function connectWith(port: number, headers: Readonly<Record<string, string>>): Promise<TestClient> {
+  return connectURL(`ws://localhost:${port}/chat/general`, { headers });
+}
+
+describe.each(["session.ts", "fastify.ts"])("the recipe %s", (file) => {
+  it("accepts a client with the cookie of its login, and refuses others", async () => {
+    const { port } = await start(file);
+    await expect(connectWith(port, {})).rejects.toMatchObject({ status: 401 });
+    const cookie = await login(port, "Ann");
+    const forged = cookie.replace(/=.*/, "=forged");
+    await expect(connectWith(port, { cookie: forged })).rejects.toMatchObject({ status: 401 });
+    const origin = "http://evil.example";
+    await expect(connectWith(port, { cookie, origin })).rejects.toMatchObject({ status: 403 });
+    const [ann, bob] = [
+      await connectWith(port, { cookie }),
+      await connectWith(port, { cookie: await login(port, "Bob") }),
+    ];
+    bob.sendJSON("hello");
+    expect(await ann.readJSON()).toEqual({ from: "Bob", message: "hello" });
+  });
+
+  it("closes its clients with 1001 when it is stopped, and ends", async () => {
+    const { port, stop } = await start(file);
+    const ann = await connectWith(port, { cookie: await login(port, "Ann") });
+    const ended = stop();
+    expect(await ann.closed).toMatchObject({ code: 1001 });
+    expect(await ended).toEqual({ code: 0, signal: null, stderr: "" });
+  });
+
+  it("closes the clients of a user who logs out", async () => {
+    const { port } = await start(file);
+    const cookie = await login(port, "Ann");
+    const ann = await connectWith(port, { cookie });
+    await fetch(`http://localhost:${port}/logout`, { method: "POST", headers: { cookie } });
+    expect(await ann.closed).toMatchObject({ code: 4501 });
+    await expect(connectWith(port, { cookie })).rejects.toMatchObject({ status: 401 });
+  });
+});
+
+it.skipIf(missing("chromium", "a page that logs in"))(
+  "has a page that logs in and connects with its cookie",
+  async () => {
+    await mkdir(join(project, folder, "public"), { recursive: true });
+    await writeFile(join(project, folder, "public/index.html"), blockOf("html"));
+    const { port } = await start("session.ts");
+    const browser = await launchBrowser();
+    onTestFinished(() => browser.close());
+    const tab = await browser.newPage();
+    await tab.goto(`http://localhost:${port}/`);
+    await tab.getByLabel("Name").fill("Ann");
+    await tab.getByRole("button").click();
+    await tab.getByText('{"from":"Ann","message":"hello"}').waitFor();
+  },
+);
+
+describe("the recipe server.ts", () => {
+  it("is ready until it is stopped, then closes its clients with 1001 and ends", async () => {
+    const { port, stop } = await start("server.ts");
+    const paths = ["/live", "/ready", "/chat/general", "/nowhere"];
+    const statuses = paths.map(async (path) => (await fetch(`http://localhost:${port}${path}`)).status);
+    expect(await Promise.all(statuses)).toEqual([204, 204, 426, 404]);
+    const ann = await connectWith(port, {});
+    const ended = stop();
+    expect(await ann.closed).toMatchObject({ code: 1001 });
+    expect(await ended).toEqual({ code: 0, signal: null, stderr: "" });
+  });
+});
+
+it.skipIf(missing("redis", "workers of node:cluster"))("shares rooms among the workers of one machine", async () => {
+  const { port: redis } = await startEngine("redis");
+  const { port, stop } = await start("cluster.ts", { 6379: redis });
+  // The workers get connections in turn. A worker receives from others when its own message has come back.
+  const ann = await connectWith(port, {});
+  ann.sendJSON(1);
+  expect(await ann.readJSON()).toMatchObject({ message: 1 });
+  const bob = await connectWith(port, {});
+  bob.sendJSON(2);
+  for (const client of [ann, bob]) expect(await client.readJSON()).toMatchObject({ message: 2 });
+  ann.sendJSON(3);
+  expect(await bob.readJSON()).toMatchObject({ message: 3 });
+  const ended = stop();
+  for (const client of [ann, bob]) expect(await client.closed).toMatchObject({ code: 1001 });
+  expect(await ended).toEqual({ code: 0, signal: null, stderr: "" });
+});
