@@ -130,11 +130,25 @@ describe("the packed library in an empty project", () => {
     },
   );
 
+  it("runs the first handler of the README exactly as written, and its client", async () => {
+    const readme = await readFile(join(root, "README.md"), "utf8");
+    const [server, client] = [...readme.matchAll(/```(?:ts|js)\n([\s\S]*?)```/g)].map(([, code]) => code ?? "");
+    const pasted = `${server?.replace("listen(8000)", "listen(0)")}
+import { connect } from "enfilade/testing";
+const client = await connect(app, "/chat/general");
+client.sendJSON("hello");
+console.log(JSON.stringify((await client.readJSON()).message));
+await app.close();`;
+    await writeFile(join(project, "pasted.ts"), pasted);
+    expect(await outputOf(bin("tsx"), "pasted.ts")).toMatch(/"hello"\n$/);
+    expect(client).toContain("new WebSocket(");
+  });
+
   it("contains the required files and no others", async () => {
     const { stdout } = await run("npm", ["pack", "--ignore-scripts", "--dry-run", "--json"], { cwd: root });
     const [{ files }] = JSON.parse(stdout);
     const folders = new Set(files.map(({ path }: { path: string }) => path.split("/")[0]));
     const documents = ["CHANGELOG.md", "LICENSE", "PROTOCOL.md", "README.md"];
-    expect([...folders].sort()).toEqual([...documents, "dist", "package.json", "src"]);
+    expect([...folders].sort()).toEqual([...documents, "dist", "docs", "package.json", "src"]);
   });
 });

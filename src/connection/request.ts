@@ -42,7 +42,10 @@ function shareNames(names: string): string {
  * The HTTP request that opens a connection: the argument of `authorize`, and `this.request` in a handler.
  *
  * ```ts
- * async authorize({ token, query, headers }: ConnectionRequest) { … }
+ * authorize({ token }: ConnectionRequest) {
+ *   if (token !== "secret") throw new HttpError(401);
+ *   return { id: "ann" };
+ * }
  * ```
  */
 export class ConnectionRequest implements RequestDeps {
