@@ -74,13 +74,11 @@ describe("the packed library in an empty project", () => {
   ])("works from TypeScript with %s decorators, its own types checked", async (name, options) => {
     const outDir = `out-${name.replace(/\W+/g, "-")}`;
     const compilerOptions = {
-      ...{
-        target: "es2022",
-        module: "nodenext",
-        strict: true,
-        noImplicitOverride: true,
-        exactOptionalPropertyTypes: true,
-      },
+      target: "es2022",
+      module: "nodenext",
+      strict: true,
+      noImplicitOverride: true,
+      exactOptionalPropertyTypes: true,
       skipLibCheck: false,
       types: ["node"],
       outDir,
