@@ -34,10 +34,11 @@ function parseRange(text) {
 export function machineFacts() {
   const pins = cores ? `server on core ${cores.server}, generator on core ${cores.generator}` : "not pinned";
   const names = [...new Set(peers.flatMap((peer) => peer.package ?? []))];
+  const memoryGiB = Math.round(totalmem() / 2 ** 30);
   return {
     date: new Date().toISOString(),
     commit: currentCommit(),
-    machine: `${cpus()[0]?.model ?? "unknown CPU"}, ${cpus().length} cores, ${Math.round(totalmem() / 2 ** 30)} GiB; ${pins}`,
+    machine: `${cpus()[0]?.model ?? "unknown CPU"}, ${cpus().length} cores, ${memoryGiB} GiB; ${pins}`,
     system: `Linux ${release()}, Node ${process.version}, load ${loadavg()[0].toFixed(2)} before`,
     peers: names.map((name) => `${name} ${installedVersion(name)}`).join(", "),
   };

@@ -184,7 +184,9 @@ export const workloads = [
     quick: { members: 100 },
     deflate: true,
     figures: throughput(45, 65),
-    note: "Enfilade has `compression: true`; the peers have a threshold of 1 KiB and default parameters, and ws also runs with serverNoContextTakeover. Compressed frames are counted, not inflated.",
+    note:
+      "Enfilade has `compression: true`; the peers have a threshold of 1 KiB and default parameters, and ws " +
+      "also runs with serverNoContextTakeover. Compressed frames are counted, not inflated.",
   },
   {
     name: "idle",
@@ -208,7 +210,9 @@ export const workloads = [
       { name: "resident bytes per room", of: (run) => run.residentBytesEach },
       { name: "heap bytes per room", of: (run) => run.heapBytesEach },
     ],
-    note: "Growth after a garbage collection by joining the rooms, their names and the memberships included. Connections and homes exist before.",
+    note:
+      "Growth after a garbage collection by joining the rooms, their names and the memberships included. " +
+      "Connections and homes exist before.",
   },
   {
     name: "tree",
@@ -234,7 +238,10 @@ export const workloads = [
       { name: "p50 ms of another room", of: (run) => run.delayP50Ms, against: "base" },
       { name: "p99 ms of another room", of: (run) => run.delayP99Ms, against: "base" },
     ],
-    note: "Their sockets are open before. The time runs from the upgrade requests until the last client has all publications. The peak is resident memory above the level before. The other room has one plain member and gets a message every 5 ms; the delay counts from when a message was due.",
+    note:
+      "Their sockets are open before. The time runs from the upgrade requests until the last client has all " +
+      "publications. The peak is resident memory above the level before. The other room has one plain " +
+      "member and gets a message every 5 ms; the delay counts from when a message was due.",
   },
   ...["redis", "nats"].flatMap((engine) => [engineWorkload(engine, 0), engineWorkload(engine, 1)]),
   {
@@ -245,7 +252,9 @@ export const workloads = [
   },
   {
     name: "stalled",
-    what: "4 KiB to a room of 1,000, 50 times a second, while one member does not read; compared with no stalled member",
+    what:
+      "4 KiB to a room of 1,000, 50 times a second, while one member does not read; compared with no " +
+      "stalled member",
     serve: "room",
     load: { ...fanout, bytes: 4096, rate: 50, stall: 1, measureMs: 8000 },
     base: { name: "without", load: { stall: 0 } },
@@ -253,7 +262,10 @@ export const workloads = [
     figures: [
       { name: "p99 µs of the others", of: (run) => run.p99Us, against: "base", atMost: { most: 1.2, aim: 1.2 } },
     ],
-    note: "Latency of each arrival, from when the message was due. The stalled member has a segment size of 1,400 and a small window, so that the server has to buffer. At the end it reads again and must get everything in order or have been closed.",
+    note:
+      "Latency of each arrival, from when the message was due. The stalled member has a segment size of " +
+      "1,400 and a small window, so that the server has to buffer. At the end it reads again and must get " +
+      "everything in order or have been closed.",
   },
   {
     name: "mixed",

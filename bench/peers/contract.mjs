@@ -11,8 +11,8 @@ import { memoryKiB } from "../memory.mjs";
  * @typedef {PlainServe | "events" | "history"} Serve The last two are ways of Enfilade, without a peer.
  * @typedef {false | "default" | "noTakeover"} Deflate permessage-deflate: off, with default parameters, or with
  *   `server_no_context_takeover`.
- * @typedef {{ serve: Serve, burst: number, deflate: Deflate, uws: string | undefined }} Order `burst`: messages that one
- *   trigger stands for.
+ * @typedef {{ serve: Serve, burst: number, deflate: Deflate, uws: string | undefined }} Order `burst`: messages for one
+ *   trigger.
  * @typedef {{ reply: (text: string) => void, toRoom: (text: string) => void }} Sender One client, and its room.
  */
 

@@ -84,7 +84,7 @@ export function splitDefault(text) {
 
 const shortUnits = { milliseconds: "ms", seconds: "s" };
 
-/** The unit of a number: the first word of its description, such as "Bytes"; else by its name; else the counted things. */
+/** The unit of a number: the first word of its description, such as "Bytes"; else by its name; else what it counts. */
 export function unitOf(name, description) {
   const first = /^[A-Z][a-z]+s\b/.exec(description)?.[0].toLowerCase();
   if (first !== undefined) return shortUnits[first] ?? first;

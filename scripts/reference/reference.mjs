@@ -13,8 +13,8 @@ import { undocumentedOf } from "./undocumented.mjs";
 const generated = "`npm run reference` makes this page from the doc comments in `src/`; edit them, not this page.";
 
 /**
- * `pages` are texts by file name; `undocumented` are names with their source files; `deadLinks` are links of comments to
- * names that are not public.
+ * `pages` are texts by file name; `undocumented` are names with their source files; `deadLinks` are links to names that
+ * are not public.
  */
 export function makeReference() {
   const library = new Library(sortedFiles());
