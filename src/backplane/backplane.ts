@@ -183,12 +183,12 @@ export interface Backplane {
   close(topic: Topic): void;
   /**
    * Publishes a message to all nodes that have `topic` open. Resolves when it has been sent, with its position if the
-   * room keeps it as history. Rejects with `ERR_BACKPLANE` if it was not sent, or if that is not known.
+   * room keeps it as history. Rejects with `ERR_BACKPLANE` if it was not sent, or if it is unknown whether it was.
    */
   publish(topic: Topic, delivery: Delivery): Promise<Position | undefined>;
-  /** Closes the connections of all members of `topic` on every node. Resolves and rejects as {@link publish}. */
+  /** Closes the connections of all members of `topic` on every node. Resolves and rejects like {@link publish}. */
   closeAll(topic: Topic, closing: CloseCommand): Promise<void>;
-  /** Removes members from a room on every node. Resolves and rejects as {@link publish}. */
+  /** Removes members from a room on every node. Resolves and rejects like {@link publish}. */
   evict(path: RoomPath, command: EvictCommand): Promise<void>;
   /**
    * Reads the history of a room, as of some moment between the call and its result. Publications that are delivered to
@@ -196,7 +196,7 @@ export interface Backplane {
    */
   readHistory(path: RoomPath, query: HistoryQuery, history: HistoryConfig): Promise<HistoryPage>;
   /**
-   * Announces the presence of a user on this node, in a room that is open here; without `entry`, that it has ended.
+   * Announces the presence of a user on this node, in a room that is open here; without `entry`, its end.
    * Returns `undefined` if the presence on the other nodes is known; else a promise that resolves when it is, and never
    * rejects.
    */

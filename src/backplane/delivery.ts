@@ -75,7 +75,7 @@ export class Delivery implements DeliveryFields {
   /**
    * Stores encoded bytes, and returns them.
    *
-   * @param encoder An object that all members share which get the same bytes, such as their dialect.
+   * @param encoder An object shared by all members that get the same bytes, such as their dialect.
    */
   keepEncoded(encoder: object, form: EncodedForm, bytes: Uint8Array): Uint8Array {
     this.#encoded = new Encoded(encoder, form, bytes, this.#encoded);

@@ -1,6 +1,6 @@
 /** The limits of the backplane, and of deliveries that wait for a reader. */
 export interface BackplaneLimits {
-  /** Bytes of all histories on this node. Above: rooms lose theirs, the longest quiet first. Default: 64 MiB. */
+  /** Bytes of all histories on this node. Above: the rooms quiet for longest lose theirs. Default: 64 MiB. */
   readonly historyBytesMax: number;
   /** Rooms on this node. Above: clients get a 503, and `join` throws `ERR_ROOMS_MAX`. Default: 100,000. */
   readonly roomsMax: number;
@@ -12,7 +12,7 @@ export interface BackplaneLimits {
   readonly backplaneBytesMax: number;
   /** Milliseconds between the heartbeats of a node. After three missing ones the node is lost. Default: 3,000. */
   readonly nodeHeartbeatMs: number;
-  /** Average milliseconds between two checks whether quiet rooms missed publications. Default: 30,000. */
+  /** Average milliseconds between two checks whether rooms without traffic missed publications. Default: 30,000. */
   readonly roomCheckMs: number;
 }
 

@@ -180,7 +180,7 @@ export class MemoryBackplane implements Backplane {
     return room;
   }
 
-  /** The longest quiet rooms lose their whole history first. A gap in the offsets or a new epoch shows the loss. */
+  /** The rooms quiet for longest lose their whole history first. A gap in the offsets or a new epoch shows the loss. */
   #makeSpace(newest: RoomPath): void {
     const { historyBytesMax, roomsMax } = this.#limits;
     // Rooms without history are removed before any history is.

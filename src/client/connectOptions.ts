@@ -15,11 +15,11 @@ export interface ConnectOptions {
   /** The WebSocket class. Default: the global `WebSocket`. Node 20 has none: pass `WebSocket` of the package `ws`. */
   readonly WebSocket?: WebSocketConstructor | undefined;
   /**
-   * Messages that wait while there is no connection. Past it the oldest is dropped, and reported by the event
+   * Messages that wait while there is no connection. Above: the oldest is dropped, and reported by the event
    * `"dropped"`; `request` rejects with `queue_full`. Default: 100.
    */
   readonly queueMessagesMax?: number | undefined;
-  /** Bytes of these messages. Past it the oldest are dropped too. Default: 1 MiB. */
+  /** Bytes of these messages. Above: the oldest are dropped too. Default: 1 MiB. */
   readonly queueBytesMax?: number | undefined;
   /**
    * Loads the state of the application after the first connect, and after each reconnect that may have lost messages;

@@ -18,8 +18,8 @@ export interface Lost {
    * `limit` (more messages were missed than the server replays), `invalid` (the server could not read the position) or
    * `off` (the room has no history).
    *
-   * On an open connection: `jump` (a gap in the offsets) or `lagged`. The server dropped messages since this client was
-   * slow, or they were lost between nodes.
+   * On an open connection: `jump` (a gap in the offsets) or `lagged`: the server dropped messages because this client
+   * was slow, or messages were lost between nodes.
    *
    * In this client: `overflow` (more than 1,000 messages, or 4 MiB of them, waited for a reader).
    */

@@ -11,11 +11,11 @@ export interface EngineEvents {
   /**
    * A message has arrived on a subscribed channel.
    *
-   * @param position The position of an appended message, in a batch that of the first one; `undefined` for other
+   * @param position The position of an appended message, or of the first message of a batch; `undefined` for other
    * messages.
    */
   onMessage(channel: string, bytes: Uint8Array, position: Position | undefined): void;
-  /** A message has arrived on a subscribed channel that was not written by this engine. */
+  /** A message that this engine did not write has arrived on a subscribed channel. */
   onMalformed(channel: string): void;
   /** A channel cannot be subscribed, and another attempt would fail too. */
   onError(error: Error): void;
@@ -65,8 +65,9 @@ export interface Engine {
   /** The number of publications that one call of {@link append} accepts. */
   readonly appendMax: number;
   /**
-   * Numbers publications to a room, stores them in its history, and publishes them to its channel; several as one batch
-   * of `joinNodeMessages`. Resolves with the position of the first one. The others have the offsets after it.
+   * Numbers publications to a room, stores them in its history, and publishes them to its channel. Several are
+   * published as one batch of `joinNodeMessages`. Resolves with the position of the first one. The others have the
+   * offsets after it.
    */
   append(room: EngineRoom, publications: readonly Uint8Array[]): Promise<Position>;
   /** Reads a part of the history of a room; see {@link Backplane.readHistory}. */
@@ -75,7 +76,7 @@ export interface Engine {
   top(room: EngineRoom): Promise<Position>;
   /** Returns true for an error that is an answer of the engine: it can be reached, and refused the call. */
   refuses(error: Error): boolean;
-  /** Removes the remains of rooms that are no longer in use. Called about once per hour. */
+  /** Removes the data of rooms that are no longer in use. Called about once per hour. */
   tidy?(): Promise<void>;
   /** Ends every connection, after all publications have been sent. */
   stop(): Promise<void>;

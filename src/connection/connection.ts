@@ -115,7 +115,7 @@ export class Connection implements AsyncIterable<Message> {
     return markHandled(requests?.request(event, data, options) ?? Promise.reject(noRequests()));
   }
 
-  /** Resolves when all messages sent before have left this process, or cannot any more. Never rejects. */
+  /** Resolves when all messages sent before have left this process, or can no longer be sent. Never rejects. */
   flushed(): Promise<void> {
     return this.#peer.flushed();
   }

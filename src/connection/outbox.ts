@@ -209,7 +209,7 @@ export class Outbox {
     this.#clearBacklog();
   }
 
-  /** Resolves when all frames pushed before have left this process, or cannot any more. */
+  /** Resolves when all frames pushed before have left this process, or can no longer be sent. */
   async flushed(): Promise<void> {
     this.flush();
     do {

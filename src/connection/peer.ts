@@ -194,7 +194,7 @@ export class Peer<C extends Codec = Codec> implements InboxOwner, OutboxOwner, H
     for (const bytes of this.dialect.reportLosses()) this.push(bytes, undefined);
   }
 
-  /** Resolves when all messages sent before have left this process, or cannot any more. */
+  /** Resolves when all messages sent before have left this process, or can no longer be sent. */
   flushed(): Promise<void> {
     return this.#outbox.flushed();
   }

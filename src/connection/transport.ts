@@ -21,7 +21,7 @@ export interface Refusal {
   readonly body: string | Uint8Array;
 }
 
-/** Is notified when a transport has ended; see {@link Transport.whenGone}. */
+/** The listener for the end of a transport; see {@link Transport.whenGone}. */
 export interface GoneListener {
   /** The transport has ended. */
   onGone(): void;
@@ -76,13 +76,13 @@ export interface Transport {
   open(options: TransportOptions): boolean;
   /** Refuses the client, and ends. Throws if the answer cannot be written; it may then be called once more. */
   refuse(refusal: Refusal): void;
-  /** From now on, reports to `events`. */
+  /** Starts to report to `events`. */
   listen(events: TransportEvents): void;
   /** Sends one or more messages, encoded by `framing`. Never throws: a broken transport reports `onGone`. */
   write(bytes: Uint8Array): void;
-  /** Calls `callback` once, when all bytes written before have left this process, or cannot any more. */
+  /** Calls `callback` once, when all bytes written before have left this process, or can no longer be sent. */
   whenWritten(callback: () => void): void;
-  /** Sends a ping that the peer answers. Without pings it does nothing; turn the heartbeat off then. */
+  /** Sends a ping that the peer answers. A transport without pings does nothing; then set `heartbeatMs: false`. */
   ping(): void;
   /** Stops receiving, so that the sender is slowed down. */
   pause(): void;

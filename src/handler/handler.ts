@@ -130,7 +130,7 @@ export abstract class WebSocketHandler<
    */
   onError?(error: Error): unknown;
 
-  /** The id of the connection; no two connections have the same. */
+  /** The unique id of the connection. */
   get id(): string {
     return this.#boundContext.id;
   }
@@ -197,7 +197,7 @@ export abstract class WebSocketHandler<
   /**
    * Sends `value` as JSON to this client.
    *
-   * @throws EnfiladeError `ERR_VALUE` when JSON has no form for `value`, `ERR_NOT_CONNECTED` during the handshake.
+   * @throws EnfiladeError `ERR_VALUE` when JSON cannot encode `value`, `ERR_NOT_CONNECTED` during the handshake.
    */
   sendJSON(value: unknown, options?: DeliveryOptions): void {
     this.#sendHere(Payload.json(value), options);

@@ -3,7 +3,7 @@ import { defaultMemberLimits, type MemberLimits } from "../room/limits.js";
 
 /** Limits of one connection. The option `limits` of the app sets them; a scope and a route can override them. */
 export interface ConnectionLimits extends PeerLimits, MemberLimits {
-  /** Milliseconds for `authorize` and the `params` schema together. After it: 503. Default: 5,000. */
+  /** Milliseconds for `authorize` and the `params` schema together. Above: 503. Default: 5,000. */
   readonly authorizeMs: number;
 }
 

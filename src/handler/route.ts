@@ -8,7 +8,7 @@ import type { BadMessage } from "./reader.js";
 
 /**
  * Which pages may connect: `"same-host"` (those whose host is that of the request), `"*"` (all), origins such as
- * `["https://example.com"]`, or a function that returns `true` for an origin that may.
+ * `["https://example.com"]`, or a function that returns `true` for an allowed origin.
  */
 export type Origins = "same-host" | "*" | readonly string[] | ((origin: string) => boolean);
 
@@ -46,12 +46,12 @@ export interface HistoryOptions {
   readonly bytesMax?: number | undefined;
 }
 
-/** Which presence the rooms of a route have: the option `presence`. */
+/** The presence of the rooms of a route: the option `presence`. */
 export interface PresenceOptions {
   /** `"full"`: which users are in a room. `"count"`: only how many. `"off"`: nothing. */
   readonly mode: PresenceMode;
   /**
-   * Milliseconds that a user who left still counts as present, so that a reload is no leave; 0: none. Default: 5,000.
+   * Milliseconds for which a user who left stays present, so that a reload is not a leave; 0: none. Default: 5,000.
    */
   readonly leaveGraceMs?: number | undefined;
   /**
@@ -73,8 +73,8 @@ export interface RouteOptions<Params extends object = object> extends SharedOpti
   readonly params?: Schema<Params> | undefined;
   /**
    * Whether to close a connection with 1000 when it has left its last room: by `leave()`, `leaveAll()` or
-   * `room.evict()`, whose reason it gets. If not, it stays open without a room, and can still join rooms and be sent
-   * to. Default: `false`.
+   * `room.evict()`, whose reason becomes the close reason. Otherwise it stays open without a room. It
+   * can still join rooms and receive messages. Default: `false`.
    */
   readonly closeOnLastRoomLeft?: boolean | undefined;
   /** Keeps the last publications of each room of this route; `room.history()` reads them. Default: no history. */

@@ -71,7 +71,7 @@ export abstract class Address {
    * Sends `value` as JSON, on all nodes. A failure of the backplane is reported to the app's event `"error"`; to await
    * it, use {@link publish}.
    *
-   * @throws EnfiladeError `ERR_VALUE` when JSON has no form for `value`, `ERR_OPTION` for a wrong option.
+   * @throws EnfiladeError `ERR_VALUE` when JSON cannot encode `value`, `ERR_OPTION` for an invalid option.
    */
   sendJSON(value: unknown, options?: SendOptions): void {
     this.#deps.send(this.#topic, Payload.json(value), options);
@@ -92,18 +92,18 @@ export abstract class Address {
    * history keeps it, else with `undefined`.
    *
    * @throws EnfiladeError (as a rejection) `ERR_BACKPLANE` when the backplane cannot be reached or does not answer in
-   *   time, `ERR_VALUE` when JSON has no form for `value`, `ERR_OPTION` for a wrong option.
+   *   time, `ERR_VALUE` when JSON cannot encode `value`, `ERR_OPTION` for an invalid option.
    */
   async publish(value: unknown, options?: SendOptions): Promise<Position | undefined> {
     return this.#deps.publish(this.#topic, Payload.json(value), options);
   }
 
-  /** Sends a text message; resolves and rejects as {@link publish}. */
+  /** Sends a text message; resolves and rejects like {@link publish}. */
   async publishText(text: string, options?: SendOptions): Promise<Position | undefined> {
     return this.#deps.publish(this.#topic, Payload.text(text), options);
   }
 
-  /** Sends a binary message; resolves and rejects as {@link publish}. */
+  /** Sends a binary message; resolves and rejects like {@link publish}. */
   async publishBinary(bytes: Bytes, options?: SendOptions): Promise<Position | undefined> {
     return this.#deps.publish(this.#topic, Payload.binary(bytes), options);
   }

@@ -1,6 +1,6 @@
 /** Limits of one connection that the rooms enforce. */
 export interface MemberLimits {
-  /** Rooms that one connection may be in at the same time. Past it: `join` throws `ERR_JOINS_MAX`. Default: 128. */
+  /** Rooms that one connection may be in at the same time. Above: `join` throws `ERR_JOINS_MAX`. Default: 128. */
   readonly joinsMax: number;
 }
 
@@ -10,7 +10,7 @@ export const defaultMemberLimits: MemberLimits = {
 
 /** Limits for clients of `enfilade.v1` that resume after a reconnect. */
 export interface RecoveryLimits {
-  /** Missed publications that a client can recover. Past it: the welcome has `recovered: false`. Default: 1,000. */
+  /** Missed publications that a client can recover. Above: the welcome has `recovered: false`. Default: 1,000. */
   readonly recoverMessagesMax: number;
 }
 

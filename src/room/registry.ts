@@ -133,7 +133,7 @@ export class Registry extends Sender {
   }
 
   /**
-   * The number of connections, rooms and users: `local` on this node, `cluster` on all nodes, as each last reported.
+   * The number of connections, rooms and users: `local` on this node, `cluster` on all nodes, as last reported.
    *
    * In `cluster`, a room or a user on several nodes counts once for each node.
    */

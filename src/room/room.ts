@@ -100,7 +100,7 @@ export class Room extends Address {
    * Reads the history of the room, the oldest publication first.
    *
    * @throws EnfiladeError (as a rejection) `ERR_HISTORY` when the room's route has no history, `ERR_BACKPLANE` when the
-   *   backplane cannot be reached, `ERR_OPTION` for a wrong option.
+   *   backplane cannot be reached, `ERR_OPTION` for an invalid option.
    */
   async history(options: ReadOptions = {}): Promise<Publication[]> {
     checkNames("history()", options, ["limit", "since", "reverse"]);
@@ -122,7 +122,7 @@ export class Room extends Address {
    * or the app. Up to `subscriberMessagesMax` publications wait for the loop.
    *
    * @throws EnfiladeError `ERR_HISTORY` when `replay` or `since` is given and the room has no history, `ERR_ROOMS_MAX`
-   *   when the room cannot be opened, `ERR_OPTION` for a wrong option.
+   *   when the room cannot be opened, `ERR_OPTION` for an invalid option.
    */
   subscribe(options: SubscribeOptions = {}): Subscription {
     checkNames("subscribe()", options, ["replay", "since", "signal"]);

@@ -23,8 +23,8 @@ export abstract class Sender {
    * `/org/7/**` addresses a tree: the room `/org/7` and all rooms below it. Each connection gets the message once. No
    * history keeps a message to a tree.
    *
-   * @throws EnfiladeError `ERR_PATH` when `path` is not a room path, `ERR_VALUE` when JSON has no form for `value`,
-   *   `ERR_OPTION` for a wrong option.
+   * @throws EnfiladeError `ERR_PATH` when `path` is not a room path, `ERR_VALUE` when JSON cannot encode `value`,
+   *   `ERR_OPTION` for an invalid option.
    */
   sendJSONToRoom(path: string, value: unknown, options?: SendOptions): void {
     this.send(this.topicOf(path), Payload.json(value), options);

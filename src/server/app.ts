@@ -37,7 +37,7 @@ import { rootConfig, Scope } from "./scope.js";
 /**
  * An application: routes with their handler classes, the rooms of their clients, and the server that accepts clients.
  *
- * @throws EnfiladeError `ERR_OPTION`; `ERR_NO_ROUTE` for a class in `handlers` without a route; as {@link App.route}.
+ * @throws EnfiladeError `ERR_OPTION`; `ERR_NO_ROUTE` for a handler without a route; the errors of {@link App.route}.
  * @example
  * ```ts
  * import { App, WebSocketHandler } from "enfilade";
@@ -133,7 +133,7 @@ export class App implements Application {
     return this.#router.routes.map(infoOf);
   }
 
-  /** Has `handlerClass` handle the clients of every path that matches `pattern`; see {@link Scope.route}. */
+  /** Registers `handlerClass` for every path that matches `pattern`; see {@link Scope.route}. */
   route<const Pattern extends string, Declared extends object, Parsed extends object = object>(
     pattern: Pattern,
     handlerClass: HandlerClass<Declared> & NoInfer<Fitting<Pattern, Declared, Parsed>>,
@@ -179,8 +179,8 @@ export class App implements Application {
 
   /**
    * Calls `interceptor` with each message of a client before its handler reads it, such as to log or to limit messages.
-   * `next()` passes the message on; without it the message is dropped. An error counts as one of the handler. Several
-   * run in the order of registration. Applies to connections that open after the call, but not to those with `serve`.
+   * `next()` passes the message on; without it the message is dropped. An error counts as an error of the handler. The
+   * order is that of registration. Applies to connections that open after the call, but not to those with `serve`.
    *
    * @throws EnfiladeError `ERR_OPTION` when `interceptor` is not a function.
    */

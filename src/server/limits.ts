@@ -11,11 +11,11 @@ import { defaultTapLimits, type TapLimits } from "./diagnostics/tap.js";
 
 /** Limits that the server enforces before a connection exists. */
 export interface ServerLimits {
-  /** Connections of the app, including those in their handshake. Past it: 503 with `Retry-After`. Default: 100,000. */
+  /** Connections of the app, including those in their handshake. Above: 503 with `Retry-After`. Default: 100,000. */
   readonly connectionsMax: number;
-  /** Connections from one remote address. Past it: 429. Default: no limit. */
+  /** Connections from one remote address. Above: 429. Default: no limit. */
   readonly connectionsPerAddressMax: number;
-  /** Milliseconds for a client to send its request; only with `listen`. Past it: 408. Default: 10,000. */
+  /** Milliseconds for a client to send its request; only with `listen`. Above: 408. Default: 10,000. */
   readonly handshakeMs: number;
 }
 

@@ -40,7 +40,7 @@ export class Scope<Prefix extends string = ""> {
   }
 
   /**
-   * Has `handlerClass` handle the clients of every path that matches `pattern`, below the prefix of this scope.
+   * Registers `handlerClass` for every path that matches `pattern`, below the prefix of this scope.
    *
    * `this.params` has the parameters of the pattern and of the prefix.
    *

@@ -17,13 +17,13 @@ export interface ReceiptLimits {
   readonly receiptsMax: number;
   /** Milliseconds after the last connection of a client, until its ids are forgotten. Default: 300,000. */
   readonly receiptsMs: number;
-  /** Clients without a connection whose ids are stored. Above: the longest absent is forgotten. Default: 10,000. */
+  /** Clients without a connection whose ids are stored. Above: the one absent longest is forgotten. Default: 10,000. */
   readonly receiptClientsMax: number;
   /** Characters of one stored reply. A longer one is not stored; a repeated frame gets `duplicate`. Default: 8 KiB. */
   readonly replyBytesMax: number;
   /** Characters of the stored replies of one client. Above: the oldest replies are dropped. Default: 16 KiB. */
   readonly clientReceiptsBytesMax: number;
-  /** Characters of the replies of all absent clients. Above: the longest absent is forgotten. Default: 32 MiB. */
+  /** Characters of the replies of all absent clients. Above: the one absent longest is forgotten. Default: 32 MiB. */
   readonly receiptsBytesMax: number;
 }
 

@@ -139,7 +139,7 @@ export class Presence {
     this.#publishChanges();
   }
 
-  /** Calls `presence.show`. If it throws, or JSON has no form for its result, others see only the id. */
+  /** Calls `presence.show`. If it throws, or JSON cannot encode its result, others see only the id. */
   #show(user: unknown): unknown {
     const { mode, show } = this.#deps.config;
     if (mode !== "full" || show === undefined) return undefined;

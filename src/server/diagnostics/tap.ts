@@ -3,10 +3,10 @@ import type { TapEntry } from "./tapEntry.js";
 /** Limits of a tap whose listener is busy. */
 export interface TapLimits {
   /**
-   * Entries waiting for the listener of a tap. Past it the oldest are dropped, and counted in `missed`. Default: 1,000.
+   * Entries waiting for the listener of a tap. Above: the oldest are dropped, and counted in `missed`. Default: 1,000.
    */
   readonly tapEntriesMax: number;
-  /** Bytes of their content; a character of text counts as one. Past it the oldest are dropped too. Default: 1 MiB. */
+  /** Bytes of their content; a character of text counts as one. Above: the oldest are dropped too. Default: 1 MiB. */
   readonly tapBytesMax: number;
 }
 

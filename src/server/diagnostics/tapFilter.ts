@@ -24,8 +24,8 @@ export interface TapFilter {
   /** One connection, or its id. */
   readonly connection?: string | { readonly id: string } | undefined;
   /**
-   * A connection to ignore, or its id. Set it if the entries are sent to a connection: they would be found again,
-   * forever.
+   * A connection to ignore, or its id. Set it if the entries are sent to a connection, to avoid an endless
+   * loop.
    */
   readonly except?: string | { readonly id: string } | undefined;
   /** One direction or several. Default: all. */
