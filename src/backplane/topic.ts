@@ -69,8 +69,5 @@ export function userTopic(user: UserAddress): UserTopic {
   const id = textOfUserId(given);
   if (id !== undefined) return `user:${id}`;
   const came = typeof user === "object" ? `an object whose id is ${describeUserId(given)}` : describeUserId(given);
-  throw new EnfiladeError(
-    "ERR_USER",
-    `a user is given by an id, a string or a finite number, or by an object with an id; got ${came}`,
-  );
+  throw new EnfiladeError("ERR_USER", `a user is a string, a finite number, or an object with such an id; got ${came}`);
 }

@@ -220,7 +220,7 @@ export class ClientRoom<Client = unknown, Server = unknown> implements AsyncIter
    * @throws TypeError when JSON cannot encode the value, such as `undefined`.
    */
   sendJSON(value: unknown): void {
-    if (value === undefined) throw new TypeError("undefined is no JSON");
+    if (value === undefined) throw new TypeError("undefined cannot be sent as JSON");
     this.#sendQueue.push({ type: "message", data: value });
   }
 

@@ -321,7 +321,7 @@ export abstract class WebSocketHandler<
     if (this.#context === undefined) {
       throw new EnfiladeError(
         "ERR_NOT_CONNECTED",
-        "a handler is made by the app and has no request in its constructor; use this in authorize or onConnect",
+        "a handler has no request in its constructor; read it in authorize or onConnect",
       );
     }
     return this.#context;

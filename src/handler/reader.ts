@@ -128,8 +128,7 @@ const rethrow: OnThrown = (_session, _message, thrown) => {
   throw thrown;
 };
 
-const nextMisused =
-  "next() is called once: it was called again, or after the interceptor had finished; call it once and await it";
+const nextMisused = "next() was called twice, or after the interceptor had finished; call it once and await it";
 
 /** Resolves when the interceptor and the reading that it started with `next()` have finished. */
 async function runInterceptor(

@@ -25,7 +25,7 @@ export class OwnServer {
   /** Resolves when the server listens and `onListening` has returned. A call that rejects may be repeated. */
   async listen(port: number, host: string | undefined, onListening: (server: Server) => void): Promise<Listening> {
     if (this.#server !== undefined) {
-      throw new EnfiladeError("ERR_APP_STATE", "the app listens already; use attach(server) for a second server");
+      throw new EnfiladeError("ERR_APP_STATE", "the app is already listening; use attach(server) for a second server");
     }
     const server = createHttpServer(this.#handshakeMs);
     this.#server = server;
@@ -85,7 +85,7 @@ function listeningAt(server: Server): Listening {
   const address = server.address();
   // A server on a pipe has a string here, and a server that does not listen has null.
   if (address === null || typeof address === "string") {
-    throw new EnfiladeError("ERR_APP_STATE", "the server does not listen on a port");
+    throw new EnfiladeError("ERR_APP_STATE", "the server is not listening on a TCP port");
   }
   const { address: host, port } = address;
   const name = host === "::" || host === "0.0.0.0" ? "localhost" : host.includes(":") ? `[${host}]` : host;

@@ -59,7 +59,8 @@ export function roomName(name: string, limits: PathLimits = defaultPathLimits): 
   const isPlain = plain.test(name);
   const composed = isPlain ? name : name.normalize("NFC");
   const path = /[^/]\/$/.test(composed) ? composed.slice(0, -1) : composed;
-  if (!isPlain && forbidden.test(path)) throw badPath(name, "it has a control or another forbidden character");
+  if (!isPlain && forbidden.test(path))
+    throw badPath(name, "it has a control character or another forbidden character");
   checkSegments(path, name, limits);
   const bytes = isPlain ? path.length : encoder.encode(path).length;
   if (bytes > limits.pathBytesMax) throw tooLong(limits);

@@ -200,7 +200,7 @@ function fill(pattern: string, pieces: readonly Piece[], params: Values): string
     } else if (name === undefined) {
       throw new EnfiladeError(
         "ERR_ROUTE_PATTERN",
-        `no path can be made of "${pattern}": a wildcard or group has no name; write a parameter, such as **:rest`,
+        `cannot build a path from "${pattern}": a wildcard or group has no name; write a parameter, such as **:rest`,
       );
     } else {
       const value = paramValue(name, pattern, params, isOptional);
@@ -231,7 +231,7 @@ function paramValue(name: string, pattern: string, params: Values, isOptional: b
           : typeof value;
   throw new EnfiladeError(
     "ERR_PARAMS",
-    `the parameter "${name}" of "${pattern}" takes a string that is not empty or a finite number, got ${came}`,
+    `the parameter "${name}" of "${pattern}" takes a non-empty string or a finite number, got ${came}`,
   );
 }
 

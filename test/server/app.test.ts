@@ -67,7 +67,7 @@ describe("listen()", () => {
     expect(await echo(`${(await app.listen(0)).url}/echo`)).toBe("echo");
     await expect(app.listen(0)).rejects.toMatchObject({
       code: "ERR_APP_STATE",
-      message: "the app listens already; use attach(server) for a second server",
+      message: "the app is already listening; use attach(server) for a second server",
     });
   });
 });

@@ -103,7 +103,7 @@ async function validParams(schema: NonNullable<Route["params"]>, params: unknown
   try {
     return await validate(schema, params);
   } catch (error) {
-    if (error instanceof MessageError) throw new HttpError(400, "The path has a parameter that is not valid");
+    if (error instanceof MessageError) throw new HttpError(400, "A parameter of the path is not valid");
     throw error;
   }
 }

@@ -24,7 +24,7 @@ export const spacedEvents: EventProtocol = {
 
 function spaced(event: string, data: unknown): string {
   if (event === "" || event.includes(" ")) {
-    throw new EnfiladeError("ERR_VALUE", `spacedEvents takes an event name without spaces, not empty; got "${event}"`);
+    throw new EnfiladeError("ERR_VALUE", `spacedEvents takes a non-empty event name without spaces, got "${event}"`);
   }
   return data === undefined ? event : `${event} ${encodeJSON(data)}`;
 }
