@@ -76,7 +76,7 @@ describe.each(Object.entries(compilers))("%s", (name, compiler) => {
   );
 });
 
-/** The programs to compile: one for all pages, and one for each page that adds to the types of a package. */
+/** The programs to compile: one for all pages, and one for each page that adds to the types of the library. */
 function programsOf(isConcerned: (example: Example) => boolean): Example[][] {
   const shared: Example[] = [];
   const own: Example[][] = [];

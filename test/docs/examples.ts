@@ -102,7 +102,7 @@ export function hasDecorators({ block }: Example): boolean {
   return /^\s*@[A-Z]\w*\(/m.test(block.code);
 }
 
-/** Whether the code adds to the types of a package. Other pages must not see that. */
+/** Whether the code adds to the types of the library. Other pages must not see that. */
 export function augmentsTypes({ block }: Example): boolean {
-  return /^declare (?:module|global)\b/m.test(block.code);
+  return /^declare (?:global|module "enfilade)/m.test(block.code);
 }
