@@ -137,7 +137,8 @@ export class HttpError extends EnfiladeError {
     options: ErrorOptions & { headers?: Readonly<Record<string, string>> } = {},
   ) {
     if (!Number.isInteger(status) || status < 300 || status > 599) {
-      throw new RangeError(`HttpError takes a status from 300 to 599, got ${String(status)}`);
+      const came = typeof status === "string" ? `the text "${status}"` : String(status);
+      throw new RangeError(`HttpError takes a status from 300 to 599, got ${came}`);
     }
     super("ERR_HTTP", message, options);
     this.headers = options.headers ?? {};

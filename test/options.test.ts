@@ -112,7 +112,7 @@ describe("an option that does not exist is refused", () => {
     const objectCall = await thrownBy(() => app.listen(wrong({ port: 0 })));
     expect(objectCall).toMatchObject({
       code: "ERR_OPTION",
-      message: 'listen() takes a port and a host, such as listen(8000, "127.0.0.1"), got an object',
+      message: 'listen() takes a port from 0 to 65535 and a host, such as listen(8000, "127.0.0.1"), got an object',
     });
     expect(await thrownBy(() => app.drain(wrong({ withinMS: 1 })))).toEqual(refusal("drain()", "withinMS", "withinMs"));
     expect(await thrownBy(() => app.drain(wrong([1_000])))).toMatchObject({ code: "ERR_OPTION" });

@@ -159,6 +159,32 @@ describe("a WebSocket class without a port", () => {
     room.close();
   });
 
+  it("sends headers, and has a request of Node for session middleware", async () => {
+    class Session extends WebSocketHandler {
+      override authorize() {
+        const { raw } = this.request;
+        return { id: `${raw?.method} ${raw?.url} ${raw?.headers.cookie}` };
+      }
+      override onConnect() {
+        this.sendText(String(Reflect.get(Object(this.user), "id")));
+      }
+      onMessage() {
+        return undefined;
+      }
+    }
+    await using app = new App().route("/session", Session);
+    const headers = { Cookie: "session=1" };
+    const client = await connect(app, "/session?a=1", { headers });
+    expect(await client.readText()).toBe("GET /session?a=1 session=1");
+    const room = connectRoom("ws://app/session", { WebSocket: socketsOf(app, { headers }) });
+    const [message] = await new Promise<[{ text?: unknown }]>((resolve) =>
+      room.on("message", (...args) => resolve(args)),
+    );
+    expect(String(message.text)).toContain("session=1");
+    room.close();
+    expect(() => socketsOf(app, { header: {} } as never)).toThrow(/did you mean "headers"/);
+  });
+
   it("gives enfilade/client the status of a final refusal, so that it stops", async () => {
     const { app } = await socketOn("/echo?as=ann");
     const room = connectRoom("ws://app/echo?as=gone", { WebSocket: socketsOf(app) });

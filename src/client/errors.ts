@@ -41,7 +41,7 @@ export class ConnectError extends EnfiladeError {
   readonly status: number | undefined;
 
   constructor({ code, reason = "", status }: StateDetail) {
-    super("ERR_CONNECTION", `no connection: ${code} ${printable(reason)}`);
+    super("ERR_CONNECTION", `no connection: ${code} ${printable(reason)}`.trim());
     this.closeCode = code;
     this.status = status;
   }

@@ -220,7 +220,7 @@ export class ClientRoom<Client = unknown, Server = unknown> implements AsyncIter
    * @throws TypeError when JSON cannot encode the value, such as `undefined`.
    */
   sendJSON(value: unknown): void {
-    if (value === undefined) throw new TypeError("undefined cannot be sent as JSON");
+    if (value === undefined) throw new TypeError("undefined is not JSON");
     this.#sendQueue.push({ type: "message", data: value });
   }
 
@@ -331,10 +331,12 @@ export class ClientRoom<Client = unknown, Server = unknown> implements AsyncIter
       this.#sendQueue.close();
       this.#messages.close();
     }
-    const { status, code, reason } = detail;
-    // Only a server that was never reached is an error, since the URL may be wrong. A broken connection is restored.
+    const { status, code = 0, reason } = detail;
+    // A server that was never reached is an error, since the URL may be wrong. A broken connection is restored.
     const isUnreachable = state === "waiting" && !this.#id && reason !== notAttempted;
-    const failure = status ?? (isUnreachable ? code : undefined);
+    // Only the end of a connection has a status, known or not. 1000 and 3000–3999 are the application's.
+    const isRejected = state === "closed" && "status" in detail && (code > 4000 || (code > 1000 && code < 3000));
+    const failure = status ?? (isUnreachable || isRejected ? code : 0);
     // Equal failures in a row are reported once.
     if (failure && failure !== this.#lastFailure) this.#report(new ConnectError(detail));
     if (failure || state === "open") this.#lastFailure = failure;

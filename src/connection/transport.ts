@@ -1,4 +1,4 @@
-import type { IncomingHttpHeaders, OutgoingHttpHeaders } from "node:http";
+import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders } from "node:http";
 import type { Message } from "../wire/message.js";
 
 /**
@@ -19,6 +19,8 @@ export interface Refusal {
   readonly headers: Readonly<OutgoingHttpHeaders>;
   /** The body of the response. */
   readonly body: string | Uint8Array;
+  /** The text of an `HttpError`; the close reason of a client that gets a close code instead of the status. */
+  readonly reason?: string | undefined;
 }
 
 /** The listener for the end of a transport; see {@link Transport.whenGone}. */
@@ -37,6 +39,8 @@ export interface TransportRequest {
   readonly remoteAddress?: string | undefined;
   /** Whether the transport is encrypted, as with TLS. Default: `false`. */
   readonly secure?: boolean | undefined;
+  /** A request of Node for `request.raw`, for session middleware. Default: none. */
+  readonly raw?: IncomingMessage | undefined;
 }
 
 /** The options of the client's route that concern its transport; see {@link Transport.open}. */

@@ -54,9 +54,12 @@ export function Route<const Pattern extends string, Parsed extends object = obje
   handlerClass: HandlerClass<Declared> & NoInfer<Fitting<Pattern, Declared, Parsed>>,
   context?: ClassDecoratorContext,
 ) => void {
+  if (typeof pattern === "function") {
+    throw new EnfiladeError("ERR_NO_ROUTE", `@Route takes a path; write @Route("/chat/:channel") above the class`);
+  }
   return (handlerClass, context) => {
     if (typeof handlerClass !== "function" || (context !== undefined && context.kind !== "class")) {
-      const came = context?.kind ?? typeof handlerClass;
+      const came: string = context?.kind ?? typeof handlerClass;
       throw new EnfiladeError(
         "ERR_NO_ROUTE",
         `@Route("${pattern}") takes a class that extends WebSocketHandler, got ${came}; put it above the class`,
@@ -161,17 +164,43 @@ export function On(event?: string): EventDecorator<never>;
 export function On(event: string | undefined, options: { readonly raw: true }): EventDecorator<string>;
 export function On<Data>(event: string | undefined, options: EventOptions<Data>): EventDecorator<Data>;
 export function On<Data>(event?: string, options: EventOptions<Data> = {}): EventDecorator<Data> {
-  checkNames(event === undefined ? "@On()" : `@On("${event}")`, options, eventOptionNames);
+  if (event !== undefined && typeof event !== "string") {
+    throw new EnfiladeError("ERR_EVENTS", '@On needs parentheses: write @On() or @On("name") above a method');
+  }
+  const decorator = event === undefined ? "@On()" : `@On("${event}")`;
+  if ("~standard" in options) {
+    throw new EnfiladeError("ERR_OPTION", `${decorator} takes options, got a schema; pass { schema }`);
+  }
+  checkNames(decorator, options, eventOptionNames);
   return (...args: readonly unknown[]) => {
-    // A legacy decorator gets a property descriptor as its third argument; a standard one gets the method as its first.
-    const [first, , descriptor] = args;
-    const method = descriptor === undefined ? first : (descriptor as PropertyDescriptor).value;
-    if (typeof method !== "function") {
-      throw new EnfiladeError("ERR_EVENTS", `@On takes a method of an EventHandler, got ${typeof method}`);
-    }
+    const method = decoratedMethod(decorator, args);
     const mark: EventMark = { ...options, event };
     Reflect.defineMetadata(eventKey, [mark, ...marksOf(method)], method);
   };
+}
+
+/**
+ * The method that a decorator is on.
+ *
+ * @param args Of a standard decorator, the method and its context; of a legacy one, the prototype, the name and the
+ *   property descriptor.
+ * @throws EnfiladeError `ERR_EVENTS` when it is not on a method of instances.
+ */
+function decoratedMethod(decorator: string, args: readonly unknown[]): object {
+  const [target, second, descriptor] = args;
+  // The two kinds of decorators differ in the type of the second argument.
+  const context = typeof second === "object" ? (second as DecoratorContext) : undefined;
+  const method = descriptor === undefined ? target : (descriptor as PropertyDescriptor).value;
+  const isClass = context === undefined ? args.length === 1 : context.kind === "class";
+  const isStatic = context === undefined ? typeof target === "function" : context.kind !== "class" && context.static;
+  if (typeof method === "function" && !isClass && !isStatic) return method;
+  const name = String(context?.name ?? second ?? (typeof target === "function" ? target.name : ""));
+  const came = isClass
+    ? `the class ${name}`
+    : isStatic
+      ? `the static ${name}`
+      : `the ${context?.kind ?? "field"} ${name}`;
+  throw new EnfiladeError("ERR_EVENTS", `${decorator} takes a method of an EventHandler, got ${came}`);
 }
 
 function marksOf(method: object): readonly EventMark[] {

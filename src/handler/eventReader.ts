@@ -4,6 +4,7 @@ import { ConnectionError, EventError, MessageError } from "../errors.js";
 import type { DecodedEvent, IncomingEvent } from "../wire/events/incomingEvent.js";
 import { type EventFailure, type EventProtocol, internalFailure, type OutgoingEvent } from "../wire/events/protocol.js";
 import type { Message } from "../wire/message.js";
+import { nearest } from "../wire/options.js";
 import { encodeEvent } from "../wire/payload.js";
 import { validate } from "../wire/schema.js";
 import type { EventMethod } from "./decorators.js";
@@ -55,11 +56,15 @@ interface Call {
   readonly incoming: IncomingEvent;
 }
 
+/** Characters of an unknown event name in the log. */
+const nameLengthMax = 64;
+
 /** Answers the events of one route. */
 class EventReader {
   readonly #events: ReadonlyMap<string, EventMethod>;
   readonly #protocol: EventProtocol;
   readonly #badMessage: BadMessage;
+  #hasWarnedOfUnknown = false;
 
   constructor(events: ReadonlyMap<string, EventMethod>, protocol: EventProtocol, badMessage: BadMessage) {
     this.#events = events;
@@ -100,11 +105,24 @@ class EventReader {
     const { event: name, data, id, channel } = decoded;
     if (typeof name !== "string") return this.#refuse(session, { id }, malformed(this.#protocol));
     const event = this.#events.get(name);
-    if (event === undefined) return this.#refuse(session, decoded, unknownEvent);
+    if (event === undefined) {
+      this.#warnOfUnknown(session, name);
+      return this.#refuse(session, decoded, unknownEvent);
+    }
     const { app } = session.handler;
     const room = channel === undefined ? undefined : app.registry.roomOf(session.member.id, channel);
     if (room === undefined && channel !== undefined) return this.#refuse(session, decoded, notMember);
     return { event, incoming: { event: name, data, id, channel: room } };
+  }
+
+  /** Warns of the first unknown event: a developer may have misspelled a name, but a client may send any number. */
+  #warnOfUnknown(session: ReadSession, name: string): void {
+    if (this.#hasWarnedOfUnknown) return;
+    this.#hasWarnedOfUnknown = true;
+    const shown = name.slice(0, nameLengthMax).replace(/[\p{C}\p{Zl}\p{Zp}]/gu, "\ufffd");
+    const near = nearest(shown, [...this.#events.keys()]);
+    const hint = near ? `did you mean "${near}"?` : `it answers: ${[...this.#events.keys()].join(", ")}`;
+    session.warn("unknown event", `received the event "${shown}", which it does not answer; ${hint}`);
   }
 
   #decode(session: ReadSession, message: Message): DecodedEvent | undefined {

@@ -4,6 +4,18 @@ import { checkSchema } from "../wire/schema.js";
 import { decoratedEvents, type EventDeclaration, type EventMethod, eventOptionNames } from "./decorators.js";
 import type { AnyHandler } from "./handler.js";
 
+/** Hooks of handlers, in addition to the methods that read. A client must not be able to call one. */
+export const hookNames: readonly string[] = [
+  "onBinary",
+  "authorize",
+  "onConnect",
+  "onClose",
+  "onDrain",
+  "onError",
+  "authorizeJoin",
+  "onRoomJoin",
+  "onRoomLeave",
+];
 const declarationNames = ["method", ...eventOptionNames];
 const tables = new WeakMap<object, ReadonlyMap<string, EventMethod>>();
 
@@ -36,6 +48,9 @@ function addEvent(table: Map<string, EventMethod>, added: EventMethod, name: str
   const errorOf = (problem: string) => new EnfiladeError("ERR_EVENTS", `${owner} ${problem}`);
   if (typeof Reflect.get(prototype, method) !== "function") {
     throw errorOf(`names the method "${method}", which ${name} does not have`);
+  }
+  if (hookNames.includes(method)) {
+    throw errorOf(`is answered by "${method}", a hook that the library calls; rename the method`);
   }
   if (other !== undefined && other.method !== method) {
     throw errorOf(`has two methods, ${other.method} and ${method}; keep one`);

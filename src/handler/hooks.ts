@@ -1,22 +1,10 @@
 import { nearest } from "../wire/options.js";
 import { EventHandler } from "./events.js";
-import { eventsOf } from "./eventTable.js";
+import { eventsOf, hookNames } from "./eventTable.js";
 import { WebSocketHandler } from "./handler.js";
 import type { Reader } from "./reader.js";
 
-const hooks = [
-  "onJSON",
-  "onMessage",
-  "onBinary",
-  "authorize",
-  "onConnect",
-  "onClose",
-  "onDrain",
-  "onError",
-  "authorizeJoin",
-  "onRoomJoin",
-  "onRoomLeave",
-];
+const hooks = ["onJSON", "onMessage", ...hookNames];
 /** Names of these hooks in other libraries and in British English, in lower case. */
 const aliases = new Map([
   ["auth", "authorize"],

@@ -3,6 +3,7 @@ import { asError, type ConnectionError, EnfiladeError } from "../errors.js";
 import type { Member } from "../protocol/dialect.js";
 import { CloseCode } from "../wire/closeCodes.js";
 import type { Message, Receipt } from "../wire/message.js";
+import { nearest } from "../wire/options.js";
 import type { AnyHandler } from "./handler.js";
 
 /** For a text message that is not JSON: pass an `error` to the method, or `close` the connection with 1007. */
@@ -21,7 +22,7 @@ export interface ReadSession {
 }
 
 /** Kinds of warnings about the handlers of a route. */
-export type WarningKind = "not JSON" | "no Error" | `busy ${string}`;
+export type WarningKind = "not JSON" | "event" | "unknown event" | "no Error" | `busy ${string}`;
 
 /** The start of a warning; advice on how to keep the connection open follows. */
 export const closedForJSON =
@@ -76,13 +77,7 @@ export const readingMethods = ["serve", "onJSON", "onMessage"] as const;
  */
 export function readerOf({ name, prototype }: ReadingClass, badMessage: BadMessage): Reader {
   const [method, ...ignored] = readingMethods.filter((one) => typeof prototype[one] === "function");
-  if (method === undefined) {
-    throw new EnfiladeError(
-      "ERR_NO_READER",
-      `${name || "a handler"} implements none of serve, onJSON, onMessage; implement exactly one, ` +
-        "as a method (a field with an arrow function does not exist before there is an instance)",
-    );
-  }
+  if (method === undefined) throw noReader(name || "a handler", prototype);
   const isGivenErrors = method !== "serve" && acceptsErrors(prototype[method]);
   const readText = method === "onJSON" ? jsonReader(prototype, badMessage, isGivenErrors) : textReader;
   const readBinary = binaryReader(prototype);
@@ -93,6 +88,16 @@ export function readerOf({ name, prototype }: ReadingClass, badMessage: BadMessa
     intercepted: (interceptors) => dispatch(intercept(readText, interceptors), intercept(readBinary, interceptors)),
     onFailure: (session, error) => (isGivenErrors ? session.call(method, [undefined, error]) : undefined),
   };
+}
+
+function noReader(name: string, prototype: AnyHandler): EnfiladeError {
+  const none = `${name} implements none of serve, onJSON, onMessage`;
+  for (const own of Object.getOwnPropertyNames(prototype)) {
+    const near = nearest(own, readingMethods, 1);
+    if (near) return new EnfiladeError("ERR_NO_READER", `${none}; it has "${own}", did you mean "${near}"?`);
+  }
+  const advice = "as a method (a field with an arrow function does not exist before there is an instance)";
+  return new EnfiladeError("ERR_NO_READER", `${none}; implement exactly one, ${advice}`);
 }
 
 /** Handles binary messages: calls `onBinary`, or closes the connection if the class has none. */
@@ -179,8 +184,10 @@ async function readAndSettle(receipt: Receipt, run: () => unknown): Promise<void
 }
 
 // The next three readers call the method directly, so that tracing costs no extra call while it is off.
-const textReader: Read = (session, { text }) =>
-  traces.handler.hasSubscribers ? session.call("onMessage", [text]) : session.handler.onMessage?.(text);
+const textReader: Read = (session, { text, origin }) => {
+  if (origin?.event !== undefined) session.warn("event", unansweredEvent);
+  return traces.handler.hasSubscribers ? session.call("onMessage", [text]) : session.handler.onMessage?.(text);
+};
 
 function jsonReader(prototype: AnyHandler, badMessage: BadMessage, isGivenErrors: boolean): Read {
   const isRefused = badMessage === "close" || (!isGivenErrors && prototype.onError === undefined);
@@ -188,6 +195,7 @@ function jsonReader(prototype: AnyHandler, badMessage: BadMessage, isGivenErrors
   return (session, message) => {
     const { handler } = session;
     let value: unknown;
+    if (message.origin?.event !== undefined) session.warn("event", unansweredEvent);
     try {
       value = message.json();
     } catch (thrown) {
@@ -202,6 +210,9 @@ function jsonReader(prototype: AnyHandler, badMessage: BadMessage, isGivenErrors
 
 const ignoredError =
   "received a message that is not JSON, and its onJSON takes no error; implement onJSON(message, error)";
+
+const unansweredEvent =
+  "received an event of a client (emit or request), and reads it as a message; to answer events, extend EventHandler";
 
 /** Closes a connection for a message that cannot be read. */
 export function refuseJSON(session: ReadSession, badMessage: BadMessage, reason: string): void {

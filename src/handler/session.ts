@@ -28,7 +28,7 @@ export interface SessionConfig {
   /** Called when a connection has ended and its last hook has finished. */
   readonly onLeft: (member: Member, info: CloseInfo) => void;
   /** Receives errors of hooks. `thrower` names the method, its class and route, for the log. */
-  readonly report: (error: Error, member: Member, thrower: string) => void;
+  readonly report: (error: Error, member: Member, thrower: string | undefined) => void;
   /** The class and its route, as shown in errors and warnings. */
   readonly owner: string;
   /** Logs a warning, once for each kind. */
@@ -96,7 +96,8 @@ export class Session implements ReadSession {
     const thrower = `${method} of ${owner}`;
     const error = asErrorOf(thrower, thrown);
     if (error !== thrown) warn("no Error", () => noErrorWarning(error));
-    report(error, this.member, thrower);
+    // A wrapped value names its thrower itself.
+    report(error, this.member, error === thrown ? thrower : undefined);
     return error;
   }
 }

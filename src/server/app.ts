@@ -252,14 +252,14 @@ export class App implements Application {
    * @param transport A transport that is not open yet.
    * @param request The path, the headers and the address of the client.
    */
-  accept(transport: Transport, { url, headers = {}, remoteAddress = "", secure = false }: TransportRequest): void {
+  accept(transport: Transport, request: TransportRequest): void {
+    const { url, headers = {}, remoteAddress = "", secure = false, raw } = request;
     const found = this.#acceptor.find(url);
-    if ("status" in found) {
-      this.#acceptor.refuse(transport, found, { url, headers, remoteAddress });
-      return;
+    if ("status" in found) this.#acceptor.refuse(transport, found, { url, headers, remoteAddress });
+    else {
+      const asked = new ConnectionRequest({ url, path: found.path, headers, remoteAddress, secure, raw });
+      this.#acceptor.accept(transport, asked, found.match);
     }
-    const { path, match } = found;
-    this.#acceptor.accept(transport, new ConnectionRequest({ url, path, headers, remoteAddress, secure }), match);
   }
 
   /**

@@ -37,7 +37,8 @@ export function attach(
   if (!(given instanceof HttpServer || given instanceof HttpsServer)) {
     throw new EnfiladeError(
       "ERR_OPTION",
-      "attach takes an http.Server or https.Server; with Express: const server = http.createServer(expressApp)",
+      "attach takes an http.Server or https.Server; with Express: const server = http.createServer(expressApp); " +
+        "with Fastify: fastify.server",
     );
   }
   const onUpgrade: UpgradeListener = (incoming, socket, head) => {

@@ -90,6 +90,7 @@ function checkLimit(name: string, value: unknown, base: object): void {
     ? typeof value === "number" && value > 0 && value <= timerMsMax
     : value === Number.POSITIVE_INFINITY || (Number.isSafeInteger(value) && Number(value) > 0);
   if (fits) return;
+  const came = typeof value === "string" ? JSON.stringify(value) : String(value);
   const expected = isTime ? `milliseconds up to ${timerMsMax}` : "a positive whole number or Infinity";
-  throw new EnfiladeError("ERR_OPTION", `the limit "${name}" takes ${expected}, got ${String(value)}`);
+  throw new EnfiladeError("ERR_OPTION", `the limit "${name}" takes ${expected}, got ${came}`);
 }

@@ -27,6 +27,7 @@ export class OwnServer {
     if (this.#server !== undefined) {
       throw new EnfiladeError("ERR_APP_STATE", "the app is already listening; use attach(server) for a second server");
     }
+    checkPort(port);
     const server = createHttpServer(this.#handshakeMs);
     this.#server = server;
     try {
@@ -54,6 +55,21 @@ export class OwnServer {
   }
 }
 
+/**
+ * Checks a port. Text of digits is one, as an environment variable has it.
+ *
+ * @throws EnfiladeError `ERR_OPTION`: Node would take an object for options, and other text for the path of a socket.
+ */
+function checkPort(port: unknown): void {
+  const number = typeof port === "string" && /^\d+$/.test(port) ? Number(port) : port;
+  if (Number.isInteger(number) && Number(number) >= 0 && Number(number) <= 65_535) return;
+  const came = typeof port === "object" ? "an object" : typeof port === "string" ? JSON.stringify(port) : String(port);
+  throw new EnfiladeError(
+    "ERR_OPTION",
+    `listen() takes a port from 0 to 65535 and a host, such as listen(8000, "127.0.0.1"), got ${came}`,
+  );
+}
+
 function createHttpServer(handshakeMs: number): Server {
   return createServer({
     headersTimeout: handshakeMs,
@@ -64,13 +80,6 @@ function createHttpServer(handshakeMs: number): Server {
 
 /** Resolves when the server listens, or is closed first. Rejects with the error of Node, such as `EADDRINUSE`. */
 async function listen(server: Server, port: number, host: string | undefined): Promise<void> {
-  // Node also accepts an object. Here its host and other options would be lost.
-  if (typeof port === "object") {
-    throw new EnfiladeError(
-      "ERR_OPTION",
-      'listen() takes a port and a host, such as listen(8000, "127.0.0.1"), got an object',
-    );
-  }
   const waiting = new AbortController();
   const { signal } = waiting;
   try {

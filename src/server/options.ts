@@ -134,7 +134,10 @@ export function checkAppOptions({ backplane, backplaneOutage = "reject", context
   }
   if (backplane === undefined || typeof backplane?.start === "function") return;
   const came = typeof backplane;
-  throw new EnfiladeError("ERR_OPTION", `backplane takes redis(url), nats(url) or another Backplane, got ${came}`);
+  throw new EnfiladeError(
+    "ERR_OPTION",
+    `backplane takes redis(url or client), nats(url) or another Backplane, got ${came}`,
+  );
 }
 
 function checkProtocol(protocol: EventProtocol): void {

@@ -21,7 +21,9 @@ export async function refusalOfResponse(response: Response): Promise<Refusal> {
 
 /** The refusal of an `HttpError`; `undefined` for any other error, whose message must not reach the client. */
 export function refusalOfError(error: unknown): Refusal | undefined {
-  return error instanceof HttpError ? refusal(error.status, error.message, error.headers) : undefined;
+  if (!(error instanceof HttpError)) return undefined;
+  const { status, message, headers } = error;
+  return { ...refusal(status, message, headers), reason: message === "" ? undefined : message };
 }
 
 /** A 503 with `Retry-After`: the client may try again later. */

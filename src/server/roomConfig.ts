@@ -92,8 +92,6 @@ function historyConfig({ size, seconds = defaultSeconds, bytesMax = defaultBytes
 }
 
 function badOption(option: string, expected: string, came: unknown): EnfiladeError {
-  return new EnfiladeError(
-    "ERR_OPTION",
-    `${option} takes ${expected}, got ${typeof came === "object" ? JSON.stringify(came) : String(came)}`,
-  );
+  const text = typeof came === "object" || typeof came === "string" ? JSON.stringify(came) : String(came);
+  return new EnfiladeError("ERR_OPTION", `${option} takes ${expected}, got ${text}`);
 }

@@ -108,7 +108,7 @@ export class Scope<Prefix extends string = ""> {
     } catch (error) {
       if (!(error instanceof EnfiladeError)) throw error;
       const route = `the route "${this.#config.prefix}${String(pattern)}" of ${handlerClass.name || "a handler"}`;
-      throw new EnfiladeError(error.code, `${route}: ${error.message}`, { cause: error });
+      throw new EnfiladeError(error.code, `${route}: ${error.message}`, { cause: error.cause });
     }
   }
 
@@ -228,6 +228,9 @@ function checkNoInstance(expected: string, given: unknown): void {
 function checkClass(handlerClass: HandlerClass): void {
   if (typeof handlerClass === "function" && handlerClass.prototype instanceof WebSocketHandler) return;
   checkNoInstance("a route takes a class", handlerClass);
-  const came = typeof handlerClass === "function" ? `"${handlerClass.name}"` : typeof handlerClass;
-  throw new EnfiladeError("ERR_NO_ROUTE", `a route takes a class that extends WebSocketHandler, got ${came}`);
+  const expected = "a route takes a class that extends WebSocketHandler";
+  // In JavaScript it may be anything.
+  const given: unknown = handlerClass;
+  const came = typeof given === "function" ? `the class ${given.name}, which does not` : typeof given;
+  throw new EnfiladeError("ERR_NO_ROUTE", `${expected}, got ${came}`);
 }

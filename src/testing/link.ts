@@ -1,3 +1,5 @@
+import { type IncomingHttpHeaders, IncomingMessage } from "node:http";
+import { Socket } from "node:net";
 import type { App } from "../server/app.js";
 import { type LinkedClient, LinkedTransport } from "./linkedTransport.js";
 import type { ConnectOptions } from "./socket.js";
@@ -14,9 +16,13 @@ export function link(
   const { pathname, search } = new URL(`ws://localhost${path}`);
   const lowerCased = Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]);
   const offered = protocols.length === 0 ? {} : { "sec-websocket-protocol": protocols.join(", ") };
-  app.accept(transport, {
-    url: pathname + search,
-    headers: { host: "localhost", ...offered, ...Object.fromEntries(lowerCased) },
-  });
+  const url = pathname + search;
+  const sent = { host: "localhost", ...offered, ...Object.fromEntries(lowerCased) };
+  app.accept(transport, { url, headers: sent, raw: nodeRequest(url, sent) });
   return transport;
+}
+
+/** A request of Node without a connection: session middleware reads its method, URL and headers. */
+function nodeRequest(url: string, headers: IncomingHttpHeaders): IncomingMessage {
+  return Object.assign(new IncomingMessage(new Socket()), { method: "GET", url, headers });
 }

@@ -1,8 +1,9 @@
 import type { App } from "../server/app.js";
 import { ABNORMAL } from "../wire/closeCodes.js";
+import { checkNames } from "../wire/options.js";
 import { link } from "./link.js";
 import type { LinkedTransport } from "./linkedTransport.js";
-import type { ClientSocket } from "./socket.js";
+import type { ClientSocket, ConnectOptions } from "./socket.js";
 
 /** An event of a {@link TestWebSocket}. */
 export interface TestWebSocketEvent {
@@ -47,16 +48,21 @@ export type TestWebSocketConstructor = new (url: string | URL, protocols?: strin
 
 /**
  * Returns a WebSocket class that connects to `app` in memory, without a port. The host of the URL is ignored. For tests
- * of `enfilade/client`:
+ * of `enfilade/client`. The header `headers.cookie` is that of a page.
  *
  * ```ts
  * const room = connect("ws://app/chat/general", { WebSocket: socketsOf(app) });
  * ```
+ *
+ * @param options `headers`: request headers of each connection. Default: none.
+ * @throws EnfiladeError `ERR_OPTION` when an option is unknown.
  */
-export function socketsOf(app: App): TestWebSocketConstructor {
+export function socketsOf(app: App, options: Pick<ConnectOptions, "headers"> = {}): TestWebSocketConstructor {
+  checkNames("socketsOf()", options, ["headers"]);
+  const { headers = {} } = options;
   return class extends LinkedWebSocket {
     constructor(url: string | URL, protocols: string | string[] = []) {
-      super(app, new URL(url), typeof protocols === "string" ? [protocols] : protocols);
+      super(app, new URL(url), { headers, protocols: typeof protocols === "string" ? [protocols] : protocols });
     }
   };
 }
@@ -69,17 +75,12 @@ class LinkedWebSocket implements TestWebSocket {
   #socket: ClientSocket | undefined;
   #readyState = 0;
 
-  constructor(app: App, url: URL, protocols: readonly string[]) {
+  constructor(app: App, url: URL, options: ConnectOptions) {
     this.url = url.href;
-    this.#transport = link(
-      app,
-      url.pathname + url.search,
-      { protocols },
-      {
-        onOpen: (socket) => this.#onOpen(socket),
-        onRefused: ({ status }) => this.#refuse(`Unexpected server response: ${status}`),
-      },
-    );
+    this.#transport = link(app, url.pathname + url.search, options, {
+      onOpen: (socket) => this.#onOpen(socket),
+      onRefused: ({ status }) => this.#refuse(`Unexpected server response: ${status}`),
+    });
   }
 
   get protocol(): string {

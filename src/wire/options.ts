@@ -7,8 +7,10 @@ import { EnfiladeError } from "../errors.js";
  * @throws EnfiladeError `ERR_OPTION` when `options` has a name that is not one of `names`, or is not an object.
  */
 export function checkNames(owner: string, options: object, names: readonly string[]): void {
-  const given = Object(options) === options ? Object.keys(options) : [String(options)];
-  for (const name of given) checkName(`${owner} has no option`, name, names);
+  if (typeof options !== "object" || !options) {
+    throw new EnfiladeError("ERR_OPTION", `${owner} takes an object, got ${typeof options}`);
+  }
+  for (const name of Object.keys(options)) checkName(`${owner} has no option`, name, names);
 }
 
 /**

@@ -28,7 +28,10 @@ export class Payload {
    */
   static text(text: string): Payload {
     if (typeof text !== "string") {
-      throw new EnfiladeError("ERR_VALUE", `sendText takes a string, got ${kindOf(text)}; sendJSON takes any value`);
+      throw new EnfiladeError(
+        "ERR_VALUE",
+        `a text message takes a string, got ${kindOf(text)}; send other values as JSON`,
+      );
     }
     return new Payload("text", text);
   }
@@ -135,10 +138,10 @@ export function encodeJSON(value: unknown): string {
   try {
     text = JSON.stringify(value);
   } catch (error) {
-    throw new EnfiladeError("ERR_VALUE", `sendJSON cannot encode this value: ${String(error)}`, { cause: error });
+    throw new EnfiladeError("ERR_VALUE", `JSON cannot encode this value: ${String(error)}`, { cause: error });
   }
   if (text === undefined) {
-    throw new EnfiladeError("ERR_VALUE", `sendJSON takes a value that JSON can encode, got ${kindOf(value)}`);
+    throw new EnfiladeError("ERR_VALUE", `a JSON message takes a value that JSON can encode, got ${kindOf(value)}`);
   }
   return text;
 }
@@ -147,7 +150,7 @@ function toUint8Array(bytes: Bytes): Uint8Array {
   if (bytes instanceof Uint8Array) return bytes;
   if (bytes instanceof ArrayBuffer) return new Uint8Array(bytes);
   if (ArrayBuffer.isView(bytes)) return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  throw new EnfiladeError("ERR_VALUE", `sendBinary takes a Uint8Array or an ArrayBuffer, got ${kindOf(bytes)}`);
+  throw new EnfiladeError("ERR_VALUE", `a binary message takes a Uint8Array or an ArrayBuffer, got ${kindOf(bytes)}`);
 }
 
 function kindOf(value: unknown): string {

@@ -150,10 +150,28 @@ describe("a refusal by close code", () => {
     expect(errors).toMatchObject([{ status: 401 }]);
   });
 
-  it("with another code is not a refusal, and the state has the code", async () => {
+  it.each([1003, 1007, 1009, 4500, 4600])("with %i, which is final too, is reported without a status", async (code) => {
     const { room, peers, errors } = await connectScripted();
-    (await peers.take()).close(4500, "bad frame");
+    const peer = await peers.take();
+    peer.welcome();
+    await waitForState(room, "open");
+    peer.close(code, "no");
     await waitForState(room, "closed");
+    expect(errors).toMatchObject([{ closeCode: code, status: undefined, message: `no connection: ${code} no` }]);
+  });
+
+  it.each([1000, 3000, 3999])("with %i is the application's end, and no error", async (code) => {
+    const { room, peers, errors } = await connectScripted();
+    (await peers.take()).close(code, "done");
+    await waitForState(room, "closed");
+    expect(errors).toEqual([]);
+  });
+
+  it("of this side is no error, whatever its code", async () => {
+    const { room, peers, errors } = await connectScripted();
+    (await peers.take()).welcome();
+    await waitForState(room, "open");
+    room.close(4600, "left");
     expect(errors).toEqual([]);
   });
 });

@@ -99,7 +99,7 @@ function complaintsOf(compiler: string, config: string): Promise<string> {
 }
 
 describe("an example", () => {
-  // `maxConcurrency` of vitest.config.ts bounds the pages at a time. Examples of one page share a port, and run in turn.
+  // vitest.config.ts bounds the pages at a time (`maxConcurrency`). Examples of one page share a port, and run in turn.
   it.concurrent.for(pages.filter(hasExamples))(
     "of $path runs",
     { timeout: 300_000 },

@@ -255,6 +255,61 @@ it("@On in a class that does not extend EventHandler is refused: it would never 
   );
 });
 
+it("a hook that is to answer an event is refused: a client could call it", () => {
+  class Wrong extends EventHandler {
+    static readonly events = { close: "onClose" };
+    override onClose() {
+      return undefined;
+    }
+  }
+  expect(() => new App().route("/x", Wrong)).toThrow(
+    expect.objectContaining({
+      code: "ERR_EVENTS",
+      message: expect.stringContaining('the event "close" of Wrong is answered by "onClose", a hook'),
+    }),
+  );
+});
+
+describe("@On", () => {
+  const method = () => undefined;
+  const named = (kind: string, isStatic = false) => ({ kind, name: "onJoin", static: isStatic });
+  // JavaScript code, and TypeScript with errors, call a decorator in these ways.
+  const onWith = On as (...args: unknown[]) => (...args: unknown[]) => void;
+
+  it.each([
+    ["a standard one without parentheses", () => onWith(method, named("method"))],
+    ["a legacy one without parentheses", () => onWith({}, "onJoin", { value: method })],
+  ])("refuses %s", (_what, decorate) => {
+    const message = '@On needs parentheses: write @On() or @On("name") above a method';
+    expect(decorate).toThrow(expect.objectContaining({ code: "ERR_EVENTS", message }));
+  });
+
+  it("refuses a schema in place of options", () => {
+    const message = '@On("join") takes options, got a schema; pass { schema }';
+    expect(() => onWith("join", z.string())).toThrow(expect.objectContaining({ code: "ERR_OPTION", message }));
+  });
+
+  it.each([
+    ["the class Chat", [class Chat {}, { kind: "class", name: "Chat" }]],
+    ["the class Chat", [class Chat {}]],
+    ["the static onJoin", [method, named("method", true)]],
+    ["the static onJoin", [class Chat {}, "onJoin", { value: method }]],
+    ["the field onJoin", [undefined, named("field")]],
+    ["the field onJoin", [{}, "onJoin"]],
+  ])("refuses %s", (came, args) => {
+    const message = `@On("join") takes a method of an EventHandler, got ${came}`;
+    expect(() => onWith("join")(...args)).toThrow(expect.objectContaining({ code: "ERR_EVENTS", message }));
+  });
+});
+
+it("@Route without a path is refused", () => {
+  // A decorator without parentheses gets the class.
+  const decorate = () => Route(class Chat extends WebSocketHandler {} as never);
+  expect(decorate).toThrow(
+    expect.objectContaining({ code: "ERR_NO_ROUTE", message: expect.stringContaining("@Route takes a path") }),
+  );
+});
+
 it("a list instead of static events is refused", () => {
   class Listed extends EventHandler {
     static readonly events = ["onJoin"];

@@ -274,7 +274,7 @@ describe("a handler", () => {
       { code: "ERR_CLOSE_CODE", message: "close takes 1000 or a code from 3000 to 4999, got 1001" },
       { code: "ERR_CLOSE_CODE", message: "close takes a string as its reason, got number" },
       { code: "ERR_VALUE", message: expect.stringContaining("got undefined") },
-      { code: "ERR_VALUE", message: expect.stringContaining("sendJSON takes any value") },
+      { code: "ERR_VALUE", message: expect.stringContaining("send other values as JSON") },
       { code: "ERR_PATH", message: expect.stringContaining('does not begin with "/"') },
       { code: "ERR_PATH", message: expect.stringContaining("empty segment") },
       { code: "ERR_USER", message: expect.stringContaining("an object whose id is boolean") },

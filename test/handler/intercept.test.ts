@@ -139,7 +139,9 @@ describe("app.intercept", () => {
     client.sendText("twice");
     expect(await client.readText()).toBe("twice");
     expect(await client.closed).toMatchObject({ code: 1011 });
-    expect(errors).toMatchObject([{ code: "ERR_READING", message: expect.stringContaining("next() is called once") }]);
+    expect(errors).toMatchObject([
+      { code: "ERR_READING", message: expect.stringContaining("next() was called twice") },
+    ]);
   });
 
   it("applies to connections that open later, and accepts only a function", async () => {

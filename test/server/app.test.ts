@@ -335,6 +335,23 @@ describe("a listener that fails", () => {
 });
 
 describe("an error of a hook", () => {
+  it("is logged with the class and its route if it was in the handshake", async () => {
+    class Failing extends WebSocketHandler {
+      override authorize(): never {
+        throw new Error("no database");
+      }
+      onMessage() {
+        return undefined;
+      }
+    }
+    const logged = new Mailbox<string>();
+    const logger = { warn: () => undefined, error: (...line: unknown[]) => logged.put(line.map(String).join(" ")) };
+    await using app = new App({ logger }).route("/tables/:table", Failing);
+    await expect(connect(app, "/tables/1")).rejects.toMatchObject({ status: 500 });
+    const owner = 'Failing ("/tables/:table")';
+    expect(await logged.have(1)).toEqual([`enfilade: the handshake of ${owner} threw Error: no database`]);
+  });
+
   it("is logged with the method, the class and its route", async () => {
     class Failing extends WebSocketHandler {
       override onConnect() {
@@ -397,8 +414,19 @@ describe("an App", () => {
     expect(() => new App({ handlers: [Parent] })).not.toThrow();
     expect(() => new App().route("/x", class {} as typeof Echo)).toThrow(/takes a class that extends WebSocketHandler/);
     expect(() => new App().route("/x", undefined as unknown as typeof Echo)).toThrow(/got undefined/);
-    expect(() => new Routeless().sendText("x")).toThrow(/a handler is made by the app/);
+    expect(() => new Routeless().sendText("x")).toThrow(/a handler has no request in its constructor/);
   });
+
+  it.each(["8000x", Number.NaN, -1, 65_536, 1.5, null])(
+    "refuses to listen on %j: Node would take some for the path of a socket",
+    async (port) => {
+      await using app = new App();
+      await expect(app.listen(port as number)).rejects.toMatchObject({
+        code: "ERR_OPTION",
+        message: expect.stringContaining("listen() takes a port from 0 to 65535"),
+      });
+    },
+  );
 
   it("accepts routes while it runs", async () => {
     const { app, open, url } = await startWith("/echo", Echo);

@@ -18,7 +18,7 @@ class Refuses extends WebSocketHandler<{ status: string }> {
   override authorize() {
     const status = Number(this.params.status);
     if (this.query.has("response")) return new Response("no", { status });
-    throw new HttpError(status, "no");
+    throw new HttpError(status, this.query.get("text") ?? "");
   }
   override onConnect() {
     Refuses.hooks.put("onConnect");
@@ -58,6 +58,8 @@ describe("a client of enfilade.v1 that is refused", () => {
     ["HttpError(401)", "/refuse/401", {}, 4501, "unauthorized"],
     ["HttpError(403)", "/refuse/403", {}, 4501, "unauthorized"],
     ["HttpError(404)", "/refuse/404", {}, 4504, "not found"],
+    ["HttpError(401) with a text", "/refuse/401?text=Please+sign+in", {}, 4501, "Please sign in"],
+    ["HttpError(404) with a long text", `/refuse/404?text=${"é".repeat(70)}`, {}, 4504, "é".repeat(61)],
     ["a Response of 403", "/refuse/403?response", {}, 4501, "unauthorized"],
     ["a Response of 404", "/refuse/404?response", {}, 4504, "not found"],
     ["its origin", "/echo", { origin: "https://evil.example" }, 4501, "unauthorized"],
@@ -78,12 +80,12 @@ describe("a client of enfilade.v1 that is refused", () => {
 
   it.each([400, 402, 409, 429, 500, 503])("with %i gets the HTTP answer", async (status) => {
     const { open } = await refusing();
-    await expect(open(`/refuse/${status}`, v1)).rejects.toMatchObject({ status, message: "no" });
+    await expect(open(`/refuse/${status}?text=no`, v1)).rejects.toMatchObject({ status, message: "no" });
   });
 
   it("by 401 or 404 with another subprotocol or none gets the HTTP answer", async () => {
     const { open } = await refusing();
-    await expect(open("/refuse/401")).rejects.toMatchObject({ status: 401, message: "no" });
+    await expect(open("/refuse/401?text=no")).rejects.toMatchObject({ status: 401, message: "no" });
     await expect(open("/refuse/401", { protocols: ["enfilade.v2"] })).rejects.toMatchObject({ status: 401 });
     await expect(open("/nowhere")).rejects.toMatchObject({ status: 404 });
   });

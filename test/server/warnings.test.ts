@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { describe, expect, it, onTestFinished } from "vitest";
+import { z } from "zod";
 import {
   App,
   type AppOptions,
@@ -35,6 +36,60 @@ async function logged(build: (app: App) => App, options: AppOptions = {}): Promi
 function loggedWith(handlerClass: HandlerClass, options: AppOptions = {}, route: RouteOptions = {}): Promise<Logged> {
   return logged((app) => app.route("/x", handlerClass, route), options);
 }
+
+describe("an event of a client", () => {
+  it("is logged once if the handler answers no events, but reads messages", async () => {
+    class Reads extends WebSocketHandler {
+      onJSON() {
+        return undefined;
+      }
+    }
+    const { open, warnings } = await loggedWith(Reads);
+    const client = await open("/x", { protocols: ["enfilade.v1"] });
+    client.sendJSON({ type: "event", event: "say", id: 1 });
+    client.sendJSON({ type: "event", event: "say", id: 2 });
+    await client.readJSON();
+    await client.readJSON();
+    expect(await client.readJSON()).toMatchObject({ type: "reply", id: 2 });
+    expect(warnings.all).toEqual([
+      'enfilade: Reads ("/x") received an event of a client (emit or request), and reads it as a message; ' +
+        "to answer events, extend EventHandler",
+    ]);
+  });
+
+  it("is logged if its name is unknown, once, with the nearest name, in printable characters", async () => {
+    class Answers extends EventHandler {
+      static events = { join: "onJoin" };
+      onJoin() {
+        return 1;
+      }
+    }
+    const { open, warnings } = await loggedWith(Answers);
+    const client = await open("/x");
+    for (const event of ["jion\u0007", "other"]) {
+      client.sendJSON({ event });
+      expect(await client.readJSON()).toMatchObject({ error: { code: "unknown_event" } });
+    }
+    expect(warnings.all).toEqual([
+      'enfilade: Answers ("/x") received the event "jion\ufffd", which it does not answer; did you mean "join"?',
+    ]);
+  });
+});
+
+describe("a path that does not fit the params of its route", () => {
+  it("is logged once, with the parameter", async () => {
+    const { port, warnings } = await logged((app) =>
+      app.route("/rooms/:room", Echo, { params: z.object({ room: z.enum(["a", "b"]) }) }),
+    );
+    await answerTo(port, upgradeRequest("/rooms/c"));
+    await answerTo(port, upgradeRequest("/rooms/d"));
+    expect(warnings.all).toEqual([
+      expect.stringMatching(
+        /^enfilade: refused a client with 400: its path does not fit params of Echo \("\/rooms\/:room"\): ".*room/,
+      ),
+    ]);
+  });
+});
 
 describe("an upgrade request to no route", () => {
   it("is logged once per path, with the existing routes, and never with its query", async () => {
@@ -379,6 +434,15 @@ describe("a method that looks like a hook but is none", () => {
     class Wrong extends Echo {}
     Object.defineProperty(Wrong.prototype, name, { value: () => undefined });
     expect(warningsOf(Wrong)).toEqual([never(name, hook)]);
+  });
+
+  it("is logged for a name that is almost that of a reading method, if the class has none", () => {
+    class Wrong extends WebSocketHandler {
+      onJson() {
+        return undefined;
+      }
+    }
+    expect(() => new App().route("/x", Wrong)).toThrow(/it has "onJson", did you mean "onJSON"\?$/);
   });
 
   it("is logged if it reads messages, but the class answers events", () => {

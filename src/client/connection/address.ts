@@ -13,7 +13,7 @@ export function webSocketURL(url: string | URL): URL {
   absolute.protocol = absolute.protocol.replace("http", "ws");
   absolute.hash = "";
   if (/^wss?:$/.test(absolute.protocol)) return absolute;
-  throw new TypeError(`connect takes a URL with ws, wss, http or https, got ${absolute.protocol}`);
+  throw new TypeError(`connect takes ws, wss, http or https, got ${absolute.protocol}`);
 }
 
 /** Adds the query parameters of `enfilade.v1` to `url`: the id of the client and the position to resume at. */

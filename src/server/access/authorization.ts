@@ -24,6 +24,13 @@ export class ForeignOriginError extends RefusedError {
   }
 }
 
+/** Thrown when the parameters of a path do not fit the schema of its route. `issues` are for the log. */
+export class InvalidParamsError extends RefusedError {
+  constructor(readonly issues: string) {
+    super(refusal(400, "A parameter of the path is not valid"));
+  }
+}
+
 /** Thrown when `authorize` did not settle within `authorizeMs`. */
 export class AuthorizeTimeoutError extends RefusedError {
   constructor() {
@@ -103,7 +110,7 @@ async function validParams(schema: NonNullable<Route["params"]>, params: unknown
   try {
     return await validate(schema, params);
   } catch (error) {
-    if (error instanceof MessageError) throw new HttpError(400, "A parameter of the path is not valid");
+    if (error instanceof MessageError) throw new InvalidParamsError(error.message);
     throw error;
   }
 }

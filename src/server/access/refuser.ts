@@ -3,21 +3,22 @@ import { type Clock, deferred } from "../../connection/clock.js";
 import type { Refusal, Transport, TransportEvents, TransportOptions } from "../../connection/transport.js";
 import { asError, asErrorOf } from "../../errors.js";
 import { noErrorWarning } from "../../handler/session.js";
-import { CloseCode } from "../../wire/closeCodes.js";
+import { CloseCode, checkedReason } from "../../wire/closeCodes.js";
 import { v1 } from "../../wire/frames.js";
 import type { RefusedRequest } from "../diagnostics/messages.js";
 import type { Limits } from "../limits.js";
 import { refusal, refusalOfError } from "../refusal.js";
 import { describeRoute, type Route } from "../router.js";
 import { quoted, type Warnings } from "../warnings.js";
-import { AuthorizeTimeoutError, ForeignOriginError, RefusedError } from "./authorization.js";
+import { AuthorizeTimeoutError, ForeignOriginError, InvalidParamsError, RefusedError } from "./authorization.js";
 
 export interface RefuserDeps {
   readonly clock: Clock;
   readonly limits: Limits;
   /** Called once for each refused client, with the HTTP status of the refusal. */
   readonly onRefused: (request: RefusedRequest, status: number) => void;
-  readonly report: (error: Error) => void;
+  /** Receives errors. `thrower` names the code that threw it, for the log. */
+  readonly report: (error: Error, member?: undefined, thrower?: string) => void;
   readonly warnings: Warnings;
 }
 
@@ -50,13 +51,15 @@ export class Refuser {
   /** Returns the refusal for a thrown value. An error that is not a refusal is reported, and refused with 500. */
   refusalOf(thrown: unknown, route: Route, headers: IncomingHttpHeaders): Refusal {
     if (thrown instanceof ForeignOriginError) this.#warnOfOrigin(thrown.origin, headers.host, route);
+    if (thrown instanceof InvalidParamsError) this.#warnOfParams(thrown.issues, route);
     if (thrown instanceof AuthorizeTimeoutError) this.warnOfTimeout(route, "the client was refused with 503");
     if (thrown instanceof RefusedError) return thrown.refusal;
     const ofError = refusalOfError(thrown);
     if (ofError !== undefined) return ofError;
     const error = asErrorOf(`authorize of ${describeRoute(route)}`, thrown);
     if (error !== thrown) this.#deps.warnings.once("no Error", route.pattern, () => noErrorWarning(error));
-    this.#deps.report(error);
+    // A wrapped value names its thrower itself.
+    this.#deps.report(error, undefined, error === thrown ? `the handshake of ${describeRoute(route)}` : undefined);
     return refusal(500);
   }
 
@@ -72,6 +75,13 @@ export class Refuser {
     const { authorizeMs } = route.limits;
     this.#deps.warnings.once("authorize", route.pattern, () => {
       return `authorize of ${describeRoute(route)} took longer than authorizeMs, ${authorizeMs} ms; ${consequence}`;
+    });
+  }
+
+  /** Logs the first path that does not fit: the schema may be wrong, and a page cannot see the status. */
+  #warnOfParams(issues: string, route: Route): void {
+    this.#deps.warnings.once("params", route.pattern, () => {
+      return `refused a client with 400: its path does not fit params of ${describeRoute(route)}: ${quoted(issues)}`;
     });
   }
 
@@ -108,7 +118,9 @@ export class Refuser {
     if (close === undefined || !canUpgrade()) return this.#answer(transport, refusal, request);
     this.#deps.onRefused(request, refusal.status);
     // If the transport does not open, it has answered the client itself.
-    return transport.open(this.#transportOptions) ? this.#close(transport, close) : undefined;
+    if (!transport.open(this.#transportOptions)) return undefined;
+    const [code, phrase] = close;
+    return this.#close(transport, code, refusal.reason ?? phrase);
   }
 
   #answer(transport: Transport, answer: Refusal, request: RefusedRequest): undefined {
@@ -123,7 +135,7 @@ export class Refuser {
     }
   }
 
-  #close(transport: Transport, [code, reason]: Close): Promise<void> {
+  #close(transport: Transport, code: number, reason: string): Promise<void> {
     const { promise, resolve } = deferred<void>();
     const timer = this.#deps.clock.setTimeout(() => transport.destroy(), this.#transportOptions.closeMs);
     const onGone = () => {
@@ -131,7 +143,7 @@ export class Refuser {
       resolve();
     };
     transport.listen({ ...ignoredEvents, onGone });
-    transport.close(code, reason);
+    transport.close(code, checkedReason(code, reason));
     return promise;
   }
 }
