@@ -452,7 +452,7 @@ describe("options", () => {
     ({ backplane }) => {
       const make = () => new App({ backplane } as unknown as AppOptions);
       expect(make).toThrow(expect.objectContaining(wrong));
-      expect(make).toThrow(/backplane takes redis\(url\), nats\(url\) or another Backplane/);
+      expect(make).toThrow(/backplane takes redis\(url or client\), nats\(url\) or another Backplane/);
     },
   );
 
