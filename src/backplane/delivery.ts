@@ -12,6 +12,14 @@ export interface HistoryConfig {
   readonly ageMsMax: number;
 }
 
+/** The memory of a message in a history, in addition to its text: objects, and places in lists. */
+const entryBytes = 260;
+
+/** The accounted bytes of a message in a history in memory: {@link entryBytes}, and two for each character. */
+export function accountedBytes({ data }: Payload): number {
+  return entryBytes + 2 * data.length;
+}
+
 /** The fields of a {@link Delivery}. */
 export interface DeliveryFields {
   /** The content of the message. */

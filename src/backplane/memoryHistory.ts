@@ -1,9 +1,6 @@
 import { isUpTo, type Position } from "../wire/position.js";
 import type { HistoryConfig, HistoryPage, HistoryQuery } from "./backplane.js";
-import type { Delivery } from "./delivery.js";
-
-/** The memory of an entry in addition to its message: objects, and places in lists. */
-const entryBytes = 260;
+import { accountedBytes, type Delivery } from "./delivery.js";
 
 interface Entry {
   readonly delivery: Delivery;
@@ -22,7 +19,7 @@ export class MemoryHistory {
     this.#epoch = epoch;
   }
 
-  /** The accounted bytes: for each entry, {@link entryBytes} and two bytes for each character of the message. */
+  /** The {@link accountedBytes} of all entries. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -44,7 +41,7 @@ export class MemoryHistory {
   append(delivery: Delivery, config: HistoryConfig, now: number): Delivery {
     this.#offset += 1;
     const { top } = this;
-    const bytes = entryBytes + 2 * delivery.payload.data.length;
+    const bytes = accountedBytes(delivery.payload);
     // A copy is stored, since the delivered object also holds encoded bytes.
     this.#entries.push({ delivery: delivery.at(top), at: now, bytes });
     this.#bytes += bytes;

@@ -1,6 +1,6 @@
 import type { Backplane, CloseCommand, EvictCommand, Gap, PresenceUpdate, Receiver } from "../backplane/backplane.js";
 import type { Counts } from "../backplane/counts.js";
-import { Delivery } from "../backplane/delivery.js";
+import { accountedBytes, Delivery } from "../backplane/delivery.js";
 import { isRoom, type Topic } from "../backplane/topic.js";
 import { checkedPolicy, type DeliveryPolicy } from "../connection/policy.js";
 import { channels, traces } from "../diagnostics.js";
@@ -137,6 +137,7 @@ export class Publisher implements Receiver {
     const history = isKept(options, policy, config) ? config?.history : undefined;
     // Throws to the sender if the event protocol of the room cannot encode the event, before history keeps it.
     if (config !== undefined) payload.in(config.eventProtocol);
+    if (history !== undefined) checkSize(payload, history.bytesMax);
     return new Delivery({ payload, except, policy, history });
   }
 
@@ -175,6 +176,14 @@ export class Publisher implements Receiver {
     if (isOutage) this.#outage = error.cause;
     this.#deps.onError(error);
   };
+}
+
+/** @throws EnfiladeError `ERR_VALUE` for a message above `bytesMax`: it would remove all others from the history. */
+function checkSize(payload: Payload, bytesMax: number): void {
+  const bytes = accountedBytes(payload);
+  if (bytes <= bytesMax) return;
+  const what = `the message counts ${bytes} bytes, above history.bytesMax of its room, ${bytesMax}`;
+  throw new EnfiladeError("ERR_VALUE", `${what}; raise it, or send the message with { keep: false }`);
 }
 
 function isObserved(): boolean {

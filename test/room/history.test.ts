@@ -72,6 +72,21 @@ describe("history", () => {
     expect(offsets(await small.room("/rooms/a").history())).toEqual([17, 18, 19, 20]);
   });
 
+  it("never loses all other messages to one that is too large: that is refused, unless it is not kept", async () => {
+    const { registry } = appWith({ history: { size: 100, bytesMax: 2_000 } });
+    const room = registry.room("/rooms/a");
+    await room.publishText("kept");
+    const tooLarge = "x".repeat(871);
+    const message = "the message counts 2002 bytes, above history.bytesMax of its room, 2000";
+    const refusal = { code: "ERR_VALUE", message: expect.stringContaining(message) };
+    await expect((async () => room.publishText(tooLarge))()).rejects.toMatchObject(refusal);
+    expect(() => registry.sendTextToRoom("/rooms/a", tooLarge)).toThrow(expect.objectContaining(refusal));
+    await room.publishText(tooLarge, { keep: false });
+    expect((await room.history()).map(({ text }) => text)).toEqual(["kept"]);
+    await room.publishText("x".repeat(870));
+    expect(offsets(await room.history())).toEqual([2]);
+  });
+
   it("past historyBytesMax is dropped for the rooms that were quiet longest, and counted", async () => {
     const app = appWith({ history: { size: 100 } }, { limits: { historyBytesMax: 4_560 } });
     const { registry } = app;
