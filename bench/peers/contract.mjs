@@ -1,7 +1,7 @@
 /**
- * What every server program has in common: what it is told, what it says, and what a message makes it do.
+ * The common part of all server programs: their order, their report, and the effect of a message.
  *
- * A program is started with one argument, its order as JSON. It listens on a free port of 127.0.0.1, says which by
+ * A program is started with one argument, its order as JSON. It listens on a free port of 127.0.0.1, reports it by
  * {@link listening}, and answers `memory` with its resident memory after a collection.
  */
 import { memoryKiB } from "../memory.mjs";
@@ -31,7 +31,7 @@ export function listening(port) {
 }
 
 /**
- * What a text does to a server without a framework's own idea of it. In `room` the text goes on as it came.
+ * The effect of a text on a server without a framework. In `room` the text is sent unchanged.
  *
  * @type {Record<PlainServe, (text: string, sender: Sender) => void>}
  */

@@ -35,7 +35,7 @@ export function programOf(files) {
   return ts.createProgram(files, options, host);
 }
 
-/** What a file exports: the name, the symbol behind all aliases, and whether it is exported as a type alone. */
+/** The exports of a file: the name, the symbol behind all aliases, and whether only the type is exported. */
 export function exportsOf(program, file) {
   const checker = program.getTypeChecker();
   const module = checker.getSymbolAtLocation(program.getSourceFile(file));

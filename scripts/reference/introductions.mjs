@@ -1,4 +1,4 @@
-// What the pages say before and after the names.
+// The text of the pages before and after the names.
 
 /** Each subpath in the order of the index, with its introduction and the pages to read next. */
 export const introductions = new Map([

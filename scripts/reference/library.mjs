@@ -22,7 +22,7 @@ export const kinds = {
   supporting: "Supporting types",
 };
 
-/** A name's members at home in an Error; JavaScript describes them. */
+/** The members of every Error: JavaScript describes them. */
 const errorMembers = new Set(["name", "message", "stack", "cause"]);
 
 export class Library {
@@ -84,7 +84,7 @@ export class Library {
     return member === undefined ? { entry: owner } : this.#memberNamed(owner, member);
   }
 
-  /** What a class inherits from a public parent is described there. */
+  /** Members that a class inherits from a public parent are described there. */
   #memberNamed(entry, member) {
     const [declaration] = entry.declarations;
     if (!ts.isClassDeclaration(declaration) && !ts.isInterfaceDeclaration(declaration)) return undefined;

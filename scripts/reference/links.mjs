@@ -1,6 +1,6 @@
 // Links and headings of pages: written as marks while pages are made, since anchors are known only when all are.
 
-/** What GitHub makes of a heading, before it counts equal ones. */
+/** The anchor that GitHub gives to a heading, without the number of equal ones. */
 export function slugOf(heading) {
   return heading
     .trim()

@@ -36,7 +36,7 @@ function sortedFiles() {
   return new Map([...introductions.keys()].map((page) => [page, files.get(page)]));
 }
 
-/** What a renderer needs: the page it writes for, and how to mark headings and links. */
+/** The context of a renderer: its page, and functions that mark headings and links. */
 function contextOf({ library, marks, signatures, deadLinks }, page) {
   return {
     library,

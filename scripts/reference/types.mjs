@@ -57,7 +57,7 @@ export function mentionedIn(context, nodes) {
   return [...found];
 }
 
-/** What follows the name of a function or method, patterns in its parameters replaced by names. */
+/** The text after the name of a function or method, with names in place of patterns in its parameters. */
 export function callText(declaration) {
   const source = declaration.getSourceFile().text;
   const start = declaration.name?.end ?? declaration.getText().indexOf("(") + declaration.getStart();

@@ -3,6 +3,7 @@ import { traces } from "../diagnostics.js";
 import { ConnectionError, EventError, MessageError } from "../errors.js";
 import type { DecodedEvent, IncomingEvent } from "../wire/events/incomingEvent.js";
 import { type EventFailure, type EventProtocol, internalFailure, type OutgoingEvent } from "../wire/events/protocol.js";
+import { oneLine } from "../wire/line.js";
 import type { Message } from "../wire/message.js";
 import { nearest } from "../wire/options.js";
 import { encodeEvent } from "../wire/payload.js";
@@ -64,7 +65,6 @@ class EventReader {
   readonly #events: ReadonlyMap<string, EventMethod>;
   readonly #protocol: EventProtocol;
   readonly #badMessage: BadMessage;
-  #hasWarnedOfUnknown = false;
 
   constructor(events: ReadonlyMap<string, EventMethod>, protocol: EventProtocol, badMessage: BadMessage) {
     this.#events = events;
@@ -117,12 +117,13 @@ class EventReader {
 
   /** Warns of the first unknown event: a developer may have misspelled a name, but a client may send any number. */
   #warnOfUnknown(session: ReadSession, name: string): void {
-    if (this.#hasWarnedOfUnknown) return;
-    this.#hasWarnedOfUnknown = true;
-    const shown = name.slice(0, nameLengthMax).replace(/[\p{C}\p{Zl}\p{Zp}]/gu, "\ufffd");
-    const near = nearest(shown, [...this.#events.keys()]);
-    const hint = near ? `did you mean "${near}"?` : `it answers: ${[...this.#events.keys()].join(", ")}`;
-    session.warn("unknown event", `received the event "${shown}", which it does not answer; ${hint}`);
+    session.warn("unknown event", () => {
+      const shown = oneLine(name, nameLengthMax);
+      const names = [...this.#events.keys()];
+      const near = nearest(shown, names);
+      const hint = near ? `did you mean "${near}"?` : `it answers: ${names.join(", ")}`;
+      return `received the event "${shown}", which it does not answer; ${hint}`;
+    });
   }
 
   #decode(session: ReadSession, message: Message): DecodedEvent | undefined {

@@ -3,19 +3,8 @@ import { checkNames } from "../wire/options.js";
 import { checkSchema } from "../wire/schema.js";
 import { decoratedEvents, type EventDeclaration, type EventMethod, eventOptionNames } from "./decorators.js";
 import type { AnyHandler } from "./handler.js";
+import { hookNames } from "./reader.js";
 
-/** Hooks of handlers, in addition to the methods that read. A client must not be able to call one. */
-export const hookNames: readonly string[] = [
-  "onBinary",
-  "authorize",
-  "onConnect",
-  "onClose",
-  "onDrain",
-  "onError",
-  "authorizeJoin",
-  "onRoomJoin",
-  "onRoomLeave",
-];
 const declarationNames = ["method", ...eventOptionNames];
 const tables = new WeakMap<object, ReadonlyMap<string, EventMethod>>();
 

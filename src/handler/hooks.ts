@@ -1,8 +1,8 @@
 import { nearest } from "../wire/options.js";
 import { EventHandler } from "./events.js";
-import { eventsOf, hookNames } from "./eventTable.js";
+import { eventsOf } from "./eventTable.js";
 import { WebSocketHandler } from "./handler.js";
-import type { Reader } from "./reader.js";
+import { hookNames, type Reader } from "./reader.js";
 
 const hooks = ["onJSON", "onMessage", ...hookNames];
 /** Names of these hooks in other libraries and in British English, in lower case. */

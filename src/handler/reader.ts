@@ -18,7 +18,7 @@ export interface ReadSession {
   /** Reports an error that a method threw, to the app and to the handler's `onError`. Never rejects. */
   report(thrown: unknown, method: string): Promise<void>;
   /** Logs a warning about the handler's class, once per kind and route; `text` follows the name of the class. */
-  warn(kind: WarningKind, text: string): void;
+  warn(kind: WarningKind, text: () => string): void;
 }
 
 /** Kinds of warnings about the handlers of a route. */
@@ -69,6 +69,19 @@ export interface ReadingClass {
 
 /** The methods that read messages; a class reads with the first that it has. */
 export const readingMethods = ["serve", "onJSON", "onMessage"] as const;
+
+/** The other methods that the library calls. A client must not be able to call one by an event. */
+export const hookNames: readonly string[] = [
+  "onBinary",
+  "authorize",
+  "onConnect",
+  "onClose",
+  "onDrain",
+  "onError",
+  "authorizeJoin",
+  "onRoomJoin",
+  "onRoomLeave",
+];
 
 /**
  * The reader of a class: for the first of `serve`, `onJSON`, `onMessage` that the class has.
@@ -208,17 +221,17 @@ function jsonReader(prototype: AnyHandler, badMessage: BadMessage, isGivenErrors
   };
 }
 
-const ignoredError =
+const ignoredError = () =>
   "received a message that is not JSON, and its onJSON takes no error; implement onJSON(message, error)";
 
-const unansweredEvent =
+const unansweredEvent = () =>
   "received an event of a client (emit or request), and reads it as a message; to answer events, extend EventHandler";
 
 /** Closes a connection for a message that cannot be read. */
 export function refuseJSON(session: ReadSession, badMessage: BadMessage, reason: string): void {
   const advice =
     badMessage === "close" ? 'leave out badMessage: "close"' : "implement onJSON(message, error) or onError(error)";
-  session.warn("not JSON", `${closedForJSON}, ${advice}`);
+  session.warn("not JSON", () => `${closedForJSON}, ${advice}`);
   session.member.close(CloseCode.invalidPayload, reason, false);
 }
 

@@ -86,8 +86,8 @@ export class Session implements ReadSession {
     }
   }
 
-  warn(kind: WarningKind, text: string): void {
-    this.config.warn(kind, () => `${this.config.owner} ${text}`);
+  warn(kind: WarningKind, text: () => string): void {
+    this.config.warn(kind, () => `${this.config.owner} ${text()}`);
   }
 
   /** Reports a thrown value to the app, not to the handler, and returns it as an `Error`. */
@@ -248,7 +248,7 @@ async function fail(session: Session, error: unknown, method: string): Promise<v
     // A read whose error was not caught. The client made the mistake, so nothing is reported to the app.
     member.close(CloseCode.invalidPayload, "the message is not valid", false);
     if (error.code === "ERR_BAD_JSON" && session.handler.onError === undefined) {
-      session.warn("not JSON", `${closedForJSON}, catch the error of readJSON()`);
+      session.warn("not JSON", () => `${closedForJSON}, catch the error of readJSON()`);
     }
     await session.callOnError(error);
   } else {

@@ -50,7 +50,7 @@ export interface Destination {
   readonly match: Match;
 }
 
-/** What the connections of one route have in common. */
+/** The configuration that all connections of one route share. */
 interface RouteConfig {
   readonly transport: TransportOptions;
   readonly handler: HandlerConfig;

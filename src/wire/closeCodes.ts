@@ -57,7 +57,7 @@ export function statusOf(code: number): number | undefined {
   return statuses[code];
 }
 
-/** Whether a client that was refused with this HTTP status must not reconnect: any 4xx that does not ask it to wait. */
+/** Whether a client that was refused with this HTTP status must not reconnect: 4xx, without those that mean "wait". */
 export function isFinalStatus(status = 0): boolean {
   return status >= 400 && status < 500 && ![408, 425, 429].includes(status);
 }

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { readPage, root } from "./pages.js";
 
-/** What the comparison of the README claims of Enfilade, and the tests that show it; none where it claims nothing. */
+/** The claims about Enfilade in the comparison of the README, and the tests that show them. */
 const claims: Readonly<
   Record<string, readonly [claim: string, ...shownBy: (readonly [file: string, title: string])[]]>
 > = {

@@ -97,15 +97,14 @@ export function linksOf({ prose }: Page): Link[] {
 
 /** The fragments of a page: the headings under the names that GitHub gives them, and explicit anchors. */
 export function anchorsOf({ prose }: Page): ReadonlySet<string> {
-  const counts = new Map<string, number>();
   const anchors = new Set<string>();
   for (const line of prose) {
     const [, title] = /^ {0,3}#{1,6} +(.+?)(?: +#+)? *$/.exec(line) ?? [];
     if (title !== undefined) {
       const slug = slugOf(title);
-      const count = counts.get(slug) ?? 0;
-      counts.set(slug, count + 1);
-      anchors.add(count === 0 ? slug : `${slug}-${count}`);
+      let anchor = slug;
+      for (let count = 1; anchors.has(anchor); count += 1) anchor = `${slug}-${count}`;
+      anchors.add(anchor);
     }
     for (const [, name = ""] of line.matchAll(/<a (?:id|name)="([^"]+)"/g)) anchors.add(name);
   }

@@ -1,9 +1,10 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { defaultLimits } from "../../src/index.js";
+import { anchorsOf, parsePage } from "./markdown.js";
+import { root } from "./pages.js";
 
-const root = resolve(import.meta.dirname, "../..");
 const folder = join(root, "docs/reference");
 
 /** TypeScript 5.9 reads the declarations: TypeScript 7 has no API for this. It is in a workspace of its own. */
@@ -13,21 +14,6 @@ function compilerIsMissing(): boolean {
   if (process.env.CI) throw new Error(complaint);
   console.warn(`left out: ${complaint}`);
   return true;
-}
-
-/** What GitHub makes of a heading: in lower case, without punctuation, and numbered when it comes again. */
-function anchorsOf(text: string): Set<string> {
-  const anchors = new Set<string>();
-  for (const [, heading = ""] of withoutCode(text).matchAll(/^#+ (.*)$/gm)) {
-    const slug = heading
-      .toLowerCase()
-      .replace(/[^\p{L}\p{N}_\- ]/gu, "")
-      .replaceAll(" ", "-");
-    let anchor = slug;
-    for (let count = 1; anchors.has(anchor); count++) anchor = `${slug}-${count}`;
-    anchors.add(anchor);
-  }
-  return anchors;
 }
 
 function withoutCode(text: string): string {
@@ -66,7 +52,7 @@ describe.skipIf(compilerIsMissing())("docs/reference", () => {
 
   it("links only to public names and to headings that exist", () => {
     expect(deadLinks).toEqual([]);
-    const anchors = new Map([...pages].map(([name, text]) => [name, anchorsOf(text)]));
+    const anchors = new Map([...pages].map(([name, text]) => [name, anchorsOf(parsePage(name, text))]));
     const broken = [...pages].flatMap(([name, text]) =>
       [...withoutCode(text).matchAll(/\]\((\w*\.?\w*)#([^)]*)\)/g)].flatMap(([link, page, anchor = ""]) =>
         anchors.get(page || name)?.has(anchor) ? [] : [`${name}: ${link}`],

@@ -3,6 +3,7 @@ import type { RequestOptions, Requests } from "../../connection/codec.js";
 import { ConnectionError, EnfiladeError, RequestError } from "../../errors.js";
 import type { EventFailure } from "../../wire/events/protocol.js";
 import type { FrameId } from "../../wire/frames.js";
+import { oneLine } from "../../wire/line.js";
 import { checkNames } from "../../wire/options.js";
 import type { Member } from "../dialect.js";
 import { frameText, type Outcome } from "./frames.js";
@@ -110,10 +111,5 @@ function timeoutError(event: string, timeoutMs: number): RequestError {
 }
 
 function errorOf({ code, message }: EventFailure): RequestError {
-  return new RequestError("ERR_REQUEST", lineOf(message, messageLengthMax), lineOf(code, codeLengthMax));
-}
-
-/** A text of a client as one line, without control characters, so that it is safe in a log. */
-function lineOf(text: string, lengthMax: number): string {
-  return text.slice(0, lengthMax).replace(/[\p{C}\p{Zl}\p{Zp}]/gu, "\ufffd");
+  return new RequestError("ERR_REQUEST", oneLine(message, messageLengthMax), oneLine(code, codeLengthMax));
 }
