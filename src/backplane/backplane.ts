@@ -1,40 +1,38 @@
 import type { Clock } from "../connection/clock.js";
 import type { PeerLimits } from "../connection/limits.js";
 import type { RoomPath } from "../wire/path.js";
-import type { Position } from "../wire/position.js";
+import type { Epoch, Gap, Position } from "../wire/position.js";
 import type { Counts } from "./counts.js";
 import type { Delivery, HistoryConfig } from "./delivery.js";
 import type { BackplaneLimits } from "./limits.js";
 import type { Topic } from "./topic.js";
 
+export type { Epoch, Gap } from "../wire/position.js";
 export type { HistoryConfig } from "./delivery.js";
 
 /** A part of a room's history. */
 export interface HistoryPage {
   /** The position of the last publication; offset 0 before the first. */
   readonly top: Position;
-  /** The offset at which the epoch of `top` began, if not 0. Publications before it belong to an older epoch. */
-  readonly base?: number | undefined;
+  /** The known epochs of the room, the oldest first; the last one is that of `top`. */
+  readonly epochs: readonly Epoch[];
   /** The last offset that was read, if entries after the last delivery could not be decoded. */
   readonly readTo?: number | undefined;
-  /** In the order of their offsets, without a gap between them. */
+  /** In the order of their offsets, without a gap between them. Each has a position in its own epoch. */
   readonly deliveries: readonly Delivery[];
 }
 
 /** A query for {@link Backplane.readHistory}. */
 export interface HistoryQuery {
-  /** Only publications after this position; all of them if it is of another epoch, or not reached yet. */
+  /**
+   * Only publications after this position, those of later epochs included. If it is of an unknown epoch, or not reached
+   * yet: all publications of the last epoch.
+   */
   readonly since?: Position | undefined;
   /** The maximum number of publications: the first ones after `since`, or without `since` the last ones. */
   readonly limit: number;
-}
-
-/** Publications to a room that this node missed and that the history does not have any more. */
-export interface Gap {
-  /** The position of the last one. Delivery continues with the publication after it. */
-  readonly position: Position;
-  /** How many publications are missing; `undefined` if not known. */
-  readonly missed: number | undefined;
+  /** With `since`: the page may end before `limit`, once it has this many bytes. Default: no limit. */
+  readonly bytesMax?: number | undefined;
 }
 
 /** Closes the connections of all members of a topic. */
@@ -127,7 +125,7 @@ export interface Receiver {
   onCloseAll(topic: Topic, closing: CloseCommand): void;
   /** Removes members on this node from a room. */
   onEvict(path: RoomPath, command: EvictCommand): void;
-  /** Notifies the members of a room on this node about lost publications. */
+  /** Notifies the members of a room on this node about lost publications, or about a new epoch (`missed` is 0). */
   onGap(path: RoomPath, gap: Gap): void;
   /** Applies changes of the presence on other nodes. */
   onPresence(path: RoomPath, changes: readonly PresenceUpdate[]): void;

@@ -8,6 +8,7 @@ export type {
   BackplaneOutage,
   BackplaneStatus,
   CloseCommand,
+  Epoch,
   EvictCommand,
   Gap,
   HistoryConfig,

@@ -1,4 +1,4 @@
-import { isUpTo, type Position } from "../wire/position.js";
+import { offsetAfter, type Position } from "../wire/position.js";
 import type { HistoryConfig, HistoryPage, HistoryQuery } from "./backplane.js";
 import { accountedBytes, type Delivery } from "./delivery.js";
 
@@ -64,12 +64,13 @@ export class MemoryHistory {
   /** Reads a page; see `HistoryQuery`. */
   read({ since, limit }: HistoryQuery): HistoryPage {
     const { top } = this;
-    const all = this.#entries.map(({ delivery }) => delivery);
-    if (since === undefined) return { top, deliveries: limit === 0 ? [] : all.slice(-limit) };
-    const known = isUpTo(top, since);
+    const epochs = [{ epoch: top.epoch, base: 0, lost: undefined }];
+    const { length } = this.#entries;
     // Entries are contiguous up to the top, so their number gives the start.
-    const newer = known ? Math.min(all.length, top.offset - since.offset) : all.length;
-    return { top, deliveries: all.slice(all.length - newer).slice(0, limit) };
+    const newer = Math.min(since === undefined ? limit : top.offset - offsetAfter(since, epochs, top.offset), length);
+    const start = length - newer;
+    const entries = this.#entries.slice(start, start + Math.min(limit, newer));
+    return { top, epochs, deliveries: entries.map(({ delivery }) => delivery) };
   }
 
   #shift(): void {

@@ -7,12 +7,12 @@ import { ChannelSubscriptions } from "./channelSubscriptions.js";
 import { nodeChannel, nodesChannel, presenceChannel, treesChannel } from "./channels.js";
 import type { Engine } from "./engine.js";
 import { EngineState } from "./engineState.js";
-import { HistoryReader } from "./historyReader.js";
 import { NodeSignals, SignalReceiver } from "./nodeSignals.js";
 import { Nodes } from "./nodes.js";
 import { OutgoingQueue } from "./outgoingQueue.js";
 import { ClusterPresence } from "./presence/clusterPresence.js";
-import { RoomCursors } from "./roomCursors.js";
+import { HistoryReader } from "./rooms/historyReader.js";
+import { RoomCursors } from "./rooms/roomCursors.js";
 
 /** An attempt to connect may take `backplaneMs` times this. */
 const connectTimeoutFactor = 3;

@@ -1,6 +1,6 @@
 import type { HistoryConfig, HistoryQuery } from "../backplane/backplane.js";
 import type { RoomPath } from "../wire/path.js";
-import type { Position } from "../wire/position.js";
+import type { Epoch, Position } from "../wire/position.js";
 
 /** Receives the events of an engine. No method throws. */
 export interface EngineEvents {
@@ -25,8 +25,8 @@ export interface EngineEvents {
 export interface EngineHistoryPage {
   /** The position of the last publication of the room; offset 0 before the first. */
   readonly top: Position;
-  /** The offset at which the epoch of `top` began; 0 for a new room. */
-  readonly base: number;
+  /** The known epochs of the room, the oldest first; the last one is that of `top`. */
+  readonly epochs: readonly Epoch[];
   /** The publications, in the order of their offsets. */
   readonly entries: readonly { readonly offset: number; readonly bytes: Uint8Array }[];
 }

@@ -88,7 +88,8 @@ export class RoomStreams {
       const stream = await this.#details(path, history);
       const [start, count] = rangeOf(stream, query);
       const entries = count > 0 ? await this.#fetch(stream, start, count) : [];
-      if (entries !== undefined) return { top: topOf(stream), base: 0, entries };
+      if (entries !== undefined)
+        return { top: topOf(stream), epochs: [{ epoch: stream.epoch, base: 0, lost: undefined }], entries };
     }
     throw new Error(`the stream of ${path} was replaced ${attemptsMax} times while it was read`);
   }

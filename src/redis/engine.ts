@@ -96,7 +96,9 @@ export class RedisEngine implements Engine {
       offset: Number.parseInt(String(flat[2 * index]), 10),
       bytes: asBuffer(flat[2 * index + 1]),
     }));
-    return { top: positionOf(answer), base: Number(base), entries: mode === "last" ? entries.reverse() : entries };
+    const top = positionOf(answer);
+    const epochs = [{ epoch: top.epoch, base: Number(base), lost: undefined }];
+    return { top, epochs, entries: mode === "last" ? entries.reverse() : entries };
   }
 
   async top({ path, history }: EngineRoom): Promise<Position> {

@@ -25,3 +25,52 @@ export function isBefore(position: Position, other: Position): boolean {
 export function missedBetween(last: Position, next: Position): number | undefined {
   return last.epoch === next.epoch ? Math.max(0, next.offset - last.offset - 1) : undefined;
 }
+
+/** One numbering of a room. Its offsets continue those of the epoch before it. */
+export interface Epoch {
+  /** The id of the epoch. */
+  readonly epoch: string;
+  /** The last offset of the epoch before it that the history has or had; 0 for the first epoch. */
+  readonly base: number;
+  /** How many publications of the epoch before it were lost behind `base`; `undefined` if not known. */
+  readonly lost: number | undefined;
+}
+
+/** Publications that a reader does not get, or a change of the epoch. */
+export interface Gap {
+  /** The position from which the reader continues. */
+  readonly position: Position;
+  /** How many publications are missing: 0 if only the epoch has changed, `undefined` if not known. */
+  readonly missed: number | undefined;
+}
+
+/** The epoch of an offset. */
+export function epochAt(epochs: readonly Epoch[], offset: number): string {
+  return (epochs.findLast(({ base }) => base < offset) ?? epochs[0])?.epoch ?? "";
+}
+
+/** The offset after which a reader at `since` has to read. A reader of an unknown epoch reads the last epoch only. */
+export function offsetAfter(since: Position, epochs: readonly Epoch[], top: number): number {
+  const index = epochs.findIndex(({ epoch }) => epoch === since.epoch);
+  const end = epochs[index + 1]?.base ?? top;
+  const isReached = index !== -1 && (since.offset <= end || index < epochs.length - 1);
+  return isReached ? Math.min(since.offset, end) : (epochs.at(-1)?.base ?? 0);
+}
+
+/** The gap between `last` and `next`, the position that is read after it; `undefined` if `next` directly follows. */
+export function gapBetween(last: Position, next: Position, epochs: readonly Epoch[]): Gap | undefined {
+  if (isNext(last, next)) return undefined;
+  const position = { epoch: next.epoch, offset: next.offset - 1 };
+  if (last.epoch === next.epoch) return { position, missed: Math.max(0, position.offset - last.offset) };
+  const from = epochs.findIndex(({ epoch }) => epoch === last.epoch);
+  const to = epochs.findIndex(({ epoch }) => epoch === next.epoch);
+  if (from === -1 || to < from) return { position, missed: undefined };
+  const end = epochs[from + 1]?.base ?? 0;
+  let missed: number | undefined = position.offset - Math.min(last.offset, end);
+  for (const { lost } of epochs.slice(from + 1, to + 1)) {
+    missed = missed === undefined || lost === undefined ? undefined : missed + lost;
+  }
+  // A reader behind `end` has received some of the lost publications.
+  const received = Math.max(0, last.offset - end);
+  return { position, missed: missed && Math.max(0, missed - received) };
+}

@@ -132,9 +132,8 @@ function failOverrun(): never {
 /** A client of `enfilade.v1` sees a loss as a jump in the offsets, or gets a frame if the epoch changed. */
 function lossesOf(member: Member, client: JoiningClient): Pick<HandoverDeps, "onGap" | "onSkipped"> {
   return {
-    onGap: (last, { epoch, offset }) => {
-      if (epoch === last.epoch) return;
-      const gap = { position: { epoch, offset: offset - 1 }, missed: undefined };
+    onGap: (gap, isNewEpoch) => {
+      if (!isNewEpoch) return;
       const bytes = member.dialect.encodeGap(gap, member.home, member);
       if (bytes !== undefined) member.push(bytes, undefined);
     },

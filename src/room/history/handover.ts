@@ -1,7 +1,7 @@
-import type { HistoryPage, HistoryQuery } from "../../backplane/backplane.js";
+import type { Gap, HistoryPage, HistoryQuery } from "../../backplane/backplane.js";
 import type { Delivery } from "../../backplane/delivery.js";
 import { EnfiladeError } from "../../errors.js";
-import { isNext, isUpTo, type Position } from "../../wire/position.js";
+import { gapBetween, isNext, isUpTo, type Position } from "../../wire/position.js";
 import type { DeliverySink } from "../audience.js";
 
 /** The operations and limits of a handover. */
@@ -14,8 +14,8 @@ export interface HandoverDeps {
   readonly waitForTurn: () => Promise<void> | undefined;
   /** Called right after the last delivery: from now on the owner must receive live publications itself. */
   readonly onLive: () => void;
-  /** Called before the next delivery if publications between these two were lost. An error ends the handover. */
-  readonly onGap: (last: Position, next: Position) => void;
+  /** Called before the next delivery if publications were lost or the epoch has changed. An error ends the handover. */
+  readonly onGap: (gap: Gap, isNewEpoch: boolean) => void;
   /** Called when messages that no history keeps were dropped for lack of space. An error ends the handover. */
   readonly onSkipped: (count: number) => void;
   /** The maximum number of publications that wait while the history is read. */
@@ -83,9 +83,8 @@ export class Handover implements DeliverySink {
       this.#isIncomplete = false;
       this.#dropPositioned();
       const page = await reading();
-      const fresh = since === undefined ? page : freshOf(since, page);
-      if (since !== undefined) this.#checkGap(since, fresh);
-      await this.#deliver(fresh.deliveries);
+      if (since !== undefined) this.#checkGap(since, page);
+      await this.#deliver(page.deliveries);
       since = await this.#catchUp(page.top);
       if (since === undefined) return;
       const last = since;
@@ -131,9 +130,10 @@ export class Handover implements DeliverySink {
     }
   }
 
-  #checkGap(since: Position, { top, deliveries }: HistoryPage): void {
+  #checkGap(since: Position, { top, epochs, deliveries }: HistoryPage): void {
     const next = deliveries[0]?.position ?? { epoch: top.epoch, offset: top.offset + 1 };
-    if (!isNext(since, next)) this.#deps.onGap(since, next);
+    const gap = gapBetween(since, next, epochs);
+    if (gap !== undefined) this.#deps.onGap(gap, gap.position.epoch !== since.epoch);
   }
 
   #reportSkipped(): void {
@@ -162,11 +162,4 @@ function untilGap(top: Position, waiting: readonly Delivery[]): readonly Deliver
     last = position;
   }
   return waiting;
-}
-
-/** The deliveries of a page that were published after `since`. In a new epoch, those up to its base are older. */
-function freshOf(since: Position, page: HistoryPage): HistoryPage {
-  const { top, base = 0, deliveries } = page;
-  if (top.epoch === since.epoch || base === 0) return page;
-  return { ...page, deliveries: deliveries.filter(({ position }) => (position?.offset ?? 0) > base) };
 }

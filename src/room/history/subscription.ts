@@ -58,9 +58,9 @@ export class Subscription implements AsyncIterableIterator<Publication> {
         return undefined;
       },
       waitForTurn: () => undefined,
-      onGap: (last, next) => {
-        // Between two epochs the number is not known; it is at least 1.
-        this.#missed += next.epoch === last.epoch ? next.offset - last.offset - 1 : 1;
+      onGap: ({ missed = 1 }) => {
+        // An unknown number is at least 1.
+        this.#missed += missed;
       },
       onSkipped: (count) => {
         this.#missed += count;

@@ -1,7 +1,7 @@
-import type { Gap, HistoryPage } from "../backplane/backplane.js";
-import type { Delivery } from "../backplane/delivery.js";
-import { type Clock, deferred, type Timer } from "../connection/clock.js";
-import { isNext, isUpTo, type Position } from "../wire/position.js";
+import type { Epoch, Gap, HistoryPage } from "../../backplane/backplane.js";
+import type { Delivery } from "../../backplane/delivery.js";
+import { type Clock, deferred, type Timer } from "../../connection/clock.js";
+import { epochAt, gapBetween, isNext, isUpTo, type Position } from "../../wire/position.js";
 
 export interface RoomCursorDeps {
   readonly clock: Clock;
@@ -174,7 +174,7 @@ export class RoomCursor {
       const before = new Set(this.#held);
       const page = await this.#deps.read(last);
       if (this.#isEnded) return;
-      const isComplete = this.#deliverPage(last, page) && !this.#hasOverflowed;
+      const isComplete = this.#deliverPage(page) && !this.#hasOverflowed;
       const isEmpty = this.#deliverHeld(isComplete);
       if (isEmpty && isComplete) break;
       if (isComplete) {
@@ -189,28 +189,25 @@ export class RoomCursor {
   }
 
   /** Delivers a page that was read. Returns true if it was the last page. */
-  #deliverPage(last: Position, { top, base = 0, readTo, deliveries }: HistoryPage): boolean {
-    const isSame = last.epoch === top.epoch && last.offset <= top.offset;
-    // Publications up to `base` are older than the epoch. They were renumbered when it began, and delivered before.
-    const fresh = isSame ? deliveries : deliveries.filter(({ position }) => (position?.offset ?? 0) > base);
-    for (const delivery of fresh) {
+  #deliverPage({ top, epochs, readTo, deliveries }: HistoryPage): boolean {
+    for (const delivery of deliveries) {
       const { position } = delivery;
       if (position === undefined) continue;
-      this.#skipTo(position.epoch, position.offset - 1);
+      this.#skipTo(position, epochs);
       this.#deliver(delivery, position);
     }
-    if (fresh.length > 0) this.#deps.onHealed();
-    this.#skipTo(top.epoch, Math.max(base, readTo ?? (deliveries.length > 0 ? 0 : top.offset)));
+    if (deliveries.length > 0) this.#deps.onHealed();
+    const end = readTo ?? (deliveries.length > 0 ? undefined : top.offset);
+    if (end !== undefined) this.#skipTo({ epoch: epochAt(epochs, end + 1), offset: end + 1 }, epochs);
     return this.#last !== undefined && isUpTo(this.#last, top);
   }
 
-  /** Reports a gap up to `offset`, if the cursor has not reached it. The history no longer has these publications. */
-  #skipTo(epoch: string, offset: number): void {
-    const last = this.#last;
-    const isSame = last?.epoch === epoch;
-    if (last === undefined || (isSame && last.offset >= offset)) return;
-    this.#last = { epoch, offset };
-    this.#deps.onGap({ position: this.#last, missed: isSame ? offset - last.offset : undefined });
+  /** Reports the gap before `next`, if there is one. The history does not have these publications. */
+  #skipTo(next: Position, epochs: readonly Epoch[]): void {
+    const gap = this.#last && gapBetween(this.#last, next, epochs);
+    if (gap === undefined) return;
+    this.#last = gap.position;
+    this.#deps.onGap(gap);
   }
 
   /**

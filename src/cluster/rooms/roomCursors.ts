@@ -1,13 +1,19 @@
-import type { BackplaneContext, HistoryConfig, HistoryPage, HistoryQuery, Receiver } from "../backplane/backplane.js";
-import type { Delivery } from "../backplane/delivery.js";
-import { isRoom } from "../backplane/topic.js";
-import { deferred, type Timer } from "../connection/clock.js";
-import { asError } from "../errors.js";
-import type { RoomPath } from "../wire/path.js";
-import type { Engine, EngineRoom } from "./engine.js";
-import type { EngineState } from "./engineState.js";
+import type {
+  BackplaneContext,
+  HistoryConfig,
+  HistoryPage,
+  HistoryQuery,
+  Receiver,
+} from "../../backplane/backplane.js";
+import type { Delivery } from "../../backplane/delivery.js";
+import { isRoom } from "../../backplane/topic.js";
+import { deferred, type Timer } from "../../connection/clock.js";
+import { asError } from "../../errors.js";
+import type { RoomPath } from "../../wire/path.js";
+import type { Engine, EngineRoom } from "../engine.js";
+import type { EngineState } from "../engineState.js";
+import type { OutgoingQueue } from "../outgoingQueue.js";
 import type { HistoryReader } from "./historyReader.js";
-import type { OutgoingQueue } from "./outgoingQueue.js";
 import { RoomCursor } from "./roomCursor.js";
 
 /** The number of publications in one read. */

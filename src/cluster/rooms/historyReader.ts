@@ -1,12 +1,12 @@
-import type { HistoryPage, HistoryQuery } from "../backplane/backplane.js";
-import type { Delivery } from "../backplane/delivery.js";
-import { asError } from "../errors.js";
-import type { RoomPath } from "../wire/path.js";
-import { isUpTo, type Position } from "../wire/position.js";
-import type { Engine, EngineHistoryPage, EngineRoom } from "./engine.js";
-import type { EngineState } from "./engineState.js";
-import { decodeNodeMessage } from "./nodeMessage.js";
-import type { OutgoingQueue } from "./outgoingQueue.js";
+import type { HistoryPage, HistoryQuery } from "../../backplane/backplane.js";
+import type { Delivery } from "../../backplane/delivery.js";
+import { asError } from "../../errors.js";
+import type { RoomPath } from "../../wire/path.js";
+import { epochAt, isUpTo, offsetAfter, type Position } from "../../wire/position.js";
+import type { Engine, EngineHistoryPage, EngineRoom } from "../engine.js";
+import type { EngineState } from "../engineState.js";
+import { decodeNodeMessage } from "../nodeMessage.js";
+import type { OutgoingQueue } from "../outgoingQueue.js";
 
 export interface HistoryReaderDeps {
   readonly engine: Pick<Engine, "read">;
@@ -58,22 +58,24 @@ export class HistoryReader {
   async #readNow({ path, history }: EngineRoom, query: HistoryQuery): Promise<HistoryPage> {
     const { engine, outgoing, inTime } = this.#deps;
     try {
-      return this.#decode(path, await inTime(engine.read(path, query, history)));
+      return this.#decode(path, query.since, await inTime(engine.read(path, query, history)));
     } catch (error) {
       throw outgoing.errorOf("the history could not be read", asError(error));
     }
   }
 
-  #decode(path: RoomPath, { top, base, entries }: EngineHistoryPage): HistoryPage {
-    const deliveries = entries.flatMap(({ offset, bytes }): Delivery[] => {
+  #decode(path: RoomPath, since: Position | undefined, { top, epochs, entries }: EngineHistoryPage): HistoryPage {
+    const after = since === undefined ? 0 : offsetAfter(since, epochs, top.offset);
+    const fresh = entries.filter(({ offset }) => offset > after);
+    const deliveries = fresh.flatMap(({ offset, bytes }): Delivery[] => {
       const message = decodeNodeMessage(bytes)?.message;
       if (message !== undefined && "delivery" in message) {
-        return [message.delivery.at({ epoch: top.epoch, offset })];
+        return [message.delivery.at({ epoch: epochAt(epochs, offset), offset })];
       }
       this.#deps.onMalformed(path);
       return [];
     });
-    const readTo = deliveries.length < entries.length ? entries.at(-1)?.offset : undefined;
-    return { top, base, readTo, deliveries };
+    const readTo = deliveries.length < fresh.length ? fresh.at(-1)?.offset : undefined;
+    return { top, epochs, readTo, deliveries };
   }
 }
