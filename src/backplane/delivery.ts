@@ -30,6 +30,8 @@ export interface DeliveryFields {
   readonly policy?: DeliveryPolicy | undefined;
   /** How much history the room keeps; `undefined` if this message is not kept. */
   readonly history?: HistoryConfig | undefined;
+  /** The id of a message that its caller may publish again; `undefined` if it has none. */
+  readonly id?: string | undefined;
   /** The position that the backplane gave to the message; `undefined` if it is not kept. */
   readonly position?: Position | undefined;
 }
@@ -53,16 +55,18 @@ export class Delivery implements DeliveryFields {
   readonly except: readonly string[];
   readonly policy: DeliveryPolicy | undefined;
   readonly history: HistoryConfig | undefined;
+  readonly id: string | undefined;
   readonly position: Position | undefined;
   /** The path of the room or the pattern of the tree; `undefined` for other topics. Set when it is delivered. */
   address: string | undefined;
   #encoded: Encoded | undefined;
 
-  constructor({ payload, except, policy, history, position }: DeliveryFields) {
+  constructor({ payload, except, policy, history, id, position }: DeliveryFields) {
     this.payload = payload;
     this.except = except;
     this.policy = policy;
     this.history = history;
+    this.id = id;
     this.position = position;
   }
 

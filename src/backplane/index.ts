@@ -1,5 +1,12 @@
 export { ClusterBackplane } from "../cluster/clusterBackplane.js";
-export type { Engine, EngineEvents, EngineHistoryPage, EngineRoom } from "../cluster/engine.js";
+export type {
+  Engine,
+  EngineEvents,
+  EngineHistoryPage,
+  EngineRoom,
+  EngineTop,
+  PublicationId,
+} from "../cluster/engine.js";
 export { joinNodeMessages } from "../cluster/nodeMessageBatch.js";
 export { Payload } from "../wire/payload.js";
 export type {

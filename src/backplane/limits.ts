@@ -10,6 +10,10 @@ export interface BackplaneLimits {
   readonly backplaneMs: number;
   /** Bytes of publications that the engine has not acknowledged. Above: `ERR_BACKPLANE`. Default: 16 MiB. */
   readonly backplaneBytesMax: number;
+  /** Ids of publications (`publish(value, { id })`) for each room. Above: the oldest is forgotten. Default: 1,000. */
+  readonly publicationIdsMax: number;
+  /** Milliseconds that the id of a publication is known. Over NATS always 120,000. Default: 120,000. */
+  readonly publicationIdsMs: number;
   /** Milliseconds between the heartbeats of a node. After three missing ones the node is lost. Default: 3,000. */
   readonly nodeHeartbeatMs: number;
   /** Average milliseconds between two checks whether rooms without traffic missed publications. Default: 30,000. */
@@ -22,6 +26,8 @@ export const defaultBackplaneLimits: BackplaneLimits = {
   subscriberMessagesMax: 1_000,
   backplaneMs: 5_000,
   backplaneBytesMax: 16 * 1024 * 1024,
+  publicationIdsMax: 1_000,
+  publicationIdsMs: 120_000,
   nodeHeartbeatMs: 3_000,
   roomCheckMs: 30_000,
 };

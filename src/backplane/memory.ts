@@ -18,7 +18,7 @@ import type {
 import { type Counts, noCounts } from "./counts.js";
 import type { Delivery } from "./delivery.js";
 import { type BackplaneLimits, defaultBackplaneLimits } from "./limits.js";
-import { MemoryHistory } from "./memoryHistory.js";
+import { MemoryHistory, type PublicationIdLimits } from "./memoryHistory.js";
 import { SerialQueue } from "./serialQueue.js";
 import { isRoom, isTree, type Topic } from "./topic.js";
 
@@ -26,9 +26,14 @@ import { isRoom, isTree, type Topic } from "./topic.js";
 export interface MemoryOptions {
   /** The clock for the age of publications. Default: that of the process. */
   readonly clock?: Clock | undefined;
-  /** Limits the history by `historyBytesMax` and `roomsMax`. Default: 64 MiB and 100,000 rooms. */
-  readonly limits?: Pick<BackplaneLimits, "historyBytesMax" | "roomsMax"> | undefined;
+  /**
+   * Limits the history by `historyBytesMax` and `roomsMax`, and the ids of publications by `publicationIdsMax` and
+   * `publicationIdsMs`. Default: 64 MiB, 100,000 rooms, 1,000 ids for each room, and 2 minutes.
+   */
+  readonly limits?: Partial<MemoryLimits> | undefined;
 }
+
+type MemoryLimits = Pick<BackplaneLimits, "historyBytesMax" | "roomsMax"> & PublicationIdLimits;
 
 /** The history of one room, with its timers. */
 interface StoredRoom {
@@ -50,7 +55,7 @@ const resolved = Promise.resolve(undefined);
  */
 export class MemoryBackplane implements Backplane {
   readonly #clock: Clock;
-  readonly #limits: Pick<BackplaneLimits, "historyBytesMax" | "roomsMax">;
+  readonly #limits: MemoryLimits;
   readonly #opened = new Set<Topic>();
   #openTrees = 0;
   /** In the order of their last publications. */
@@ -64,9 +69,9 @@ export class MemoryBackplane implements Backplane {
   #receiver: Receiver | undefined;
   readonly #deliveries = new SerialQueue();
 
-  constructor({ clock = systemClock, limits = defaultBackplaneLimits }: MemoryOptions = {}) {
+  constructor({ clock = systemClock, limits }: MemoryOptions = {}) {
     this.#clock = clock;
-    this.#limits = limits;
+    this.#limits = { ...defaultBackplaneLimits, ...limits };
   }
 
   start(receiver: Receiver): void {
@@ -86,6 +91,8 @@ export class MemoryBackplane implements Backplane {
 
   publish(topic: Topic, delivery: Delivery): Promise<Position | undefined> {
     const { history } = delivery;
+    const repeated = delivery.id === undefined || !isRoom(topic) ? undefined : this.#find(topic, delivery.id);
+    if (repeated !== undefined) return Promise.resolve(repeated);
     const kept = history !== undefined && isRoom(topic) ? this.#keep(topic, delivery, history) : delivery;
     const hasReceivers = this.#opened.has(topic) || isTree(topic) || (this.#openTrees > 0 && isRoom(topic));
     if (hasReceivers) this.#deliveries.run(() => this.#receiver?.onDelivery(topic, kept));
@@ -153,6 +160,11 @@ export class MemoryBackplane implements Backplane {
     };
   }
 
+  /** The position of a recent publication with this id. */
+  #find(path: RoomPath, id: string): Position | undefined {
+    return this.#rooms.get(path)?.history.find(id, this.#clock.now(), this.#limits);
+  }
+
   #keep(path: RoomPath, delivery: Delivery, config: HistoryConfig): Delivery {
     const room = this.#room(path);
     const { history } = room;
@@ -160,7 +172,9 @@ export class MemoryBackplane implements Backplane {
     this.#rooms.set(path, room);
     this.#use(path);
     const before = history.bytes;
-    const kept = history.append(delivery, config, this.#clock.now());
+    const now = this.#clock.now();
+    const kept = history.append(delivery, config, now);
+    if (delivery.id !== undefined) history.remember(delivery.id, now, this.#limits);
     this.#bytes += history.bytes - before;
     room.config = config;
     room.expiry ??= this.#expireLater(path, room, config);

@@ -1,6 +1,7 @@
 import { offsetAfter, type Position } from "../wire/position.js";
 import type { HistoryConfig, HistoryPage, HistoryQuery } from "./backplane.js";
 import { accountedBytes, type Delivery } from "./delivery.js";
+import type { BackplaneLimits } from "./limits.js";
 
 interface Entry {
   readonly delivery: Delivery;
@@ -8,10 +9,14 @@ interface Entry {
   readonly bytes: number;
 }
 
+export type PublicationIdLimits = Pick<BackplaneLimits, "publicationIdsMax" | "publicationIdsMs">;
+
 /** The history of one room in memory, numbered without a gap. */
 export class MemoryHistory {
   readonly #epoch: string;
   readonly #entries: Entry[] = [];
+  /** The positions and times of the publications with an id, the oldest first. */
+  readonly #ids = new Map<string, { readonly offset: number; readonly at: number }>();
   #offset = 0;
   #bytes = 0;
 
@@ -35,6 +40,23 @@ export class MemoryHistory {
 
   get top(): Position {
     return { epoch: this.#epoch, offset: this.#offset };
+  }
+
+  /** The position of a recent publication with this id; `undefined` if there is none. */
+  find(id: string, now: number, { publicationIdsMs }: PublicationIdLimits): Position | undefined {
+    for (const [old, { at }] of this.#ids) {
+      if (now - at < publicationIdsMs) break;
+      this.#ids.delete(old);
+    }
+    const found = this.#ids.get(id);
+    return found && { epoch: this.#epoch, offset: found.offset };
+  }
+
+  /** Remembers the id of the last publication. */
+  remember(id: string, now: number, { publicationIdsMax }: PublicationIdLimits): void {
+    this.#ids.set(id, { offset: this.#offset, at: now });
+    const [oldest] = this.#ids.keys();
+    if (this.#ids.size > publicationIdsMax && oldest !== undefined) this.#ids.delete(oldest);
   }
 
   /** Numbers a delivery, stores a copy, and returns it numbered. Removes the entries that exceed the configuration. */

@@ -92,10 +92,12 @@ export class ClusterBackplane implements Backplane {
   publish(topic: Topic, delivery: Delivery): Promise<Position | undefined> {
     const { history } = delivery;
     if (history === undefined || !isRoom(topic)) return this.#post(topic, { delivery });
-    const run = this.#active?.run;
-    if (run === undefined) return Promise.reject(closed());
+    if (this.#active === undefined) return Promise.reject(closed());
+    const { run, context } = this.#active;
     const message = encodeNodeMessage({ message: { delivery }, below: undefined });
-    return run.outgoing.append({ path: topic, history }, message);
+    const { publicationIdsMax: idsMax, publicationIdsMs: idsMs } = context.limits;
+    const id = delivery.id === undefined ? undefined : { id: delivery.id, idsMax, idsMs };
+    return run.outgoing.append({ path: topic, history, seen: run.cursors.seen(topic) }, message, id);
   }
 
   closeAll(topic: Topic, closing: CloseCommand): Promise<void> {
@@ -199,7 +201,12 @@ export class ClusterBackplane implements Backplane {
       return;
     }
     const { delivery } = message;
-    const hasCursor = position !== undefined && isRoom(topic) && cursors.onArrival(topic, delivery.at(position));
+    if (position === undefined) {
+      const deliver = () => receiver.onDelivery(topic, delivery);
+      if (!isRoom(topic) || !cursors.afterPending(topic, deliver)) deliver();
+      return;
+    }
+    const hasCursor = isRoom(topic) && cursors.onArrival(topic, delivery.at(position));
     if (!hasCursor) receiver.onDelivery(topic, delivery);
   }
 

@@ -13,6 +13,7 @@ import { OutgoingQueue } from "./outgoingQueue.js";
 import { ClusterPresence } from "./presence/clusterPresence.js";
 import { HistoryReader } from "./rooms/historyReader.js";
 import { RoomCursors } from "./rooms/roomCursors.js";
+import { Witnesses } from "./rooms/witnesses.js";
 
 /** An attempt to connect may take `backplaneMs` times this. */
 const connectTimeoutFactor = 3;
@@ -33,6 +34,7 @@ export class ClusterRun {
   readonly cursors: RoomCursors;
   readonly signals: NodeSignals;
   readonly signalReceiver: SignalReceiver;
+  readonly #witnesses: Witnesses;
   readonly #engine: Engine;
   readonly #context: BackplaneContext;
   readonly #receiver: Receiver;
@@ -59,8 +61,9 @@ export class ClusterRun {
     this.signals = new NodeSignals({ id, engine, engineState, subscriptions });
     this.presence = this.#makePresence();
     this.nodes = this.#makeNodes();
+    this.#witnesses = this.#makeWitnesses();
     this.cursors = this.#makeCursors();
-    this.signalReceiver = new SignalReceiver(id, this.nodes, this.presence);
+    this.signalReceiver = new SignalReceiver(id, this.nodes, this.presence, this.#witnesses);
   }
 
   start(): void {
@@ -99,6 +102,7 @@ export class ClusterRun {
     this.nodes.end();
     this.signals.stop();
     this.cursors.end();
+    this.#witnesses.end();
     this.#tidyTimer?.cancel();
     this.#connectTimeout?.cancel();
     // Waits for the last publications to be sent, but not for long if the engine does not answer.
@@ -134,6 +138,7 @@ export class ClusterRun {
       engineState,
       backplaneMs,
       backplaneBytesMax,
+      onAppended: (path, position) => this.cursors.onAcknowledged(path, position),
       // All publications wait until the first attempt to connect has succeeded or failed.
       whenReady: (channel) => {
         const subscribed = subscriptions.whenSubscribed(engineState.state === "connecting" ? nodesChannel : channel);
@@ -172,13 +177,31 @@ export class ClusterRun {
         void signals.sendHeartbeat(nodeChannel(node), counts(), { presence: [], renew: false });
         presence.askAll(node);
       },
-      onLost: (node, isSilent) => presence.forget(node, isSilent),
+      onLost: (node, isSilent) => {
+        presence.forget(node, isSilent);
+        this.#witnesses.onLost(node, isSilent);
+      },
       onOwnHeartbeatsLost: () => this.#restart(new Error("this node does not receive its own heartbeats")),
+    });
+  }
+
+  #makeWitnesses(): Witnesses {
+    const { id, nodes, signals } = this;
+    const { clock, limits } = this.#context;
+    return new Witnesses({
+      id,
+      clock,
+      answerMs: limits.backplaneMs,
+      others: () => nodes.known,
+      send: (node, kind, fields) => void signals.send(nodeChannel(node), kind, fields),
+      seenHere: (path, epoch) => this.cursors.seenIn(path, epoch),
     });
   }
 
   #makeCursors(): RoomCursors {
     const { engineState, outgoing, subscriptions } = this;
+    const witnesses = this.#witnesses;
+    const now = Date.now;
     const [engine, context, receiver] = [this.#engine, this.#context, this.#receiver];
     const history = new HistoryReader({
       engine,
@@ -188,10 +211,11 @@ export class ClusterRun {
       inTime: (answer) => this.#inTime(answer, false),
       whenConnected: () =>
         engineState.state === "connecting" ? subscriptions.whenSubscribed(nodesChannel) : undefined,
+      now,
       onMalformed: (path: RoomPath) => this.#onMalformed(path),
     });
     const inTime = <T>(answer: Promise<T>) => this.#inTime(answer, true);
-    return new RoomCursors({ engine, engineState, history, outgoing, receiver, context, inTime });
+    return new RoomCursors({ engine, engineState, history, outgoing, receiver, context, witnesses, inTime, now });
   }
 
   #onSubscribeError(error: unknown): void {

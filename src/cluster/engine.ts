@@ -21,12 +21,16 @@ export interface EngineEvents {
   onError(error: Error): void;
 }
 
-/** A page of history as the engine stores it; see `HistoryPage`. */
-export interface EngineHistoryPage {
-  /** The position of the last publication of the room; offset 0 before the first. */
+/** The end of a room's history, and its epochs. */
+export interface EngineTop {
+  /** The position of the last publication of the room. For a room without any: the epoch `""` and the offset 0. */
   readonly top: Position;
-  /** The known epochs of the room, the oldest first; the last one is that of `top`. */
+  /** The known epochs of the room, the oldest first; the last one is that of `top`. Empty for the epoch `""`. */
   readonly epochs: readonly Epoch[];
+}
+
+/** A page of history as the engine stores it; see `HistoryPage`. */
+export interface EngineHistoryPage extends EngineTop {
   /** The publications, in the order of their offsets. */
   readonly entries: readonly { readonly offset: number; readonly bytes: Uint8Array }[];
 }
@@ -37,6 +41,17 @@ export interface EngineRoom {
   readonly path: RoomPath;
   /** How much of the room's history the engine keeps. */
   readonly history: HistoryConfig;
+  /** The position of the last publication that this node has received; `undefined` if it does not know the room. */
+  readonly seen?: Position | undefined;
+}
+
+/** The id of a publication that a caller may send again, and how long the engine has to recognise it. */
+export interface PublicationId {
+  readonly id: string;
+  /** The number of ids that are kept for a room. */
+  readonly idsMax: number;
+  /** The number of milliseconds that an id is kept. */
+  readonly idsMs: number;
 }
 
 /**
@@ -48,6 +63,9 @@ export interface EngineRoom {
  * is no connection.
  * - The messages that one node publishes to one channel or appends to one room arrive in the order of these calls, of
  * both kinds. Each arrives at most once at every subscribed node, including the node that sent it.
+ * - An engine that may have lost publications begins a new epoch in a room: after a restart, unless it promises to keep
+ * everything, and when the last offset is below `seen` in the same epoch. Offsets continue from what is left. The last
+ * 16 epochs of a room are kept, each with the offset where it began.
  */
 export interface Engine {
   /** The name in errors and in the status, such as `redis`. */
@@ -64,16 +82,30 @@ export interface Engine {
   publish(channel: string, bytes: Uint8Array): Promise<unknown>;
   /** The number of publications that one call of {@link append} accepts. */
   readonly appendMax: number;
+  /** False if a call must have been answered before the next one to the same channel. Default: true. */
+  readonly isPipelined?: boolean | undefined;
+  /** The number of bytes of one message that the engine accepts. Default: no limit. */
+  readonly messageBytesMax?: number | undefined;
   /**
    * Numbers publications to a room, stores them in its history, and publishes them to its channel. Several are
    * published as one batch of `joinNodeMessages`. Resolves with the position of the first one. The others have the
    * offsets after it.
+   *
+   * @param id The id of the only publication of the call. If the room has a recent one with this id, nothing is
+   * published, and the promise resolves with the position of that one.
    */
-  append(room: EngineRoom, publications: readonly Uint8Array[]): Promise<Position>;
-  /** Reads a part of the history of a room; see {@link Backplane.readHistory}. */
-  read(path: RoomPath, query: HistoryQuery, history: HistoryConfig): Promise<EngineHistoryPage>;
-  /** Resolves with the position of the last publication, and marks the room as in use. */
-  top(room: EngineRoom): Promise<Position>;
+  append(room: EngineRoom, publications: readonly Uint8Array[], id?: PublicationId): Promise<Position>;
+  /**
+   * Reads a part of the history of a room; see {@link Backplane.readHistory}. `since` with the epoch `""` is the
+   * position before the first publication of the room.
+   */
+  read(room: EngineRoom, query: HistoryQuery): Promise<EngineHistoryPage>;
+  /** Resolves with the end of the history, and marks a room that has publications as in use. */
+  top(room: EngineRoom): Promise<EngineTop>;
+  /** Keeps the number of publications that were lost when an epoch began, unless it is known. */
+  confirmLost(room: EngineRoom, epoch: string, lost: number): Promise<unknown>;
+  /** Begins a new epoch after `last`, if the current epoch is that of `last`: what follows was numbered again. */
+  renumber(room: EngineRoom, last: Position): Promise<unknown>;
   /** Returns true for an error that is an answer of the engine: it can be reached, and refused the call. */
   refuses(error: Error): boolean;
   /** Removes the data of rooms that are no longer in use. Called about once per hour. */

@@ -1,6 +1,7 @@
 /** The first byte of a batch. A single node message begins with `{`. */
 const batchMark = 1;
-const lengthBytes = 4;
+/** The bytes of the length before each message of a batch. */
+export const lengthBytes = 4;
 
 /** Joins node messages into a batch, each preceded by its length. A single message is returned unchanged. */
 export function joinNodeMessages(messages: readonly Uint8Array[]): Uint8Array {

@@ -6,6 +6,7 @@ import { decodeSignal, encodeSignal, type Fields } from "./nodeMessage.js";
 import { heartbeatOf, type Nodes } from "./nodes.js";
 import type { ClusterPresence } from "./presence/clusterPresence.js";
 import type { PresenceMarks } from "./presence/presenceMarks.js";
+import type { Witnesses } from "./rooms/witnesses.js";
 
 export interface NodeSignalsDeps {
   /** The id of this node. */
@@ -66,6 +67,7 @@ export class SignalReceiver {
     readonly id: string,
     readonly nodes: Nodes,
     readonly presence: ClusterPresence,
+    readonly witnesses: Witnesses,
   ) {}
 
   /** Returns true if the signal is valid, false if it is malformed, `undefined` if the channel carries no signals. */
@@ -82,7 +84,9 @@ export class SignalReceiver {
     if (kind === "leave") this.nodes.onLeave(node);
     else {
       this.nodes.onSignal(node);
-      return this.presence.receive(roomOfPresence(channel) ?? path, kind, fields);
+      return (
+        this.witnesses.receive(kind, fields) ?? this.presence.receive(roomOfPresence(channel) ?? path, kind, fields)
+      );
     }
     return true;
   }
@@ -93,6 +97,7 @@ export class SignalReceiver {
     const { node, presence, renew } = heartbeat;
     this.presence.compare(node, presence);
     this.nodes.receive(heartbeat);
+    if (node !== this.id) this.witnesses.onHeartbeat(node);
     if (renew && node !== this.id) this.presence.askAll(node);
     return true;
   }

@@ -55,6 +55,11 @@ export class Nodes {
     return this.#others.size;
   }
 
+  /** All nodes that are not lost. */
+  get known(): readonly string[] {
+    return [...this.#others.keys()];
+  }
+
   /** The nodes whose last heartbeat arrived in time. */
   get answering(): readonly string[] {
     const { clock, heartbeatMs } = this.#deps;

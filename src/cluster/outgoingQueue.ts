@@ -1,18 +1,25 @@
 import { type Clock, deferred, type Timer } from "../connection/clock.js";
 import { asError, EnfiladeError } from "../errors.js";
+import type { RoomPath } from "../wire/path.js";
 import type { Position } from "../wire/position.js";
-import type { Engine, EngineRoom } from "./engine.js";
+import type { Engine, EngineRoom, PublicationId } from "./engine.js";
 import type { EngineState } from "./engineState.js";
-import { joinNodeMessages } from "./nodeMessageBatch.js";
+import { joinNodeMessages, lengthBytes } from "./nodeMessageBatch.js";
+import { OutgoingLanes } from "./outgoingLanes.js";
 
 export interface OutgoingDeps {
-  readonly engine: Pick<Engine, "name" | "publish" | "append" | "appendMax" | "refuses" | "restart">;
+  readonly engine: Pick<
+    Engine,
+    "name" | "publish" | "append" | "appendMax" | "isPipelined" | "messageBytesMax" | "refuses" | "restart"
+  >;
   readonly clock: Clock;
   readonly engineState: EngineState;
   readonly backplaneMs: number;
   readonly backplaneBytesMax: number;
   /** Resolves when messages may be sent to a channel; `undefined` if they may be sent now. */
   readonly whenReady: (channel: string) => Promise<void> | undefined;
+  /** Called with the position of the last publication of an answered batch. */
+  readonly onAppended: (path: RoomPath, position: Position) => void;
 }
 
 /** The messages to one channel in one event-loop tick. */
@@ -21,6 +28,8 @@ interface NodeMessageBatch {
   /** Set if the messages are stored in the history of a room. */
   readonly room: EngineRoom | undefined;
   readonly messages: Uint8Array[];
+  /** The id of the only message, which its caller may send again. */
+  readonly id: PublicationId | undefined;
   bytes: number;
   /** Resolves with the position of the first message, or `undefined` without history. */
   readonly promise: Promise<Position | undefined>;
@@ -47,7 +56,8 @@ const batchBytesMax = 64 * 1024;
 export class OutgoingQueue {
   readonly #deps: OutgoingDeps;
   #queue: NodeMessageBatch[] = [];
-  /** The last batch in the queue for each channel. */
+  readonly #lanes: OutgoingLanes<NodeMessageBatch>;
+  /** The last batch for each channel, until it is sent. */
   readonly #latest = new Map<string, NodeMessageBatch>();
   #bytes = 0;
   #begun = 0;
@@ -61,6 +71,9 @@ export class OutgoingQueue {
 
   constructor(deps: OutgoingDeps) {
     this.#deps = deps;
+    const { engine, whenReady } = deps;
+    const isPipelined = () => engine.isPipelined ?? true;
+    this.#lanes = new OutgoingLanes({ whenReady, send: (batch) => this.#send(batch), isPipelined });
   }
 
   /** The number of rejected publications. */
@@ -74,7 +87,7 @@ export class OutgoingQueue {
    * @param deliverHere Called in place of sending while the engine cannot be reached. Without it the promise rejects.
    */
   post(channel: string, message: Uint8Array, deliverHere: (() => void) | undefined): Promise<undefined> {
-    const batch = this.#add(channel, message, undefined);
+    const batch = this.#add(channel, message);
     if (batch instanceof EnfiladeError) return Promise.reject(batch);
     if (deliverHere !== undefined) batch.deliverHere.push(deliverHere);
     // A batch without a room resolves with `undefined`.
@@ -82,8 +95,8 @@ export class OutgoingQueue {
   }
 
   /** Publishes a node message and stores it in the history of its room. Resolves with its position. */
-  append(room: EngineRoom, message: Uint8Array): Promise<Position | undefined> {
-    const batch = this.#add(room.path, message, room);
+  append(room: EngineRoom, message: Uint8Array, id?: PublicationId): Promise<Position | undefined> {
+    const batch = this.#add(room.path, message, room, id);
     if (batch instanceof EnfiladeError) return Promise.reject(batch);
     const index = batch.messages.length - 1;
     if (index === 0) return batch.promise;
@@ -119,9 +132,11 @@ export class OutgoingQueue {
   }
 
   /** Adds a message to a batch and returns the batch, or the error of a rejected message. */
-  #add(channel: string, message: Uint8Array, room: EngineRoom | undefined): NodeMessageBatch | EnfiladeError {
+  #add(channel: string, message: Uint8Array, room?: EngineRoom, id?: PublicationId): NodeMessageBatch | EnfiladeError {
     const { engineState, engine, backplaneBytesMax } = this.#deps;
-    const { length } = message;
+    const { messageBytesMax = Number.POSITIVE_INFINITY } = engine;
+    if (message.length > messageBytesMax) return tooLarge(engine.name, message.length, messageBytesMax);
+    const length = message.length + lengthBytes;
     if (engineState.state === "away" && room !== undefined) return this.#outageError(1);
     if (this.#bytes + length > backplaneBytesMax && this.#bytes > 0) {
       const waiting = `${this.#bytes} bytes wait for ${engine.name}`;
@@ -131,18 +146,20 @@ export class OutgoingQueue {
     this.#bytes += length;
     const latest = this.#latest.get(channel);
     const messagesMax = room === undefined ? batchMessagesMax : engine.appendMax;
-    const hasSpace =
-      latest !== undefined && latest.messages.length < messagesMax && latest.bytes + length <= batchBytesMax;
-    const batch = hasSpace && latest.room?.history === room?.history ? latest : this.#begin(channel, room);
+    const bytesMax = Math.min(batchBytesMax, messageBytesMax);
+    const isFull = latest === undefined || latest.messages.length >= messagesMax || latest.bytes + length > bytesMax;
+    const isOther = latest?.room?.history !== room?.history || latest?.id !== undefined || id !== undefined;
+    const batch = isFull || isOther ? this.#begin(channel, room, id) : latest;
     batch.messages.push(message);
     batch.bytes += length;
     return batch;
   }
 
-  #begin(channel: string, room: EngineRoom | undefined): NodeMessageBatch {
+  #begin(channel: string, room: EngineRoom | undefined, id: PublicationId | undefined): NodeMessageBatch {
     const batch: NodeMessageBatch = {
       channel,
       room,
+      id,
       messages: [],
       bytes: 0,
       deliverHere: [],
@@ -157,41 +174,44 @@ export class OutgoingQueue {
   #flush(): void {
     const queue = this.#queue;
     this.#queue = [];
-    this.#latest.clear();
-    for (const batch of queue) {
-      const ready = this.#deps.whenReady(batch.channel);
-      // A node must be subscribed first, to receive its own publications.
-      if (ready === undefined) this.#send(batch);
-      else ready.then(() => this.#send(batch));
-    }
+    // A node must be subscribed first, to receive its own publications.
+    for (const batch of queue) this.#lanes.add(batch.channel, batch);
   }
 
-  #send(batch: NodeMessageBatch): void {
+  /** Resolves when the batch is answered. Never rejects. */
+  async #send(batch: NodeMessageBatch): Promise<void> {
     const { engineState, engine } = this.#deps;
+    const { channel, messages } = batch;
+    if (this.#latest.get(channel) === batch) this.#latest.delete(channel);
     if (!engineState.isUp) {
       this.#deliverHere(batch);
       return;
     }
     this.#timer ??= this.#watch();
-    const { channel, room, messages } = batch;
-    const send = async () =>
-      room === undefined ? engine.publish(channel, joinNodeMessages(messages)) : engine.append(room, messages);
-    send().then(
-      (answer) => {
-        this.#settle(batch);
-        // `append` resolves with a position. The result of `publish` is not used.
-        batch.resolve(room === undefined ? undefined : (answer as Position));
-      },
-      (thrown) => {
-        this.#settle(batch);
-        const error = asError(thrown);
-        const isRefused = engine.refuses(error);
-        const problem = isRefused ? "it refused a publication" : unanswered;
-        batch.reject(
-          this.#countedError(problem, error, messages.length, isRefused ? `refused ${channel}` : connectionLost),
-        );
-      },
-    );
+    try {
+      const position = await this.#handOver(batch);
+      this.#settle(batch);
+      batch.resolve(position);
+    } catch (thrown) {
+      this.#settle(batch);
+      const error = asError(thrown);
+      const isRefused = engine.refuses(error);
+      const problem = isRefused ? "it refused a publication" : unanswered;
+      const kind = isRefused ? `refused ${channel}` : connectionLost;
+      batch.reject(this.#countedError(problem, error, messages.length, kind));
+    }
+  }
+
+  /** Resolves with the position of the first message, or `undefined` without history. */
+  async #handOver({ channel, room, messages, id }: NodeMessageBatch): Promise<Position | undefined> {
+    const { engine, onAppended } = this.#deps;
+    if (room === undefined) {
+      await engine.publish(channel, joinNodeMessages(messages));
+      return undefined;
+    }
+    const first = await engine.append(room, messages, id);
+    onAppended(room.path, { epoch: first.epoch, offset: first.offset + messages.length - 1 });
+    return first;
   }
 
   /** Delivers on this node only, or rejects. */
@@ -235,4 +255,9 @@ export class OutgoingQueue {
       if (this.#answered < this.#begun) this.#timer = this.#watch();
     }, backplaneMs);
   }
+}
+
+function tooLarge(engine: string, bytes: number, bytesMax: number): EnfiladeError {
+  const what = `a message of ${bytes} bytes is above the ${bytesMax} that the server of ${engine} accepts`;
+  return new EnfiladeError("ERR_VALUE", `${what}; send less, or raise its limit (max_payload of NATS)`);
 }

@@ -1,16 +1,25 @@
 import { JetStreamApiError, JetStreamError, jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { InvalidArgumentError, type Msg, type NatsConnection, type Subscription } from "@nats-io/transport-node";
-import type { HistoryConfig, HistoryQuery } from "../backplane/backplane.js";
-import type { Engine, EngineEvents, EngineHistoryPage, EngineRoom } from "../cluster/engine.js";
+import type { HistoryQuery } from "../backplane/backplane.js";
+import type {
+  Engine,
+  EngineEvents,
+  EngineHistoryPage,
+  EngineRoom,
+  EngineTop,
+  PublicationId,
+} from "../cluster/engine.js";
 import { deferred } from "../connection/clock.js";
 import { asError } from "../errors.js";
-import type { RoomPath } from "../wire/path.js";
 import type { Position } from "../wire/position.js";
 import { OrderedLanes } from "./orderedLanes.js";
-import { epochOf, hasNoResponders, RoomStreams, type RoomStreamsDeps } from "./streams.js";
+import { epochOf } from "./roomStream.js";
+import { hasNoResponders, RoomStreams, type RoomStreamsDeps } from "./streams.js";
 import { Subjects } from "./subjects.js";
 
 export interface NatsEngineDeps extends Pick<RoomStreamsDeps, "prefix" | "storage" | "replicas" | "now"> {
+  /** Whether the server keeps every acknowledged publication over a restart. */
+  readonly durable: boolean;
   /** Makes one connection that does not reconnect by itself. */
   readonly connect: () => Promise<NatsConnection>;
 }
@@ -34,6 +43,9 @@ const sequenceHeader = "Nats-Sequence";
 const subjectHeader = "Nats-Subject";
 /** Milliseconds for a server to flush and close. */
 const closeMs = 500;
+
+/** The bytes of a message that its headers may take. */
+const headerBytes = 512;
 
 const refusals = [JetStreamError, JetStreamApiError, InvalidArgumentError];
 
@@ -75,7 +87,7 @@ export class NatsEngine implements Engine {
         if (error === null) this.#onMessage(session, channel, message);
         else if (this.#session === session) this.#events?.onError(error);
       };
-      session.subscriptions.set(channel, session.connection.subscribe(this.#subjects.of(channel), { callback }));
+      session.subscriptions.set(channel, session.connection.subscribe(this.#subjects.all(channel), { callback }));
     }
     return this.#flushed(session);
   }
@@ -92,26 +104,39 @@ export class NatsEngine implements Engine {
   publish(channel: string, bytes: Uint8Array): Promise<unknown> {
     const session = this.#connected;
     const publish = () => {
-      session.connection.publish(this.#subjects.of(channel), bytes);
+      session.connection.publish(this.#subjects.plain(channel), bytes);
       return this.#flushed(session);
     };
     // Publications with history take another path; this one must not overtake them.
     return session.lanes.isBusy(channel) ? session.lanes.runAlone(channel, publish) : publish();
   }
 
-  async append({ path, history }: EngineRoom, publications: readonly Uint8Array[]): Promise<Position> {
+  async append(room: EngineRoom, publications: readonly Uint8Array[], id?: PublicationId): Promise<Position> {
     const session = this.#connected;
     const [bytes] = publications;
     if (bytes === undefined) throw new Error("append() takes at least one publication, got none");
-    return session.lanes.runShared(path, () => session.streams.append(path, bytes, history));
+    return session.lanes.runShared(room.path, () => session.streams.append(room, bytes, id));
   }
 
-  read(path: RoomPath, query: HistoryQuery, history: HistoryConfig): Promise<EngineHistoryPage> {
-    return this.#connected.streams.read(path, query, history);
+  read(room: EngineRoom, query: HistoryQuery): Promise<EngineHistoryPage> {
+    return this.#connected.streams.read(room, query);
   }
 
-  top(room: EngineRoom): Promise<Position> {
+  top(room: EngineRoom): Promise<EngineTop> {
     return this.#connected.streams.top(room);
+  }
+
+  confirmLost(room: EngineRoom, epoch: string, lost: number): Promise<unknown> {
+    return this.#connected.streams.confirmLost(room, epoch, lost);
+  }
+
+  renumber(room: EngineRoom, last: Position): Promise<unknown> {
+    return this.#connected.streams.renumber(room, last);
+  }
+
+  get messageBytesMax(): number | undefined {
+    const { max_payload: bytesMax } = this.#session?.connection.info ?? {};
+    return bytesMax && bytesMax - headerBytes;
   }
 
   async tidy(): Promise<void> {
@@ -168,6 +193,7 @@ export class NatsEngine implements Engine {
       client: jetstream(connection),
       manager,
       lost,
+      life: this.#deps.durable ? undefined : connection.info?.server_id,
       subjectOf: (path) => this.#subjects.of(path),
     });
     const session: NatsSession = {

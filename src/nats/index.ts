@@ -16,6 +16,12 @@ export interface BackplaneOptions {
   readonly storage?: "file" | "memory" | undefined;
   /** The number of servers in a NATS cluster that keep history, from 1 to 5. Default: 1. */
   readonly replicas?: number | undefined;
+  /**
+   * True if the server keeps every acknowledged publication over a restart, a power failure included: with
+   * `sync_interval: always`. A restart then leaves the positions of clients valid. If the promise is broken, losses may
+   * stay untold. Default: false.
+   */
+  readonly durable?: boolean | undefined;
 }
 
 /**
@@ -47,15 +53,18 @@ export function nats(
   source: string | readonly string[] | ConnectionOptions,
   options: BackplaneOptions = {},
 ): Backplane {
-  checkNames("nats()", options, ["prefix", "storage", "replicas"]);
-  const { prefix = "enfilade", storage = "file", replicas = 1 } = options;
+  checkNames("nats()", options, ["prefix", "storage", "replicas", "durable"]);
+  const { prefix = "enfilade", storage = "file", replicas = 1, durable = false } = options;
   if (typeof prefix !== "string" || !/^[\w-]{1,64}$/.test(prefix)) {
     throw optionError("prefix", "1 to 64 of A–Z a–z 0–9 - _", prefix);
   }
   if (storage !== "file" && storage !== "memory") throw optionError("storage", '"file" or "memory"', storage);
   if (!Number.isInteger(replicas) || replicas < 1 || replicas > 5) throw optionError("replicas", "1 to 5", replicas);
+  if (typeof durable !== "boolean") throw optionError("durable", "a boolean", durable);
   const connection = { ...optionsOf(source), reconnect: false, noEcho: false, timeout: connectMs };
-  return new ClusterBackplane(new NatsEngine({ prefix, storage, replicas, connect: () => connect(connection) }));
+  return new ClusterBackplane(
+    new NatsEngine({ prefix, storage, replicas, durable, connect: () => connect(connection) }),
+  );
 }
 
 /** Milliseconds to connect to a server. */

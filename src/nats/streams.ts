@@ -12,9 +12,22 @@ import {
 } from "@nats-io/jetstream";
 import { NoRespondersError } from "@nats-io/transport-node";
 import type { HistoryConfig, HistoryQuery } from "../backplane/backplane.js";
-import type { EngineHistoryPage, EngineRoom } from "../cluster/engine.js";
+import type { EngineHistoryPage, EngineRoom, EngineTop, PublicationId } from "../cluster/engine.js";
 import type { RoomPath } from "../wire/path.js";
-import type { Position } from "../wire/position.js";
+import { epochAt, offsetAfter, type Position } from "../wire/position.js";
+import {
+  descriptionOf,
+  epochOf,
+  epochsMax,
+  isBelow,
+  type RoomStream,
+  rangeOf,
+  type StreamNotes,
+  streamOf,
+  topOf,
+  withEpoch,
+  withLost,
+} from "./roomStream.js";
 import { tokenOf } from "./subjects.js";
 
 export interface RoomStreamsDeps {
@@ -26,19 +39,13 @@ export interface RoomStreamsDeps {
   readonly now?: (() => number) | undefined;
   readonly client: JetStreamClient;
   readonly manager: JetStreamManager;
+  /** Identifies this run of the server; `undefined` if the server keeps everything over a restart. */
+  readonly life: string | undefined;
   /** Rejects when the connection is lost. */
   readonly lost: Promise<never>;
-  /** The subject that nodes subscribe to while they have the room open. */
+  /** The subject of republished messages; nodes subscribe to it while they have the room open. */
   readonly subjectOf: (path: RoomPath) => string;
 }
-
-interface Stream {
-  readonly name: string;
-  readonly subject: string;
-  readonly epoch: string;
-}
-
-interface StreamDetails extends Stream, Pick<StreamInfo, "state" | "config"> {}
 
 type Entries = EngineHistoryPage["entries"];
 
@@ -48,8 +55,8 @@ const attemptsMax = 5;
 const streamNotFound = 10_059;
 const nameTaken = 10_058;
 const nanosPerMs = 1_000_000;
-/** The minimum that the server accepts. Without message ids it detects no duplicates. */
-const duplicateMs = 100;
+/** Milliseconds that the server recognises the id of a publication. */
+const publicationIdMs = 120_000;
 /** Ages above this, about a hundred years, have no limit. */
 const ageMsForever = 3e12;
 /** Milliseconds that a stream is kept after its last publication and after its room was last open. */
@@ -60,146 +67,189 @@ const touchMs = 1_800_000;
 const cachedStreamsMax = 10_000;
 /** Milliseconds to fetch messages. A message that is removed meanwhile never arrives. */
 const fetchMs = 1_000;
+const nothing: EngineTop = { top: { epoch: "", offset: 0 }, epochs: [] };
 
 /** The JetStream streams with the history of rooms, one per room, over one connection. */
 export class RoomStreams {
   readonly #deps: RoomStreamsDeps;
   /** A cache of streams that exist, or are being created. */
-  readonly #streams = new Map<RoomPath, Promise<Stream>>();
+  readonly #streams = new Map<RoomPath, Promise<RoomStream>>();
 
   constructor(deps: RoomStreamsDeps) {
     this.#deps = deps;
   }
 
-  async append(path: RoomPath, bytes: Uint8Array, history: HistoryConfig): Promise<Position> {
-    const known = this.#streams.get(path);
+  async append(room: EngineRoom, bytes: Uint8Array, id?: PublicationId): Promise<Position> {
+    const { path } = room;
+    const known = this.#stream(room);
     try {
-      return await this.#appendTo(await this.#stream(path, history), bytes);
+      return await this.#appendTo(await known, bytes, id);
     } catch (error) {
-      // No stream listens to the subject: it was deleted or replaced, and the publication was not kept.
-      if (known === undefined || !(hasNoResponders(error) || isNotFound(error))) throw error;
+      // No stream listens to the subject: it was deleted or has a new epoch, and the publication was not kept.
+      if (!hasNoResponders(error) && !isNotFound(error)) throw error;
       if (this.#streams.get(path) === known) this.#streams.delete(path);
-      return this.#appendTo(await this.#stream(path, history), bytes);
+      return this.#appendTo(await this.#stream(room), bytes, id);
     }
   }
 
-  async read(path: RoomPath, query: HistoryQuery, history: HistoryConfig): Promise<EngineHistoryPage> {
+  async read(room: EngineRoom, { since, limit, bytesMax }: HistoryQuery): Promise<EngineHistoryPage> {
     for (let attempts = 0; attempts < attemptsMax; attempts += 1) {
-      const stream = await this.#details(path, history);
-      const [start, count] = rangeOf(stream, query);
-      const entries = count > 0 ? await this.#fetch(stream, start, count) : [];
-      if (entries !== undefined)
-        return { top: topOf(stream), epochs: [{ epoch: stream.epoch, base: 0, lost: undefined }], entries };
+      const stream = await this.#details(room);
+      if (stream === undefined) return { ...nothing, entries: [] };
+      const { top, epochs } = topOf(stream);
+      const isFromStart = since?.epoch === "";
+      const after = since && (isFromStart ? 0 : offsetAfter(since, epochs, top.offset));
+      const [start, count] = rangeOf(stream, after, limit);
+      const entries = count > 0 ? await this.#fetch(stream, start, count, bytesMax) : [];
+      if (entries !== undefined) return { top, epochs, entries };
     }
-    throw new Error(`the stream of ${path} was replaced ${attemptsMax} times while it was read`);
+    throw new Error(`the stream of ${room.path} was replaced ${attemptsMax} times while it was read`);
   }
 
-  async top({ path, history }: EngineRoom): Promise<Position> {
-    const details = await this.#details(path, history);
-    const now = this.#now();
-    // A room without publications must not look unused to tidy().
-    if (now - usedAt(details.config) > touchMs) {
-      await this.#deps.manager.streams.update(details.name, { description: descriptionOf(path, now) });
+  async top(room: EngineRoom): Promise<EngineTop> {
+    const { path, seen } = room;
+    const stream = await this.#details(room);
+    if (stream === undefined) return nothing;
+    const { info, notes } = stream;
+    if (isBelow(stream, seen)) {
+      const { last_seq: last } = info.state;
+      return topOf(await this.#update(path, stream, withEpoch(stream, last, `ends at ${last}`, notes.life)));
     }
-    return topOf(details);
+    // A room without publications must not look unused to tidy().
+    if (this.#now() - notes.usedMs > touchMs) await this.#update(path, stream, { ...notes, usedMs: this.#now() });
+    return topOf(stream);
+  }
+
+  async confirmLost(room: EngineRoom, epoch: string, lost: number): Promise<void> {
+    const stream = await this.#details(room);
+    const isOpen = stream?.notes.epochs.some((one) => one.epoch === epoch && one.lost === undefined);
+    if (stream !== undefined && isOpen === true) await this.#update(room.path, stream, withLost(stream, epoch, lost));
+  }
+
+  async renumber(room: EngineRoom, { epoch, offset }: Position): Promise<void> {
+    const stream = await this.#details(room);
+    if (stream === undefined || epochOf(stream.subject) !== epoch) return;
+    const base = Math.min(offset, stream.info.state.last_seq);
+    await this.#update(room.path, stream, withEpoch(stream, base, `again after ${base}`, stream.notes.life));
   }
 
   /** Deletes the streams of rooms that have been closed and empty for an hour. */
   async tidy(): Promise<void> {
     const { manager } = this.#deps;
-    for await (const info of manager.streams.list(`${this.#deps.prefix}.kept.>`)) {
+    for await (const info of manager.streams.list(`${this.#deps.prefix}.log.>`)) {
       if (!this.#isUnused(info)) continue;
       // Checks again, since the list may be outdated.
       if (this.#isUnused(await manager.streams.info(info.config.name))) await manager.streams.delete(info.config.name);
     }
   }
 
-  async #appendTo({ subject, epoch }: Stream, bytes: Uint8Array): Promise<Position> {
-    const publishing = this.#deps.client.publish(subject, bytes, { retries: 0 });
-    const { seq } = await Promise.race([publishing, this.#deps.lost]);
-    return { epoch, offset: seq };
+  async #appendTo({ subject, notes }: RoomStream, bytes: Uint8Array, id: PublicationId | undefined): Promise<Position> {
+    const publishing = this.#deps.client.publish(subject, bytes, { retries: 0, ...(id && { msgID: id.id }) });
+    const { seq, duplicate } = await Promise.race([publishing, this.#deps.lost]);
+    return { epoch: duplicate ? epochAt(notes.epochs, seq) : epochOf(subject), offset: seq };
   }
 
   /** The stream of a room, created if it does not exist. */
-  #stream(path: RoomPath, history: HistoryConfig): Promise<Stream> {
-    const known = this.#streams.get(path);
+  #stream(room: EngineRoom): Promise<RoomStream> {
+    const known = this.#streams.get(room.path);
     if (known !== undefined) return known;
-    const creating = this.#create(path, history);
-    this.#streams.set(path, creating);
-    const [oldest] = this.#streams.keys();
-    if (this.#streams.size > cachedStreamsMax && oldest !== undefined) this.#streams.delete(oldest);
-    creating.catch(() => {
-      if (this.#streams.get(path) === creating) this.#streams.delete(path);
+    const finding = this.#find(room).then((found) => found ?? this.#create(room));
+    this.#keep(room.path, finding);
+    finding.catch(() => {
+      if (this.#streams.get(room.path) === finding) this.#streams.delete(room.path);
     });
-    return creating;
+    return finding;
   }
 
-  async #create(path: RoomPath, history: HistoryConfig): Promise<Stream> {
-    const { prefix, storage, replicas, manager, subjectOf } = this.#deps;
+  #keep(path: RoomPath, stream: Promise<RoomStream>): void {
+    this.#streams.set(path, stream);
+    const [oldest] = this.#streams.keys();
+    if (this.#streams.size > cachedStreamsMax && oldest !== undefined) this.#streams.delete(oldest);
+  }
+
+  async #create({ path, history }: EngineRoom): Promise<RoomStream> {
+    const { prefix, storage, replicas, manager, subjectOf, life } = this.#deps;
     const token = tokenOf(path);
-    const name = `${prefix}-${token}`;
-    // Each stream has a new subject. Publishing to a deleted stream then fails, and all nodes see the new numbering.
-    const subject = `${prefix}.kept.${token}.${randomBytes(9).toString("base64url")}`;
-    const { size, bytesMax, ageMsMax } = history;
-    const limits = {
-      max_msgs: wholeOf(size),
-      max_bytes: wholeOf(bytesMax),
-      max_age: nanosOf(ageMsMax),
-      duplicate_window: nanosOf(Math.min(ageMsMax, duplicateMs)),
+    const epoch = randomBytes(9).toString("base64url");
+    const subjects = `${prefix}.log.${token}`;
+    const notes = { usedMs: this.#now(), life, epochs: [{ epoch, base: 0, lost: undefined }] };
+    const config = {
+      ...limitsOf(history),
+      name: this.#nameOf(path),
+      // Each epoch has its own subject. A node that does not know of the epoch yet cannot publish.
+      subjects: [`${subjects}.${epoch}`],
+      description: descriptionOf(path, notes),
+      num_replicas: replicas,
+      storage: storage === "file" ? StorageType.File : StorageType.Memory,
+      retention: RetentionPolicy.Limits,
+      discard: DiscardPolicy.Old,
+      republish: { src: `${subjects}.*`, dest: `${subjectOf(path)}.{{wildcard(1)}}` },
     };
-    const info = await manager.streams
-      .add({
-        ...limits,
-        name,
-        subjects: [subject],
-        description: descriptionOf(path, this.#now()),
-        num_replicas: replicas,
-        storage: storage === "file" ? StorageType.File : StorageType.Memory,
-        retention: RetentionPolicy.Limits,
-        discard: DiscardPolicy.Old,
-        republish: { src: subject, dest: subjectOf(path) },
-      })
-      .catch((error) => {
-        if (!isNameTaken(error)) throw error;
-        return this.#adopt(name, limits);
-      });
+    const info = await manager.streams.add(config).catch((error) => {
+      if (!isNameTaken(error)) throw error;
+      return manager.streams.info(config.name);
+    });
     return streamOf(info);
   }
 
-  /** Uses a stream that exists already, and updates its limits if they differ. */
-  async #adopt(name: string, limits: Partial<StreamConfig>): Promise<StreamInfo> {
-    const { manager } = this.#deps;
-    const info = await manager.streams.info(name);
-    const isSame = Object.entries(limits).every(([limit, value]) =>
-      Object.entries(info.config).some(([key, current]) => key === limit && current === value),
-    );
-    return isSame ? info : manager.streams.update(name, { ...info.config, ...limits });
+  /** A stream that exists; with a new epoch if the server has been restarted, and with the limits of the room. */
+  async #find(room: EngineRoom): Promise<RoomStream | undefined> {
+    const { path, history } = room;
+    const { life, manager } = this.#deps;
+    let stream: RoomStream;
+    try {
+      stream = streamOf(await manager.streams.info(this.#nameOf(path)));
+    } catch (error) {
+      if (isNotFound(error)) return undefined;
+      throw error;
+    }
+    const { info, notes } = stream;
+    // In a cluster, a server that restarts gets from the others what they have acknowledged.
+    const isRestarted = life !== undefined && notes.life !== life && !info.cluster?.name;
+    if (isRestarted) {
+      // It may have lost the last publications, and would use their numbers again.
+      return this.#update(path, stream, withEpoch(stream, info.state.last_seq, `served by ${life}`, life), history);
+    }
+    return hasLimits(info.config, history) ? stream : this.#update(path, stream, notes, history);
   }
 
-  /** The current state of a room's stream. */
-  async #details(path: RoomPath, history: HistoryConfig): Promise<StreamDetails> {
-    for (let attempts = 0; attempts < attemptsMax; attempts += 1) {
-      const { name } = await this.#stream(path, history);
-      try {
-        const info = await this.#deps.manager.streams.info(name);
-        const stream = streamOf(info);
-        this.#streams.set(path, Promise.resolve(stream));
-        return { ...stream, state: info.state, config: info.config };
-      } catch (error) {
-        if (!isNotFound(error)) throw error;
-        // The stream was deleted.
-        this.#streams.delete(path);
-      }
-    }
-    throw new Error(`the stream of ${path} was deleted ${attemptsMax} times while it was read`);
+  /** Changes the description of a stream, its current epoch, and its limits if `history` is given. */
+  async #update(path: RoomPath, stream: RoomStream, notes: StreamNotes, history?: HistoryConfig): Promise<RoomStream> {
+    const { manager, prefix } = this.#deps;
+    const { config } = stream.info;
+    const subject = `${prefix}.log.${tokenOf(path)}.${notes.epochs.at(-1)?.epoch}`;
+    const changed: StreamConfig = { ...config, ...(history && limitsOf(history)), subjects: [subject] };
+    const info = await manager.streams.update(config.name, { ...changed, description: descriptionOf(path, notes) });
+    const updated = streamOf(info);
+    this.#keep(path, Promise.resolve(updated));
+    return updated;
+  }
+
+  /** The current state of a room's stream; `undefined` if there is none. */
+  async #details(room: EngineRoom): Promise<RoomStream | undefined> {
+    const stream = await this.#find(room);
+    if (stream === undefined) this.#streams.delete(room.path);
+    else this.#keep(room.path, Promise.resolve(stream));
+    return stream;
   }
 
   /** Reads messages; `undefined` if the stream was replaced. */
-  async #fetch(stream: Stream, start: number, count: number): Promise<Entries | undefined> {
+  async #fetch(
+    { info, notes }: RoomStream,
+    start: number,
+    count: number,
+    bytesMax = Number.POSITIVE_INFINITY,
+  ): Promise<Entries | undefined> {
+    const { name } = info.config;
+    const { epochs } = notes;
+    // Messages of epochs that are not kept any more have unknown subjects.
+    const isFresh = (subject: string) =>
+      epochs.length === epochsMax || epochs.some(({ epoch }) => epoch === epochOf(subject));
     try {
-      const consumer = await this.#deps.client.consumers.get(stream.name, { opt_start_seq: start });
+      const consumer = await this.#deps.client.consumers.get(name, { opt_start_seq: start });
       try {
-        return await Promise.race([readAll(await consumer.fetch(fetchOf(count)), stream, count), this.#deps.lost]);
+        const messages = await consumer.fetch(fetchOf(count));
+        return await Promise.race([readAll(messages, { name, count, bytesMax, isFresh }), this.#deps.lost]);
       } finally {
         // The server would also delete the consumer, but only after a while.
         consumer.delete().catch(() => undefined);
@@ -210,10 +260,15 @@ export class RoomStreams {
     }
   }
 
-  #isUnused({ config, state, created }: StreamInfo): boolean {
-    const lastMs = Math.max(Date.parse(created), Date.parse(state.last_ts), usedAt(config));
+  #isUnused(info: StreamInfo): boolean {
+    const { config, state, created } = info;
+    const lastMs = Math.max(Date.parse(created), Date.parse(state.last_ts), streamOf(info).notes.usedMs);
     const isForever = config.max_age === 0 && state.last_seq > 0;
     return state.messages === 0 && !isForever && this.#now() - lastMs > config.max_age / nanosPerMs + unusedMs;
+  }
+
+  #nameOf(path: RoomPath): string {
+    return `${this.#deps.prefix}-room-${tokenOf(path)}`;
   }
 
   #now(): number {
@@ -221,55 +276,47 @@ export class RoomStreams {
   }
 }
 
-async function readAll(messages: ConsumerMessages, stream: Stream, count: number): Promise<Entries | undefined> {
+interface Reading {
+  /** The name of the stream. */
+  readonly name: string;
+  readonly count: number;
+  readonly bytesMax: number;
+  /** Whether a message with this subject belongs to the stream as it was described before. */
+  readonly isFresh: (subject: string) => boolean;
+}
+
+async function readAll(messages: ConsumerMessages, reading: Reading): Promise<Entries | undefined> {
+  const { name, count, bytesMax, isFresh } = reading;
   const entries: { offset: number; bytes: Uint8Array }[] = [];
+  let bytes = 0;
   for await (const { seq, subject, data, info } of messages) {
-    if (subject !== stream.subject) return undefined;
+    bytes += data.length;
+    if (entries.length === 0 && !isFresh(subject)) return undefined;
+    if (bytes > bytesMax && entries.length > 0) return entries;
     entries.push({ offset: seq, bytes: data });
     // Messages that were removed meanwhile do not arrive.
     if (info.pending === 0 || entries.length === count) return entries;
   }
-  throw new Error(`the stream ${stream.name} delivered only ${entries.length} of ${count} publications`);
+  throw new Error(`the stream ${name} delivered only ${entries.length} of ${count} publications`);
 }
 
 function fetchOf(count: number): { readonly max_messages: number; readonly expires: number } {
   return { max_messages: count, expires: fetchMs };
 }
 
-/** The description of a stream: when its room was last open, and the path of the room. */
-function descriptionOf(path: RoomPath, now: number): string {
-  return `${new Date(now).toISOString()} in use: ${path}`;
+function limitsOf({ size, bytesMax, ageMsMax }: HistoryConfig) {
+  return {
+    max_msgs: wholeOf(size),
+    max_bytes: wholeOf(bytesMax),
+    max_age: nanosOf(ageMsMax),
+    duplicate_window: nanosOf(Math.min(ageMsMax, publicationIdMs)),
+  } satisfies Partial<StreamConfig>;
 }
 
-function usedAt({ description = "" }: Pick<StreamConfig, "description">): number {
-  const [time = ""] = description.split(" ", 1);
-  return Date.parse(time) || 0;
-}
-
-function topOf({ epoch, state }: StreamDetails): Position {
-  return { epoch, offset: state.last_seq };
-}
-
-/** The first sequence number to read, and how many. */
-function rangeOf(
-  { epoch, state }: StreamDetails,
-  { since, limit }: HistoryQuery,
-): readonly [start: number, count: number] {
-  const { first_seq: first, last_seq: last, messages } = state;
-  const isKnown = since !== undefined && since.epoch === epoch && since.offset <= last;
-  const from = since === undefined ? last - limit + 1 : isKnown ? since.offset + 1 : first;
-  const start = Math.max(first, 1, from);
-  return [start, messages === 0 ? 0 : Math.min(limit, last - start + 1)];
-}
-
-function streamOf({ config }: StreamInfo): Stream {
-  const [subject = ""] = config.subjects;
-  return { name: config.name, subject, epoch: epochOf(subject) };
-}
-
-/** The last token of a stream's subject. */
-export function epochOf(subject: string): string {
-  return subject.slice(subject.lastIndexOf(".") + 1);
+function hasLimits(config: StreamConfig, history: HistoryConfig): boolean {
+  const { max_msgs: messages, max_bytes: bytes, max_age: age, duplicate_window: window } = limitsOf(history);
+  const isSame = config.max_msgs === messages && config.max_bytes === bytes && config.max_age === age;
+  return isSame && config.duplicate_window === window;
 }
 
 /** Whether an error means that the stream, or JetStream, does not exist. */

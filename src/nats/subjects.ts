@@ -14,7 +14,17 @@ export class Subjects {
     this.#prefix = prefix;
   }
 
-  /** The subject of a channel. */
+  /** The subject of messages that are in no history. */
+  plain(channel: string): string {
+    return `${this.of(channel)}.plain`;
+  }
+
+  /** The subjects of all messages to a channel. */
+  all(channel: string): string {
+    return `${this.of(channel)}.*`;
+  }
+
+  /** The start of all subjects of a channel. */
   of(channel: string): string {
     const known = this.#known.get(channel);
     if (known !== undefined) return known;

@@ -1,10 +1,18 @@
 import { randomBytes } from "node:crypto";
-import type { HistoryConfig, HistoryQuery } from "../backplane/backplane.js";
-import type { Engine, EngineEvents, EngineHistoryPage, EngineRoom } from "../cluster/engine.js";
-import type { RoomPath } from "../wire/path.js";
-import type { Position } from "../wire/position.js";
+import type { HistoryQuery } from "../backplane/backplane.js";
+import type {
+  Engine,
+  EngineEvents,
+  EngineHistoryPage,
+  EngineRoom,
+  EngineTop,
+  PublicationId,
+} from "../cluster/engine.js";
+import { asError } from "../errors.js";
+import { epochAt, type Position } from "../wire/position.js";
+import { epochsOf, flag, listOf, numberOf, offsetOf, positionOf } from "./answers.js";
 import type { RedisClient } from "./client.js";
-import { appendScript, readScript, topScript } from "./scripts.js";
+import { appendScript, confirmScript, readScript, renumberScript, topScript } from "./scripts.js";
 
 /** One connection for commands and one for subscriptions; replaced on a restart. In a cluster, one client is both. */
 export interface RedisPair {
@@ -17,17 +25,25 @@ export interface RedisPair {
 export interface RedisEngineDeps {
   /** The start of every key and channel. */
   readonly prefix: string;
+  /** Whether Redis keeps every acknowledged write over a restart. */
+  readonly durable: boolean;
   /** Opens connections that queue no commands and reconnect by themselves. */
   readonly connect: () => RedisPair;
 }
 
-/** Milliseconds that the position of a room is kept after its last publication. */
-const positionMs = 3_600_000;
+/** Milliseconds that the position of a room is kept after its last publication could be read. */
+const positionMs = 600_000;
 /** Ages above this, about a hundred years, have no limit. */
 const ageMsForever = 3e12;
 /** The first byte of a message with a position; other messages and signals begin with `{`. */
 const positionMark = 0x70;
 const lineEnd = 10;
+/** The name of errors that Redis answered with. */
+const replyError = "ReplyError";
+
+const noInfo =
+  "the user may not call INFO, so a restart of Redis could stay unnoticed; grant it +info, or pass { durable: true } " +
+  "to redis() if Redis keeps every write over a restart";
 
 /** Redis or Valkey: a log for each room with history, and pub/sub. */
 export class RedisEngine implements Engine {
@@ -38,6 +54,11 @@ export class RedisEngine implements Engine {
   #pair: RedisPair | undefined;
   /** The hashes of the scripts that are loaded, by their text. */
   readonly #shas = new Map<string, string>();
+  /** Identifies this engine in the scripts. */
+  readonly #id = randomBytes(9).toString("base64url");
+  /** The number of calls of {@link append}. */
+  #calls = 0;
+  #isCluster = false;
   #lastError: Error | undefined;
 
   constructor(deps: RedisEngineDeps) {
@@ -77,36 +98,60 @@ export class RedisEngine implements Engine {
     return commands.isCluster ? commands.spublish(name, asBuffer(bytes)) : commands.publish(name, asBuffer(bytes));
   }
 
-  async append({ path, history }: EngineRoom, publications: readonly Uint8Array[]): Promise<Position> {
+  async append(room: EngineRoom, publications: readonly Uint8Array[], id?: PublicationId): Promise<Position> {
+    const { path, history } = room;
     const { size, bytesMax } = history;
+    this.#calls += 1;
     const publish = this.#connected.commands.isCluster ? "SPUBLISH" : "PUBLISH";
-    const keys = [...this.#keys(path), this.#channel(path)];
-    const args = [...commonArgs(history), numberOf(size), numberOf(bytesMax), publish];
-    return positionOf(await this.#run(appendScript, keys, [...args, ...publications.map(asBuffer)]));
+    const keys = [...this.#keys(path), `${this.#key(path)}:ids`, this.#channel(path)];
+    const limits = [numberOf(size), numberOf(bytesMax)];
+    const ids = [id?.id ?? "", numberOf(id?.idsMax ?? 0), numberOf(id?.idsMs ?? 0)];
+    const args = [...this.#commonArgs(room), ...limits, publish, this.#id, String(this.#calls), ...ids];
+    const answer = await this.#run(appendScript, keys, [...args, ...publications.map(asBuffer)]);
+    const position = positionOf(answer);
+    const [, , past] = listOf(answer);
+    // A publication with an id that was published before may be of an older epoch.
+    return past === undefined ? position : { ...position, epoch: epochAt(epochsOf(past), position.offset) };
   }
 
-  async read(path: RoomPath, { since, limit }: HistoryQuery, history: HistoryConfig): Promise<EngineHistoryPage> {
+  async read(room: EngineRoom, { since, limit, bytesMax }: HistoryQuery): Promise<EngineHistoryPage> {
     const mode = since === undefined ? "last" : "after";
-    const most = Number.isFinite(limit) ? String(limit) : "-1";
-    const query = [mode, since?.epoch ?? "", String(since?.offset ?? 0), most];
-    const answer = await this.#run(readScript, this.#keys(path), [...commonArgs(history), ...query]);
-    const [, , base, list] = listOf(answer);
+    const query = [mode, String(since?.offset ?? 0), since?.epoch ?? ""];
+    const most = [Number.isFinite(limit) ? String(limit) : "-1", numberOf(bytesMax ?? Number.POSITIVE_INFINITY)];
+    const answer = await this.#run(readScript, this.#keys(room.path), [...this.#commonArgs(room), ...query, ...most]);
+    const [, , past, list] = listOf(answer);
     const flat = listOf(list);
     const entries = Array.from({ length: flat.length / 2 }, (_, index) => ({
-      offset: Number.parseInt(String(flat[2 * index]), 10),
+      offset: offsetOf(flat[2 * index]),
       bytes: asBuffer(flat[2 * index + 1]),
     }));
-    const top = positionOf(answer);
-    const epochs = [{ epoch: top.epoch, base: Number(base), lost: undefined }];
-    return { top, epochs, entries: mode === "last" ? entries.reverse() : entries };
+    return {
+      top: positionOf(answer),
+      epochs: epochsOf(past),
+      entries: mode === "last" ? entries.reverse() : entries,
+    };
   }
 
-  async top({ path, history }: EngineRoom): Promise<Position> {
-    return positionOf(await this.#run(topScript, this.#keys(path), commonArgs(history)));
+  async top(room: EngineRoom): Promise<EngineTop> {
+    const answer = await this.#run(topScript, this.#keys(room.path), this.#commonArgs(room));
+    return { top: positionOf(answer), epochs: epochsOf(listOf(answer)[2]) };
+  }
+
+  confirmLost(room: EngineRoom, epoch: string, lost: number): Promise<unknown> {
+    return this.#run(confirmScript, this.#keys(room.path), [...this.#commonArgs(room), epoch, String(lost)]);
+  }
+
+  renumber(room: EngineRoom, { epoch, offset }: Position): Promise<unknown> {
+    return this.#run(renumberScript, this.#keys(room.path), [...this.#commonArgs(room), epoch, String(offset)]);
+  }
+
+  get isPipelined(): boolean {
+    // The client of a cluster sends a redirected command again, behind later ones.
+    return !this.#isCluster;
   }
 
   refuses({ name }: Error): boolean {
-    return name === "ReplyError";
+    return name === replyError;
   }
 
   async stop(): Promise<void> {
@@ -132,6 +177,7 @@ export class RedisEngine implements Engine {
   #open(): void {
     const pair = this.#deps.connect();
     this.#pair = pair;
+    this.#isCluster = pair.commands.isCluster;
     const ready = new Set<RedisClient>();
     for (const client of this.#clients()) {
       client.on("error", (error: Error) => {
@@ -175,7 +221,7 @@ export class RedisEngine implements Engine {
     this.#shas.clear();
     // In a cluster, each node would have to load them.
     if (commands.isCluster) return;
-    const scripts = [appendScript, readScript, topScript];
+    const scripts = [appendScript, readScript, topScript, confirmScript, renumberScript];
     const shas = await Promise.all(scripts.map((script) => commands.script("LOAD", script)));
     for (const [index, script] of scripts.entries()) this.#shas.set(script, String(shas[index]));
   }
@@ -189,13 +235,15 @@ export class RedisEngine implements Engine {
     const { commands } = this.#connected;
     const sha = this.#shas.get(script);
     const rest = [String(keys.length), ...keys, ...args];
-    if (sha === undefined) return commands.callBuffer("EVAL", script, ...rest);
     try {
+      if (sha === undefined) return await commands.callBuffer("EVAL", script, ...rest);
       return await commands.callBuffer("EVALSHA", sha, ...rest);
     } catch (error) {
+      const { message } = asError(error);
       // The server's scripts were flushed: nothing has been done, and EVAL loads the script again.
-      if (!(error instanceof Error && error.message.startsWith("NOSCRIPT"))) throw error;
-      return commands.callBuffer("EVAL", script, ...rest);
+      if (sha !== undefined && message.startsWith("NOSCRIPT")) return commands.callBuffer("EVAL", script, ...rest);
+      if (message.startsWith("NOINFO")) throw Object.assign(new Error(noInfo), { name: replyError });
+      throw error;
     }
   }
 
@@ -223,29 +271,17 @@ export class RedisEngine implements Engine {
     return `${this.#deps.prefix}${database}{${name}}`;
   }
 
-  #keys(path: RoomPath): string[] {
+  #keys(path: string): string[] {
     return [`${this.#key(path)}:meta`, `${this.#key(path)}:log`];
   }
-}
 
-/** The first arguments of every script: a new epoch, in case there is none, and how long things are kept. */
-function commonArgs({ ageMsMax }: HistoryConfig): string[] {
-  const age = ageMsMax > ageMsForever ? "-1" : String(Math.ceil(ageMsMax));
-  return [randomBytes(9).toString("base64url"), age, String(positionMs)];
-}
-
-function numberOf(limit: number): string {
-  return String(Math.min(Math.floor(limit), Number.MAX_SAFE_INTEGER));
-}
-
-function positionOf(answer: unknown): Position {
-  const [epoch, offset] = listOf(answer);
-  return { epoch: String(epoch), offset: Number(offset) };
-}
-
-function listOf(answer: unknown): readonly unknown[] {
-  if (Array.isArray(answer)) return answer;
-  throw new Error(`redis: a script must answer with a list, got ${typeof answer}`);
+  /** The first arguments of every script. They include the id of a new epoch, in case one begins. */
+  #commonArgs({ history: { ageMsMax }, seen }: EngineRoom): string[] {
+    const age = ageMsMax > ageMsForever ? "-1" : String(Math.ceil(ageMsMax));
+    const newEpoch = randomBytes(9).toString("base64url");
+    const { epoch = "", offset = 0 } = seen ?? {};
+    return [newEpoch, age, String(positionMs), flag(this.#deps.durable), epoch, String(offset)];
+  }
 }
 
 function asBuffer(bytes: unknown): Buffer {

@@ -12,6 +12,12 @@ export interface BackplaneOptions {
    * The start of every key and channel, before a colon, so that applications can share a Redis. Default: `"enfilade"`.
    */
   readonly prefix?: string | undefined;
+  /**
+   * True if Redis keeps every acknowledged write over a restart and a failover: with `appendfsync always`, or as a
+   * managed service that promises it. A restart then leaves the positions of clients valid. If the promise is broken,
+   * losses may stay untold. Default: false.
+   */
+  readonly durable?: boolean | undefined;
 }
 
 /**
@@ -41,12 +47,15 @@ export interface BackplaneOptions {
  * ```
  */
 export function redis(source: string | RedisOptions | OwnClient, options: BackplaneOptions = {}): Backplane {
-  checkNames("redis()", options, ["prefix"]);
-  const { prefix = "enfilade" } = options;
+  checkNames("redis()", options, ["prefix", "durable"]);
+  const { prefix = "enfilade", durable = false } = options;
   if (typeof prefix !== "string" || prefix === "") {
     throw new EnfiladeError("ERR_OPTION", `prefix takes a string such as "shop", got ${JSON.stringify(prefix)}`);
   }
-  return new ClusterBackplane(new RedisEngine({ prefix: `${prefix}:`, connect: connectorOf(source) }));
+  if (typeof durable !== "boolean") {
+    throw new EnfiladeError("ERR_OPTION", `durable takes a boolean, got ${JSON.stringify(durable)}`);
+  }
+  return new ClusterBackplane(new RedisEngine({ prefix: `${prefix}:`, durable, connect: connectorOf(source) }));
 }
 
 /** Commands fail at once without a connection, and are never sent twice; see `maxRetriesPerRequest` of ioredis. */
@@ -61,6 +70,15 @@ const connectionOptions = {
   connectTimeout: 5_000,
   retryStrategy: retryMs,
 } satisfies RedisOptions;
+
+/** The client follows redirections, which did nothing. It does not send again what may have been done. */
+const clusterOptions = {
+  clusterRetryStrategy: retryMs,
+  shardedSubscribers: true,
+  retryDelayOnFailover: 0,
+  retryDelayOnClusterDown: 0,
+  slotsRefreshInterval: 1_000,
+};
 
 function connectorOf(source: string | RedisOptions | OwnClient): () => RedisPair {
   if (isClient(source)) return connectorOfClient(source);
@@ -78,8 +96,8 @@ function connectorOfClient(client: DuplicableClient): () => RedisPair {
   if (!client.isCluster) return () => pairOf(() => client.duplicate(connectionOptions));
   return () => {
     const { enableOfflineQueue, lazyConnect, ...redisOptions } = connectionOptions;
-    const options = { enableOfflineQueue, lazyConnect, clusterRetryStrategy: retryMs, shardedSubscribers: true };
-    const cluster = client.duplicate([], { ...options, keyPrefix: "", redisOptions });
+    const options = { ...clusterOptions, enableOfflineQueue, lazyConnect, keyPrefix: "", redisOptions };
+    const cluster = client.duplicate([], options);
     return { commands: cluster, subscriber: cluster, database: 0 };
   };
 }

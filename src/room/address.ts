@@ -19,15 +19,22 @@ export interface SendOptions extends DeliveryOptions {
    * `false` with `latest` and `skip`.
    */
   readonly keep?: boolean | undefined;
+  /**
+   * Identifies the message in its room, so that it can be published again after an error without coming twice: 1 to
+   * 128 printable ASCII characters. A message with an id that the room has kept recently is not published; `publish`
+   * resolves with the position of the first one. Needs history. Default: none.
+   */
+  readonly id?: string | undefined;
 }
 
-const sendNames = ["policy", "except", "keep"];
+const sendNames = ["policy", "except", "keep", "id"];
 
 /** @throws EnfiladeError `ERR_OPTION` when `options` has an unknown name. */
 export function checkSendOptions(options: SendOptions | undefined): void {
   // Not checkNames, which allocates a list of the names: this is called for each message.
   for (const name in options) {
-    if (name !== "policy" && name !== "except" && name !== "keep") checkName("a send has no option", name, sendNames);
+    const isKnown = name === "policy" || name === "except" || name === "keep" || name === "id";
+    if (!isKnown) checkName("a send has no option", name, sendNames);
   }
 }
 

@@ -69,7 +69,7 @@ export class Audience {
     });
   }
 
-  /** Reports lost publications to all members and listeners. */
+  /** Reports lost publications to all members and listeners; only to members that the epoch has changed. */
   reportGap(gap: Gap): void {
     const { address } = this;
     for (const member of this.members) {
@@ -78,7 +78,7 @@ export class Audience {
       if (buffer !== undefined) buffer.onGap();
       else if (address !== undefined) reportGapTo(member, gap, address);
     }
-    for (const listener of this.#listeners ?? []) listener.onLoss(gap.missed);
+    if (gap.missed !== 0) for (const listener of this.#listeners ?? []) listener.onLoss(gap.missed);
   }
 
   /** Adds a listener. */

@@ -1,6 +1,6 @@
 import type { Backplane, CloseCommand, EvictCommand, Gap, PresenceUpdate, Receiver } from "../backplane/backplane.js";
 import type { Counts } from "../backplane/counts.js";
-import { accountedBytes, Delivery } from "../backplane/delivery.js";
+import { accountedBytes, Delivery, type HistoryConfig } from "../backplane/delivery.js";
 import { isRoom, type Topic } from "../backplane/topic.js";
 import { checkedPolicy, type DeliveryPolicy } from "../connection/policy.js";
 import { channels, traces } from "../diagnostics.js";
@@ -106,6 +106,7 @@ export class Publisher implements Receiver {
   onGap(path: RoomPath, gap: Gap): void {
     this.#guard(() => {
       this.#deps.rooms.get(path)?.reportGap(gap);
+      if (gap.missed === 0) return;
       this.#deps.trees.reportGap(path, gap);
       this.#deps.onGap(path, gap);
     });
@@ -138,7 +139,8 @@ export class Publisher implements Receiver {
     // Throws to the sender if the event protocol of the room cannot encode the event, before history keeps it.
     if (config !== undefined) payload.in(config.eventProtocol);
     if (history !== undefined) checkSize(payload, history.bytesMax);
-    return new Delivery({ payload, except, policy, history });
+    const id = options?.id === undefined ? undefined : checkedId(options.id, history);
+    return new Delivery({ payload, except, policy, history, id });
   }
 
   /** The ids of excepted connections, and the names of their clients, so that history replays it to neither. */
@@ -184,6 +186,19 @@ function checkSize(payload: Payload, bytesMax: number): void {
   if (bytes <= bytesMax) return;
   const what = `the message counts ${bytes} bytes, above history.bytesMax of its room, ${bytesMax}`;
   throw new EnfiladeError("ERR_VALUE", `${what}; raise it, or send the message with { keep: false }`);
+}
+
+/** @throws EnfiladeError `ERR_OPTION` for an id that cannot be used, or without a history that could recognise it. */
+function checkedId(id: unknown, history: HistoryConfig | undefined): string {
+  if (typeof id !== "string" || !/^[\x21-\x7e]{1,128}$/.test(id)) {
+    const came = JSON.stringify(id) ?? typeof id;
+    throw new EnfiladeError("ERR_OPTION", `id takes 1 to 128 printable ASCII characters without spaces, got ${came}`);
+  }
+  if (history !== undefined) return id;
+  throw new EnfiladeError(
+    "ERR_OPTION",
+    "id needs history: send to a room whose route has history: { size: 100, seconds: 3600 }, and keep the message",
+  );
 }
 
 function isObserved(): boolean {

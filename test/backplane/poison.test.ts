@@ -59,19 +59,19 @@ function connectForeignRedis(cluster: TestCluster): ForeignProgram {
 async function connectForeignNats(cluster: TestCluster): Promise<ForeignProgram> {
   const client = await natsClient(cluster);
   const publish = (channel: string, bytes: Bytes, marks = headers()) => {
-    client.publish(natsName(channel), Buffer.from(bytes), { headers: marks });
+    client.publish(`${natsName(channel)}.plain`, Buffer.from(bytes), { headers: marks });
     return client.flush();
   };
   return {
     publish: (channel, bytes) => publish(channel, bytes),
     claim: (room, epoch, offset, bytes) => {
       const marks = headers();
-      if (epoch !== "") marks.set("Enfilade-Epoch", epoch);
+      if (epoch !== "") marks.set("Nats-Subject", `enfilade.log.room.${epoch}`);
       marks.set("Nats-Sequence", offset);
       return publish(room, bytes, marks);
     },
     listen: (channel, listener) => {
-      client.subscribe(natsName(channel), { callback: (_error, { data }) => listener(data) });
+      client.subscribe(`${natsName(channel)}.*`, { callback: (_error, { data }) => listener(data) });
       return client.flush();
     },
     ping: () => client.flush(),
@@ -550,7 +550,7 @@ describe.skipIf(missing("nats", "messages by hand"))("foreign messages in the st
     const lost: unknown[] = [];
     nodeOf(cluster, 1).app.registry.on("lagged", (_room, missed) => lost.push(missed));
     const manager = await jetstreamManager(client);
-    const { config } = await manager.streams.info(`enfilade-${Buffer.from(path).toString("base64url")}`);
+    const { config } = await manager.streams.info(`enfilade-room-${Buffer.from(path).toString("base64url")}`);
     const [subject = ""] = config.subjects;
     for (const bytes of ["garbage", "", line({ v: 2, k: "text" })]) await client.request(subject, Buffer.from(bytes));
     expect(await publishNormally(cluster, path, clients)).toEqual([]);

@@ -7,6 +7,7 @@ import type { Engine, EngineHistoryPage, EngineRoom } from "../engine.js";
 import type { EngineState } from "../engineState.js";
 import { decodeNodeMessage } from "../nodeMessage.js";
 import type { OutgoingQueue } from "../outgoingQueue.js";
+import { sinceBirth, withUnborn } from "./unborn.js";
 
 export interface HistoryReaderDeps {
   readonly engine: Pick<Engine, "read">;
@@ -16,6 +17,8 @@ export interface HistoryReaderDeps {
   readonly whenConnected: () => Promise<void> | undefined;
   /** Rejects when the engine does not answer in time. */
   readonly inTime: <T>(answer: Promise<T>) => Promise<T>;
+  /** The time in milliseconds since 1970. */
+  readonly now: () => number;
   readonly onMalformed: (path: RoomPath) => void;
 }
 
@@ -38,8 +41,8 @@ export class HistoryReader {
     await whenConnected();
     if (!engineState.isUp)
       throw outgoing.errorOf("it cannot be reached, so the history cannot be read", engineState.outage);
-    const { since, limit } = query;
-    const key = JSON.stringify([room.path, since?.epoch, since?.offset, limit]);
+    const { since, limit, bytesMax } = query;
+    const key = JSON.stringify([room.path, since?.epoch, since?.offset, limit, bytesMax]);
     let last: Promise<HistoryPage> | undefined;
     for (let read = this.#reads.get(key); read !== undefined && read !== last; read = this.#reads.get(key)) {
       const page = await read;
@@ -55,10 +58,13 @@ export class HistoryReader {
     }
   }
 
-  async #readNow({ path, history }: EngineRoom, query: HistoryQuery): Promise<HistoryPage> {
-    const { engine, outgoing, inTime } = this.#deps;
+  async #readNow(room: EngineRoom, query: HistoryQuery): Promise<HistoryPage> {
+    const { engine, outgoing, inTime, now } = this.#deps;
+    const { since } = query;
     try {
-      return this.#decode(path, query.since, await inTime(engine.read(path, query, history)));
+      const asked = since === undefined ? query : { ...query, since: sinceBirth(since, now()) };
+      const page = await inTime(engine.read(room, asked));
+      return this.#decode(room.path, since, { ...page, ...withUnborn(page, since, now()) });
     } catch (error) {
       throw outgoing.errorOf("the history could not be read", asError(error));
     }

@@ -1,12 +1,17 @@
 import type { Epoch, Gap, HistoryPage } from "../../backplane/backplane.js";
 import type { Delivery } from "../../backplane/delivery.js";
 import { type Clock, deferred, type Timer } from "../../connection/clock.js";
-import { epochAt, gapBetween, isNext, isUpTo, type Position } from "../../wire/position.js";
+import { epochAt, gapBetween, isBefore, isNext, isUpTo, type Position } from "../../wire/position.js";
+import { isUnborn } from "./unborn.js";
 
 export interface RoomCursorDeps {
   readonly clock: Clock;
-  /** Reads the oldest stored publications after a position. */
+  /** Reads the oldest stored publications after a position, with what was lost between epochs if it can be known. */
   readonly read: (since: Position) => Promise<HistoryPage>;
+  /** Called when the engine numbers publications after `last` again: it has lost those that had these numbers. */
+  readonly onRenumbered: (last: Position) => void;
+  /** Called before the cursor leaves an epoch, with its last position in it. */
+  readonly onEpochLeft: (last: Position) => void;
   readonly deliver: (delivery: Delivery) => void;
   readonly onGap: (gap: Gap) => void;
   /** Called when missed publications have been delivered. */
@@ -43,6 +48,8 @@ export class RoomCursor {
   #last: Position | undefined;
   /** The position of the first publication that arrived before the start was known. */
   #first: Position | undefined;
+  /** The position of the last publication that arrived and is delivered. */
+  #arrived: Position | undefined;
   #isReading = false;
   /** The publications and callbacks that arrived during a read; incomplete if `#hasOverflowed`. */
   #held: Held[] = [];
@@ -79,16 +86,31 @@ export class RoomCursor {
   onArrival(delivery: Delivery): void {
     const { position } = delivery;
     const last = this.#last;
-    if (this.#isEnded || position === undefined || (last !== undefined && isUpTo(last, position))) return;
+    if (this.#isEnded || position === undefined) return;
+    if (last !== undefined && isUpTo(last, position)) {
+      this.#onSeenBefore(position);
+      return;
+    }
     // The engine has stored it. It will be read later.
     if (this.#retryTimer !== undefined) return;
     if (last !== undefined && !this.#isReading && isNext(last, position)) {
+      this.#arrived = position;
+      this.#deliver(delivery, position);
+    } else if (last !== undefined && !this.#isReading && isUnborn(last) && position.offset === 1) {
+      this.#passOver({ position: { epoch: position.epoch, offset: 0 }, missed: 0 });
       this.#deliver(delivery, position);
     } else {
       this.#first ??= position;
       this.#hold(delivery, position);
       if (last !== undefined && !this.#isReading) this.#heal();
     }
+  }
+
+  /** A publication arrived that was read before, unless it has a number that another one had. */
+  #onSeenBefore(position: Position): void {
+    const isAgain = this.#arrived !== undefined && isUpTo(this.#arrived, position);
+    this.#arrived = position;
+    if (isAgain) this.#deps.onRenumbered({ epoch: position.epoch, offset: position.offset - 1 });
   }
 
   /** Runs `callback` after all earlier publications. */
@@ -99,6 +121,7 @@ export class RoomCursor {
 
   /** Reads missed publications, if this node has not reached `top`, the last one. */
   compare(top: Position): void {
+    if (this.#last !== undefined && isUnborn(this.#last) && isUnborn(top)) this.#last = top;
     if (!this.#isReading && this.#last !== undefined && !isUpTo(this.#last, top)) this.#heal();
   }
 
@@ -107,7 +130,7 @@ export class RoomCursor {
    * Rejects when they cannot be read.
    */
   whenReached(top: Position): Promise<void> | undefined {
-    if (this.#isEnded || this.#last === undefined || isUpTo(this.#last, top)) return undefined;
+    if (this.#isEnded || isUnborn(top) || this.#last === undefined || isUpTo(this.#last, top)) return undefined;
     const { promise, resolve, reject } = deferred<void>();
     this.#waiters.push({ top, resolve, reject });
     this.#arrivalTimer ??= this.#deps.clock.setTimeout(() => {
@@ -193,6 +216,7 @@ export class RoomCursor {
     for (const delivery of deliveries) {
       const { position } = delivery;
       if (position === undefined) continue;
+      this.#runCallbacksBefore(position);
       this.#skipTo(position, epochs);
       this.#deliver(delivery, position);
     }
@@ -205,9 +229,30 @@ export class RoomCursor {
   /** Reports the gap before `next`, if there is one. The history does not have these publications. */
   #skipTo(next: Position, epochs: readonly Epoch[]): void {
     const gap = this.#last && gapBetween(this.#last, next, epochs);
-    if (gap === undefined) return;
+    if (gap !== undefined) this.#passOver(gap);
+  }
+
+  #passOver(gap: Gap): void {
+    const last = this.#last;
+    if (last !== undefined && last.epoch !== gap.position.epoch && !isUnborn(last)) this.#deps.onEpochLeft(last);
     this.#last = gap.position;
     this.#deps.onGap(gap);
+  }
+
+  /** Runs the held callbacks that came before a publication that is held, and was read too. */
+  #runCallbacksBefore(next: Position): void {
+    if (this.#heldCount === this.#held.length) return;
+    const index = this.#held.findIndex((held) => "position" in held && !isBefore(held.position, next));
+    const found = this.#held[index];
+    if (found === undefined || !("position" in found) || !isUpTo(next, found.position)) return;
+    for (const held of this.#held.splice(0, index)) if ("callback" in held) held.callback();
+    this.#recount();
+  }
+
+  #recount(): void {
+    const deliveries = this.#held.flatMap((held) => ("delivery" in held ? [held.delivery] : []));
+    this.#heldCount = deliveries.length;
+    this.#heldBytes = deliveries.reduce((sum, { payload }) => sum + payload.data.length, 0);
   }
 
   /**

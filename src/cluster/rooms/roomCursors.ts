@@ -10,14 +10,19 @@ import { isRoom } from "../../backplane/topic.js";
 import { deferred, type Timer } from "../../connection/clock.js";
 import { asError } from "../../errors.js";
 import type { RoomPath } from "../../wire/path.js";
+import type { Epoch, Position } from "../../wire/position.js";
 import type { Engine, EngineRoom } from "../engine.js";
 import type { EngineState } from "../engineState.js";
 import type { OutgoingQueue } from "../outgoingQueue.js";
 import type { HistoryReader } from "./historyReader.js";
 import { RoomCursor } from "./roomCursor.js";
+import { SeenPositions } from "./seenPositions.js";
+import { isUnborn, withUnborn } from "./unborn.js";
+import type { Witnesses } from "./witnesses.js";
 
-/** The number of publications in one read. */
+/** The number of publications in one read, and of their bytes. */
 const readMax = 1_000;
+const readBytesMax = 1024 * 1024;
 /** The number of rooms that are compared at the same time. */
 const compareMax = 200;
 
@@ -28,13 +33,16 @@ interface CursorRoom extends EngineRoom {
 }
 
 export interface RoomCursorsDeps {
-  readonly engine: Pick<Engine, "top">;
+  readonly engine: Pick<Engine, "top" | "confirmLost" | "renumber">;
   readonly engineState: EngineState;
   readonly history: HistoryReader;
   readonly outgoing: OutgoingQueue;
   readonly receiver: Receiver;
   readonly context: BackplaneContext;
+  readonly witnesses: Witnesses;
   readonly inTime: <T>(answer: Promise<T>) => Promise<T>;
+  /** The time in milliseconds since 1970. */
+  readonly now: () => number;
 }
 
 /** The cursors of all rooms with history that this node has open. */
@@ -42,6 +50,7 @@ export class RoomCursors {
   readonly #deps: RoomCursorsDeps;
   readonly #rooms = new Map<RoomPath, CursorRoom>();
   readonly #failingRooms = new Set<RoomPath>();
+  readonly #seen = new SeenPositions();
   #checkTimer: Timer | undefined;
   #healed = 0;
   #lagged = 0;
@@ -114,7 +123,25 @@ export class RoomCursors {
     const page = await this.#deps.history.read(room, query, cursor?.last);
     // A client that gets this page must not get the same publications again as live messages.
     await cursor?.whenReached(page.top);
-    return page;
+    return query.since === undefined ? page : this.#withLost(room, query.since, page);
+  }
+
+  /** The engine has acknowledged a publication of this node. */
+  onAcknowledged(path: RoomPath, position: Position): void {
+    this.#seen.note(path, position);
+  }
+
+  /** The last position of a room that this node knows. */
+  seen(path: RoomPath): Position | undefined {
+    const last = this.#rooms.get(path)?.cursor.last;
+    if (last === undefined || isUnborn(last)) return undefined;
+    return { epoch: last.epoch, offset: Math.max(last.offset, this.#seen.offsetIn(path, last.epoch) ?? 0) };
+  }
+
+  /** The last offset of an epoch that this node has received or sent; `undefined` if it does not know the epoch. */
+  seenIn(path: RoomPath, epoch: string): number | undefined {
+    const current = this.seen(path);
+    return current?.epoch === epoch ? current.offset : this.#seen.offsetIn(path, epoch);
   }
 
   /** Compares all rooms with the engine, and reads their missed publications. */
@@ -140,10 +167,12 @@ export class RoomCursors {
     const { clock, limits } = context;
     return new RoomCursor({
       clock,
-      read: (since) => history.read(room, { since, limit: readMax }, undefined),
+      read: async (since) => this.#withLost(room, since, await history.read(room, pageAfter(since), undefined)),
+      onRenumbered: (last) => this.#renumber(room.path, last),
+      onEpochLeft: (last) => this.#seen.note(room.path, last),
       deliver: (delivery) => receiver.onDelivery(room.path, delivery),
       onGap: (gap) => {
-        this.#lagged += 1;
+        if (gap.missed !== 0) this.#lagged += 1;
         receiver.onGap(room.path, gap);
       },
       onHealed: () => {
@@ -157,6 +186,42 @@ export class RoomCursors {
     });
   }
 
+  /** Adds to a page how many publications were lost between the epochs from that of `since`, if it can be known. */
+  async #withLost(room: EngineRoom, since: Position, page: HistoryPage): Promise<HistoryPage> {
+    const from = page.epochs.findIndex(({ epoch }) => epoch === since.epoch);
+    const unknown = page.epochs.filter(({ lost }, index) => from !== -1 && index > from && lost === undefined);
+    if (unknown.length === 0) return page;
+    const epochs = page.epochs.map(async (one, index) => {
+      const before = page.epochs[index - 1];
+      return before === undefined || !unknown.includes(one) ? one : this.#confirm(room, before, one);
+    });
+    return { ...page, epochs: await Promise.all(epochs) };
+  }
+
+  /** Asks all nodes how far the epoch before `next` went, and keeps the answer for later readers. */
+  async #confirm(room: EngineRoom, before: Epoch, next: Epoch): Promise<Epoch> {
+    const { witnesses, engine, outgoing, engineState } = this.#deps;
+    const offset = await witnesses.ask(room.path, before.epoch);
+    if (offset === undefined) return next;
+    const lost = Math.max(0, offset - next.base);
+    engine.confirmLost(room, next.epoch, lost).catch((error) => {
+      const failure = outgoing.errorOf(`a loss in ${room.path} cannot be kept`, asError(error));
+      if (engineState.isUp) this.#fail(room.path, failure);
+    });
+    return { ...next, lost };
+  }
+
+  /** Begins a new epoch after `last`: the engine has given out later numbers of this epoch before. */
+  #renumber(path: RoomPath, last: Position): void {
+    const room = this.#rooms.get(path);
+    if (room === undefined) return;
+    const { engine, inTime } = this.#deps;
+    inTime(engine.renumber(room, last)).then(
+      () => this.#compareOne(room),
+      (error) => this.#fail(path, this.#deps.outgoing.errorOf(`${path} cannot be numbered again`, asError(error))),
+    );
+  }
+
   async #compare(rooms: readonly CursorRoom[]): Promise<void> {
     for (let index = 0; index < rooms.length && this.#deps.engineState.isUp; index += compareMax) {
       await Promise.all(rooms.slice(index, index + compareMax).map((room) => this.#compareOne(room)));
@@ -165,11 +230,13 @@ export class RoomCursors {
 
   /** Compares one room. An error does not affect other rooms, and is reported once until the room works again. */
   async #compareOne(room: CursorRoom): Promise<void> {
-    const { engine, inTime, engineState, outgoing } = this.#deps;
+    const { engine, inTime, engineState, outgoing, now } = this.#deps;
     const { connectionNumber } = engineState;
     try {
-      const top = await inTime(engine.top(room));
-      this.#failingRooms.delete(room.path);
+      const { path, history } = room;
+      const answer = await inTime(engine.top({ path, history, seen: this.seen(path) }));
+      const { top } = withUnborn(answer, room.cursor.last, now());
+      this.#failingRooms.delete(path);
       if (room.cursor.last === undefined) room.cursor.begin(top);
       else room.cursor.compare(top);
     } catch (error) {
@@ -196,6 +263,10 @@ export class RoomCursors {
       this.compareAll().catch((error) => this.#deps.receiver.onError(asError(error)));
     }, ms);
   }
+}
+
+function pageAfter(since: Position): HistoryQuery {
+  return { since, limit: readMax, bytesMax: readBytesMax };
 }
 
 function endBeginning(room: CursorRoom): void {
