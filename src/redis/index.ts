@@ -71,8 +71,12 @@ const connectionOptions = {
   retryStrategy: retryMs,
 } satisfies RedisOptions;
 
-/** The client follows redirections, which did nothing. It does not send again what may have been done. */
+/**
+ * The client follows redirections, since a redirected command did nothing. It does not send again what may have been
+ * done. Commands wait for a connection to a server that is being opened, but not longer than one attempt.
+ */
 const clusterOptions = {
+  enableOfflineQueue: true,
   clusterRetryStrategy: retryMs,
   shardedSubscribers: true,
   retryDelayOnFailover: 0,
@@ -95,8 +99,8 @@ function connectorOfClient(client: DuplicableClient): () => RedisPair {
   checkKeyPrefix(client.options ?? {});
   if (!client.isCluster) return () => pairOf(() => client.duplicate(connectionOptions));
   return () => {
-    const { enableOfflineQueue, lazyConnect, ...redisOptions } = connectionOptions;
-    const options = { ...clusterOptions, enableOfflineQueue, lazyConnect, keyPrefix: "", redisOptions };
+    const { lazyConnect, ...redisOptions } = connectionOptions;
+    const options = { ...clusterOptions, lazyConnect, keyPrefix: "", redisOptions };
     const cluster = client.duplicate([], options);
     return { commands: cluster, subscriber: cluster, database: 0 };
   };
