@@ -12,6 +12,8 @@ export interface Totals {
   readonly delivered: number;
   /** Delivered messages that a delivery policy then dropped or replaced, because the client lagged. */
   readonly dropped: number;
+  /** How often a client lagged so far that it went on with the history of its home instead of live publications. */
+  readonly behind: number;
   /** Connections that were closed with 4008 because the client read too slowly. */
   readonly slow: number;
 }
@@ -25,6 +27,7 @@ export class Metrics {
     received: 0,
     delivered: 0,
     dropped: 0,
+    behind: 0,
     slow: 0,
   };
   /** How often outboxes were flushed, and for how many milliseconds the longest flush blocked the event loop. */

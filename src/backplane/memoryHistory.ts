@@ -84,15 +84,22 @@ export class MemoryHistory {
   }
 
   /** Reads a page; see `HistoryQuery`. */
-  read({ since, limit }: HistoryQuery): HistoryPage {
+  read({ since, limit, bytesMax = Number.POSITIVE_INFINITY }: HistoryQuery): HistoryPage {
     const { top } = this;
     const epochs = [{ epoch: top.epoch, base: 0, lost: undefined }];
     const { length } = this.#entries;
     // Entries are contiguous up to the top, so their number gives the start.
     const newer = Math.min(since === undefined ? limit : top.offset - offsetAfter(since, epochs, top.offset), length);
     const start = length - newer;
-    const entries = this.#entries.slice(start, start + Math.min(limit, newer));
-    return { top, epochs, deliveries: entries.map(({ delivery }) => delivery) };
+    const end = start + Math.min(limit, newer);
+    const deliveries: Delivery[] = [];
+    for (let index = start, bytes = 0; index < end; index += 1) {
+      const delivery = this.#entries[index]?.delivery;
+      if (delivery === undefined || (since !== undefined && bytes >= bytesMax)) break;
+      deliveries.push(delivery);
+      bytes += delivery.payload.data.length;
+    }
+    return { top, epochs, deliveries };
   }
 
   #shift(): void {

@@ -1,4 +1,5 @@
 import type { Metrics } from "../metrics.js";
+import type { Position } from "../wire/position.js";
 import type { Clock, Timer } from "./clock.js";
 import type { PeerLimits } from "./limits.js";
 import type { DeliveryPolicy } from "./policy.js";
@@ -104,12 +105,25 @@ export interface OutboxOwner {
   onDrained(): void;
 }
 
+/** Reads the history of the home for a client that lags. */
+export interface HomeReader<P> {
+  /**
+   * Sends the publications after `last` when `peer` has read what was sent to it. Returns `false` if that is impossible.
+   *
+   * @param next The first publication that was not sent.
+   */
+  readOn(peer: P, last: Position, next: Position): boolean;
+}
+
 /** The configuration of all outboxes of one route. */
 export interface OutboxConfig {
   readonly flusher: Flusher;
   readonly clock: Clock;
   readonly limits: Pick<PeerLimits, "highWaterBytes" | "outboxBytesMax" | "outboxAgeMsMax">;
 }
+
+/** The rest of the outbox is left to messages that cannot wait elsewhere. */
+const crowdedDivisor = 4;
 
 /** Frames that wait until the socket buffers less than `highWaterBytes`. */
 interface BacklogEntry {
@@ -148,6 +162,12 @@ export class Outbox {
   /** The bytes that wait here. */
   get bytes(): number {
     return this.#pending.sizeBytes + this.#backlogBytes;
+  }
+
+  /** Whether the client lags so far that a frame of this size should wait elsewhere, if it can. */
+  isCrowdedBy(frameBytes: number): boolean {
+    const bytesMax = this.#config.limits.outboxBytesMax / crowdedDivisor;
+    return this.#pending.sizeBytes + this.#backlogBytes + frameBytes > bytesMax && this.#isLagging();
   }
 
   push(frame: Uint8Array): void {

@@ -12,9 +12,9 @@ import { EarlyMessages } from "./earlyMessages.js";
 import type { Heartbeat, HeartbeatOwner, Heartbeats } from "./heartbeat.js";
 import { Inbox, type InboxOwner } from "./inbox.js";
 import { type ConnectionEffect, type ConnectionEvent, type ConnectionState, transitionOf } from "./lifecycle.js";
-import type { Lifetime } from "./lifetime.js";
+import { HandlerLink, type Lifetime } from "./lifetime.js";
 import type { PeerLimits } from "./limits.js";
-import { type Flusher, Outbox, type OutboxOwner } from "./outbox.js";
+import { type Flusher, type HomeReader, Outbox, type OutboxOwner } from "./outbox.js";
 import type { DeliveryPolicy } from "./policy.js";
 import type { ConnectionRequest } from "./request.js";
 import type { Transport, TransportEvents } from "./transport.js";
@@ -41,7 +41,10 @@ export interface PeerDeps<C extends Codec> {
 }
 
 /** The internal side of a connection: its transport, inbox, outbox and lifecycle. Users have it as a `Connection`. */
-export class Peer<C extends Codec = Codec> implements InboxOwner, OutboxOwner, HeartbeatOwner, TransportEvents {
+export class Peer<C extends Codec = Codec>
+  extends HandlerLink
+  implements InboxOwner, OutboxOwner, HeartbeatOwner, TransportEvents
+{
   static readonly #effects: Readonly<Record<ConnectionEffect, (peer: Peer, info: CloseInfo) => void>> = {
     stopHeartbeat: (peer) => peer.#heartbeat && peer.#config.heartbeats?.unwatch(peer.#heartbeat),
     startCloseTimer: (peer) => {
@@ -56,7 +59,7 @@ export class Peer<C extends Codec = Codec> implements InboxOwner, OutboxOwner, H
     resolveEnded: (peer, info) => peer.#resolveEnded?.(info),
     // A busy handler has closeMs to finish: it must not stay in its rooms for ever.
     startDetachTimer: (peer) => {
-      if (!peer.#isDetached) peer.#detachTimer = peer.#afterCloseMs(() => peer.detachHandler());
+      if (!peer.isDetached) peer.#detachTimer = peer.#afterCloseMs(() => peer.detachHandler());
     },
   };
 
@@ -80,14 +83,14 @@ export class Peer<C extends Codec = Codec> implements InboxOwner, OutboxOwner, H
   /** Messages that wait until {@link release}; `undefined` when messages are not held back. */
   #early: EarlyMessages | undefined;
   #onDrain: (() => void) | undefined;
+  #homeReader: HomeReader<Peer<C>> | undefined;
+  /** The last position of the home that was sent. */
+  #homePosition: Position | undefined;
   #closeTimer: Timer | undefined;
-  #isDetached = false;
-  #detached: Promise<void> | undefined;
-  #resolveDetached: (() => void) | undefined;
   #detachTimer: Timer | undefined;
-  #onLateError: ((error: unknown) => void) | undefined;
 
   constructor({ id, request, user, lifetime, transport, dialect }: PeerDeps<C>, config: PeerConfig) {
+    super();
     const { inboxMessagesMax, messageBytesMax } = config.limits;
     this.id = id;
     this.request = request;
@@ -163,6 +166,7 @@ export class Peer<C extends Codec = Codec> implements InboxOwner, OutboxOwner, H
       if (!this.#early.add({ bytes, policy, position })) this.onOverflow();
       return;
     }
+    if (position !== undefined && this.#isLeftToReader(bytes, policy, position)) return;
     const { totals } = this.#config.metrics;
     totals.delivered += 1;
     const { dialect } = this;
@@ -173,6 +177,12 @@ export class Peer<C extends Codec = Codec> implements InboxOwner, OutboxOwner, H
       if (policy === undefined) this.#outbox.push(bytes);
       if (dialect.reportsLosses) dialect.onSent(position);
     }
+  }
+
+  /** If publications to the home soon fill the outbox, `reader` continues. `last` is the last position that was sent. */
+  readHomeBy(reader: HomeReader<Peer<C>> | undefined, last?: Position): void {
+    this.#homeReader = reader;
+    this.#homePosition = last;
   }
 
   /** From now on, messages wait until {@link release}. */
@@ -234,32 +244,9 @@ export class Peer<C extends Codec = Codec> implements InboxOwner, OutboxOwner, H
     this.close(code, reason);
   }
 
-  /** The handler has ended, or is not awaited any more: stops reading for it. Later errors go to `onLateError`. */
-  detachHandler(onLateError?: (error: unknown) => void): void {
-    this.#onLateError = onLateError ?? this.#onLateError;
-    if (this.#isDetached) return;
-    this.#isDetached = true;
+  protected onHandlerDetached(): void {
     this.#detachTimer?.cancel();
     this.#inbox.abandon();
-    this.#resolveDetached?.();
-  }
-
-  get isDetached(): boolean {
-    return this.#isDetached;
-  }
-
-  /** Resolves when the handler is detached. */
-  get untilDetached(): Promise<void> {
-    this.#detached ??= new Promise((resolve) => {
-      if (this.#isDetached) resolve();
-      else this.#resolveDetached = resolve;
-    });
-    return this.#detached;
-  }
-
-  /** Receives errors of the handler. Reports them only if the handler is detached; else its caller does. */
-  onLateError(error: unknown): void {
-    if (this.#isDetached) this.#onLateError?.(error);
   }
 
   onMessage(message: Message): void {
@@ -330,6 +317,19 @@ export class Peer<C extends Codec = Codec> implements InboxOwner, OutboxOwner, H
   #failWith(code: number, reason: string): boolean {
     if (!this.#move("fail", { code, reason, isClean: false, by: "server" })) return false;
     this.#transport.close(code, reason);
+    return true;
+  }
+
+  /** Whether a publication to the home need not be sent, because the client reads it later. */
+  #isLeftToReader(bytes: Uint8Array, policy: DeliveryPolicy | undefined, position: Position): boolean {
+    const reader = this.#homeReader;
+    const last = this.#homePosition;
+    this.#homePosition = position;
+    if (reader === undefined || last === undefined || !this.#outbox.isCrowdedBy(bytes.length)) return false;
+    // With another policy, the message does not wait.
+    if ((policy !== undefined && policy.kind !== "reliable") || !reader.readOn(this, last, position)) return false;
+    this.readHomeBy(undefined);
+    this.#config.metrics.totals.behind += 1;
     return true;
   }
 

@@ -8,12 +8,18 @@ export const defaultMemberLimits: MemberLimits = {
   joinsMax: 128,
 };
 
-/** Limits for clients of `enfilade.v1` that resume after a reconnect. */
+/** Limits for clients and subscriptions that read history. */
 export interface RecoveryLimits {
-  /** Missed publications that a client can recover. Above: the welcome has `recovered: false`. Default: 1,000. */
+  /** Publications of a history that are read at once, and then sent before the next are read. Default: 1,000. */
   readonly recoverMessagesMax: number;
+  /** Bytes of these publications; at least one is read. Default: 64 KiB. */
+  readonly recoverBytesMax: number;
+  /** Missed publications that a client of `enfilade.v1` gets when it resumes: the newest. Default: no limit. */
+  readonly recoverTotalMessagesMax: number;
 }
 
 export const defaultRecoveryLimits: RecoveryLimits = {
   recoverMessagesMax: 1_000,
+  recoverBytesMax: 64 * 1024,
+  recoverTotalMessagesMax: Number.POSITIVE_INFINITY,
 };

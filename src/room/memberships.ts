@@ -109,6 +109,7 @@ export class Memberships implements Iterable<Member> {
     if (membership === undefined || index === -1) return;
     const { member, userId, config, hooks, rooms } = membership;
     rooms.splice(index, 1);
+    if (path === member.home) member.readHomeBy(undefined);
     this.#deps.rooms.leave(path, member, userId);
     if (path !== member.home) hooks?.onLeft(path, reason);
     if (config.closeOnLastRoomLeft && rooms.length === 0) member.close(CloseCode.normal, reason);
@@ -150,6 +151,7 @@ export class Memberships implements Iterable<Member> {
     const isCatchingUp = hasHistory && (client !== undefined || config.replay > 0);
     const catchUp = isCatchingUp ? catchUps.begin(member, config.replay, client) : undefined;
     rooms.enter(home, member, userId, catchUp?.buffer);
+    if (hasHistory && catchUp === undefined) member.readHomeBy(catchUps);
     const begin = () => {
       if (catchUp !== undefined) return catchUp.run();
       client?.welcome(client.since === undefined ? {} : { recovered: false, reason: "off" });
@@ -207,6 +209,7 @@ export class Memberships implements Iterable<Member> {
     this.#checkSpace(membership, path);
     rooms.push(path);
     this.#deps.rooms.enter(path, member, userId);
+    if (path === member.home && this.#deps.rooms.configOf(path).history) member.readHomeBy(this.#deps.catchUps);
     if (path !== member.home) hooks?.onJoined(path);
   }
 

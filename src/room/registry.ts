@@ -61,13 +61,13 @@ export class Registry extends Sender {
     const rooms = this.#rooms;
     this.#audiences = new Audiences(backplane, rooms);
     const trees = new TreeListeners(backplane);
-    this.#history = new RoomHistory({ backplane, rooms, trees, subscriberMessagesMax: limits.subscriberMessagesMax });
+    this.#history = new RoomHistory({ backplane, rooms, trees, limits });
     const catchUps = new CatchUps({
       clock,
       limits,
       onError: report,
       read: (path, query) => this.#history.readPage(path, query),
-      onLive: (member) => rooms.get(member.home)?.redirect(member, undefined),
+      redirect: (member, buffer) => rooms.redirect(member, buffer),
     });
     this.memberships = new Memberships({ audiences: this.#audiences, rooms, catchUps });
     this.publisher = new Publisher({

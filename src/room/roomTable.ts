@@ -100,6 +100,17 @@ export class RoomTable implements Iterable<RoomState> {
   }
 
   /**
+   * Redirects the publications to the home of a member; `undefined` sends them to the member again. Returns `false` if
+   * the member is not in its home.
+   */
+  redirect(member: Member, buffer: DeliverySink | undefined): boolean {
+    const room = this.#rooms.get(member.home);
+    if (room?.members.has(member) !== true) return false;
+    room.redirect(member, buffer);
+    return true;
+  }
+
+  /**
    * Adds a listener to a room, and opens the room if needed.
    *
    * @throws EnfiladeError `ERR_ROOMS_MAX` when the room cannot be opened.

@@ -182,22 +182,19 @@ describe("a client of enfilade.v1 that resumes", () => {
       expect(await back.client.readJSON()).toEqual({ type: "message", offset: n, data: n });
   });
 
-  it("gets the reason for an incomplete recovery, and then begins like a new client", async () => {
+  it("gets the reason for an incomplete recovery, and then everything that is kept", async () => {
     await using app = appWith({ history: { size: 5 }, replay: 2 }, { limits: { recoverMessagesMax: 3 } });
     const room = app.registry.room("/chat/a");
     const { welcome } = await join(app, "/chat/a");
     const { epoch } = welcome.position;
     for (let n = 1; n <= 10; n += 1) room.sendJSON(n);
-    const position = { epoch, offset: 8 };
-    const cases: [since: string, answer: object][] = [
-      ...([
-        [`${epoch}:6`, { reason: "limit", missed: 2 }],
-        [`${epoch}:4`, { reason: "trimmed", missed: 4 }],
-        [`${epoch}:0`, { reason: "trimmed", missed: 8 }],
-        [`${epoch}:11`, { reason: "epoch" }],
-        [`${epoch}:9007199254740991`, { reason: "epoch" }],
-        ["another:9", { reason: "epoch" }],
-      ] as [string, object][]),
+    const common = { type: "welcome", id: expect.any(String), room: "/chat/a", heartbeatMs: 25_000 };
+    const cases: [since: string, offset: number, answer: object][] = [
+      [`${epoch}:4`, 5, { reason: "trimmed", missed: 1 }],
+      [`${epoch}:0`, 5, { reason: "trimmed", missed: 5 }],
+      [`${epoch}:11`, 5, { reason: "epoch" }],
+      [`${epoch}:9007199254740991`, 5, { reason: "epoch" }],
+      ["another:9", 5, { reason: "epoch" }],
       ...[
         "",
         "x",
@@ -206,17 +203,41 @@ describe("a client of enfilade.v1 that resumes", () => {
         `${epoch}:1e3`,
         `${epoch}:99999999999999999999`,
         `${"e".repeat(65)}:1`,
-      ].map((since): [string, object] => [since, { reason: "invalid" }]),
+      ].map((since): [string, number, object] => [since, 8, { reason: "invalid" }]),
     ];
-    for (const [since, answer] of cases) {
+    for (const [since, offset, answer] of cases) {
       const { client, welcome: reported } = await join(app, `/chat/a?since=${encodeURIComponent(since)}`);
-      const common = { type: "welcome", id: expect.any(String), room: "/chat/a", heartbeatMs: 25_000 };
-      expect(reported).toEqual({ ...common, position, recovered: false, ...answer });
-      expect([await client.readJSON(), await client.readJSON()]).toMatchObject([{ offset: 9 }, { offset: 10 }]);
+      expect(reported).toEqual({ ...common, position: { epoch, offset }, recovered: false, ...answer });
+      for (let n = offset + 1; n <= 10; n += 1) expect(await client.readJSON()).toMatchObject({ offset: n, data: n });
       client.terminate();
     }
     await using plain = appWith();
     expect((await join(plain, "/chat/a?since=e:1")).welcome).toMatchObject({ recovered: false, reason: "off" });
+  });
+
+  it("gets the newest recoverTotalMessagesMax publications if it missed more, but never less than a new client", async () => {
+    const limits = { recoverMessagesMax: 2, recoverTotalMessagesMax: 4 };
+    for (const [replay, offset] of [
+      [1, 6],
+      [7, 3],
+    ] as const) {
+      await using app = appWith({ history: { size: 9 }, replay }, { limits });
+      const room = app.registry.room("/chat/a");
+      const { epoch } = (await join(app, "/chat/a")).welcome.position;
+      for (let n = 1; n <= 10; n += 1) room.sendJSON(n);
+      const expected = [
+        [`${epoch}:${offset}`, { recovered: true }],
+        [`${epoch}:${offset - 1}`, { recovered: false, reason: "limit", missed: 1 }],
+        [`${epoch}:0`, { recovered: false, reason: "trimmed", missed: offset }],
+        ["another:1", { recovered: false, reason: "epoch" }],
+      ] as const;
+      for (const [since, answer] of expected) {
+        const { client, welcome } = await join(app, `/chat/a?since=${since}`);
+        expect(welcome).toMatchObject({ ...answer, position: { epoch, offset } });
+        for (let n = offset + 1; n <= 10; n += 1) expect(await client.readJSON()).toMatchObject({ offset: n, data: n });
+        client.terminate();
+      }
+    }
   });
 
   it("recovers more than fits into its outbox at once", async () => {

@@ -202,7 +202,8 @@ describe("a plain client of a route with replay", () => {
             room.sendText(String(published));
           };
           for (let n = 0; n < before; n += 1) publish();
-          const subscription = room.subscribe({ replay: 10 });
+          const last = before + during * publishers;
+          const subscribed = readUntil(room.subscribe({ replay: 10 }), last);
           const client = connect(app, "/rooms/a");
           const writing = Array.from({ length: publishers }, async (_, publisher) => {
             for (let n = 0; n < during; n += 1) {
@@ -210,21 +211,12 @@ describe("a plain client of a route with replay", () => {
               publish();
             }
           });
-          await scheduler.waitFor(Promise.all([client, ...writing]));
+          await scheduler.waitFor(Promise.all([client, subscribed, ...writing]));
           await scheduler.waitIdle();
           const received: number[] = [];
-          const last = before + during * publishers;
           while (received.at(-1) !== last) received.push(Number(await (await client).readText()));
           expect(received).toEqual(upTo(last, received[0] ?? 0));
           expect(received[0]).toBeGreaterThanOrEqual(Math.max(1, before - 9));
-          const subscribed: number[] = [];
-          for await (const { text, missed = 0 } of subscription) {
-            const number = Number(text);
-            expect(number - missed - 1).toBe(subscribed.at(-1) ?? number - missed - 1);
-            expect(number - missed).toBeGreaterThanOrEqual(1);
-            subscribed.push(number);
-            if (number === last) break;
-          }
           await app.close({ timeoutMs: 100 });
         },
       ),
@@ -259,6 +251,18 @@ class SlowBackplane extends MemoryBackplane {
     // Reads at one moment and answers at another, like over a network.
     const kept = await this.#delay("read", () => super.readHistory(path, query));
     return this.#delay("answer", () => Promise.resolve(kept));
+  }
+}
+
+/** Reads the numbers of a subscription, and checks that each gap between them is reported. */
+async function readUntil(subscription: AsyncIterable<Publication>, last: number): Promise<void> {
+  let previous: number | undefined;
+  for await (const { text, missed = 0 } of subscription) {
+    const number = Number(text);
+    expect(number - missed - 1).toBe(previous ?? number - missed - 1);
+    expect(number - missed).toBeGreaterThanOrEqual(1);
+    previous = number;
+    if (number === last) break;
   }
 }
 

@@ -1,69 +1,101 @@
 import type { HistoryPage, HistoryQuery } from "../../backplane/backplane.js";
-import type { Delivery } from "../../backplane/delivery.js";
 import { type Clock, timeIsUp, within } from "../../connection/clock.js";
+import type { HomeReader } from "../../connection/outbox.js";
 import { EnfiladeError } from "../../errors.js";
 import type { JoiningClient, Member } from "../../protocol/dialect.js";
 import { CloseCode } from "../../wire/closeCodes.js";
 import type { RoomPath } from "../../wire/path.js";
+import type { Position } from "../../wire/position.js";
 import { type DeliverySink, deliverTo } from "../audience.js";
-import { Handover, type HandoverDeps } from "./handover.js";
+import type { RecoveryLimits } from "../limits.js";
+import { EncodedHistory } from "./encodedHistory.js";
+import { type FirstPage, Handover, type HandoverDeps } from "./handover.js";
+import { HistoryPages } from "./historyPages.js";
 import { recover } from "./recovery.js";
 import { TurnScheduler } from "./turnScheduler.js";
 
-/** The operations and limits that joining a home with history needs. */
+/** The operations and limits that reading the history of a home needs. */
 export interface CatchUpsDeps {
   /** Reads the history of a room. */
   readonly read: (path: RoomPath, query: HistoryQuery) => Promise<HistoryPage>;
   readonly clock: Clock;
-  readonly limits: { readonly subscriberMessagesMax: number; readonly recoverMessagesMax: number };
+  readonly limits: { readonly subscriberMessagesMax: number } & RecoveryLimits;
   /** Receives errors of calls that nothing awaits. */
   readonly onError: (error: unknown) => void;
-  /** Called when a connection has caught up: from now on live publications go directly to it. */
-  readonly onLive: (member: Member) => void;
+  /**
+   * Redirects the publications to the home of a member; `undefined` sends them to the member again. Returns `false` if
+   * the member is not in its home.
+   */
+  readonly redirect: (member: Member, buffer: DeliverySink | undefined) => boolean;
 }
 
 /** One connection that catches up with its home. */
 export interface CatchUp {
   /** Receives the publications that arrive meanwhile. */
   readonly buffer: DeliverySink;
-  /** Sends the history. Call it when `buffer` receives publications. Resolves when the connection has caught up. */
+  /**
+   * Sends the history. Call it when `buffer` receives publications. Resolves when the connection has caught up, or when
+   * the first of several pages is sent.
+   */
   run(): Promise<void>;
 }
 
-/** Milliseconds that encoded history is kept for the next reader. */
-const encodedMs = 1_000;
-
-/** Brings connections into a home with history: they get the history first, then live publications. */
-export class CatchUps {
+/** Sends history to connections: to those that enter a home with history, and to those that lag. */
+export class CatchUps implements HomeReader<Member> {
   readonly #deps: CatchUpsDeps;
   readonly #turns = new TurnScheduler();
-  /** Deliveries with encoded bytes; these are freed together. */
-  #encoded: Set<Delivery> | undefined;
+  readonly #encoded: EncodedHistory;
 
   constructor(deps: CatchUpsDeps) {
     this.#deps = deps;
+    this.#encoded = new EncodedHistory(deps.clock);
   }
 
   /** @param replay How many publications a new client gets. */
   begin(member: Member, replay: number, client: JoiningClient | undefined): CatchUp {
-    const handover = this.#handover(member, client);
-    const read = () => this.#readFirst(member, replay, client);
-    const run = () => handover.run(read).catch((error) => closeFailed(member, error, client !== undefined));
+    const handover = this.#handover(member, () => isLagging(member));
+    const run = async () => {
+      try {
+        if (await handover.begin(() => this.#readFirst(member, replay, client))) return;
+        this.#finish(member, handover);
+      } catch (error) {
+        if (!closeFailed(member, error, client !== undefined)) throw error;
+      }
+    };
     return { buffer: handover, run };
   }
 
-  #handover(member: Member, client: JoiningClient | undefined): Handover {
-    const { limits, onLive } = this.#deps;
+  /** The member reads the publications after `last` from the history, when it has read what was sent to it. */
+  readOn(member: Member, last: Position, next: Position): boolean {
+    const handover = this.#handover(member, () => true);
+    if (!this.#deps.redirect(member, handover)) return false;
+    handover.beginAfter(last, next);
+    this.#finish(member, handover, this.#waitForClient(member, handover));
+    return true;
+  }
+
+  /** Sends the rest of the history. Its caller does not wait for it. */
+  #finish(member: Member, handover: Handover, ready: Promise<void> = Promise.resolve()): void {
+    const finished = ready.then(() => handover.finish());
+    finished.catch((error) => {
+      if (closeFailed(member, error, true)) return;
+      member.close(CloseCode.internalError, "internal error", false);
+      this.#deps.onError(error);
+    });
+  }
+
+  #handover(member: Member, isLagging: () => boolean): Handover {
+    const { subscriberMessagesMax: messagesMax } = this.#deps.limits;
     const { outboxBytesMax: bytesMax, highWaterBytes } = member.limits;
-    const losses = client === undefined ? { onGap: failOverrun, onSkipped: failOverrun } : lossesOf(member, client);
     const handover: Handover = new Handover({
-      ...losses,
-      messagesMax: limits.subscriberMessagesMax,
+      ...lossesOf(member),
+      messagesMax,
       bytesMax,
+      isLagging,
       waitForTurn: () => this.#turns.next(),
-      read: (query) => this.#read(member, query),
+      readAfter: (since) => this.#pagesOf(member).after(since),
       deliver: (delivery) => {
-        this.#shareEncoded(delivery);
+        this.#encoded.add(delivery);
         delivery.address ??= member.home;
         try {
           deliverTo(member, delivery);
@@ -74,36 +106,26 @@ export class CatchUps {
         // Without a pause, a long history would make any client look slow.
         return member.bufferedBytes < highWaterBytes ? undefined : this.#waitForClient(member, handover);
       },
-      onLive: () => onLive(member),
+      onLive: (last) => {
+        this.#deps.redirect(member, undefined);
+        member.readHomeBy(this, last);
+      },
     });
     return handover;
   }
 
   /** Reads the first publications of a connection, and welcomes a client of `enfilade.v1`. */
-  async #readFirst(member: Member, replay: number, client: JoiningClient | undefined): Promise<HistoryPage> {
-    const read = (query: HistoryQuery) => this.#read(member, query);
-    if (client === undefined) return read({ limit: replay });
-    const { recoverMessagesMax: recoverMax } = this.#deps.limits;
-    const { page, resumption } = await recover({ read, replay, recoverMax, since: client.since });
+  async #readFirst(member: Member, replay: number, client: JoiningClient | undefined): Promise<FirstPage> {
+    const pages = this.#pagesOf(member);
+    if (client === undefined) return pages.last(replay);
+    const { recoverTotalMessagesMax: totalMax } = this.#deps.limits;
+    const { resumption, ...first } = await recover({ pages, replay, totalMax, since: client.since });
     client.welcome(resumption);
-    return page;
+    return first;
   }
 
-  #read(member: Member, query: HistoryQuery): Promise<HistoryPage> {
-    return this.#deps.read(member.home, query);
-  }
-
-  /** Keeps encoded bytes for a moment, so that clients that read the same history at the same time share them. */
-  #shareEncoded(delivery: Delivery): void {
-    if (this.#encoded === undefined) {
-      const encoded = new Set<Delivery>();
-      this.#encoded = encoded;
-      this.#deps.clock.setTimeout(() => {
-        this.#encoded = undefined;
-        for (const one of encoded) one.dropEncoded();
-      }, encodedMs);
-    }
-    this.#encoded.add(delivery);
+  #pagesOf({ home }: Member): HistoryPages {
+    return new HistoryPages((query) => this.#deps.read(home, query), this.#deps.limits);
   }
 
   /** Waits until the client has read, at most as long as a message may wait for it. */
@@ -114,29 +136,45 @@ export class CatchUps {
   }
 }
 
-/** Closes a connection that cannot get the history; its client may reconnect and try again. */
-function closeFailed(member: Member, error: unknown, isJoiningClient: boolean): void {
+function isLagging(member: Member): boolean {
+  return member.bufferedBytes >= member.limits.highWaterBytes;
+}
+
+/** Closes a connection that cannot get the history; its client may try again. Returns `false` for other errors. */
+function closeFailed(member: Member, error: unknown, isSlow: boolean): boolean {
   const code = error instanceof EnfiladeError ? error.code : undefined;
   if (code === "ERR_BACKPLANE") member.close(CloseCode.tryAgainLater, "try again later", false);
   // A client that never catches up with its room is slow.
-  else if (code === "ERR_HISTORY" && isJoiningClient) member.onOverflow();
-  else throw error;
+  else if (code === "ERR_HISTORY" && isSlow) member.onOverflow();
+  else return false;
+  return true;
 }
 
-/** A plain client cannot be notified of a gap, so its connection ends. */
-function failOverrun(): never {
-  const problem = "publications were lost while a client read the history";
-  throw new EnfiladeError("ERR_HISTORY", `${problem}; raise history.size of the route, or publish more slowly`);
-}
-
-/** A client of `enfilade.v1` sees a loss as a jump in the offsets, or gets a frame if the epoch changed. */
-function lossesOf(member: Member, client: JoiningClient): Pick<HandoverDeps, "onGap" | "onSkipped"> {
+/** A client of `enfilade.v1` sees a loss as a jump in the offsets, or gets a frame if it cannot see it. */
+function lossesOf(member: Member): Pick<HandoverDeps, "onGap" | "onSkipped"> {
+  const client = member.dialect.joining;
+  if (client === undefined) return plainLosses;
   return {
-    onGap: (gap, isNewEpoch) => {
-      if (!isNewEpoch) return;
-      const bytes = member.dialect.encodeGap(gap, member.home, member);
-      if (bytes !== undefined) member.push(bytes, undefined);
+    onGap: (gap, isVisible) => {
+      const bytes = isVisible ? undefined : member.dialect.encodeGap(gap, member.home, member);
+      if (bytes !== undefined) member.push(bytes, undefined, gap.position);
     },
     onSkipped: (count) => client.onSkipped(count),
   };
+}
+
+/** A plain client cannot be notified of a loss, so its connection ends. */
+const plainLosses: Pick<HandoverDeps, "onGap" | "onSkipped"> = {
+  onGap: ({ missed }) => {
+    if (missed !== 0) failOverrun();
+  },
+  onSkipped: (_count, isExpected) => {
+    if (!isExpected) failOverrun();
+  },
+};
+
+/** @throws EnfiladeError `ERR_HISTORY`. */
+function failOverrun(): never {
+  const problem = "publications were lost while a client read the history";
+  throw new EnfiladeError("ERR_HISTORY", `${problem}; raise history.size of the route, or publish more slowly`);
 }

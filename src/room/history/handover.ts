@@ -1,47 +1,69 @@
-import type { Gap, HistoryPage, HistoryQuery } from "../../backplane/backplane.js";
+import type { Gap, HistoryPage } from "../../backplane/backplane.js";
 import type { Delivery } from "../../backplane/delivery.js";
-import { EnfiladeError } from "../../errors.js";
-import { gapBetween, isNext, isUpTo, type Position } from "../../wire/position.js";
+import { epochAt, gapBetween, isNext, isUpTo, type Position } from "../../wire/position.js";
 import type { DeliverySink } from "../audience.js";
+import { UnkeptMessages } from "./unkeptMessages.js";
 
 /** The operations and limits of a handover. */
 export interface HandoverDeps {
-  /** Reads the history of the room. */
-  readonly read: (query: HistoryQuery) => Promise<HistoryPage>;
+  /** Reads the page after a position. */
+  readonly readAfter: (since: Position) => Promise<HistoryPage>;
   /** Receives each publication in order. The next one follows when the returned promise, if any, has resolved. */
   readonly deliver: (delivery: Delivery) => Promise<void> | undefined;
+  /** Whether the reader lags, so that the delivery policies of messages that no history keeps apply. */
+  readonly isLagging: () => boolean;
   /** Called before each part of the work; the part starts when the returned promise, if any, has resolved. */
   readonly waitForTurn: () => Promise<void> | undefined;
-  /** Called right after the last delivery: from now on the owner must receive live publications itself. */
-  readonly onLive: () => void;
-  /** Called before the next delivery if publications were lost or the epoch has changed. An error ends the handover. */
-  readonly onGap: (gap: Gap, isNewEpoch: boolean) => void;
-  /** Called when messages that no history keeps were dropped for lack of space. An error ends the handover. */
-  readonly onSkipped: (count: number) => void;
-  /** The maximum number of publications that wait while the history is read. */
+  /**
+   * Called right after the last delivery: from now on the owner must receive live publications itself.
+   *
+   * @param last The position that is reached.
+   */
+  readonly onLive: (last: Position) => void;
+  /**
+   * Called before the next delivery if publications were lost or the epoch has changed. An error ends the handover.
+   *
+   * @param isVisible Whether the offset of the next publication shows the gap.
+   */
+  readonly onGap: (gap: Gap, isVisible: boolean) => void;
+  /**
+   * Called when messages that no history keeps were dropped for lack of space. An error ends the handover.
+   *
+   * @param isExpected Whether the policies of all of them allow it.
+   */
+  readonly onSkipped: (count: number, isExpected: boolean) => void;
+  /** The maximum number of publications that wait. */
   readonly messagesMax: number;
   /** The maximum bytes of these publications. */
   readonly bytesMax: number;
 }
 
+/** The first page of a handover. */
+export interface FirstPage {
+  readonly page: HistoryPage;
+  /** Where the reader is before the page. */
+  readonly position: Position;
+}
+
 /** Deliveries per part of the work. */
 const deliveriesPerPart = 256;
-/** The maximum number of reads; more are needed only if publications come faster than the history can be read. */
-const readsMax = 8;
 
 /**
- * Delivers the history of a room and then its live publications, without a gap and without duplicates.
+ * Delivers the history of a room page by page, and then its live publications, without a gap and without duplicates.
  *
- * It buffers live publications from its creation. `run` reads the history, delivers it, and then delivers the buffered
- * publications that the history did not contain.
+ * Live publications wait while a page is read that may be the last one. They do not wait while more pages follow, since
+ * these will contain them. Messages that no history keeps wait for their place between the publications.
  */
 export class Handover implements DeliverySink {
   readonly #deps: HandoverDeps;
-  #buffer: Delivery[] = [];
-  #bytes = 0;
-  /** Whether the buffer lacks publications, so that the history must be read again. */
-  #isIncomplete = false;
-  #skipped = 0;
+  /** The position that the reader has reached. */
+  #last: Position | undefined;
+  /** The live publications since the last read began; empty with `#isIncomplete`. */
+  #live: Delivery[] = [];
+  #liveBytes = 0;
+  /** Whether live publications are missing in `#live`, so that the history must be read. */
+  #isIncomplete = true;
+  readonly #unkept = new UnkeptMessages();
   #delivered = 0;
   #isOver = false;
 
@@ -51,114 +73,170 @@ export class Handover implements DeliverySink {
 
   take(delivery: Delivery): void {
     if (this.#isOver) return;
-    this.#buffer.push(delivery);
-    this.#bytes += delivery.payload.data.length;
+    const { position } = delivery;
+    if (position === undefined) {
+      this.#unkept.add(delivery, this.#deps.isLagging());
+    } else {
+      this.#unkept.newestOffset = position.offset;
+      if (this.#isIncomplete) return;
+      this.#live.push(delivery);
+      this.#liveBytes += delivery.payload.data.length;
+    }
     if (!this.#isFull()) return;
-    this.#isIncomplete = true;
-    this.#dropPositioned();
-    for (; this.#isFull(); this.#skipped += 1) this.#bytes -= this.#buffer.shift()?.payload.data.length ?? 0;
+    this.#dropLive();
+    while (this.#isFull()) this.#unkept.drop();
   }
 
   /** Publications were lost between nodes. Reading the history again shows which. */
   onGap(): void {
-    this.#isIncomplete = true;
+    this.#dropLive();
   }
 
   /** Stops: nothing more is delivered. */
   cancel(): void {
     this.#isOver = true;
-    this.#buffer = [];
+    this.#dropLive();
+    this.#unkept.clear();
   }
 
   /**
-   * Resolves when the owner is live, or when the handover was cancelled.
+   * Reads the first page and delivers it; if it is the only one, also what has arrived meanwhile.
    *
-   * @param first The first read; later reads use `deps.read`.
-   * @throws EnfiladeError (as a rejection) `ERR_HISTORY` when reading does not catch up; also errors of `deps`.
+   * Resolves with `true` when the owner is live or the handover was cancelled, and with `false` if more pages follow:
+   * then {@link finish} must be called. Rejects with errors of `deps` and of `first`.
    */
-  async run(first: () => Promise<HistoryPage>): Promise<void> {
-    let reading = first;
-    let since: Position | undefined;
-    for (let reads = 0; reads < readsMax; reads += 1) {
+  async begin(first: () => Promise<FirstPage>): Promise<boolean> {
+    this.#isIncomplete = false;
+    const { page, position } = await first();
+    this.#last = position;
+    this.#unkept.begin(page.top.offset);
+    return this.#deliverPage(page);
+  }
+
+  /**
+   * Continues a reader that has received everything up to `last`, instead of {@link begin}.
+   *
+   * @param next The first publication that the reader has not received.
+   */
+  beginAfter(last: Position, next: Position): void {
+    this.#last = last;
+    this.#unkept.begin(next.offset);
+  }
+
+  /** Delivers all other pages. Resolves when the owner is live or the handover was cancelled; rejects as `begin`. */
+  async finish(): Promise<void> {
+    for (let isDone = false; !isDone; ) {
+      if (this.#isOver || this.#last === undefined) return;
       this.#isIncomplete = false;
-      this.#dropPositioned();
-      const page = await reading();
-      if (since !== undefined) this.#checkGap(since, page);
-      await this.#deliver(page.deliveries);
-      since = await this.#catchUp(page.top);
-      if (since === undefined) return;
-      const last = since;
-      reading = () => this.#deps.read({ since: last, limit: Number.POSITIVE_INFINITY });
+      isDone = await this.#deliverPage(await this.#deps.readAfter(this.#last));
     }
-    throw new EnfiladeError(
-      "ERR_HISTORY",
-      `the history was read ${readsMax} times, but publications came faster than it could be read`,
-    );
   }
 
-  /** Delivers the buffer after `top` and goes live. If the buffer has a gap, returns the position to read on from. */
-  async #catchUp(top: Position): Promise<Position | undefined> {
-    let last = top;
-    while (this.#buffer.length > 0) {
-      const since = last;
-      const waiting = this.#buffer.filter(({ position }) => position === undefined || !isUpTo(since, position));
-      if (this.#isIncomplete) return last;
-      const next = untilGap(last, waiting);
-      this.#buffer = [];
-      this.#bytes = 0;
-      await this.#deliver(next);
-      last = next.findLast(({ position }) => position !== undefined)?.position ?? last;
-      if (next.length === waiting.length) continue;
-      this.#buffer.unshift(...waiting.slice(next.length));
-      return last;
-    }
-    if (this.#isIncomplete) return last;
-    this.#reportSkipped();
-    // In the same synchronous step as the check of the buffer, so that no publication comes in between.
-    if (!this.#isOver) this.#deps.onLive();
-    return undefined;
+  /** Returns `true` when the owner is live or the handover was cancelled. */
+  async #deliverPage({ top, epochs, readTo, deliveries }: HistoryPage): Promise<boolean> {
+    const end = readTo ?? deliveries.at(-1)?.position?.offset ?? top.offset;
+    // What arrives during the delivery of this page will be read.
+    if (end < top.offset) this.#dropLive();
+    await this.#deliver(deliveries, (next) => this.#skipTo(next, true, epochs));
+    if (this.#isOver) return true;
+    const isEndUnread = readTo !== undefined || deliveries.length === 0;
+    if (isEndUnread) this.#skipTo({ epoch: epochAt(epochs, end + 1), offset: end + 1 }, false, epochs);
+    return this.#deliverLive();
   }
 
-  async #deliver(deliveries: readonly Delivery[]): Promise<void> {
-    this.#reportSkipped();
+  /** Delivers what has arrived and goes live; returns `false` if the history must be read before that. */
+  async #deliverLive(): Promise<boolean> {
+    while (!this.#isIncomplete) {
+      const waiting = this.#live.filter(({ position }) => !isReached(this.#last, position));
+      const next = untilGap(this.#last, waiting);
+      this.#live = [];
+      this.#liveBytes = 0;
+      if (next.length < waiting.length) this.#isIncomplete = true;
+      await this.#deliver(next, () => undefined);
+      if (this.#isOver) return true;
+      if (this.#isIncomplete || this.#live.length > 0) continue;
+      await this.#deliverUnkept(Number.POSITIVE_INFINITY);
+      if (this.#isOver) return true;
+      if (this.#isIncomplete || this.#live.length > 0 || this.#unkept.size > 0) continue;
+      // In the same synchronous step as the check above, so that no publication comes in between.
+      if (this.#last !== undefined) this.#deps.onLive(this.#last);
+      return true;
+    }
+    return false;
+  }
+
+  /** @param skipTo Called with the position of each publication that does not directly follow the one before. */
+  async #deliver(deliveries: readonly Delivery[], skipTo: (next: Position) => void): Promise<void> {
+    const turn = this.#deps.waitForTurn();
+    if (turn !== undefined) await turn;
     for (const delivery of deliveries) {
+      if (this.#unkept.size > 0 || this.#unkept.skipped > 0) await this.#deliverUnkept(this.#last?.offset ?? 0);
       if (this.#isOver) return;
-      if (this.#delivered % deliveriesPerPart === 0) await this.#deps.waitForTurn();
-      this.#delivered += 1;
-      const waiting = this.#deps.deliver(delivery);
+      const { position } = delivery;
+      if (position !== undefined && this.#last !== undefined && !isNext(this.#last, position)) skipTo(position);
+      const waiting = this.#send(delivery);
+      this.#last = position ?? this.#last;
       if (waiting !== undefined) await waiting;
     }
   }
 
-  #checkGap(since: Position, { top, epochs, deliveries }: HistoryPage): void {
-    const next = deliveries[0]?.position ?? { epoch: top.epoch, offset: top.offset + 1 };
-    const gap = gapBetween(since, next, epochs);
-    if (gap !== undefined) this.#deps.onGap(gap, gap.position.epoch !== since.epoch);
+  /** Delivers the messages that came right after the publication with this offset, or before it. */
+  async #deliverUnkept(offset: number): Promise<void> {
+    this.#reportSkipped();
+    for (let next = this.#unkept.take(offset); next !== undefined; next = this.#unkept.take(offset)) {
+      if (this.#isOver) return;
+      const waiting = this.#send(next);
+      if (waiting !== undefined) await waiting;
+    }
+  }
+
+  #send(delivery: Delivery): Promise<void> | undefined {
+    const waiting = this.#deps.deliver(delivery);
+    this.#delivered += 1;
+    if (this.#delivered % deliveriesPerPart !== 0) return waiting;
+    return waiting === undefined ? this.#deps.waitForTurn() : waiting.then(() => this.#deps.waitForTurn());
+  }
+
+  /** Reports the gap before `next`, if there is one. */
+  #skipTo(next: Position, hasPublication: boolean, epochs: HistoryPage["epochs"]): void {
+    const gap = this.#last && gapBetween(this.#last, next, epochs);
+    if (gap === undefined) return;
+    this.#deps.onGap(gap, hasPublication && gap.position.epoch === this.#last?.epoch);
+    this.#last = gap.position;
   }
 
   #reportSkipped(): void {
-    const skipped = this.#skipped;
-    this.#skipped = 0;
-    if (skipped > 0 && !this.#isOver) this.#deps.onSkipped(skipped);
+    const { skipped, isSkipExpected } = this.#unkept;
+    this.#unkept.forgetSkipped();
+    if (skipped > 0 && !this.#isOver) this.#deps.onSkipped(skipped, isSkipExpected);
   }
 
   #isFull(): boolean {
-    return this.#buffer.length > this.#deps.messagesMax || this.#bytes > this.#deps.bytesMax;
+    const { messagesMax, bytesMax } = this.#deps;
+    return (
+      this.#live.length + this.#unkept.size > messagesMax ||
+      (this.#liveBytes + this.#unkept.bytes > bytesMax && this.#live.length + this.#unkept.size > 0)
+    );
   }
 
-  /** Drops publications with a position: the next read contains them. */
-  #dropPositioned(): void {
-    this.#buffer = this.#buffer.filter(({ position }) => position === undefined);
-    this.#bytes = this.#buffer.reduce((sum, { payload }) => sum + payload.data.length, 0);
+  /** The history will contain these publications. */
+  #dropLive(): void {
+    this.#isIncomplete = true;
+    this.#live = [];
+    this.#liveBytes = 0;
   }
 }
 
-/** The waiting deliveries up to the first gap. */
-function untilGap(top: Position, waiting: readonly Delivery[]): readonly Delivery[] {
-  let last = top;
+function isReached(reached: Position | undefined, position: Position | undefined): boolean {
+  return reached !== undefined && position !== undefined && isUpTo(reached, position);
+}
+
+/** The waiting publications up to the first gap. */
+function untilGap(reached: Position | undefined, waiting: readonly Delivery[]): readonly Delivery[] {
+  let last = reached;
   for (const [index, { position }] of waiting.entries()) {
     if (position === undefined) continue;
-    if (!isNext(last, position)) return waiting.slice(0, index);
+    if (last !== undefined && !isNext(last, position)) return waiting.slice(0, index);
     last = position;
   }
   return waiting;

@@ -5,6 +5,7 @@ import { EnfiladeError } from "../../errors.js";
 import type { RoomPath } from "../../wire/path.js";
 import { defaultRoomConfig } from "../roomConfig.js";
 import type { RoomTable } from "../roomTable.js";
+import { HistoryPages, type PageLimits } from "./historyPages.js";
 import { type Publication, publicationOf } from "./publication.js";
 import { Subscription, type SubscriptionDeps } from "./subscription.js";
 import type { TreeListeners } from "./treeListeners.js";
@@ -13,7 +14,7 @@ export interface RoomHistoryDeps {
   readonly backplane: Backplane;
   readonly rooms: RoomTable;
   readonly trees: TreeListeners;
-  readonly subscriberMessagesMax: number;
+  readonly limits: { readonly subscriberMessagesMax: number } & PageLimits;
 }
 
 /** Connects a subscription to a room or a tree. */
@@ -47,11 +48,11 @@ export class RoomHistory {
 
   /** @param past The part of the history that comes before the first live publication; `undefined`: none. */
   subscribe(path: RoomPath, past: HistoryQuery | undefined, signal: AbortSignal | undefined): Subscription {
-    const { rooms } = this.#deps;
+    const { rooms, limits } = this.#deps;
     const { eventProtocol } = rooms.configOf(path);
     const subscription = this.#begin(
       {
-        past: past && { query: past, read: (query) => this.readPage(path, query) },
+        past: past && { query: past, pages: new HistoryPages((query) => this.readPage(path, query), limits) },
         toPublication: (delivery, missed) => publicationOf(delivery, eventProtocol, missed),
       },
       { listen: (one) => rooms.listen(path, one), unlisten: (one) => rooms.unlisten(path, one) },
@@ -86,7 +87,7 @@ export class RoomHistory {
     const end = () => subscription.end();
     const subscription: Subscription = new Subscription({
       ...reading,
-      messagesMax: this.#deps.subscriberMessagesMax,
+      messagesMax: this.#deps.limits.subscriberMessagesMax,
       onEnd: () => {
         signal?.removeEventListener("abort", end);
         unlisten(subscription);

@@ -1,12 +1,13 @@
-import type { HistoryPage, HistoryQuery } from "../../backplane/backplane.js";
+import type { HistoryQuery } from "../../backplane/backplane.js";
 import type { Delivery } from "../../backplane/delivery.js";
-import { Handover } from "./handover.js";
+import { type FirstPage, Handover } from "./handover.js";
+import type { HistoryPages } from "./historyPages.js";
 import type { Publication } from "./publication.js";
 
 /** The part of the history that a subscription begins with. */
 export interface SubscriptionPast {
   readonly query: HistoryQuery;
-  readonly read: (query: HistoryQuery) => Promise<HistoryPage>;
+  readonly pages: HistoryPages;
 }
 
 export interface SubscriptionDeps {
@@ -20,6 +21,13 @@ export interface SubscriptionDeps {
   readonly onEnd: () => void;
 }
 
+/** A publication that waits for the loop. */
+interface WaitingPublication {
+  readonly delivery: Delivery;
+  /** How many publications directly before it are missing. */
+  missed: number;
+}
+
 interface PendingRead {
   readonly resolve: (result: IteratorResult<Publication, undefined>) => void;
   readonly reject: (error: unknown) => void;
@@ -30,14 +38,16 @@ interface PendingRead {
  *
  * It receives publications from the moment of the `subscribe()` call. Leaving the loop ends the
  * subscription. If more than `subscriberMessagesMax` publications wait for the loop, the oldest are dropped; `missed`
- * of the next publication is their number.
+ * of the next publication is their number. History is read as fast as the loop takes it.
  */
 export class Subscription implements AsyncIterableIterator<Publication> {
   readonly #deps: SubscriptionDeps;
-  readonly #waiting: Delivery[] = [];
+  readonly #waiting: WaitingPublication[] = [];
   readonly #pendingReads: PendingRead[] = [];
   #handover: Handover | undefined;
-  #waitingMax: number;
+  /** Continues the handover when the loop has taken all that waits for it. */
+  #onTaken: (() => void) | undefined;
+  /** How many publications are missing before the next one that arrives. */
   #missed = 0;
   #hasEnded = false;
   #failure: { readonly error: unknown } | undefined;
@@ -45,19 +55,17 @@ export class Subscription implements AsyncIterableIterator<Publication> {
   constructor(deps: SubscriptionDeps) {
     this.#deps = deps;
     const { past, messagesMax } = deps;
-    this.#waitingMax = messagesMax;
     if (past === undefined) return;
-    // All of the requested history may wait.
-    this.#waitingMax = Number.POSITIVE_INFINITY;
     this.#handover = new Handover({
-      read: past.read,
+      readAfter: (since) => past.pages.after(since),
       messagesMax,
       bytesMax: Number.POSITIVE_INFINITY,
       deliver: (delivery) => {
         this.#push(delivery);
-        return undefined;
+        return this.#waiting.length < messagesMax ? undefined : this.#untilTaken();
       },
-      waitForTurn: () => undefined,
+      isLagging: () => false,
+      waitForTurn: () => this.#untilTaken(),
       onGap: ({ missed = 1 }) => {
         // An unknown number is at least 1.
         this.#missed += missed;
@@ -67,7 +75,6 @@ export class Subscription implements AsyncIterableIterator<Publication> {
       },
       onLive: () => {
         this.#handover = undefined;
-        this.#waitingMax = Math.max(messagesMax, this.#waiting.length);
       },
     });
   }
@@ -79,10 +86,11 @@ export class Subscription implements AsyncIterableIterator<Publication> {
    */
   start(subscribed: Promise<void> | undefined): void {
     const { past } = this.#deps;
-    if (past === undefined) return;
-    const { query, read } = past;
-    const first = () => (subscribed === undefined ? read(query) : subscribed.then(() => read(query)));
-    this.#handover?.run(first).catch((error) => this.#fail(error));
+    const handover = this.#handover;
+    if (past === undefined || handover === undefined) return;
+    const first = () => (subscribed === undefined ? readFirst(past) : subscribed.then(() => readFirst(past)));
+    const reading = handover.begin(first).then((isDone) => (isDone ? undefined : handover.finish()));
+    reading.catch((error) => this.#fail(error));
   }
 
   /** @internal Receives a live publication. */
@@ -103,8 +111,9 @@ export class Subscription implements AsyncIterableIterator<Publication> {
    * @throws EnfiladeError (as a rejection) `ERR_BACKPLANE` or `ERR_HISTORY`, once, when reading the history failed.
    */
   next(): Promise<IteratorResult<Publication, undefined>> {
-    const delivery = this.#waiting.shift();
-    if (delivery !== undefined) return Promise.resolve({ done: false, value: this.#toPublication(delivery) });
+    const next = this.#waiting.shift();
+    if (this.#waiting.length === 0) this.#onTaken?.();
+    if (next !== undefined) return Promise.resolve({ done: false, value: this.#toPublication(next) });
     if (this.#failure !== undefined) {
       const { error } = this.#failure;
       this.#failure = undefined;
@@ -132,26 +141,37 @@ export class Subscription implements AsyncIterableIterator<Publication> {
   end(): void {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
+    this.#handover?.cancel();
+    this.#onTaken?.();
     this.#deps.onEnd();
     for (const { resolve } of this.#pendingReads.splice(0)) resolve({ done: true, value: undefined });
   }
 
   #push(delivery: Delivery): void {
     if (this.#hasEnded) return;
+    const arrived = { delivery, missed: this.#missed };
+    this.#missed = 0;
     const pendingRead = this.#pendingReads.shift();
     if (pendingRead !== undefined) {
-      pendingRead.resolve({ done: false, value: this.#toPublication(delivery) });
+      pendingRead.resolve({ done: false, value: this.#toPublication(arrived) });
       return;
     }
-    this.#waiting.push(delivery);
-    if (this.#waiting.length <= this.#waitingMax) return;
-    this.#waiting.shift();
-    this.#missed += 1;
+    this.#waiting.push(arrived);
+    if (this.#waiting.length <= this.#deps.messagesMax) return;
+    const dropped = this.#waiting.shift();
+    const [next] = this.#waiting;
+    if (next !== undefined && dropped !== undefined) next.missed += dropped.missed + 1;
   }
 
-  #toPublication(delivery: Delivery): Publication {
-    const missed = this.#missed;
-    this.#missed = 0;
+  /** Resolves when nothing waits for the loop any more; `undefined` if nothing does. */
+  #untilTaken(): Promise<void> | undefined {
+    if (this.#waiting.length === 0 || this.#hasEnded) return undefined;
+    return new Promise((resolve) => {
+      this.#onTaken = resolve;
+    });
+  }
+
+  #toPublication({ delivery, missed }: WaitingPublication): Publication {
     return this.#deps.toPublication(delivery, missed);
   }
 
@@ -162,4 +182,8 @@ export class Subscription implements AsyncIterableIterator<Publication> {
     else pendingRead.reject(error);
     this.end();
   }
+}
+
+async function readFirst({ query: { since, limit }, pages }: SubscriptionPast): Promise<FirstPage> {
+  return since === undefined ? pages.last(limit) : { page: await pages.after(since), position: since };
 }
