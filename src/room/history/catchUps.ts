@@ -53,10 +53,21 @@ export class CatchUps implements HomeReader<Member> {
 
   /** @param replay How many publications a new client gets. */
   begin(member: Member, replay: number, client: JoiningClient | undefined): CatchUp {
-    const handover = this.#handover(member, () => isLagging(member));
+    // The offset of the newest publication that the replay contains.
+    let replayed = 0;
+    const handover = this.#handover(
+      member,
+      () => isLagging(member),
+      lossesOf(member, () => replayed),
+    );
+    const read = async () => {
+      const first = await this.#readFirst(member, replay, client);
+      replayed = first.page.top.offset;
+      return first;
+    };
     const run = async () => {
       try {
-        if (await handover.begin(() => this.#readFirst(member, replay, client))) return;
+        if (await handover.begin(read)) return;
         this.#finish(member, handover);
       } catch (error) {
         if (!closeFailed(member, error, client !== undefined)) throw error;
@@ -67,7 +78,8 @@ export class CatchUps implements HomeReader<Member> {
 
   /** The member reads the publications after `last` from the history, when it has read what was sent to it. */
   readOn(member: Member, last: Position, next: Position): boolean {
-    const handover = this.#handover(member, () => true);
+    const losses = lossesOf(member, () => 0);
+    const handover = this.#handover(member, () => true, losses);
     if (!this.#deps.redirect(member, handover)) return false;
     handover.beginAfter(last, next);
     this.#finish(member, handover, this.#waitForClient(member, handover));
@@ -84,11 +96,11 @@ export class CatchUps implements HomeReader<Member> {
     });
   }
 
-  #handover(member: Member, isLagging: () => boolean): Handover {
+  #handover(member: Member, isLagging: () => boolean, losses: Losses): Handover {
     const { subscriberMessagesMax: messagesMax } = this.#deps.limits;
     const { outboxBytesMax: bytesMax, highWaterBytes } = member.limits;
     const handover: Handover = new Handover({
-      ...lossesOf(member),
+      ...losses,
       messagesMax,
       bytesMax,
       isLagging,
@@ -150,28 +162,34 @@ function closeFailed(member: Member, error: unknown, isSlow: boolean): boolean {
   return true;
 }
 
-/** A client of `enfilade.v1` sees a loss as a jump in the offsets, or gets a frame if it cannot see it. */
-function lossesOf(member: Member): Pick<HandoverDeps, "onGap" | "onSkipped"> {
+type Losses = Pick<HandoverDeps, "onGap" | "onSkipped">;
+
+/**
+ * A client of `enfilade.v1` sees a loss as a jump in the offsets, or gets a frame if it cannot see it. A plain client
+ * cannot be notified of a loss, so its connection ends.
+ *
+ * @param replayed The newest offset of the replay. What the history has lost before is no loss of a new client.
+ */
+function lossesOf(member: Member, replayed: () => number): Losses {
   const client = member.dialect.joining;
-  if (client === undefined) return plainLosses;
+  if (client !== undefined) {
+    return {
+      onGap: (gap, isVisible) => {
+        const bytes = isVisible ? undefined : member.dialect.encodeGap(gap, member.home, member);
+        if (bytes !== undefined) member.push(bytes, undefined, gap.position);
+      },
+      onSkipped: (count) => client.onSkipped(count),
+    };
+  }
   return {
-    onGap: (gap, isVisible) => {
-      const bytes = isVisible ? undefined : member.dialect.encodeGap(gap, member.home, member);
-      if (bytes !== undefined) member.push(bytes, undefined, gap.position);
+    onGap: ({ missed, position }, isVisible) => {
+      if (missed !== 0 && (isVisible || position.offset >= replayed())) failOverrun();
     },
-    onSkipped: (count) => client.onSkipped(count),
+    onSkipped: (_count, isExpected) => {
+      if (!isExpected) failOverrun();
+    },
   };
 }
-
-/** A plain client cannot be notified of a loss, so its connection ends. */
-const plainLosses: Pick<HandoverDeps, "onGap" | "onSkipped"> = {
-  onGap: ({ missed }) => {
-    if (missed !== 0) failOverrun();
-  },
-  onSkipped: (_count, isExpected) => {
-    if (!isExpected) failOverrun();
-  },
-};
 
 /** @throws EnfiladeError `ERR_HISTORY`. */
 function failOverrun(): never {

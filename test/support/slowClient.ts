@@ -1,0 +1,105 @@
+import type { App, GoneListener, Transport, TransportEvents } from "../../src/index.js";
+import { Mailbox } from "./app.js";
+
+/** A frame of `enfilade.v1`. */
+export interface Frame {
+  readonly type: string;
+  readonly offset?: number;
+  readonly data?: unknown;
+  readonly missed?: number;
+  readonly reason?: string;
+  readonly recovered?: boolean;
+  readonly position?: { readonly epoch: string; readonly offset: number };
+}
+
+/** A client, of `enfilade.v1` by default, whose network accepts bytes only when the test says so. */
+export class SlowClient implements Transport {
+  /** All frames that were written, whether the network has accepted them or not. */
+  readonly frames = new Mailbox<Frame>();
+  /** The codes of the closes that the server began. */
+  readonly closes = new Mailbox<number>();
+  readonly framing = { encode: (data: string | Uint8Array) => Buffer.from(`${data}\n`) };
+  readonly receivedBytes = 0;
+  isOpen = true;
+  bufferedBytes = 0;
+  bufferedBytesMax = 0;
+  #isReading = false;
+  #callbacks: (() => void)[] = [];
+  #listener: GoneListener | undefined;
+  #events: TransportEvents | undefined;
+
+  constructor(
+    app: App,
+    url: string,
+    readonly protocol = "enfilade.v1",
+  ) {
+    app.accept(this, { url });
+  }
+
+  /** From now on the network accepts everything at once. */
+  readAll(): void {
+    this.#isReading = true;
+    this.read();
+  }
+
+  /** The network accepts what was written so far. */
+  read(): void {
+    this.bufferedBytes = 0;
+    for (const callback of this.#callbacks.splice(0)) setImmediate(callback);
+  }
+
+  write(bytes: Uint8Array): void {
+    this.bufferedBytes += bytes.length;
+    this.bufferedBytesMax = Math.max(this.bufferedBytesMax, this.bufferedBytes);
+    const lines = Buffer.from(bytes).toString().split("\n");
+    for (const line of lines) if (line !== "") this.frames.put(JSON.parse(line) as Frame);
+    if (this.#isReading) this.read();
+  }
+
+  whenWritten(callback: () => void): void {
+    if (this.bufferedBytes === 0 || !this.isOpen) setImmediate(callback);
+    else this.#callbacks.push(callback);
+  }
+
+  open(): boolean {
+    return true;
+  }
+
+  close(code: number): void {
+    this.isOpen = false;
+    this.closes.put(code);
+    this.read();
+    setImmediate(() => {
+      this.#events?.onGone(code, "");
+      this.#listener?.onGone();
+    });
+  }
+
+  destroy(): void {
+    this.close(1006);
+  }
+
+  refuse(): void {
+    this.close(1006);
+  }
+
+  whenGone(listener: GoneListener): void {
+    this.#listener = listener;
+  }
+
+  listen(events: TransportEvents): void {
+    this.#events = events;
+  }
+
+  ping(): void {
+    // It answers no ping.
+  }
+
+  pause(): void {
+    // It sends nothing.
+  }
+
+  resume(): void {
+    // It sends nothing.
+  }
+}
