@@ -64,6 +64,35 @@ function engineWorkload(engine, kept) {
   };
 }
 
+/**
+ * Clients that resume at once.
+ *
+ * @param {string} name @param {number} missed Publications that each of them has missed.
+ */
+function recoveryWorkload(name, missed) {
+  return {
+    name,
+    what:
+      `1,000 clients of enfilade.v1 resume at once, each missing ${missed.toLocaleString("en")} publications; ` +
+      "compared with a quiet time",
+    inside: "recovery.mjs",
+    alone: true,
+    load: { clients: 1000, missed, bytes: 64, everyMs: 5 },
+    base: { name: "without" },
+    quick: { clients: 100 },
+    figures: [
+      { name: "seconds for all", of: (run) => run.recoverySeconds },
+      { name: "peak MiB", of: (run) => run.peakMiB },
+      { name: "p50 ms of another room", of: (run) => run.delayP50Ms, against: "base" },
+      { name: "p99 ms of another room", of: (run) => run.delayP99Ms, against: "base" },
+    ],
+    note:
+      "Their sockets are open before. The time runs from the upgrade requests until the last client has all " +
+      "publications. The peak is resident memory above the level before. The other room has one plain " +
+      "member and gets a message every 5 ms; the delay counts from when a message was due.",
+  };
+}
+
 /** @type {Workload[]} */
 export const workloads = [
   {
@@ -224,25 +253,8 @@ export const workloads = [
     figures: [{ name: "µs per send", of: (run) => run.sendUs, against: "base", atMost: { most: 1.3, aim: 1.3 } }],
     note: "Only the calls of sendJSONToRoom are timed, in one process with both apps. The result is the median.",
   },
-  {
-    name: "recovery",
-    what: "1,000 clients of enfilade.v1 resume at once, each missing 1,000 publications; compared with a quiet time",
-    inside: "recovery.mjs",
-    alone: true,
-    load: { clients: 1000, missed: 1000, bytes: 64, everyMs: 5 },
-    base: { name: "without" },
-    quick: { clients: 100 },
-    figures: [
-      { name: "seconds for all", of: (run) => run.recoverySeconds },
-      { name: "peak MiB", of: (run) => run.peakMiB },
-      { name: "p50 ms of another room", of: (run) => run.delayP50Ms, against: "base" },
-      { name: "p99 ms of another room", of: (run) => run.delayP99Ms, against: "base" },
-    ],
-    note:
-      "Their sockets are open before. The time runs from the upgrade requests until the last client has all " +
-      "publications. The peak is resident memory above the level before. The other room has one plain " +
-      "member and gets a message every 5 ms; the delay counts from when a message was due.",
-  },
+  recoveryWorkload("recovery", 1000),
+  recoveryWorkload("recovery-10000", 10_000),
   ...["redis", "nats"].flatMap((engine) => [engineWorkload(engine, 0), engineWorkload(engine, 1)]),
   {
     ...engineWorkload("redis", 0),

@@ -11,7 +11,9 @@ import { check, finish, QuietHandler, settings } from "./contract.mjs";
 import { publicationAt } from "./publication.mjs";
 
 const { clients, missed, bytes, everyMs, warmMs, measureMs } = settings;
-const app = new App().route("/kept", QuietHandler, { history: { size: missed } }).route("/live", QuietHandler);
+// Each publication counts as 260 bytes and two for each character.
+const history = { size: missed, bytesMax: missed * (260 + 4 * bytes) };
+const app = new App().route("/kept", QuietHandler, { history }).route("/live", QuietHandler);
 let accepted = 0;
 
 /** Sends a message to the other room at fixed times; one that is late is sent as soon as the event loop is free. */

@@ -303,6 +303,7 @@ describe("the events and the status of an app", () => {
       received: 2,
       delivered: 1,
       dropped: 0,
+      behind: 0,
       slow: 0,
     });
   });

@@ -126,6 +126,8 @@ export class Handover implements DeliverySink {
   /** Delivers all other pages. Resolves when the owner is live or the handover was cancelled; rejects as `begin`. */
   async finish(): Promise<void> {
     for (let isDone = false; !isDone; ) {
+      const turn = this.#deps.waitForTurn();
+      if (turn !== undefined) await turn;
       if (this.#isOver || this.#last === undefined) return;
       this.#isIncomplete = false;
       isDone = await this.#deliverPage(await this.#deps.readAfter(this.#last));
