@@ -52,6 +52,8 @@ describe("limits", () => {
       historyBytesMax: 67_108_864,
       subscriberMessagesMax: 1_000,
       recoverMessagesMax: 1_000,
+      recoverBytesMax: 65_536,
+      recoverTotalMessagesMax: Number.POSITIVE_INFINITY,
       tapEntriesMax: 1_000,
       tapBytesMax: 1_048_576,
     });

@@ -108,7 +108,7 @@ export interface OutboxOwner {
 /** Reads the history of the home for a client that lags. */
 export interface HomeReader<P> {
   /**
-   * Sends the publications after `last` when `peer` has read what was sent to it. Returns `false` if that is impossible.
+   * Sends the publications after `last` when `peer` has read what was sent to it. Returns `false` if it cannot.
    *
    * @param next The first publication that was not sent.
    */

@@ -179,7 +179,7 @@ export class Peer<C extends Codec = Codec>
     }
   }
 
-  /** If publications to the home soon fill the outbox, `reader` continues. `last` is the last position that was sent. */
+  /** If publications to the home crowd the outbox, `reader` continues. `last` is the last position that was sent. */
   readHomeBy(reader: HomeReader<Peer<C>> | undefined, last?: Position): void {
     this.#homeReader = reader;
     this.#homePosition = last;

@@ -215,7 +215,7 @@ describe("a client of enfilade.v1 that resumes", () => {
     expect((await join(plain, "/chat/a?since=e:1")).welcome).toMatchObject({ recovered: false, reason: "off" });
   });
 
-  it("gets the newest recoverTotalMessagesMax publications if it missed more, but never less than a new client", async () => {
+  it("gets the newest recoverTotalMessagesMax if it missed more, but never less than a new client", async () => {
     const limits = { recoverMessagesMax: 2, recoverTotalMessagesMax: 4 };
     for (const [replay, offset] of [
       [1, 6],

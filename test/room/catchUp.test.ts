@@ -148,7 +148,7 @@ describe("a member of a room with history that lags", () => {
     expect(app.status().totals.slow).toBe(0);
   });
 
-  it("reads on after a burst within one turn of the event loop, though its outbox has space for little of it", async () => {
+  it("reads on after a burst in one turn of the event loop, though its outbox has space for little of it", async () => {
     const limits = { outboxBytesMax: 4_000, highWaterBytes: 1_000, ...noHeartbeat };
     await using app = appWith({ history: { size: 1_000 } }, { limits });
     const client = new SlowClient(app, "/rooms/a");

@@ -70,7 +70,7 @@ export class CatchUps implements HomeReader<Member> {
         if (await handover.begin(read)) return;
         this.#finish(member, handover);
       } catch (error) {
-        if (!closeFailed(member, error, client !== undefined)) throw error;
+        if (!closeFailed(member, error)) throw error;
       }
     };
     return { buffer: handover, run };
@@ -90,7 +90,7 @@ export class CatchUps implements HomeReader<Member> {
   #finish(member: Member, handover: Handover, ready: Promise<void> = Promise.resolve()): void {
     const finished = ready.then(() => handover.finish());
     finished.catch((error) => {
-      if (closeFailed(member, error, true)) return;
+      if (closeFailed(member, error)) return;
       member.close(CloseCode.internalError, "internal error", false);
       this.#deps.onError(error);
     });
@@ -153,11 +153,11 @@ function isLagging(member: Member): boolean {
 }
 
 /** Closes a connection that cannot get the history; its client may try again. Returns `false` for other errors. */
-function closeFailed(member: Member, error: unknown, isSlow: boolean): boolean {
+function closeFailed(member: Member, error: unknown): boolean {
   const code = error instanceof EnfiladeError ? error.code : undefined;
   if (code === "ERR_BACKPLANE") member.close(CloseCode.tryAgainLater, "try again later", false);
-  // A client that never catches up with its room is slow.
-  else if (code === "ERR_HISTORY" && isSlow) member.onOverflow();
+  // The history no longer has what a slow client has not read.
+  else if (code === "ERR_HISTORY") member.onOverflow();
   else return false;
   return true;
 }

@@ -20,7 +20,7 @@ export interface Recovery extends FirstPage {
   readonly resumption: Resumption;
 }
 
-/** The first page of a client: of all that is kept after its position, or of the publications that a new client gets. */
+/** The first page of a client: of all that is kept after its position, or of what a new client gets. */
 export async function recover({ pages, since, replay, totalMax }: RecoveryDeps): Promise<Recovery> {
   if (since === undefined || since === "invalid") {
     const first = await pages.last(replay);
