@@ -60,6 +60,7 @@ export type { TapBatch, TapListener } from "./server/diagnostics/tap.js";
 export type { TapEntry } from "./server/diagnostics/tapEntry.js";
 export type { TapDirection, TapFilter } from "./server/diagnostics/tapFilter.js";
 export type { TapOptions } from "./server/diagnostics/taps.js";
+export type { DrainOptions, DrainResult, RemainingConnection } from "./server/drain.js";
 export { defaultLimits, type Limits } from "./server/limits.js";
 export type { Listening } from "./server/listening.js";
 export type { AppOptions, Logger, ScopeOptions } from "./server/options.js";

@@ -16,8 +16,10 @@ export interface Dialect extends Codec {
   encode(delivery: Delivery, member: Member): Uint8Array | undefined;
   /** Encodes a notice that publications of a room are lost for good; `undefined`: the member gets none. */
   encodeGap(gap: Gap, address: string, member: Member): Uint8Array | undefined;
-  /** Encodes the request to connect to another node; `undefined` for a client that does not support it. */
-  encodeDrain(withinMs: number): Uint8Array | undefined;
+  /**
+   * Encodes the request to connect to another node after `afterMs`; `undefined` for a client that does not support it.
+   */
+  encodeDrain(withinMs: number, afterMs: number): Uint8Array | undefined;
   /** The id that the client keeps over all its connections; `undefined` if it has none. */
   readonly clientName: string | undefined;
   /** `undefined` if frames of the client do not concern its session. */

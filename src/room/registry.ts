@@ -252,15 +252,6 @@ export class Registry extends Sender {
     return this.memberships;
   }
 
-  /** @internal Asks all clients of `enfilade.v1` to connect elsewhere, and returns them. */
-  drain(withinMs: number): Member[] {
-    return [...this.memberships].filter((member) => {
-      const bytes = member.dialect.encodeDrain(withinMs);
-      if (bytes !== undefined) member.push(bytes, undefined);
-      return bytes !== undefined;
-    });
-  }
-
   /** @internal Whether the room of `home` is open or can be opened. */
   hasSpace(home: RoomPath): boolean {
     return this.#rooms.hasSpace(home);

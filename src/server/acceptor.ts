@@ -84,7 +84,8 @@ export class Acceptor {
   #pending = 0;
   #resolveIdle: (() => void) | undefined;
   #handshakes = 0;
-  #isAccepting = true;
+  /** Refuses every client; `undefined` while clients are accepted. */
+  #refuseAll: (() => Refusal) | undefined;
 
   constructor(deps: AcceptorDeps) {
     this.#deps = deps;
@@ -109,9 +110,9 @@ export class Acceptor {
     this.#configs.clear();
   }
 
-  /** Refuses every further client with 503. */
-  stopAccepting(): void {
-    this.#isAccepting = false;
+  /** Refuses every further client, and those that wait for `authorize`. */
+  stopAccepting(refuse: () => Refusal): void {
+    this.#refuseAll = refuse;
   }
 
   /** Resolves when every handshake and session has ended, the last hook included. */
@@ -148,9 +149,7 @@ export class Acceptor {
   /** Connects a client, or refuses it. */
   accept(transport: Transport, request: ConnectionRequest, match: Match): void {
     const client = this.#track(transport);
-    const refusal = this.#isAccepting
-      ? this.#capacity.admit(request.remoteAddress)
-      : busy("The server is shutting down");
+    const refusal = this.#refuseAll?.() ?? this.#capacity.admit(request.remoteAddress);
     if (refusal !== undefined) {
       this.#refuse(client, refusal, request);
       return;
@@ -203,7 +202,7 @@ export class Acceptor {
   };
 
   #refuse(client: Client, refusal: Refusal, request: RefusedRequest): void {
-    const canUpgrade = () => this.#isAccepting && this.#reserveCapacity(client, request.remoteAddress);
+    const canUpgrade = () => this.#refuseAll === undefined && this.#reserveCapacity(client, request.remoteAddress);
     const closing = this.#refuser.refuse(client.transport, refusal, request, canUpgrade);
     if (closing !== undefined) this.#addPending(closing);
   }
@@ -275,7 +274,7 @@ export class Acceptor {
 
   /** Opens the connection. If the transport cannot open, it has answered the client itself. */
   #open({ client, request, match, span }: Candidate, handler: AnyHandler, context: HandlerContext): void {
-    if (!this.#isAccepting) throw new RefusedError(busy("The server is shutting down"));
+    if (this.#refuseAll !== undefined) throw new RefusedError(this.#refuseAll());
     const { app, metrics } = this.#deps;
     // Checked here, since the connection enters its room in this same call: no other one can take the space.
     if (!app.registry.hasSpace(request.path)) throw new RefusedError(busy("Too many rooms"));

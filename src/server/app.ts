@@ -20,16 +20,17 @@ import type { ListenOptions } from "../wire/notifier.js";
 import { checkNames } from "../wire/options.js";
 import { Acceptor } from "./acceptor.js";
 import { type AppEvents, AppNotifier } from "./appEvents.js";
-import { attach } from "./attachment.js";
+import { answerPlain, attach } from "./attachment.js";
 import { HandlerFactory } from "./creation.js";
 import { Reporter } from "./diagnostics/reporter.js";
 import type { TapListener } from "./diagnostics/tap.js";
 import type { TapFilter } from "./diagnostics/tapFilter.js";
 import { type TapOptions, Taps } from "./diagnostics/taps.js";
+import { Drain, type DrainOptions, type DrainResult, drainConfigOf } from "./drain.js";
 import { defaultLimits, type Limits, mergeLimits } from "./limits.js";
 import { type Listening, OwnServer } from "./listening.js";
 import { type AppOptions, checkAppOptions, checkOptions, type Logger, type ScopeOptions } from "./options.js";
-import { refusal, upgradeHeaders } from "./refusal.js";
+import { busy } from "./refusal.js";
 import { emptyHistoryWarning } from "./roomConfig.js";
 import { infoOf, type Route, type RouteInfo, Router, unknownRoute } from "./router.js";
 import { rootConfig, Scope } from "./scope.js";
@@ -76,7 +77,7 @@ export class App implements Application {
   readonly #checkedClasses = new WeakSet<HandlerClass>();
   #closed: Promise<void> | undefined;
   #state: Status["state"] = "open";
-  #isDraining = false;
+  #drain: Drain | undefined;
 
   constructor(options: AppOptions = {}) {
     const { limits: changes, ...shared } = options;
@@ -167,7 +168,7 @@ export class App implements Application {
     const status = this.#backplane.status();
     return {
       state: this.#state,
-      ready: this.#state === "open" && !this.#isDraining && status.backplane.state === "up",
+      ready: this.#state === "open" && this.#drain === undefined && status.backplane.state === "up",
       ...local,
       cluster,
       handshakes: this.#acceptor.handshakes,
@@ -267,14 +268,7 @@ export class App implements Application {
    * The server of `listen` uses it. Another server can mount it as middleware: `expressApp.use(app.requestListener)`.
    */
   readonly requestListener = (request: IncomingMessage, response: ServerResponse, next?: () => void): void => {
-    const found = this.#acceptor.find(request.url ?? "/");
-    if ("status" in found && next !== undefined) {
-      next();
-    } else {
-      const { status, headers, body } = "status" in found ? found : refusal(426, "This is a WebSocket", upgradeHeaders);
-      response.writeHead(status, { ...headers });
-      response.end(body);
-    }
+    answerPlain(this.#acceptor.find(request.url ?? "/"), response, next);
   };
 
   /**
@@ -291,20 +285,21 @@ export class App implements Application {
   }
 
   /**
-   * Asks the connected clients of `enfilade.v1` to reconnect to another node. Call `close()` afterwards. Each client
-   * opens a new connection and resumes there before it closes the old one: with history nothing is lost. Plain clients
-   * are not asked. `status().ready` is `false` from now on: direct new clients to other nodes. Resolves when the asked
-   * clients have left, or after `withinMs`.
+   * Moves the clients of this node to other nodes, spread evenly over `withinMs`. Call `close()` afterwards.
    *
-   * @param options.withinMs Milliseconds for the clients to reconnect. Default: 10,000.
-   * @throws EnfiladeError `ERR_OPTION` when an option is unknown.
+   * From now on, `status().ready` is `false` and new clients are refused with 503. After `settleMs` the clients leave
+   * one after another: a client of `enfilade.v1` opens a new connection and resumes there before it closes the old one,
+   * so with history nothing is lost. A plain client is closed with 1012. Resolves when all clients have left, after
+   * `withinMs`, or at `close()`. If `withinMs` is over and clients remain, a warning is logged. Further calls return
+   * the same result.
+   *
+   * @throws EnfiladeError (as a rejection) `ERR_OPTION` when an option is unknown or its value is invalid.
    */
-  async drain(options: { readonly withinMs?: number } = {}): Promise<void> {
-    checkNames("drain()", options, ["withinMs"]);
-    const { withinMs = 10_000 } = options;
-    this.#isDraining = true;
-    const leaving = this.registry.drain(withinMs);
-    await within(this.#clock, withinMs, Promise.all(leaving.map(({ ended }) => ended)));
+  async drain(options: DrainOptions = {}): Promise<DrainResult> {
+    const config = drainConfigOf(options);
+    const deps = { acceptor: this.#acceptor, members: this.registry.members, clock: this.#clock, logger: this.#logger };
+    this.#drain ??= new Drain(deps, config);
+    return this.#drain.result;
   }
 
   /** Calls {@link close}, at the end of the block of `await using app = new App()`. */
@@ -314,7 +309,8 @@ export class App implements Application {
 
   async #close(timeoutMs: number): Promise<void> {
     this.#state = "closing";
-    this.#acceptor.stopAccepting();
+    this.#drain?.stop();
+    this.#acceptor.stopAccepting(() => busy("The server is shutting down"));
     const stopped = this.#ownServer.stop();
     this.registry.endSubscriptions();
     for (const member of [...this.registry.members]) member.close(CloseCode.goingAway, "server shutting down");

@@ -72,6 +72,17 @@ export function attach(
   };
 }
 
+/** Answers a plain request: 426 on a path with a route. Else calls `next`; without `next` it answers 404 or 400. */
+export function answerPlain(found: Destination | Refusal, response: ServerResponse, next?: () => void): void {
+  if ("status" in found && next !== undefined) {
+    next();
+    return;
+  }
+  const { status, headers, body } = "status" in found ? found : refusal(426, "This is a WebSocket", upgradeHeaders);
+  response.writeHead(status, { ...headers });
+  response.end(body);
+}
+
 function receive(
   acceptor: Acceptor,
   transport: WebSocketTransport,

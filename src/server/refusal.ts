@@ -26,7 +26,7 @@ export function refusalOfError(error: unknown): Refusal | undefined {
   return { ...refusal(status, message, headers), reason: message === "" ? undefined : message };
 }
 
-/** A 503 with `Retry-After`: the client may try again later. */
-export function busy(text: string): Refusal {
-  return refusal(503, text, { "retry-after": "5" });
+/** A 503 with `Retry-After`: the client may try again after these seconds. */
+export function busy(text: string, retryAfterSeconds = 5): Refusal {
+  return refusal(503, text, { "retry-after": String(retryAfterSeconds) });
 }

@@ -25,6 +25,8 @@ export const CloseCode = {
   messageTooBig: 1009,
   /** A hook of the handler threw. */
   internalError: 1011,
+  /** The server is being replaced: `app.drain()` closed a plain client, which may connect again at once. */
+  serviceRestart: 1012,
   /** The server cannot read the history of the room, or cannot check renewed credentials, at the moment. */
   tryAgainLater: 1013,
   /** The client read too slowly: it exceeded `outboxBytesMax`, `outboxAgeMsMax` or `earlyMessagesMax`. */

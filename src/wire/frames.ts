@@ -92,6 +92,8 @@ export interface RequestFrame {
 export interface DrainFrame {
   readonly type: "drain";
   readonly withinMs: number;
+  /** Milliseconds until this client opens its next connection. Older servers do not send it. */
+  readonly afterMs?: number;
 }
 
 /** A frame from the server. `Id` is the type of the ids that this client chooses. */

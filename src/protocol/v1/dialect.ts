@@ -115,8 +115,8 @@ export class V1Dialect implements Dialect, SessionDialect, JoiningClient, Replie
     return this.#encoder.encodeGap(gap, address, member);
   }
 
-  encodeDrain(withinMs: number): Uint8Array {
-    return this.#encoder.encodeText(frameText("drain", { withinMs }));
+  encodeDrain(withinMs: number, afterMs: number): Uint8Array {
+    return this.#encoder.encodeText(frameText("drain", { withinMs, afterMs }));
   }
 
   onSent(position: Position | undefined): void {
