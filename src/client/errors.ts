@@ -14,9 +14,9 @@ import { printable } from "./log.js";
 export class RequestError extends Error {
   override readonly name = "RequestError";
   /** The reason, such as `bad_data` or `timeout`. */
-  readonly code: string;
+  declare readonly code: string;
   /** The places where the data does not match its schema, with `bad_data`; else empty. */
-  readonly issues: readonly MessageIssue[];
+  declare readonly issues: readonly MessageIssue[];
 
   constructor({ code, message, issues = [] }: EventFailure) {
     super(message);
@@ -33,12 +33,12 @@ export class RequestError extends Error {
 export class ConnectError extends EnfiladeError {
   override readonly name = "ConnectError";
   /** The close code of the last connection; 1006 if no connection was opened. */
-  readonly closeCode: number | undefined;
+  declare readonly closeCode: number | undefined;
   /**
    * The HTTP status of a refusal: 401 for the close code 4501, 404 for 4504, or the status itself, which the WebSocket
    * of `ws` reports and those of browsers and Node do not. Else `undefined`.
    */
-  readonly status: number | undefined;
+  declare readonly status: number | undefined;
 
   constructor({ code, reason = "", status }: StateDetail) {
     super("ERR_CONNECTION", `no connection: ${code} ${printable(reason)}`.trim());

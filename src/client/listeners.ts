@@ -61,9 +61,8 @@ export class Listeners<Events extends EventMap<Events>> {
     listener: (...args: Events[Name]) => unknown,
     options?: ListenOptions,
   ): () => void {
-    const set = this.#sets[event] ?? new Set();
-    this.#sets[event] = set;
-    return listen(set, listener, options);
+    this.#sets[event] ??= new Set();
+    return listen(this.#sets[event], listener, options);
   }
 
   /** The listeners of an event, in the order in which they were added. */

@@ -20,8 +20,9 @@ export function logInto(element: LogElement, linesMax: number): (line: string) =
   };
 }
 
-/** Returns `text` as one line without control characters, which a peer may have put into it. */
+/** Returns the start of `text` as one line without control characters, which a peer may have put into it. */
 export function printable(text: string): string {
-  const cut = text.length > lineLengthMax ? `${text.slice(0, lineLengthMax)}…` : text;
-  return cut.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`);
+  return text
+    .slice(0, lineLengthMax)
+    .replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`);
 }

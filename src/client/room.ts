@@ -5,7 +5,7 @@ import { checkName } from "../wire/options.js";
 import type { Bytes } from "../wire/payload.js";
 import type { Position } from "../wire/position.js";
 import { newClientId, subprotocols, urlOf } from "./connection/address.js";
-import { type AttemptDeps, notAttempted } from "./connection/attempt.js";
+import { type Attempt, type AttemptDeps, notAttempted } from "./connection/attempt.js";
 import { clientClock } from "./connection/clock.js";
 import { watchPage } from "./connection/page.js";
 import { type ClientState, Reconnector, type StateDetail } from "./connection/reconnector.js";
@@ -56,7 +56,7 @@ export class ClientRoom<Client = unknown, Server = unknown> implements AsyncIter
   readonly #requestListeners = new Listeners<Record<string, [data: never]>>(this.#report);
   /** Listeners of the events that handlers emit, by name. */
   readonly #eventListeners = new Listeners<Record<string, [data: never]>>(this.#report);
-  readonly #presenceState = new PresenceState(() => this.#reconnector.send('{"type":"watch"}'));
+  readonly #presenceState = new PresenceState(() => this.#reconnector.attempt?.send('{"type":"watch"}'));
   readonly #messages = new MessageQueue(this.#listeners, (message) => this.#deliver(message), this.#report);
   readonly #progress = new Progress(this.#messages, this.#listeners);
   readonly #sendQueue: SendQueue;
@@ -86,7 +86,8 @@ export class ClientRoom<Client = unknown, Server = unknown> implements AsyncIter
       report: this.#report,
     };
     this.#reconnector = new Reconnector(attempts, random, {
-      onFrame: (frame, size, isRenewed) => this.#onFrame(frame, size, isRenewed),
+      onFrame: (frame, size, isRenewed, connection) => this.#onFrame(frame, size, isRenewed, connection),
+      resend: () => this.#sendQueue.flush(),
       onState: (state, detail) => this.#onState(state, detail),
     });
     this.#sendQueue = new SendQueue(this.#reconnector, this.#listeners, queueMessagesMax, queueBytesMax);
@@ -248,7 +249,7 @@ export class ClientRoom<Client = unknown, Server = unknown> implements AsyncIter
   async refresh(): Promise<void> {
     const token = await this.#token();
     if (token && this.state === "open") {
-      this.#reconnector.send(JSON.stringify({ type: "refresh", token }), "refresh");
+      this.#reconnector.attempt?.send(JSON.stringify({ type: "refresh", token }), "refresh");
     }
   }
 
@@ -296,18 +297,18 @@ export class ClientRoom<Client = unknown, Server = unknown> implements AsyncIter
   }
 
   #onWelcome(welcome: WelcomeFrame, isRenewed: boolean): void {
+    const emitProgress = this.#progress.begin(welcome, isRenewed, !this.#id);
     ({ id: this.#id, room: this.#home } = welcome);
-    const emitProgress = this.#progress.begin(welcome, isRenewed);
-    this.#sendQueue.restart();
+    this.#sendQueue.flush();
     if (!isRenewed) this.#onState("open", {});
     emitProgress();
   }
 
-  #onFrame(frame: ReceivedFrame, size: number, isRenewed: boolean): void {
+  #onFrame(frame: ReceivedFrame, size: number, isRenewed: boolean, connection: Attempt): void {
     if (frame.type === "welcome") this.#onWelcome(frame, isRenewed);
     else if (frame.type === "message") this.#progress.receive(frame, size);
     else if (frame.type === "reply") this.#sendQueue.settle(frame, this.#report);
-    else if (frame.type === "request") this.#answer(frame);
+    else if (frame.type === "request") this.#answer(frame, connection);
     else if (frame.type === "error") this.#report(new RequestError(frame.error));
     else if (frame.type === "lagged") this.#progress.lag(frame);
     else if (frame.type === "presence" && frame.room === this.#home && this.#presenceState.take(frame)) {
@@ -316,11 +317,10 @@ export class ClientRoom<Client = unknown, Server = unknown> implements AsyncIter
   }
 
   /** Replies only on the connection of the request. On another one the id would belong to another request. */
-  #answer(frame: RequestFrame): void {
-    const id = this.#id;
+  #answer(frame: RequestFrame, connection: Attempt): void {
     const [answer] = this.#requestListeners.of(frame.event);
     replyTo(frame, answer, this.#report)
-      .then((reply) => this.#id === id && this.state === "open" && this.#reconnector.send(reply))
+      .then((reply) => connection.hasEnded || connection.send(reply))
       .catch(this.#report);
   }
 

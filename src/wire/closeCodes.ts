@@ -51,17 +51,17 @@ export function isFinal(code: number): boolean {
   );
 }
 
-/** The HTTP statuses that close codes stand for: a browser hides the status of a refused handshake. */
-const statuses: Readonly<Record<number, number>> = { 4501: 401, 4504: 404 };
-
-/** The HTTP status that a close code stands for; `undefined` for other codes. */
+/**
+ * The HTTP status that a close code stands for, since a browser hides the status of a refused handshake; `undefined`
+ * for other codes.
+ */
 export function statusOf(code: number): number | undefined {
-  return statuses[code];
+  return code === 4501 ? 401 : code === 4504 ? 404 : undefined;
 }
 
 /** Whether a client that was refused with this HTTP status must not reconnect: 4xx, without those that mean "wait". */
 export function isFinalStatus(status = 0): boolean {
-  return status >= 400 && status < 500 && ![408, 425, 429].includes(status);
+  return status >= 400 && status < 500 && status !== 408 && status !== 425 && status !== 429;
 }
 
 /** The maximum payload of a control frame, without the two bytes of the code (RFC 6455 5.5). */
@@ -77,7 +77,7 @@ export function checkedReason(code: number, reason: string): string {
   const isCode = code === 1000 || (Number.isInteger(code) && code >= 3000 && code <= 4999);
   const wrong = isCode
     ? typeof reason !== "string" && `a string as its reason, got ${typeof reason}`
-    : `1000 or a code from 3000 to 4999, got ${String(code)}`;
+    : `1000 or a code from 3000 to 4999, got ${code}`;
   if (wrong) throw new EnfiladeError("ERR_CLOSE_CODE", `close takes ${wrong}`);
   // The encoder is local: with one at the top level, a bundle that does not call this function would contain it.
   const { read } = new TextEncoder().encodeInto(reason, new Uint8Array(reasonBytesMax));

@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { describe, expect, it } from "vitest";
 import { connectScripted, type Peer, type ScriptedRoom, waitForState, watch } from "./scripted.js";
 
@@ -6,14 +7,29 @@ interface Drained extends ScriptedRoom {
   readonly next: Peer;
 }
 
-/** A room at offset 5 whose server drains, with both connections. */
-async function startDrain(first: (peer: Peer) => void = (peer) => peer.welcomeAt(5)): Promise<Drained> {
+type Opened = Omit<Drained, "next">;
+
+/** A room at offset 5 with one connection. */
+async function openRoom(first: (peer: Peer) => void = (peer) => peer.welcomeAt(5)): Promise<Opened> {
   const running = await connectScripted();
   const old = await running.peers.take();
   first(old);
   await waitForState(running.room, "open");
-  old.send({ type: "drain", withinMs: 10_000 });
-  return Object.assign(running, { old, next: await running.peers.take() });
+  return Object.assign(running, { old });
+}
+
+/** Sends a drain frame to a client, and has its moment come. Resolves with the next connection. */
+async function drain({ clock, peers }: Opened, peer: Peer): Promise<Peer> {
+  peer.send({ type: "drain", withinMs: 10_000, afterMs: 2_000 });
+  await peer.roundtrip();
+  clock.advance(2_000);
+  return peers.take();
+}
+
+/** A room at offset 5 whose server drains, with both connections. */
+async function startDrain(first?: (peer: Peer) => void): Promise<Drained> {
+  const opened = await openRoom(first);
+  return Object.assign(opened, { next: await drain(opened, opened.old) });
 }
 
 describe("a drain", () => {
@@ -48,22 +64,177 @@ describe("a drain", () => {
     expect(lost.all).toEqual([]);
   });
 
-  it("sends unanswered frames again over the second, and no answered ones", async () => {
+  it("waits for its moment, and keeps the first in use until then", async () => {
+    const { room, old, clock, peers, settled } = await openRoom();
+    const messages = watch(room, "message");
+    old.send({ type: "drain", withinMs: 10_000, afterMs: 2_000 });
+    await old.roundtrip();
+    clock.advance(1_999);
+    await settled();
+    expect(peers.all).toHaveLength(1);
+    old.publish(6);
+    await messages.have(1);
+    clock.advance(1);
+    expect((await peers.take()).since).toBe("e:6");
+    expect(room.state).toBe("open");
+  });
+
+  it("needs no moment from an older server: it opens the second connection at once", async () => {
+    const { old, clock, peers } = await openRoom();
+    old.send({ type: "drain", withinMs: 10_000 });
+    await old.roundtrip();
+    clock.advance(0);
+    expect((await peers.take()).since).toBe("e:5");
+  });
+
+  it("waits as after any end if the first ends before the moment, and connects once", async () => {
+    const { room, old, clock, peers, delays, settled } = await openRoom();
+    clock.advance(5_000);
+    old.send({ type: "drain", withinMs: 10_000, afterMs: 2_000 });
+    await old.roundtrip();
+    old.close(1001);
+    await waitForState(room, "waiting");
+    expect(delays.all).toEqual([500]);
+    clock.advance(500);
+    (await peers.take()).welcomeAt(5, { recovered: true });
+    await waitForState(room, "open");
+    clock.advance(10_000);
+    await settled();
+    expect(peers.all).toHaveLength(2);
+  });
+
+  it("sends new frames over the second, and waits on the first for the replies to older ones", async () => {
     const { room, old, next } = await startDrain();
     room.sendText("replied");
-    const reply = room.request("join");
-    await old.received.have(2);
+    const [join, leave] = [room.request("join"), room.request("leave")];
+    await old.received.have(3);
     old.reply(1);
     await old.roundtrip();
     next.welcomeAt(5, { recovered: true });
-    await old.closed;
+    await next.roundtrip();
     room.sendText("newer");
-    expect(await next.received.have(2)).toMatchObject([
-      { event: "join", id: 2 },
-      { text: "newer", id: 3 },
+    expect(await next.received.have(1)).toMatchObject([{ text: "newer", id: 4 }]);
+    old.reply(3, "left");
+    old.reply(2, "joined");
+    expect([await join, await leave]).toEqual(["joined", "left"]);
+    expect(await old.closed).toEqual({ code: 1000, reason: "" });
+    next.reply(4);
+    await next.roundtrip();
+    expect([old.received.all.length, next.received.all.length]).toEqual([3, 1]);
+  });
+
+  it("ignores everything but replies on the first while it waits for them", async () => {
+    const { room, old, next, clock, peers } = await startDrain();
+    const [messages, lost, states] = [watch(room, "message"), watch(room, "lost"), watch(room, "state")];
+    room.onRequest("ask", () => "answer");
+    const reply = room.request("join");
+    await old.received.have(1);
+    next.welcomeAt(5, { recovered: true, id: "connection-2" });
+    await next.roundtrip();
+    old.publish(6, 9);
+    old.send({ type: "message", data: "twice" });
+    old.send({ type: "lagged", missed: 3 });
+    old.send({ type: "request", id: 1, event: "ask" });
+    old.send({ type: "drain", withinMs: 1_000, afterMs: 0 });
+    await old.roundtrip();
+    clock.advance(5_000);
+    next.publish(6);
+    old.reply(1, "joined");
+    expect(await reply).toBe("joined");
+    await old.closed;
+    await next.roundtrip();
+    expect(messages.all.map(({ data }) => data)).toEqual([6]);
+    expect([lost.all, states.all, peers.all.length, old.received.all.length]).toEqual([[], [], 2, 1]);
+  });
+
+  it("sends unanswered frames again over the second, in order, when the first has ended", async () => {
+    const { room, old, next } = await startDrain();
+    const [one, two] = [room.request("one"), room.request("two")];
+    await old.received.have(2);
+    next.welcomeAt(5, { recovered: true });
+    await next.roundtrip();
+    const three = room.request("three");
+    await next.received.have(1);
+    old.terminate();
+    const frames = await next.received.have(3);
+    expect(frames.map(({ id, event }) => [id, event])).toEqual([
+      [3, "three"],
+      [1, "one"],
+      [2, "two"],
     ]);
-    next.reply(2, "done");
-    expect(await reply).toBe("done");
+    for (const id of [1, 2, 3]) next.reply(id, id);
+    expect(await Promise.all([one, two, three])).toEqual([1, 2, 3]);
+  });
+
+  it("sends all unanswered frames again, in order, when both have ended", async () => {
+    const running = await startDrain();
+    const { room, old, next } = running;
+    const replies = [room.request("one")];
+    await old.received.have(1);
+    next.welcomeAt(5, { recovered: true });
+    await next.roundtrip();
+    replies.push(room.request("two"));
+    await next.received.have(1);
+    old.terminate();
+    await next.received.have(2);
+    const third = await running.reconnect();
+    third.welcomeAt(5, { recovered: true });
+    const frames = await third.received.have(2);
+    expect(frames.map(({ id, event }) => [id, event])).toEqual([
+      [1, "one"],
+      [2, "two"],
+    ]);
+    for (const id of [1, 2]) third.reply(id, id);
+    expect(await Promise.all(replies)).toEqual([1, 2]);
+  });
+
+  it("gets replies on the first also while the second is broken, and does not send these frames again", async () => {
+    const running = await startDrain();
+    const { room, old, next, clock, delays, peers } = running;
+    const reply = room.request("one");
+    await old.received.have(1);
+    next.welcomeAt(5, { recovered: true });
+    await next.roundtrip();
+    next.terminate();
+    await waitForState(room, "waiting");
+    old.reply(1, "late");
+    expect(await reply).toBe("late");
+    expect((await old.closed).code).toBe(1000);
+    clock.advance(delays.all.at(-1) ?? 0);
+    const third = await peers.take();
+    third.welcomeAt(5, { recovered: true });
+    await third.roundtrip();
+    expect(third.received.all).toEqual([]);
+  });
+
+  it("closes the first when the last request that it waits for is given up", async () => {
+    const { room, old, next } = await startDrain();
+    const controller = new AbortController();
+    const reply = room.request("join", undefined, { signal: controller.signal });
+    await old.received.have(1);
+    next.welcomeAt(5, { recovered: true });
+    await next.roundtrip();
+    controller.abort(new Error("enough"));
+    await expect(reply).rejects.toThrow("enough");
+    expect((await old.closed).code).toBe(1000);
+  });
+
+  it("answers a request of the server on its own connection", async () => {
+    const { room, old, next } = await startDrain();
+    let answer: (value: string) => void = () => undefined;
+    room.onRequest("ask", () => new Promise((resolve) => (answer = resolve)));
+    old.send({ type: "request", id: 1, event: "ask" });
+    const reply = room.request("join");
+    await old.received.have(1);
+    next.welcomeAt(5, { recovered: true, id: "connection-2" });
+    await next.roundtrip();
+    answer("for the first");
+    expect((await old.received.have(2))[1]).toEqual({ type: "reply", id: 1, data: "for the first" });
+    old.reply(1);
+    await reply;
+    await old.closed;
+    await next.roundtrip();
+    expect(next.received.all).toEqual([]);
   });
 
   it("also switches where no history is kept, and does not load the state again", async () => {
@@ -95,14 +266,57 @@ describe("a drain", () => {
     expect((await peers.have(3))[2]?.since).toBe("e:6");
   });
 
-  it.each([1011, 4501])("keeps the first until it ends if the second fails with %i", async (code) => {
-    const { room, old, next, clock, peers } = await startDrain();
+  it("tries again with longer and longer delays while the first is in use and the second fails", async () => {
+    const running = await openRoom();
+    const { room, old, clock, peers, unanswered, delays, settled } = running;
     const messages = watch(room, "message");
-    next.close(code);
+    clock.advance(5_000);
+    running.answer = "refuse";
+    old.send({ type: "drain", withinMs: 30_000, afterMs: 0 });
+    await old.roundtrip();
+    clock.advance(0);
+    for (const [index, delayMs] of [500, 1_000, 2_000, 4_000].entries()) {
+      const socket = (await unanswered.have(index + 1))[index];
+      if (socket !== undefined && !socket.closed) await once(socket, "close");
+      await settled();
+      old.publish(6 + index);
+      await messages.have(index + 1);
+      clock.advance(delayMs - 1);
+      await settled();
+      expect(unanswered.all).toHaveLength(index + 1);
+      if (index === 3) running.answer = "accept";
+      clock.advance(1);
+    }
+    const next = await peers.take();
+    expect([next.since, room.state, delays.all]).toEqual(["e:9", "open", []]);
+    next.welcomeAt(9, { recovered: true });
+    expect(await old.closed).toEqual({ code: 1000, reason: "" });
+    expect([room.state, running.errors]).toEqual(["open", []]);
+  });
+
+  it("tries again after the second failed with a code that allows it", async () => {
+    const { room, old, next, clock, peers, settled } = await startDrain();
+    next.close(1011);
     await next.closed;
+    await settled();
+    clock.advance(500);
+    const third = await peers.take();
+    third.welcomeAt(5, { recovered: true });
+    expect(await old.closed).toEqual({ code: 1000, reason: "" });
+    expect(room.state).toBe("open");
+  });
+
+  it("keeps the first until it ends if the second is refused for good", async () => {
+    const { room, old, next, clock, peers, settled } = await startDrain();
+    const messages = watch(room, "message");
+    next.close(4501);
+    await next.closed;
+    await settled();
+    clock.advance(60_000);
+    await settled();
     old.publish(6);
     await messages.have(1);
-    expect(room.state).toBe("open");
+    expect([room.state, peers.all.length]).toEqual(["open", 2]);
     old.close(1001);
     await waitForState(room, "waiting");
     clock.advance(500);
@@ -138,30 +352,47 @@ describe("a drain", () => {
   });
 
   it("opens one second connection for two drain frames", async () => {
-    const { old, peers, settled } = await startDrain();
-    old.send({ type: "drain", withinMs: 5_000 });
+    const { old, peers, clock, settled } = await startDrain();
+    old.send({ type: "drain", withinMs: 5_000, afterMs: 100 });
     await old.roundtrip();
+    clock.advance(5_000);
     await settled();
     expect(peers.all).toHaveLength(2);
   });
 
-  it("may be followed by another drain, on the second", async () => {
-    const { room, old, next, peers } = await startDrain();
+  it("may be followed by another drain, on the second, while the first still waits for a reply", async () => {
+    const running = await startDrain();
+    const { room, old, next, peers } = running;
+    const one = room.request("one");
+    await old.received.have(1);
     next.welcomeAt(5, { recovered: true });
-    await old.closed;
-    next.send({ type: "drain", withinMs: 5_000 });
-    const third = (await peers.have(3))[2];
-    third?.welcomeAt(5, { recovered: true });
-    expect((await next.closed).code).toBe(1000);
-    expect(room.state).toBe("open");
+    await next.roundtrip();
+    const two = room.request("two");
+    await next.received.have(1);
+    const third = await drain(running, next);
+    third.welcomeAt(5, { recovered: true });
+    await third.roundtrip();
+    next.reply(2, "two");
+    expect([await two, (await next.closed).code]).toEqual(["two", 1000]);
+    old.reply(1, "one");
+    expect([await one, (await old.closed).code]).toEqual(["one", 1000]);
+    await third.roundtrip();
+    expect([room.state, peers.all.length, third.received.all]).toEqual(["open", 3, []]);
   });
 
-  it("closes both when the room is closed", async () => {
-    const { room, old, next } = await startDrain();
+  it("closes all connections when the room is closed", async () => {
+    const running = await startDrain();
+    const { room, old, next } = running;
+    const reply = room.request("join");
+    await old.received.have(1);
+    next.welcomeAt(5, { recovered: true });
     await next.roundtrip();
+    const third = await drain(running, next);
+    await third.roundtrip();
     room.close(3000);
-    expect((await old.closed).code).toBe(3000);
-    expect((await next.closed).code).toBe(1000);
+    await expect(reply).rejects.toMatchObject({ code: "closed" });
+    const codes = await Promise.all([old, next, third].map(async ({ closed }) => (await closed).code));
+    expect(codes).toEqual([3000, 3000, 3000]);
   });
 
   it("closes the second too if the first ends for good", async () => {

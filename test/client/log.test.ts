@@ -63,7 +63,7 @@ describe("the debug log", () => {
     const peer = await peers.take();
     peer.sendRaw(`${"x".repeat(297)}😀${"\n".repeat(100_000)}`);
     await peer.roundtrip();
-    expect(lines[0]).toBe(`← ${"x".repeat(297)}\\u{d83d}…`);
+    expect(lines[0]).toBe(`← ${"x".repeat(297)}\\u{d83d}`);
   });
 
   it("never contains the token", async () => {

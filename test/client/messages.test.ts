@@ -137,6 +137,21 @@ describe("a loss", () => {
     expect(room.position).toEqual({ epoch: "f", offset: 11 });
   });
 
+  it("is not reported by lagged with missed: 0, which only renumbers the publications", async () => {
+    const { room, peers } = await connectScripted();
+    const story = recordStory(room);
+    const peer = await peers.take();
+    peer.welcomeAt(1);
+    peer.publish(2);
+    peer.send({ type: "lagged", missed: 0, position: { epoch: "f", offset: 10 } });
+    await peer.roundtrip();
+    expect(room.position).toEqual({ epoch: "f", offset: 10 });
+    peer.publish(10, 11);
+    await peer.roundtrip();
+    expect(story).toEqual([2, 11]);
+    expect(room.position).toEqual({ epoch: "f", offset: 11 });
+  });
+
   it.each(["epoch", "trimmed", "limit", "invalid"])(
     "over a reconnect is reported with its reason: %s",
     async (reason) => {

@@ -311,7 +311,11 @@ describe("close", () => {
       now: () => time.now(),
       setTimeout(callback, ms) {
         expect(ms).toBeLessThan(2 ** 31);
-        const timer = time.setTimeout(callback, ms);
+        const fire = () => {
+          running.delete(counted);
+          callback();
+        };
+        const timer = time.setTimeout(fire, ms);
         const counted = { cancel: () => running.delete(counted) && timer.cancel() };
         running.add(counted);
         return counted;
@@ -331,7 +335,9 @@ describe("close", () => {
     socket.frame({ type: "reply", id: 2, data: 2 });
     expect(await Promise.all([endless, replied])).toEqual([1, 2]);
     expect(running.size).toBe(1);
-    socket.frame({ type: "drain" });
+    socket.frame({ type: "drain", withinMs: 10_000, afterMs: 1_000 });
+    expect(running.size).toBe(2);
+    time.advance(1_000);
     await made.have(2);
     room.close();
     await expect(closed).rejects.toMatchObject({ code: "closed" });

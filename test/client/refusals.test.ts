@@ -110,13 +110,15 @@ describe("a refusal by HTTP", () => {
 
   it("of the second connection in a drain keeps the first one", async () => {
     const running = await connectScripted();
-    const { room, peers, errors } = running;
+    const { room, peers, errors, clock } = running;
     const old = await peers.take();
     old.welcome();
     await waitForState(room, "open");
     running.answer = "refuse";
     running.status = 404;
-    old.send({ type: "drain", withinMs: 10_000 });
+    old.send({ type: "drain", withinMs: 10_000, afterMs: 1_000 });
+    await old.roundtrip();
+    clock.advance(1_000);
     await running.unanswered.have(1);
     await running.settled();
     const messages = watch(room, "message");

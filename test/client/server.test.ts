@@ -79,26 +79,4 @@ describe("the client with its server", () => {
     expect(code).toBe(4504);
     expect(app.status().totals).toMatchObject({ refused: 2, opened: 0 });
   });
-
-  it("moves to another connection in a drain, without a loss or a duplicate", async () => {
-    const { app, client, states } = await connectRoom({ history: { size: 10_000 } });
-    const numbers = new Mailbox<number>();
-    client.on("message", ({ data }) => numbers.put(Number(data)));
-    await states.have(1);
-    let published = 0;
-    let isDraining = true;
-    const drained = app.drain({ withinMs: 10_000 }).finally(() => {
-      isDraining = false;
-    });
-    while (isDraining || published < 1_000) {
-      published += 1;
-      app.registry.sendJSONToRoom("/chat/a", published);
-      if (published % 10 === 0) await new Promise((resolve) => setImmediate(resolve));
-    }
-    await drained;
-    expect(await numbers.have(published)).toEqual(Array.from({ length: published }, (_, n) => n + 1));
-    expect(states.all).toEqual(["open"]);
-    expect(app.status()).toMatchObject({ connections: 1, totals: { opened: 2 } });
-    client.close();
-  });
 });

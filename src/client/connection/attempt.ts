@@ -43,16 +43,18 @@ export class Attempt {
   #timer: Timer | undefined;
   #heartbeatMs: number | undefined;
   #receivedAt = 0;
-  #isPinged = false;
-  #hasEnded = false;
+  /** Whether the server has to send something: a welcome, or a pong. */
+  #isAsked = true;
+  /** True after the end, also after `drop`. */
+  hasEnded = false;
 
   constructor(deps: AttemptDeps, owner: AttemptOwner) {
     this.#deps = deps;
     this.#owner = owner;
     this.#checkAfter(answerMs);
     this.#open().catch((error: unknown) => {
-      if (!this.#hasEnded) deps.report(error);
-      this.fail(notAttempted);
+      if (!this.hasEnded) deps.report(error);
+      this.#end(ABNORMAL, notAttempted);
     });
   }
 
@@ -64,21 +66,15 @@ export class Attempt {
 
   /** Closes the connection without a call of `onEnd`. */
   drop(code?: number, reason?: string): void {
-    this.#hasEnded = true;
+    this.hasEnded = true;
     this.#timer?.cancel();
     this.#socket?.close(code, reason);
-  }
-
-  /** Calls `onEnd` with 1006 and closes the socket. */
-  fail(reason: string): void {
-    this.#end(ABNORMAL, reason);
-    this.#socket?.close();
   }
 
   async #open(): Promise<void> {
     const { WebSocket, offer, url } = this.#deps;
     const subprotocols = await offer();
-    if (this.#hasEnded) return;
+    if (this.hasEnded) return;
     const socket = new WebSocket(url(), subprotocols);
     this.#socket = socket;
     socket.addEventListener("message", ({ data }) => this.#onMessage(data));
@@ -92,28 +88,25 @@ export class Attempt {
   }
 
   #onMessage(data: unknown): void {
-    if (this.#hasEnded) return;
-    const { trace, report } = this.#deps;
+    if (this.hasEnded) return;
+    const { clock, trace, report } = this.#deps;
     trace(`← ${data}`);
-    this.#receivedAt = this.#deps.clock.now();
-    this.#isPinged = false;
     try {
       const text = String(data);
-      this.#onFrame(readFrame(text), text.length);
+      const frame = readFrame(text);
+      const isWelcome = frame.type === "welcome";
+      // The welcome must be the first frame, and must come once. Other frames are ignored.
+      if (isWelcome !== (this.#heartbeatMs === undefined)) return;
+      this.#receivedAt = clock.now();
+      this.#isAsked = false;
+      if (isWelcome) {
+        this.#heartbeatMs = frame.heartbeatMs;
+        this.#checkAfter(frame.heartbeatMs);
+      }
+      this.#owner.onFrame(this, frame, text.length);
     } catch (error) {
       report(error);
     }
-  }
-
-  #onFrame(frame: ReceivedFrame, size: number): void {
-    const isWelcome = frame.type === "welcome";
-    // The welcome must be the first frame, and must come once. Other frames are ignored.
-    if (isWelcome !== (this.#heartbeatMs === undefined)) return;
-    if (isWelcome) {
-      this.#heartbeatMs = frame.heartbeatMs;
-      this.#checkAfter(frame.heartbeatMs);
-    }
-    this.#owner.onFrame(this, frame, size);
   }
 
   #checkAfter(ms: number): void {
@@ -125,20 +118,19 @@ export class Attempt {
    * Checks that the server is alive. A page sees no control frames, so it sends a ping of `enfilade.v1` after silence.
    */
   #check(): void {
-    if (this.#heartbeatMs === undefined || this.#isPinged) {
-      this.fail("silent");
+    if (this.#isAsked) {
+      this.#end(ABNORMAL, "silent");
       return;
     }
-    const leftMs = this.#receivedAt + this.#heartbeatMs - this.#deps.clock.now();
-    this.#isPinged = leftMs <= 0;
-    if (this.#isPinged) this.send('{"type":"ping"}');
-    this.#checkAfter(this.#isPinged ? answerMs : leftMs);
+    const leftMs = this.#receivedAt + (this.#heartbeatMs ?? 0) - this.#deps.clock.now();
+    this.#isAsked = leftMs <= 0;
+    if (this.#isAsked) this.send('{"type":"ping"}');
+    this.#checkAfter(this.#isAsked ? answerMs : leftMs);
   }
 
   #end(code: number, reason: string): void {
-    if (this.#hasEnded) return;
-    this.#hasEnded = true;
-    this.#timer?.cancel();
+    if (this.hasEnded) return;
+    this.drop();
     this.#owner.onEnd(this, code, reason);
   }
 }

@@ -1,6 +1,5 @@
 import type { Timer } from "../../connection/clock.js";
 import { ABNORMAL, isFinal, isFinalStatus, statusOf } from "../../wire/closeCodes.js";
-import type { WelcomeFrame } from "../../wire/frames.js";
 import type { ReceivedFrame } from "../messages/readFrame.js";
 import { Attempt, type AttemptDeps, type AttemptOwner } from "./attempt.js";
 import type { PageEvent } from "./page.js";
@@ -46,21 +45,16 @@ export interface ReconnectorOwner {
    * @param size The number of characters of the frame.
    * @param isRenewed True for the welcome of a connection that replaces one that was open until now.
    */
-  onFrame(frame: ReceivedFrame, size: number, isRenewed: boolean): void;
+  onFrame(frame: ReceivedFrame, size: number, isRenewed: boolean, connection: Attempt): void;
+  /** A connection that was kept for replies may have ended: unanswered frames are sent again. */
+  resend(): void;
   onState(state: ClientState, detail: StateDetail): void;
 }
 
 const firstDelayMs = 500;
 const delayMsMax = 30_000;
-/** After a connection was open for this long, delays start from the shortest again. */
+/** After the room was connected for this long, delays start from the shortest again. */
 const stableMs = 5_000;
-
-/** The HTTP status of a refusal: from the close code, or from the error text of `ws`. */
-function refusalStatus(code: number, reason: string): number | undefined {
-  // Browsers and undici do not report the status.
-  const [, status] = /server response: (\d+)$/.exec(reason) ?? [];
-  return statusOf(code) ?? (Number(status) || undefined);
-}
 
 /** Keeps a connection to the server: attempts, delays between them, and the change of connections in a drain. */
 export class Reconnector implements AttemptOwner, Record<PageEvent["type"], () => void> {
@@ -68,12 +62,16 @@ export class Reconnector implements AttemptOwner, Record<PageEvent["type"], () =
   readonly #owner: ReconnectorOwner;
   readonly #random: () => number;
   #state: ClientState = "connecting";
-  /** `undefined` while waiting and when closed. */
-  #attempt: Attempt | undefined;
+  /** The connection while the state is `open`; `undefined` while waiting and when closed. Set only here. */
+  attempt: Attempt | undefined;
   /** Will replace the connection that the server drains. */
   #successor: Attempt | undefined;
+  /** Connections that were replaced, and are kept for the replies to frames that were sent on them. */
+  readonly #drained = new Set<Attempt>();
+  /** Until the next attempt, also one for a successor. */
   #timer: Timer | undefined;
   #failures = 0;
+  /** When the room was connected, until the next delay. */
   #openedAt: number | undefined;
   #isAsleep = false;
 
@@ -81,16 +79,20 @@ export class Reconnector implements AttemptOwner, Record<PageEvent["type"], () =
     this.#deps = deps;
     this.#random = random;
     this.#owner = owner;
-    this.#attempt = new Attempt(deps, this);
+    this.attempt = new Attempt(deps, this);
   }
 
   get state(): ClientState {
     return this.#state;
   }
 
-  /** Called only while the state is `open`. */
-  send(data: string | Uint8Array, logged?: string): void {
-    this.#attempt?.send(data, logged);
+  /** Closes the connections that were kept for replies, except those in `awaited`. */
+  release(awaited: readonly Attempt[]): void {
+    for (const drained of this.#drained) {
+      if (awaited.includes(drained)) continue;
+      this.#drained.delete(drained);
+      drained.drop(1000);
+    }
   }
 
   close(detail: StateDetail): void {
@@ -106,7 +108,7 @@ export class Reconnector implements AttemptOwner, Record<PageEvent["type"], () =
 
   /** The network is not available. Attempts continue, since a server on this machine may still be reachable. */
   offline(): void {
-    if (!this.#attempt) return;
+    if (!this.attempt) return;
     this.#dropAll();
     this.#wait({ code: ABNORMAL, reason: "offline" });
   }
@@ -128,70 +130,87 @@ export class Reconnector implements AttemptOwner, Record<PageEvent["type"], () =
   onFrame(attempt: Attempt, frame: ReceivedFrame, size: number): void {
     const isRenewed = attempt === this.#successor;
     const isWelcome = frame.type === "welcome";
-    if (isRenewed && isWelcome) this.#switchTo(attempt, frame);
-    if (attempt !== this.#attempt) return;
+    if (isRenewed && isWelcome) {
+      this.#successor = undefined;
+      // A successor that could not resume would lose the messages that the drained connection still receives.
+      if (frame.recovered === false) attempt.drop(1000);
+      else {
+        if (this.attempt) this.#drained.add(this.attempt);
+        this.#forget();
+        this.attempt = attempt;
+      }
+    }
+    // A connection that was replaced is kept for replies only.
+    if (attempt !== this.attempt && frame.type !== "reply") return;
     if (isWelcome) {
-      this.#openedAt = this.#deps.clock.now();
+      this.#openedAt ??= this.#deps.clock.now();
       this.#state = "open";
     }
-    if (frame.type === "drain") this.#successor ??= new Attempt(this.#deps, this);
-    else this.#owner.onFrame(frame, size, isRenewed);
+    if (frame.type === "drain") this.#connectIn(frame.afterMs ?? 0);
+    else this.#owner.onFrame(frame, size, isRenewed, attempt);
   }
 
   onEnd(attempt: Attempt, code: number, reason: string): void {
-    // The drained connection remains in use until it ends.
-    if (attempt === this.#successor) this.#successor = undefined;
-    if (attempt !== this.#attempt) return;
-    this.#forget();
-    const status = refusalStatus(code, reason);
+    // The status of a refusal: from the close code, or from the error text of `ws`. Browsers and undici do not report it.
+    const status = statusOf(code) ?? (Number(/response: (\d+)$/.exec(reason)?.[1]) || undefined);
+    const isOver = isFinal(code) || isFinalStatus(status);
     const detail = { code, reason, status };
-    if (isFinal(code) || isFinalStatus(status)) this.close(detail);
-    else if (this.#successor) this.#connect(detail);
-    else this.#wait(detail);
+    if (attempt === this.attempt) {
+      this.#forget();
+      if (isOver) this.close(detail);
+      else if (this.#successor) this.#connect(detail);
+      else this.#wait(detail);
+    } else if (attempt === this.#successor) {
+      this.#successor = undefined;
+      // The drained connection remains in use until it ends.
+      if (!isOver) this.#backOff();
+    } else this.#owner.resend();
   }
 
-  #switchTo(successor: Attempt, welcome: WelcomeFrame): void {
-    this.#successor = undefined;
-    // A successor that could not resume would lose the messages that the drained connection still receives.
-    const isWorse = welcome.recovered === false;
-    (isWorse ? successor : this.#attempt)?.drop(1000);
-    if (isWorse) return;
-    this.#forget();
-    this.#attempt = successor;
-  }
-
-  /** Starts an attempt. If a drained connection ended before its successor was open, the successor is that attempt. */
+  /** Starts an attempt, unless there is a successor. While a connection is open, the attempt is its successor. */
   #connect(detail: StateDetail): void {
     this.#timer?.cancel();
-    this.#attempt = this.#successor ?? new Attempt(this.#deps, this);
+    this.#successor ??= new Attempt(this.#deps, this);
+    if (this.attempt) return;
+    this.attempt = this.#successor;
     this.#successor = undefined;
     this.#setState("connecting", detail);
   }
 
+  /** Starts an attempt after `ms`, in place of one that was to start at another time. */
+  #connectIn(ms: number): void {
+    this.#timer?.cancel();
+    this.#timer = this.#deps.clock.setTimeout(() => this.#connect({}), ms);
+  }
+
   /**
    * Waits a random time up to a bound that doubles, so that the clients of a lost server do not reconnect all at once.
+   * The bound starts again after `stableMs` of being connected. Returns the time in milliseconds.
    */
-  #wait(detail: StateDetail): void {
+  #backOff(): number {
+    const now = this.#deps.clock.now();
+    if (now - (this.#openedAt ?? now) >= stableMs) this.#failures = 0;
+    this.#openedAt = undefined;
     const delayMs = this.#random() * Math.min(delayMsMax, firstDelayMs * 2 ** this.#failures);
     this.#failures += 1;
-    this.#timer = this.#deps.clock.setTimeout(() => this.#connect({}), delayMs);
-    this.#setState("waiting", { ...detail, delayMs });
+    this.#connectIn(delayMs);
+    return delayMs;
+  }
+
+  #wait(detail: StateDetail): void {
+    this.#setState("waiting", { ...detail, delayMs: this.#backOff() });
   }
 
   #dropAll(code?: number, reason?: string): void {
-    this.#timer?.cancel();
-    this.#attempt?.drop(code, reason);
-    this.#successor?.drop(1000);
+    for (const attempt of [this.attempt, this.#successor, ...this.#drained]) attempt?.drop(code, reason);
     this.#successor = undefined;
     this.#forget();
   }
 
-  /** Clears the attempt. Resets the delays if its connection was open for `stableMs`. */
+  /** Clears the attempt and the timer. */
   #forget(): void {
-    const now = this.#deps.clock.now();
-    if (now - (this.#openedAt ?? now) >= stableMs) this.#failures = 0;
-    this.#openedAt = undefined;
-    this.#attempt = undefined;
+    this.#timer?.cancel();
+    this.attempt = undefined;
   }
 
   /** Callers do this last, since a listener may close the room. */

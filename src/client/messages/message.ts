@@ -16,7 +16,7 @@ export interface ClientMessage {
 
 /** Returns the message of a frame; `undefined` for a frame that has only an offset. */
 export function messageOf({ data, text, base64, offset, room }: MessageFrame): ClientMessage | undefined {
-  if (data === undefined && text === undefined && base64 === undefined) return undefined;
+  if (data === undefined && (text ?? base64) === undefined) return undefined;
   return { data, text, bytes: base64 === undefined ? undefined : bytesOf(base64), offset, room };
 }
 

@@ -10,7 +10,7 @@ export interface QueueItem {
   readonly message?: ClientMessage;
   /** The number of characters of the message's frame. */
   readonly size?: number;
-  readonly emit?: () => void;
+  readonly emit?: () => unknown;
   /** The number of messages that are missing if this item is dropped. */
   readonly missed?: number | undefined;
 }
@@ -37,7 +37,6 @@ export class MessageQueue {
   #isBusy = false;
   #isLoading = false;
   #isClosed = false;
-  #hasEnded = false;
 
   /**
    * @param deliver Receives each message.
@@ -81,17 +80,13 @@ export class MessageQueue {
 
   /** True if the queue is closed and all its messages are delivered. */
   get hasEnded(): boolean {
-    return this.#hasEnded;
+    return this.#isClosed && this.#items.length === 0;
   }
 
   /** Delivers the waiting messages without waiting for loaders, then emits `end`. */
   close(): void {
     this.#loaders.clear();
-    const emit = () => {
-      this.#hasEnded = true;
-      this.#listeners.emit("end");
-    };
-    this.push({ emit });
+    this.push({ emit: () => this.#listeners.emit("end") });
     this.#isClosed = true;
     if (this.#isLoading) this.#onLoaded();
   }

@@ -1,5 +1,5 @@
 import type { LaggedFrame, MessageFrame, WelcomeFrame } from "../../wire/frames.js";
-import { isBefore, isUpTo, missedBetween, type Position } from "../../wire/position.js";
+import { isUpTo, missedBetween, type Position } from "../../wire/position.js";
 import type { Lost, RoomListeners } from "../roomEvents.js";
 import { messageOf } from "./message.js";
 import { type MessageQueue, resync } from "./messageQueue.js";
@@ -9,7 +9,6 @@ export class Progress {
   readonly #queue: MessageQueue;
   readonly #listeners: RoomListeners;
   #position: Position | undefined;
-  #isFirst = true;
 
   constructor(queue: MessageQueue, listeners: RoomListeners) {
     this.#queue = queue;
@@ -25,13 +24,16 @@ export class Progress {
    * Applies the position of a welcome. Returns a function that queues the event `recovered` or `lost`.
    *
    * @param isRenewed True if the connection replaces one that was open until now.
+   * @param isFirst True for the first welcome of the room.
    */
-  begin({ position, recovered, reason = "off", missed }: WelcomeFrame, isRenewed: boolean): () => void {
+  begin(
+    { position, recovered, reason = "off", missed }: WelcomeFrame,
+    isRenewed: boolean,
+    isFirst: boolean,
+  ): () => void {
     const last = this.#position;
-    // The connection before may have delivered more. The publications that this one repeats are skipped.
-    const isBehind = last && position && reason !== "epoch" && isBefore(position, last);
-    const isFirst = this.#isFirst;
-    this.#isFirst = false;
+    // Nothing is missing: the publications that this connection repeats are skipped.
+    const isBehind = last && position && reason !== "epoch" && isUpTo(last, position);
     if (!recovered && !isBehind) this.#position = position;
     return () => {
       if ((recovered || isBehind) && position) {
@@ -60,7 +62,8 @@ export class Progress {
 
   lag({ position = this.#position, missed }: LaggedFrame): void {
     this.#position = position;
-    this.#queueLost({ reason: "lagged", missed });
+    // Without a loss, only the numbers of the publications have changed.
+    if (missed !== 0) this.#queueLost({ reason: "lagged", missed });
   }
 
   /** Queues the event, so that it is emitted in order with the messages. */

@@ -1,6 +1,7 @@
 import type { EventFailure } from "../../wire/events/protocol.js";
 import type { ReplyFrame } from "../../wire/frames.js";
 import type { Bytes } from "../../wire/payload.js";
+import type { Attempt } from "../connection/attempt.js";
 import type { Reconnector } from "../connection/reconnector.js";
 import { RequestError } from "../errors.js";
 import type { Dropped, RoomListeners } from "../roomEvents.js";
@@ -14,8 +15,8 @@ interface Entry {
   readonly data: string | Uint8Array;
   readonly bytes: number;
   readonly onSettled?: OnSettled | undefined;
-  /** True if it was sent on a connection, so that the server may have run it. */
-  isSent?: boolean;
+  /** The connection that it was sent on last. If it is set, the server may have run the frame. */
+  connection?: Attempt | undefined;
 }
 
 /**
@@ -26,19 +27,15 @@ const unansweredMax = 128;
 const full: EventFailure = { code: "queue_full", message: "the queue is full" };
 const closed: EventFailure = { code: "closed", message: "the room is closed" };
 
-/**
- * The outgoing frames, in order, each until it is answered. Unanswered frames are sent again on the next connection.
- */
+/** The outgoing frames, in order, each until it is answered. */
 export class SendQueue {
-  readonly #reconnector: Pick<Reconnector, "state" | "send">;
+  readonly #reconnector: Pick<Reconnector, "state" | "attempt" | "release">;
   readonly #listeners: RoomListeners;
   readonly #messagesMax: number;
   readonly #bytesMax: number;
   /** The entries in order, by id. An entry without an id is its own key. */
   readonly #entries = new Map<number | Entry, Entry>();
   #lastId = 0;
-  /** The highest id that was sent on this connection. */
-  #lastSentId = 0;
   #isClosed = false;
 
   /**
@@ -46,7 +43,7 @@ export class SendQueue {
    * @param bytesMax The number of their bytes.
    */
   constructor(
-    reconnector: Pick<Reconnector, "state" | "send">,
+    reconnector: Pick<Reconnector, "state" | "attempt" | "release">,
     listeners: RoomListeners,
     messagesMax: number,
     bytesMax: number,
@@ -84,10 +81,26 @@ export class SendQueue {
     this.#add({ data, bytes: byteLength });
   }
 
-  /** Sends all unanswered frames on a new connection. */
-  restart(): void {
-    this.#lastSentId = 0;
-    this.#flush();
+  /**
+   * Sends the frames that were not sent yet, and again those whose connection has ended without a reply. Then closes
+   * the connections that were replaced and have replied to all frames.
+   */
+  flush(): void {
+    const awaited: Attempt[] = [];
+    let oldest: number | undefined;
+    for (const entry of this.#entries.values()) {
+      const { id, connection } = entry;
+      oldest ??= id;
+      if (connection && !connection.hasEnded) awaited.push(connection);
+      else if (this.#reconnector.state === "open") {
+        if (id === undefined) this.#entries.delete(entry);
+        else if (id - (oldest ?? id) >= unansweredMax) break;
+        // Set before, since a listener of the log may send the next frame.
+        entry.connection = this.#reconnector.attempt;
+        entry.connection?.send(entry.data);
+      }
+    }
+    this.#reconnector.release(awaited);
   }
 
   /** Applies a reply. @param onRefused Receives the error of a frame without `onSettled`. */
@@ -104,47 +117,30 @@ export class SendQueue {
   /** Removes a frame without a call of `onSettled`. It is not sent any more. */
   withdraw(id: number): void {
     this.#entries.delete(id);
-    this.#flush();
+    this.flush();
   }
 
   close(): void {
-    const unanswered = [...this.#entries.values()];
     this.#isClosed = true;
+    const unanswered = [...this.#entries.values()];
     this.#entries.clear();
     for (const { onSettled } of unanswered) onSettled?.(new RequestError(closed));
     this.#emitDropped(
-      unanswered.filter(({ onSettled, isSent }) => !onSettled && !isSent),
+      unanswered.filter(({ onSettled, connection }) => !onSettled && !connection),
       "closed",
     );
   }
 
   #add(entry: Entry): void {
     this.#entries.set(entry.id ?? entry, entry);
-    if (this.#reconnector.state === "open") this.#flush();
+    if (this.#reconnector.state === "open") this.flush();
     else if (this.#isClosed) this.close();
     else this.#dropExcess(entry);
   }
 
-  #flush(): void {
-    let oldest: number | undefined;
-    for (const entry of this.#entries.values()) {
-      const { id } = entry;
-      if (this.#reconnector.state !== "open") return;
-      if (id === undefined) this.#entries.delete(entry);
-      else {
-        oldest ??= id;
-        if (id <= this.#lastSentId) continue;
-        if (id - oldest >= unansweredMax) return;
-        this.#lastSentId = id;
-      }
-      entry.isSent = true;
-      this.#reconnector.send(entry.data);
-    }
-  }
-
   /** Drops the oldest frames past the limits. */
   #dropExcess(newest: Entry): void {
-    const waiting = [...this.#entries.values()].filter(({ isSent }) => !isSent);
+    const waiting = [...this.#entries.values()].filter(({ connection }) => !connection);
     let count = waiting.length - this.#messagesMax;
     let bytes = waiting.reduce((sum, entry) => sum + entry.bytes, -this.#bytesMax);
     // If the newest frame alone is too large, only that frame is dropped.
@@ -153,7 +149,8 @@ export class SendQueue {
       if (isVictim) [count, bytes] = [count - 1, bytes - entry.bytes];
       return isVictim;
     });
-    if (newest.onSettled && (count > 0 || bytes > 0)) {
+    // Only the newest request can be too much.
+    if (count > 0 || bytes > 0) {
       this.#entries.delete(newest.id ?? newest);
       throw new RequestError(full);
     }
@@ -162,6 +159,6 @@ export class SendQueue {
   }
 
   #emitDropped({ length: count }: readonly Entry[], reason: Dropped["reason"]): void {
-    if (count > 0) this.#listeners.emit("dropped", { count, reason });
+    if (count) this.#listeners.emit("dropped", { count, reason });
   }
 }
