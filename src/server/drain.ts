@@ -144,7 +144,8 @@ export class Drain {
 
   #onLeft(member: Member): void {
     this.#remaining.delete(member);
-    if (this.#remaining.size === 0) this.stop();
+    // In the next turn, so that the last one has also left its rooms.
+    if (this.#remaining.size === 0) setImmediate(() => this.stop());
   }
 
   #onDeadline(): void {
@@ -152,8 +153,8 @@ export class Drain {
     const { withinMs } = this.#config;
     this.#deps.logger.warn(
       `enfilade: ${this.#remaining.size} of ${this.#members.length} connections had not left ${withinMs} ms after ` +
-        "drain(); close() will close them with 1001; check that another node is ready and that the load balancer sends " +
-        "clients to it; with a single node, call close() without drain()",
+        "drain(); close() will close them with 1001; check that another node is ready and that the load balancer " +
+        "sends clients to it; with a single node, call close() without drain()",
     );
   }
 

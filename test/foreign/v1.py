@@ -73,9 +73,10 @@ class Client:
                 why = await line.over
                 if why == "drain":
                     self.leaving.append(line)
+                    attempt = -1
                 elif not comes_back(why):
                     break
-                if time.monotonic() - line.opened >= self.options["steady"]:
+                if why != "drain" and time.monotonic() - line.opened >= self.options["steady"]:
                     attempt = 0
         tell("ended")
 
@@ -120,6 +121,9 @@ class Client:
             self.line = None
         tell("closed", code=code, reason=line.socket.close_reason)
         line.end(code)
+        if line in self.leaving:
+            self.leaving.remove(line)
+            await self.ask()
 
     async def on_welcome(self, line, frame):
         position = frame.get("position")
@@ -129,8 +133,7 @@ class Client:
         self.line, self.version = line, None
         tell("welcome", protocol=line.socket.subprotocol, frame=frame)
         await self.ask()
-        while self.leaving:
-            self.do(self.leaving.pop().socket.close())
+        self.leave()
 
     async def on_message(self, line, frame):
         if "offset" in frame:
@@ -146,6 +149,8 @@ class Client:
 
     async def on_reply(self, line, frame):
         tell("reply", asked=self.unanswered.pop(frame["id"], None) is not None, **frame)
+        if self.line is not None and self.line not in self.leaving:
+            self.leave()
 
     async def on_error(self, line, frame):
         tell("error", frame=frame)
@@ -179,13 +184,20 @@ class Client:
 
     async def on_drain(self, line, frame):
         tell("drain", **frame)
-        line.end("drain")
+        asyncio.get_running_loop().call_later(frame.get("afterMs", 0) / 1000, line.end, "drain")
+
+    def leave(self):
+        """Closes the drained connections that have answered all frames."""
+        for line in self.leaving:
+            if not line.sent & self.unanswered.keys():
+                self.do(line.socket.close())
 
     async def ask(self):
-        """Sends unanswered frames, once on each connection."""
+        """Sends unanswered frames, once on each connection, and not while a drained connection has them."""
         line = self.line
+        waiting = set().union(*(other.sent for other in self.leaving if other is not line))
         for id, frame in list(self.unanswered.items()):
-            if line is not None and id not in line.sent:
+            if line is not None and id not in line.sent and id not in waiting:
                 line.sent.add(id)
                 await line.send(frame)
 

@@ -1250,50 +1250,53 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
   });
 
   describe("that gets a drain frame", () => {
-    it("opens another connection, resumes there and closes the old one, without a loss or a duplicate", async () => {
-      const here = await startChat(Talk, { history: { size: 1_000_000, bytesMax: 2 ** 30 } }, { limits: roomy });
+    const soon = { withinMs: 5_000, settleMs: 10 };
+
+    it("opens another connection at its moment, and closes the old one when that is welcomed", async () => {
+      const [here, other] = [await startChat(Talk, {}), await startChat(Talk, {})];
       const client = here.connectClient();
       await client.welcome();
-      let [last, drained] = [0, false];
-      const publishing = (async () => {
-        for (let after = 0; after < 20 && last < 500_000; after += Number(drained)) {
-          await publish(here, last + 1, last + 20);
-          last += 20;
-          // A client that is far behind cannot read the close frame of the old connection in time.
-          await client.keepsUp(last - 200);
-          await turn();
-        }
-      })();
-      await client.messages(100);
-      const gone = here.app.drain().then(() => {
-        drained = true;
-      });
-      expect(await client.next("drain")).toMatchObject({ withinMs: 10_000 });
-      expect(await client.welcome()).toMatchObject({ recovered: true });
-      await gone;
-      await publishing;
-      const end = client.next("closed");
-      expect(await end).toMatchObject({ code: 1000 });
-      while (client.all("message").at(-1)?.offset !== last) await client.events.have(client.events.all.length + 1);
-      expect(client.all("message")).toEqual(numbered(1, last));
-      expect(client.all("jump")).toEqual([]);
-      expect([here.room.size, here.app.status().totals.opened]).toEqual([1, 2]);
+      here.proxy.lead(other.port);
+      const gone = here.app.drain({ withinMs: 5_000, settleMs: 300 });
+      const { afterMs } = await client.next("drain");
+      expect(afterMs).toBeGreaterThan(250);
+      const drainedAt = performance.now();
+      await client.welcome();
+      expect(performance.now() - drainedAt).toBeGreaterThan(200);
+      expect(await client.next("closed")).toMatchObject({ code: 1000 });
+      expect(await gone).toEqual({ left: 1, remaining: [] });
+      expect([here.room.size, other.room.size]).toEqual([0, 1]);
     });
 
-    it("takes its unanswered requests along, and each is run once", async () => {
-      const here = await startChat(Counter);
+    it("tries again while the draining server refuses it with 503", async () => {
+      const [here, other] = [await startChat(Talk, {}), await startChat(Talk, {})];
+      const client = here.connectClient();
+      await client.welcome();
+      const gone = here.app.drain(soon);
+      expect(await client.next("refused")).toMatchObject({ status: 503 });
+      expect(await client.next("refused")).toMatchObject({ status: 503 });
+      expect(here.room.size).toBe(1);
+      here.proxy.lead(other.port);
+      await client.welcome();
+      expect(await gone).toEqual({ left: 1, remaining: [] });
+    });
+
+    it("gets the replies to its unanswered requests on the old connection, and each is run once", async () => {
+      const [here, other] = [await startChat(Counter, {}), await startChat(Counter, {})];
       const client = here.connectClient();
       await client.welcome();
       client.ask({ type: "event", event: "take-time", data: "slow" });
       await here.handlerLog.ran.have(1);
-      const gone = here.app.drain();
+      here.proxy.lead(other.port);
+      const gone = here.app.drain(soon);
       await client.welcome();
-      await client.next("closed");
+      client.ask({ type: "event", event: "count" });
+      expect(await client.next("reply")).toMatchObject({ id: 2, data: { nth: 1 } });
       here.handlerLog.gate.put(true);
       expect(await client.next("reply")).toEqual({ event: "reply", id: 1, asked: true, data: { nth: 1 } });
-      await gone;
-      client.ask({ type: "event", event: "count" });
-      expect(await client.next("reply")).toMatchObject({ id: 2, data: { nth: 2 } });
+      expect(await client.next("closed")).toMatchObject({ code: 1000 });
+      expect(await gone).toEqual({ left: 1, remaining: [] });
+      expect([here.handlerLog.ran.all.length, other.handlerLog.ran.all.length]).toEqual([1, 1]);
     });
 
     it("finds a fresh server, reports that nothing could be recovered, and gets what that keeps", async () => {
@@ -1304,7 +1307,7 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       await client.messages(5);
       here.proxy.lead(fresh.port);
       await publish(fresh, 1, 2);
-      await here.app.drain();
+      await here.app.drain(soon);
       expect(await client.welcome()).toMatchObject({ recovered: false, reason: "epoch", position: { offset: 0 } });
       await publish(fresh, 3, 4);
       expect(await client.messages(4)).toEqual(numbered(1, 4));

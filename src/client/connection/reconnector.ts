@@ -151,7 +151,7 @@ export class Reconnector implements AttemptOwner, Record<PageEvent["type"], () =
   }
 
   onEnd(attempt: Attempt, code: number, reason: string): void {
-    // The status of a refusal: from the close code, or from the error text of `ws`. Browsers and undici do not report it.
+    // From the close code, or from the error text of `ws`: browsers and undici do not report the status of a refusal.
     const status = statusOf(code) ?? (Number(/response: (\d+)$/.exec(reason)?.[1]) || undefined);
     const isOver = isFinal(code) || isFinalStatus(status);
     const detail = { code, reason, status };
