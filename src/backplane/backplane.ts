@@ -2,6 +2,7 @@ import type { Clock } from "../connection/clock.js";
 import type { PeerLimits } from "../connection/limits.js";
 import type { RoomPath } from "../wire/path.js";
 import type { Epoch, Gap, Position } from "../wire/position.js";
+import type { Claims } from "./claims.js";
 import type { Counts } from "./counts.js";
 import type { Delivery, HistoryConfig } from "./delivery.js";
 import type { BackplaneLimits } from "./limits.js";
@@ -165,6 +166,11 @@ export type BackplaneOutage = "reject" | "local";
  * - Publications that are lost between nodes are read from history, or reported with {@link Receiver.onGap}.
  */
 export interface Backplane {
+  /**
+   * Claims the frames of clients, so that only one node runs a frame that its client repeats. `undefined` for a single
+   * node, and if frames are to be run once per node.
+   */
+  readonly claims?: Claims | undefined;
   /** Called once, before any other method. */
   start(receiver: Receiver, config: BackplaneContext): void;
   /**

@@ -1,3 +1,4 @@
+export type { EngineClaim, EngineClaims } from "../cluster/claims/engineClaims.js";
 export { ClusterBackplane } from "../cluster/clusterBackplane.js";
 export type {
   Engine,
@@ -28,6 +29,7 @@ export type {
   Receiver,
   RoomNodes,
 } from "./backplane.js";
+export type { ClaimedFrame, ClaimResult, Claims, ClaimWindow } from "./claims.js";
 export type { Counts } from "./counts.js";
 export { Delivery, type DeliveryFields } from "./delivery.js";
 export { MemoryBackplane, type MemoryOptions } from "./memory.js";

@@ -13,6 +13,7 @@ import type {
   Receiver,
   RoomNodes,
 } from "../backplane/backplane.js";
+import type { Claims } from "../backplane/claims.js";
 import { type Counts, noCounts } from "../backplane/counts.js";
 import type { Delivery } from "../backplane/delivery.js";
 import { baseOf, isRoom, isTree, type Topic } from "../backplane/topic.js";
@@ -41,6 +42,7 @@ interface ActiveRun {
  * ```
  */
 export class ClusterBackplane implements Backplane {
+  readonly claims: Claims | undefined;
   readonly #engine: Engine;
   readonly #topics = new Map<string, Topic>();
   #active: ActiveRun | undefined;
@@ -48,6 +50,11 @@ export class ClusterBackplane implements Backplane {
 
   constructor(engine: Engine) {
     this.#engine = engine;
+    this.claims = engine.claims && {
+      claim: async (frame) => (await this.#active?.run.claims?.claim(frame)) ?? { state: "unavailable" },
+      settle: (frame, reply) => this.#active?.run.claims?.settle(frame, reply),
+      release: (frame) => this.#active?.run.claims?.release(frame),
+    };
   }
 
   start(receiver: Receiver, context: BackplaneContext): void {

@@ -5,6 +5,8 @@ import { asError } from "../errors.js";
 import type { RoomPath } from "../wire/path.js";
 import { ChannelSubscriptions } from "./channelSubscriptions.js";
 import { nodeChannel, nodesChannel, presenceChannel, treesChannel } from "./channels.js";
+import { ClusterClaims } from "./claims/clusterClaims.js";
+import type { EngineClaims } from "./claims/engineClaims.js";
 import type { Engine } from "./engine.js";
 import { EngineState } from "./engineState.js";
 import { NodeSignals, SignalReceiver } from "./nodeSignals.js";
@@ -32,6 +34,8 @@ export class ClusterRun {
   readonly nodes: Nodes;
   readonly presence: ClusterPresence;
   readonly cursors: RoomCursors;
+  /** `undefined` if the engine stores no claims. */
+  readonly claims: ClusterClaims | undefined;
   readonly signals: NodeSignals;
   readonly signalReceiver: SignalReceiver;
   readonly #witnesses: Witnesses;
@@ -41,6 +45,9 @@ export class ClusterRun {
   readonly #onMalformed: (channel: string) => void;
   #connectTimeout: Timer | undefined;
   #tidyTimer: Timer | undefined;
+  /** The connection of the last error of a claim that was reported. */
+  #claimErrorConnection = 0;
+  #isClaimless = false;
   #isStopping = false;
   #isStopped = false;
 
@@ -63,7 +70,8 @@ export class ClusterRun {
     this.nodes = this.#makeNodes();
     this.#witnesses = this.#makeWitnesses();
     this.cursors = this.#makeCursors();
-    this.signalReceiver = new SignalReceiver(id, this.nodes, this.presence, this.#witnesses);
+    this.claims = engine.claims && this.#makeClaims(engine.claims);
+    this.signalReceiver = new SignalReceiver(id, this.nodes, this.presence, this.#witnesses, this.claims);
   }
 
   start(): void {
@@ -103,10 +111,12 @@ export class ClusterRun {
     this.signals.stop();
     this.cursors.end();
     this.#witnesses.end();
+    this.claims?.stop();
     this.#tidyTimer?.cancel();
     this.#connectTimeout?.cancel();
     // Waits for the last publications to be sent, but not for long if the engine does not answer.
-    if (this.engineState.isUp) await within(clock, stopMs, this.outgoing.idle());
+    const idle = Promise.all([this.outgoing.idle(), this.claims?.idle()]);
+    if (this.engineState.isUp) await within(clock, stopMs, idle);
     this.#isStopped = true;
     onSent();
     this.subscriptions.disconnect();
@@ -124,6 +134,7 @@ export class ClusterRun {
     if (this.#isStopped || !this.engineState.isUp || this.engineState.connectionNumber !== connectionNumber) return;
     this.nodes.begin();
     this.presence.begin();
+    this.claims?.onUp();
     for (const node of this.nodes.answering) this.presence.askAll(node);
     await this.cursors.compareAll();
   }
@@ -180,6 +191,7 @@ export class ClusterRun {
       onLost: (node, isSilent) => {
         presence.forget(node, isSilent);
         this.#witnesses.onLost(node, isSilent);
+        this.claims?.onLost(node);
       },
       onOwnHeartbeatsLost: () => this.#restart(new Error("this node does not receive its own heartbeats")),
     });
@@ -216,6 +228,41 @@ export class ClusterRun {
     });
     const inTime = <T>(answer: Promise<T>) => this.#inTime(answer, true);
     return new RoomCursors({ engine, engineState, history, outgoing, receiver, context, witnesses, inTime, now });
+  }
+
+  #makeClaims(claims: EngineClaims): ClusterClaims {
+    const { id, engineState, nodes, signals, subscriptions } = this;
+    const { clock, limits, outage } = this.#context;
+    return new ClusterClaims({
+      id,
+      clock,
+      claims,
+      engineState,
+      outage,
+      claimMs: limits.claimMs,
+      inTime: (answer) => this.#inTime(answer, true),
+      whenConnected: () =>
+        engineState.state === "connecting" ? subscriptions.whenSubscribed(nodesChannel) : undefined,
+      isLost: (node) => nodes.isLost(node),
+      sendToNode: (node, kind, fields) => void signals.send(nodeChannel(node), kind, fields),
+      onError: (error) => this.#onClaimError(error),
+      onUnsupported: () => this.#onUnsupportedClaims(),
+    });
+  }
+
+  /** Reports one refusal on each connection; the loss of a connection is reported already. */
+  #onClaimError(error: Error): void {
+    const { connectionNumber } = this.engineState;
+    if (!this.#engine.refuses(error) || this.#claimErrorConnection === connectionNumber) return;
+    this.#claimErrorConnection = connectionNumber;
+    this.#receiver.onError(this.outgoing.errorOf("requests of clients cannot be claimed, so they are not run", error));
+  }
+
+  #onUnsupportedClaims(): void {
+    if (this.#isClaimless) return;
+    this.#isClaimless = true;
+    const cause = new Error("the server stores no claims; NATS needs JetStream for them");
+    this.#receiver.onError(this.outgoing.errorOf("a request that is repeated on another node runs again there", cause));
   }
 
   #onSubscribeError(error: unknown): void {

@@ -1,6 +1,7 @@
 import type { HistoryConfig, HistoryQuery } from "../backplane/backplane.js";
 import type { RoomPath } from "../wire/path.js";
 import type { Epoch, Position } from "../wire/position.js";
+import type { EngineClaims } from "./claims/engineClaims.js";
 
 /** Receives the events of an engine. No method throws. */
 export interface EngineEvents {
@@ -106,6 +107,11 @@ export interface Engine {
   confirmLost(room: EngineRoom, epoch: string, lost: number): Promise<unknown>;
   /** Begins a new epoch after `last`, if the current epoch is that of `last`: what follows was numbered again. */
   renumber(room: EngineRoom, last: Position): Promise<unknown>;
+  /**
+   * Claims frames of clients. Without it, each node recognizes only the repeated frames that it ran itself, so a frame
+   * may be run once on each node.
+   */
+  readonly claims?: EngineClaims | undefined;
   /** Returns true for an error that is an answer of the engine: it can be reached, and refused the call. */
   refuses(error: Error): boolean;
   /** Removes the data of rooms that are no longer in use. Called about once per hour. */

@@ -1,5 +1,6 @@
 import type { ChannelSubscriptions } from "./channelSubscriptions.js";
 import { carriesSignals, nodesChannel, roomOfPresence } from "./channels.js";
+import type { ClusterClaims } from "./claims/clusterClaims.js";
 import type { Engine } from "./engine.js";
 import type { EngineState } from "./engineState.js";
 import { decodeSignal, encodeSignal, type Fields } from "./nodeMessage.js";
@@ -68,6 +69,7 @@ export class SignalReceiver {
     readonly nodes: Nodes,
     readonly presence: ClusterPresence,
     readonly witnesses: Witnesses,
+    readonly claims: ClusterClaims | undefined,
   ) {}
 
   /** Returns true if the signal is valid, false if it is malformed, `undefined` if the channel carries no signals. */
@@ -85,7 +87,9 @@ export class SignalReceiver {
     else {
       this.nodes.onSignal(node);
       return (
-        this.witnesses.receive(kind, fields) ?? this.presence.receive(roomOfPresence(channel) ?? path, kind, fields)
+        this.witnesses.receive(kind, fields) ??
+        this.claims?.receive(kind, fields) ??
+        this.presence.receive(roomOfPresence(channel) ?? path, kind, fields)
       );
     }
     return true;

@@ -46,6 +46,7 @@ export class Nodes {
   readonly #others = new Map<string, OtherNode>();
   #timer: Timer | undefined;
   #ownSeenAt = 0;
+  #begunAt = Number.POSITIVE_INFINITY;
 
   constructor(deps: NodesDeps) {
     this.#deps = deps;
@@ -58,6 +59,13 @@ export class Nodes {
   /** All nodes that are not lost. */
   get known(): readonly string[] {
     return [...this.#others.keys()];
+  }
+
+  /** Returns true for a node that does not exist any more, as far as this node knows. */
+  isLost(node: string): boolean {
+    const { clock, heartbeatMs } = this.#deps;
+    // A node that has just connected may not have received the heartbeats of all others.
+    return !this.#others.has(node) && clock.now() - this.#begunAt > heartbeatMs;
   }
 
   /** The nodes whose last heartbeat arrived in time. */
@@ -76,6 +84,7 @@ export class Nodes {
   begin(): void {
     const now = this.#deps.clock.now();
     this.#ownSeenAt = now;
+    this.#begunAt = now;
     for (const other of this.#others.values()) other.seenAt = now;
     this.#timer?.cancel();
     this.#beat();

@@ -98,6 +98,19 @@ export class Inbox {
     });
   }
 
+  /** As {@link take}, without messages that were read before. A message with a receipt then counts as handled. */
+  async takeUnread(): Promise<Message | undefined> {
+    for (;;) {
+      const message = await this.take();
+      const receipt = message?.origin?.receipt;
+      if (receipt === undefined) return message;
+      const begun = receipt.begin();
+      if (begun === false || (begun !== true && !(await begun))) continue;
+      receipt.settle();
+      return message;
+    }
+  }
+
   /**
    * Calls `read` with `subject` and each message. If `read` returns a promise, the next call waits for it.
    *

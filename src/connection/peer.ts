@@ -210,11 +210,8 @@ export class Peer<C extends Codec = Codec>
   }
 
   /** Takes the next message; `undefined` when no more will arrive. A message with a receipt then counts as handled. */
-  async take(): Promise<Message | undefined> {
-    let message = await this.#inbox.take();
-    while (message?.origin?.receipt?.begin() === false) message = await this.#inbox.take();
-    message?.origin?.receipt?.settle();
-    return message;
+  take(): Promise<Message | undefined> {
+    return this.#inbox.takeUnread();
   }
 
   /** Calls `read` with each message, one at a time. Resolves when no more will arrive. */

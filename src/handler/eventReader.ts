@@ -112,7 +112,7 @@ class EventReader {
     const { app } = session.handler;
     const room = channel === undefined ? undefined : app.registry.roomOf(session.member.id, channel);
     if (room === undefined && channel !== undefined) return this.#refuse(session, decoded, notMember);
-    return { event, incoming: { event: name, data, id, channel: room } };
+    return { event, incoming: { event: name, data, id: message.id ?? id, channel: room } };
   }
 
   /** Warns of the first unknown event: a developer may have misspelled a name, but a client may send any number. */

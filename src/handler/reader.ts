@@ -124,8 +124,15 @@ export function dispatch(readText: Read, readBinary: Read): Read {
     const read = message.isText ? readText : readBinary;
     const receipt = message.origin?.receipt;
     if (receipt === undefined) return read(session, message);
-    return receipt.begin() ? readAndSettle(receipt, () => read(session, message)) : undefined;
+    const begun = receipt.begin();
+    if (begun === false) return undefined;
+    const run = () => read(session, message);
+    return begun === true ? readAndSettle(receipt, run) : readIfBegun(begun, receipt, run);
   };
+}
+
+async function readIfBegun(begun: Promise<boolean>, receipt: Receipt, run: () => unknown): Promise<void> {
+  if (await begun) await readAndSettle(receipt, run);
 }
 
 /** `read` with interceptors around it, the first outermost. */

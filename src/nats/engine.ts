@@ -1,6 +1,7 @@
 import { JetStreamApiError, JetStreamError, jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { InvalidArgumentError, type Msg, type NatsConnection, type Subscription } from "@nats-io/transport-node";
 import type { HistoryQuery } from "../backplane/backplane.js";
+import type { EngineClaims } from "../cluster/claims/engineClaims.js";
 import type {
   Engine,
   EngineEvents,
@@ -12,6 +13,7 @@ import type {
 import { deferred } from "../connection/clock.js";
 import { asError } from "../errors.js";
 import type { Position } from "../wire/position.js";
+import { NatsClaims } from "./claims.js";
 import { OrderedLanes } from "./orderedLanes.js";
 import { epochOf } from "./roomStream.js";
 import { hasNoResponders, RoomStreams, type RoomStreamsDeps } from "./streams.js";
@@ -28,6 +30,7 @@ export interface NatsEngineDeps extends Pick<RoomStreamsDeps, "prefix" | "storag
 interface NatsSession {
   readonly connection: NatsConnection;
   readonly streams: RoomStreams;
+  readonly claims: NatsClaims;
   readonly subscriptions: Map<string, Subscription>;
   /** Publications in flight, by channel. */
   readonly lanes: OrderedLanes;
@@ -54,6 +57,11 @@ export class NatsEngine implements Engine {
   readonly name = "nats";
   /** A publication is one message of its room's stream, so each is appended alone. */
   readonly appendMax = 1;
+  readonly claims: EngineClaims = {
+    claim: async (...args) => this.#connected.claims.claim(...args),
+    settle: async (...args) => this.#connected.claims.settle(...args),
+    release: async (...args) => this.#connected.claims.release(...args),
+  };
   readonly #deps: NatsEngineDeps;
   #events: EngineEvents | undefined;
   #session: NatsSession | undefined;
@@ -188,17 +196,21 @@ export class NatsEngine implements Engine {
     const { promise: lost, reject: rejectLost } = deferred<never>();
     // Methods that race against `lost` get the error; on its own it is no unhandled rejection.
     lost.catch(() => undefined);
+    const client = jetstream(connection);
     const streams = new RoomStreams({
       ...this.#deps,
-      client: jetstream(connection),
+      client,
       manager,
       lost,
       life: this.#deps.durable ? undefined : connection.info?.server_id,
       subjectOf: (path) => this.#subjects.of(path),
     });
+    const hasJetStream = connection.info?.jetstream === true;
+    const claims = new NatsClaims({ ...this.#deps, client, manager, lost, hasJetStream });
     const session: NatsSession = {
       connection,
       streams,
+      claims,
       subscriptions: new Map(),
       lanes: new OrderedLanes(),
       flushing: undefined,

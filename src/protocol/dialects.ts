@@ -1,3 +1,4 @@
+import type { Claims } from "../backplane/claims.js";
 import type { Clock } from "../connection/clock.js";
 import type { ConnectionRequest } from "../connection/request.js";
 import type { Transport } from "../connection/transport.js";
@@ -15,8 +16,9 @@ export class Dialects {
   readonly subprotocols: readonly string[] = [v1];
   readonly #receipts: Receipts;
 
-  constructor(clock: Clock, limits: ReceiptLimits) {
-    this.#receipts = new Receipts(clock, limits);
+  /** @param claims Those of the backplane; `undefined` if each node recognizes only the frames that it ran itself. */
+  constructor(clock: Clock, limits: ReceiptLimits, claims: Claims | undefined) {
+    this.#receipts = new Receipts(clock, limits, claims);
   }
 
   /** The dialect of a client, chosen by the subprotocol of its transport. */

@@ -11,6 +11,7 @@ import type {
 import { asError } from "../errors.js";
 import { epochAt, type Position } from "../wire/position.js";
 import { epochsOf, flag, listOf, numberOf, offsetOf, positionOf } from "./answers.js";
+import { claimScripts, RedisClaims } from "./claims.js";
 import type { RedisClient } from "./client.js";
 import { appendScript, confirmScript, readScript, renumberScript, topScript } from "./scripts.js";
 
@@ -49,6 +50,10 @@ const noInfo =
 export class RedisEngine implements Engine {
   readonly name = "redis";
   readonly appendMax = 128;
+  readonly claims = new RedisClaims({
+    run: (script, keys, args) => this.#run(script, keys, args),
+    keyOf: (name) => this.#key(name),
+  });
   readonly #deps: RedisEngineDeps;
   #events: EngineEvents | undefined;
   #pair: RedisPair | undefined;
@@ -221,7 +226,7 @@ export class RedisEngine implements Engine {
     this.#shas.clear();
     // In a cluster, each node would have to load them.
     if (commands.isCluster) return;
-    const scripts = [appendScript, readScript, topScript, confirmScript, renumberScript];
+    const scripts = [appendScript, readScript, topScript, confirmScript, renumberScript, ...claimScripts];
     const shas = await Promise.all(scripts.map((script) => commands.script("LOAD", script)));
     for (const [index, script] of scripts.entries()) this.#shas.set(script, String(shas[index]));
   }

@@ -14,7 +14,7 @@ import type { Interceptor, Reader } from "../handler/reader.js";
 import { runSession, Session, type SessionConfig } from "../handler/session.js";
 import type { Metrics } from "../metrics.js";
 import type { Member } from "../protocol/dialect.js";
-import { Dialects } from "../protocol/dialects.js";
+import type { Dialects } from "../protocol/dialects.js";
 import { pathOfTarget, type RoomPath } from "../wire/path.js";
 import { authorize, ForeignOriginError, hasChecks, RefusedError, reauthorize } from "./access/authorization.js";
 import { Capacity } from "./access/capacity.js";
@@ -33,6 +33,7 @@ export interface AcceptorDeps {
   readonly app: Application;
   readonly router: Router;
   readonly handlers: HandlerFactory;
+  readonly dialects: Dialects;
   readonly limits: Limits;
   readonly clock: Clock;
   readonly metrics: Metrics;
@@ -74,7 +75,6 @@ export class Acceptor {
   readonly #deps: AcceptorDeps;
   readonly #capacity: Capacity;
   readonly #flusher: Flusher;
-  readonly #dialects: Dialects;
   readonly #configs = new Map<Route, RouteConfig>();
   readonly #interceptors: Interceptor[] = [];
   readonly #refuser: Refuser;
@@ -91,7 +91,6 @@ export class Acceptor {
     this.#deps = deps;
     const { clock, metrics, limits } = deps;
     this.#capacity = new Capacity(limits);
-    this.#dialects = new Dialects(clock, limits);
     this.#warnings = new Warnings(deps.warn);
     const { report } = deps;
     this.#refuser = new Refuser({ clock, limits, report, warnings: this.#warnings, onRefused: this.#onRefused });
@@ -287,7 +286,7 @@ export class Acceptor {
       return;
     }
     const { id, user } = context;
-    const dialect = this.#dialects.of(transport, request, match.route.room.eventProtocol);
+    const dialect = this.#deps.dialects.of(transport, request, match.route.room.eventProtocol);
     const member = new Peer({ id, request, user, lifetime: client, transport, dialect }, config.peer);
     context.member = member;
     metrics.totals.opened += 1;
@@ -306,7 +305,7 @@ export class Acceptor {
   #configOf(route: Route): RouteConfig {
     const cached = this.#configs.get(route);
     if (cached !== undefined) return cached;
-    const { app, clock, metrics, report, reporter } = this.#deps;
+    const { app, clock, dialects, metrics, report, reporter } = this.#deps;
     const reader = this.#withInterceptors(route.reader);
     const { limits, name: channel, closeOnLastRoomLeft, replay, room, policy } = route;
     const { heartbeatMs, joinsMax, messageBytesMax, fragmentsMax, closeMs } = limits;
@@ -319,7 +318,7 @@ export class Acceptor {
         fragmentsMax,
         closeMs,
         compression: route.compression,
-        subprotocols: [...this.#dialects.subprotocols, ...route.subprotocols],
+        subprotocols: [...dialects.subprotocols, ...route.subprotocols],
       },
       handler: { app, publisher: registry.publisher, eventProtocol, policy, eventPolicies },
       peer: {

@@ -13,6 +13,7 @@ import type { Interceptor } from "../handler/reader.js";
 import type { HandlerClass, RouteOptions } from "../handler/route.js";
 import { Metrics } from "../metrics.js";
 import type { Member } from "../protocol/dialect.js";
+import { Dialects } from "../protocol/dialects.js";
 import type { Channel } from "../room/address.js";
 import { Registry } from "../room/registry.js";
 import { CloseCode } from "../wire/closeCodes.js";
@@ -99,6 +100,7 @@ export class App implements Application {
       app: this,
       router: this.#router,
       handlers: this.#handlers,
+      dialects: new Dialects(clock, limits, this.#backplane.claims),
       metrics: this.#metrics,
       limits,
       clock,

@@ -6,8 +6,13 @@ const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** Makes sure that a message with an id, which a client may send more than once, is handled once. */
 export interface Receipt {
-  /** Called before the handler gets the message; `false` if the handler got it before, and must not get it again. */
-  begin(): boolean;
+  /** Identifies the message among those of all clients, over all connections of its client. */
+  readonly key: string;
+  /**
+   * Called before the handler gets the message; `false` if the handler must not get it: it got it before, or another
+   * node did. A promise if other nodes have to be asked.
+   */
+  begin(): boolean | Promise<boolean>;
   /** Called when the handler has finished; `hasFailed` if it threw. An earlier answer to the message stays. */
   settle(hasFailed?: boolean): void;
 }
@@ -36,6 +41,17 @@ export class Message {
   /** @internal A text message that a frame of the subprotocol contained. */
   static within(text: string, origin: MessageOrigin): Message {
     return new Message(encoder.encode(text), true, origin);
+  }
+
+  /**
+   * Identifies a message that its client may send more than once, such as after it has reconnected; `undefined` for a
+   * plain client, and for a binary message.
+   *
+   * It is the same for each repetition and unique over all clients, so it can be stored in a unique column: up to 89
+   * characters, a hash of the client and the id that the client chose.
+   */
+  get id(): string | undefined {
+    return this.origin?.receipt?.key;
   }
 
   /**

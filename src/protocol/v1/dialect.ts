@@ -19,13 +19,14 @@ import type {
   SessionDialect,
 } from "../dialect.js";
 import type { V1Encoder } from "./encoder.js";
+import type { FrameRecord } from "./frameRecord.js";
 import { BadFrame, frameText, type IncomingFrame, readFrame, replyText } from "./frames.js";
 import { LossTracker } from "./lossTracker.js";
-import { type ClientReceipts, FrameReceipt, type FrameRecord, type Receipts, type ReplyTarget } from "./receipts.js";
+import { type ClientReceipts, FrameReceipt, type ReceiptOwner, type Receipts } from "./receipts.js";
 import { V1Requests } from "./requests.js";
 
 /** The dialect of an `enfilade.v1` client (PROTOCOL.md): turns frames into messages for the handler or answers them. */
-export class V1Dialect implements Dialect, SessionDialect, JoiningClient, Replies, ReplyTarget {
+export class V1Dialect implements Dialect, SessionDialect, JoiningClient, Replies, ReceiptOwner {
   readonly clientName: string | undefined;
   readonly since: Position | "invalid" | undefined;
   readonly reportsLosses = true;
@@ -41,6 +42,7 @@ export class V1Dialect implements Dialect, SessionDialect, JoiningClient, Replie
   /** The frame that the handler is handling, if it has an id. */
   #current: FrameRecord | undefined;
   #isWatching = false;
+  #hasEnded = false;
 
   constructor(encoder: V1Encoder, { query }: ConnectionRequest, receipts: Receipts) {
     this.#encoder = encoder;
@@ -53,16 +55,25 @@ export class V1Dialect implements Dialect, SessionDialect, JoiningClient, Replie
     const { member, userId } = session;
     this.#session = session;
     this.#receiptsName = this.clientName && JSON.stringify([member.home, userId ?? null, this.clientName]);
-    this.#clientReceipts = this.#receipts.enter(this.#receiptsName);
+    this.#clientReceipts = this.#receipts.enter(this.#receiptsName, member.id);
     member.holdBack();
   }
 
   end(): void {
+    this.#hasEnded = true;
     // If the client awaits the reply on another connection, it still gets the result of the handler.
     if (this.#current?.isAwaitedElsewhere(this) === false) this.#current.answer({ error: internalFailure });
     if (this.#clientReceipts === undefined) return;
     this.#clientReceipts.removeConnection(this);
     this.#receipts.leave(this.#receiptsName, this.#clientReceipts);
+  }
+
+  get hasEnded(): boolean {
+    return this.#hasEnded;
+  }
+
+  onCurrent(record: FrameRecord | undefined): void {
+    this.#current = record;
   }
 
   get id(): string {
@@ -176,15 +187,12 @@ export class V1Dialect implements Dialect, SessionDialect, JoiningClient, Replie
   /** The message for the handler; `undefined` if the handler has got it before. */
   #messageOf(frame: IncomingFrame & { readonly type: "message" | "event" }): Message | undefined {
     const event = frame.type === "event" ? frame.event : undefined;
-    const record = frame.id === undefined ? undefined : this.#clientReceipts?.receive(frame.id, this);
-    if (record === undefined) return Message.within(frame.text, { event });
+    const client = this.#clientReceipts;
+    if (frame.id === undefined || client === undefined) return Message.within(frame.text, { event });
+    const record = client.receive(frame.id, this);
     if (record.hasBegun) return undefined;
-    return Message.within(frame.text, { event, receipt: new FrameReceipt(record, this.#setCurrent) });
+    return Message.within(frame.text, { event, receipt: new FrameReceipt(record, client, this) });
   }
-
-  readonly #setCurrent = (record: FrameRecord | undefined): void => {
-    this.#current = record;
-  };
 
   /** Sends the presence once a tick, however often the client asks. */
   #watchSoon(): void {

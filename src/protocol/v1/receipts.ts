@@ -1,18 +1,21 @@
+import { createHash } from "node:crypto";
+import type { ClaimedFrame, ClaimResult, Claims, ClaimWindow } from "../../backplane/claims.js";
 import type { Clock, Timer } from "../../connection/clock.js";
 import { type EventFailure, internalFailure } from "../../wire/events/protocol.js";
 import type { FrameId } from "../../wire/frames.js";
 import type { Receipt } from "../../wire/message.js";
-import { type Outcome, replyText } from "./frames.js";
+import { FrameRecord, type ReplyTarget } from "./frameRecord.js";
 
-/** The connection that a reply is sent to. */
-export interface ReplyTarget {
-  /** The id of the connection. */
-  readonly id: string;
-  sendFrame(text: string): void;
+/** The connection that a frame was received on. */
+export interface ReceiptOwner extends ReplyTarget {
+  /** The session has ended, so its handler gets no more messages. */
+  readonly hasEnded: boolean;
+  /** Called with `record` when the handler begins with the message; with `undefined` when it ends. */
+  onCurrent(record: FrameRecord | undefined): void;
 }
 
 /** The limits for the ids and replies that the server stores, so that a frame that is sent again is not run again. */
-export interface ReceiptLimits {
+export interface ReceiptLimits extends ClaimWindow {
   /** Answered ids of one `enfilade.v1` client. Above: the oldest is forgotten. Default: 128. */
   readonly receiptsMax: number;
   /** Milliseconds after the last connection of a client, until its ids are forgotten. Default: 300,000. */
@@ -36,98 +39,62 @@ export const defaultReceiptLimits: ReceiptLimits = {
   receiptsBytesMax: 32 * 1024 * 1024,
 };
 
-const duplicate: EventFailure = { code: "duplicate", message: "this was run already, and its reply is not kept" };
-
-/** The state of one frame with an id, however often the client sent it. */
-export class FrameRecord {
-  readonly id: FrameId;
-  /** The handler has got the message of the frame. */
-  hasBegun = false;
-  /** The connection that awaits the reply; `undefined` once it was sent, or if the connection has ended. */
-  #target: ReplyTarget | undefined;
-  /** The connections whose inbox may hold the message, until the handler gets it. */
-  readonly #holders = new Set<ReplyTarget>();
-  /** The id of the connection that the reply was last sent to. */
-  #repliedTo = "";
-  #reply: string | undefined;
-  readonly #replyBytesMax: number;
-  readonly #onAnswered: (record: FrameRecord) => void;
-
-  constructor(id: FrameId, replyBytesMax: number, onAnswered: (record: FrameRecord) => void) {
-    this.id = id;
-    this.#replyBytesMax = replyBytesMax;
-    this.#onAnswered = onAnswered;
-  }
-
-  /** Characters of the stored reply. */
-  get length(): number {
-    return this.#reply?.length ?? 0;
-  }
-
-  /** The frame was received on `connection`, which gets the reply, once. */
-  receivedOn(connection: ReplyTarget): void {
-    if (!this.hasBegun) this.#holders.add(connection);
-    if (this.#reply === undefined) this.#target = connection;
-    else if (this.#repliedTo !== connection.id) this.#sendReply(connection, this.#reply);
-  }
-
-  /** Whether another connection awaits the reply. */
-  isAwaitedElsewhere(connection: ReplyTarget): boolean {
-    return this.#target !== undefined && this.#target !== connection;
-  }
-
-  /** The connection has ended. Returns `true` if the handler cannot get the message any more, and has not got it. */
-  removeConnection(connection: ReplyTarget): boolean {
-    const wasHolder = this.#holders.delete(connection);
-    if (this.#target === connection) this.#target = undefined;
-    return wasHolder && !this.hasBegun && this.#holders.size === 0;
-  }
-
-  /** Only the first answer counts. */
-  answer(outcome: Outcome): void {
-    if (this.#reply !== undefined) return;
-    const reply = replyText(this.id, outcome);
-    const target = this.#target;
-    this.#target = undefined;
-    this.#reply = reply;
-    if (target !== undefined) this.#sendReply(target, reply);
-    if (reply.length > this.#replyBytesMax) this.forgetReply();
-    this.#onAnswered(this);
-  }
-
-  /** From now on, a repeated frame is answered with `duplicate`. */
-  forgetReply(): void {
-    this.#reply = replyText(this.id, { error: duplicate });
-  }
-
-  #sendReply(target: ReplyTarget, reply: string): void {
-    this.#repliedTo = target.id;
-    target.sendFrame(reply);
-  }
-}
+const begun: EventFailure = { code: "duplicate", message: "this was begun already, and its reply is not known" };
+const unavailable: EventFailure = { code: "unavailable", message: "this was not run; try again later" };
 
 /** The receipt of a frame that was received on one connection. */
 export class FrameReceipt implements Receipt {
   readonly #record: FrameRecord;
-  readonly #onCurrent: (record: FrameRecord | undefined) => void;
+  readonly #client: ClientReceipts;
+  readonly #owner: ReceiptOwner;
 
-  /** @param onCurrent Called with `record` when the handler begins with the message; with `undefined` when it ends. */
-  constructor(record: FrameRecord, onCurrent: (record: FrameRecord | undefined) => void) {
+  constructor(record: FrameRecord, client: ClientReceipts, owner: ReceiptOwner) {
     this.#record = record;
-    this.#onCurrent = onCurrent;
+    this.#client = client;
+    this.#owner = owner;
   }
 
-  begin(): boolean {
+  get key(): string {
+    return this.#client.keyOf(this.#record.id);
+  }
+
+  begin(): boolean | Promise<boolean> {
     if (this.#record.hasBegun) return false;
     this.#record.hasBegun = true;
-    this.#onCurrent(this.#record);
+    const claiming = this.#client.claim(this.#record);
+    if (claiming !== undefined) return this.#beginAfter(claiming);
+    this.#owner.onCurrent(this.#record);
     return true;
+  }
+
+  async #beginAfter(claiming: Promise<ClaimResult>): Promise<boolean> {
+    const result = await claiming;
+    if (result.state === "run" && !this.#owner.hasEnded) {
+      this.#owner.onCurrent(this.#record);
+      return true;
+    }
+    if (result.state === "answered") this.#record.answerWith(result.reply);
+    else if (result.state === "begun") this.#client.refuse(this.#record, begun);
+    else {
+      if (result.state === "run") this.#client.release(this.#record);
+      this.#client.refuse(this.#record, unavailable);
+    }
+    return false;
   }
 
   settle(hasFailed = false): void {
     this.#record.answer(hasFailed ? { error: internalFailure } : { data: null });
-    this.#onCurrent(undefined);
+    this.#owner.onCurrent(undefined);
   }
+}
+
+/** Characters of a hash: 132 bits. */
+const hashLength = 22;
+/** Characters of an id as JSON, in a key. A longer one has many escapes, and is hashed. */
+const idLengthMax = 66;
+
+function hashOf(text: string): string {
+  return createHash("sha256").update(text).digest("base64url").slice(0, hashLength);
 }
 
 /** The records of one client, over all its connections. */
@@ -137,13 +104,45 @@ export class ClientReceipts {
   readonly #answered: FrameRecord[] = [];
   #length = 0;
   readonly #limits: ReceiptLimits;
+  readonly #name: string;
+  readonly #claims: Claims | undefined;
+  #hash: string | undefined;
   /** The number of open connections of the client. */
   connections = 0;
   /** Fires `receiptsMs` after the last connection. */
   timer: Timer | undefined;
 
-  constructor(limits: ReceiptLimits) {
+  /**
+   * @param name Identifies the client among all clients.
+   * @param claims Those of the backplane; `undefined` if no other node can receive a frame of this client.
+   */
+  constructor(limits: ReceiptLimits, name: string, claims: Claims | undefined) {
     this.#limits = limits;
+    this.#name = name;
+    this.#claims = claims;
+  }
+
+  /** Identifies a frame among those of all clients. */
+  keyOf(id: FrameId): string {
+    // An integer or a string in quotes, so that `7` and `"7"` differ.
+    const text = JSON.stringify(id);
+    return `${this.#client}:${text.length > idLengthMax ? hashOf(text) : text}`;
+  }
+
+  /** Called when the handler is about to begin with a frame; `undefined` if it may begin at once. */
+  claim(record: FrameRecord): Promise<ClaimResult> | undefined {
+    return this.#claims?.claim(this.#frameOf(record));
+  }
+
+  /** A claimed frame is not run. */
+  release(record: FrameRecord): void {
+    this.#claims?.release(this.#frameOf(record));
+  }
+
+  /** Sends an error, and forgets the frame: if the client sends it again, it may be run. */
+  refuse(record: FrameRecord, failure: EventFailure): void {
+    if (this.#records.get(record.id) === record) this.#records.delete(record.id);
+    record.refuse(failure);
   }
 
   /** Characters of the stored replies. */
@@ -153,8 +152,7 @@ export class ClientReceipts {
 
   /** Returns the record of a frame that was received on `connection`, a new one for a new id. */
   receive(id: FrameId, connection: ReplyTarget): FrameRecord {
-    const record =
-      this.#records.get(id) ?? new FrameRecord(id, this.#limits.replyBytesMax, (answered) => this.#store(answered));
+    const record = this.#records.get(id) ?? new FrameRecord(id, this.#limits.replyBytesMax, this.#onAnswered);
     this.#records.set(id, record);
     record.receivedOn(connection);
     return record;
@@ -166,6 +164,21 @@ export class ClientReceipts {
       if (record.removeConnection(connection)) this.#records.delete(record.id);
     }
   }
+
+  /** A hash, since a program that knows the id of a client can read its replies. */
+  get #client(): string {
+    this.#hash ??= hashOf(this.#name);
+    return this.#hash;
+  }
+
+  #frameOf({ id }: FrameRecord): ClaimedFrame {
+    return { client: this.#client, id: JSON.stringify(id), window: this.#limits };
+  }
+
+  readonly #onAnswered = (answered: FrameRecord, reply: string | undefined): void => {
+    this.#store(answered);
+    this.#claims?.settle(this.#frameOf(answered), reply);
+  };
 
   /** Applies the limits to answered frames. Frames without a reply are not limited: the client still awaits it. */
   #store(answered: FrameRecord): void {
@@ -192,24 +205,28 @@ export class ClientReceipts {
 export class Receipts {
   readonly #clock: Clock;
   readonly #limits: ReceiptLimits;
+  readonly #claims: Claims | undefined;
   readonly #clients = new Map<string, ClientReceipts>();
   /** The clients without a connection, with the length of their replies; the longest absent first. */
   readonly #absent = new Map<string, number>();
   #absentLength = 0;
 
-  constructor(clock: Clock, limits: ReceiptLimits) {
+  constructor(clock: Clock, limits: ReceiptLimits, claims: Claims | undefined) {
     this.#clock = clock;
     this.#limits = limits;
+    this.#claims = claims;
   }
 
   /**
    * Called when a connection opens. Returns the receipts of its client.
    *
    * @param name Identifies the client over its connections; without a name, receipts end with the connection.
+   * @param connection The id of the connection.
    */
-  enter(name: string | undefined): ClientReceipts {
+  enter(name: string | undefined, connection: string): ClientReceipts {
     const known = name === undefined ? undefined : this.#clients.get(name);
-    const receipts = known ?? new ClientReceipts(this.#limits);
+    const claims = name === undefined ? undefined : this.#claims;
+    const receipts = known ?? new ClientReceipts(this.#limits, name ?? connection, claims);
     receipts.connections += 1;
     receipts.timer?.cancel();
     receipts.timer = undefined;

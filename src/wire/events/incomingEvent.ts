@@ -4,7 +4,10 @@ export interface IncomingEvent {
   readonly event: string;
   /** The data that the client sent, not checked. The first argument of the method is checked by the schema. */
   readonly data?: unknown;
-  /** The id that the reply repeats; without an id there is no reply. */
+  /**
+   * The id of the event; without an id there is no reply. From a client of `enfilade.v1` it is the `id` of the `Message`,
+   * which is unique over all clients. From a plain client it is the id that the client sent, and that the reply repeats.
+   */
   readonly id?: string | number | undefined;
   /**
    * The path of the room that the event is about, in protocols that have it, such as `commandEvents`. The sender is in

@@ -1,0 +1,178 @@
+import {
+  DiscardPolicy,
+  JetStreamApiError,
+  type JetStreamClient,
+  type JetStreamManager,
+  RetentionPolicy,
+  StorageType,
+} from "@nats-io/jetstream";
+import type { ClaimedFrame, ClaimWindow } from "../backplane/claims.js";
+import type { EngineClaim, EngineClaims } from "../cluster/claims/engineClaims.js";
+import { hasNoResponders, type RoomStreamsDeps } from "./streams.js";
+import { tokenOf } from "./subjects.js";
+
+export interface NatsClaimsDeps extends Pick<RoomStreamsDeps, "prefix" | "storage" | "replicas" | "lost"> {
+  readonly client: JetStreamClient;
+  readonly manager: JetStreamManager;
+  /** Whether the server says that it has JetStream. */
+  readonly hasJetStream: boolean;
+}
+
+/** The last message of a frame's subject. */
+interface Entry {
+  readonly sequence: number;
+  readonly text: string;
+}
+
+/** Bytes of all claims. Above: the oldest are forgotten. */
+const claimsBytesMax = 256 * 1024 * 1024;
+/** The number of claims whose sequence is cached. */
+const sequencesMax = 10_000;
+/** The maximum number of attempts to store an entry that changes meanwhile. */
+const attemptsMax = 5;
+const nanosPerMs = 1_000_000;
+/** The minimum that the server accepts. */
+const duplicateMs = 100;
+/** Error codes: https://github.com/nats-io/nats-server/blob/main/server/errors.json */
+const wrongLastSequence = 10_071;
+const nameTaken = 10_058;
+const notEnabled: readonly number[] = [10_039, 10_076];
+
+/**
+ * The claims of clients' frames, over one connection: a stream whose subjects have one message each, the entry of a
+ * frame: `>` and the owner, or `=` and the reply.
+ */
+export class NatsClaims implements EngineClaims {
+  readonly #deps: NatsClaimsDeps;
+  /** Resolves with `false` if the server has no JetStream. */
+  #created: Promise<boolean> | undefined;
+  /** The sequence of each claim that is not settled, by subject. */
+  readonly #sequences = new Map<string, number>();
+
+  constructor(deps: NatsClaimsDeps) {
+    this.#deps = deps;
+  }
+
+  async claim(frame: ClaimedFrame, owner: string): Promise<EngineClaim> {
+    const subject = this.#subject(frame);
+    for (let attempts = 0; attempts < attemptsMax; attempts += 1) {
+      if (!(await this.#whenCreated(frame.window))) return { state: "unsupported" };
+      const sequence = await this.#publish(subject, `>${owner}`, 0);
+      if (sequence !== undefined) {
+        this.#cache(subject, sequence);
+        return { state: "claimed", owner };
+      }
+      const entry = await this.#read(subject);
+      if (entry !== undefined) return claimOf(entry);
+    }
+    throw new Error(`a claim changed ${attemptsMax} times while it was read`);
+  }
+
+  async settle(frame: ClaimedFrame, owner: string, reply = ""): Promise<void> {
+    const subject = this.#subject(frame);
+    if (!(await this.#whenCreated(frame.window))) return;
+    const cached = this.#sequences.get(subject);
+    this.#sequences.delete(subject);
+    if (cached !== undefined && (await this.#publish(subject, `=${reply}`, cached)) !== undefined) return;
+    for (let attempts = 0; attempts < attemptsMax; attempts += 1) {
+      const entry = await this.#read(subject);
+      if (entry !== undefined && entry.text !== `>${owner}`) return;
+      if ((await this.#publish(subject, `=${reply}`, entry?.sequence ?? 0)) !== undefined) return;
+    }
+  }
+
+  async release(frame: Pick<ClaimedFrame, "client" | "id">, owner: string): Promise<void> {
+    const { lost, manager } = this.#deps;
+    const subject = this.#subject(frame);
+    this.#sequences.delete(subject);
+    const entry = await this.#read(subject);
+    if (entry?.text !== `>${owner}`) return;
+    await Promise.race([manager.streams.deleteMessage(this.#name, entry.sequence, false), lost]);
+  }
+
+  get #name(): string {
+    return `${this.#deps.prefix}-claims`;
+  }
+
+  #subject({ client, id }: Pick<ClaimedFrame, "client" | "id">): string {
+    return `${this.#deps.prefix}.claims.${client}.${tokenOf(id)}`;
+  }
+
+  #cache(subject: string, sequence: number): void {
+    this.#sequences.set(subject, sequence);
+    const [oldest] = this.#sequences.keys();
+    if (this.#sequences.size > sequencesMax && oldest !== undefined) this.#sequences.delete(oldest);
+  }
+
+  /**
+   * Stores an entry if the last one of the subject has this sequence; 0 means none. Resolves with the sequence of the
+   * new entry, or `undefined` if the last one has another.
+   */
+  async #publish(subject: string, text: string, last: number): Promise<number | undefined> {
+    const { client, lost } = this.#deps;
+    const options = { retries: 0, expect: { lastSubjectSequence: last } };
+    try {
+      return (await Promise.race([client.publish(subject, text, options), lost])).seq;
+    } catch (error) {
+      if (error instanceof JetStreamApiError && error.code === wrongLastSequence) return undefined;
+      // The stream was deleted: the next call creates it again.
+      if (hasNoResponders(error)) this.#created = undefined;
+      throw error;
+    }
+  }
+
+  /** Asks the leader of the stream, since a replica may not have the last entry yet. */
+  async #read(subject: string): Promise<Entry | undefined> {
+    const { lost, manager } = this.#deps;
+    const stored = await Promise.race([manager.streams.getMessage(this.#name, { last_by_subj: subject }), lost]);
+    return stored === null ? undefined : { sequence: stored.seq, text: stored.string() };
+  }
+
+  #whenCreated(window: ClaimWindow): Promise<boolean> {
+    if (this.#created !== undefined) return this.#created;
+    const creating = this.#create(window);
+    this.#created = creating;
+    creating.catch(() => {
+      if (this.#created === creating) this.#created = undefined;
+    });
+    return creating;
+  }
+
+  async #create({ receiptsMs }: ClaimWindow): Promise<boolean> {
+    const { prefix, storage, replicas, manager, hasJetStream, lost } = this.#deps;
+    const name = this.#name;
+    const config = {
+      max_msgs_per_subject: 1,
+      max_age: Math.max(receiptsMs, duplicateMs) * nanosPerMs,
+      max_bytes: claimsBytesMax,
+      duplicate_window: duplicateMs * nanosPerMs,
+    };
+    const adding = manager.streams.add({
+      ...config,
+      name,
+      subjects: [`${prefix}.claims.>`],
+      num_replicas: replicas,
+      storage: storage === "file" ? StorageType.File : StorageType.Memory,
+      retention: RetentionPolicy.Limits,
+      discard: DiscardPolicy.Old,
+    });
+    try {
+      await Promise.race([adding, lost]);
+    } catch (error) {
+      const code = error instanceof JetStreamApiError ? error.code : undefined;
+      if ((hasNoResponders(error) && !hasJetStream) || (code !== undefined && notEnabled.includes(code))) return false;
+      if (code !== nameTaken) throw error;
+      const info = await Promise.race([manager.streams.info(name), lost]);
+      if (info.config.max_age !== config.max_age) {
+        await Promise.race([manager.streams.update(name, { ...info.config, ...config }), lost]);
+      }
+    }
+    return true;
+  }
+}
+
+function claimOf({ text }: Entry): EngineClaim {
+  const content = text.slice(1);
+  if (text.startsWith(">")) return { state: "claimed", owner: content };
+  return { state: "answered", reply: content || undefined };
+}
