@@ -244,7 +244,8 @@ export class ClusterRun {
       whenConnected: () =>
         engineState.state === "connecting" ? subscriptions.whenSubscribed(nodesChannel) : undefined,
       isLost: (node) => nodes.isLost(node),
-      sendToNode: (node, kind, fields) => void signals.send(nodeChannel(node), kind, fields),
+      send: (node, kind, fields) =>
+        void signals.send(node === undefined ? nodesChannel : nodeChannel(node), kind, fields),
       onError: (error) => this.#onClaimError(error),
       onUnsupported: () => this.#onUnsupportedClaims(),
     });

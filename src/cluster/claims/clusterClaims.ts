@@ -21,7 +21,8 @@ export interface ClusterClaimsDeps {
   /** Resolves when the first attempt to connect has succeeded or failed; `undefined` if it has. */
   readonly whenConnected: () => Promise<void> | undefined;
   readonly isLost: (node: string) => boolean;
-  readonly sendToNode: (node: string, kind: ClaimSignal, fields: object) => void;
+  /** Sends a signal to one node; without `node`, to all nodes. */
+  readonly send: (node: string | undefined, kind: ClaimSignal, fields: object) => void;
   /** Receives the error of a claim. */
   readonly onError: (error: Error) => void;
   /** The server of the engine cannot store claims. */
@@ -64,7 +65,7 @@ export class ClusterClaims implements Claims {
       claims,
       inTime,
       isUp: () => engineState.isUp,
-      onSettled: ({ key, waiting }) => this.#notify(key, waiting),
+      onSettled: ({ key, waiting, isAwaitedByAny }) => this.#notify(key, isAwaitedByAny ? [undefined] : waiting),
     });
   }
 
@@ -194,7 +195,7 @@ export class ClusterClaims implements Claims {
 
   /** Resolves when the owner of a claim has answered the frame, or will not. */
   async #whenSettled(key: string, { client, id }: FrameName, owner: string, ms: number): Promise<Wake> {
-    const { clock, id: self, isLost, sendToNode } = this.#deps;
+    const { clock, id: self, isLost, send } = this.#deps;
     const node = nodeOf(owner);
     if (node === self ? this.#held.get(key)?.owner !== owner : isLost(node)) return "lost";
     const waiters = this.#waiters.get(key) ?? new Set();
@@ -205,7 +206,7 @@ export class ClusterClaims implements Claims {
       waiters.add(waiter);
     });
     const timer = clock.setTimeout(() => waiter?.wake("late"), ms);
-    if (node !== self) sendToNode(node, "claim-await", { node: self, client, id, owner });
+    if (node !== self) send(node, "claim-await", { node: self, client, id, owner });
     const reason = await woken;
     timer.cancel();
     if (waiter !== undefined) waiters.delete(waiter);
@@ -223,11 +224,11 @@ export class ClusterClaims implements Claims {
     this.#notify(keyOf(frame), waiting);
   }
 
-  /** Lets other calls of `claim` look at the entry again. */
-  #notify(key: string, nodes: Iterable<string>): void {
-    const { id: self, sendToNode } = this.#deps;
+  /** Lets other calls of `claim` look at the entry again: on these nodes, `undefined` for all, and on this node. */
+  #notify(key: string, nodes: Iterable<string | undefined>): void {
+    const { id: self, send } = this.#deps;
     const { client, id } = frameOf(key);
-    for (const node of nodes) sendToNode(node, "claim-settled", { node: self, client, id });
+    for (const node of nodes) send(node, "claim-settled", { node: self, client, id });
     this.#wake(key, "settled");
   }
 

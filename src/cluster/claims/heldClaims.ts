@@ -8,6 +8,8 @@ export interface HeldClaim {
   readonly owner: string;
   /** The ids of the nodes that wait for the answer. */
   readonly waiting: Set<string>;
+  /** True if this node was disconnected meanwhile, so that other nodes may wait as well. */
+  isAwaitedByAny: boolean;
   /** Set when the frame is answered. */
   answer: { readonly reply: string | undefined } | undefined;
 }
@@ -42,7 +44,7 @@ export class HeldClaims {
   }
 
   add(key: string, frame: ClaimedFrame, owner: string): void {
-    this.#held.set(key, { key, frame, owner, waiting: new Set(), answer: undefined });
+    this.#held.set(key, { key, frame, owner, waiting: new Set(), isAwaitedByAny: false, answer: undefined });
   }
 
   remove(key: string): void {
@@ -61,6 +63,7 @@ export class HeldClaims {
 
   /** The engine is connected again: sends the answers that it may not have. */
   renew(): void {
+    for (const held of this.#held.values()) held.isAwaitedByAny = true;
     for (const held of this.#unsettled) void this.#send(held, held.answer?.reply);
   }
 
