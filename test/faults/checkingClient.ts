@@ -4,7 +4,7 @@ import { Mailbox } from "../support/app.js";
 
 /** A clock fifty times as fast, so that a client waits for a moment instead of seconds. */
 const haste = 50;
-const hastyClock = {
+export const hastyClock = {
   now: () => haste * performance.now(),
   setTimeout(callback: () => void, ms: number) {
     const timer = setTimeout(callback, ms / haste);

@@ -22,6 +22,7 @@ export async function startRequestChild(
   { name }: EngineServer,
   url: string,
   limits: Partial<Limits>,
+  onRun?: (name: string) => void,
 ): Promise<RequestChild> {
   const args = ["--import", "tsx", script, name, url, JSON.stringify(limits)];
   const child = spawn(process.execPath, args, { stdio: ["pipe", "pipe", "inherit"] });
@@ -33,7 +34,10 @@ export async function startRequestChild(
   const lines = createInterface({ input: child.stdout });
   const [port]: unknown[] = await Promise.race([once(lines, "line"), exited.then(() => [])]);
   if (port === undefined) throw new Error(`the node ended with ${child.exitCode} before it listened`);
-  lines.on("line", (line) => ran.put(line));
+  lines.on("line", (line) => {
+    ran.put(line);
+    onRun?.(line);
+  });
   return {
     port: Number(port),
     ran,

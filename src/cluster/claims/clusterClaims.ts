@@ -54,6 +54,8 @@ export class ClusterClaims implements Claims {
   readonly #held: HeldClaims;
   /** The owner of each claim that the engine may have stored, and whose frame this node has not run. */
   readonly #unsure = new Map<string, string>();
+  /** The nodes that wait for a claim that the engine has not answered yet, by its owner. */
+  readonly #asking = new Map<string, Set<string>>();
   readonly #waiters = new Map<string, Set<Waiter>>();
   #count = 0;
   #isStopped = false;
@@ -78,14 +80,14 @@ export class ClusterClaims implements Claims {
     for (;;) {
       const asked = await this.#ask(key, frame);
       if (asked === undefined) return isBegun ? begun : this.#claimWithoutEngine(key, frame);
-      const { entry, owner } = asked;
+      const { entry, owner, waiting } = asked;
       if (entry.state === "answered") return { state: "answered", reply: entry.reply };
       if (entry.state === "unsupported") {
         onUnsupported();
         return run;
       }
       if (entry.owner === owner) {
-        this.#held.add(key, frame, owner);
+        this.#held.add(key, frame, owner, waiting);
         return run;
       }
       isBegun = true;
@@ -144,8 +146,9 @@ export class ClusterClaims implements Claims {
   #onAwaited(node: string, frame: FrameName, owner: string): void {
     const key = keyOf(frame);
     const held = this.#held.get(key);
-    if (held?.owner === owner) {
-      held.waiting.add(node);
+    const waiting = held?.owner === owner ? held.waiting : this.#asking.get(owner);
+    if (waiting !== undefined) {
+      waiting.add(node);
     } else if (this.#unsure.get(key) === owner) {
       this.#unsure.delete(key);
       void this.#releaseOwner(frame, owner, [node]);
@@ -158,19 +161,24 @@ export class ClusterClaims implements Claims {
   async #ask(
     key: string,
     frame: ClaimedFrame,
-  ): Promise<{ readonly entry: EngineClaim; readonly owner: string } | undefined> {
+  ): Promise<{ readonly entry: EngineClaim; readonly owner: string; readonly waiting: Set<string> } | undefined> {
     const { claims, engineState, inTime, onError, whenConnected } = this.#deps;
     await whenConnected();
     if (!engineState.isUp || this.#isStopped) return undefined;
     const owner = this.#takeOwner(key);
+    const waiting = new Set<string>();
+    this.#asking.set(owner, waiting);
     try {
-      return { owner, entry: await inTime(claims.claim(frame, owner)) };
+      return { owner, waiting, entry: await inTime(claims.claim(frame, owner)) };
     } catch (thrown) {
       onError(asError(thrown));
+    } finally {
+      this.#asking.delete(owner);
     }
     this.#unsure.set(key, owner);
     const [oldest] = this.#unsure.keys();
     if (this.#unsure.size > unsureMax && oldest !== undefined) this.#unsure.delete(oldest);
+    for (const node of waiting) this.#onAwaited(node, frame, owner);
     return undefined;
   }
 
@@ -189,7 +197,7 @@ export class ClusterClaims implements Claims {
   #claimWithoutEngine(key: string, frame: ClaimedFrame): ClaimResult {
     if (this.#deps.outage === "reject" || this.#isStopped) return unavailable;
     // The answer is stored when the engine is back, if no other node has run the frame meanwhile.
-    this.#held.add(key, frame, this.#takeOwner(key));
+    this.#held.add(key, frame, this.#takeOwner(key), new Set());
     return run;
   }
 

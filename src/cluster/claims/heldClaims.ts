@@ -43,8 +43,8 @@ export class HeldClaims {
     return this.#held.get(key);
   }
 
-  add(key: string, frame: ClaimedFrame, owner: string): void {
-    this.#held.set(key, { key, frame, owner, waiting: new Set(), isAwaitedByAny: false, answer: undefined });
+  add(key: string, frame: ClaimedFrame, owner: string, waiting: Set<string>): void {
+    this.#held.set(key, { key, frame, owner, waiting, isAwaitedByAny: false, answer: undefined });
   }
 
   remove(key: string): void {

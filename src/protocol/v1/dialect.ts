@@ -4,7 +4,7 @@ import type { DeliveryPolicy } from "../../connection/policy.js";
 import type { ConnectionRequest } from "../../connection/request.js";
 import { channels } from "../../diagnostics.js";
 import { CloseCode } from "../../wire/closeCodes.js";
-import { internalFailure, type OutgoingEvent } from "../../wire/events/protocol.js";
+import type { OutgoingEvent } from "../../wire/events/protocol.js";
 import type { FrameId } from "../../wire/frames.js";
 import { Message } from "../../wire/message.js";
 import { Payload } from "../../wire/payload.js";
@@ -62,7 +62,7 @@ export class V1Dialect implements Dialect, SessionDialect, JoiningClient, Replie
   end(): void {
     this.#hasEnded = true;
     // If the client awaits the reply on another connection, it still gets the result of the handler.
-    if (this.#current?.isAwaitedElsewhere(this) === false) this.#current.answer({ error: internalFailure });
+    if (this.#current?.isAwaitedElsewhere(this) === false) this.#current.abandon();
     if (this.#clientReceipts === undefined) return;
     this.#clientReceipts.removeConnection(this);
     this.#receipts.leave(this.#receiptsName, this.#clientReceipts);

@@ -1,4 +1,4 @@
-import type { EventFailure } from "../../wire/events/protocol.js";
+import { type EventFailure, internalFailure } from "../../wire/events/protocol.js";
 import type { FrameId } from "../../wire/frames.js";
 import { type Outcome, replyText } from "./frames.js";
 
@@ -7,6 +7,14 @@ export interface ReplyTarget {
   /** The id of the connection. */
   readonly id: string;
   sendFrame(text: string): void;
+}
+
+/** Stores the answers to frames. */
+export interface AnswerStore {
+  /** The frame is answered for this node. */
+  onAnswered(record: FrameRecord): void;
+  /** The handler has answered the frame. `reply` is `undefined` if it is too long to be kept. */
+  onResult(record: FrameRecord, reply: string | undefined): void;
 }
 
 const duplicate: EventFailure = { code: "duplicate", message: "this was run already, and its reply is not kept" };
@@ -23,18 +31,15 @@ export class FrameRecord {
   /** The id of the connection that the reply was last sent to. */
   #repliedTo = "";
   #reply: string | undefined;
+  /** Its handler has no result yet, and is not awaited any more. */
+  #isAbandoned = false;
   readonly #replyBytesMax: number;
-  readonly #onAnswered: (record: FrameRecord, reply: string | undefined) => void;
+  readonly #store: AnswerStore;
 
-  /** @param onAnswered Called with the reply; with `undefined` if it is too long to be kept. */
-  constructor(
-    id: FrameId,
-    replyBytesMax: number,
-    onAnswered: (record: FrameRecord, reply: string | undefined) => void,
-  ) {
+  constructor(id: FrameId, replyBytesMax: number, store: AnswerStore) {
     this.id = id;
     this.#replyBytesMax = replyBytesMax;
-    this.#onAnswered = onAnswered;
+    this.#store = store;
   }
 
   /** Characters of the stored reply. */
@@ -63,14 +68,23 @@ export class FrameRecord {
 
   /** Only the first answer counts. */
   answer(outcome: Outcome): void {
-    if (this.#reply === undefined) this.answerWith(replyText(this.id, outcome));
+    if (this.#reply !== undefined && !this.#isAbandoned) return;
+    const reply = replyText(this.id, outcome);
+    if (!this.#isAbandoned) this.#conclude(reply);
+    this.#isAbandoned = false;
+    this.#store.onResult(this, this.#isKept(reply) ? reply : undefined);
   }
 
-  /** Answers with the reply that another node stored. */
-  answerWith(reply: string | undefined): void {
+  /** Answers with the reply of another node; `undefined` if it was not kept. */
+  answerWith(reply = replyText(this.id, { error: duplicate })): void {
+    if (this.#reply === undefined) this.#conclude(reply);
+  }
+
+  /** Answers with an error, since the handler is not awaited any more. Other nodes still get its result. */
+  abandon(): void {
     if (this.#reply !== undefined) return;
-    if (reply === undefined) this.answer({ error: duplicate });
-    else this.#conclude(reply);
+    this.#isAbandoned = true;
+    this.#conclude(replyText(this.id, { error: internalFailure }));
   }
 
   /** Sends an error that is no answer: if the client sends the frame again, it may be run. */
@@ -85,9 +99,12 @@ export class FrameRecord {
     this.#target = undefined;
     this.#reply = reply;
     if (target !== undefined) this.#sendReply(target, reply);
-    const isKept = reply.length <= this.#replyBytesMax;
-    if (!isKept) this.forgetReply();
-    this.#onAnswered(this, isKept ? reply : undefined);
+    if (!this.#isKept(reply)) this.forgetReply();
+    this.#store.onAnswered(this);
+  }
+
+  #isKept(reply: string): boolean {
+    return reply.length <= this.#replyBytesMax;
   }
 
   /** From now on, a repeated frame is answered with `duplicate`. */

@@ -4,7 +4,7 @@ import type { Clock, Timer } from "../../connection/clock.js";
 import { type EventFailure, internalFailure } from "../../wire/events/protocol.js";
 import type { FrameId } from "../../wire/frames.js";
 import type { Receipt } from "../../wire/message.js";
-import { FrameRecord, type ReplyTarget } from "./frameRecord.js";
+import { type AnswerStore, FrameRecord, type ReplyTarget } from "./frameRecord.js";
 
 /** The connection that a frame was received on. */
 export interface ReceiptOwner extends ReplyTarget {
@@ -98,7 +98,7 @@ function hashOf(text: string): string {
 }
 
 /** The records of one client, over all its connections. */
-export class ClientReceipts {
+export class ClientReceipts implements AnswerStore {
   readonly #records = new Map<FrameId, FrameRecord>();
   /** In the order of their replies, the oldest first. */
   readonly #answered: FrameRecord[] = [];
@@ -152,7 +152,7 @@ export class ClientReceipts {
 
   /** Returns the record of a frame that was received on `connection`, a new one for a new id. */
   receive(id: FrameId, connection: ReplyTarget): FrameRecord {
-    const record = this.#records.get(id) ?? new FrameRecord(id, this.#limits.replyBytesMax, this.#onAnswered);
+    const record = this.#records.get(id) ?? new FrameRecord(id, this.#limits.replyBytesMax, this);
     this.#records.set(id, record);
     record.receivedOn(connection);
     return record;
@@ -175,13 +175,12 @@ export class ClientReceipts {
     return { client: this.#client, id: JSON.stringify(id), window: this.#limits };
   }
 
-  readonly #onAnswered = (answered: FrameRecord, reply: string | undefined): void => {
-    this.#store(answered);
+  onResult(answered: FrameRecord, reply: string | undefined): void {
     this.#claims?.settle(this.#frameOf(answered), reply);
-  };
+  }
 
   /** Applies the limits to answered frames. Frames without a reply are not limited: the client still awaits it. */
-  #store(answered: FrameRecord): void {
+  onAnswered(answered: FrameRecord): void {
     this.#answered.push(answered);
     this.#length += answered.length;
     if (this.#answered.length > this.#limits.receiptsMax) this.#forgetOldest();
