@@ -14,6 +14,7 @@ export interface ClaimedFrame {
   readonly client: string;
   /** The id of the frame as JSON: `7`, or `"7"` with its quotes. */
   readonly id: string;
+  /** How much of the frames of this client is remembered. */
   readonly window: ClaimWindow;
 }
 

@@ -1,9 +1,9 @@
 /**
  * The scripts for claims of clients' frames. A claim is made in one step.
  *
- * Each client has two keys. The hash has an entry for each id: `>` and the owner, or `=` and the reply, which is empty if
- * it was dropped; `bytes` is the size of its replies. The list has the ids in the order of their claims. An id is JSON,
- * so it is never `bytes`.
+ * Each client has two keys. The hash has an entry for each id: `>` and the owner, or `=` and the reply, which is empty
+ * if it was dropped; `bytes` is the size of its replies. The list has the ids in the order of their claims. An id is
+ * JSON, so it is never `bytes`.
  */
 const prelude = `
 local entries, order, id, owner = KEYS[1], KEYS[2], ARGV[1], ARGV[2]

@@ -17,8 +17,8 @@ export interface EngineClaims {
   /** Stores `owner` if the frame has no entry. Resolves with the entry that it has then. */
   claim(frame: ClaimedFrame, owner: string): Promise<EngineClaim>;
   /**
-   * Replaces the entry of `owner` by the reply. Adds it if the frame has no entry, such as after a loss of data. Changes
-   * nothing if the frame has another entry.
+   * Replaces the entry of `owner` by the reply. Adds it if the frame has no entry, such as after a loss of data.
+   * Changes nothing if the frame has another entry.
    */
   settle(frame: ClaimedFrame, owner: string, reply: string | undefined): Promise<unknown>;
   /** Removes the entry of `owner`; changes nothing if the frame has another one. */

@@ -5,8 +5,9 @@ export interface IncomingEvent {
   /** The data that the client sent, not checked. The first argument of the method is checked by the schema. */
   readonly data?: unknown;
   /**
-   * The id of the event; without an id there is no reply. From a client of `enfilade.v1` it is the `id` of the `Message`,
-   * which is unique over all clients. From a plain client it is the id that the client sent, and that the reply repeats.
+   * The id of the event; without an id there is no reply. From a client of `enfilade.v1` it is the `id` of the
+   * `Message`, which is unique over all clients. From a plain client it is the id that the client sent, and that the
+   * reply repeats.
    */
   readonly id?: string | number | undefined;
   /**
