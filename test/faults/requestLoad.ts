@@ -1,9 +1,10 @@
 import { onTestFinished } from "vitest";
 import { WebSocket } from "ws";
-import { type ClientRoom, connect } from "../../src/client/index.js";
+import { type ClientRoom, connect, RequestError } from "../../src/client/index.js";
 import { until } from "../backplane/cluster.js";
 import type { Dice } from "../support/dice.js";
 import type { EngineServer } from "../support/engines.js";
+import { startProxy, type Proxy as Way } from "../support/proxy.js";
 import { hastyClock } from "./checkingClient.js";
 import { FaultyProxy } from "./faultyProxy.js";
 import { type RequestChild, startRequestChild } from "./requestChild.js";
@@ -18,15 +19,23 @@ const requestsPerCut = 8;
 const turnsMax = 40;
 const longTurnsMax = 5_000;
 const requestsPerLong = 10;
+/** One of this many requests breaks the connections of a node to the engine when its handler begins. */
+const requestsPerOutage = 30;
+/** One of this many outcomes repairs the connections of a node. */
+const outcomesPerRepair = 4;
 const limits = { heartbeatMs: 500 };
+/** Short times, so that an outage of the engine is noticed soon. */
+const hasty = { ...limits, backplaneMs: 300, nodeHeartbeatMs: 200, claimMs: 2_000 };
 
 /** What happened to the requests. */
 export interface RequestReport {
-  /** `replied`, or what went wrong. */
+  /** `replied`, `duplicate`, `unavailable`, or what went wrong. */
   readonly outcomes: readonly string[];
   /** Frames of requests that were sent again on another connection. */
   readonly repeated: number;
   readonly cuts: number;
+  /** How often a node could not reach the engine. */
+  readonly outages: number;
 }
 
 /** Clients that send requests to three processes, over connections that break when a handler begins. */
@@ -36,24 +45,31 @@ export class RequestLoad {
   readonly #dice: Dice;
   readonly #proxy: FaultyProxy;
   readonly #clients: ClientRoom[] = [];
+  /** The connections of each node to the engine, if they break too. */
+  readonly #ways: Way[] = [];
   /** The names of the requests that were sent on some connection. */
   readonly #sent = new Set<string>();
   #repeated = 0;
   #cuts = 0;
+  #outages = 0;
 
   private constructor(dice: Dice, proxy: FaultyProxy) {
     this.#dice = dice;
     this.#proxy = proxy;
   }
 
-  static async start(engine: EngineServer, dice: Dice): Promise<RequestLoad> {
+  /** @param breaksEngine Whether the connections of the nodes to the engine break too. */
+  static async start(engine: EngineServer, dice: Dice, breaksEngine = false): Promise<RequestLoad> {
     const nodes: RequestChild[] = [];
     // Each connection reaches another node, like behind a load balancer.
     const proxy = await FaultyProxy.start(() => dice.of(nodes)?.port ?? 0);
     onTestFinished(() => proxy.stop());
     const load = new RequestLoad(dice, proxy);
     const onRun = (name: string) => load.#onRun(name);
-    for (let n = 0; n < nodesCount; n += 1) nodes.push(await startRequestChild(engine, engine.url, limits, onRun));
+    for (let n = 0; n < nodesCount; n += 1) {
+      const url = breaksEngine ? await load.#addWay(engine) : engine.url;
+      nodes.push(await startRequestChild(engine, url, breaksEngine ? hasty : limits, onRun));
+    }
     for (let n = 0; n < clientsCount; n += 1) load.#connect();
     return load;
   }
@@ -71,8 +87,8 @@ export class RequestLoad {
     };
     await Promise.all(this.#clients.flatMap((room) => Array.from({ length: pendingMax }, () => work(room))));
     // A reply can overtake the line that the process writes.
-    await until(() => this.runs.size >= count);
-    return { outcomes, repeated: this.#repeated, cuts: this.#cuts };
+    await until(() => this.runs.size >= outcomes.filter((outcome) => outcome === "replied").length);
+    return { outcomes, repeated: this.#repeated, cuts: this.#cuts, outages: this.#outages };
   }
 
   async #request(room: ClientRoom, name: string): Promise<string> {
@@ -83,8 +99,17 @@ export class RequestLoad {
       const isOwn = typeof reply === "object" && reply !== null && "did" in reply && reply.did === name;
       return isOwn ? "replied" : `${name} got ${JSON.stringify(reply)}`;
     } catch (error) {
-      return `${name} failed: ${String(error)}`;
+      const code = error instanceof RequestError ? error.code : "";
+      return code === "unavailable" || code === "duplicate" ? code : `${name} failed: ${String(error)}`;
+    } finally {
+      if (this.#dice.from(0, outcomesPerRepair) === 0) this.#dice.of(this.#ways)?.open();
     }
+  }
+
+  async #addWay({ name, port }: EngineServer): Promise<string> {
+    const way = await startProxy(port);
+    this.#ways.push(way);
+    return `${name}://127.0.0.1:${way.port}`;
   }
 
   #connect(): void {
@@ -117,6 +142,14 @@ export class RequestLoad {
   #onRun(name: string): void {
     this.runs.set(name, (this.runs.get(name) ?? 0) + 1);
     if (this.#dice.from(0, requestsPerCut) === 0) this.#cut();
+    if (this.#ways.length > 0 && this.#dice.from(0, requestsPerOutage) === 0) this.#breakEngine();
+  }
+
+  #breakEngine(): void {
+    const way = this.#dice.of(this.#ways);
+    this.#outages += 1;
+    if (this.#dice.roll() < 0.5) way?.cut();
+    else way?.stall();
   }
 
   /** Breaks the connection of some client. */

@@ -27,7 +27,10 @@ class Worker extends EventHandler {
 
 const backplane = engine === "redis" ? redis(url) : nats(url, { storage: "memory" });
 // The test wrote the text that JSON.parse reads here.
-const app = new App({ handlers: [Worker], backplane, limits: JSON.parse(limits) as Partial<Limits> });
+const checked = JSON.parse(limits) as Partial<Limits>;
+// The log would report outages that the test makes on purpose.
+const logger = { warn: () => undefined, error: () => undefined };
+const app = new App({ handlers: [Worker], backplane, limits: checked, logger });
 const { port } = await app.listen(0, "127.0.0.1");
 console.log(port);
 // The parent process has ended, so this one ends too.

@@ -27,5 +27,20 @@ for (const name of ["redis", "nats"] as const satisfies readonly EngineName[]) {
       },
       240_000,
     );
+
+    it.each([seed])(
+      `never run twice if the nodes' connections to the engine break as well, ${count} of them: seed %i`,
+      async (one) => {
+        const load = await RequestLoad.start(await startEngine(name), new Dice(one), true);
+        const { outcomes, outages } = await load.send(count);
+        expect([...load.runs].filter(([, runs]) => runs > 1)).toEqual(none);
+        const expected = ["replied", "duplicate", "unavailable"];
+        expect(outcomes.filter((outcome) => !expected.includes(outcome))).toEqual(none);
+        expect(outcomes).toHaveLength(count);
+        expect(load.runs.size).toBeGreaterThanOrEqual(outcomes.filter((outcome) => outcome === "replied").length);
+        expect(outages).toBeGreaterThan(count / 200);
+      },
+      240_000,
+    );
   });
 }

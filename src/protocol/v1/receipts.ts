@@ -40,7 +40,7 @@ export const defaultReceiptLimits: ReceiptLimits = {
 };
 
 const begun: EventFailure = { code: "duplicate", message: "this was begun already, and its reply is not known" };
-const unavailable: EventFailure = { code: "unavailable", message: "this was not run; try again later" };
+const unavailable: EventFailure = { code: "unavailable", message: "this cannot be run now; try again later" };
 
 /** The receipt of a frame that was received on one connection. */
 export class FrameReceipt implements Receipt {
