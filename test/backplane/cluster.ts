@@ -1,7 +1,7 @@
 import { onTestFinished } from "vitest";
 import { App, type AppOptions, type Limits, type PresenceOptions } from "../../src/index.js";
 import { type ConnectOptions, connectURL, type TestClient } from "../../src/testing/index.js";
-import { type EngineName, type EngineOptions, type EngineServer, startEngine } from "../support/engines.js";
+import { type EngineOptions, type EngineServer, type EngineSetup, startEngine } from "../support/engines.js";
 import { Talker } from "./talker.js";
 
 export const historySize = 20_000;
@@ -26,6 +26,10 @@ export interface ClusterOptions {
   /** The size of the history of `/kept/…`. */
   readonly historySize?: number;
   readonly engine?: EngineOptions;
+  /** An engine that runs already. Default: one of its own, until the end of the test. */
+  readonly on?: EngineServer;
+  /** Options of each backplane. */
+  readonly backplane?: object;
 }
 
 /** Apps that share one engine; with `memory` there is one app. */
@@ -38,11 +42,11 @@ export interface TestCluster {
 }
 
 export async function startCluster(
-  name: EngineName | "memory",
+  name: EngineSetup | "memory",
   count: number,
   options: ClusterOptions = {},
 ): Promise<TestCluster> {
-  const engine = name === "memory" ? undefined : await startEngine(name, options.engine);
+  const engine = options.on ?? (name === "memory" ? undefined : await startEngine(name, options.engine));
   const add = (url?: string) => startNode(options, engine, url);
   const nodes: ClusterNode[] = [];
   for (let n = 0; n < count; n += 1) nodes.push(await add());
@@ -62,11 +66,11 @@ export function nodeOf({ nodes }: TestCluster, index: number): ClusterNode {
 }
 
 async function startNode(
-  { limits, app: appOptions, leaveGraceMs, historySize: size = historySize }: ClusterOptions,
+  { limits, app: appOptions, leaveGraceMs, historySize: size = historySize, backplane: own }: ClusterOptions,
   engine: EngineServer | undefined,
   url: string | undefined,
 ): Promise<ClusterNode> {
-  const backplane = engine?.backplane(url);
+  const backplane = engine?.backplane(url, own);
   const presence: PresenceOptions = { mode: "full", leaveGraceMs };
   const app = new App({ ...appOptions, ...(limits && { limits }), ...(backplane && { backplane }) })
     .route("/kept/:name", Talker, { history: { size, bytesMax: 64 * 1024 * 1024 }, presence })

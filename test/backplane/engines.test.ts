@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { createServer, type Socket } from "node:net";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { startEngine } from "../support/engines.js";
+import { startEngine, startRedisCluster, startRedisSentinel } from "../support/engines.js";
 import { missing } from "../support/parts.js";
 import { startCluster, until } from "./cluster.js";
 
@@ -39,3 +39,23 @@ for (const name of ["redis", "nats"] as const) {
     });
   });
 }
+
+describe.skipIf(missing("redis", "starting Redis of many servers"))("starting Redis of many servers for a test", () => {
+  it("makes a cluster whose master of a key can be killed, and exchanged for its replica", async () => {
+    const cluster = await startRedisCluster();
+    const key = "enfilade:{/kept/a}";
+    const first = await cluster.masterOf(key);
+    await cluster.switchOver(key);
+    const second = await cluster.masterOf(key);
+    expect(second).not.toBe(first);
+    expect(await cluster.failOver(key)).toBe(second);
+    expect(await cluster.masterOf(key)).toBe(first);
+  });
+
+  it("makes a master that sentinels replace when it is killed", async () => {
+    const sentinel = await startRedisSentinel();
+    const first = await sentinel.master();
+    expect(await sentinel.failOver()).toBe(first);
+    expect((await sentinel.master()).port).not.toBe(first.port);
+  });
+});

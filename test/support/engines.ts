@@ -1,25 +1,30 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { onTestFinished } from "vitest";
 import type { Backplane } from "../../src/backplane/index.js";
-import { type BackplaneOptions as NatsOptions, nats } from "../../src/nats/index.js";
-import { redis } from "../../src/redis/index.js";
+import type { BackplaneOptions as NatsOptions } from "../../src/nats/index.js";
+import { backplaneOf, type EngineAddress } from "./engineAddress.js";
+import { end, launch, launchAnywhere } from "./engineProcess.js";
 import { command } from "./parts.js";
-import { randomPort } from "./ports.js";
+import { openRedisCluster, type RedisCluster } from "./redisCluster.js";
+import { openRedisSentinel, type RedisSentinel } from "./redisSentinel.js";
 
 export type EngineName = "redis" | "nats";
+/** An engine of one server, or Redis of many servers. */
+export type EngineSetup = EngineName | "redis-cluster" | "redis-sentinel";
 
-/** An engine in a process of its own, on its own port. */
+/** An engine in processes of its own, on its own ports. */
 export interface EngineServer {
   readonly name: EngineName;
+  /** Of the first server. */
   readonly port: number;
   readonly url: string;
+  readonly address: EngineAddress;
+  /** What the server stores. */
+  readonly folder: string;
   /** A backplane over it; over `url` if given, such as that of a proxy. */
-  backplane(url?: string): Backplane;
+  backplane(url?: string, options?: object): Backplane;
   /** Kills the process. Data on disk stays. */
   kill(): Promise<void>;
   /** Starts it again on the same port; resolves when it accepts connections. */
@@ -29,46 +34,78 @@ export interface EngineServer {
 export interface EngineOptions {
   /** Whether data survives a restart. Default: `false`. */
   readonly durable?: boolean;
+  /** How Redis writes durable data. Default: `always`. */
+  readonly appendfsync?: "always" | "everysec";
+  /** The rules of the Redis user that `url` names, such as `+@all`. Default: the user of Redis without limits. */
+  readonly acl?: readonly string[];
   /** Whether NATS has JetStream. Default: `true`. */
   readonly jetstream?: boolean;
   /** Additional arguments of the server. */
   readonly args?: readonly string[];
   readonly nats?: NatsOptions;
+  /** Options of each backplane. */
+  readonly backplane?: object;
   /** The first port to try. Default: a random one. */
   readonly port?: number;
 }
 
-/** How often another port is tried. */
-const attemptsMax = 20;
+/** An engine, and the function that ends it and deletes its data. */
+export interface OpenEngine<Kind extends EngineServer = EngineServer> {
+  readonly engine: Kind;
+  remove(): Promise<void>;
+}
+
+const aclUser = "limited";
+const aclPassword = "secret";
 
 /** Starts an engine that runs until the end of the test. */
-export async function startEngine(name: EngineName, options: EngineOptions = {}): Promise<EngineServer> {
-  const { engine, remove } = await openEngine(name, options);
+export async function startEngine(name: EngineSetup, options: EngineOptions = {}): Promise<EngineServer> {
+  return untilTheEnd(await openEngine(name, options));
+}
+
+export async function startRedisCluster(): Promise<RedisCluster> {
+  return untilTheEnd(await openRedisCluster());
+}
+
+export async function startRedisSentinel(): Promise<RedisSentinel> {
+  return untilTheEnd(await openRedisSentinel());
+}
+
+function untilTheEnd<Kind extends EngineServer>({ engine, remove }: OpenEngine<Kind>): Kind {
   onTestFinished(remove);
   return engine;
 }
 
-/** Starts an engine that runs until `remove()`, for tests that run concurrently. */
-export async function openEngine(
-  name: EngineName,
-  options: EngineOptions = {},
-): Promise<{ readonly engine: EngineServer; remove(): Promise<void> }> {
+/** Starts an engine that runs until `remove()`, for tests that run concurrently or share it. */
+export async function openEngine(name: EngineSetup, options: EngineOptions = {}): Promise<OpenEngine> {
+  if (name === "redis-cluster") return openRedisCluster();
+  if (name === "redis-sentinel") return openRedisSentinel();
   const folder = mkdtempSync(join(tmpdir(), `enfilade-${name}-`));
-  let { port, child } = await launchAnywhere(name, folder, options);
+  const argsOf = (at: number) => [
+    ...(name === "redis" ? redisArgs(at, folder, options) : natsArgs(at, folder, options)),
+    ...(options.args ?? []),
+  ];
+  const launched = await launchAnywhere(command(name), argsOf, options.port);
+  const { port } = launched;
+  let { child } = launched;
   const remove = async () => {
     await end(child);
     rmSync(folder, { recursive: true, force: true });
   };
-  const url = `${name}://127.0.0.1:${port}`;
+  const user = options.acl === undefined ? "" : `${aclUser}:${aclPassword}@`;
+  const url = `${name}://${user}127.0.0.1:${port}`;
   const storage = options.durable === true ? "file" : "memory";
+  const own = { ...(name === "nats" && { storage, ...options.nats }), ...options.backplane };
   const engine: EngineServer = {
     name,
     port,
     url,
-    backplane: (at = url) => (name === "redis" ? redis(at) : nats(at, { storage, ...options.nats })),
+    address: { kind: name, url },
+    folder,
+    backplane: (at = url, more = {}) => backplaneOf({ kind: name, url: at }, { ...own, ...more }),
     kill: () => end(child),
     restart: async () => {
-      const restarted = await launch(name, port, folder, options);
+      const restarted = await launch(command(name), argsOf(port));
       if (restarted === undefined) throw new Error(`${name} could not start again on port ${port}`);
       child = restarted;
     },
@@ -76,55 +113,16 @@ export async function openEngine(
   return { engine, remove };
 }
 
-interface Launched {
-  readonly port: number;
-  readonly child: ChildProcess;
-}
-
-async function launchAnywhere(name: EngineName, folder: string, options: EngineOptions): Promise<Launched> {
-  let { port = randomPort() } = options;
-  for (let attempts = 0; attempts < attemptsMax; attempts += 1) {
-    const child = await launch(name, port, folder, options);
-    if (child !== undefined) return { port, child };
-    port = randomPort();
-  }
-  throw new Error(`${name} did not start on any of ${attemptsMax} ports`);
-}
-
-/** Resolves when the engine is ready, or with `undefined` if it ended, such as when its port is taken. */
-async function launch(
-  name: EngineName,
-  port: number,
-  folder: string,
-  options: EngineOptions,
-): Promise<ChildProcess | undefined> {
-  const own = name === "redis" ? redisArgs(port, folder, options) : natsArgs(port, folder, options);
-  const child = spawn(command(name), [...own, ...(options.args ?? [])], { stdio: ["ignore", "pipe", "pipe"] });
-  // Read from its output, because another server may answer on the port.
-  const isReady = await new Promise<boolean>((resolve) => {
-    for (const output of [child.stdout, child.stderr]) {
-      createInterface({ input: output }).on("line", (line) => readyLine.test(line) && resolve(true));
-    }
-    child.once("exit", () => resolve(false));
-  });
-  return isReady ? child : undefined;
-}
-
-const readyLine = /Ready to accept connections|Server is ready/;
-
-function redisArgs(port: number, folder: string, { durable = false }: EngineOptions): string[] {
-  const keeping = durable ? ["--appendonly", "yes", "--appendfsync", "always"] : ["--save", "", "--appendonly", "no"];
-  return ["--port", String(port), "--bind", "127.0.0.1", "--dir", folder, ...keeping];
+function redisArgs(port: number, folder: string, options: EngineOptions): string[] {
+  const { durable = false, appendfsync = "always", acl } = options;
+  const keeping = durable
+    ? ["--appendonly", "yes", "--appendfsync", appendfsync]
+    : ["--save", "", "--appendonly", "no"];
+  const users = acl === undefined ? [] : ["--user", aclUser, "on", `>${aclPassword}`, ...acl];
+  return ["--port", String(port), "--bind", "127.0.0.1", "--dir", folder, ...keeping, ...users];
 }
 
 function natsArgs(port: number, folder: string, { jetstream = true }: EngineOptions): string[] {
   const keeping = jetstream ? ["--jetstream", "--store_dir", folder] : [];
   return ["--addr", "127.0.0.1", "--port", String(port), ...keeping];
-}
-
-async function end(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const exited = once(child, "exit");
-  child.kill("SIGKILL");
-  await exited;
 }
