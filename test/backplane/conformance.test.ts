@@ -1,6 +1,7 @@
-import { describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Position } from "../../src/index.js";
 import type { TestClient } from "../../src/testing/index.js";
+import { type OpenEngine, openEngine } from "../support/engines.js";
 import { missing } from "../support/parts.js";
 import { nodeOf, startCluster, type TestCluster, until } from "./cluster.js";
 
@@ -18,10 +19,22 @@ async function everywhere({ nodes }: TestCluster, path: string): Promise<TestCli
 
 const numbers = (count: number) => Array.from({ length: count }, (_, n) => n);
 
-for (const name of ["memory", "redis", "nats"] as const) {
-  const isSkipped = name !== "memory" && missing(name, `the ${name} backplane`);
+for (const name of ["memory", "redis", "redis-cluster", "redis-sentinel", "nats"] as const) {
+  const part = name === "nats" ? "nats" : "redis";
+  const isSkipped = name !== "memory" && missing(part, `the ${name} backplane`);
   describe.skipIf(isSkipped)(`a backplane over ${name}`, () => {
-    const start = () => startCluster(name, name === "memory" ? 1 : 3);
+    // Many servers take seconds to start, so the tests share them, each under a prefix of its own.
+    let shared: OpenEngine | undefined;
+    let tests = 0;
+    beforeAll(async () => {
+      if (name === "redis-cluster" || name === "redis-sentinel") shared = await openEngine(name);
+    });
+    afterAll(() => shared?.remove());
+    const start = () => {
+      tests += 1;
+      const own = shared === undefined ? {} : { on: shared.engine, backplane: { prefix: `test-${tests}` } };
+      return startCluster(name, name === "memory" ? 1 : 3, own);
+    };
 
     it.each(["/plain/a", "/kept/a"])(
       "delivers once to every member of %s on every node, in the order of the calls",
