@@ -2,7 +2,7 @@ import type { Position } from "../../src/index.js";
 
 /** An observation of a member, in order: a publication, or a report that some may be missing here. */
 export type Observation =
-  | { readonly kind: "got"; readonly id: string; readonly position: Position }
+  | { readonly kind: "got"; readonly id: string; readonly position: Position | undefined }
   | { readonly kind: "reported"; readonly why: string };
 
 /** A member of the room with its observations. */
@@ -11,6 +11,19 @@ export interface Observer {
   readonly observations: readonly Observation[];
   /** Errors that it found by itself. */
   readonly faults: readonly string[];
+}
+
+/** The numbers of a run, over all members. */
+export interface Tally {
+  readonly acknowledged: number;
+  /** Acknowledged publications that a member did not get, without a report at their place. */
+  readonly lostUntold: number;
+  /** Publications that the engine still has, and a member did not get. */
+  readonly keptNotDelivered: number;
+  readonly twice: number;
+  readonly outOfOrder: number;
+  /** Reports of a loss. */
+  readonly told: number;
 }
 
 interface Entry {
@@ -55,6 +68,54 @@ export class PublicationLog {
     return all.slice(0, 20);
   }
 
+  /**
+   * Counts what the members missed, got twice, or got in another order than that of the calls.
+   *
+   * @param kept The publications that the engine has at the end. Every member was there for all of them.
+   */
+  tally(observers: readonly Observer[], kept: readonly string[]): Tally {
+    const order = this.#order();
+    const places = new Map(order.map((id, place) => [id, place]));
+    const sums = { lostUntold: 0, keptNotDelivered: 0, twice: 0, outOfOrder: 0, told: 0 };
+    for (const { observations } of observers) {
+      const seen = new Set<string>();
+      const callers = new Map<string, number>();
+      const covered = new Set<number>();
+      let [last, told] = [-1, false];
+      for (const observation of observations) {
+        if (observation.kind === "reported") {
+          sums.told += 1;
+          told = true;
+          continue;
+        }
+        const { id } = observation;
+        if (seen.has(id)) {
+          sums.twice += 1;
+          continue;
+        }
+        seen.add(id);
+        const place = places.get(id);
+        if (isInverted(callers, id) || (place !== undefined && place < last)) sums.outOfOrder += 1;
+        if (place === undefined) continue;
+        if (told) for (let at = last + 1; at < place; at += 1) covered.add(at);
+        [last, told] = [Math.max(last, place), false];
+      }
+      if (told) for (let at = last + 1; at < order.length; at += 1) covered.add(at);
+      sums.lostUntold += order.filter((id, place) => !seen.has(id) && !covered.has(place)).length;
+      sums.keptNotDelivered += kept.filter((id) => !seen.has(id)).length;
+    }
+    return { acknowledged: order.length, ...sums };
+  }
+
+  /** The accepted publications, in the order of their epochs and offsets. */
+  #order(): string[] {
+    const ranks = ranksOf([...this.#epochs.values()], this.faults);
+    const rank = ({ epoch }: Position) => ranks.get(epoch) ?? 0;
+    const entries = [...this.#accepted];
+    entries.sort(([, a], [, b]) => rank(a) - rank(b) || a.offset - b.offset);
+    return entries.map(([id]) => id);
+  }
+
   /** The position of each publication, on which all members have to agree. */
   #positions(observers: readonly Observer[], faults: string[]): Map<string, Position> {
     const positions = new Map(this.#accepted);
@@ -64,6 +125,7 @@ export class PublicationLog {
       for (const observation of observations) {
         if (observation.kind === "reported") continue;
         const { id, position } = observation;
+        if (position === undefined) continue;
         const key = keyOf(position);
         const known = positions.get(id) ?? position;
         if (keyOf(known) !== key) faults.push(`${name} got ${id} at ${key}, which is at ${keyOf(known)}`);
@@ -109,7 +171,7 @@ export class PublicationLog {
 
 function epochsOf({ observations }: Observer): string[] {
   const epochs = observations.flatMap((observation) =>
-    observation.kind === "got" ? [observation.position.epoch] : [],
+    observation.kind === "got" && observation.position !== undefined ? [observation.position.epoch] : [],
   );
   return epochs.filter((epoch, index) => epoch !== epochs[index - 1]);
 }
@@ -137,6 +199,16 @@ function ranksOf(sequences: readonly (readonly string[])[], faults: string[]): M
     ranks.set(next[0], ranks.size);
   }
   return ranks;
+}
+
+/** Whether a publication `<publisher>-<number>` came after a later one of its publisher. */
+function isInverted(callers: Map<string, number>, id: string): boolean {
+  const at = id.lastIndexOf("-");
+  const [caller, number] = [id.slice(0, at), Number(id.slice(at + 1))];
+  if (at === -1 || !Number.isInteger(number)) return false;
+  const last = callers.get(caller) ?? -1;
+  callers.set(caller, Math.max(last, number));
+  return number < last;
 }
 
 function keyOf({ epoch, offset }: Position): string {

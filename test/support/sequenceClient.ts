@@ -1,0 +1,78 @@
+import { onTestFinished } from "vitest";
+import { WebSocket } from "ws";
+import { type ClientRoom, ConnectError, connect, type Lost } from "../../src/client/index.js";
+import type { Observation, Observer } from "../faults/publicationLog.js";
+import { Mailbox } from "./app.js";
+
+/** Of the delays of the client: a test need not wait as long as a crowd of browsers. */
+const delayShare = 0.02;
+
+/** A client of `enfilade/client` that records what it gets, and each report of a loss, in order. */
+export class SequenceClient implements Observer {
+  readonly observations: Observation[] = [];
+  readonly faults: string[] = [];
+  readonly lost: Lost[] = [];
+  recovered = 0;
+  readonly room: ClientRoom;
+  readonly #got = new Mailbox<string>();
+  readonly #ids = new Set<string>();
+
+  /** @param random For the delays between attempts. */
+  constructor(
+    url: string,
+    readonly name: string,
+    random: () => number = Math.random,
+  ) {
+    // The class of ws has more than the client needs of a WebSocket, with other types.
+    this.room = connect(url, { WebSocket: WebSocket as never, random: () => delayShare * random() });
+    this.room.on("message", ({ data, offset }) => {
+      // The handler greets without a position.
+      if (offset !== undefined) this.#take(String(data), offset);
+    });
+    this.room.on("lost", (lost) => {
+      this.lost.push(lost);
+      this.observations.push({ kind: "reported", why: lost.reason });
+    });
+    this.room.on("recovered", () => {
+      this.recovered += 1;
+    });
+    this.room.on("error", (error) => {
+      // A closing server refuses clients, and a killed one cannot be reached; they try again.
+      if (!(error instanceof ConnectError && (error.status ?? 503) === 503)) this.faults.push(`${name}: ${error}`);
+    });
+    onTestFinished(() => this.room.close());
+  }
+
+  /** A client that is in the room. */
+  static async open(url: string, name = "client"): Promise<SequenceClient> {
+    const client = new SequenceClient(url, name);
+    await client.room.opened;
+    return client;
+  }
+
+  /** Everything it got, in order. */
+  get ids(): readonly string[] {
+    return this.#got.all;
+  }
+
+  has(id: string): boolean {
+    return this.#ids.has(id);
+  }
+
+  /** Resolves when it has got this publication. */
+  async gets(id: string): Promise<void> {
+    while (!this.#ids.has(id)) await this.#got.have(this.#got.all.length + 1);
+  }
+
+  /** Resolves when it has got as many publications, with all of them. */
+  async have(count: number): Promise<readonly string[]> {
+    return this.#got.have(count);
+  }
+
+  #take(id: string, offset: number): void {
+    const { position } = this.room;
+    this.#ids.add(id);
+    this.observations.push({ kind: "got", id, position: position && { ...position, offset } });
+    this.#got.put(id);
+  }
+}
