@@ -14,43 +14,46 @@ const flat = (changes: readonly { readonly joined: readonly string[]; readonly l
 
 for (const name of ["redis", "nats"] as const) {
   describe.skipIf(missing(name, `a frozen node over ${name}`))(`a node process that is frozen, over ${name}`, () => {
-    it("has its users leave in one change, on every other node", async () => {
-      const engine = await startEngine(name);
-      const settings = {
-        engine: engine.address,
-        backplane: name === "nats" ? { storage: "memory" } : {},
-        limits: { nodeHeartbeatMs: 300, backplaneMs: 1_000 },
-        routes: { "/kept/:name": { history: { size: 100 }, presence: { mode: "full", leaveGraceMs: 0 } } },
-      } as const;
-      const [frozen, ...others] = await Promise.all([1, 2, 3].map(() => NodeProcess.start(settings)));
-      if (frozen === undefined) throw new Error("there are three nodes");
-      const open = (node: NodeProcess, user: string) => SequenceClient.open(`${node.url}${path}?user=${user}`, user);
-      const watchers = await Promise.all(others.map((node, n) => open(node, `watcher-${n}`)));
-      for (const user of users) await open(frozen, user);
-      const present = () => watchers.map(({ room }) => room.presence.users.length);
-      await waitFor("all are present", () => present().every((count) => count === users.length + watchers.length));
-      const counts: number[][] = watchers.map(() => []);
-      for (const [n, { room }] of watchers.entries())
-        room.on("presence", ({ users: all }) => counts[n]?.push(all.length));
-      await waitFor("all joins are reported", () =>
-        others.every(({ changes }) => users.every((user) => flat(changes).joined.includes(user))),
-      );
-      for (const { changes } of others) changes.length = 0;
-      frozen.freeze();
-      await waitFor("the users have left", () =>
-        others.every(({ changes }) => flat(changes).left.length >= users.length),
-      );
-      // The next change shows that no other one is under way.
-      for (const [n, node] of others.entries()) await open(node, `later-${n}`);
-      await waitFor("later users have come", () =>
-        others.every(({ changes }) => flat(changes).joined.length >= others.length),
-      );
-      for (const { changes } of others) {
-        expect(changes.filter(({ left }) => left.length > 0).map((one) => flat([one]))).toEqual([
-          { joined: [], left: users },
-        ]);
-      }
-      for (const all of counts) expect(all[0]).toBe(watchers.length);
-    });
+    it.each([0, 300])(
+      "has its users leave in one change, on every other node, after %i ms of grace",
+      async (leaveGraceMs) => {
+        const engine = await startEngine(name);
+        const settings = {
+          engine: engine.address,
+          backplane: name === "nats" ? { storage: "memory" } : {},
+          limits: { nodeHeartbeatMs: 300, backplaneMs: 1_000 },
+          routes: { "/kept/:name": { history: { size: 100 }, presence: { mode: "full", leaveGraceMs } } },
+        } as const;
+        const [frozen, ...others] = await Promise.all([1, 2, 3].map(() => NodeProcess.start(settings)));
+        if (frozen === undefined) throw new Error("there are three nodes");
+        const open = (node: NodeProcess, user: string) => SequenceClient.open(`${node.url}${path}?user=${user}`, user);
+        const watchers = await Promise.all(others.map((node, n) => open(node, `watcher-${n}`)));
+        for (const user of users) await open(frozen, user);
+        const present = () => watchers.map(({ room }) => room.presence.users.length);
+        await waitFor("all are present", () => present().every((count) => count === users.length + watchers.length));
+        const counts: number[][] = watchers.map(() => []);
+        for (const [n, { room }] of watchers.entries())
+          room.on("presence", ({ users: all }) => counts[n]?.push(all.length));
+        await waitFor("all joins are reported", () =>
+          others.every(({ changes }) => users.every((user) => flat(changes).joined.includes(user))),
+        );
+        for (const { changes } of others) changes.length = 0;
+        frozen.freeze();
+        await waitFor("the users have left", () =>
+          others.every(({ changes }) => flat(changes).left.length >= users.length),
+        );
+        // The next change shows that no other one is under way.
+        for (const [n, node] of others.entries()) await open(node, `later-${n}`);
+        await waitFor("later users have come", () =>
+          others.every(({ changes }) => flat(changes).joined.length >= others.length),
+        );
+        for (const { changes } of others) {
+          expect(changes.filter(({ left }) => left.length > 0).map((one) => flat([one]))).toEqual([
+            { joined: [], left: users },
+          ]);
+        }
+        for (const all of counts) expect(all[0]).toBe(watchers.length);
+      },
+    );
   });
 }

@@ -24,7 +24,8 @@ for (const name of ["memory", "redis", "nats"] as const) {
         for (const one of clients) expect({ ids: one.ids, lost: one.lost }).toEqual({ ids, lost: [] });
         expect((await other.history()).map(({ data }) => data)).toEqual(ids);
       };
-      return { room, other, allHave };
+      const elsewhere = nodeOf(cluster, 0).app.registry.room("/kept/elsewhere");
+      return { room, other, elsewhere, allHave };
     };
 
     it("publishes once, and resolves with the same position when it is called again", async () => {
@@ -55,10 +56,12 @@ for (const name of ["memory", "redis", "nats"] as const) {
       await allHave(["value a", "value b", "value c", "last"]);
     });
 
-    it("distinguishes the same id in two rooms, and text from bytes by nothing but the id", async () => {
-      const { room, allHave } = await start();
+    it("recognises the id, whatever is sent, and keeps the ids of two rooms apart", async () => {
+      const { room, elsewhere, allHave } = await start();
       const first = await room.publish("first", withId("x"));
       expect(await room.publishText("other", withId("x"))).toEqual(first);
+      expect(await elsewhere.publish("elsewhere", withId("x"))).toMatchObject({ offset: 1 });
+      expect((await elsewhere.history()).map(({ data }) => data)).toEqual(["elsewhere"]);
       expect(await room.publish("last")).toMatchObject({ offset: 2 });
       await allHave(["first", "last"]);
     });
