@@ -1,6 +1,11 @@
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 
+/** Milliseconds between two chunks of a slow connection. */
+const slowStepMs = 20;
+/** Bytes that wait in the proxy before it reads no more from the server. */
+const slowBytesMax = 16_384;
+
 /** A connection through the proxy, and the ways to break it. */
 export class ProxiedConnection {
   readonly #client: Socket;
@@ -8,6 +13,8 @@ export class ProxiedConnection {
   /** Bytes from the server that still pass before the connection is reset. */
   #left = Number.POSITIVE_INFINITY;
   #silent = false;
+  /** Bytes from the server that a slow connection still has to pass on. */
+  #slowed: Buffer[] | undefined;
 
   constructor(client: Socket, server: Socket) {
     this.#client = client;
@@ -40,8 +47,31 @@ export class ProxiedConnection {
     this.#left = bytes;
   }
 
+  /** Passes only so many bytes a second from the server, for a time; then all that waits. */
+  slowDown(bytesPerSecond: number, ms: number): void {
+    if (this.#slowed !== undefined) return;
+    this.#slowed = [];
+    const end = performance.now() + ms;
+    const step = setInterval(() => {
+      const isOver = performance.now() >= end || this.#client.destroyed;
+      const waiting = Buffer.concat(this.#slowed ?? []);
+      const count = isOver ? waiting.length : Math.ceil((bytesPerSecond * slowStepMs) / 1_000);
+      this.#slowed = isOver ? undefined : [waiting.subarray(count)];
+      if (isOver) clearInterval(step);
+      // Else the proxy would take what the slow client cannot.
+      if (isOver || waiting.length - count < slowBytesMax) this.#server.resume();
+      else this.#server.pause();
+      if (count > 0) this.#pass(waiting.subarray(0, count));
+    }, slowStepMs);
+  }
+
   #toClient(chunk: Buffer): void {
-    if (this.#silent) return;
+    if (this.#slowed === undefined) this.#pass(chunk);
+    else this.#slowed.push(chunk);
+  }
+
+  #pass(chunk: Buffer): void {
+    if (this.#silent || chunk.length === 0) return;
     this.#client.write(chunk.subarray(0, this.#left));
     this.#left -= chunk.length;
     if (this.#left <= 0) this.#client.end(() => this.reset());

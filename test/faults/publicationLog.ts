@@ -24,7 +24,11 @@ export interface Tally {
   readonly outOfOrder: number;
   /** Reports of a loss. */
   readonly told: number;
+  /** The first few of what should not be, in words. */
+  readonly examples: readonly string[];
 }
+
+const examplesMax = 12;
 
 interface Entry {
   readonly id: string;
@@ -77,7 +81,18 @@ export class PublicationLog {
     const order = this.#order();
     const places = new Map(order.map((id, place) => [id, place]));
     const sums = { lostUntold: 0, keptNotDelivered: 0, twice: 0, outOfOrder: 0, told: 0 };
-    for (const { observations } of observers) {
+    const examples: string[] = [];
+    for (const { name, observations } of observers) {
+      const count = (
+        what: "lostUntold" | "keptNotDelivered" | "twice" | "outOfOrder",
+        ids: readonly string[],
+        where = "",
+      ) => {
+        sums[what] += ids.length;
+        if (ids.length === 0 || examples.length >= examplesMax) return;
+        examples.push(`${what}: ${name}: ${ids.length}, ${ids[0]} to ${ids.at(-1)} ${where}`.trimEnd());
+      };
+      let lastId = "the beginning";
       const seen = new Set<string>();
       const callers = new Map<string, number>();
       const covered = new Set<number>();
@@ -90,21 +105,31 @@ export class PublicationLog {
         }
         const { id } = observation;
         if (seen.has(id)) {
-          sums.twice += 1;
+          count("twice", [id], `after ${lastId}`);
           continue;
         }
         seen.add(id);
         const place = places.get(id);
-        if (isInverted(callers, id) || (place !== undefined && place < last)) sums.outOfOrder += 1;
+        const isBehind = place !== undefined && place < last;
+        if (isInverted(callers, id) || isBehind) {
+          count("outOfOrder", [id], `after ${lastId}${isBehind ? `, and after ${order[last]} by position` : ""}`);
+        }
+        lastId = id;
         if (place === undefined) continue;
         if (told) for (let at = last + 1; at < place; at += 1) covered.add(at);
         [last, told] = [Math.max(last, place), false];
       }
       if (told) for (let at = last + 1; at < order.length; at += 1) covered.add(at);
-      sums.lostUntold += order.filter((id, place) => !seen.has(id) && !covered.has(place)).length;
-      sums.keptNotDelivered += kept.filter((id) => !seen.has(id)).length;
+      count(
+        "lostUntold",
+        order.filter((id, at) => !seen.has(id) && !covered.has(at)),
+      );
+      count(
+        "keptNotDelivered",
+        kept.filter((id) => !seen.has(id)),
+      );
     }
-    return { acknowledged: order.length, ...sums };
+    return { acknowledged: order.length, ...sums, examples };
   }
 
   /** The accepted publications, in the order of their epochs and offsets. */

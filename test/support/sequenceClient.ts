@@ -7,6 +7,16 @@ import { Mailbox } from "./app.js";
 /** Of the delays of the client: a test need not wait as long as a crowd of browsers. */
 const delayShare = 0.02;
 
+function clockOf(haste: number) {
+  return {
+    now: () => haste * performance.now(),
+    setTimeout(callback: () => void, ms: number) {
+      const timer = setTimeout(callback, ms / haste);
+      return { cancel: () => clearTimeout(timer) };
+    },
+  };
+}
+
 /** A client of `enfilade/client` that records what it gets, and each report of a loss, in order. */
 export class SequenceClient implements Observer {
   readonly observations: Observation[] = [];
@@ -17,14 +27,19 @@ export class SequenceClient implements Observer {
   readonly #got = new Mailbox<string>();
   readonly #ids = new Set<string>();
 
-  /** @param random For the delays between attempts. */
+  /**
+   * @param random For the delays between attempts.
+   * @param haste How much faster its clock is, so that it soon notices a connection that is half open.
+   */
   constructor(
     url: string,
     readonly name: string,
     random: () => number = Math.random,
+    haste = 1,
   ) {
     // The class of ws has more than the client needs of a WebSocket, with other types.
-    this.room = connect(url, { WebSocket: WebSocket as never, random: () => delayShare * random() });
+    const own = { WebSocket: WebSocket as never, clock: clockOf(haste) };
+    this.room = connect(url, { ...own, random: () => delayShare * haste * random() });
     this.room.on("message", ({ data, offset }) => {
       // The handler greets without a position.
       if (offset !== undefined) this.#take(String(data), offset);

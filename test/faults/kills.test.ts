@@ -1,0 +1,75 @@
+import { afterAll, describe, expect, it } from "vitest";
+import { type EngineName, type EngineOptions, startEngine } from "../support/engines.js";
+import { missing } from "../support/parts.js";
+import { ProcessRun } from "./processRun.js";
+import type { Tally } from "./publicationLog.js";
+
+/** Twenty kills of each engine with FAULT_RUNS, else only a few. */
+const kills = process.env.FAULT_RUNS === undefined ? 3 : 20;
+const load = { clients: 30, perSecond: 1_000 };
+/** Publications between two kills. */
+const between = 1_000;
+const perfect = { examples: [], lostUntold: 0, keptNotDelivered: 0, twice: 0, outOfOrder: 0 };
+
+interface Setting {
+  readonly what: string;
+  readonly engine: EngineName;
+  readonly options: EngineOptions;
+  readonly backplane?: object;
+  /** Whether no client may be told of a loss, since the engine loses nothing. */
+  readonly tellsNothing?: boolean;
+}
+
+const settings: readonly Setting[] = [
+  { what: "redis, appendfsync everysec", engine: "redis", options: { appendfsync: "everysec" } },
+  {
+    what: "redis, appendfsync always, durable",
+    engine: "redis",
+    options: { appendfsync: "always" },
+    backplane: { durable: true },
+    tellsNothing: true,
+  },
+  { what: "nats, file store", engine: "nats", options: {} },
+];
+
+describe(`an engine that is killed ${kills} times under 1,000 publications a second to 30 clients on three nodes`, () => {
+  const rows: [what: string, tally: Tally][] = [];
+  afterAll(() => {
+    if (rows.length > 0) console.log(tableOf(rows));
+  });
+
+  for (const { what, engine: name, options, backplane, tellsNothing = false } of settings) {
+    it.skipIf(missing(name, `kills of ${name}`))(
+      `loses nothing untold, and delivers all that is kept, once and in order: ${what}`,
+      async () => {
+        const engine = await startEngine(name, { durable: true, ...options });
+        const run = await ProcessRun.start(engine, { ...load, ...(backplane && { backplane }) });
+        for (let n = 0; n < kills; n += 1) {
+          await run.accepts(between);
+          await engine.kill();
+          await engine.restart();
+        }
+        await run.accepts(between);
+        const { tally, faults } = await run.conclude();
+        rows.push([what, tally]);
+        expect({ faults, tally }).toEqual({ faults: [], tally: expect.objectContaining(perfect) });
+        if (tellsNothing) expect(tally.told).toBe(0);
+        expect(tally.acknowledged).toBeGreaterThan(kills * between);
+      },
+      60_000 + kills * 10_000,
+    );
+  }
+});
+
+function tableOf(rows: readonly (readonly [what: string, tally: Tally])[]): string {
+  const heads = ["engine", "acknowledged", "lost untold", "kept but not delivered", "twice", "out of order", "told"];
+  const lines = rows.map(([what, tally]) => [
+    what,
+    ...[tally.acknowledged, tally.lostUntold, tally.keptNotDelivered, tally.twice, tally.outOfOrder, tally.told].map(
+      String,
+    ),
+  ]);
+  const all = [heads, ...lines];
+  const widths = heads.map((_, column) => Math.max(...all.map((line) => line[column]?.length ?? 0)));
+  return all.map((line) => line.map((cell, column) => cell.padStart(widths[column] ?? 0)).join("  ")).join("\n");
+}
