@@ -41,6 +41,40 @@ for (const name of ["redis", "nats"] as const) {
         await app.close();
       }
     });
+
+    it.each(["/plain/a", "/kept/a"])(
+      "no publication to %s overtakes an earlier one while the room opens here",
+      async (path) => {
+        const engine = await startEngine(name);
+        const other = appOn(engine);
+        const proxy = await startProxy(engine.port);
+        const app = appOn(engine, `${name}://127.0.0.1:${proxy.port}`);
+        for (const one of [other, app]) await one.listen(0, "127.0.0.1");
+        await waitFor("both nodes are up", () => other.status().ready && app.status().ready);
+        for (let start = 0; start < 5; start += 1) {
+          const heard = listen(other, `${path}${start}`);
+          await other.registry.room(`${path}${start}`).publish(0);
+          await waitFor("the subscription works", () => heard.length === 1);
+          proxy.delay(delayMs);
+          const room = app.registry.room(`${path}${start}`);
+          const answers: Promise<unknown>[] = [];
+          let own: unknown[] = [];
+          const publish = () => answers.push(room.publish(answers.length + 1));
+          // A few at first, then until the room is open here, and a few more.
+          for (let more = 20; more > 0; ) {
+            if (answers.length === 20) own = listen(app, `${path}${start}`);
+            publish();
+            await new Promise((resolve) => setTimeout(resolve, 1));
+            if (own.length > 0) more -= 1;
+          }
+          await Promise.all(answers);
+          await waitFor("all have arrived", () => heard.length > answers.length);
+          expect(inversionsOf(heard)).toEqual([]);
+          expect(inversionsOf(own)).toEqual([]);
+          proxy.delay(0);
+        }
+      },
+    );
   });
 }
 

@@ -41,8 +41,10 @@ const breakWay =
 const breakLinks =
   (how: "reset" | "silence" | "mid-frame" | "slow"): Fault =>
   ({ dice, clientWay }) => {
+    // Of its own: the number of connections depends on the time, and the next fault must not.
+    const own = new Dice(dice.from(0, 1_000_000));
     for (const connection of clientWay?.connections ?? []) {
-      if (dice.roll() < 0.6) continue;
+      if (own.roll() < 0.6) continue;
       if (how === "reset") connection.reset();
       else if (how === "silence") connection.silence();
       else if (how === "mid-frame") connection.cutAfter(own.from(1, 400));
