@@ -61,10 +61,10 @@ for (const name of ["redis", "nats"] as const) {
           let own: unknown[] = [];
           const publish = () => answers.push(room.publish(answers.length + 1));
           // A few at first, then until the room is open here, and a few more.
-          for (let more = 20; more > 0; ) {
-            if (answers.length === 20) own = listen(app, `${path}${start}`);
-            publish();
-            await new Promise((resolve) => setTimeout(resolve, 1));
+          for (let turn = 0, more = 200; more > 0; turn += 1) {
+            if (turn === 200) own = listen(app, `${path}${start}`);
+            if (turn % 10 === 0) publish();
+            await new Promise((resolve) => setImmediate(resolve));
             if (own.length > 0) more -= 1;
           }
           await Promise.all(answers);
