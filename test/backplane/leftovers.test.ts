@@ -9,8 +9,8 @@ import { nodeOf, startCluster, type TestCluster, until } from "./cluster.js";
 import { Talker } from "./talker.js";
 
 const visits = 100;
-/** Milliseconds that a meta key may outlive the history, for a request that is on its way. */
-const spareMs = 60_000;
+/** Milliseconds that a meta key may outlive the history, for clients that come back. */
+const spareMs = 600_000;
 
 /** Clients of both kinds come to a room each, see that it is empty, and leave. */
 async function visit(cluster: TestCluster): Promise<void> {
