@@ -140,7 +140,7 @@ export class ProcessRun {
     const lacking = () => this.clients.filter((client) => !finals.every((id) => client.has(id)));
     const faults: string[] = [];
     await waitFor("all clients have the last publications", () => lacking().length === 0).catch((error) => {
-      faults.push(`${error}; these have not: ${lacking().map(({ name }) => name)}`);
+      faults.push(`${error}; these have not: ${lacking().map(describeClient)}`);
     });
     const kept = await this.#placeOf(0).node.history(runPath);
     const tally = this.publicationLog.tally(this.clients, kept);
@@ -207,4 +207,9 @@ export class ProcessRun {
     for (const { room } of this.clients) room.close();
     await this.clientWay?.stop();
   }
+}
+
+function describeClient({ name, room, lost }: SequenceClient): string {
+  const { epoch, offset } = room.position ?? {};
+  return `${name} (${room.state} at ${epoch}:${offset}, told ${lost.map(({ reason }) => reason).join(" ")})`;
 }
