@@ -139,9 +139,11 @@ export class ProcessRun {
     for (const index of this.places.keys()) finals.push(await this.#publishLast(`final ${index}`, index));
     const lacking = () => this.clients.filter((client) => !finals.every((id) => client.has(id)));
     const faults: string[] = [];
-    await waitFor("all clients have the last publications", () => lacking().length === 0).catch((error) => {
-      faults.push(`${error}; these have not: ${lacking().map(describeClient)}`);
-    });
+    try {
+      await waitFor("all clients have the last publications", () => lacking().length === 0);
+    } catch (error) {
+      faults.push(`${error}; these have not: ${lacking().map(describeClient)}`, ...(await this.#describeNodes()));
+    }
     const kept = await this.#placeOf(0).node.history(runPath);
     const tally = this.publicationLog.tally(this.clients, kept);
     return { tally, faults: [...faults, ...this.publicationLog.faults, ...this.#strangeErrors()] };
@@ -189,6 +191,16 @@ export class ProcessRun {
     const place = this.places[index];
     if (place === undefined) throw new Error(`there are ${this.places.length} nodes`);
     return place;
+  }
+
+  async #describeNodes(): Promise<string[]> {
+    return Promise.all(
+      this.places.map(async ({ node }, index) => {
+        const { backplane, connections } = await node.status();
+        const errors = node.errors.slice(-3).map(({ message }) => message);
+        return `node ${index} has ${connections} connections, ${JSON.stringify({ ...backplane, errors })}`;
+      }),
+    );
   }
 
   #strangeErrors(): string[] {
