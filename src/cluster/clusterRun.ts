@@ -204,9 +204,9 @@ export class ClusterRun {
       id,
       clock,
       answerMs: limits.backplaneMs,
-      others: () => nodes.known,
+      others: () => nodes.witnesses,
       send: (node, kind, fields) => void signals.send(nodeChannel(node), kind, fields),
-      seenHere: (path, epoch) => this.cursors.seenIn(path, epoch),
+      seenHere: (path, epoch, next) => this.cursors.seenBetween(path, epoch, next),
     });
   }
 

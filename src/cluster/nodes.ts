@@ -32,6 +32,8 @@ export interface NodesDeps {
 interface OtherNode {
   /** The time of its last heartbeat. */
   seenAt: number;
+  /** True if its heartbeats had stopped before this node lost its connection. */
+  wasOverdue: boolean;
   counts: Counts;
 }
 
@@ -56,9 +58,9 @@ export class Nodes {
     return this.#others.size;
   }
 
-  /** All nodes that are not lost. */
-  get known(): readonly string[] {
-    return [...this.#others.keys()];
+  /** The nodes that were connected as long as this node was. They may have received what this node has not. */
+  get witnesses(): readonly string[] {
+    return [...this.#others].filter(([, { wasOverdue }]) => !wasOverdue).map(([node]) => node);
   }
 
   /** Returns true for a node that does not exist any more, as far as this node knows. */
@@ -70,8 +72,7 @@ export class Nodes {
 
   /** The nodes whose last heartbeat arrived in time. */
   get answering(): readonly string[] {
-    const { clock, heartbeatMs } = this.#deps;
-    const due = clock.now() - overdueIntervals * heartbeatMs;
+    const due = this.#due();
     return [...this.#others].filter(([, { seenAt }]) => seenAt > due).map(([node]) => node);
   }
 
@@ -92,8 +93,11 @@ export class Nodes {
 
   /** This node is not connected. Until it is connected again, no node becomes lost. */
   pause(): void {
-    this.#timer?.cancel();
+    if (this.#timer === undefined) return;
+    this.#timer.cancel();
     this.#timer = undefined;
+    const due = this.#due();
+    for (const other of this.#others.values()) other.wasOverdue ||= other.seenAt <= due;
   }
 
   end(): void {
@@ -114,8 +118,14 @@ export class Nodes {
 
   #update(node: string, counts: Counts): void {
     const isNew = !this.#others.has(node);
-    this.#others.set(node, { seenAt: this.#deps.clock.now(), counts });
+    this.#others.set(node, { seenAt: this.#deps.clock.now(), wasOverdue: false, counts });
     if (isNew) this.#deps.onFound(node);
+  }
+
+  /** Heartbeats at this time and before are overdue. */
+  #due(): number {
+    const { clock, heartbeatMs } = this.#deps;
+    return clock.now() - overdueIntervals * heartbeatMs;
   }
 
   /** The node announced its leave. */

@@ -32,7 +32,9 @@ const settings: readonly Setting[] = [
   { what: "nats, file store", engine: "nats", options: {} },
 ];
 
-describe(`an engine that is killed ${kills} times under 1,000 publications a second to 30 clients on three nodes`, () => {
+const amount = "1,000 publications a second to 30 clients on three nodes";
+
+describe(`an engine that is killed ${kills} times under ${amount}`, () => {
   const rows: [what: string, tally: Tally][] = [];
   afterAll(() => {
     if (rows.length > 0) console.log(tableOf(rows));

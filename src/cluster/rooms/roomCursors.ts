@@ -16,7 +16,7 @@ import type { EngineState } from "../engineState.js";
 import type { OutgoingQueue } from "../outgoingQueue.js";
 import type { HistoryReader } from "./historyReader.js";
 import { RoomCursor } from "./roomCursor.js";
-import { SeenPositions } from "./seenPositions.js";
+import { SeenPositions, withPosition } from "./seenPositions.js";
 import { isUnborn, withUnborn } from "./unborn.js";
 import type { Witnesses } from "./witnesses.js";
 
@@ -128,6 +128,9 @@ export class RoomCursors {
 
   /** The engine has acknowledged a publication of this node. */
   onAcknowledged(path: RoomPath, position: Position): void {
+    const last = this.#rooms.get(path)?.cursor.last;
+    // Noted first, so that the epochs stay in order.
+    if (last !== undefined && last.epoch !== position.epoch && !isUnborn(last)) this.#seen.note(path, last);
     this.#seen.note(path, position);
   }
 
@@ -135,13 +138,22 @@ export class RoomCursors {
   seen(path: RoomPath): Position | undefined {
     const last = this.#rooms.get(path)?.cursor.last;
     if (last === undefined || isUnborn(last)) return undefined;
-    return { epoch: last.epoch, offset: Math.max(last.offset, this.#seen.offsetIn(path, last.epoch) ?? 0) };
+    return withPosition(this.#seen.of(path), last).find(({ epoch }) => epoch === last.epoch);
   }
 
-  /** The last offset of an epoch that this node has received or sent; `undefined` if it does not know the epoch. */
-  seenIn(path: RoomPath, epoch: string): number | undefined {
+  /**
+   * The last offset that this node has received or sent from `epoch` on, before `next`; `undefined` if it does not know
+   * `epoch`. There may be epochs in between that the engine has lost.
+   */
+  seenBetween(path: RoomPath, epoch: string, next: string): number | undefined {
     const current = this.seen(path);
-    return current?.epoch === epoch ? current.offset : this.#seen.offsetIn(path, epoch);
+    const noted = this.#seen.of(path);
+    const positions = current === undefined ? noted : withPosition(noted, current);
+    const from = positions.findIndex((one) => one.epoch === epoch);
+    if (from === -1) return undefined;
+    const to = positions.findIndex((one) => one.epoch === next);
+    const between = positions.slice(from, to > from ? to : undefined);
+    return Math.max(...between.map(({ offset }) => offset));
   }
 
   /** Compares all rooms with the engine, and reads their missed publications. */
@@ -201,7 +213,7 @@ export class RoomCursors {
   /** Asks all nodes how far the epoch before `next` went, and keeps the answer for later readers. */
   async #confirm(room: EngineRoom, before: Epoch, next: Epoch): Promise<Epoch> {
     const { witnesses, engine, outgoing, engineState } = this.#deps;
-    const offset = await witnesses.ask(room.path, before.epoch);
+    const offset = await witnesses.ask(room.path, before.epoch, next.epoch);
     if (offset === undefined) return next;
     const lost = Math.max(0, offset - next.base);
     engine.confirmLost(room, next.epoch, lost).catch((error) => {

@@ -4,7 +4,7 @@ import type { Position } from "../../wire/position.js";
 /** The number of rooms whose positions are kept. */
 const roomsMax = 10_000;
 /** The number of epochs that are kept for a room. */
-const epochsMax = 4;
+const epochsMax = 8;
 
 /** The last positions of rooms that this node has received, or that the engine has acknowledged to it. */
 export class SeenPositions {
@@ -12,19 +12,22 @@ export class SeenPositions {
   readonly #rooms = new Map<RoomPath, readonly Position[]>();
 
   note(path: RoomPath, position: Position): void {
-    const known = this.#rooms.get(path) ?? [];
-    const index = known.findIndex(({ epoch }) => epoch === position.epoch);
-    const last = known[index];
-    if (last !== undefined && last.offset >= position.offset) return;
-    const others = last === undefined ? known : known.filter((one) => one !== last);
+    const positions = withPosition(this.of(path), position);
     this.#rooms.delete(path);
-    this.#rooms.set(path, [...others, position].slice(-epochsMax));
+    this.#rooms.set(path, positions.slice(-epochsMax));
     const [oldest] = this.#rooms.keys();
     if (this.#rooms.size > roomsMax && oldest !== undefined) this.#rooms.delete(oldest);
   }
 
-  /** The last offset of an epoch; `undefined` if this node did not know the epoch. */
-  offsetIn(path: RoomPath, epoch: string): number | undefined {
-    return this.#rooms.get(path)?.find((one) => one.epoch === epoch)?.offset;
+  /** The last position of each epoch of a room, in the order of the epochs. */
+  of(path: RoomPath): readonly Position[] {
+    return this.#rooms.get(path) ?? [];
   }
+}
+
+/** Adds a position, or replaces that of the same epoch if it is older. */
+export function withPosition(positions: readonly Position[], position: Position): readonly Position[] {
+  const known = positions.find(({ epoch }) => epoch === position.epoch);
+  if (known === undefined) return [...positions, position];
+  return known.offset >= position.offset ? positions : positions.map((one) => (one === known ? position : one));
 }

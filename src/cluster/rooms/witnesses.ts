@@ -9,16 +9,18 @@ export interface WitnessesDeps {
   readonly clock: Clock;
   /** Milliseconds for the other nodes to answer. */
   readonly answerMs: number;
-  /** The other nodes that are known, answering or not. */
+  /** The other nodes that may have received what this node has not. */
   readonly others: () => readonly string[];
   readonly send: (node: string, kind: string, fields: object) => void;
-  /** The last offset of an epoch that this node has received; `undefined` if it did not know the epoch. */
-  readonly seenHere: (path: RoomPath, epoch: string) => number | undefined;
+  /** The last offset that this node has received from `epoch` on, before `next`; `undefined` if it knows no `epoch`. */
+  readonly seenHere: (path: RoomPath, epoch: string, next: string) => number | undefined;
 }
 
 interface Question {
   readonly path: RoomPath;
   readonly epoch: string;
+  /** The epoch after it, as the engine says. */
+  readonly next: string;
   readonly answered: Deferred<number | undefined>;
   /** The nodes that have not answered. */
   readonly waitingFor: Set<string>;
@@ -45,17 +47,17 @@ export class Witnesses {
   }
 
   /**
-   * Resolves with the last offset that any node has received; `undefined` if none of them knew the epoch, or if one
-   * does not answer in time.
+   * Resolves with the last offset that any node has received from `epoch` on, before `next`; `undefined` if none of
+   * them knew `epoch`, or if one does not answer in time.
    */
-  ask(path: RoomPath, epoch: string): Promise<number | undefined> {
-    const key = keyOf(path, epoch);
+  ask(path: RoomPath, epoch: string, next: string): Promise<number | undefined> {
+    const key = keyOf(path, epoch, next);
     const known = this.#questions.get(key);
     if (known !== undefined) return known.answered.promise;
     const waitingFor = new Set(this.#deps.others());
-    const offset = this.#deps.seenHere(path, epoch);
+    const offset = this.#deps.seenHere(path, epoch, next);
     if (waitingFor.size === 0) return Promise.resolve(offset);
-    const question: Question = { path, epoch, answered: deferred<number | undefined>(), waitingFor, offset };
+    const question: Question = { path, epoch, next, answered: deferred<number | undefined>(), waitingFor, offset };
     this.#questions.set(key, question);
     if (this.#unsent.push(question) === 1) setImmediate(() => this.#sendAll());
     return question.answered.promise;
@@ -109,41 +111,44 @@ export class Witnesses {
 
   #send(node: string, questions: readonly Question[]): void {
     for (let index = 0; index < questions.length; index += questionsMax) {
-      const rooms = questions.slice(index, index + questionsMax).map(({ path, epoch }) => [path, epoch]);
+      const rooms = questions.slice(index, index + questionsMax).map(({ path, epoch, next }) => [path, epoch, next]);
       this.#deps.send(node, "seen?", { node: this.#deps.id, rooms });
     }
   }
 
   #answer(node: string, entries: readonly Entry[]): void {
     const { id, send, seenHere } = this.#deps;
-    send(node, "seen", { node: id, rooms: entries.map(([path, epoch]) => [path, epoch, seenHere(path, epoch)]) });
+    const rooms = entries.map(([path, epoch, next]) => [path, epoch, next, seenHere(path, epoch, next)]);
+    send(node, "seen", { node: id, rooms });
   }
 
-  #onAnswer(node: string, [path, epoch, offset]: Entry): void {
-    const question = this.#questions.get(keyOf(path, epoch));
+  #onAnswer(node: string, [path, epoch, next, offset]: Entry): void {
+    const question = this.#questions.get(keyOf(path, epoch, next));
     if (question === undefined) return;
     if (offset !== undefined) question.offset = Math.max(question.offset ?? 0, offset);
     question.waitingFor.delete(node);
     if (question.waitingFor.size === 0) this.#settle(question, question.offset);
   }
 
-  #settle({ path, epoch, answered }: Question, offset: number | undefined): void {
-    this.#questions.delete(keyOf(path, epoch));
+  #settle({ path, epoch, next, answered }: Question, offset: number | undefined): void {
+    this.#questions.delete(keyOf(path, epoch, next));
     answered.resolve(offset);
   }
 }
 
-type Entry = readonly [path: RoomPath, epoch: string, offset: number | undefined];
+type Entry = readonly [path: RoomPath, epoch: string, next: string, offset: number | undefined];
 
 function entryOf(value: unknown): Entry | undefined {
   if (!Array.isArray(value)) return undefined;
   // JSON has `null` for an offset that is not known.
-  const [path, epoch, offset]: readonly unknown[] = value;
-  if (typeof path !== "string" || !isRoom(path) || typeof epoch !== "string") return undefined;
-  if (offset === undefined || offset === null) return [path, epoch, undefined];
-  return typeof offset === "number" && Number.isSafeInteger(offset) ? [path, epoch, offset] : undefined;
+  const [path, epoch, next, offset]: readonly unknown[] = value;
+  if (typeof path !== "string" || !isRoom(path) || typeof epoch !== "string" || typeof next !== "string") {
+    return undefined;
+  }
+  if (offset === undefined || offset === null) return [path, epoch, next, undefined];
+  return typeof offset === "number" && Number.isSafeInteger(offset) ? [path, epoch, next, offset] : undefined;
 }
 
-function keyOf(path: RoomPath, epoch: string): string {
-  return `${path} ${epoch}`;
+function keyOf(path: RoomPath, epoch: string, next: string): string {
+  return `${path} ${epoch} ${next}`;
 }
