@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import type { StreamConfig, StreamInfo } from "@nats-io/jetstream";
 import type { EngineTop } from "../cluster/engine.js";
 import type { RoomPath } from "../wire/path.js";
-import type { Epoch, Position } from "../wire/position.js";
+import { type Epoch, epochId, epochTime, type Position } from "../wire/position.js";
 
 /** The stream of a room, as one answer of the server describes it. */
 export interface RoomStream {
@@ -54,12 +54,20 @@ export function epochOf(subject: string): string {
  * The notes of a stream after a new epoch began. All nodes that notice the same reason make the same id, so that it
  * does not matter which of them is first.
  */
-export function withEpoch({ subject, notes }: RoomStream, base: number, reason: string, life?: string): StreamNotes {
+export function withEpoch(stream: RoomStream, base: number, reason: string, life?: string): StreamNotes {
+  const { subject, notes } = stream;
   const hash = createHash("sha256")
     .update(`${epochOf(subject)} ${reason}`)
     .digest("base64url");
-  const epochs = [...notes.epochs, { epoch: hash.slice(0, 12), base, lost: undefined }].slice(-epochsMax);
-  return { ...notes, life, epochs };
+  const epoch = epochId(timeOf(stream, life), hash.slice(0, 8));
+  return { ...notes, life, epochs: [...notes.epochs, { epoch, base, lost: undefined }].slice(-epochsMax) };
+}
+
+/** The time of a new epoch, the same on all nodes: that of the last message, or of the epoch before. */
+function timeOf({ info, subject, notes }: RoomStream, life: string | undefined): number {
+  const before = epochTime(epochOf(subject)) ?? 0;
+  const isRestart = life !== notes.life && info.state.last_seq > 0;
+  return isRestart ? Math.max(before, Date.parse(info.state.last_ts)) : before;
 }
 
 /** The notes of a stream whose number of lost publications is known. */

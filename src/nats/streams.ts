@@ -14,7 +14,7 @@ import { NoRespondersError } from "@nats-io/transport-node";
 import type { HistoryConfig, HistoryQuery } from "../backplane/backplane.js";
 import type { EngineHistoryPage, EngineRoom, EngineTop, PublicationId } from "../cluster/engine.js";
 import type { RoomPath } from "../wire/path.js";
-import { epochAt, offsetAfter, type Position } from "../wire/position.js";
+import { epochAt, epochId, offsetAfter, type Position } from "../wire/position.js";
 import {
   descriptionOf,
   epochOf,
@@ -72,8 +72,10 @@ const nothing: EngineTop = { top: { epoch: "", offset: 0 }, epochs: [] };
 /** The JetStream streams with the history of rooms, one per room, over one connection. */
 export class RoomStreams {
   readonly #deps: RoomStreamsDeps;
-  /** A cache of streams that exist, or are being created. */
-  readonly #streams = new Map<RoomPath, Promise<RoomStream>>();
+  /** A cache of streams that exist. */
+  readonly #streams = new Map<RoomPath, RoomStream>();
+  /** The streams that are looked for or created, for publications. */
+  readonly #pending = new Map<RoomPath, Promise<RoomStream>>();
 
   constructor(deps: RoomStreamsDeps) {
     this.#deps = deps;
@@ -81,13 +83,16 @@ export class RoomStreams {
 
   async append(room: EngineRoom, bytes: Uint8Array, id?: PublicationId): Promise<Position> {
     const { path } = room;
-    const known = this.#stream(room);
+    const known = this.#pending.has(path) ? undefined : this.#streams.get(path);
+    if (known === undefined) return this.#appendTo(await this.#stream(room), bytes, id);
     try {
-      return await this.#appendTo(await known, bytes, id);
+      return await this.#appendTo(known, bytes, id);
     } catch (error) {
       // No stream listens to the subject: it was deleted or has a new epoch, and the publication was not kept.
-      if (!hasNoResponders(error) && !isNotFound(error)) throw error;
-      if (this.#streams.get(path) === known) this.#streams.delete(path);
+      const isStale = hasNoResponders(error) || isNotFound(error);
+      // Only the first one is sent again. Those behind it are refused, since later ones may have been sent.
+      if (!isStale || this.#streams.get(path) !== known) throw error;
+      this.#streams.delete(path);
       return this.#appendTo(await this.#stream(room), bytes, id);
     }
   }
@@ -149,19 +154,26 @@ export class RoomStreams {
     return { epoch: duplicate ? epochAt(notes.epochs, seq) : epochOf(subject), offset: seq };
   }
 
-  /** The stream of a room, created if it does not exist. */
+  /** The stream of a room, created if it does not exist. All publications that wait for it go on in their order. */
   #stream(room: EngineRoom): Promise<RoomStream> {
-    const known = this.#streams.get(room.path);
+    const { path } = room;
+    const known = this.#pending.get(path);
     if (known !== undefined) return known;
-    const finding = this.#find(room).then((found) => found ?? this.#create(room));
-    this.#keep(room.path, finding);
-    finding.catch(() => {
-      if (this.#streams.get(room.path) === finding) this.#streams.delete(room.path);
-    });
-    return finding;
+    const pending = this.#findOrCreate(room);
+    this.#pending.set(path, pending);
+    // Later, when all that wait have gone on: a publication that does not wait would overtake them.
+    const forget = () => void setImmediate(() => this.#pending.delete(path));
+    pending.then(forget, forget);
+    return pending;
   }
 
-  #keep(path: RoomPath, stream: Promise<RoomStream>): void {
+  async #findOrCreate(room: EngineRoom): Promise<RoomStream> {
+    const stream = (await this.#find(room)) ?? (await this.#create(room));
+    this.#keep(room.path, stream);
+    return stream;
+  }
+
+  #keep(path: RoomPath, stream: RoomStream): void {
     this.#streams.set(path, stream);
     const [oldest] = this.#streams.keys();
     if (this.#streams.size > cachedStreamsMax && oldest !== undefined) this.#streams.delete(oldest);
@@ -170,7 +182,7 @@ export class RoomStreams {
   async #create({ path, history }: EngineRoom): Promise<RoomStream> {
     const { prefix, storage, replicas, manager, subjectOf, life } = this.#deps;
     const token = tokenOf(path);
-    const epoch = randomBytes(9).toString("base64url");
+    const epoch = epochId(this.#now(), randomBytes(6).toString("base64url"));
     const subjects = `${prefix}.log.${token}`;
     const notes = { usedMs: this.#now(), life, epochs: [{ epoch, base: 0, lost: undefined }] };
     const config = {
@@ -221,7 +233,7 @@ export class RoomStreams {
     const changed: StreamConfig = { ...config, ...(history && limitsOf(history)), subjects: [subject] };
     const info = await manager.streams.update(config.name, { ...changed, description: descriptionOf(path, notes) });
     const updated = streamOf(info);
-    this.#keep(path, Promise.resolve(updated));
+    this.#keep(path, updated);
     return updated;
   }
 
@@ -229,7 +241,7 @@ export class RoomStreams {
   async #details(room: EngineRoom): Promise<RoomStream | undefined> {
     const stream = await this.#find(room);
     if (stream === undefined) this.#streams.delete(room.path);
-    else this.#keep(room.path, Promise.resolve(stream));
+    else this.#keep(room.path, stream);
     return stream;
   }
 

@@ -280,12 +280,12 @@ export class RedisEngine implements Engine {
     return [`${this.#key(path)}:meta`, `${this.#key(path)}:log`];
   }
 
-  /** The first arguments of every script. They include the id of a new epoch, in case one begins. */
+  /** The first arguments of every script. They include a part of the id of a new epoch, in case one begins. */
   #commonArgs({ history: { ageMsMax }, seen }: EngineRoom): string[] {
     const age = ageMsMax > ageMsForever ? "-1" : String(Math.ceil(ageMsMax));
-    const newEpoch = randomBytes(9).toString("base64url");
+    const unique = randomBytes(6).toString("base64url");
     const { epoch = "", offset = 0 } = seen ?? {};
-    return [newEpoch, age, String(positionMs), flag(this.#deps.durable), epoch, String(offset)];
+    return [unique, age, String(positionMs), flag(this.#deps.durable), epoch, String(offset)];
   }
 }
 

@@ -8,7 +8,7 @@
  */
 const prelude = `
 local meta, log = KEYS[1], KEYS[2]
-local newEpoch, age, rest, isDurable = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4] == '1'
+local unique, age, rest, isDurable = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4] == '1'
 local seenEpoch, seenOffset = ARGV[5], tonumber(ARGV[6])
 local run = 'durable'
 if not isDurable then
@@ -27,8 +27,20 @@ local function number(value)
   return string.format('%.0f', value)
 end
 
+-- The id begins with the time, in base 36.
+local function newEpoch()
+  local digits, left = '', now
+  while left > 0 do
+    local digit = left % 36
+    digits = string.sub('0123456789abcdefghijklmnopqrstuvwxyz', digit + 1, digit + 1) .. digits
+    left = math.floor(left / 36)
+  end
+  return digits .. '-' .. unique
+end
+
 local function beginEpoch(base)
-  epoch, past = newEpoch, past .. newEpoch .. ' ' .. number(base) .. ' -,'
+  epoch = newEpoch()
+  past = past .. epoch .. ' ' .. number(base) .. ' -,'
   local _, count = string.gsub(past, ',', '')
   if count > 16 then past = string.gsub(past, '^[^,]*,', '', 1) end
   redis.call('HSET', meta, 'e', epoch, 'o', number(offset), 'p', past, 'r', run)
@@ -164,14 +176,17 @@ if not epoch then return {'', '0', '', {}} end
 keepMeta()
 trim(math.huge, math.huge)
 local mode, from, since, limit, most = ARGV[7], tonumber(ARGV[8]), ARGV[9], tonumber(ARGV[10]), tonumber(ARGV[11])
-local isKnown, isPast, base = since == '', false, 0
+local isKnown, isPast, base, later = since == '', false, 0, nil
+local own = tonumber(string.match(since, '^([0-9a-z]+)-') or 'zzzzzzzzz', 36)
 for one, text in string.gmatch(past, '([^, ]+) (%d+) [^,]*,') do
   base = tonumber(text)
+  local time = tonumber(string.match(one, '^([0-9a-z]+)-') or '0', 36)
+  if time >= own and one ~= since then later = later or base end
   -- A reader of an older epoch continues where the next one began, at the latest.
   if isKnown and not isPast then from, isPast = math.min(from, base), true end
   if one == since then isKnown = true end
 end
-if not isKnown or (not isPast and from > offset) then from = base end
+if not isKnown or (not isPast and from > offset) then from = later or base end
 local start = '(' .. number(from) .. '-0'
 local entries, size = {}, 0
 local function add(entry)

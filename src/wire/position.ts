@@ -49,12 +49,32 @@ export function epochAt(epochs: readonly Epoch[], offset: number): string {
   return (epochs.findLast(({ base }) => base < offset) ?? epochs[0])?.epoch ?? "";
 }
 
-/** The offset after which a reader at `since` has to read. A reader of an unknown epoch reads the last epoch only. */
+/** The id of an epoch that begins at a time, in milliseconds since 1970: a reader can tell which of two is older. */
+export function epochId(timeMs: number, unique: string): string {
+  return `${timeMs.toString(36)}-${unique}`;
+}
+
+/** The time of an epoch; `undefined` if its id says none. */
+export function epochTime(epoch: string): number | undefined {
+  const [, digits] = /^([0-9a-z]{1,9})-/.exec(epoch) ?? [];
+  return digits === undefined ? undefined : Number.parseInt(digits, 36);
+}
+
+/**
+ * The offset after which a reader at `since` has to read. A reader of an unknown epoch reads the epochs that began
+ * later than its own, or the last one if that cannot be told.
+ */
 export function offsetAfter(since: Position, epochs: readonly Epoch[], top: number): number {
   const index = epochs.findIndex(({ epoch }) => epoch === since.epoch);
   const end = epochs[index + 1]?.base ?? top;
   const isReached = index !== -1 && (since.offset <= end || index < epochs.length - 1);
-  return isReached ? Math.min(since.offset, end) : (epochs.at(-1)?.base ?? 0);
+  return isReached ? Math.min(since.offset, end) : firstLater(since, epochs);
+}
+
+function firstLater({ epoch }: Position, epochs: readonly Epoch[]): number {
+  const time = epochTime(epoch) ?? Number.POSITIVE_INFINITY;
+  const later = epochs.find((one) => (epochTime(one.epoch) ?? 0) >= time && one.epoch !== epoch);
+  return (later ?? epochs.at(-1))?.base ?? 0;
 }
 
 /** The gap between `last` and `next`, the position that is read after it; `undefined` if `next` directly follows. */
