@@ -1,5 +1,11 @@
 import { JetStreamApiError, JetStreamError, jetstream, jetstreamManager } from "@nats-io/jetstream";
-import { InvalidArgumentError, type Msg, type NatsConnection, type Subscription } from "@nats-io/transport-node";
+import {
+  InvalidArgumentError,
+  type Msg,
+  type NatsConnection,
+  PermissionViolationError,
+  type Subscription,
+} from "@nats-io/transport-node";
 import type { HistoryQuery } from "../backplane/backplane.js";
 import type { EngineClaims } from "../cluster/claims/engineClaims.js";
 import type {
@@ -50,7 +56,7 @@ const closeMs = 500;
 /** The bytes of a message that its headers may take. */
 const headerBytes = 512;
 
-const refusals = [JetStreamError, JetStreamApiError, InvalidArgumentError];
+const refusals = [JetStreamError, JetStreamApiError, InvalidArgumentError, PermissionViolationError];
 
 /** NATS: core subjects, and for each room with history a stream of JetStream, whose sequence is the offset. */
 export class NatsEngine implements Engine {
@@ -152,7 +158,8 @@ export class NatsEngine implements Engine {
   }
 
   refuses(error: Error): boolean {
-    return hasNoResponders(error) || refusals.some((kind) => error instanceof kind);
+    // A request that the user has no right to make has the refusal as its cause.
+    return hasNoResponders(error) || refusals.some((kind) => error instanceof kind || error.cause instanceof kind);
   }
 
   async stop(): Promise<void> {

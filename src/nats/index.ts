@@ -12,9 +12,9 @@ export interface BackplaneOptions {
    * Default: `"enfilade"`.
    */
   readonly prefix?: string | undefined;
-  /** Where JetStream keeps history; `"memory"` loses it when the server restarts. Default: `"file"`. */
+  /** Where JetStream keeps its data; `"memory"` loses them when the server restarts. Default: `"file"`. */
   readonly storage?: "file" | "memory" | undefined;
-  /** The number of servers in a NATS cluster that keep history, from 1 to 5. Default: 1. */
+  /** The number of servers in a NATS cluster that keep the data of JetStream, from 1 to 5. Default: 1. */
   readonly replicas?: number | undefined;
   /**
    * True if the server keeps every acknowledged publication over a restart, a power failure included: with
@@ -25,7 +25,8 @@ export interface BackplaneOptions {
 }
 
 /**
- * Creates a backplane over NATS 2.9 or later. For rooms with history it uses JetStream, with one stream per room.
+ * Creates a backplane over NATS 2.9 or later. It uses JetStream for rooms with history, with one stream per room, and
+ * for the ids of requests.
  *
  * Each app needs its own backplane. The backplane opens one connection.
  *

@@ -1,13 +1,18 @@
+import { randomUUID } from "node:crypto";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { connect as connectNats } from "@nats-io/transport-node";
-import { Redis } from "ioredis";
+import { Cluster, Redis } from "ioredis";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { type AppOptions, EventError, EventHandler, type Limits, On, WebSocketHandler } from "../../src/index.js";
-import type { TestClient } from "../../src/testing/index.js";
-import { connectURL } from "../../src/testing/index.js";
+import { App, type AppOptions, EventError, EventHandler, type Limits, On, WebSocketHandler } from "../../src/index.js";
+import { nats } from "../../src/nats/index.js";
+import { redis } from "../../src/redis/index.js";
+import { connect, connectURL, type TestClient } from "../../src/testing/index.js";
 import { startRequestChild } from "../faults/requestChild.js";
 import { Mailbox } from "../support/app.js";
-import type { EngineName, EngineOptions, EngineServer } from "../support/engines.js";
+import { type EngineName, type EngineOptions, type EngineServer, startEngine } from "../support/engines.js";
 import { missing } from "../support/parts.js";
 import { startProxy } from "../support/proxy.js";
 import { type ClusterNode, nodeOf, startCluster, type TestCluster, until } from "./cluster.js";
@@ -299,25 +304,50 @@ for (const name of ["redis", "nats"] as const) {
       });
 
       it("gets its reply from another node after the first one has closed", async () => {
-        const cluster = await startWorkers(name, 2);
-        const first = nodeOf(cluster, 0);
-        const reply = await askOn(first, 1);
-        await first.close();
-        expect(await askOn(nodeOf(cluster, 1), 1)).toEqual(reply);
+        const cluster = await startWorkers(name, 1);
+        const proxy = await startProxy(engineOf(cluster).port);
+        const far = await cluster.addWorker(`${name}://127.0.0.1:${proxy.port}`);
+        await until(() => far.app.status().ready);
+        const client = await far.open(path, v1);
+        // The messages of a node to the engine are slower than those to its client.
+        const running = ask(client, 1, "wait");
+        await cluster.ran.have(1);
+        proxy.delay(100);
+        cluster.gate.put(true);
+        const reply = await running;
+        await far.close();
+        expect(await askOn(nodeOf(cluster, 0), 1, "wait")).toEqual(reply);
         expect(cluster.ran.all).toHaveLength(1);
+      });
+
+      it("gets its reply after its own node could not reach the engine", async () => {
+        const cluster = await startWorkers(name, 1, { limits: { claimMs: 60_000 } });
+        const proxy = await startProxy(engineOf(cluster).port);
+        const far = await cluster.addWorker(`${name}://127.0.0.1:${proxy.port}`);
+        await until(() => far.app.status().ready);
+        const running = askOn(nodeOf(cluster, 0), 1, "wait");
+        await cluster.ran.have(1);
+        const waiting = askOn(far, 1, "wait");
+        await askAfter(far);
+        proxy.cut();
+        await until(() => stateOf(far) === "away");
+        cluster.gate.put(true);
+        const reply = await running;
+        // The answer is stored, as another node can see.
+        expect(await askOn(await cluster.addWorker(), 1, "wait")).toEqual(reply);
+        proxy.open();
+        expect(await waiting).toEqual(reply);
+        expect(cluster.ran.all.filter(({ data }) => data === null)).toHaveLength(1);
       });
     },
   );
 }
 
-/** Resolves when the node has handled all messages that it received before. */
+/** Resolves when the node waits for the requests that it received before and that another node runs. */
 async function askAfter(node: ClusterNode): Promise<void> {
-  await ask(
-    await node.open(`${room}?client=marker-${Math.random().toString().slice(2, 18)}`, v1),
-    1,
-    "count",
-    "marker",
-  );
+  const client = await node.open(`${room}?client=${randomUUID()}`, v1);
+  // Each request takes one step in the engine. A claim that another node has takes two.
+  for (const id of [1, 2, 3]) await ask(client, id, "count", "marker");
 }
 
 async function toolsOf({ name, url }: EngineServer) {
@@ -372,6 +402,35 @@ describe.skipIf(missing("redis", "claims in Redis"))("claims in Redis", () => {
   });
 });
 
+describe.skipIf(missing("redis", "claims in a cluster of Redis"))("claims in a cluster of Redis", () => {
+  it("work, since all keys of a client are in one slot", async () => {
+    const args = ["--cluster-enabled", "yes", "--cluster-announce-ip", "127.0.0.1"];
+    const cluster = await startCluster("redis", 0, { engine: { args } });
+    const { port } = engineOf(cluster);
+    const { redis: single } = await toolsOf(engineOf(cluster));
+    await single?.cluster("ADDSLOTSRANGE", 0, 16_383);
+    while (!String(await single?.cluster("INFO")).includes("cluster_state:ok"));
+    const source = new Cluster([{ host: "127.0.0.1", port }]);
+    onTestFinished(() => source.disconnect());
+    const replies: unknown[] = [];
+    for (const node of [1, 2]) {
+      class Worker extends EventHandler {
+        @On("count")
+        onCount() {
+          return node;
+        }
+      }
+      const app = new App({ backplane: redis(source) }).route("/work/:name", Worker);
+      onTestFinished(() => app.close());
+      await until(() => app.status().ready);
+      const client = await connect(app, path, v1);
+      await client.readJSON();
+      replies.push(await ask(client, 1));
+    }
+    expect(replies).toEqual([1, 1].map((data) => ({ type: "reply", id: 1, data })));
+  });
+});
+
 describe.skipIf(missing("nats", "claims in NATS"))("claims in NATS", () => {
   it("are in one stream with limits, made with the first one", async () => {
     const cluster = await startWorkers("nats", 2, { limits: { receiptsMs: 60_000 } });
@@ -382,6 +441,36 @@ describe.skipIf(missing("nats", "claims in NATS"))("claims in NATS", () => {
     const info = await manager?.streams.info("enfilade-claims");
     expect(info?.config).toMatchObject({ max_msgs_per_subject: 1, max_age: 60e9, max_bytes: 256 * 1024 * 1024 });
     expect(info?.state.messages).toBe(2);
+  });
+
+  it("are refused and reported if the user has no right to use JetStream, and other messages still arrive", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "enfilade-nats-config-"));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    const config = join(folder, "nats.conf");
+    writeFileSync(
+      config,
+      'authorization { users: [{ user: a, password: b, permissions: { publish: { deny: "$JS.>" } } }] }',
+    );
+    const engine = await startEngine("nats", { args: ["--config", config] });
+    const app = new App({ backplane: nats({ servers: engine.url, user: "a", pass: "b" }) });
+    const errors: Error[] = [];
+    app.on("error", (error) => errors.push(error));
+    onTestFinished(() => app.close());
+    class Worker extends EventHandler {
+      @On("count")
+      onCount() {
+        return 1;
+      }
+    }
+    app.route("/work/:name", Worker);
+    await until(() => app.status().ready);
+    const client = await connect(app, path, v1);
+    await client.readJSON();
+    for (let n = 0; n < 3; n += 1) expect(await ask(client, 1)).toMatchObject(unavailable);
+    await app.registry.room(room).publish("still here");
+    expect(await client.readJSON()).toMatchObject({ data: "still here" });
+    const message = expect.stringContaining("requests of clients cannot be claimed");
+    expect(errors).toMatchObject([{ code: "ERR_BACKPLANE", message }]);
   });
 
   it("need JetStream: without it a request runs once per node, which is reported once", async () => {
