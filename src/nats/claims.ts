@@ -5,6 +5,7 @@ import {
   type JetStreamManager,
   RetentionPolicy,
   StorageType,
+  type StreamConfig,
 } from "@nats-io/jetstream";
 import type { ClaimedFrame, ClaimWindow } from "../backplane/claims.js";
 import type { EngineClaim, EngineClaims } from "../cluster/claims/engineClaims.js";
@@ -18,14 +19,16 @@ export interface NatsClaimsDeps extends Pick<RoomStreamsDeps, "prefix" | "storag
   readonly hasJetStream: boolean;
 }
 
+type StreamAge = Pick<StreamConfig, "max_age" | "duplicate_window">;
+
 /** The last message of a frame's subject. */
 interface Entry {
   readonly sequence: number;
   readonly text: string;
 }
 
-/** Bytes of all claims. Above: the oldest are forgotten. */
-const claimsBytesMax = 256 * 1024 * 1024;
+/** Bytes of all claims. Above: the oldest are forgotten. A server reserves them; one with less space gets the next. */
+const claimsBytesMax: readonly number[] = [256, 64, 16].map((megabytes) => megabytes * 1024 * 1024);
 /** The number of claims whose sequence is cached. */
 const sequencesMax = 10_000;
 /** The maximum number of attempts to store an entry that changes meanwhile. */
@@ -35,8 +38,10 @@ const nanosPerMs = 1_000_000;
 const duplicateMs = 100;
 /** Error codes: https://github.com/nats-io/nats-server/blob/main/server/errors.json */
 const wrongLastSequence = 10_071;
-const nameTaken = 10_058;
+const streamNotFound = 10_059;
 const notEnabled: readonly number[] = [10_039, 10_076];
+/** The name is taken, or there is too little space. */
+const addRefusals: readonly number[] = [10_058, 10_023, 10_028, 10_047];
 
 /**
  * The claims of clients' frames, over one connection: a stream whose subjects have one message each, the entry of a
@@ -139,36 +144,67 @@ export class NatsClaims implements EngineClaims {
   }
 
   async #create({ receiptsMs }: ClaimWindow): Promise<boolean> {
-    const { prefix, storage, replicas, manager, hasJetStream, lost } = this.#deps;
-    const name = this.#name;
-    const config = {
-      max_msgs_per_subject: 1,
+    const age = {
       max_age: Math.max(receiptsMs, duplicateMs) * nanosPerMs,
-      max_bytes: claimsBytesMax,
       duplicate_window: duplicateMs * nanosPerMs,
     };
-    const adding = manager.streams.add({
-      ...config,
-      name,
+    try {
+      await Promise.race([this.#addOrAdopt(age), this.#deps.lost]);
+      return true;
+    } catch (error) {
+      const isMissing = hasNoResponders(error) && !this.#deps.hasJetStream;
+      if (isMissing || isOneOf(notEnabled, error)) return false;
+      throw error;
+    }
+  }
+
+  async #addOrAdopt(age: StreamAge): Promise<void> {
+    if (await this.#adopt(age)) return;
+    let refusal: unknown;
+    for (const bytesMax of claimsBytesMax) {
+      try {
+        await this.#add(age, bytesMax);
+        return;
+      } catch (error) {
+        if (!isOneOf(addRefusals, error)) throw error;
+        refusal = error;
+      }
+    }
+    // Another node may have created it meanwhile, and taken the space.
+    if (!(await this.#adopt(age))) throw refusal;
+  }
+
+  async #add(age: StreamAge, bytesMax: number): Promise<void> {
+    const { prefix, storage, replicas, manager } = this.#deps;
+    await manager.streams.add({
+      ...age,
+      name: this.#name,
       subjects: [`${prefix}.claims.>`],
+      max_msgs_per_subject: 1,
+      max_bytes: bytesMax,
       num_replicas: replicas,
       storage: storage === "file" ? StorageType.File : StorageType.Memory,
       retention: RetentionPolicy.Limits,
       discard: DiscardPolicy.Old,
     });
-    try {
-      await Promise.race([adding, lost]);
-    } catch (error) {
-      const code = error instanceof JetStreamApiError ? error.code : undefined;
-      if ((hasNoResponders(error) && !hasJetStream) || (code !== undefined && notEnabled.includes(code))) return false;
-      if (code !== nameTaken) throw error;
-      const info = await Promise.race([manager.streams.info(name), lost]);
-      if (info.config.max_age !== config.max_age) {
-        await Promise.race([manager.streams.update(name, { ...info.config, ...config }), lost]);
-      }
-    }
-    return true;
   }
+
+  /** Uses a stream that exists already, and updates the age if it differs. Returns `false` if there is none. */
+  async #adopt(age: StreamAge): Promise<boolean> {
+    const { manager } = this.#deps;
+    try {
+      const { config } = await manager.streams.info(this.#name);
+      if (config.max_age !== age.max_age) await manager.streams.update(this.#name, { ...config, ...age });
+      return true;
+    } catch (error) {
+      if (isOneOf([streamNotFound], error)) return false;
+      throw error;
+    }
+  }
+}
+
+function isOneOf(codes: readonly number[], error: unknown): boolean {
+  return error instanceof JetStreamApiError && codes.includes(error.code);
 }
 
 function claimOf({ text }: Entry): EngineClaim {

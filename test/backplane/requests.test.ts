@@ -443,6 +443,19 @@ describe.skipIf(missing("nats", "claims in NATS"))("claims in NATS", () => {
     expect(info?.state.messages).toBe(2);
   });
 
+  it("need no more space than the server has", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "enfilade-nats-config-"));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    const config = join(folder, "nats.conf");
+    writeFileSync(config, `jetstream { max_mem: 20M, max_file: 20M, store_dir: "${folder}" }`);
+    const cluster = await startWorkers("nats", 2, { engine: { jetstream: false, args: ["--config", config] } });
+    const reply = await askOn(nodeOf(cluster, 0), 1);
+    expect(reply).toMatchObject({ id: 1 });
+    expect(await askOn(nodeOf(cluster, 1), 1)).toEqual(reply);
+    const { manager } = await toolsOf(engineOf(cluster));
+    expect((await manager?.streams.info("enfilade-claims"))?.config.max_bytes).toBe(16 * 1024 * 1024);
+  });
+
   it("are refused and reported if the user has no right to use JetStream, and other messages still arrive", async () => {
     const folder = mkdtempSync(join(tmpdir(), "enfilade-nats-config-"));
     onTestFinished(() => rmSync(folder, { recursive: true }));
