@@ -53,6 +53,15 @@ it.each([
   expect(calls.map(({ name, file }) => `${name} ${file}`).slice(callsInMax)).toEqual([]);
 });
 
+it("begins with a frame that has an id in the call of the socket, on a single node", async () => {
+  const { open } = await startWith("/x", Text);
+  const client = await open("/x?client=client-0123456789", { protocols: ["enfilade.v1"] });
+  const before = Text.seen.all.length;
+  client.sendJSON({ type: "message", text: "look", id: 1 });
+  const calls = (await Text.seen.have(before + 1)).at(-1) ?? [];
+  expect(calls.map(({ file }) => file)).toContain("server/websocket/transport.ts");
+});
+
 @Route("/x")
 class Speaker extends WebSocketHandler {
   onMessage(kind: string) {

@@ -456,7 +456,7 @@ describe.skipIf(missing("nats", "claims in NATS"))("claims in NATS", () => {
     expect((await manager?.streams.info("enfilade-claims"))?.config.max_bytes).toBe(16 * 1024 * 1024);
   });
 
-  it("are refused and reported if the user has no right to use JetStream, and other messages still arrive", async () => {
+  it("are refused and reported if the user may not use JetStream, and other messages still arrive", async () => {
     const folder = mkdtempSync(join(tmpdir(), "enfilade-nats-config-"));
     onTestFinished(() => rmSync(folder, { recursive: true }));
     const config = join(folder, "nats.conf");
