@@ -6,7 +6,6 @@ import { missing } from "../support/parts.js";
 import { SequenceClient } from "../support/sequenceClient.js";
 
 const path = "/kept/a";
-const users = ["bob", "carl", "dora"];
 const flat = (changes: readonly { readonly joined: readonly string[]; readonly left: readonly string[] }[]) => ({
   joined: changes.flatMap(({ joined }) => joined).toSorted(),
   left: changes.flatMap(({ left }) => left).toSorted(),
@@ -14,9 +13,14 @@ const flat = (changes: readonly { readonly joined: readonly string[]; readonly l
 
 for (const name of ["redis", "nats"] as const) {
   describe.skipIf(missing(name, `a frozen node over ${name}`))(`a node process that is frozen, over ${name}`, () => {
-    it.each([0, 300])(
-      "has its users leave in one change, on every other node, after %i ms of grace",
-      async (leaveGraceMs) => {
+    it.each([
+      [3, 0],
+      [3, 300],
+      [150, 300],
+    ])(
+      "has its %i users leave in one change, on every other node, after %i ms of grace",
+      async (count, leaveGraceMs) => {
+        const users = Array.from({ length: count }, (_, n) => `user-${1_000 + n}`);
         const engine = await startEngine(name);
         const settings = {
           engine: engine.address,
@@ -28,7 +32,7 @@ for (const name of ["redis", "nats"] as const) {
         if (frozen === undefined) throw new Error("there are three nodes");
         const open = (node: NodeProcess, user: string) => SequenceClient.open(`${node.url}${path}?user=${user}`, user);
         const watchers = await Promise.all(others.map((node, n) => open(node, `watcher-${n}`)));
-        for (const user of users) await open(frozen, user);
+        await Promise.all(users.map((user) => open(frozen, user)));
         const present = () => watchers.map(({ room }) => room.presence.users.length);
         await waitFor("all are present", () => present().every((count) => count === users.length + watchers.length));
         const counts: number[][] = watchers.map(() => []);
@@ -48,9 +52,9 @@ for (const name of ["redis", "nats"] as const) {
           others.every(({ changes }) => flat(changes).joined.length >= others.length),
         );
         for (const { changes } of others) {
-          expect(changes.filter(({ left }) => left.length > 0).map((one) => flat([one]))).toEqual([
-            { joined: [], left: users },
-          ]);
+          const leaves = changes.filter(({ left }) => left.length > 0);
+          expect(leaves.map(({ left }) => left.length)).toEqual([count]);
+          expect(flat(leaves)).toEqual({ joined: [], left: users });
         }
         for (const all of counts) expect(all[0]).toBe(watchers.length);
       },

@@ -32,9 +32,7 @@ const settings: readonly Setting[] = [
   { what: "nats, file store", engine: "nats", options: {} },
 ];
 
-const amount = "1,000 publications a second to 30 clients on three nodes";
-
-describe(`an engine that is killed ${kills} times under ${amount}`, () => {
+describe(`an engine killed ${kills} times under 1,000 publications a second to 30 clients on three nodes`, () => {
   const rows: [what: string, tally: Tally][] = [];
   afterAll(() => {
     if (rows.length > 0) console.log(tableOf(rows));
