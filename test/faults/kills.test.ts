@@ -23,7 +23,7 @@ interface Setting {
 /** A line of the table. */
 interface Row {
   readonly what: string;
-  /** Publications accepted in a second while the engine was there. */
+  /** Publications accepted in a second, some time after each restart. */
   readonly perSecond: number;
   readonly tally: Tally;
 }
@@ -57,8 +57,8 @@ describe(`an engine killed ${kills} times under 1,000 publications a second to 3
           if (n > 0) {
             await engine.kill();
             await engine.restart();
-            // From the first one that the restarted engine accepts.
-            await run.accepts(1);
+            // The nodes do not all come back at the same moment.
+            await run.accepts(between / 2);
           }
           const begun = performance.now();
           await run.accepts(between);
