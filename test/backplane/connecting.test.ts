@@ -1,5 +1,6 @@
 import { describe, expect, it, onTestFinished } from "vitest";
 import { App } from "../../src/index.js";
+import { forget } from "../faults/clusterFaults.js";
 import { waitFor } from "../faults/clusterRun.js";
 import { type EngineServer, startEngine } from "../support/engines.js";
 import { missing } from "../support/parts.js";
@@ -77,6 +78,40 @@ for (const name of ["redis", "nats"] as const) {
     );
   });
 }
+
+describe.skipIf(missing("nats", "streams that are deleted"))("when the streams of NATS are deleted", () => {
+  it("no publication overtakes an earlier one of its node", async () => {
+    const engine = await startEngine("nats");
+    const [app, other] = [appOn(engine), appOn(engine)];
+    for (const one of [app, other]) await one.listen(0, "127.0.0.1");
+    await waitFor("both nodes are up", () => other.status().ready && app.status().ready);
+    const room = app.registry.room("/kept/a");
+    await room.publish(0);
+    const heard = listen(other, "/kept/a");
+    for (let round = 0; round < 20; round += 1) {
+      const first = (round + 1) * 1_000_000;
+      const answers: Promise<unknown>[] = [];
+      const publish = () => answers.push(room.publish(first + answers.length));
+      for (let n = 0; n < 20; n += 1) publish();
+      const deleting = forget(engine);
+      let isDeleted = false;
+      deleting.finally(() => {
+        isDeleted = true;
+      });
+      for (let more = 200; more > 0; ) {
+        publish();
+        await new Promise((resolve) => setImmediate(resolve));
+        if (isDeleted) more -= 1;
+      }
+      await deleting;
+      await Promise.allSettled(answers);
+      const last = await room.publish(first + 999_999);
+      expect(last?.offset).toBeGreaterThan(0);
+      await waitFor("the last one has arrived", () => heard.at(-1) === first + 999_999);
+    }
+    expect(inversionsOf(heard)).toEqual([]);
+  });
+});
 
 function appOn(engine: EngineServer, url?: string): App {
   const app = new App({ backplane: engine.backplane(url), limits: { subscriberMessagesMax: 100_000 } });
