@@ -51,8 +51,12 @@ export interface DrainConfig {
 
 const defaultWithinMs = 30_000;
 const settleMsMax = 5_000;
-/** The part of the time after `settleMs` that no client leaves in, so that the last ones can still try again. */
+/** The time at the end in which no client begins to leave, so that the last ones can connect, and try again. */
+const reserveMsMin = 1_000;
+/** The same as a part of the time after `settleMs`, if that is more. */
 const reservePart = 0.1;
+/** At most this part of the time after `settleMs`. */
+const reservePartMax = 0.5;
 /** Clients that are notified or closed in one turn of the event loop. */
 const clientsPerTurn = 50;
 /** The reason of the close of plain clients. */
@@ -139,7 +143,8 @@ export class Drain {
   }
 
   get #reserveMs(): number {
-    return (this.#config.withinMs - this.#config.settleMs) * reservePart;
+    const afterMs = this.#config.withinMs - this.#config.settleMs;
+    return Math.min(afterMs * reservePartMax, Math.max(reserveMsMin, afterMs * reservePart));
   }
 
   #onLeft(member: Member): void {
