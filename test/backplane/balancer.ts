@@ -3,13 +3,15 @@ import { connect, createServer } from "node:net";
 import { onTestFinished } from "vitest";
 import type { ClusterNode } from "./cluster.js";
 
+type BalancedNode = Pick<ClusterNode, "app" | "port">;
+
 /** Forwards each connection to one of the ready nodes, in turn. */
 export interface Balancer {
   readonly port: number;
-  readonly nodes: ClusterNode[];
+  readonly nodes: BalancedNode[];
 }
 
-export async function startBalancer(nodes: readonly ClusterNode[]): Promise<Balancer> {
+export async function startBalancer(nodes: readonly BalancedNode[]): Promise<Balancer> {
   const balanced = [...nodes];
   let turn = 0;
   const server = createServer((near) => {
