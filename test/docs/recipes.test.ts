@@ -134,6 +134,24 @@ it.skipIf(missing("nginx", "a Host that is lost"))("needs the Host header to be 
   await expect(connectURL(`ws://localhost:${proxy}/chat/general`, { headers })).rejects.toMatchObject({ status: 403 });
 });
 
+it.skipIf(missing("nginx", "a drain behind nginx"))(
+  "sends clients to another node while one drains behind nginx",
+  async () => {
+    const [old, next] = [await start("server.ts"), await start("server.ts")];
+    const proxy = await nginx.start(old.port, (config) =>
+      config.replace(/^( *server )127.0.0.1:\d+(.*)\n/m, (line, before, after) => {
+        return `${line}${before}127.0.0.1:${next.port}${after}\n`;
+      }),
+    );
+    const ann = await connectWith(old.port, {});
+    const ended = old.stop();
+    while ((await fetch(`http://localhost:${old.port}/ready`)).status === 204);
+    for (let n = 0; n < 6; n += 1) (await connectWith(proxy, {})).terminate();
+    expect(await ann.closed).toMatchObject({ code: 1012 });
+    expect(await ended).toMatchObject({ code: 0 });
+  },
+);
+
 /** Logs in over HTTP and returns the cookie. */
 async function login(port: number, name: string): Promise<string> {
   const response = await fetch(`http://localhost:${port}/login`, {
@@ -203,14 +221,16 @@ it.skipIf(missing("chromium", "a page that logs in"))(
 );
 
 describe("the recipe server.ts", () => {
-  it("is ready until it is stopped, then closes its clients with 1001 and ends", async () => {
+  it("is ready until it is stopped, then closes its plain clients with 1012 and ends", async () => {
     const { port, stop } = await start("server.ts");
     const paths = ["/live", "/ready", "/chat/general", "/nowhere"];
     const statuses = paths.map(async (path) => (await fetch(`http://localhost:${port}${path}`)).status);
     expect(await Promise.all(statuses)).toEqual([204, 204, 426, 404]);
     const ann = await connectWith(port, {});
     const ended = stop();
-    expect(await ann.closed).toMatchObject({ code: 1001 });
+    while ((await fetch(`http://localhost:${port}/ready`)).status === 204);
+    await expect(connectWith(port, {})).rejects.toMatchObject({ status: 503, headers: { "retry-after": "5" } });
+    expect(await ann.closed).toMatchObject({ code: 1012 });
     expect(await ended).toEqual({ code: 0, signal: null, stderr: "" });
   });
 });
