@@ -159,14 +159,14 @@ export class Peer<C extends Codec = Codec>
     if (this.isOpen) this.#config.observer.onMessageOut(this, payload, bytes.length, room);
   }
 
-  /** Sends encoded bytes. `position` is that of a publication to the home, if the home has history. */
-  push(bytes: Uint8Array, policy: DeliveryPolicy | undefined, position?: Position): void {
-    if (this.#state !== "open" && this.#state !== "draining") return;
+  /** Sends encoded bytes. A kept publication to the home has a `position`. Returns `false` if it is read later. */
+  push(bytes: Uint8Array, policy: DeliveryPolicy | undefined, position?: Position): boolean {
+    if (this.#state !== "open" && this.#state !== "draining") return true;
     if (this.#early !== undefined) {
       if (!this.#early.add({ bytes, policy, position })) this.onOverflow();
-      return;
+      return true;
     }
-    if (position !== undefined && this.#isLeftToReader(bytes, policy, position)) return;
+    if (position !== undefined && this.#isLeftToReader(bytes, policy, position)) return false;
     const { totals } = this.#config.metrics;
     totals.delivered += 1;
     const { dialect } = this;
@@ -177,6 +177,7 @@ export class Peer<C extends Codec = Codec>
       if (policy === undefined) this.#outbox.push(bytes);
       if (dialect.reportsLosses) dialect.onSent(position);
     }
+    return true;
   }
 
   /** If publications to the home crowd the outbox, `reader` continues. `last` is the last position that was sent. */

@@ -126,8 +126,9 @@ export function deliverTo(member: Member, delivery: Delivery): void {
   const bytes = member.dialect.encode(delivery, member);
   if (bytes === undefined) return;
   const { policy, position } = delivery;
-  if (channels.messageOut.hasSubscribers) member.reportOut(delivery.payload, bytes, delivery.address);
-  member.push(bytes, policy, position !== undefined && delivery.address === member.home ? position : undefined);
+  const homePosition = position !== undefined && delivery.address === member.home ? position : undefined;
+  const isSent = member.push(bytes, policy, homePosition);
+  if (isSent && channels.messageOut.hasSubscribers) member.reportOut(delivery.payload, bytes, delivery.address);
 }
 
 function reportGapTo(member: Member, gap: Gap, address: string): void {

@@ -191,10 +191,11 @@ describe("a plain client of a route with replay", () => {
         fc.integer({ min: 1, max: 40 }),
         fc.integer({ min: 1, max: 3 }),
         fc.integer({ min: 20, max: 60 }),
-        async (scheduler, before, during, publishers, waitingMax) => {
+        fc.integer({ min: 1, max: 20 }),
+        async (scheduler, before, during, publishers, waitingMax, recoverMessagesMax) => {
           const backplane = new SlowBackplane((name, read) => scheduler.schedule(Promise.resolve(), name).then(read));
-          const limits = { subscriberMessagesMax: waitingMax };
-          const app = appWith({ history: { size: 100 }, replay: 10 }, { backplane, limits });
+          const limits = { subscriberMessagesMax: waitingMax, recoverMessagesMax };
+          const app = appWith({ history: { size: 200 }, replay: 10 }, { backplane, limits });
           const room = app.registry.room("/rooms/a");
           let published = 0;
           const publish = () => {
@@ -204,17 +205,18 @@ describe("a plain client of a route with replay", () => {
           for (let n = 0; n < before; n += 1) publish();
           const last = before + during * publishers;
           const subscribed = readUntil(room.subscribe({ replay: 10 }), last);
-          const client = connect(app, "/rooms/a");
+          const received: number[] = [];
+          const reading = connect(app, "/rooms/a").then(async (client) => {
+            while (received.at(-1) !== last) received.push(Number(await client.readText()));
+          });
           const writing = Array.from({ length: publishers }, async (_, publisher) => {
             for (let n = 0; n < during; n += 1) {
               await scheduler.schedule(Promise.resolve(), `publisher ${publisher}`);
               publish();
             }
           });
-          await scheduler.waitFor(Promise.all([client, subscribed, ...writing]));
+          await scheduler.waitFor(Promise.all([reading, subscribed, ...writing]));
           await scheduler.waitIdle();
-          const received: number[] = [];
-          while (received.at(-1) !== last) received.push(Number(await (await client).readText()));
           expect(received).toEqual(upTo(last, received[0] ?? 0));
           expect(received[0]).toBeGreaterThanOrEqual(Math.max(1, before - 9));
           await app.close({ timeoutMs: 100 });

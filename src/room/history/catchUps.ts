@@ -115,6 +115,7 @@ export class CatchUps implements HomeReader<Member> {
           // Another node may have another event protocol for this route. The client still gets the other publications.
           this.#deps.onError(error);
         }
+        if (!member.isOpen) handover.cancel();
         // Without a pause, a long history would make any client look slow.
         return member.bufferedBytes < highWaterBytes ? undefined : this.#waitForClient(member, handover);
       },

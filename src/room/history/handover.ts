@@ -169,7 +169,7 @@ export class Handover implements DeliverySink {
 
   /** @param skipTo Called with the position of each publication that does not directly follow the one before. */
   async #deliver(deliveries: readonly Delivery[], skipTo: (next: Position) => void): Promise<void> {
-    const turn = this.#deps.waitForTurn();
+    const turn = deliveries.length === 0 ? undefined : this.#deps.waitForTurn();
     if (turn !== undefined) await turn;
     for (const delivery of deliveries) {
       if (this.#unkept.size > 0 || this.#unkept.skipped > 0) await this.#deliverUnkept(this.#last?.offset ?? 0);
