@@ -108,11 +108,11 @@ export interface OutboxOwner {
 /** Reads the history of the home for a client that lags. */
 export interface HomeReader<P> {
   /**
-   * Sends the publications after `last` when `peer` has read what was sent to it. Returns `false` if it cannot.
+   * Sends the publications from `next` on when `peer` has read what was sent to it. Returns `false` if it cannot.
    *
    * @param next The first publication that was not sent.
    */
-  readOn(peer: P, last: Position, next: Position): boolean;
+  readOn(peer: P, next: Position): boolean;
 }
 
 /** The configuration of all outboxes of one route. */
@@ -164,10 +164,15 @@ export class Outbox {
     return this.#pending.sizeBytes + this.#backlogBytes;
   }
 
-  /** Whether the client lags so far that a frame of this size should wait elsewhere, if it can. */
+  /** Whether frames wait for a client that lags. */
+  get hasBacklog(): boolean {
+    return this.#backlog !== undefined;
+  }
+
+  /** Whether so much waits that a frame of this size should wait elsewhere, if it can. */
   isCrowdedBy(frameBytes: number): boolean {
-    const bytesMax = this.#config.limits.outboxBytesMax / crowdedDivisor;
-    return this.#pending.sizeBytes + this.#backlogBytes + frameBytes > bytesMax && this.#isLagging();
+    const bytes = this.#pending.sizeBytes + this.#backlogBytes + frameBytes;
+    return bytes * crowdedDivisor > this.#config.limits.outboxBytesMax;
   }
 
   push(frame: Uint8Array): void {

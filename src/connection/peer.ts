@@ -84,8 +84,6 @@ export class Peer<C extends Codec = Codec>
   #early: EarlyMessages | undefined;
   #onDrain: (() => void) | undefined;
   #homeReader: HomeReader<Peer<C>> | undefined;
-  /** The last position of the home that was sent. */
-  #homePosition: Position | undefined;
   #closeTimer: Timer | undefined;
   #detachTimer: Timer | undefined;
 
@@ -166,7 +164,7 @@ export class Peer<C extends Codec = Codec>
       if (!this.#early.add({ bytes, policy, position })) this.onOverflow();
       return true;
     }
-    if (position !== undefined && this.#isLeftToReader(bytes, policy, position)) return false;
+    if (this.#outbox.hasBacklog && this.#isLeftToReader(bytes, policy, position)) return false;
     const { totals } = this.#config.metrics;
     totals.delivered += 1;
     const { dialect } = this;
@@ -180,10 +178,9 @@ export class Peer<C extends Codec = Codec>
     return true;
   }
 
-  /** If publications to the home crowd the outbox, `reader` continues. `last` is the last position that was sent. */
-  readHomeBy(reader: HomeReader<Peer<C>> | undefined, last?: Position): void {
+  /** From now on, `reader` continues when publications to the home crowd the outbox. */
+  readHomeBy(reader: HomeReader<Peer<C>> | undefined): void {
     this.#homeReader = reader;
-    this.#homePosition = last;
   }
 
   /** From now on, messages wait until {@link release}. */
@@ -319,14 +316,12 @@ export class Peer<C extends Codec = Codec>
   }
 
   /** Whether a publication to the home need not be sent, because the client reads it later. */
-  #isLeftToReader(bytes: Uint8Array, policy: DeliveryPolicy | undefined, position: Position): boolean {
-    const reader = this.#homeReader;
-    const last = this.#homePosition;
-    this.#homePosition = position;
-    if (reader === undefined || last === undefined || !this.#outbox.isCrowdedBy(bytes.length)) return false;
+  #isLeftToReader(bytes: Uint8Array, policy: DeliveryPolicy | undefined, position: Position | undefined): boolean {
+    if (position === undefined || !this.#outbox.isCrowdedBy(bytes.length)) return false;
     // With another policy, the message does not wait.
-    if ((policy !== undefined && policy.kind !== "reliable") || !reader.readOn(this, last, position)) return false;
-    this.readHomeBy(undefined);
+    if (policy !== undefined && policy.kind !== "reliable") return false;
+    if (this.#homeReader?.readOn(this, position) !== true) return false;
+    this.#homeReader = undefined;
     this.#config.metrics.totals.behind += 1;
     return true;
   }

@@ -2,6 +2,7 @@ import type { Gap } from "../backplane/backplane.js";
 import type { Delivery } from "../backplane/delivery.js";
 import { channels } from "../diagnostics.js";
 import type { Member } from "../protocol/dialect.js";
+import type { Position } from "../wire/position.js";
 
 /** Receives the deliveries to a member that is still catching up. Never throws. */
 export interface DeliverySink {
@@ -27,6 +28,7 @@ export class Audience {
   #listeners: Set<DeliveryListener> | undefined;
   #catchUpBuffers: Map<Member, DeliverySink> | undefined;
   #subscribed: Promise<void> | undefined;
+  #last: Position | undefined;
 
   /** @param address The path of the room or the tree; `undefined` for other audiences. */
   constructor(readonly address?: string) {}
@@ -34,6 +36,11 @@ export class Audience {
   /** Whether the audience has a member or a listener. */
   get isInUse(): boolean {
     return this.members.size > 0 || (this.#listeners !== undefined && this.#listeners.size > 0);
+  }
+
+  /** The position of the last publication that all members without a buffer have; `undefined` if there was none yet. */
+  get last(): Position | undefined {
+    return this.#last;
   }
 
   /**
@@ -54,6 +61,7 @@ export class Audience {
       }
     }
     if (this.#listeners !== undefined) for (const listener of this.#listeners) listener.take(delivery);
+    this.#last = delivery.position ?? this.#last;
     if (failure !== undefined) throw failure.error;
   }
 
@@ -78,6 +86,7 @@ export class Audience {
       if (buffer !== undefined) buffer.onGap();
       else if (address !== undefined) reportGapTo(member, gap, address);
     }
+    this.#last = gap.position;
     if (gap.missed !== 0) for (const listener of this.#listeners ?? []) listener.onLoss(gap.missed);
   }
 
@@ -109,6 +118,12 @@ export class Audience {
     }
   }
 
+  /** Sends deliveries for `member` to it again: it has everything up to `last`. */
+  endRedirect(member: Member, last: Position): void {
+    this.redirect(member, undefined);
+    this.#last ??= last;
+  }
+
   /** An audience of all members and listeners of these, each once. */
   static union(audiences: readonly Audience[], address: string): Audience {
     const all = new Audience(address);
@@ -126,9 +141,9 @@ export function deliverTo(member: Member, delivery: Delivery): void {
   const bytes = member.dialect.encode(delivery, member);
   if (bytes === undefined) return;
   const { policy, position } = delivery;
-  const homePosition = position !== undefined && delivery.address === member.home ? position : undefined;
-  const isSent = member.push(bytes, policy, homePosition);
-  if (isSent && channels.messageOut.hasSubscribers) member.reportOut(delivery.payload, bytes, delivery.address);
+  const isHome = position !== undefined && delivery.address === member.home;
+  const isSent = member.push(bytes, policy, isHome ? position : undefined);
+  if (channels.messageOut.hasSubscribers && isSent) member.reportOut(delivery.payload, bytes, delivery.address);
 }
 
 function reportGapTo(member: Member, gap: Gap, address: string): void {

@@ -67,7 +67,7 @@ export class Registry extends Sender {
       limits,
       onError: report,
       read: (path, query) => this.#history.readPage(path, query),
-      redirect: (member, buffer) => rooms.redirect(member, buffer),
+      homeOf: (member) => rooms.homeOf(member),
     });
     this.memberships = new Memberships({ audiences: this.#audiences, rooms, catchUps });
     this.publisher = new Publisher({

@@ -99,15 +99,10 @@ export class RoomTable implements Iterable<RoomState> {
     this.#freeUnused(room);
   }
 
-  /**
-   * Redirects the publications to the home of a member; `undefined` sends them to the member again. Returns `false` if
-   * the member is not in its home.
-   */
-  redirect(member: Member, buffer: DeliverySink | undefined): boolean {
+  /** The home of a member; `undefined` if the member has left it. */
+  homeOf(member: Member): RoomState | undefined {
     const room = this.#rooms.get(member.home);
-    if (room?.members.has(member) !== true) return false;
-    room.redirect(member, buffer);
-    return true;
+    return room?.members.has(member) ? room : undefined;
   }
 
   /**

@@ -6,7 +6,7 @@ import type { JoiningClient, Member } from "../../protocol/dialect.js";
 import { CloseCode } from "../../wire/closeCodes.js";
 import type { RoomPath } from "../../wire/path.js";
 import type { Position } from "../../wire/position.js";
-import { type DeliverySink, deliverTo } from "../audience.js";
+import { type Audience, type DeliverySink, deliverTo } from "../audience.js";
 import type { RecoveryLimits } from "../limits.js";
 import { EncodedHistory } from "./encodedHistory.js";
 import { type FirstPage, Handover, type HandoverDeps } from "./handover.js";
@@ -22,11 +22,8 @@ export interface CatchUpsDeps {
   readonly limits: { readonly subscriberMessagesMax: number } & RecoveryLimits;
   /** Receives errors of calls that nothing awaits. */
   readonly onError: (error: unknown) => void;
-  /**
-   * Redirects the publications to the home of a member; `undefined` sends them to the member again. Returns `false` if
-   * the member is not in its home.
-   */
-  readonly redirect: (member: Member, buffer: DeliverySink | undefined) => boolean;
+  /** The home of a member; `undefined` if the member has left it. */
+  readonly homeOf: (member: Member) => Audience | undefined;
 }
 
 /** One connection that catches up with its home. */
@@ -76,12 +73,14 @@ export class CatchUps implements HomeReader<Member> {
     return { buffer: handover, run };
   }
 
-  /** The member reads the publications after `last` from the history, when it has read what was sent to it. */
-  readOn(member: Member, last: Position, next: Position): boolean {
+  /** The member reads the publications from `next` on from the history, when it has read what was sent to it. */
+  readOn(member: Member, next: Position): boolean {
+    const home = this.#deps.homeOf(member);
+    if (home?.last === undefined) return false;
     const losses = lossesOf(member, () => 0);
     const handover = this.#handover(member, () => true, losses);
-    if (!this.#deps.redirect(member, handover)) return false;
-    handover.beginAfter(last, next);
+    home.redirect(member, handover);
+    handover.beginAfter(home.last, next);
     this.#finish(member, handover, this.#waitForClient(member, handover));
     return true;
   }
@@ -120,8 +119,8 @@ export class CatchUps implements HomeReader<Member> {
         return member.bufferedBytes < highWaterBytes ? undefined : this.#waitForClient(member, handover);
       },
       onLive: (last) => {
-        this.#deps.redirect(member, undefined);
-        member.readHomeBy(this, last);
+        this.#deps.homeOf(member)?.endRedirect(member, last);
+        member.readHomeBy(this);
       },
     });
     return handover;
