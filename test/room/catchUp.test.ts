@@ -1,3 +1,4 @@
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { once } from "node:events";
 import { describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
@@ -153,6 +154,11 @@ describe("a member of a room with history that lags", () => {
     await using app = appWith({ history: { size: 1_000 } }, { limits });
     const client = new SlowClient(app, "/rooms/a");
     await client.frames.have(1);
+    let reported = 0;
+    const count = () => {
+      reported += 1;
+    };
+    subscribe("enfilade:message:out", count);
     for (let n = 1; n <= 500; n += 1) app.registry.room("/rooms/a").sendJSON(n);
     const [connection] = app.registry.connections;
     expect(connection?.bufferedBytes).toBeLessThan(4_000);
@@ -161,7 +167,9 @@ describe("a member of a room with history that lags", () => {
     app.registry.room("/rooms/a").sendJSON(501);
     expect(offsetsOf(await client.frames.have(502))).toEqual(upTo(501));
     expect(client.frames.all.filter(({ type }) => type !== "message")).toHaveLength(1);
-    expect(app.status().totals).toMatchObject({ behind: 1, slow: 0 });
+    unsubscribe("enfilade:message:out", count);
+    expect(app.status().totals).toMatchObject({ behind: 1, slow: 0, delivered: 502 });
+    expect(reported).toBe(501);
   });
 
   it("is told exactly what the history no longer has, and stays", async () => {
