@@ -136,7 +136,7 @@ class Run {
   }
 
   async #startServer(): Promise<void> {
-    const limits = { heartbeatMs: 150, closeMs: 50, recoverMessagesMax: 10_000 };
+    const limits = { heartbeatMs: 150, closeMs: 50, recoverMessagesMax: 20 };
     this.#app = new App({ backplane: this.#backplane, limits, logger: silent });
     this.#app.route("/feed/:name", Feed, { history: { size: this.#historySize }, replay: 3 });
     this.#port = (await this.#app.listen(0, "127.0.0.1")).port;

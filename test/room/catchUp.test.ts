@@ -2,7 +2,7 @@ import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { once } from "node:events";
 import { describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
-import { type App, skip } from "../../src/index.js";
+import { type App, latest, skip } from "../../src/index.js";
 import { connect, ManualClock } from "../../src/testing/index.js";
 import { Mailbox, start } from "../support/app.js";
 import { appWith, begin, CountingBackplane, nextTurn, noHeartbeat, upTo } from "../support/catchUp.js";
@@ -170,6 +170,31 @@ describe("a member of a room with history that lags", () => {
     unsubscribe("enfilade:message:out", count);
     expect(app.status().totals).toMatchObject({ behind: 1, slow: 0, delivered: 502 });
     expect(reported).toBe(501);
+  });
+
+  it("loses messages that no history keeps as their policies allow, and is told how many", async () => {
+    const limits = { outboxBytesMax: 4_000, highWaterBytes: 1_000, ...noHeartbeat };
+    for (const protocol of ["enfilade.v1", ""]) {
+      await using app = appWith({ history: { size: 1_000 } }, { limits });
+      const room = app.registry.room("/rooms/a");
+      await begin(app);
+      const client = new SlowClient(app, "/rooms/a", protocol);
+      if (protocol !== "") await client.frames.have(1);
+      for (let n = 1; n <= 500; n += 1) room.sendJSON({ n });
+      for (const text of ["useless", "when late"]) room.sendJSON(text, { policy: skip });
+      for (const text of ["replaced", "newest"]) room.sendJSON(text, { policy: latest("key") });
+      for (let n = 501; n <= 600; n += 1) room.sendJSON({ n });
+      expect(app.status().totals.behind).toBe(1);
+      client.readAll();
+      const isV1 = protocol !== "";
+      const frames = (await client.frames.have(isV1 ? 603 : 601)).slice(isV1 ? 1 : 0);
+      const isLoss = (frame: Frame) => frame.type === "lagged";
+      expect(frames.filter(isLoss)).toEqual(isV1 ? [{ type: "lagged", missed: 3 }] : []);
+      const contents: unknown[] = frames.filter((frame) => !isLoss(frame)).map((frame) => (isV1 ? frame.data : frame));
+      const numbered = (first: number, last: number) => upTo(last, first).map((n) => ({ n }));
+      expect(contents).toEqual([...numbered(1, 500), "newest", ...numbered(501, 600)]);
+      expect(client.closes.all).toEqual([]);
+    }
   });
 
   it("is told exactly what the history no longer has, and stays", async () => {

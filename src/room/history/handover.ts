@@ -159,7 +159,7 @@ export class Handover implements DeliverySink {
       if (this.#isIncomplete || this.#live.length > 0) continue;
       await this.#deliverUnkept(Number.POSITIVE_INFINITY);
       if (this.#isOver) return true;
-      if (this.#isIncomplete || this.#live.length > 0 || this.#unkept.size > 0) continue;
+      if (this.#isIncomplete || this.#live.length > 0 || this.#unkept.size + this.#unkept.skipped > 0) continue;
       // In the same synchronous step as the check above, so that no publication comes in between.
       if (this.#last !== undefined) this.#deps.onLive(this.#last);
       return true;
@@ -215,10 +215,7 @@ export class Handover implements DeliverySink {
 
   #isFull(): boolean {
     const { messagesMax, bytesMax } = this.#deps;
-    return (
-      this.#live.length + this.#unkept.size > messagesMax ||
-      (this.#liveBytes + this.#unkept.bytes > bytesMax && this.#live.length + this.#unkept.size > 0)
-    );
+    return this.#live.length + this.#unkept.size > messagesMax || this.#liveBytes + this.#unkept.bytes > bytesMax;
   }
 
   /** The history will contain these publications. */
