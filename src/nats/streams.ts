@@ -28,6 +28,7 @@ import {
   withEpoch,
   withLost,
 } from "./roomStream.js";
+import { hasLimits, limitsOf, nanosPerMs } from "./streamLimits.js";
 import { tokenOf } from "./subjects.js";
 
 export interface RoomStreamsDeps {
@@ -54,11 +55,6 @@ const attemptsMax = 5;
 /** Error codes: https://github.com/nats-io/nats-server/blob/main/server/errors.json */
 const streamNotFound = 10_059;
 const nameTaken = 10_058;
-const nanosPerMs = 1_000_000;
-/** Milliseconds that the server recognises the id of a publication. */
-const publicationIdMs = 120_000;
-/** Ages above this, about a hundred years, have no limit. */
-const ageMsForever = 3e12;
 /** Milliseconds that a stream is kept after its last publication and after its room was last open. */
 const unusedMs = 3_600_000;
 /** Milliseconds after which an open room updates the time of last use in its stream. */
@@ -316,21 +312,6 @@ function fetchOf(count: number): { readonly max_messages: number; readonly expir
   return { max_messages: count, expires: fetchMs };
 }
 
-function limitsOf({ size, bytesMax, ageMsMax }: HistoryConfig) {
-  return {
-    max_msgs: wholeOf(size),
-    max_bytes: wholeOf(bytesMax),
-    max_age: nanosOf(ageMsMax),
-    duplicate_window: nanosOf(Math.min(ageMsMax, publicationIdMs)),
-  } satisfies Partial<StreamConfig>;
-}
-
-function hasLimits(config: StreamConfig, history: HistoryConfig): boolean {
-  const { max_msgs: messages, max_bytes: bytes, max_age: age, duplicate_window: window } = limitsOf(history);
-  const isSame = config.max_msgs === messages && config.max_bytes === bytes && config.max_age === age;
-  return isSame && config.duplicate_window === window;
-}
-
 /** Whether an error means that the stream, or JetStream, does not exist. */
 export function hasNoResponders(error: unknown): boolean {
   if (error instanceof NoRespondersError) return true;
@@ -343,14 +324,4 @@ function isNotFound(error: unknown): boolean {
 
 function isNameTaken(error: unknown): boolean {
   return error instanceof JetStreamApiError && error.code === nameTaken;
-}
-
-/** A limit as an integer; -1 means no limit. */
-function wholeOf(limit: number): number {
-  return Number.isFinite(limit) ? Math.floor(limit) : -1;
-}
-
-/** Nanoseconds; 0 means no limit. The server accepts at least 100 ms and at most 64 bits. */
-function nanosOf(ms: number): number {
-  return ms > ageMsForever ? 0 : Math.round(Math.max(ms, 100)) * nanosPerMs;
 }
