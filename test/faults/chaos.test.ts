@@ -89,7 +89,8 @@ for (const name of ["redis", "nats"] as const) {
           await fault?.(run);
         }
         const { tally, faults } = await run.conclude();
-        if (faults.length + tally.examples.length > 0) console.log(`seed ${seed}:\n${happened.join("\n")}`);
+        const problems = [...faults, ...tally.examples];
+        if (problems.length > 0) console.log([`${name}, seed ${seed}:`, ...happened, ...problems].join("\n"));
         expect({ faults, tally }).toEqual({ faults: [], tally: expect.objectContaining(perfect) });
         expect(tally.acknowledged).toBeGreaterThan(faultCount);
       },
