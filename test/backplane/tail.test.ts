@@ -36,8 +36,8 @@ class Scene {
     readonly away: { readonly client: SequenceClient; readonly ofNode: SequenceClient },
   ) {}
 
-  static async start(): Promise<Scene> {
-    const cluster = await startCluster("nats", 2, { engine: { durable: true }, limits });
+  static async start(backplane: { readonly durable: boolean }): Promise<Scene> {
+    const cluster = await startCluster("nats", 2, { engine: { durable: true, backplane }, limits });
     const engine = engineOf(cluster);
     const engineWay = await startProxy(engine.port);
     const far = await cluster.add(`nats://127.0.0.1:${engineWay.port}`);
@@ -91,10 +91,14 @@ class Scene {
 }
 
 describe.skipIf(missing("nats", "a store that lost its end"))("when NATS comes back without its last writes", () => {
-  it.each(["the end of its last file was never written", "an older copy of its store was restored"])(
-    "because %s, new publications reach every client once, and the loss is told",
-    async (way) => {
-      const scene = await Scene.start();
+  it.each([
+    { way: "the end of its last file was never written", durable: false },
+    { way: "an older copy of its store was restored", durable: false },
+    { way: "the end of its last file was never written, although it is durable", durable: true },
+  ])(
+    "because $way, new publications reach every client once, and the loss is told",
+    async ({ way, durable }) => {
+      const scene = await Scene.start({ durable });
       const { engine, nodes, clients, away, log } = scene;
       await scene.allHave(await scene.publish(older, nodes));
       const restore = way.startsWith("an older") ? await copyOf(engine, nodes) : undefined;
