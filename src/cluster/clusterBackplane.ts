@@ -104,7 +104,7 @@ export class ClusterBackplane implements Backplane {
     const message = encodeNodeMessage({ message: { delivery }, below: undefined });
     const { publicationIdsMax: idsMax, publicationIdsMs: idsMs } = context.limits;
     const id = delivery.id === undefined ? undefined : { id: delivery.id, idsMax, idsMs };
-    return run.outgoing.append({ path: topic, history, seen: run.cursors.seen(topic) }, message, id);
+    return run.outgoing.append({ path: topic, history }, message, id);
   }
 
   closeAll(topic: Topic, closing: CloseCommand): Promise<void> {

@@ -42,7 +42,7 @@ export interface EngineRoom {
   readonly path: RoomPath;
   /** How much of the room's history the engine keeps. */
   readonly history: HistoryConfig;
-  /** The position of the last publication that this node has received; `undefined` if it does not know the room. */
+  /** With `top`: the position of the last publication that this node has received; `undefined` if it knows none. */
   readonly seen?: Position | undefined;
 }
 
