@@ -132,19 +132,19 @@ export class NatsEngine implements Engine {
     return session.lanes.runShared(room.path, () => session.streams.append(room, bytes, id));
   }
 
-  read(room: EngineRoom, query: HistoryQuery): Promise<EngineHistoryPage> {
+  async read(room: EngineRoom, query: HistoryQuery): Promise<EngineHistoryPage> {
     return this.#connected.streams.read(room, query);
   }
 
-  top(room: EngineRoom): Promise<EngineTop> {
+  async top(room: EngineRoom): Promise<EngineTop> {
     return this.#connected.streams.top(room);
   }
 
-  confirmLost(room: EngineRoom, epoch: string, lost: number): Promise<unknown> {
+  async confirmLost(room: EngineRoom, epoch: string, lost: number): Promise<unknown> {
     return this.#connected.streams.confirmLost(room, epoch, lost);
   }
 
-  renumber(room: EngineRoom, last: Position): Promise<unknown> {
+  async renumber(room: EngineRoom, last: Position): Promise<unknown> {
     return this.#connected.streams.renumber(room, last);
   }
 
