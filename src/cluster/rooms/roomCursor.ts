@@ -121,8 +121,11 @@ export class RoomCursor {
 
   /** Reads missed publications, if this node has not reached `top`, the last one. */
   compare(top: Position): void {
-    if (this.#last !== undefined && isUnborn(this.#last) && isUnborn(top)) this.#last = top;
-    if (!this.#isReading && this.#last !== undefined && !isUpTo(this.#last, top)) this.#heal();
+    const last = this.#last;
+    if (this.#isReading || last === undefined || isUpTo(last, top)) return;
+    // Clients learn of the new position, since the old one cannot be used for much longer.
+    if (isUnborn(last) && isUnborn(top)) this.#passOver({ position: top, missed: 0 });
+    else this.#heal();
   }
 
   /**

@@ -11,6 +11,8 @@ const prefix = "none-";
  * then no room can have come and gone.
  */
 const usableMs = 480_000;
+/** Milliseconds after which it is replaced by a new one, so that a client always has one that can be used for long. */
+const freshMs = usableMs / 2;
 
 /** Whether a position says that nothing was published. */
 export function isUnborn({ epoch }: Position): boolean {
@@ -22,21 +24,29 @@ export function sinceBirth(since: Position, now: number): Position {
   return isUsable(since, now) ? { epoch: "", offset: 0 } : since;
 }
 
-/** An answer of the engine, with an epoch for a room without publications, and with that of `since`. */
+/**
+ * An answer of the engine, with an epoch for a room without publications, and with that of `since`. If that of `since`
+ * is no longer fresh, a new one follows it.
+ */
 export function withUnborn({ top, epochs }: EngineTop, since: Position | undefined, now: number): EngineTop {
   const known = since !== undefined && isUsable(since, now) ? since : undefined;
+  const unborn: readonly Epoch[] = known === undefined ? [] : [{ epoch: known.epoch, base: 0, lost: undefined }];
   if (top.epoch === "") {
-    const epoch = known?.epoch ?? prefix + now;
-    return { top: { epoch, offset: 0 }, epochs: [{ epoch, base: 0, lost: undefined }] };
+    if (known !== undefined && ageOf(known, now) < freshMs) return { top: { ...known, offset: 0 }, epochs: unborn };
+    const epoch = prefix + now;
+    return { top: { epoch, offset: 0 }, epochs: [...unborn, { epoch, base: 0, lost: known && 0 }] };
   }
   if (known === undefined) return { top, epochs };
   const [first, ...later] = epochs;
-  const unborn: Epoch = { epoch: known.epoch, base: 0, lost: undefined };
   // Before the first publication nothing can be lost, unless the first known epoch is not the first one.
-  return { top, epochs: first ? [unborn, { ...first, lost: first.base === 0 ? 0 : undefined }, ...later] : [unborn] };
+  return { top, epochs: first ? [...unborn, { ...first, lost: first.base === 0 ? 0 : undefined }, ...later] : unborn };
 }
 
 function isUsable(since: Position, now: number): boolean {
-  const at = Number(since.epoch.slice(prefix.length));
-  return isUnborn(since) && Math.abs(now - at) < usableMs;
+  return isUnborn(since) && ageOf(since, now) < usableMs;
+}
+
+/** Milliseconds; the clocks of two nodes may differ in both directions. */
+function ageOf({ epoch }: Position, now: number): number {
+  return Math.abs(now - Number(epoch.slice(prefix.length)));
 }
