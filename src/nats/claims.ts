@@ -9,6 +9,7 @@ import {
 } from "@nats-io/jetstream";
 import type { ClaimedFrame, ClaimWindow } from "../backplane/claims.js";
 import type { EngineClaim, EngineClaims } from "../cluster/claims/engineClaims.js";
+import { nanosPerMs } from "./streamLimits.js";
 import { hasNoResponders, type RoomStreamsDeps } from "./streams.js";
 import { tokenOf } from "./subjects.js";
 
@@ -33,7 +34,6 @@ const claimsBytesMax: readonly number[] = [256, 64, 16].map((megabytes) => megab
 const sequencesMax = 10_000;
 /** The maximum number of attempts to store an entry that changes meanwhile. */
 const attemptsMax = 5;
-const nanosPerMs = 1_000_000;
 /** The minimum that the server accepts. */
 const duplicateMs = 100;
 /** Error codes: https://github.com/nats-io/nats-server/blob/main/server/errors.json */

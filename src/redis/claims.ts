@@ -1,5 +1,6 @@
 import type { ClaimedFrame } from "../backplane/claims.js";
 import type { EngineClaim, EngineClaims } from "../cluster/claims/engineClaims.js";
+import { numberOf } from "./answers.js";
 import { claimScript, releaseScript, settleScript } from "./claimScripts.js";
 
 export interface RedisClaimsDeps {
@@ -43,8 +44,4 @@ export class RedisClaims implements EngineClaims {
 
 function windowArgs({ window: { receiptsMax, receiptsMs } }: ClaimedFrame): string[] {
   return [numberOf(receiptsMax), numberOf(Math.ceil(receiptsMs))];
-}
-
-function numberOf(limit: number): string {
-  return String(Math.min(limit, Number.MAX_SAFE_INTEGER));
 }

@@ -115,7 +115,7 @@ export class RedisEngine implements Engine {
     const answer = await this.#run(appendScript, keys, [...args, ...publications.map(asBuffer)]);
     const position = positionOf(answer);
     const [, , past] = listOf(answer);
-    // A publication with an id that was published before may be of an older epoch.
+    // What was published before may be of an older epoch.
     return past === undefined ? position : { ...position, epoch: epochAt(epochsOf(past), position.offset) };
   }
 

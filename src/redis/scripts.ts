@@ -91,7 +91,7 @@ local at, stop = string.find(senders, node, 1, true)
 if at then
   local before, where = string.match(senders, '^(%d+):(%d+)', stop + 1)
   -- The call was sent again after its connection was lost, or has been overtaken by a later one.
-  if tonumber(before) == call then return {epoch, where} end
+  if tonumber(before) == call then return {epoch, where, past} end
   if tonumber(before) > call then return redis.error_reply('STALE a later publication of this node is there') end
   senders = string.sub(senders, 1, at - 1) .. string.sub(senders, string.find(senders, ' ', at, true) + 1)
 end
