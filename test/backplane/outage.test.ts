@@ -294,6 +294,20 @@ for (const name of ["redis", "nats"] as const) {
       expect(withoutMarks(kept[0] ?? [])).toEqual(withoutMarks(kept[1] ?? []));
     });
 
+    it('backplaneOutage: "local" sends at once to a room with history that opens meanwhile', async () => {
+      const cluster = await startCluster(name, 0, { app: { backplaneOutage: "local" } });
+      const proxy = await startProxy(engineOf(cluster).port);
+      const far = await cluster.add(`${name}://127.0.0.1:${proxy.port}`);
+      await until(() => stateOf(far) === "up");
+      proxy.cut();
+      await until(() => stateOf(far) === "away");
+      // The next attempt to connect does not fail soon.
+      proxy.stall();
+      const client = await far.open("/kept/new");
+      far.app.registry.sendJSONToRoom("/kept/new", "now", { keep: false });
+      expect(await client.readJSON()).toBe("now");
+    });
+
     it("has nodes that agree after many short outages", async () => {
       const cluster = await startCluster(name, 1, { limits });
       const proxy = await startProxy(engineOf(cluster).port);

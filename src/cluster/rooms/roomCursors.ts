@@ -67,7 +67,9 @@ export class RoomCursors {
   /** Adds the cursor of a room. Call {@link begin} when the channel of the room is subscribed. */
   open(path: RoomPath, history: HistoryConfig): void {
     const cursor = this.#makeCursor({ path, history });
-    this.#rooms.set(path, { path, history, cursor, beginning: deferred<void>() });
+    // While the engine is away, nothing is published: what is delivered on this node alone must not wait.
+    const beginning = this.#deps.engineState.state === "away" ? undefined : deferred<void>();
+    this.#rooms.set(path, { path, history, cursor, beginning });
   }
 
   /**
