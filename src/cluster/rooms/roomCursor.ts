@@ -135,13 +135,17 @@ export class RoomCursor {
   whenReached(top: Position): Promise<void> | undefined {
     if (this.#isEnded || isUnborn(top) || this.#last === undefined || isUpTo(this.#last, top)) return undefined;
     const { promise, resolve, reject } = deferred<void>();
-    this.#waiters.push({ top, resolve, reject });
+    this.#waitFor([{ top, resolve, reject }]);
+    return promise;
+  }
+
+  #waitFor(waiters: readonly PositionWaiter[]): void {
+    this.#waiters.push(...waiters);
     this.#arrivalTimer ??= this.#deps.clock.setTimeout(() => {
       this.#arrivalTimer = undefined;
       const [waiter] = this.#waiters;
       if (waiter !== undefined) this.compare(waiter.top);
     }, arrivalMs);
-    return promise;
   }
 
   /** Rejects the promises of {@link whenReached}, since publications cannot be read now. */
@@ -157,7 +161,7 @@ export class RoomCursor {
     this.#settleWaiters((waiter) => waiter.resolve());
   }
 
-  #settleWaiters(settle: (waiter: PositionWaiter) => void): void {
+  #settleWaiters(settle: (waiter: PositionWaiter) => unknown): void {
     this.#arrivalTimer?.cancel();
     this.#arrivalTimer = undefined;
     for (const waiter of this.#waiters.splice(0)) settle(waiter);
@@ -195,9 +199,11 @@ export class RoomCursor {
   }
 
   async #readMissing(): Promise<void> {
+    let waiters: readonly PositionWaiter[] = [];
     for (let last = this.#last; last !== undefined && !this.#isEnded; last = this.#last) {
       this.#hasOverflowed = false;
       const before = new Set(this.#held);
+      waiters = [...this.#waiters];
       const page = await this.#deps.read(last);
       if (this.#isEnded) return;
       const isComplete = this.#deliverPage(page) && !this.#hasOverflowed;
@@ -211,7 +217,16 @@ export class RoomCursor {
     // There is no await since the last check of the held publications, so none has arrived meanwhile.
     this.#isReading = false;
     this.#runCallbacks();
-    this.#settleWaiters((waiter) => waiter.resolve());
+    this.#settleAfterRead(waiters);
+  }
+
+  /** @param waiters Those from before the read. The page may lack what later ones wait for. */
+  #settleAfterRead(waiters: readonly PositionWaiter[]): void {
+    const isDone = (waiter: PositionWaiter) =>
+      waiters.includes(waiter) || (this.#last !== undefined && isUpTo(this.#last, waiter.top));
+    const later = this.#waiters.filter((waiter) => !isDone(waiter));
+    this.#settleWaiters((waiter) => isDone(waiter) && waiter.resolve());
+    if (later.length > 0) this.#waitFor(later);
   }
 
   /** Delivers a page that was read. Returns true if it was the last page. */
