@@ -27,7 +27,7 @@ export interface HistoryPage {
 export interface HistoryQuery {
   /**
    * Only publications after this position, those of later epochs included. If it is of an unknown epoch, or not reached
-   * yet: all publications of the last epoch.
+   * yet: all publications of the epochs that began later, or of the last one if that cannot be told.
    */
   readonly since?: Position | undefined;
   /** The maximum number of publications: the first ones after `since`, or without `since` the last ones. */
