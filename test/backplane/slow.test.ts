@@ -25,7 +25,8 @@ describe.each(["memory", "redis", "nats"] as const)("a client of a room over %s"
         await until(() => numbers(client).length >= count);
         expect(numbers(client)).toEqual(Array.from({ length: count }, (_, n) => n + 1));
         expect(client.closes.all).toEqual([]);
-        expect(client.frames.all.filter(({ type }) => type === "lagged")).toEqual([]);
+        // A frame with `missed: 0` only has the position of the first epoch.
+        expect(client.frames.all.filter(({ type, missed }) => type === "lagged" && missed !== 0)).toEqual([]);
       }
       expect(resuming.frames.all[0]).toMatchObject({ recovered: true });
       await room.publish("live");
