@@ -12,7 +12,7 @@ export interface BackplaneLimits {
   readonly backplaneBytesMax: number;
   /** Ids of publications (`publish(value, { id })`) for each room. Above: the oldest is forgotten. Default: 1,000. */
   readonly publicationIdsMax: number;
-  /** Milliseconds that the id of a publication is known. Over NATS always 120,000. Default: 120,000. */
+  /** Milliseconds that the id of a publication is known. Over NATS 120,000. Default: 120,000. */
   readonly publicationIdsMs: number;
   /** Milliseconds between the heartbeats of a node. After three missing ones the node is lost. Default: 3,000. */
   readonly nodeHeartbeatMs: number;

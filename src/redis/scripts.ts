@@ -182,8 +182,8 @@ for one, text in string.gmatch(past, '([^, ]+) (%d+) [^,]*,') do
   base = tonumber(text)
   local time = tonumber(string.match(one, '^([0-9a-z]+)-') or '0', 36)
   if time >= own and one ~= since then later = later or base end
-  -- A reader of an older epoch continues where the next one began, at the latest.
-  if isKnown and not isPast then from, isPast = math.min(from, base), true end
+  -- A reader of an older epoch continues where a later one began, at the latest.
+  if isKnown then from, isPast = math.min(from, base), true end
   if one == since then isKnown = true end
 end
 if not isKnown or (not isPast and from > offset) then from = later or base end

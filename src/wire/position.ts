@@ -66,9 +66,15 @@ export function epochTime(epoch: string): number | undefined {
  */
 export function offsetAfter(since: Position, epochs: readonly Epoch[], top: number): number {
   const index = epochs.findIndex(({ epoch }) => epoch === since.epoch);
-  const end = epochs[index + 1]?.base ?? top;
+  const end = endOf(index, epochs, top);
   const isReached = index !== -1 && (since.offset <= end || index < epochs.length - 1);
   return isReached ? Math.min(since.offset, end) : firstLater(since, epochs);
+}
+
+/** The last offset of an epoch that is left. A later one may have lost more than the one after it. */
+function endOf(index: number, epochs: readonly Epoch[], top: number): number {
+  const later = epochs.slice(index + 1).map(({ base }) => base);
+  return later.length > 0 ? Math.min(...later) : top;
 }
 
 function firstLater({ epoch }: Position, epochs: readonly Epoch[]): number {
@@ -85,7 +91,7 @@ export function gapBetween(last: Position, next: Position, epochs: readonly Epoc
   const from = epochs.findIndex(({ epoch }) => epoch === last.epoch);
   const to = epochs.findIndex(({ epoch }) => epoch === next.epoch);
   if (from === -1 || to < from) return { position, missed: undefined };
-  const end = epochs[from + 1]?.base ?? 0;
+  const end = endOf(from, epochs, 0);
   let missed: number | undefined = position.offset - Math.min(last.offset, end);
   for (const { lost } of epochs.slice(from + 1, to + 1)) {
     missed = missed === undefined || lost === undefined ? undefined : missed + lost;

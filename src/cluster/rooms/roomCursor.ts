@@ -1,6 +1,7 @@
 import type { Epoch, Gap, HistoryPage } from "../../backplane/backplane.js";
 import type { Delivery } from "../../backplane/delivery.js";
 import { type Clock, deferred, type Timer } from "../../connection/clock.js";
+import type { Payload } from "../../wire/payload.js";
 import { epochAt, gapBetween, isBefore, isNext, isUpTo, type Position } from "../../wire/position.js";
 import { isUnborn } from "./unborn.js";
 
@@ -33,6 +34,8 @@ interface PositionWaiter {
   readonly reject: (error: unknown) => void;
 }
 
+/** The number of characters or bytes in a sample of a publication. */
+const sampleSize = 32;
 /** Milliseconds until a publication that has not arrived at this node is read. */
 const arrivalMs = 100;
 /** Milliseconds until a failed read is repeated. */
@@ -48,8 +51,9 @@ export class RoomCursor {
   #last: Position | undefined;
   /** The position of the first publication that arrived before the start was known. */
   #first: Position | undefined;
-  /** The position of the last publication that arrived and is delivered. */
+  /** The position of the last publication that arrived and is delivered, and a sample of its content. */
   #arrived: Position | undefined;
+  #arrivedSample = 0;
   #isReading = false;
   /** The publications and callbacks that arrived during a read; incomplete if `#hasOverflowed`. */
   #held: Held[] = [];
@@ -88,13 +92,13 @@ export class RoomCursor {
     const last = this.#last;
     if (this.#isEnded || position === undefined) return;
     if (last !== undefined && isUpTo(last, position)) {
-      this.#onSeenBefore(position);
+      this.#onSeenBefore(delivery, position);
       return;
     }
     // The engine has stored it. It will be read later.
     if (this.#retryTimer !== undefined) return;
     if (last !== undefined && !this.#isReading && isNext(last, position)) {
-      this.#arrived = position;
+      this.#noteArrival(delivery, position);
       this.#deliver(delivery, position);
     } else if (last !== undefined && !this.#isReading && isUnborn(last) && position.offset === 1) {
       this.#passOver({ position: { epoch: position.epoch, offset: 0 }, missed: 0 });
@@ -107,10 +111,18 @@ export class RoomCursor {
   }
 
   /** A publication arrived that was read before, unless it has a number that another one had. */
-  #onSeenBefore(position: Position): void {
-    const isAgain = this.#arrived !== undefined && isUpTo(this.#arrived, position);
+  #onSeenBefore(delivery: Delivery, position: Position): void {
+    const arrived = this.#arrived;
+    const isAgain = arrived !== undefined && isUpTo(arrived, position);
+    // The same publication may arrive twice, such as in a failover.
+    const isSame = arrived?.offset === position.offset && this.#arrivedSample === sampleOf(delivery.payload);
+    this.#noteArrival(delivery, position);
+    if (isAgain && !isSame) this.#deps.onRenumbered({ epoch: position.epoch, offset: position.offset - 1 });
+  }
+
+  #noteArrival({ payload }: Delivery, position: Position): void {
     this.#arrived = position;
-    if (isAgain) this.#deps.onRenumbered({ epoch: position.epoch, offset: position.offset - 1 });
+    this.#arrivedSample = sampleOf(payload);
   }
 
   /** Runs `callback` after all earlier publications. */
@@ -316,4 +328,14 @@ export class RoomCursor {
     this.#waiters = this.#waiters.filter(({ top }) => !isUpTo(position, top));
     for (const { resolve } of reached) resolve();
   }
+}
+
+/** A number that differs, as a rule, for different content. */
+function sampleOf({ data }: Payload): number {
+  const step = Math.max(1, Math.floor(data.length / sampleSize));
+  let sample = data.length;
+  for (let at = 0; at < data.length; at += step) {
+    sample = (Math.imul(sample, 31) + (typeof data === "string" ? data.charCodeAt(at) : (data[at] ?? 0))) | 0;
+  }
+  return sample;
 }

@@ -30,6 +30,10 @@ interface Question {
 
 /** The number of questions in one message. */
 const questionsMax = 200;
+/** Milliseconds that a question without a full answer is not asked again. */
+const unansweredMs = 10_000;
+/** The number of such questions that are kept. */
+const unansweredMax = 10_000;
 
 /**
  * Finds out what an engine has lost when it began a new epoch: asks the other nodes for the last offset of the old
@@ -41,6 +45,9 @@ export class Witnesses {
   /** The questions of this turn of the event loop. */
   #unsent: Question[] = [];
   readonly #timers = new Set<Timer>();
+  /** When questions were asked that a node did not answer. */
+  readonly #unanswered = new Map<string, number>();
+  #hasEnded = false;
 
   constructor(deps: WitnessesDeps) {
     this.#deps = deps;
@@ -54,6 +61,9 @@ export class Witnesses {
     const key = keyOf(path, epoch, next);
     const known = this.#questions.get(key);
     if (known !== undefined) return known.answered.promise;
+    const askedAt = this.#unanswered.get(key);
+    const isRecent = askedAt !== undefined && this.#deps.clock.now() - askedAt < unansweredMs;
+    if (this.#hasEnded || isRecent) return Promise.resolve(undefined);
     const waitingFor = new Set(this.#deps.others());
     const offset = this.#deps.seenHere(path, epoch, next);
     if (waitingFor.size === 0) return Promise.resolve(offset);
@@ -88,12 +98,13 @@ export class Witnesses {
   onLost(node: string, isSilent: boolean): void {
     for (const question of [...this.#questions.values()]) {
       if (!question.waitingFor.delete(node)) continue;
-      if (isSilent) this.#settle(question, undefined);
+      if (isSilent) this.#giveUp(question);
       else if (question.waitingFor.size === 0) this.#settle(question, question.offset);
     }
   }
 
   end(): void {
+    this.#hasEnded = true;
     for (const timer of this.#timers) timer.cancel();
     for (const question of [...this.#questions.values()]) this.#settle(question, undefined);
   }
@@ -101,10 +112,11 @@ export class Witnesses {
   #sendAll(): void {
     const questions = this.#unsent;
     this.#unsent = [];
+    if (this.#hasEnded) return;
     for (const node of new Set(questions.flatMap(({ waitingFor }) => [...waitingFor]))) this.#send(node, questions);
     const timer = this.#deps.clock.setTimeout(() => {
       this.#timers.delete(timer);
-      for (const question of questions) this.#settle(question, undefined);
+      for (const question of questions) if (question.waitingFor.size > 0) this.#giveUp(question);
     }, this.#deps.answerMs);
     this.#timers.add(timer);
   }
@@ -128,6 +140,13 @@ export class Witnesses {
     if (offset !== undefined) question.offset = Math.max(question.offset ?? 0, offset);
     question.waitingFor.delete(node);
     if (question.waitingFor.size === 0) this.#settle(question, question.offset);
+  }
+
+  #giveUp(question: Question): void {
+    const { path, epoch, next } = question;
+    if (this.#unanswered.size >= unansweredMax) this.#unanswered.clear();
+    this.#unanswered.set(keyOf(path, epoch, next), this.#deps.clock.now());
+    this.#settle(question, undefined);
   }
 
   #settle({ path, epoch, next, answered }: Question, offset: number | undefined): void {
