@@ -16,7 +16,7 @@ export interface BackplaneLimits {
   readonly publicationIdsMs: number;
   /** Milliseconds between the heartbeats of a node. After three missing ones the node is lost. Default: 3,000. */
   readonly nodeHeartbeatMs: number;
-  /** Milliseconds to wait for a request that another node runs. Above: it gets `duplicate`. Default: 10,000. */
+  /** Milliseconds to wait for a request that another node runs. Above: it gets `duplicate`. Default: 5,000. */
   readonly claimMs: number;
   /** Average milliseconds between two checks whether rooms without traffic missed publications. Default: 30,000. */
   readonly roomCheckMs: number;
@@ -31,6 +31,6 @@ export const defaultBackplaneLimits: BackplaneLimits = {
   publicationIdsMax: 1_000,
   publicationIdsMs: 120_000,
   nodeHeartbeatMs: 3_000,
-  claimMs: 10_000,
+  claimMs: 5_000,
   roomCheckMs: 30_000,
 };

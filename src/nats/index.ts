@@ -54,7 +54,7 @@ export function nats(
   source: string | readonly string[] | ConnectionOptions,
   options: BackplaneOptions = {},
 ): Backplane {
-  checkNames("nats()", options, ["prefix", "storage", "replicas", "durable"]);
+  checkNames("the second argument of nats()", options, ["prefix", "storage", "replicas", "durable"]);
   const { prefix = "enfilade", storage = "file", replicas = 1, durable = false } = options;
   if (typeof prefix !== "string" || !/^[\w-]{1,64}$/.test(prefix)) {
     throw optionError("prefix", "1 to 64 of A–Z a–z 0–9 - _", prefix);

@@ -47,7 +47,7 @@ export interface BackplaneOptions {
  * ```
  */
 export function redis(source: string | RedisOptions | OwnClient, options: BackplaneOptions = {}): Backplane {
-  checkNames("redis()", options, ["prefix", "durable"]);
+  checkNames("the second argument of redis()", options, ["prefix", "durable"]);
   const { prefix = "enfilade", durable = false } = options;
   if (typeof prefix !== "string" || prefix === "") {
     throw new EnfiladeError("ERR_OPTION", `prefix takes a string such as "shop", got ${JSON.stringify(prefix)}`);
@@ -91,6 +91,7 @@ function connectorOf(source: string | RedisOptions | OwnClient): () => RedisPair
     return () => pairOf(() => new Redis(source, connectionOptions));
   }
   if (!hasAddress(source)) throw sourceError(source);
+  checkOwnOptions(source);
   checkKeyPrefix(source);
   return () => pairOf(() => new Redis({ ...source, ...connectionOptions }));
 }
@@ -110,6 +111,15 @@ function connectorOfClient(client: DuplicableClient): () => RedisPair {
 function hasAddress(source: unknown): source is RedisOptions {
   if (typeof source !== "object" || source === null) return false;
   return ["host", "port", "path", "sentinels"].some((name) => name in source && Reflect.get(source, name) != null);
+}
+
+/** Options of this library among those of ioredis would be ignored. */
+function checkOwnOptions(source: object): void {
+  for (const name of ["durable", "prefix"]) {
+    if (!(name in source)) continue;
+    const advice = `redis(source, { ${name} }), as the second argument`;
+    throw new EnfiladeError("ERR_OPTION", `${name} is no option of ioredis; pass ${advice}`);
+  }
 }
 
 function checkKeyPrefix({ keyPrefix }: Pick<RedisOptions, "keyPrefix"> | DuplicableClient["options"]): void {

@@ -197,7 +197,8 @@ function checkedId(id: unknown, history: HistoryConfig | undefined): string {
   if (history !== undefined) return id;
   throw new EnfiladeError(
     "ERR_OPTION",
-    "id needs history: send to a room whose route has history: { size: 100, seconds: 3600 }, and keep the message",
+    "id needs a message that a history keeps: send it to one room, whose route has history: { size: 100 }, without " +
+      "keep: false; with the policy skip or latest, pass keep: true",
   );
 }
 

@@ -159,7 +159,7 @@ export class Drain {
     this.#deps.logger.warn(
       `enfilade: ${this.#remaining.size} of ${this.#members.length} connections had not left ${withinMs} ms after ` +
         "drain(); close() will close them with 1001; check that another node is ready and that the load balancer " +
-        "sends clients to it; with a single node, call close() without drain()",
+        "sends clients to it, and that no handler is still busy; with a single node, call close() without drain()",
     );
   }
 

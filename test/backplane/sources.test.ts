@@ -87,3 +87,10 @@ describe.skipIf(missing("redis", "clients of another copy of ioredis"))("a clien
     }
   });
 });
+
+it.each([{ durable: true }, { prefix: "shop" }])("redis() refuses %j among the options of ioredis", (own) => {
+  const source: object = { host: "127.0.0.1", ...own };
+  const [name] = Object.keys(own);
+  const refusal = { code: "ERR_OPTION", message: expect.stringContaining(`redis(source, { ${name} })`) };
+  expect(() => redis(source)).toThrow(expect.objectContaining(refusal));
+});
