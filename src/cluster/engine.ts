@@ -48,6 +48,7 @@ export interface EngineRoom {
 
 /** The id of a publication that a caller may send again, and how long the engine has to recognise it. */
 export interface PublicationId {
+  /** 1 to 128 printable ASCII characters. */
   readonly id: string;
   /** The number of ids that are kept for a room. */
   readonly idsMax: number;
