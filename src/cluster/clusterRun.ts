@@ -206,7 +206,7 @@ export class ClusterRun {
       answerMs: limits.backplaneMs,
       others: () => nodes.witnesses,
       send: (node, kind, fields) => void signals.send(nodeChannel(node), kind, fields),
-      seenHere: (path, epoch, next) => this.cursors.seenBetween(path, epoch, next),
+      seenHere: (path, epoch, later) => this.cursors.seenBetween(path, epoch, later),
     });
   }
 

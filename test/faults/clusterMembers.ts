@@ -174,7 +174,7 @@ export class Client implements Member {
   }
 
   #lag({ position, missed }: Frame): void {
-    this.#observations.reportLoss("lagged");
+    if (missed !== 0) this.#observations.reportLoss("lagged");
     if (position === undefined) return;
     this.#checkCount(position, missed);
     this.#position = position;
@@ -195,10 +195,9 @@ export class Client implements Member {
   /** The reported number of missed publications must equal the gap. */
   #checkCount({ epoch, offset }: Position, missed: number | undefined): void {
     const last = this.#position;
-    if (last === undefined || missed === undefined) return;
-    if (last.epoch !== epoch) {
-      this.#observations.faults.push(`${this.name} got a report of ${missed} missed between two epochs`);
-    } else if (offset - last.offset !== missed) {
+    // Between two epochs, the offsets do not show how many are missing.
+    if (last === undefined || missed === undefined || last.epoch !== epoch) return;
+    if (offset - last.offset !== missed) {
       this.#observations.faults.push(`${this.name} got a report of ${missed} missed from ${last.offset} to ${offset}`);
     }
   }

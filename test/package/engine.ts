@@ -4,6 +4,7 @@ import {
   type Engine,
   type EngineEvents,
   type EngineHistoryPage,
+  type EngineTop,
   joinNodeMessages,
 } from "enfilade/backplane";
 import { connect } from "enfilade/testing";
@@ -53,12 +54,22 @@ class ProcessEngine implements Engine {
     return { epoch, offset };
   }
 
-  async read(path: string): Promise<EngineHistoryPage> {
-    return { top: { epoch, offset: offsets.get(path) ?? 0 }, base: 0, entries: [] };
+  async read(room: { path: string }): Promise<EngineHistoryPage> {
+    return { ...(await this.top(room)), entries: [] };
   }
 
-  async top({ path }: { path: string }) {
-    return { epoch, offset: offsets.get(path) ?? 0 };
+  async top({ path }: { path: string }): Promise<EngineTop> {
+    const offset = offsets.get(path) ?? 0;
+    if (offset === 0) return { top: { epoch: "", offset }, epochs: [] };
+    return { top: { epoch, offset }, epochs: [{ epoch, base: 0, lost: undefined }] };
+  }
+
+  async confirmLost(): Promise<void> {
+    // It has one epoch only.
+  }
+
+  async renumber(): Promise<void> {
+    // It never gives out a number again.
   }
 
   refuses(): boolean {

@@ -144,16 +144,16 @@ export class RoomCursors {
   }
 
   /**
-   * The last offset that this node has received or sent from `epoch` on, before `next`; `undefined` if it does not know
-   * `epoch`. There may be epochs in between that the engine has lost.
+   * The last offset that this node has received or sent from `epoch` on, before `later`; `undefined` if it does not
+   * know `epoch`. There may be epochs in between that the engine has lost.
    */
-  seenBetween(path: RoomPath, epoch: string, next: string): number | undefined {
+  seenBetween(path: RoomPath, epoch: string, later: readonly string[]): number | undefined {
     const current = this.seen(path);
     const noted = this.#seen.of(path);
     const positions = current === undefined ? noted : withPosition(noted, current);
     const from = positions.findIndex((one) => one.epoch === epoch);
     if (from === -1) return undefined;
-    const to = positions.findIndex((one) => one.epoch === next);
+    const to = positions.findIndex((one) => later.includes(one.epoch));
     const between = positions.slice(from, to > from ? to : undefined);
     return Math.max(...between.map(({ offset }) => offset));
   }
@@ -207,15 +207,20 @@ export class RoomCursors {
     if (unknown.length === 0) return page;
     const epochs = page.epochs.map(async (one, index) => {
       const before = page.epochs[index - 1];
-      return before === undefined || !unknown.includes(one) ? one : this.#confirm(room, before, one);
+      const later = page.epochs.slice(index);
+      return before === undefined || !unknown.includes(one) ? one : this.#confirm(room, before, one, later);
     });
     return { ...page, epochs: await Promise.all(epochs) };
   }
 
   /** Asks all nodes how far the epoch before `next` went, and keeps the answer for later readers. */
-  async #confirm(room: EngineRoom, before: Epoch, next: Epoch): Promise<Epoch> {
+  async #confirm(room: EngineRoom, before: Epoch, next: Epoch, later: readonly Epoch[]): Promise<Epoch> {
     const { witnesses, engine, outgoing, engineState } = this.#deps;
-    const offset = await witnesses.ask(room.path, before.epoch, next.epoch);
+    const offset = await witnesses.ask(
+      room.path,
+      before.epoch,
+      later.map(({ epoch }) => epoch),
+    );
     if (offset === undefined) return next;
     const lost = Math.max(0, offset - next.base);
     engine.confirmLost(room, next.epoch, lost).catch((error) => {

@@ -12,15 +12,15 @@ export interface WitnessesDeps {
   /** The other nodes that may have received what this node has not. */
   readonly others: () => readonly string[];
   readonly send: (node: string, kind: string, fields: object) => void;
-  /** The last offset that this node has received from `epoch` on, before `next`; `undefined` if it knows no `epoch`. */
-  readonly seenHere: (path: RoomPath, epoch: string, next: string) => number | undefined;
+  /** The last offset that this node has received from `epoch` on, before `later`; `undefined` if it knows none. */
+  readonly seenHere: (path: RoomPath, epoch: string, later: readonly string[]) => number | undefined;
 }
 
 interface Question {
   readonly path: RoomPath;
   readonly epoch: string;
-  /** The epoch after it, as the engine says. */
-  readonly next: string;
+  /** The epochs after it, as the engine says. */
+  readonly later: readonly string[];
   readonly answered: Deferred<number | undefined>;
   /** The nodes that have not answered. */
   readonly waitingFor: Set<string>;
@@ -54,20 +54,20 @@ export class Witnesses {
   }
 
   /**
-   * Resolves with the last offset that any node has received from `epoch` on, before `next`; `undefined` if none of
+   * Resolves with the last offset that any node has received from `epoch` on, before `later`; `undefined` if none of
    * them knew `epoch`, or if one does not answer in time.
    */
-  ask(path: RoomPath, epoch: string, next: string): Promise<number | undefined> {
-    const key = keyOf(path, epoch, next);
+  ask(path: RoomPath, epoch: string, later: readonly string[]): Promise<number | undefined> {
+    const key = keyOf(path, epoch, later);
     const known = this.#questions.get(key);
     if (known !== undefined) return known.answered.promise;
     const askedAt = this.#unanswered.get(key);
     const isRecent = askedAt !== undefined && this.#deps.clock.now() - askedAt < unansweredMs;
     if (this.#hasEnded || isRecent) return Promise.resolve(undefined);
     const waitingFor = new Set(this.#deps.others());
-    const offset = this.#deps.seenHere(path, epoch, next);
+    const offset = this.#deps.seenHere(path, epoch, later);
     if (waitingFor.size === 0) return Promise.resolve(offset);
-    const question: Question = { path, epoch, next, answered: deferred<number | undefined>(), waitingFor, offset };
+    const question: Question = { path, epoch, later, answered: deferred<number | undefined>(), waitingFor, offset };
     this.#questions.set(key, question);
     if (this.#unsent.push(question) === 1) setImmediate(() => this.#sendAll());
     return question.answered.promise;
@@ -123,19 +123,19 @@ export class Witnesses {
 
   #send(node: string, questions: readonly Question[]): void {
     for (let index = 0; index < questions.length; index += questionsMax) {
-      const rooms = questions.slice(index, index + questionsMax).map(({ path, epoch, next }) => [path, epoch, next]);
+      const rooms = questions.slice(index, index + questionsMax).map(({ path, epoch, later }) => [path, epoch, later]);
       this.#deps.send(node, "seen?", { node: this.#deps.id, rooms });
     }
   }
 
   #answer(node: string, entries: readonly Entry[]): void {
     const { id, send, seenHere } = this.#deps;
-    const rooms = entries.map(([path, epoch, next]) => [path, epoch, next, seenHere(path, epoch, next)]);
+    const rooms = entries.map(([path, epoch, later]) => [path, epoch, later, seenHere(path, epoch, later)]);
     send(node, "seen", { node: id, rooms });
   }
 
-  #onAnswer(node: string, [path, epoch, next, offset]: Entry): void {
-    const question = this.#questions.get(keyOf(path, epoch, next));
+  #onAnswer(node: string, [path, epoch, later, offset]: Entry): void {
+    const question = this.#questions.get(keyOf(path, epoch, later));
     if (question === undefined) return;
     if (offset !== undefined) question.offset = Math.max(question.offset ?? 0, offset);
     question.waitingFor.delete(node);
@@ -143,31 +143,33 @@ export class Witnesses {
   }
 
   #giveUp(question: Question): void {
-    const { path, epoch, next } = question;
+    const { path, epoch, later } = question;
     if (this.#unanswered.size >= unansweredMax) this.#unanswered.clear();
-    this.#unanswered.set(keyOf(path, epoch, next), this.#deps.clock.now());
+    this.#unanswered.set(keyOf(path, epoch, later), this.#deps.clock.now());
     this.#settle(question, undefined);
   }
 
-  #settle({ path, epoch, next, answered }: Question, offset: number | undefined): void {
-    this.#questions.delete(keyOf(path, epoch, next));
+  #settle({ path, epoch, later, answered }: Question, offset: number | undefined): void {
+    this.#questions.delete(keyOf(path, epoch, later));
     answered.resolve(offset);
   }
 }
 
-type Entry = readonly [path: RoomPath, epoch: string, next: string, offset: number | undefined];
+type Entry = readonly [path: RoomPath, epoch: string, later: readonly string[], offset: number | undefined];
 
 function entryOf(value: unknown): Entry | undefined {
   if (!Array.isArray(value)) return undefined;
   // JSON has `null` for an offset that is not known.
-  const [path, epoch, next, offset]: readonly unknown[] = value;
-  if (typeof path !== "string" || !isRoom(path) || typeof epoch !== "string" || typeof next !== "string") {
-    return undefined;
-  }
-  if (offset === undefined || offset === null) return [path, epoch, next, undefined];
-  return typeof offset === "number" && Number.isSafeInteger(offset) ? [path, epoch, next, offset] : undefined;
+  const [path, epoch, later, offset]: readonly unknown[] = value;
+  if (typeof path !== "string" || !isRoom(path) || typeof epoch !== "string" || !isTexts(later)) return undefined;
+  if (offset === undefined || offset === null) return [path, epoch, later, undefined];
+  return typeof offset === "number" && Number.isSafeInteger(offset) ? [path, epoch, later, offset] : undefined;
 }
 
-function keyOf(path: RoomPath, epoch: string, next: string): string {
+function isTexts(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((one) => typeof one === "string");
+}
+
+function keyOf(path: RoomPath, epoch: string, [next = ""]: readonly string[]): string {
   return `${path} ${epoch} ${next}`;
 }

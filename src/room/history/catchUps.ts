@@ -14,6 +14,9 @@ import { HistoryPages } from "./historyPages.js";
 import { recover } from "./recovery.js";
 import { TurnScheduler } from "./turnScheduler.js";
 
+/** Milliseconds until a page is read again that could not be read. */
+const retryMs = 1_000;
+
 /** The operations and limits that reading the history of a home needs. */
 export interface CatchUpsDeps {
   /** Reads the history of a room. */
@@ -104,7 +107,7 @@ export class CatchUps implements HomeReader<Member> {
       bytesMax,
       isLagging,
       waitForTurn: () => this.#turns.next(),
-      readAfter: (since) => this.#pagesOf(member).after(since),
+      readAfter: (since) => this.#readAfter(member, since),
       deliver: (delivery) => {
         this.#encoded.add(delivery);
         delivery.address ??= member.home;
@@ -136,6 +139,18 @@ export class CatchUps implements HomeReader<Member> {
     return first;
   }
 
+  /** Reads the next page. While the engine cannot be reached, the client stays connected, and waits. */
+  async #readAfter(member: Member, since: Position): Promise<HistoryPage> {
+    for (;;) {
+      try {
+        return await this.#pagesOf(member).after(since);
+      } catch (error) {
+        if (!isOutage(error) || !member.isOpen) throw error;
+        if ((await within(this.#deps.clock, retryMs, member.ended)) !== timeIsUp) throw error;
+      }
+    }
+  }
+
   #pagesOf({ home }: Member): HistoryPages {
     return new HistoryPages((query) => this.#deps.read(home, query), this.#deps.limits);
   }
@@ -155,11 +170,15 @@ function isLagging(member: Member): boolean {
 /** Closes a connection that cannot get the history; its client may try again. Returns `false` for other errors. */
 function closeFailed(member: Member, error: unknown): boolean {
   const code = error instanceof EnfiladeError ? error.code : undefined;
-  if (code === "ERR_BACKPLANE") member.close(CloseCode.tryAgainLater, "try again later", false);
+  if (isOutage(error)) member.close(CloseCode.tryAgainLater, "try again later", false);
   // The history no longer has what a slow client has not read.
   else if (code === "ERR_HISTORY") member.onOverflow();
   else return false;
   return true;
+}
+
+function isOutage(error: unknown): boolean {
+  return error instanceof EnfiladeError && error.code === "ERR_BACKPLANE";
 }
 
 type Losses = Pick<HandoverDeps, "onGap" | "onSkipped">;
