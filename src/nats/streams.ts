@@ -72,24 +72,31 @@ export class RoomStreams {
   readonly #streams = new Map<RoomPath, RoomStream>();
   /** The streams that are looked for or created, for publications. */
   readonly #pending = new Map<RoomPath, Promise<RoomStream>>();
+  /** The last publication to each room that is not answered. */
+  readonly #lastCalls = new Map<RoomPath, object>();
 
   constructor(deps: RoomStreamsDeps) {
     this.#deps = deps;
   }
 
-  async append(room: EngineRoom, bytes: Uint8Array, id?: PublicationId): Promise<Position> {
+  async append(room: EngineRoom, bytes: Uint8Array, id?: PublicationId, attempt = 1): Promise<Position> {
     const { path } = room;
+    const call = {};
+    this.#lastCalls.set(path, call);
     const known = this.#pending.has(path) ? undefined : this.#streams.get(path);
-    if (known === undefined) return this.#appendTo(await this.#stream(room), bytes, id);
     try {
-      return await this.#appendTo(known, bytes, id);
+      return await this.#appendTo(known ?? (await this.#stream(room)), bytes, id);
     } catch (error) {
       // No stream listens to the subject: it was deleted or has a new epoch, and the publication was not kept.
       const isStale = hasNoResponders(error) || isNotFound(error);
-      // Only the first one is sent again. Those behind it are refused, since later ones may have been sent.
-      if (!isStale || this.#streams.get(path) !== known) throw error;
+      const isFirst = known !== undefined && this.#streams.get(path) === known;
+      // Those behind the first one are refused, since later ones may have been sent.
+      const canRepeat = attempt < attemptsMax && (isFirst || this.#lastCalls.get(path) === call);
+      if (!isStale || !canRepeat) throw error;
       this.#streams.delete(path);
-      return this.#appendTo(await this.#stream(room), bytes, id);
+      return await this.append(room, bytes, id, attempt + 1);
+    } finally {
+      if (this.#lastCalls.get(path) === call) this.#lastCalls.delete(path);
     }
   }
 

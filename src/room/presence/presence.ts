@@ -8,6 +8,7 @@ import type { RoomPath } from "../../wire/path.js";
 import { encodeJSON, Payload } from "../../wire/payload.js";
 import { Audience } from "../audience.js";
 import type { PresenceConfig } from "../roomConfig.js";
+import { GracePeriods } from "./gracePeriods.js";
 import {
   connectionsOf,
   keyOf,
@@ -55,14 +56,14 @@ export class Presence {
   /** All users, encoded; `undefined` after a change. */
   #snapshot: Payload | undefined;
   #isScheduled = false;
-  /** The number of users who left and may return. */
-  #usersInGrace = 0;
+  readonly #grace: GracePeriods<string>;
   /** Keeps the room open for a grace period after a user left this node, since the user may also leave another node. */
   #keepOpenTimer: Timer | undefined;
   #loaded: Promise<void> | undefined;
 
   constructor(deps: PresenceDeps) {
     this.#deps = deps;
+    this.#grace = new GracePeriods(deps.clock, (keys) => this.#onGraceOver(keys));
   }
 
   get state(): PresenceState {
@@ -73,7 +74,7 @@ export class Presence {
 
   /** Whether the room stays open because users who left may return. */
   get isInGrace(): boolean {
-    return this.#usersInGrace > 0 || this.#keepOpenTimer !== undefined;
+    return this.#grace.size > 0 || this.#keepOpenTimer !== undefined;
   }
 
   /** Resolves when the users on other nodes are known; `undefined` if they are. */
@@ -132,8 +133,8 @@ export class Presence {
   end(isOpenElsewhere: boolean): void {
     this.#keepOpenTimer?.cancel();
     this.#keepOpenTimer = undefined;
-    for (const [key, entry] of this.#entries) {
-      this.#cancelGrace(entry);
+    for (const key of this.#entries.keys()) {
+      this.#grace.cancel(key);
       if (!isOpenElsewhere) this.#remove(key);
     }
     this.#publishChanges();
@@ -188,7 +189,7 @@ export class Presence {
   /** Marks a user as present, or as returned. */
   #setPresent(key: string, entry: UserEntry): void {
     this.#snapshot = undefined;
-    this.#cancelGrace(entry);
+    this.#grace.cancel(key);
     if (this.#entries.has(key)) return;
     this.#entries.set(key, entry);
     // A user who left and returned in the same tick is no change.
@@ -202,17 +203,12 @@ export class Presence {
     const { leaveGraceMs } = this.#deps.config;
     // An anonymous connection never returns.
     if (leaveGraceMs === 0 || !isUserKey(key) || !this.#deps.hasGrace()) this.#remove(key);
-    else this.#startGrace(key, entry, leaveGraceMs);
+    else this.#grace.start(key, leaveGraceMs);
   }
 
-  #startGrace(key: string, entry: UserEntry, ms: number): void {
-    this.#cancelGrace(entry);
-    this.#usersInGrace += 1;
-    entry.graceTimer = this.#deps.clock.setTimeout(() => {
-      this.#cancelGrace(entry);
-      this.#remove(key);
-      if (!this.isInGrace) this.#deps.onGraceEnd();
-    }, ms);
+  #onGraceOver(keys: readonly string[]): void {
+    for (const key of keys) this.#remove(key);
+    if (!this.isInGrace) this.#deps.onGraceEnd();
   }
 
   #keepOpen(): void {
@@ -224,13 +220,6 @@ export class Presence {
       this.#keepOpenTimer = undefined;
       if (!this.isInGrace) onGraceEnd();
     }, config.leaveGraceMs);
-  }
-
-  #cancelGrace(entry: UserEntry): void {
-    if (entry.graceTimer === undefined) return;
-    this.#usersInGrace -= 1;
-    entry.graceTimer.cancel();
-    entry.graceTimer = undefined;
   }
 
   #remove(key: string): void {

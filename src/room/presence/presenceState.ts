@@ -1,6 +1,5 @@
 import type { PresenceEntry, PresenceUpdate } from "../../backplane/backplane.js";
 import { connectionKey, userKey } from "../../backplane/presenceKey.js";
-import type { Timer } from "../../connection/clock.js";
 import type { Member } from "../../protocol/dialect.js";
 import type { PresenceMode } from "../roomConfig.js";
 
@@ -48,8 +47,6 @@ export interface UserEntry {
   local: number;
   /** Entries of other nodes, by node. */
   others: Map<string, PresenceEntry> | undefined;
-  /** Runs while the user has left and may return. */
-  graceTimer: Timer | undefined;
 }
 
 /** The presence of a room whose presence is off, counted from its members; the version is 0. */
@@ -83,7 +80,7 @@ export function keyOf(member: Member, userId: string | undefined): string {
 }
 
 export function newUserEntry(key: string, id: string): UserEntry {
-  return { key, id, user: undefined, shown: undefined, local: 0, others: undefined, graceTimer: undefined };
+  return { key, id, user: undefined, shown: undefined, local: 0, others: undefined };
 }
 
 export function connectionsOf({ local, others }: UserEntry): number {
