@@ -23,7 +23,7 @@ export interface StreamNotes {
 }
 
 /** The number of epochs that are kept. */
-export const epochsMax = 16;
+const epochsMax = 16;
 /** The number of bytes of a description. */
 const descriptionBytesMax = 4_000;
 

@@ -14,11 +14,10 @@ import { NoRespondersError } from "@nats-io/transport-node";
 import type { HistoryConfig, HistoryQuery } from "../backplane/backplane.js";
 import type { EngineHistoryPage, EngineRoom, EngineTop, PublicationId } from "../cluster/engine.js";
 import type { RoomPath } from "../wire/path.js";
-import { epochAt, epochId, offsetAfter, type Position } from "../wire/position.js";
+import { epochAt, epochId, epochTime, offsetAfter, type Position } from "../wire/position.js";
 import {
   descriptionOf,
   epochOf,
-  epochsMax,
   isBelow,
   type RoomStream,
   rangeOf,
@@ -256,10 +255,9 @@ export class RoomStreams {
     bytesMax = Number.POSITIVE_INFINITY,
   ): Promise<Entries | undefined> {
     const { name } = info.config;
-    const { epochs } = notes;
-    // Messages of epochs that are not kept any more have unknown subjects.
-    const isFresh = (subject: string) =>
-      epochs.length === epochsMax || epochs.some(({ epoch }) => epoch === epochOf(subject));
+    const newest = epochTime(notes.epochs.at(-1)?.epoch ?? "") ?? 0;
+    // A stream that was deleted and made again has a later epoch. The notes may lack earlier ones.
+    const isFresh = (subject: string) => (epochTime(epochOf(subject)) ?? 0) <= newest;
     try {
       const consumer = await this.#deps.client.consumers.get(name, { opt_start_seq: start });
       try {

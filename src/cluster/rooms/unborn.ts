@@ -38,8 +38,10 @@ export function withUnborn({ top, epochs }: EngineTop, since: Position | undefin
   }
   if (known === undefined) return { top, epochs };
   const [first, ...later] = epochs;
+  if (first === undefined) return { top, epochs: unborn };
   // Before the first publication nothing can be lost, unless the first known epoch is not the first one.
-  return { top, epochs: first ? [...unborn, { ...first, lost: first.base === 0 ? 0 : undefined }, ...later] : unborn };
+  const lost = first.base === 0 ? 0 : undefined;
+  return { top, epochs: [...unborn, { ...first, base: 0, lost }, ...later] };
 }
 
 function isUsable(since: Position, now: number): boolean {
