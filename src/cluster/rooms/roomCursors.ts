@@ -17,7 +17,7 @@ import type { OutgoingQueue } from "../outgoingQueue.js";
 import type { HistoryReader } from "./historyReader.js";
 import { RoomCursor } from "./roomCursor.js";
 import { SeenPositions, withPosition } from "./seenPositions.js";
-import { isUnborn, withUnborn } from "./unborn.js";
+import { isSince, isUnborn, withUnborn } from "./unborn.js";
 import type { Witnesses } from "./witnesses.js";
 
 /** The number of publications in one read, and of their bytes. */
@@ -151,6 +151,10 @@ export class RoomCursors {
     const current = this.seen(path);
     const noted = this.#seen.of(path);
     const positions = current === undefined ? noted : withPosition(noted, current);
+    if (isUnborn({ epoch, offset: 0 })) {
+      const lost = positions.filter((one) => !later.includes(one.epoch) && isSince(one, epoch));
+      return Math.max(0, ...lost.map(({ offset }) => offset));
+    }
     const from = positions.findIndex((one) => one.epoch === epoch);
     if (from === -1) return undefined;
     const to = positions.findIndex((one) => later.includes(one.epoch));

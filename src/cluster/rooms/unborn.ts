@@ -1,4 +1,4 @@
-import type { Epoch, Position } from "../../wire/position.js";
+import { type Epoch, epochTime, type Position } from "../../wire/position.js";
 import type { EngineTop } from "../engine.js";
 
 /**
@@ -39,9 +39,8 @@ export function withUnborn({ top, epochs }: EngineTop, since: Position | undefin
   if (known === undefined) return { top, epochs };
   const [first, ...later] = epochs;
   if (first === undefined) return { top, epochs: unborn };
-  // Before the first publication nothing can be lost, unless the first known epoch is not the first one.
-  const lost = first.base === 0 ? 0 : undefined;
-  return { top, epochs: [...unborn, { ...first, base: 0, lost }, ...later] };
+  // An engine that has lost all its data may have had other epochs in between.
+  return { top, epochs: [...unborn, { ...first, base: 0, lost: undefined }, ...later] };
 }
 
 function isUsable(since: Position, now: number): boolean {
@@ -51,4 +50,9 @@ function isUsable(since: Position, now: number): boolean {
 /** Milliseconds; the clocks of two nodes may differ in both directions. */
 function ageOf({ epoch }: Position, now: number): number {
   return Math.abs(now - Number(epoch.slice(prefix.length)));
+}
+
+/** Whether an epoch began after nothing had been published at `unborn`. */
+export function isSince({ epoch }: Position, unborn: string): boolean {
+  return (epochTime(epoch) ?? 0) >= Number(unborn.slice(prefix.length));
 }
