@@ -70,6 +70,31 @@ function timeOf({ info, subject, notes }: RoomStream, life: string | undefined):
   return isRestart ? Math.max(before, Date.parse(info.state.last_ts)) : before;
 }
 
+/**
+ * Whether a stream has messages from before its creation: a server that could not read the settings of a stream after a
+ * crash has forgotten it, and a new one of this name takes over its messages.
+ */
+export function hasOldMessages({ info, notes }: RoomStream): boolean {
+  const { messages, first_ts: firstAt } = info.state;
+  return messages > 0 && notes.epochs.length === 1 && Date.parse(firstAt) < Date.parse(info.created);
+}
+
+/** The notes with the epochs of old messages. The server counts the messages of each subject; they are in order. */
+export function withOldEpochs({ info, notes }: RoomStream, subjects: Readonly<Record<string, number>>): StreamNotes {
+  const known = new Set(notes.epochs.map(({ epoch }) => epoch));
+  const old = Object.entries(subjects)
+    .map(([subject, count]) => ({ epoch: epochOf(subject), count }))
+    .filter(({ epoch }) => !known.has(epoch))
+    .sort((one, other) => (epochTime(one.epoch) ?? 0) - (epochTime(other.epoch) ?? 0));
+  let base = info.state.first_seq - 1;
+  const epochs: Epoch[] = [];
+  for (const { epoch, count } of old) {
+    epochs.push({ epoch, base, lost: undefined });
+    base += count;
+  }
+  return { ...notes, epochs: [...epochs, ...notes.epochs.map((one) => ({ ...one, base }))].slice(-epochsMax) };
+}
+
 /** The notes of a stream whose number of lost publications is known. */
 export function withLost({ notes }: RoomStream, epoch: string, lost: number): StreamNotes {
   const epochs = notes.epochs.map((one) => (one.epoch === epoch ? { ...one, lost: one.lost ?? lost } : one));

@@ -18,6 +18,7 @@ import { epochAt, epochId, epochTime, offsetAfter, type Position } from "../wire
 import {
   descriptionOf,
   epochOf,
+  hasOldMessages,
   isBelow,
   type RoomStream,
   rangeOf,
@@ -26,6 +27,7 @@ import {
   topOf,
   withEpoch,
   withLost,
+  withOldEpochs,
 } from "./roomStream.js";
 import { hasLimits, limitsOf, nanosPerMs } from "./streamLimits.js";
 import { tokenOf } from "./subjects.js";
@@ -203,7 +205,14 @@ export class RoomStreams {
       if (!isNameTaken(error)) throw error;
       return manager.streams.info(config.name);
     });
-    return streamOf(info);
+    return this.#withOldEpochs(path, streamOf(info));
+  }
+
+  async #withOldEpochs(path: RoomPath, stream: RoomStream): Promise<RoomStream> {
+    if (!hasOldMessages(stream)) return stream;
+    const { name } = stream.info.config;
+    const { state } = await this.#deps.manager.streams.info(name, { subjects_filter: ">" });
+    return this.#update(path, stream, withOldEpochs(stream, state.subjects ?? {}));
   }
 
   /** A stream that exists; with a new epoch if the server has been restarted, and with the limits of the room. */
@@ -212,7 +221,8 @@ export class RoomStreams {
     const { life, manager } = this.#deps;
     let stream: RoomStream;
     try {
-      stream = streamOf(await manager.streams.info(this.#nameOf(path)));
+      const found = streamOf(await manager.streams.info(this.#nameOf(path)));
+      stream = await this.#withOldEpochs(path, found);
     } catch (error) {
       if (isNotFound(error)) return undefined;
       throw error;

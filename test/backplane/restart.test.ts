@@ -3,6 +3,7 @@ import { SubscriptionMember } from "../faults/clusterMembers.js";
 import { waitFor } from "../faults/clusterRun.js";
 import { FaultyProxy } from "../faults/faultyProxy.js";
 import type { EngineName, EngineOptions, EngineServer } from "../support/engines.js";
+import { loseSettings } from "../support/natsStore.js";
 import { NodeProcess } from "../support/nodeProcess.js";
 import { missing } from "../support/parts.js";
 import { startProxy } from "../support/proxy.js";
@@ -168,3 +169,32 @@ describe("a restart of a process with history in memory", () => {
     expect(at).toBe(before.length);
   });
 });
+
+describe.skipIf(missing("nats", "a store without settings"))(
+  "a crash of nats that loses the settings of streams",
+  () => {
+    it("costs nothing: who was behind gets what was missed, once", async () => {
+      const scene = await startScene("nats", {});
+      const { engine, near, far, engineWay, clientWay, there, ofFar, away } = scene;
+      const all = [...there, ...ofFar, ...away];
+      const first = await publish(near, "before", before);
+      await allGet(`before-${before - 1}`, all);
+      engineWay.cut();
+      clientWay.cut();
+      await stateIs("away", far);
+      const second = await publish(near, "behind", behind);
+      await allGet(`behind-${behind - 1}`, there);
+      await engine.kill();
+      await stateIs("away", near);
+      expect(loseSettings(engine)).toBeGreaterThan(0);
+      await engine.restart();
+      await stateIs("up", near);
+      const third = await publish(near, "after", after);
+      await allGet(`after-${after - 1}`, there);
+      engineWay.open();
+      clientWay.open();
+      await allGet(`after-${after - 1}`, all);
+      for (const { name: who, ids } of all) expect({ who, ids }).toEqual({ who, ids: [...first, ...second, ...third] });
+    }, 60_000);
+  },
+);

@@ -33,6 +33,15 @@ export function copyStore({ folder }: EngineServer): () => void {
   };
 }
 
+/** Removes the settings of each stream of a stopped server, as a crash can while it writes them. Messages stay. */
+export function loseSettings({ folder }: EngineServer): number {
+  const files = blockFolders(folder).flatMap((blocks) =>
+    ["meta.inf", "meta.sum"].map((name) => join(blocks, "..", name)),
+  );
+  for (const file of files) rmSync(file);
+  return files.length;
+}
+
 /** Deletes everything that a stopped server has stored. */
 export function wipe({ folder }: EngineServer): void {
   for (const name of readdirSync(folder)) rmSync(join(folder, name), { recursive: true });

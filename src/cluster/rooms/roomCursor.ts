@@ -134,7 +134,7 @@ export class RoomCursor {
   /** Reads missed publications, if this node has not reached `top`, the last one. */
   compare(top: Position): void {
     const last = this.#last;
-    if (this.#isReading || last === undefined || isUpTo(last, top)) return;
+    if (this.#isReading || last === undefined || isUpTo(last, top) || isForgotten(last, top)) return;
     // Clients learn of the new position, since the old one cannot be used for much longer.
     if (isUnborn(last) && isUnborn(top)) this.#passOver({ position: top, missed: 0 });
     else this.#heal();
@@ -243,6 +243,7 @@ export class RoomCursor {
 
   /** Delivers a page that was read. Returns true if it was the last page. */
   #deliverPage({ top, epochs, readTo, deliveries }: HistoryPage): boolean {
+    if (this.#last !== undefined && isForgotten(this.#last, top)) return true;
     for (const delivery of deliveries) {
       const { position } = delivery;
       if (position === undefined) continue;
@@ -328,6 +329,11 @@ export class RoomCursor {
     this.#waiters = this.#waiters.filter(({ top }) => !isUpTo(position, top));
     for (const { resolve } of reached) resolve();
   }
+}
+
+/** Whether the engine has forgotten a room. Its next publication shows whether what it had is lost. */
+function isForgotten(last: Position, top: Position): boolean {
+  return isUnborn(top) && !isUnborn(last);
 }
 
 /** A number that differs, as a rule, for different content. */
