@@ -13,7 +13,7 @@ const runs = FAULT_SEED === undefined ? Math.ceil(Number(FAULT_RUNS) / 20) : 1;
 const seeds = Array.from({ length: runs }, (_, n) => first + n);
 const kills = 20;
 /** An engine knows the last 16 epochs of a room. Positions of older ones are those of the oldest one that is known. */
-const killsWithData = 6;
+const killsWithData = 15;
 
 const cuts = 8;
 const losses = 8;

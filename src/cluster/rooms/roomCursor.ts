@@ -3,7 +3,7 @@ import type { Delivery } from "../../backplane/delivery.js";
 import { type Clock, deferred, type Timer } from "../../connection/clock.js";
 import type { Payload } from "../../wire/payload.js";
 import { epochAt, gapBetween, isBefore, isNext, isUpTo, type Position } from "../../wire/position.js";
-import { isUnborn } from "./unborn.js";
+import { isForgotten, isUnborn } from "./unborn.js";
 
 export interface RoomCursorDeps {
   readonly clock: Clock;
@@ -329,11 +329,6 @@ export class RoomCursor {
     this.#waiters = this.#waiters.filter(({ top }) => !isUpTo(position, top));
     for (const { resolve } of reached) resolve();
   }
-}
-
-/** Whether the engine has forgotten a room. Its next publication shows whether what it had is lost. */
-function isForgotten(last: Position, top: Position): boolean {
-  return isUnborn(top) && !isUnborn(last);
 }
 
 /** A number that differs, as a rule, for different content. */

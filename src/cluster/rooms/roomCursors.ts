@@ -17,7 +17,7 @@ import type { OutgoingQueue } from "../outgoingQueue.js";
 import type { HistoryReader } from "./historyReader.js";
 import { RoomCursor } from "./roomCursor.js";
 import { SeenPositions, withPosition } from "./seenPositions.js";
-import { isSince, isUnborn, withUnborn } from "./unborn.js";
+import { isForgotten, isSince, isUnborn, withUnborn } from "./unborn.js";
 import type { Witnesses } from "./witnesses.js";
 
 /** The number of publications in one read, and of their bytes. */
@@ -123,6 +123,10 @@ export class RoomCursors {
   async readHistory(room: EngineRoom, query: HistoryQuery): Promise<HistoryPage> {
     const cursor = this.#rooms.get(room.path)?.cursor;
     const page = await this.#deps.history.read(room, query, cursor?.last);
+    const last = cursor?.last;
+    if (last !== undefined && isForgotten(last, page.top)) {
+      return { top: last, epochs: [{ epoch: last.epoch, base: 0, lost: undefined }], deliveries: [] };
+    }
     // A client that gets this page must not get the same publications again as live messages.
     await cursor?.whenReached(page.top);
     return query.since === undefined ? page : this.#withLost(room, query.since, page);

@@ -19,6 +19,11 @@ export function isUnborn({ epoch }: Position): boolean {
   return epoch.startsWith(prefix);
 }
 
+/** Whether the engine has forgotten a room. Its next publication shows whether what it had is lost. */
+export function isForgotten(last: Position, top: Position): boolean {
+  return isUnborn(top) && !isUnborn(last);
+}
+
 /** The position to read from the engine: from the first publication, if nothing had been published at `since`. */
 export function sinceBirth(since: Position, now: number): Position {
   return isUsable(since, now) ? { epoch: "", offset: 0 } : since;
