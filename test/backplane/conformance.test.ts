@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { Position } from "../../src/index.js";
+import type { Position, Room } from "../../src/index.js";
 import type { TestClient } from "../../src/testing/index.js";
 import { type OpenEngine, openEngine } from "../support/engines.js";
 import { missing } from "../support/parts.js";
@@ -15,6 +15,17 @@ async function read(client: TestClient, count: number): Promise<unknown[]> {
 /** Opens one client per node, in the same room. */
 async function everywhere({ nodes }: TestCluster, path: string): Promise<TestClient[]> {
   return Promise.all(nodes.map((node) => node.open(path)));
+}
+
+async function firstOf(room: Room): Promise<unknown> {
+  for await (const { data } of room.subscribe({ replay: 10 })) return data;
+  return undefined;
+}
+
+/** Keeps the event loop busy. */
+function block(ms: number): void {
+  const end = performance.now() + ms;
+  while (performance.now() < end);
 }
 
 const numbers = (count: number) => Array.from({ length: count }, (_, n) => n);
@@ -274,6 +285,23 @@ for (const name of ["memory", "redis", "redis-cluster", "redis-sentinel", "nats"
       });
       await publishing;
       for (const received of await Promise.all(newcomers)) expect(received).toEqual(numbers(total));
+    });
+
+    it("gives the first publication of a room to a subscription that begins at the same time", async () => {
+      const cluster = await start();
+      const publisher = nodeOf(cluster, 0).app.registry;
+      const reader = nodeOf(cluster, cluster.nodes.length - 1).app.registry;
+      const rooms = numbers(100).map((n) => `/kept/born-${n}`);
+      const firsts: Promise<unknown>[] = [];
+      for (const [n, path] of rooms.entries()) {
+        firsts.push(firstOf(reader.room(path)));
+        await new Promise((resolve) => setImmediate(resolve));
+        // Answers and publications of many rooms wait for this process, and are read at once.
+        if (n % 20 === 19) block(5);
+        publisher.room(path).sendJSON("first");
+        publisher.room(path).sendJSON("second");
+      }
+      expect(await Promise.all(firsts)).toEqual(rooms.map(() => "first"));
     });
   });
 }

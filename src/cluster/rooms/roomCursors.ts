@@ -122,8 +122,9 @@ export class RoomCursors {
 
   async readHistory(room: EngineRoom, query: HistoryQuery): Promise<HistoryPage> {
     const cursor = this.#rooms.get(room.path)?.cursor;
-    const page = await this.#deps.history.read(room, query, cursor?.last);
+    // What arrives during the read says nothing about a page without publications: it may be newer than the page.
     const last = cursor?.last;
+    const page = await this.#deps.history.read(room, query, last);
     if (last !== undefined && isForgotten(last, page.top)) {
       return { top: last, epochs: [{ epoch: last.epoch, base: 0, lost: undefined }], deliveries: [] };
     }
