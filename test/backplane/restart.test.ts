@@ -60,6 +60,28 @@ async function startScene(name: EngineName, engineOptions: EngineOptions) {
   return { engine, near, far, engineWay, clientWay, there, ofFar, away, heard };
 }
 
+type Scene = Awaited<ReturnType<typeof startScene>>;
+
+/** Publishes before, during and after `restarting` the engine; the far node and a client are cut off meanwhile. */
+async function publishAround(scene: Scene, restarting: () => Promise<void>): Promise<string[]> {
+  const { near, far, engineWay, clientWay, there, ofFar, away } = scene;
+  const all = [...there, ...ofFar, ...away];
+  const ids = await publish(near, "before", before);
+  await allGet(`before-${before - 1}`, all);
+  engineWay.cut();
+  clientWay.cut();
+  await stateIs("away", far);
+  ids.push(...(await publish(near, "behind", behind)));
+  await allGet(`behind-${behind - 1}`, there);
+  await restarting();
+  ids.push(...(await publish(near, "after", after)));
+  await allGet(`after-${after - 1}`, there);
+  engineWay.open();
+  clientWay.open();
+  await allGet(`after-${after - 1}`, all);
+  return ids;
+}
+
 async function restart({ engine, near }: { engine: EngineServer; near: ClusterNode }): Promise<void> {
   await engine.kill();
   await stateIs("away", near);
@@ -73,24 +95,11 @@ for (const name of ["redis", "nats"] as const) {
       "costs nothing: who was behind gets what was missed, once, after %i earlier restarts",
       async (earlier) => {
         const scene = await startScene(name, { appendfsync: "everysec" });
-        const { near, far, engineWay, clientWay, there, ofFar, away, heard } = scene;
-        const all = [...there, ...ofFar, ...away];
-        const first = await publish(near, "before", before);
-        await allGet(`before-${before - 1}`, all);
-        engineWay.cut();
-        clientWay.cut();
-        await stateIs("away", far);
-        const second = await publish(near, "behind", behind);
-        await allGet(`behind-${behind - 1}`, there);
-        for (let n = 0; n < earlier; n += 1) await restart(scene);
-        await restart(scene);
-        const third = await publish(near, "after", after);
-        await allGet(`after-${after - 1}`, there);
-        engineWay.open();
-        clientWay.open();
-        await allGet(`after-${after - 1}`, all);
-        const expected = [...first, ...second, ...third];
-        for (const { name: who, ids, lost } of all)
+        const { near, far, there, ofFar, away, heard } = scene;
+        const expected = await publishAround(scene, async () => {
+          for (let n = 0; n <= earlier; n += 1) await restart(scene);
+        });
+        for (const { name: who, ids, lost } of [...there, ...ofFar, ...away])
           expect({ who, ids, lost }).toEqual({ who, ids: expected, lost: [] });
         for (const { observations, faults, name: who } of heard) {
           await waitFor(`${who} has the last`, () => observations.length >= expected.length);
@@ -175,26 +184,16 @@ describe.skipIf(missing("nats", "a store without settings"))(
   () => {
     it("costs nothing: who was behind gets what was missed, once", async () => {
       const scene = await startScene("nats", {});
-      const { engine, near, far, engineWay, clientWay, there, ofFar, away } = scene;
-      const all = [...there, ...ofFar, ...away];
-      const first = await publish(near, "before", before);
-      await allGet(`before-${before - 1}`, all);
-      engineWay.cut();
-      clientWay.cut();
-      await stateIs("away", far);
-      const second = await publish(near, "behind", behind);
-      await allGet(`behind-${behind - 1}`, there);
-      await engine.kill();
-      await stateIs("away", near);
-      expect(loseSettings(engine)).toBeGreaterThan(0);
-      await engine.restart();
-      await stateIs("up", near);
-      const third = await publish(near, "after", after);
-      await allGet(`after-${after - 1}`, there);
-      engineWay.open();
-      clientWay.open();
-      await allGet(`after-${after - 1}`, all);
-      for (const { name: who, ids } of all) expect({ who, ids }).toEqual({ who, ids: [...first, ...second, ...third] });
+      const { engine, near, there, ofFar, away } = scene;
+      const expected = await publishAround(scene, async () => {
+        await engine.kill();
+        await stateIs("away", near);
+        expect(loseSettings(engine)).toBeGreaterThan(0);
+        await engine.restart();
+        await stateIs("up", near);
+      });
+      for (const { name: who, ids } of [...there, ...ofFar, ...away])
+        expect({ who, ids }).toEqual({ who, ids: expected });
     }, 60_000);
   },
 );

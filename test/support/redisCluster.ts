@@ -1,11 +1,11 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { backplaneOf, type EngineAddress } from "./engineAddress.js";
+import type { EngineAddress } from "./engineAddress.js";
 import { poll } from "./engineProcess.js";
 import type { EngineServer, OpenEngine } from "./engines.js";
 import { freePort } from "./ports.js";
-import { RedisServer } from "./redisServer.js";
+import { engineOfMany, RedisServer } from "./redisServer.js";
 
 const masterCount = 3;
 const slots = 16_384;
@@ -125,8 +125,6 @@ function busPortOf(nodes: string): string {
 }
 
 function engineOf(servers: readonly RedisServer[], folder: string): RedisCluster {
-  const [first] = servers;
-  if (first === undefined) throw new Error("there is no server");
   const running = () => servers.filter(({ isRunning }) => isRunning);
   const address: EngineAddress = { kind: "redis-cluster", ports: servers.map(({ port }) => port) };
   const masterOf = async (key: string): Promise<RedisServer> => {
@@ -152,15 +150,7 @@ function engineOf(servers: readonly RedisServer[], folder: string): RedisCluster
     );
   };
   return {
-    name: "redis",
-    port: first.port,
-    url: `redis://127.0.0.1:${first.port}`,
-    address,
-    folder,
-    backplane: (_url, options) => backplaneOf(address, options),
-    kill: async () => {
-      await Promise.all(servers.map((server) => server.kill()));
-    },
+    ...engineOfMany(servers, address, folder),
     restart: async () => {
       await Promise.all(servers.map((server) => server.restart()));
       await allReady(servers);

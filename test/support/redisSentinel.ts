@@ -2,11 +2,11 @@ import type { ChildProcess } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { backplaneOf, type EngineAddress } from "./engineAddress.js";
+import type { EngineAddress } from "./engineAddress.js";
 import { end, launchAnywhere, poll } from "./engineProcess.js";
 import type { EngineServer, OpenEngine } from "./engines.js";
 import { command } from "./parts.js";
-import { callRedis, RedisServer } from "./redisServer.js";
+import { callRedis, engineOfMany, RedisServer } from "./redisServer.js";
 
 const master = "mymaster";
 const sentinelCount = 3;
@@ -82,9 +82,8 @@ async function knowsAll(port: number): Promise<boolean> {
 }
 
 function engineOf(servers: readonly RedisServer[], sentinels: readonly Sentinel[], folder: string): RedisSentinel {
-  const [first] = servers;
   const [asked] = sentinels;
-  if (first === undefined || asked === undefined) throw new Error("there is no server");
+  if (asked === undefined) throw new Error("there is no sentinel");
   const address: EngineAddress = { kind: "redis-sentinel", ports: sentinels.map(({ port }) => port), master };
   const masterNow = async (): Promise<RedisServer> => {
     const answer = await callRedis(asked.port, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", master);
@@ -94,15 +93,7 @@ function engineOf(servers: readonly RedisServer[], sentinels: readonly Sentinel[
     return found;
   };
   return {
-    name: "redis",
-    port: first.port,
-    url: `redis://127.0.0.1:${first.port}`,
-    address,
-    folder,
-    backplane: (_url, options) => backplaneOf(address, options),
-    kill: async () => {
-      await Promise.all(servers.map((server) => server.kill()));
-    },
+    ...engineOfMany(servers, address, folder),
     restart: async () => {
       await Promise.all(servers.filter(({ isRunning }) => !isRunning).map((server) => server.restart()));
     },

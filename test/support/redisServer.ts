@@ -2,6 +2,7 @@ import type { ChildProcess } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { Redis } from "ioredis";
+import { backplaneOf, type EngineAddress } from "./engineAddress.js";
 import { end, launch, launchAnywhere } from "./engineProcess.js";
 import { command } from "./parts.js";
 
@@ -46,6 +47,23 @@ export class RedisServer {
     if (child === undefined) throw new Error(`redis could not start again on port ${this.port}`);
     this.#child = child;
   }
+}
+
+/** What engines of many servers have in common. `url` and `port` are those of the first server. */
+export function engineOfMany(servers: readonly RedisServer[], address: EngineAddress, folder: string) {
+  const [first] = servers;
+  if (first === undefined) throw new Error("there is no server");
+  return {
+    name: "redis" as const,
+    port: first.port,
+    url: `redis://127.0.0.1:${first.port}`,
+    address,
+    folder,
+    backplane: (_url?: string, options?: object) => backplaneOf(address, options),
+    kill: async () => {
+      await Promise.all(servers.map((server) => server.kill()));
+    },
+  };
 }
 
 /** One command to the server on a port. Rejects if there is none. */

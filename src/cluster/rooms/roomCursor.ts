@@ -51,7 +51,7 @@ export class RoomCursor {
   #last: Position | undefined;
   /** The position of the first publication that arrived before the start was known. */
   #first: Position | undefined;
-  /** The position of the last publication that arrived and is delivered, and a sample of its content. */
+  /** The position of the last publication that arrived, and a sample of its content. */
   #arrived: Position | undefined;
   #arrivedSample = 0;
   #isReading = false;
@@ -95,10 +95,10 @@ export class RoomCursor {
       this.#onSeenBefore(delivery, position);
       return;
     }
+    this.#noteArrival(delivery, position);
     // The engine has stored it. It will be read later.
     if (this.#retryTimer !== undefined) return;
     if (last !== undefined && !this.#isReading && isNext(last, position)) {
-      this.#noteArrival(delivery, position);
       this.#deliver(delivery, position);
     } else if (last !== undefined && !this.#isReading && isUnborn(last) && position.offset === 1) {
       this.#passOver({ position: { epoch: position.epoch, offset: 0 }, missed: 0 });
