@@ -9,11 +9,12 @@ import {
 } from "@nats-io/jetstream";
 import type { ClaimedFrame, ClaimWindow } from "../backplane/claims.js";
 import type { EngineClaim, EngineClaims } from "../cluster/claims/engineClaims.js";
+import { stackless } from "./stackless.js";
 import { nanosPerMs } from "./streamLimits.js";
 import { hasNoResponders, type RoomStreamsDeps } from "./streams.js";
 import { tokenOf } from "./subjects.js";
 
-export interface NatsClaimsDeps extends Pick<RoomStreamsDeps, "prefix" | "storage" | "replicas" | "lost"> {
+export interface NatsClaimsDeps extends Pick<RoomStreamsDeps, "prefix" | "storage" | "replicas" | "loss"> {
   readonly client: JetStreamClient;
   readonly manager: JetStreamManager;
   /** Whether the server says that it has JetStream. */
@@ -87,12 +88,12 @@ export class NatsClaims implements EngineClaims {
   }
 
   async release(frame: Pick<ClaimedFrame, "client" | "id">, owner: string): Promise<void> {
-    const { lost, manager } = this.#deps;
+    const { loss, manager } = this.#deps;
     const subject = this.#subject(frame);
     this.#sequences.delete(subject);
     const entry = await this.#read(subject);
     if (entry?.text !== `>${owner}`) return;
-    await Promise.race([manager.streams.deleteMessage(this.#name, entry.sequence, false), lost]);
+    await loss.unlessLost(manager.streams.deleteMessage(this.#name, entry.sequence, false));
   }
 
   get #name(): string {
@@ -114,10 +115,10 @@ export class NatsClaims implements EngineClaims {
    * new entry, or `undefined` if the last one has another.
    */
   async #publish(subject: string, text: string, last: number): Promise<number | undefined> {
-    const { client, lost } = this.#deps;
+    const { client, loss } = this.#deps;
     const options = { retries: 0, expect: { lastSubjectSequence: last } };
     try {
-      return (await Promise.race([client.publish(subject, text, options), lost])).seq;
+      return (await loss.unlessLost(stackless(() => client.publish(subject, text, options)))).seq;
     } catch (error) {
       if (error instanceof JetStreamApiError && error.code === wrongLastSequence) return undefined;
       // The stream was deleted: the next call creates it again.
@@ -128,8 +129,8 @@ export class NatsClaims implements EngineClaims {
 
   /** Asks the leader of the stream, since a replica may not have the last entry yet. */
   async #read(subject: string): Promise<Entry | undefined> {
-    const { lost, manager } = this.#deps;
-    const stored = await Promise.race([manager.streams.getMessage(this.#name, { last_by_subj: subject }), lost]);
+    const { loss, manager } = this.#deps;
+    const stored = await loss.unlessLost(manager.streams.getMessage(this.#name, { last_by_subj: subject }));
     return stored === null ? undefined : { sequence: stored.seq, text: stored.string() };
   }
 
@@ -149,7 +150,7 @@ export class NatsClaims implements EngineClaims {
       duplicate_window: duplicateMs * nanosPerMs,
     };
     try {
-      await Promise.race([this.#addOrAdopt(age), this.#deps.lost]);
+      await this.#deps.loss.unlessLost(this.#addOrAdopt(age));
       return true;
     } catch (error) {
       const isMissing = hasNoResponders(error) && !this.#deps.hasJetStream;

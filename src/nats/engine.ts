@@ -16,10 +16,10 @@ import type {
   EngineTop,
   PublicationId,
 } from "../cluster/engine.js";
-import { deferred } from "../connection/clock.js";
 import { asError } from "../errors.js";
 import type { Position } from "../wire/position.js";
 import { NatsClaims } from "./claims.js";
+import { ConnectionLoss } from "./connectionLoss.js";
 import { OrderedLanes } from "./orderedLanes.js";
 import { epochOf } from "./roomStream.js";
 import { hasNoResponders, RoomStreams, type RoomStreamsDeps } from "./streams.js";
@@ -42,9 +42,7 @@ interface NatsSession {
   readonly lanes: OrderedLanes;
   /** Resolves when everything that was published in this tick has reached the server. */
   flushing: Promise<void> | undefined;
-  /** Rejects when the connection is lost or dropped. */
-  readonly lost: Promise<never>;
-  readonly rejectLost: (reason: Error) => void;
+  readonly loss: ConnectionLoss;
 }
 
 /** The headers of republished messages: https://docs.nats.io/nats-concepts/jetstream/streams#republish */
@@ -169,8 +167,9 @@ export class NatsEngine implements Engine {
     this.#session = undefined;
     if (session === undefined) return;
     // An answer means that the server has received all publications. Without an answer, stop after closeMs.
-    await Promise.race([session.connection.flush(), session.lost, pause(closeMs)]).catch(() => undefined);
-    session.rejectLost(new Error("the app was closed"));
+    const flushed = session.loss.unlessLost(session.connection.flush());
+    await Promise.race([flushed, pause(closeMs)]).catch(() => undefined);
+    session.loss.onLost(new Error("the app was closed"));
     await Promise.race([session.connection.close(), pause(closeMs)]);
   }
 
@@ -200,20 +199,18 @@ export class NatsEngine implements Engine {
     // Does not check whether the server has JetStream: rooms without history need none.
     const manager = await jetstreamManager(connection, { checkAPI: false });
     if (this.#events === undefined) return connection.close();
-    const { promise: lost, reject: rejectLost } = deferred<never>();
-    // Methods that race against `lost` get the error; on its own it is no unhandled rejection.
-    lost.catch(() => undefined);
+    const loss = new ConnectionLoss();
     const client = jetstream(connection);
     const streams = new RoomStreams({
       ...this.#deps,
       client,
       manager,
-      lost,
+      loss,
       life: this.#deps.durable ? undefined : connection.info?.server_id,
       subjectOf: (path) => this.#subjects.of(path),
     });
     const hasJetStream = connection.info?.jetstream === true;
-    const claims = new NatsClaims({ ...this.#deps, client, manager, lost, hasJetStream });
+    const claims = new NatsClaims({ ...this.#deps, client, manager, loss, hasJetStream });
     const session: NatsSession = {
       connection,
       streams,
@@ -221,8 +218,7 @@ export class NatsEngine implements Engine {
       subscriptions: new Map(),
       lanes: new OrderedLanes(),
       flushing: undefined,
-      lost,
-      rejectLost,
+      loss,
     };
     this.#session = session;
     connection.closed().then(
@@ -236,7 +232,7 @@ export class NatsEngine implements Engine {
   #onLost(session: NatsSession, reason: Error): void {
     if (this.#session !== session) return;
     this.#session = undefined;
-    session.rejectLost(reason);
+    session.loss.onLost(reason);
     this.#events?.onDown(reason);
     this.#connectLater();
   }
@@ -259,7 +255,7 @@ export class NatsEngine implements Engine {
     session.flushing ??= new Promise((resolve, reject) => {
       setImmediate(() => {
         session.flushing = undefined;
-        Promise.race([session.connection.flush(), session.lost]).then(resolve, reject);
+        session.loss.unlessLost(session.connection.flush()).then(resolve, reject);
       });
     });
     return session.flushing;

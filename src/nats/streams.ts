@@ -15,6 +15,7 @@ import type { HistoryConfig, HistoryQuery } from "../backplane/backplane.js";
 import type { EngineHistoryPage, EngineRoom, EngineTop, PublicationId } from "../cluster/engine.js";
 import type { RoomPath } from "../wire/path.js";
 import { epochAt, epochId, epochTime, offsetAfter, type Position } from "../wire/position.js";
+import type { ConnectionLoss } from "./connectionLoss.js";
 import {
   descriptionOf,
   epochOf,
@@ -29,6 +30,7 @@ import {
   withLost,
   withOldEpochs,
 } from "./roomStream.js";
+import { stackless } from "./stackless.js";
 import { hasLimits, limitsOf, nanosPerMs } from "./streamLimits.js";
 import { tokenOf } from "./subjects.js";
 
@@ -43,8 +45,7 @@ export interface RoomStreamsDeps {
   readonly manager: JetStreamManager;
   /** Identifies this run of the server; `undefined` if the server keeps everything over a restart. */
   readonly life: string | undefined;
-  /** Rejects when the connection is lost. */
-  readonly lost: Promise<never>;
+  readonly loss: ConnectionLoss;
   /** The subject of republished messages; nodes subscribe to it while they have the room open. */
   readonly subjectOf: (path: RoomPath) => string;
 }
@@ -153,8 +154,10 @@ export class RoomStreams {
   }
 
   async #appendTo({ subject, notes }: RoomStream, bytes: Uint8Array, id: PublicationId | undefined): Promise<Position> {
-    const publishing = this.#deps.client.publish(subject, bytes, { retries: 0, ...(id && { msgID: id.id }) });
-    const { seq, duplicate } = await Promise.race([publishing, this.#deps.lost]);
+    const { client, loss } = this.#deps;
+    const options = { retries: 0, ...(id && { msgID: id.id }) };
+    const publishing = stackless(() => client.publish(subject, bytes, options));
+    const { seq, duplicate } = await loss.unlessLost(publishing);
     return { epoch: duplicate ? epochAt(notes.epochs, seq) : epochOf(subject), offset: seq };
   }
 
@@ -272,7 +275,7 @@ export class RoomStreams {
       const consumer = await this.#deps.client.consumers.get(name, { opt_start_seq: start });
       try {
         const messages = await consumer.fetch(fetchOf(count));
-        return await Promise.race([readAll(messages, { name, count, bytesMax, isFresh }), this.#deps.lost]);
+        return await this.#deps.loss.unlessLost(readAll(messages, { name, count, bytesMax, isFresh }));
       } finally {
         // The server would also delete the consumer, but only after a while.
         consumer.delete().catch(() => undefined);
