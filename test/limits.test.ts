@@ -36,6 +36,12 @@ describe("limits", () => {
     expect(defaultLimits).toMatchObject({
       messageBytesMax: 65_536,
       fragmentsMax: 256,
+      bufferedChunksMax: 1_024,
+      messageMs: 10_000,
+      turnMessagesMax: 256,
+      turnBytesMax: 262_144,
+      messagesPerSecondMax: Number.POSITIVE_INFINITY,
+      bytesPerSecondMax: Number.POSITIVE_INFINITY,
       inboxMessagesMax: 64,
       highWaterBytes: 65_536,
       outboxBytesMax: 1_048_576,

@@ -1,5 +1,6 @@
 import { EnfiladeError } from "../errors.js";
 import type { Message } from "../wire/message.js";
+import type { RateLimit } from "./watch/rateLimit.js";
 
 /** The connection of an inbox. */
 export interface InboxOwner {
@@ -24,11 +25,13 @@ interface Reader {
  *
  * At `messagesMax` the socket is paused. The rest of the chunk that was read last (up to 64 KiB) still arrives, so the
  * count may exceed the limit. Compressed, a chunk may hold a thousand times as much, so bytes are limited as well.
+ * Above the rate of the connection, messages wait as if the reader were busy.
  */
 export class Inbox {
   readonly #owner: InboxOwner;
   readonly #messagesMax: number;
   readonly #bytesMax: number;
+  readonly #rate: RateLimit | undefined;
   #waiting: Message[] = [];
   #waitingBytes = 0;
   #reader: Reader | undefined;
@@ -37,29 +40,34 @@ export class Inbox {
   #isPaused = false;
   #hasEnded = false;
 
-  constructor(owner: InboxOwner, messagesMax: number, bytesMax: number) {
+  constructor(owner: InboxOwner, messagesMax: number, bytesMax: number, rate?: RateLimit) {
     this.#owner = owner;
     this.#messagesMax = messagesMax;
     this.#bytesMax = bytesMax;
+    this.#rate = rate;
   }
 
   push(message: Message): void {
     if (this.#hasEnded) return;
     this.#waiting.push(message);
     this.#waitingBytes += message.bytes.length;
-    if (this.#resolveTake !== undefined) this.#give(this.#resolveTake);
-    else if (this.#reader !== undefined) this.#drain(this.#reader);
+    // As proceed() does, with one call less for each message.
+    if (this.#reader === undefined) this.proceed();
+    else this.#drain(this.#reader);
     if (!this.#isPaused && this.#waiting.length >= this.#messagesMax) this.#setPaused(true);
     if (this.#waitingBytes > this.#bytesMax) this.#owner.onFlooded();
   }
 
+  /** Hands over waiting messages, if there is a reader that is not busy and the rate allows it. */
+  proceed(): void {
+    if (this.#resolveTake !== undefined) this.#give(this.#resolveTake);
+    else if (this.#reader !== undefined) this.#drain(this.#reader);
+  }
+
   /** No more messages will arrive. Waiting messages are still read. */
   end(): void {
-    if (this.#hasEnded) return;
     this.#hasEnded = true;
-    this.#resolveTake?.(undefined);
-    this.#resolveTake = undefined;
-    if (this.#reader !== undefined) this.#drain(this.#reader);
+    this.proceed();
   }
 
   /** The reader has finished: discards waiting messages, and ends pending reads. */
@@ -92,7 +100,7 @@ export class Inbox {
     }
     const message = this.#next();
     this.#resumeIfLow();
-    if (message !== undefined || this.#hasEnded) return Promise.resolve(message);
+    if (message !== undefined || this.#isOver) return Promise.resolve(message);
     return new Promise((resolve) => {
       this.#resolveTake = resolve;
     });
@@ -139,7 +147,7 @@ export class Inbox {
       }
     }
     this.#resumeIfLow();
-    if (this.#hasEnded && !this.#isBusy) reader.onDone();
+    if (this.#isOver && !this.#isBusy) reader.onDone();
   }
 
   #continueAfter(result: PromiseLike<unknown>, reader: Reader): void {
@@ -156,13 +164,22 @@ export class Inbox {
   }
 
   #give(resolve: (message: Message | undefined) => void): void {
+    const message = this.#next();
+    if (message === undefined && !this.#isOver) return;
     this.#resolveTake = undefined;
-    resolve(this.#next());
+    resolve(message);
+  }
+
+  get #isOver(): boolean {
+    return this.#hasEnded && this.#waiting.length === 0;
   }
 
   #next(): Message | undefined {
+    if (this.#rate?.isExceeded === true) return undefined;
     const message = this.#waiting.shift();
-    if (message !== undefined) this.#waitingBytes -= message.bytes.length;
+    if (message === undefined) return undefined;
+    this.#waitingBytes -= message.bytes.length;
+    this.#rate?.count(message.bytes.length);
     return message;
   }
 

@@ -14,7 +14,7 @@ export type ConnectionEvent =
 
 /** An effect of a transition. */
 export type ConnectionEffect =
-  | "stopHeartbeat"
+  | "stopWatch"
   | "stopCloseTimer"
   | "startCloseTimer"
   | "dropOutbox"
@@ -38,15 +38,7 @@ const close: Transition = {
 const fail: Transition = { to: "closing", effects: ["startCloseTimer", "dropOutbox", "endInbox", "abortSignal"] };
 const gone: Transition = {
   to: "closed",
-  effects: [
-    "stopHeartbeat",
-    "stopCloseTimer",
-    "dropOutbox",
-    "endInbox",
-    "abortSignal",
-    "resolveEnded",
-    "startDetachTimer",
-  ],
+  effects: ["stopWatch", "stopCloseTimer", "dropOutbox", "endInbox", "abortSignal", "resolveEnded", "startDetachTimer"],
 };
 
 /** All legal transitions. An event without an entry changes nothing. */

@@ -1,3 +1,6 @@
+import { type CloseInfo, ConnectionError } from "../errors.js";
+import { ABNORMAL } from "../wire/closeCodes.js";
+
 /** The lifetime of a connection, from its handshake on. Ends once. */
 export class Lifetime {
   #controller: AbortController | undefined;
@@ -56,5 +59,39 @@ export abstract class HandlerLink {
   /** Receives errors of the handler. Reports them only if the handler is detached; else its caller does. */
   onLateError(error: unknown): void {
     if (this.#isDetached) this.#onLateError?.(error);
+  }
+}
+
+/** As {@link HandlerLink}, and how the connection ends. */
+export abstract class EndingLink extends HandlerLink {
+  /** How the connection ends or ended, as far as is known; `undefined` while it is open. */
+  closeInfo: CloseInfo | undefined;
+  #ended: Promise<CloseInfo> | undefined;
+  /** The connection has ended if it is `true`. */
+  #resolveEnded: ((info: CloseInfo) => void) | true | undefined;
+
+  /** The error of reads after the end. */
+  get error(): ConnectionError {
+    return new ConnectionError(this.#lastInfo);
+  }
+
+  /** Resolves when the connection has ended. Never rejects. */
+  get ended(): Promise<CloseInfo> {
+    // Made on first use, to save memory: most open connections need none.
+    this.#ended ??= new Promise((resolve) => {
+      if (this.#resolveEnded === true) resolve(this.#lastInfo);
+      else this.#resolveEnded = resolve;
+    });
+    return this.#ended;
+  }
+
+  protected resolveEnded(): void {
+    if (typeof this.#resolveEnded === "function") this.#resolveEnded(this.#lastInfo);
+    this.#resolveEnded = true;
+  }
+
+  /** `closeInfo` is set before the end; the default is for the type only. */
+  get #lastInfo(): CloseInfo {
+    return this.closeInfo ?? { code: ABNORMAL, reason: "", isClean: false, by: "network" };
   }
 }

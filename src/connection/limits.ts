@@ -4,6 +4,24 @@ export interface PeerLimits {
   readonly messageBytesMax: number;
   /** Fragments of one received message. Above: close 1008. Default: 256. */
   readonly fragmentsMax: number;
+  /**
+   * Pieces in which the network delivers one frame; each piece takes memory. One piece per 512 bytes of
+   * `messageBytesMax` is always allowed. Above: close 1008. Default: 1,024.
+   */
+  readonly bufferedChunksMax: number;
+  /**
+   * Milliseconds from the first bytes of a message to its last; control frames in between do not extend it. Above, to
+   * within a quarter: close 1008. Default: 10,000.
+   */
+  readonly messageMs: number;
+  /** Frames of one client, control frames included, that are read in one turn of the event loop. Default: 256. */
+  readonly turnMessagesMax: number;
+  /** Bytes of these frames, decompressed; at least one frame is read. Default: 256 KiB. */
+  readonly turnBytesMax: number;
+  /** Frames of one client per second, control frames included. Above: the socket is paused. Default: no limit. */
+  readonly messagesPerSecondMax: number;
+  /** Bytes of these frames, decompressed. Above: the socket is paused. Default: no limit. */
+  readonly bytesPerSecondMax: number;
   /** Received messages that wait for a busy handler. When reached: the socket is paused. Default: 64. */
   readonly inboxMessagesMax: number;
   /** Bytes buffered in the socket. When reached: the client lags, and messages wait in the outbox. Default: 64 KiB. */
@@ -16,7 +34,7 @@ export interface PeerLimits {
   readonly earlyMessagesMax: number;
   /** Requests to an `enfilade.v1` client without a reply yet. Above: `sendRequest` rejects. Default: 64. */
   readonly requestsMax: number;
-  /** Milliseconds of silence until a ping; after twice that time: close 1006. `false`: off. Default: 25,000. */
+  /** Milliseconds of silence until a ping, and then until the end, with 1006. `false`: off. Default: 25,000. */
   readonly heartbeatMs: number | false;
   /**
    * Milliseconds for a client to answer a close, and for a busy handler to finish after its connection has ended.
@@ -28,6 +46,12 @@ export interface PeerLimits {
 export const defaultPeerLimits: PeerLimits = {
   messageBytesMax: 64 * 1024,
   fragmentsMax: 256,
+  bufferedChunksMax: 1_024,
+  messageMs: 10_000,
+  turnMessagesMax: 256,
+  turnBytesMax: 256 * 1024,
+  messagesPerSecondMax: Number.POSITIVE_INFINITY,
+  bytesPerSecondMax: Number.POSITIVE_INFINITY,
   inboxMessagesMax: 64,
   highWaterBytes: 64 * 1024,
   outboxBytesMax: 1024 * 1024,

@@ -1,6 +1,5 @@
-import { channels, type PeerObserver } from "../diagnostics.js";
-import { type CloseInfo, ConnectionError } from "../errors.js";
-import type { Metrics } from "../metrics.js";
+import { channels } from "../diagnostics.js";
+import type { CloseInfo } from "../errors.js";
 import { ABNORMAL, CloseCode } from "../wire/closeCodes.js";
 import type { Message } from "../wire/message.js";
 import type { RoomPath } from "../wire/path.js";
@@ -9,44 +8,31 @@ import type { Position } from "../wire/position.js";
 import type { Clock, Timer } from "./clock.js";
 import type { Codec } from "./codec.js";
 import { EarlyMessages } from "./earlyMessages.js";
-import type { Heartbeat, HeartbeatOwner, Heartbeats } from "./heartbeat.js";
 import { Inbox, type InboxOwner } from "./inbox.js";
 import { type ConnectionEffect, type ConnectionEvent, type ConnectionState, transitionOf } from "./lifecycle.js";
-import { HandlerLink, type Lifetime } from "./lifetime.js";
+import { EndingLink, type Lifetime } from "./lifetime.js";
 import type { PeerLimits } from "./limits.js";
-import { type Flusher, type HomeReader, Outbox, type OutboxOwner } from "./outbox.js";
-import type { DeliveryPolicy } from "./policy.js";
+import { type HomeReader, Outbox, type OutboxOwner } from "./outbox.js";
+import type { PeerConfig, PeerDeps } from "./peerConfig.js";
+import { type DeliveryPolicy, latest } from "./policy.js";
 import type { ConnectionRequest } from "./request.js";
 import type { Transport, TransportEvents } from "./transport.js";
+import { type RateLimit, type RateOwner, rateLimitOf } from "./watch/rateLimit.js";
+import type { Watch, WatchOwner } from "./watch/watch.js";
 
-/** The configuration of all connections of one route. */
-export interface PeerConfig {
-  readonly limits: PeerLimits;
-  readonly clock: Clock;
-  readonly flusher: Flusher;
-  readonly metrics: Metrics;
-  readonly observer: PeerObserver<Peer, Message, Payload>;
-  /** `undefined` when the heartbeat is off. */
-  readonly heartbeats: Heartbeats | undefined;
-}
+/** The reasons to pause the socket, as bits. It is resumed when none is left. */
+const Hold = { inbox: 1, rate: 2 } as const;
 
-export interface PeerDeps<C extends Codec> {
-  readonly id: string;
-  readonly request: ConnectionRequest;
-  /** The user that `authorize` returned. */
-  readonly user: unknown;
-  readonly lifetime: Lifetime;
-  readonly transport: Transport;
-  readonly dialect: C;
-}
+/** RFC 6455 5.5.3: only the most recent ping need be answered. So a client that reads no pongs fills no memory. */
+const newestPong = latest("enfilade:pong");
 
 /** The internal side of a connection: its transport, inbox, outbox and lifecycle. Users have it as a `Connection`. */
 export class Peer<C extends Codec = Codec>
-  extends HandlerLink
-  implements InboxOwner, OutboxOwner, HeartbeatOwner, TransportEvents
+  extends EndingLink
+  implements InboxOwner, OutboxOwner, RateOwner, WatchOwner, TransportEvents
 {
   static readonly #effects: Readonly<Record<ConnectionEffect, (peer: Peer, info: CloseInfo) => void>> = {
-    stopHeartbeat: (peer) => peer.#heartbeat && peer.#config.heartbeats?.unwatch(peer.#heartbeat),
+    stopWatch: (peer) => peer.#config.watches.unwatch(peer.#watch),
     startCloseTimer: (peer) => {
       peer.#closeTimer = peer.#afterCloseMs(() => peer.#transport.destroy());
     },
@@ -56,7 +42,7 @@ export class Peer<C extends Codec = Codec>
     discardInbox: (peer) => peer.#inbox.discard(),
     endInbox: (peer) => peer.#inbox.end(),
     abortSignal: (peer) => peer.#lifetime.end(),
-    resolveEnded: (peer, info) => peer.#resolveEnded?.(info),
+    resolveEnded: (peer) => peer.resolveEnded(),
     // A busy handler has closeMs to finish: it must not stay in its rooms for ever.
     startDetachTimer: (peer) => {
       if (!peer.isDetached) peer.#detachTimer = peer.#afterCloseMs(() => peer.detachHandler());
@@ -72,14 +58,13 @@ export class Peer<C extends Codec = Codec>
   user: unknown;
   readonly #lifetime: Lifetime;
   readonly #transport: Transport;
-  readonly #config: PeerConfig;
+  readonly #config: PeerConfig<Peer>;
   readonly #outbox: Outbox;
   readonly #inbox: Inbox;
-  readonly #heartbeat: Heartbeat | undefined;
+  readonly #rate: RateLimit | undefined;
+  readonly #watch: Watch;
+  #holds = 0;
   #state: ConnectionState = "open";
-  #closeInfo: CloseInfo | undefined;
-  #ended: Promise<CloseInfo> | undefined;
-  #resolveEnded: ((info: CloseInfo) => void) | undefined;
   /** Messages that wait until {@link release}; `undefined` when messages are not held back. */
   #early: EarlyMessages | undefined;
   #onDrain: (() => void) | undefined;
@@ -87,7 +72,7 @@ export class Peer<C extends Codec = Codec>
   #closeTimer: Timer | undefined;
   #detachTimer: Timer | undefined;
 
-  constructor({ id, request, user, lifetime, transport, dialect }: PeerDeps<C>, config: PeerConfig) {
+  constructor({ id, request, user, lifetime, transport, dialect }: PeerDeps<C>, config: PeerConfig<Peer>) {
     super();
     const { inboxMessagesMax, messageBytesMax } = config.limits;
     this.id = id;
@@ -98,14 +83,20 @@ export class Peer<C extends Codec = Codec>
     this.#lifetime = lifetime;
     this.#transport = transport;
     this.#config = config;
-    this.#inbox = new Inbox(this, inboxMessagesMax, inboxMessagesMax * messageBytesMax);
+    this.#rate = rateLimitOf(this, config.clock, config.limits);
+    this.#inbox = new Inbox(this, inboxMessagesMax, inboxMessagesMax * messageBytesMax, this.#rate);
     this.#outbox = new Outbox(this, transport, config);
-    this.#heartbeat = config.heartbeats?.watch(this);
+    this.#watch = config.watches.watch(this);
     transport.listen(this);
   }
 
   get limits(): PeerLimits {
     return this.#config.limits;
+  }
+
+  /** The clock of deadlines that are kept against the client. */
+  get clock(): Clock {
+    return this.#config.clock;
   }
 
   get protocol(): string {
@@ -122,27 +113,6 @@ export class Peer<C extends Codec = Codec>
 
   get bufferedBytes(): number {
     return this.#outbox.bytes + this.#transport.bufferedBytes;
-  }
-
-  /** How the connection ends or ended, as far as is known; `undefined` while it is open. */
-  get closeInfo(): CloseInfo | undefined {
-    return this.#closeInfo;
-  }
-
-  /** The error of reads after the end. */
-  get error(): ConnectionError {
-    // Reads end after #closeInfo was set; the default is for the type only.
-    return new ConnectionError(this.#closeInfo ?? { code: ABNORMAL, reason: "", isClean: false, by: "network" });
-  }
-
-  /** Resolves when the connection has ended. Never rejects. */
-  get ended(): Promise<CloseInfo> {
-    // Made on first use, to save memory: most open connections need none.
-    this.#ended ??= new Promise((resolve) => {
-      if (this.#state === "closed" && this.#closeInfo !== undefined) resolve(this.#closeInfo);
-      else this.#resolveEnded = resolve;
-    });
-    return this.#ended;
   }
 
   /** Sends a message to this client alone. */
@@ -235,27 +205,39 @@ export class Peer<C extends Codec = Codec>
 
   /** The handler has finished: closes with the code of {@link requestClose}, or else with 1000. */
   finish(): void {
-    const { code, reason } = this.#closeInfo ?? { code: CloseCode.normal, reason: "" };
+    const { code, reason } = this.closeInfo ?? { code: CloseCode.normal, reason: "" };
     this.close(code, reason);
   }
 
   protected onHandlerDetached(): void {
     this.#detachTimer?.cancel();
     this.#inbox.abandon();
+    this.#rate?.stop();
   }
 
   onMessage(message: Message): void {
     this.#config.metrics.totals.received += 1;
-    this.#heartbeat?.onTraffic();
+    this.#watch.onMessage();
     if (this.#state === "closing" || this.#state === "closed") return;
     const forHandler = this.dialect.receive(message);
-    if (forHandler === undefined) return;
+    if (forHandler === undefined) {
+      this.#rate?.count(message.bytes.length);
+      return;
+    }
     if (channels.messageIn.hasSubscribers) this.#config.observer.onMessageIn(this, forHandler);
     this.#inbox.push(forHandler);
   }
 
   onHeard(): void {
-    this.#heartbeat?.onTraffic();
+    this.#watch.onControlFrame();
+    this.#rate?.count(0);
+  }
+
+  /** A pong goes out with the messages of its tick. For a client that lags, the newest one waits. */
+  onPing(pong: Uint8Array): void {
+    this.#watch.onControlFrame();
+    this.#rate?.count(pong.length);
+    if (this.isOpen) this.#outbox.offer(pong, newestPong);
   }
 
   onClosing(): void {
@@ -270,15 +252,22 @@ export class Peer<C extends Codec = Codec>
   /** Every connection ends here. */
   onGone(code: number, reason: string): void {
     const isAbnormal = code === ABNORMAL;
-    const known = this.#closeInfo;
+    const known = this.closeInfo;
     if (known !== undefined) this.#move("gone", isAbnormal ? { ...known, isClean: false } : known);
     else this.#move("gone", { code, reason, isClean: !isAbnormal, by: isAbnormal ? "network" : "client" });
   }
 
   onHold(isPaused: boolean): void {
-    this.#heartbeat?.setPaused(isPaused);
-    if (isPaused) this.#transport.pause();
-    else this.#transport.resume();
+    this.#setHold(Hold.inbox, isPaused);
+  }
+
+  onRateExceeded(): void {
+    this.#setHold(Hold.rate, true);
+  }
+
+  onRateKept(): void {
+    this.#inbox.proceed();
+    if (this.#rate?.isExceeded === false) this.#setHold(Hold.rate, false);
   }
 
   /** A chunk of compressed messages had more bytes than may wait; pausing the socket was too late. */
@@ -300,13 +289,30 @@ export class Peer<C extends Codec = Codec>
     return this.#transport.receivedBytes;
   }
 
+  get isMidMessage(): boolean {
+    return this.#transport.isMidMessage === true;
+  }
+
   ping(): void {
     this.#transport.ping();
+  }
+
+  onMessageOverdue(): void {
+    this.#failWith(CloseCode.policyViolation, "message took too long");
   }
 
   onLost(): void {
     this.#move("fail", { code: ABNORMAL, reason: "", isClean: false, by: "network" });
     this.#transport.destroy();
+  }
+
+  #setHold(reason: number, isHeld: boolean): void {
+    const before = this.#holds;
+    this.#holds = isHeld ? before | reason : before & ~reason;
+    if ((before === 0) === (this.#holds === 0)) return;
+    this.#watch.setPaused(isHeld);
+    if (isHeld) this.#transport.pause();
+    else this.#transport.resume();
   }
 
   #failWith(code: number, reason: string): boolean {
@@ -335,7 +341,7 @@ export class Peer<C extends Codec = Codec>
     const transition = transitionOf(this.#state, event);
     if (transition === undefined) return false;
     this.#state = transition.to;
-    this.#closeInfo = info;
+    this.closeInfo = info;
     for (const effect of transition.effects) Peer.#effects[effect](this, info);
     return true;
   }

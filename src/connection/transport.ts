@@ -49,6 +49,12 @@ export interface TransportOptions {
   readonly messageBytesMax: number;
   /** Fragments of one received message. Above: the transport fails with 1008. */
   readonly fragmentsMax: number;
+  /** Pieces in which the network delivers one frame. Above: the transport fails with 1008. */
+  readonly bufferedChunksMax: number;
+  /** Frames that the transport reports in one turn of the event loop; it reports the others in the next turns. */
+  readonly turnMessagesMax: number;
+  /** Bytes of these frames, decompressed. */
+  readonly turnBytesMax: number;
   /** Milliseconds to wait for the peer's answer to a close. */
   readonly closeMs: number;
   /** Whether messages may be compressed. */
@@ -74,6 +80,8 @@ export interface Transport {
   readonly bufferedBytes: number;
   /** The bytes received so far, including those of an incomplete message. */
   readonly receivedBytes: number;
+  /** Whether a part of a message was received, and the rest is missing; see `messageMs`. Default: never. */
+  readonly isMidMessage?: boolean | undefined;
   /** Calls `listener.onGone` once when the transport has ended, whether it was opened or not. */
   whenGone(listener: GoneListener): void;
   /** Accepts the client. Returns `false` if that failed: the transport then answers the client and ends by itself. */
@@ -104,6 +112,8 @@ export interface TransportEvents {
   onMessage(message: Message): void;
   /** A sign of life was received that is not a message, such as a pong. */
   onHeard(): void;
+  /** The client sent a ping. The connection writes `pong`, the encoded answer, when it is its turn. */
+  onPing(pong: Uint8Array): void;
   /** The closing handshake begins: messages sent after this call are lost. */
   onClosing(): void;
   /** The client violated the protocol or a limit. The transport has closed with this code. */

@@ -153,7 +153,7 @@ function startDialect(dialect: SessionDialect, session: Session): void {
   dialect.start({
     member,
     onError,
-    clock: config.registry.clock,
+    clock: member.clock,
     userId: userId(context.user),
     onWatch: () => watchPresence(session),
     onRefresh: (token) => refresh.refreshWith(token),

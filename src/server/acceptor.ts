@@ -1,10 +1,12 @@
 import { newConnectionId } from "../backplane/connectionId.js";
 import type { Clock } from "../connection/clock.js";
-import { Heartbeats } from "../connection/heartbeat.js";
 import { Flusher } from "../connection/outbox.js";
-import { Peer, type PeerConfig } from "../connection/peer.js";
+import { Peer } from "../connection/peer.js";
+import type { PeerConfig } from "../connection/peerConfig.js";
 import type { ConnectionRequest } from "../connection/request.js";
 import type { Refusal, Transport, TransportOptions } from "../connection/transport.js";
+import { AttentiveClocks } from "../connection/watch/attentiveClock.js";
+import { Watches } from "../connection/watch/watch.js";
 import { channels, traces } from "../diagnostics.js";
 import { asError, type CloseInfo, EnfiladeError } from "../errors.js";
 import type { Application } from "../handler/application.js";
@@ -55,7 +57,7 @@ export interface Destination {
 interface RouteConfig {
   readonly transport: TransportOptions;
   readonly handler: HandlerConfig;
-  readonly peer: PeerConfig;
+  readonly peer: PeerConfig<Peer>;
   readonly session: SessionConfig;
 }
 
@@ -75,6 +77,7 @@ export class Acceptor {
   readonly #deps: AcceptorDeps;
   readonly #capacity: Capacity;
   readonly #flusher: Flusher;
+  readonly #attentiveClocks: AttentiveClocks;
   readonly #configs = new Map<Route, RouteConfig>();
   readonly #interceptors: Interceptor[] = [];
   readonly #refuser: Refuser;
@@ -90,6 +93,7 @@ export class Acceptor {
   constructor(deps: AcceptorDeps) {
     this.#deps = deps;
     const { clock, metrics, limits } = deps;
+    this.#attentiveClocks = new AttentiveClocks(clock);
     this.#capacity = new Capacity(limits);
     this.#warnings = new Warnings(deps.warn);
     const { report } = deps;
@@ -308,26 +312,24 @@ export class Acceptor {
     const { app, clock, dialects, metrics, report, reporter } = this.#deps;
     const reader = this.#withInterceptors(route.reader);
     const { limits, name: channel, closeOnLastRoomLeft, replay, room, policy } = route;
-    const { heartbeatMs, joinsMax, messageBytesMax, fragmentsMax, closeMs } = limits;
+    const attentive = this.#attentiveClocks.of(limits);
     const { eventProtocol, eventPolicies } = room;
     const { registry } = app;
     const onTimeout = () => this.#refuser.warnOfTimeout(route, "the client was closed with 1013");
     const config: RouteConfig = {
       transport: {
-        messageBytesMax,
-        fragmentsMax,
-        closeMs,
+        ...limits,
         compression: route.compression,
         subprotocols: [...dialects.subprotocols, ...route.subprotocols],
       },
       handler: { app, publisher: registry.publisher, eventProtocol, policy, eventPolicies },
       peer: {
         limits,
-        clock,
+        clock: attentive,
         metrics,
         observer: reporter,
         flusher: this.#flusher,
-        heartbeats: heartbeatMs === false ? undefined : new Heartbeats(clock, heartbeatMs),
+        watches: new Watches(attentive, limits),
       },
       session: {
         route: route.pattern,
@@ -335,7 +337,7 @@ export class Acceptor {
         reader,
         onEntered: this.#onEntered,
         onLeft: this.#onLeft,
-        member: { channel, joinsMax, closeOnLastRoomLeft, replay },
+        member: { channel, joinsMax: limits.joinsMax, closeOnLastRoomLeft, replay },
         reauthorize: (handler, request) => reauthorize(route, handler, request, clock, onTimeout),
         report,
         owner: describeRoute(route),

@@ -37,7 +37,7 @@ describe("the life of a connection", () => {
     }
     for (const state of ["open", "draining", "closing"] as const) {
       expect(transitionOf(state, "gone")?.effects).toEqual([
-        ...["stopHeartbeat", "stopCloseTimer", "dropOutbox", "endInbox", "abortSignal", "resolveEnded"],
+        ...["stopWatch", "stopCloseTimer", "dropOutbox", "endInbox", "abortSignal", "resolveEnded"],
         "startDetachTimer",
       ]);
     }

@@ -12,7 +12,8 @@ export interface RawClient {
 }
 
 export async function rawClient(port: number): Promise<RawClient> {
-  const socket = connect(port, "127.0.0.1");
+  // Each write leaves at once, and not after the answer to the one before.
+  const socket = connect({ port, host: "127.0.0.1", noDelay: true });
   onTestFinished(() => {
     socket.destroy();
   });
@@ -53,6 +54,15 @@ export async function rawConnection(port: number, target: string): Promise<RawCl
   await client.received("\r\n\r\n");
   return client;
 }
+
+/** Resolves when the server has read all earlier bytes on any connection of this process. */
+export async function readByServer(port: number, target: string): Promise<void> {
+  const probe = await rawConnection(port, target);
+  probe.socket.write(closeFrame);
+  await probe.ended;
+}
+
+const closeFrame = clientFrame(0x88, Buffer.from([0x03, 0xe8]));
 
 /** The status line and the rest of the answer to bytes on a new connection. */
 export async function answerTo(port: number, bytes: string | Buffer): Promise<string> {

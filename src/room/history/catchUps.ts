@@ -158,7 +158,7 @@ export class CatchUps implements HomeReader<Member> {
   /** Waits until the client has read, at most as long as a message may wait for it. */
   async #waitForClient(member: Member, handover: Handover): Promise<void> {
     const { outboxAgeMsMax } = member.limits;
-    if ((await within(this.#deps.clock, outboxAgeMsMax, member.flushed())) === timeIsUp) member.onOverflow();
+    if ((await within(member.clock, outboxAgeMsMax, member.flushed())) === timeIsUp) member.onOverflow();
     if (!member.isOpen) handover.cancel();
   }
 }

@@ -43,9 +43,8 @@ export class Refuser {
   readonly #transportOptions: TransportOptions;
 
   constructor(deps: RefuserDeps) {
-    const { messageBytesMax, fragmentsMax, closeMs } = deps.limits;
     this.#deps = deps;
-    this.#transportOptions = { messageBytesMax, fragmentsMax, closeMs, compression: false, subprotocols: [v1] };
+    this.#transportOptions = { ...deps.limits, compression: false, subprotocols: [v1] };
   }
 
   /** Returns the refusal for a thrown value. An error that is not a refusal is reported, and refused with 500. */
@@ -159,6 +158,7 @@ function ignore(): void {
 const ignoredEvents = {
   onMessage: ignore,
   onHeard: ignore,
+  onPing: ignore,
   onClosing: ignore,
   onFailed: ignore,
 } satisfies Partial<TransportEvents>;

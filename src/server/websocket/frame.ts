@@ -1,7 +1,7 @@
 const FIN = 0x80;
 
-/** The opcodes of data frames (RFC 6455 5.6). */
-export const Opcode = { text: 1, binary: 2 } as const;
+/** The opcodes of data frames (RFC 6455 5.6) and of pongs (5.5.3). */
+export const Opcode = { text: 1, binary: 2, pong: 10 } as const;
 
 /**
  * Encodes a message as one unfragmented and unmasked frame of a server (RFC 6455 5.2).

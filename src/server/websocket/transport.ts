@@ -10,7 +10,10 @@ import type {
 import { CloseCode } from "../../wire/closeCodes.js";
 import { Message } from "../../wire/message.js";
 import { usableOffers } from "./deflate.js";
+import { encodeFrame, Opcode } from "./frame.js";
 import { deflateFraming, webSocketFraming } from "./framing.js";
+import { ReadTurns } from "./readTurns.js";
+import { isMidMessage, type Receiver, receiverOf } from "./receiver.js";
 import { type RefusalTime, type UpgradeRequest, writeRefusal } from "./upgrade.js";
 
 /** The close codes for errors of ws, the same that ws closes with. Any other error is a protocol error. */
@@ -21,6 +24,7 @@ const closeByError = new Map<string, readonly [code: number, phrase: string]>([
   ["WS_ERR_INVALID_UTF8", [CloseCode.invalidPayload, "text is not UTF-8"]],
   ["Z_DATA_ERROR", [CloseCode.invalidPayload, "bad compressed data"]],
 ]);
+const tooManyChunks = [CloseCode.policyViolation, "message in too many pieces"] as const;
 const protocolError = [1002, "protocol error"] as const;
 
 /**
@@ -31,24 +35,45 @@ const protocolError = [1002, "protocol error"] as const;
 class ServerSocket extends WebSocket {
   events: TransportEvents | undefined;
   goneListener: GoneListener | undefined;
+  receiver: Receiver | undefined;
+  turns: ReadTurns | undefined;
 
   override emit(name: string | symbol, first?: unknown, second?: unknown): boolean {
     const { events } = this;
     if (events === undefined) return super.emit(name, first, second);
     // The arguments of each event are documented by ws; `emit` has no types for them.
-    if (name === "message") events.onMessage(new Message(asBytes(first as RawData), second === false));
-    else if (name === "ping" || name === "pong") events.onHeard();
-    else if (name === "error") events.onFailed(...closeOf(first as Error));
-    else if (name === "close") {
+    if (name === "message") {
+      const bytes = asBytes(first as RawData);
+      this.#countFrame(bytes.length);
+      events.onMessage(new Message(bytes, second === false));
+    } else if (name === "ping" || name === "pong") {
+      const data = first as Buffer;
+      this.#countFrame(data.length);
+      if (name === "ping") events.onPing(encodeFrame(data, Opcode.pong));
+      else events.onHeard();
+    } else if (name === "error") {
+      events.onFailed(...closeOf(first as Error));
+    } else if (name === "close") {
+      if (this.receiver !== undefined) this.turns?.forget(this.receiver);
       events.onGone(first as number, String(second));
       this.goneListener?.onGone();
     }
     return true;
   }
 
+  #countFrame(bytes: number): void {
+    if (this.receiver !== undefined) this.turns?.count(this.receiver, bytes);
+  }
+
   override close(code?: number, reason?: string | Buffer): void {
     if (this.readyState === this.OPEN) this.events?.onClosing();
-    super.close(code, reason);
+    super.close(code, reason ?? this.#phraseOfError());
+  }
+
+  /** ws closes with a code only, before it reports the error. */
+  #phraseOfError(): string | undefined {
+    const error = this.receiver?.errored;
+    return error ? closeOf(error)[1] : undefined;
   }
 }
 
@@ -91,6 +116,11 @@ export class WebSocketTransport implements Transport {
     return this.#socket.bytesRead ?? 0;
   }
 
+  get isMidMessage(): boolean {
+    const receiver = this.#ws?.receiver;
+    return receiver !== undefined && isMidMessage(receiver);
+  }
+
   whenGone(listener: GoneListener): void {
     this.#goneListener = listener;
     // Used until the transport is open. After that ws reports the end.
@@ -106,7 +136,8 @@ export class WebSocketTransport implements Transport {
     const offers = headers["sec-websocket-extensions"];
     if (offers !== undefined) headers["sec-websocket-extensions"] = usableOffers(offers);
     // ws calls the callback before handleUpgrade returns. If it does not, it has refused the client itself.
-    serverOf(options).handleUpgrade(incoming, socket, head, (ws) => this.#onOpened(ws));
+    const { server, turns } = serverOf(options);
+    server.handleUpgrade(incoming, socket, head, (ws) => this.#onOpened(ws, turns));
     return this.#ws !== undefined;
   }
 
@@ -151,8 +182,10 @@ export class WebSocketTransport implements Transport {
     else this.#ws.terminate();
   }
 
-  #onOpened(ws: ServerSocket): void {
+  #onOpened(ws: ServerSocket, turns: ReadTurns): void {
     this.#ws = ws;
+    ws.receiver = receiverOf(ws);
+    ws.turns = turns;
     ws.goneListener = this.#goneListener;
     if (this.#onSocketClose !== undefined) this.#socket.off("close", this.#onSocketClose);
     // Releases the memory of the request.
@@ -162,28 +195,42 @@ export class WebSocketTransport implements Transport {
   }
 }
 
-/** The servers of ws by the options of a route, since the limits of routes differ. */
-const servers = new WeakMap<TransportOptions, Server<typeof ServerSocket>>();
+/** What all sockets of a route share. */
+interface RouteServer {
+  readonly server: Server<typeof ServerSocket>;
+  readonly turns: ReadTurns;
+}
 
-function serverOf(options: TransportOptions): Server<typeof ServerSocket> {
+/** The servers of ws by the options of a route, since the limits of routes differ. */
+const servers = new WeakMap<TransportOptions, RouteServer>();
+
+/** A full TCP segment has at least 536 bytes (RFC 9293 3.7.1), so a message in full segments is always received. */
+const bytesPerChunkMin = 512;
+
+function serverOf(options: TransportOptions): RouteServer {
   const cached = servers.get(options);
   if (cached !== undefined) return cached;
-  const { messageBytesMax, fragmentsMax, closeMs, compression, subprotocols } = options;
+  const { messageBytesMax, fragmentsMax, bufferedChunksMax, closeMs, compression, subprotocols } = options;
   // The types of ws do not have closeTimeout yet.
   const serverOptions: ServerOptions<typeof ServerSocket> & { readonly closeTimeout: number } = {
     noServer: true,
     clientTracking: false,
     maxPayload: messageBytesMax,
     maxFragments: fragmentsMax,
+    maxBufferedChunks: Math.max(bufferedChunksMax, Math.ceil(messageBytesMax / bytesPerChunkMin)),
+    // The connection answers pings, with its messages: one write carries all pongs of a tick.
+    autoPong: false,
     closeTimeout: closeMs,
     WebSocket: ServerSocket,
     perMessageDeflate: compression && { serverNoContextTakeover: true },
     // Never answers with an unknown name: a client may send a token as a subprotocol.
     handleProtocols: (offered) => subprotocols.find((name) => offered.has(name)) ?? false,
   };
+  const { turnMessagesMax, turnBytesMax } = options;
   const server = new WebSocketServer(serverOptions);
-  servers.set(options, server);
-  return server;
+  const routeServer = { server, turns: new ReadTurns(turnMessagesMax, turnBytesMax) };
+  servers.set(options, routeServer);
+  return routeServer;
 }
 
 /** With the default `binaryType` of ws every message is one Buffer. */
@@ -194,5 +241,7 @@ function asBytes(data: RawData): Uint8Array {
 
 function closeOf(error: Error): readonly [code: number, phrase: string] {
   const code = "code" in error && typeof error.code === "string" ? error.code : "";
+  // ws has one code for both.
+  if (code === "WS_ERR_TOO_MANY_BUFFERED_PARTS" && error.message.includes("chunks")) return tooManyChunks;
   return closeByError.get(code) ?? protocolError;
 }

@@ -1,10 +1,10 @@
 import { once } from "node:events";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { WebSocket } from "ws";
-import { WebSocketHandler } from "../../src/index.js";
-import { ManualClock } from "../../src/testing/index.js";
-import { Mailbox, startWith } from "../support/app.js";
-import { clientFrame, rawConnection } from "../support/raw.js";
+import { WebSocketHandler } from "../../../src/index.js";
+import { ManualClock } from "../../../src/testing/index.js";
+import { Mailbox, startWith } from "../../support/app.js";
+import { clientFrame, rawConnection, readByServer } from "../../support/raw.js";
 
 const heartbeatMs = 1_000;
 
@@ -46,13 +46,13 @@ describe("the heartbeat", () => {
     ["an unasked pong", clientFrame(0x8a, "")],
     ["part of a message", clientFrame(0x81, "xxxxxxxx").subarray(0, 9)],
   ])("takes %s for a sign of life", async (_name, bytes) => {
-    const { port, clock, reported, app } = await startSilent();
+    const { port, clock, app } = await startSilent();
     const client = await rawConnection(port, "/listener");
     const alive = app.registry.connections[0];
     for (const piece of bytes) {
       clock.advance(0.9 * heartbeatMs);
       client.socket.write(Buffer.of(piece));
-      await waitUntilRead(port, reported);
+      await readByServer(port, "/listener");
     }
     clock.advance(heartbeatMs);
     expect(alive?.isOpen).toBe(true);
@@ -107,12 +107,3 @@ describe("the heartbeat", () => {
     expect(app.status().connections).toBe(1);
   });
 });
-
-/** Resolves when the server has read all earlier bytes on any connection of this process. */
-async function waitUntilRead(port: number, reported: Mailbox<unknown>): Promise<void> {
-  const probe = await rawConnection(port, "/listener");
-  const count = reported.all.length;
-  probe.socket.write(clientFrame(0x81, "probe"));
-  await reported.have(count + 1);
-  probe.socket.destroy();
-}
