@@ -225,21 +225,31 @@ export class RequestError extends EnfiladeError {
   }
 }
 
-/** Returns `value` itself if it is an `Error`; else an `Error` that has `value` as its cause. */
+/** As `instanceof`, for a thrown value. Never throws, as `instanceof` does for a revoked proxy. */
+export function isInstance<T>(value: unknown, type: abstract new (...args: never[]) => T): value is T {
+  try {
+    return value instanceof type;
+  } catch {
+    return false;
+  }
+}
+
+/** Returns `value` itself if it is an `Error`; else an `Error` that has `value` as its cause. Never throws. */
 export function asError(value: unknown): Error {
-  if (value instanceof Error) return value;
-  return new Error(`a value that is not an Error was thrown: ${describeThrown(value)}`, { cause: value });
+  if (isInstance(value, Error)) return value;
+  return new Error(`a value that is not an Error was thrown: ${describeValue(value)}`, { cause: value });
 }
 
 /** As {@link asError}; the message names the `thrower`, since a value without a stack does not show it. */
 export function asErrorOf(thrower: string, value: unknown): Error {
-  return value instanceof Error ? value : new Error(`${thrower} threw ${describeThrown(value)}`, { cause: value });
+  if (isInstance(value, Error)) return value;
+  return new Error(`${thrower} threw ${describeValue(value)}`, { cause: value });
 }
 
 const describedLengthMax = 200;
 
-/** Never throws, even if neither JSON nor `String` can convert the value. */
-function describeThrown(value: unknown): string {
+/** A short text for any value. Never throws, even if neither JSON nor `String` can convert the value. */
+export function describeValue(value: unknown): string {
   try {
     return (JSON.stringify(value) ?? String(value)).slice(0, describedLengthMax);
   } catch {

@@ -1,6 +1,6 @@
 import { isThenable } from "../connection/inbox.js";
 import { traces } from "../diagnostics.js";
-import { ConnectionError, EventError, MessageError } from "../errors.js";
+import { ConnectionError, EventError, isInstance, MessageError } from "../errors.js";
 import type { DecodedEvent, IncomingEvent } from "../wire/events/incomingEvent.js";
 import { type EventFailure, type EventProtocol, internalFailure, type OutgoingEvent } from "../wire/events/protocol.js";
 import { oneLine } from "../wire/line.js";
@@ -95,7 +95,7 @@ class EventReader {
   readonly onThrown = (session: ReadSession, message: Message, thrown: unknown): Promise<void> | undefined => {
     const call = this.#callOf(session, message);
     if (call !== undefined) return this.#fail(session, call, thrown);
-    return isRefusal(thrown) ? undefined : session.report(thrown, "an interceptor");
+    return refusalOf(thrown) !== undefined ? undefined : session.report(thrown, "an interceptor");
   };
 
   /** The call for a message; `undefined` when the message was refused. */
@@ -164,8 +164,10 @@ class EventReader {
 
   /** Answers with the error and keeps the connection open. Errors that are no refusal are also reported to the app. */
   #fail(session: ReadSession, { event, incoming }: Call, error: unknown): Promise<void> | undefined {
-    this.#refuse(session, incoming, failureOf(error));
-    return isRefusal(error) || isEndOfConnection(session, error) ? undefined : session.report(error, event.method);
+    const refusal = refusalOf(error);
+    this.#refuse(session, incoming, refusal ?? internalFailure);
+    const isReported = refusal === undefined && !isEndOfConnection(session, error);
+    return isReported ? session.report(error, event.method) : undefined;
   }
 
   #refuse(session: ReadSession, { id, event }: DecodedEvent, error: EventFailure): undefined {
@@ -179,7 +181,7 @@ class EventReader {
 
 /** Whether a pending read or request of the method ended with the connection. That is not an error of the method. */
 function isEndOfConnection({ member }: ReadSession, error: unknown): boolean {
-  return error instanceof ConnectionError && member.closeInfo !== undefined;
+  return isInstance(error, ConnectionError) && member.closeInfo !== undefined;
 }
 
 function readData({ schema, raw }: EventMethod, data: unknown): unknown {
@@ -187,22 +189,23 @@ function readData({ schema, raw }: EventMethod, data: unknown): unknown {
   return schema === undefined ? data : validate(schema, data);
 }
 
-/** Whether the client may see the error: its data was bad, or the method refused the event. */
-function isRefusal(error: unknown): error is EventError | MessageError {
-  return error instanceof EventError || (error instanceof MessageError && error.code === "ERR_SCHEMA");
-}
-
-function failureOf(error: unknown): EventFailure {
-  if (!isRefusal(error)) return internalFailure;
-  if (error instanceof EventError) return { code: error.eventCode, message: error.message };
-  return { code: "bad_data", message: error.message, issues: error.issues };
+/** The part of an error that the client may see: its data was bad, or the method refused the event. */
+function refusalOf(error: unknown): EventFailure | undefined {
+  try {
+    if (isInstance(error, EventError)) return { code: error.eventCode, message: error.message };
+    const isBadData = isInstance(error, MessageError) && error.code === "ERR_SCHEMA";
+    return isBadData ? { code: "bad_data", message: error.message, issues: error.issues } : undefined;
+  } catch {
+    // A getter of a subclass threw.
+    return undefined;
+  }
 }
 
 const unknownEvent: EventFailure = { code: "unknown_event", message: "there is no such event" };
 const notMember: EventFailure = { code: "not_member", message: "you are not in this channel" };
 
 function unreadable(error: unknown, protocol: EventProtocol): EventFailure {
-  const isText = error instanceof MessageError && error.code === "ERR_BAD_JSON";
+  const isText = isInstance(error, MessageError) && error.code === "ERR_BAD_JSON";
   return isText ? { code: "bad_json", message: "the message is not JSON" } : malformed(protocol);
 }
 

@@ -1,7 +1,7 @@
 import { type Connection, connectionOf } from "../connection/connection.js";
 import { isThenable } from "../connection/inbox.js";
 import { type Span, trace, traces } from "../diagnostics.js";
-import { asErrorOf, type CloseInfo, ConnectionError, MessageError } from "../errors.js";
+import { asErrorOf, type CloseInfo, ConnectionError, isInstance, MessageError } from "../errors.js";
 import type { Member, SessionDialect } from "../protocol/dialect.js";
 import type { MemberConfig, MemberHooks } from "../room/memberships.js";
 import type { Registry } from "../room/registry.js";
@@ -107,24 +107,16 @@ export async function runSession(session: Session): Promise<void> {
   const { handler, context, member, config } = session;
   const { registry, reader } = config;
   const { dialect } = member;
-  if (dialect.session !== undefined) startDialect(dialect.session, session);
-  const catchingUp = registry.memberships.enter(
-    member,
-    userId(context.user),
-    config.member,
-    dialect.joining,
-    memberHooksOf(session),
-  );
-  config.onEntered(member);
   let method = "onConnect";
   try {
+    const catchingUp = enterHome(session);
     if (catchingUp !== undefined) await untilDetached(session, catchingUp);
     if (dialect.joining !== undefined) watchPresence(session);
     if (handler.onDrain !== undefined) {
       member.whenDrained(() => void runGuarded(session, "onDrain", () => session.call("onDrain", [])));
     }
     const connecting = session.call("onConnect", []);
-    if (connecting instanceof Object) await untilDetached(session, connecting, method);
+    if (isThenable(connecting)) await untilDetached(session, connecting, method);
     method = reader.method;
     if (reader.method !== "serve") await member.each(reader.read, session);
     else if (!member.isDetached) await untilDetached(session, serve(session), method);
@@ -141,6 +133,24 @@ export async function runSession(session: Session): Promise<void> {
   const onClose = () => warnIfLate(session, "onClose", session.call("onClose", [info.code, info.reason]));
   await runGuarded(session, "onClose", onClose);
   config.onLeft(member, info);
+}
+
+/**
+ * Adds the connection to its home. Returns a promise if the connection has to wait for subscriptions or history.
+ *
+ * Throws what a getter of the handler or of its user throws. The connection has then opened, but is in no room.
+ */
+function enterHome(session: Session): Promise<void> | undefined {
+  const { context, member, config } = session;
+  const { dialect } = member;
+  try {
+    if (dialect.session !== undefined) startDialect(dialect.session, session);
+    const user = userId(context.user);
+    const hooks = memberHooksOf(session);
+    return config.registry.memberships.enter(member, user, config.member, dialect.joining, hooks);
+  } finally {
+    config.onEntered(member);
+  }
 }
 
 function startDialect(dialect: SessionDialect, session: Session): void {
@@ -186,7 +196,7 @@ async function serve(session: Session): Promise<void> {
     await session.call("serve", []);
   } catch (error) {
     // A read that ended with the connection ends the loop; it is not an error of the handler.
-    if (!(error instanceof ConnectionError && member.closeInfo !== undefined)) throw error;
+    if (!(isInstance(error, ConnectionError) && member.closeInfo !== undefined)) throw error;
   }
 }
 
@@ -241,13 +251,24 @@ async function reportFailure(session: Session): Promise<void> {
 
 /** Closes the connection because a hook threw. Other connections are not affected. Never rejects. */
 async function fail(session: Session, error: unknown, method: string): Promise<void> {
+  try {
+    await closeFor(session, error, method);
+  } catch {
+    // A getter of the error or of the handler threw, so it is an error like any other.
+    session.member.close(CloseCode.internalError, "internal error", false);
+    await session.report(error, method);
+  }
+}
+
+async function closeFor(session: Session, error: unknown, method: string): Promise<void> {
   const { member } = session;
   // A read or request that ended with the connection is not an error of the handler.
-  if (error instanceof ConnectionError && member.closeInfo !== undefined && !member.isOpen) return;
-  if (error instanceof MessageError) {
+  if (isInstance(error, ConnectionError) && member.closeInfo !== undefined && !member.isOpen) return;
+  if (isInstance(error, MessageError)) {
+    const isUnseen = error.code === "ERR_BAD_JSON" && session.handler.onError === undefined;
     // A read whose error was not caught. The client made the mistake, so nothing is reported to the app.
     member.close(CloseCode.invalidPayload, "the message is not valid", false);
-    if (error.code === "ERR_BAD_JSON" && session.handler.onError === undefined) {
+    if (isUnseen) {
       session.warn("not JSON", () => `${closedForJSON}, catch the error of readJSON()`);
     }
     await session.callOnError(error);

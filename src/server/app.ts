@@ -23,6 +23,7 @@ import { Acceptor } from "./acceptor.js";
 import { type AppEvents, AppNotifier } from "./appEvents.js";
 import { answerPlain, attach } from "./attachment.js";
 import { HandlerFactory } from "./creation.js";
+import { GuardedLogger } from "./diagnostics/guardedLogger.js";
 import { Reporter } from "./diagnostics/reporter.js";
 import type { TapListener } from "./diagnostics/tap.js";
 import type { TapFilter } from "./diagnostics/tapFilter.js";
@@ -86,7 +87,7 @@ export class App implements Application {
     checkAppOptions(options);
     this.#context = options.context;
     this.#limits = mergeLimits(defaultLimits, changes);
-    this.#logger = options.logger ?? console;
+    this.#logger = new GuardedLogger(options.logger ?? console);
     this.#clock = options.clock ?? systemClock;
     const [logger, clock, limits, reporter] = [this.#logger, this.#clock, this.#limits, this.#reporter];
     this.#events = new AppNotifier(logger, reporter);

@@ -1,5 +1,5 @@
 import { isThenable } from "../connection/inbox.js";
-import { EnfiladeError } from "../errors.js";
+import { describeValue, EnfiladeError, isInstance } from "../errors.js";
 import type { AnyHandler } from "../handler/handler.js";
 import type { HandlerClass } from "../handler/route.js";
 
@@ -33,7 +33,7 @@ export class HandlerFactory {
     // `check` has made sure that the constructor has no parameters.
     if (this.#create === undefined) return new handlerClass();
     const made: unknown = this.#create(handlerClass);
-    if (made instanceof handlerClass) return made;
+    if (isInstance(made, handlerClass)) return made;
     throw badInstance(made, handlerClass.name);
   }
 }
@@ -45,7 +45,8 @@ function badInstance(made: unknown, name: string): EnfiladeError {
     const hint = "it must return the instance itself; await in authorize or onConnect";
     return new EnfiladeError("ERR_OPTION", `create returned a promise for ${name}; ${hint}`);
   }
-  const came = made instanceof Object ? `an instance of ${made.constructor.name}` : String(made);
+  const className = isInstance(made, Object) ? Reflect.get(made.constructor, "name") : undefined;
+  const came = typeof className === "string" ? `an instance of ${className}` : describeValue(made);
   return new EnfiladeError(
     "ERR_OPTION",
     `create returned ${came} for ${name}; it must return a new instance of ${name}`,

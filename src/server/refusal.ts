@@ -1,6 +1,6 @@
 import { STATUS_CODES } from "node:http";
 import type { Refusal } from "../connection/transport.js";
-import { HttpError } from "../errors.js";
+import { HttpError, isInstance } from "../errors.js";
 
 /** RFC 9110 15.5.22: a 426 names the required protocol. */
 export const upgradeHeaders = { upgrade: "websocket", connection: "Upgrade" } as const;
@@ -19,11 +19,18 @@ export async function refusalOfResponse(response: Response): Promise<Refusal> {
   return { status: response.status, headers, body: new Uint8Array(await response.arrayBuffer()) };
 }
 
-/** The refusal of an `HttpError`; `undefined` for any other error, whose message must not reach the client. */
+/**
+ * The refusal of an `HttpError`; `undefined` for any other error, whose message must not reach the client, and for an
+ * `HttpError` of a subclass whose getters throw.
+ */
 export function refusalOfError(error: unknown): Refusal | undefined {
-  if (!(error instanceof HttpError)) return undefined;
-  const { status, message, headers } = error;
-  return { ...refusal(status, message, headers), reason: message === "" ? undefined : message };
+  if (!isInstance(error, HttpError)) return undefined;
+  try {
+    const { status, message, headers } = error;
+    return { ...refusal(status, message, headers), reason: message === "" ? undefined : message };
+  } catch {
+    return undefined;
+  }
 }
 
 /** A 503 with `Retry-After`: the client may try again after these seconds. */

@@ -11,7 +11,9 @@ export type Schema<Output = unknown> = StandardSchemaV1<unknown, Output>;
  */
 export function validate<Output>(schema: Schema<Output>, value: unknown): Output | Promise<Output> {
   const result = schema["~standard"].validate(value);
-  return result instanceof Promise ? result.then(outputOf) : outputOf(result);
+  // Any thenable: to read it as a result would accept every value.
+  const isAsync = result instanceof Promise || "then" in result;
+  return isAsync ? Promise.resolve(result).then(outputOf) : outputOf(result);
 }
 
 /**

@@ -1,13 +1,13 @@
 import { type Clock, timeIsUp, within } from "../../connection/clock.js";
 import type { ConnectionRequest } from "../../connection/request.js";
 import type { Refusal } from "../../connection/transport.js";
-import { EnfiladeError, HttpError, MessageError } from "../../errors.js";
+import { EnfiladeError, isInstance, MessageError } from "../../errors.js";
 import type { HandlerContext } from "../../handler/context.js";
 import type { Reauthorization } from "../../handler/credentialRefresh.js";
 import type { AnyHandler } from "../../handler/handler.js";
 import { anonymous, userId } from "../../handler/user.js";
 import { validate } from "../../wire/schema.js";
-import { busy, refusal, refusalOfResponse } from "../refusal.js";
+import { busy, refusal, refusalOfError, refusalOfResponse } from "../refusal.js";
 import type { Route } from "../router.js";
 
 /** Thrown to refuse a client with a given answer. */
@@ -81,10 +81,9 @@ export async function reauthorize(
     onTimeout();
     return "busy";
   } catch (error) {
-    const status =
-      error instanceof RefusedError ? error.refusal.status : error instanceof HttpError ? error.status : undefined;
-    if (status === undefined) throw error;
-    return status < 500 ? "refused" : "busy";
+    const refused = isInstance(error, RefusedError) ? error.refusal : refusalOfError(error);
+    if (refused === undefined) throw error;
+    return refused.status < 500 ? "refused" : "busy";
   }
 }
 
@@ -110,7 +109,7 @@ async function validParams(schema: NonNullable<Route["params"]>, params: unknown
   try {
     return await validate(schema, params);
   } catch (error) {
-    if (error instanceof MessageError) throw new InvalidParamsError(error.message);
+    if (isInstance(error, MessageError)) throw new InvalidParamsError(error.message);
     throw error;
   }
 }

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from "node:http";
 import { type Clock, deferred } from "../../connection/clock.js";
 import type { Refusal, Transport, TransportEvents, TransportOptions } from "../../connection/transport.js";
-import { asError, asErrorOf } from "../../errors.js";
+import { asError, asErrorOf, isInstance } from "../../errors.js";
 import { noErrorWarning } from "../../handler/session.js";
 import { CloseCode, checkedReason } from "../../wire/closeCodes.js";
 import { v1 } from "../../wire/frames.js";
@@ -49,10 +49,10 @@ export class Refuser {
 
   /** Returns the refusal for a thrown value. An error that is not a refusal is reported, and refused with 500. */
   refusalOf(thrown: unknown, route: Route, headers: IncomingHttpHeaders): Refusal {
-    if (thrown instanceof ForeignOriginError) this.#warnOfOrigin(thrown.origin, headers.host, route);
-    if (thrown instanceof InvalidParamsError) this.#warnOfParams(thrown.issues, route);
-    if (thrown instanceof AuthorizeTimeoutError) this.warnOfTimeout(route, "the client was refused with 503");
-    if (thrown instanceof RefusedError) return thrown.refusal;
+    if (isInstance(thrown, ForeignOriginError)) this.#warnOfOrigin(thrown.origin, headers.host, route);
+    if (isInstance(thrown, InvalidParamsError)) this.#warnOfParams(thrown.issues, route);
+    if (isInstance(thrown, AuthorizeTimeoutError)) this.warnOfTimeout(route, "the client was refused with 503");
+    if (isInstance(thrown, RefusedError)) return thrown.refusal;
     const ofError = refusalOfError(thrown);
     if (ofError !== undefined) return ofError;
     const error = asErrorOf(`authorize of ${describeRoute(route)}`, thrown);

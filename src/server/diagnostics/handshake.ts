@@ -2,7 +2,7 @@ import { connectionOf } from "../../connection/connection.js";
 import type { Peer } from "../../connection/peer.js";
 import type { ConnectionRequest } from "../../connection/request.js";
 import { trace, traces } from "../../diagnostics.js";
-import { HttpError } from "../../errors.js";
+import { HttpError, isInstance } from "../../errors.js";
 import type { Application } from "../../handler/application.js";
 import { RefusedError } from "../access/authorization.js";
 import type { Route } from "../router.js";
@@ -34,6 +34,6 @@ export class HandshakeTrace {
   /** @param thrown The cause. It becomes the error of the span, unless it is a refusal. */
   onRefused(status: number, thrown?: unknown): void {
     this.#span.status = status;
-    if (!(thrown instanceof RefusedError || thrown instanceof HttpError)) this.#span.error = thrown;
+    if (!(isInstance(thrown, RefusedError) || isInstance(thrown, HttpError))) this.#span.error = thrown;
   }
 }
