@@ -52,6 +52,8 @@ export type { Registry } from "./room/registry.js";
 export type { RegistryEvents } from "./room/registryEvents.js";
 export type { Evictee, EvictOptions, ReadOptions, Room, SubscribeOptions, WriterOptions } from "./room/room.js";
 export type { PresenceMode } from "./room/roomConfig.js";
+export type { TrustProxy } from "./server/access/proxies.js";
+export type { UserOverflow } from "./server/access/userLimit.js";
 export { App } from "./server/app.js";
 export type { AppEvents } from "./server/appEvents.js";
 export type { CreateHandler } from "./server/creation.js";

@@ -185,9 +185,11 @@ it("exports exactly the public types", () => {
     "TransportEvents",
     "TransportOptions",
     "TransportRequest",
+    "TrustProxy",
     "User",
     "UserAddress",
     "UserId",
+    "UserOverflow",
     "WriterOptions",
   ]);
 });

@@ -224,7 +224,7 @@ it("reports refusals by the requested room", async () => {
     await expect(open(path)).rejects.toThrow();
   }
   await all.have(3);
-  expect(found.all).toMatchObject([{ type: "refuse", status: 401, request: { url: "/chat/a?as=mallory" } }]);
+  expect(found.all).toMatchObject([{ type: "refuse", status: 401, request: { url: "/chat/a?[hidden]" } }]);
   // A refused client is not a user.
   expect(ofUser.all).toEqual([]);
 });

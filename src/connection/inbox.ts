@@ -1,6 +1,6 @@
 import { EnfiladeError } from "../errors.js";
 import type { Message } from "../wire/message.js";
-import type { RateLimit } from "./watch/rateLimit.js";
+import type { RateLimit } from "./rate/rateLimit.js";
 
 /** The connection of an inbox. */
 export interface InboxOwner {

@@ -34,6 +34,12 @@ export interface PeerLimits {
   readonly earlyMessagesMax: number;
   /** Requests to an `enfilade.v1` client without a reply yet. Above: `sendRequest` rejects. Default: 64. */
   readonly requestsMax: number;
+  /**
+   * Renewals of credentials by an `enfilade.v1` client, per minute. Above: the newest token waits. Default: 30.
+   */
+  readonly refreshesPerMinuteMax: number;
+  /** Milliseconds between two presence lists for an `enfilade.v1` client that asks with `watch`. Default: 1,000. */
+  readonly presenceListMs: number;
   /** Milliseconds of silence until a ping, and then until the end, with 1006. `false`: off. Default: 25,000. */
   readonly heartbeatMs: number | false;
   /**
@@ -58,6 +64,8 @@ export const defaultPeerLimits: PeerLimits = {
   outboxAgeMsMax: 30_000,
   earlyMessagesMax: 1_000,
   requestsMax: 64,
+  refreshesPerMinuteMax: 30,
+  presenceListMs: 1_000,
   heartbeatMs: 25_000,
   closeMs: 5_000,
 };

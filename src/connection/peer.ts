@@ -15,9 +15,9 @@ import type { PeerLimits } from "./limits.js";
 import { type HomeReader, Outbox, type OutboxOwner } from "./outbox.js";
 import type { PeerConfig, PeerDeps } from "./peerConfig.js";
 import { type DeliveryPolicy, latest } from "./policy.js";
+import { type RateLimit, type RateOwner, rateLimitOf } from "./rate/rateLimit.js";
 import type { ConnectionRequest } from "./request.js";
 import type { Transport, TransportEvents } from "./transport.js";
-import { type RateLimit, type RateOwner, rateLimitOf } from "./watch/rateLimit.js";
 import type { Watch, WatchOwner } from "./watch/watch.js";
 
 /** The reasons to pause the socket, as bits. It is resumed when none is left. */

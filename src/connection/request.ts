@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
+import { inspect } from "node:util";
 import { tokenPrefix } from "../wire/frames.js";
 import type { RoomPath } from "../wire/path.js";
 
@@ -11,6 +12,8 @@ export interface RequestDeps {
   readonly remoteAddress: string;
   /** `true` if the request came over TLS. */
   readonly secure: boolean;
+  /** The host and the port that the client addressed, if a trusted proxy named them. Default: the header `Host`. */
+  readonly host?: string | undefined;
   /** Node's own request object, until `authorize` has finished. */
   readonly raw?: IncomingMessage | undefined;
 }
@@ -53,22 +56,28 @@ export class ConnectionRequest implements RequestDeps {
   readonly url: string;
   /** The canonical room path of the URL, such as `/chat/general`: the home of the connection. */
   readonly path: RoomPath;
-  /** The IP address of the client or of the last proxy; `""` if a transport does not know it. */
+  /**
+   * The IP address of the client: the address of the TCP connection, or with the option `trustProxy` the one that a
+   * trusted proxy named. `""` if a transport does not know it.
+   */
   readonly remoteAddress: string;
-  /** `true` if the request came over TLS. */
+  /** `true` if the request came over TLS; with the option `trustProxy`, if it reached a trusted proxy over TLS. */
   readonly secure: boolean;
+  readonly #host: string | undefined;
   #headers: IncomingHttpHeaders | PackedHeaders;
   #query: URLSearchParams | undefined;
   #web: Request | undefined;
   #token: string | undefined;
   #raw: IncomingMessage | undefined;
 
-  constructor({ url, path, headers, remoteAddress, secure, raw }: RequestDeps) {
+  constructor({ url, path, headers, remoteAddress, secure, host, raw }: RequestDeps) {
     this.url = url;
     this.path = path;
     this.#headers = headers;
     this.remoteAddress = remoteAddress;
     this.secure = secure;
+    // The header is kept anyway.
+    this.#host = host === headers.host ? undefined : host;
     this.#raw = raw;
   }
 
@@ -87,6 +96,14 @@ export class ConnectionRequest implements RequestDeps {
   /** @internal Frees the request of Node, which is several times as large as the rest of this object. */
   dropRaw(): void {
     this.#raw = undefined;
+  }
+
+  /**
+   * The host and the port that the client addressed, such as `example.com:8080`: the header `Host`, or with the option
+   * `trustProxy` the host that a trusted proxy named; `undefined` if there is none.
+   */
+  get host(): string | undefined {
+    return this.#host ?? this.headers.host;
   }
 
   /** The headers of the request, as in Node: names in lower case, `headers["user-agent"]`. */
@@ -120,8 +137,8 @@ export class ConnectionRequest implements RequestDeps {
 
   /** @internal A copy of this request with another token, without `raw`. */
   with(token: string): ConnectionRequest {
-    const { url, path, headers, remoteAddress, secure } = this;
-    const request = new ConnectionRequest({ url, path, headers, remoteAddress, secure });
+    const { url, path, headers, remoteAddress, secure, host } = this;
+    const request = new ConnectionRequest({ url, path, headers, remoteAddress, secure, host });
     request.renew(token);
     return request;
   }
@@ -146,13 +163,24 @@ export class ConnectionRequest implements RequestDeps {
     return this.#web;
   }
 
+  /** The part of the request that a log may show: no query and no headers, since these hold credentials. */
+  toJSON(): { readonly path: string; readonly remoteAddress: string; readonly secure: boolean } {
+    const { path, remoteAddress, secure } = this;
+    return { path, remoteAddress, secure };
+  }
+
+  /** @internal `console.log` shows the same as a log in JSON. */
+  [inspect.custom](): object {
+    return this.toJSON();
+  }
+
   #toWeb(): Request {
     const headers = new Headers();
     for (const [name, value] of Object.entries(this.headers)) {
       for (const one of Array.isArray(value) ? value : [value ?? ""]) headers.append(name, one);
     }
     // Only the origin: a Host header such as `a/b` would change the path of the URL.
-    const base = `${this.secure ? "https" : "http"}://${this.headers.host ?? "localhost"}`;
+    const base = `${this.secure ? "https" : "http"}://${this.host ?? "localhost"}`;
     const { origin } = new URL(URL.canParse(base) ? base : "http://localhost");
     return new Request(origin + this.url, { headers });
   }

@@ -21,6 +21,8 @@ export interface Refusal {
   readonly body: string | Uint8Array;
   /** The text of an `HttpError`; the close reason of a client that gets a close code instead of the status. */
   readonly reason?: string | undefined;
+  /** The close code that replaces the status for a client of `enfilade.v1`. Default: that of the status, if any. */
+  readonly closeCode?: number | undefined;
 }
 
 /** The listener for the end of a transport; see {@link Transport.whenGone}. */

@@ -1,3 +1,5 @@
+import { type Clock, within } from "../connection/clock.js";
+import { TokenBucket } from "../connection/rate/tokenBucket.js";
 import type { ConnectionRequest } from "../connection/request.js";
 import type { Member } from "../protocol/dialect.js";
 import { CloseCode } from "../wire/closeCodes.js";
@@ -15,20 +17,28 @@ export type Reauthorize = (handler: AnyHandler, request: ConnectionRequest) => P
 export interface CredentialRefreshDeps {
   readonly session: { readonly handler: AnyHandler; readonly context: HandlerContext; readonly member: Member };
   readonly reauthorize: Reauthorize;
+  readonly clock: Clock;
   readonly onError: (error: unknown) => void;
 }
+
+const minuteMs = 60_000;
 
 /** Renews the credentials of a connected client. */
 export class CredentialRefresh {
   readonly #deps: CredentialRefreshDeps;
   #isRefreshing = false;
   #nextToken: string | undefined;
+  /** Made for the first refresh. */
+  #rate: TokenBucket | undefined;
 
   constructor(deps: CredentialRefreshDeps) {
     this.#deps = deps;
   }
 
-  /** Runs one refresh at a time; of the tokens that arrive meanwhile, only the last one is used. */
+  /**
+   * Runs one refresh at a time, and at most `refreshesPerMinuteMax` in a minute. Of the tokens that arrive meanwhile,
+   * only the last one is used.
+   */
   refreshWith(token: string): void {
     this.#nextToken = token;
     if (this.#isRefreshing) return;
@@ -41,9 +51,17 @@ export class CredentialRefresh {
   }
 
   async #refresh(): Promise<void> {
-    const { session, reauthorize } = this.#deps;
+    const { session, reauthorize, clock } = this.#deps;
     const { handler, member } = session;
-    for (let token = this.#nextToken; token !== undefined && member.isOpen; token = this.#nextToken) {
+    const { refreshesPerMinuteMax } = member.limits;
+    this.#rate ??= new TokenBucket(refreshesPerMinuteMax, minuteMs, clock.now());
+    while (this.#nextToken !== undefined && member.isOpen) {
+      const waitMs = this.#rate.take(clock.now());
+      if (waitMs > 0) {
+        await within(clock, waitMs, member.ended);
+        continue;
+      }
+      const token = this.#nextToken;
       this.#nextToken = undefined;
       this.#apply(await reauthorize(handler, member.request.with(token)), token);
     }

@@ -4,6 +4,7 @@ import { type Span, trace, traces } from "../diagnostics.js";
 import { asErrorOf, type CloseInfo, ConnectionError, isInstance, MessageError } from "../errors.js";
 import type { Member, SessionDialect } from "../protocol/dialect.js";
 import type { MemberConfig, MemberHooks } from "../room/memberships.js";
+import type { Presence } from "../room/presence/presence.js";
 import type { Registry } from "../room/registry.js";
 import { CloseCode } from "../wire/closeCodes.js";
 import type { RoomPath } from "../wire/path.js";
@@ -159,12 +160,14 @@ function startDialect(dialect: SessionDialect, session: Session): void {
     member.close(CloseCode.internalError, "internal error", false);
     session.reportToApp(error, "authorize");
   };
-  const refresh = new CredentialRefresh({ session, reauthorize: config.reauthorize, onError });
+  const { clock } = config.registry;
+  const refresh = new CredentialRefresh({ session, reauthorize: config.reauthorize, clock, onError });
   dialect.start({
     member,
     onError,
     clock: member.clock,
     userId: userId(context.user),
+    watchedVersion: () => presenceOf(session)?.watchedVersion(member),
     onWatch: () => watchPresence(session),
     onRefresh: (token) => refresh.refreshWith(token),
   });
@@ -185,9 +188,14 @@ function memberHooksOf(session: Session): MemberHooks | undefined {
 }
 
 /** Sends the client the presence of its home, and then each change, if the home has presence. */
-function watchPresence({ member, config }: Session): void {
+function watchPresence(session: Session): void {
+  presenceOf(session)?.watch(session.member);
+}
+
+/** The presence of the home; `undefined` if it has none, or the client is not in it. */
+function presenceOf({ member, config }: Session): Presence | undefined {
   const room = config.registry.roomState(member.home);
-  if (room?.members.has(member)) room.presence?.watch(member);
+  return room?.members.has(member) ? room.presence : undefined;
 }
 
 async function serve(session: Session): Promise<void> {

@@ -44,6 +44,8 @@ export interface DialectSession {
   readonly clock: Clock;
   /** The id of the user; `undefined` if there is none. */
   readonly userId: string | undefined;
+  /** The version of the presence of its home, if the client gets its changes; else `undefined`. */
+  readonly watchedVersion: () => number | undefined;
   /** Called when the client asks for the presence of its home. */
   readonly onWatch: () => void;
   /** Called when the client renews its token. */

@@ -7,6 +7,7 @@ import { channels, traces } from "../diagnostics.js";
 import { asError, EnfiladeError } from "../errors.js";
 import { clientKey } from "../protocol/excepted.js";
 import { checkedReason } from "../wire/closeCodes.js";
+import { escaped } from "../wire/line.js";
 import type { RoomPath } from "../wire/path.js";
 import type { Payload } from "../wire/payload.js";
 import type { Position } from "../wire/position.js";
@@ -191,7 +192,7 @@ function checkSize(payload: Payload, bytesMax: number): void {
 /** @throws EnfiladeError `ERR_OPTION` for an id that cannot be used, or without a history that could recognise it. */
 function checkedId(id: unknown, history: HistoryConfig | undefined): string {
   if (typeof id !== "string" || !/^[\x21-\x7e]{1,128}$/.test(id)) {
-    const came = JSON.stringify(id) ?? typeof id;
+    const came = escaped(id);
     throw new EnfiladeError("ERR_OPTION", `id takes 1 to 128 printable ASCII characters without spaces, got ${came}`);
   }
   if (history !== undefined) return id;

@@ -5,6 +5,7 @@ import type { Clock } from "../connection/clock.js";
 import { EnfiladeError } from "../errors.js";
 import type { Member } from "../protocol/dialect.js";
 import { CloseCode, checkedReason } from "../wire/closeCodes.js";
+import { escaped } from "../wire/line.js";
 import { checkNames } from "../wire/options.js";
 import type { RoomPath } from "../wire/path.js";
 import type { Payload } from "../wire/payload.js";
@@ -201,7 +202,7 @@ export class Room extends Address {
 /** @throws EnfiladeError `ERR_OPTION` for an id that is not that of a connection, such as a user's. */
 function evictedConnection(id: string): EvictCommand["who"] {
   if (isConnectionId(id)) return { connection: id };
-  const quoted = JSON.stringify(id);
+  const quoted = escaped(id);
   throw new EnfiladeError(
     "ERR_OPTION",
     `evict takes the id of a connection, got ${quoted}; for a user pass { user: ${quoted} }`,

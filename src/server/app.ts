@@ -3,7 +3,6 @@ import type { Server as HttpsServer } from "node:https";
 import type { Backplane } from "../backplane/backplane.js";
 import { MemoryBackplane } from "../backplane/memory.js";
 import { type Clock, systemClock, timeIsUp, within } from "../connection/clock.js";
-import { ConnectionRequest } from "../connection/request.js";
 import type { Transport, TransportRequest } from "../connection/transport.js";
 import { EnfiladeError } from "../errors.js";
 import type { AppContext, Application, Status } from "../handler/application.js";
@@ -20,6 +19,8 @@ import { CloseCode } from "../wire/closeCodes.js";
 import type { ListenOptions } from "../wire/notifier.js";
 import { checkNames } from "../wire/options.js";
 import { Acceptor } from "./acceptor.js";
+import { sourceFinder } from "./access/proxies.js";
+import { UserLimit } from "./access/userLimit.js";
 import { type AppEvents, AppNotifier } from "./appEvents.js";
 import { answerPlain, attach } from "./attachment.js";
 import { HandlerFactory } from "./creation.js";
@@ -97,8 +98,11 @@ export class App implements Application {
     this.#backplane = options.backplane ?? this.#memory;
     this.#ownServer = new OwnServer(limits.handshakeMs);
     this.#handlers = new HandlerFactory(options.create);
+    const { trustProxy = false, userOverflow = "refuse" } = options;
     this.#acceptor = new Acceptor({
       app: this,
+      sourceOf: sourceFinder(trustProxy),
+      userLimit: new UserLimit(limits.connectionsPerUserMax, userOverflow),
       router: this.#router,
       handlers: this.#handlers,
       dialects: new Dialects(clock, limits, this.#backplane.claims),
@@ -257,13 +261,7 @@ export class App implements Application {
    * @param request The path, the headers and the address of the client.
    */
   accept(transport: Transport, request: TransportRequest): void {
-    const { url, headers = {}, remoteAddress = "", secure = false, raw } = request;
-    const found = this.#acceptor.find(url);
-    if ("status" in found) this.#acceptor.refuse(transport, found, { url, headers, remoteAddress });
-    else {
-      const asked = new ConnectionRequest({ url, path: found.path, headers, remoteAddress, secure, raw });
-      this.#acceptor.accept(transport, asked, found.match);
-    }
+    this.#acceptor.receive(transport, request, this.#acceptor.find(request.url));
   }
 
   /**

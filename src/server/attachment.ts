@@ -1,14 +1,12 @@
 import { Server as HttpServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { Server as HttpsServer } from "node:https";
 import type { Duplex } from "node:stream";
-import { ConnectionRequest } from "../connection/request.js";
 import type { Refusal } from "../connection/transport.js";
 import { EnfiladeError } from "../errors.js";
-import type { RoomPath } from "../wire/path.js";
 import type { Acceptor, Destination } from "./acceptor.js";
 import { refusal, upgradeHeaders } from "./refusal.js";
 import { WebSocketTransport } from "./websocket/transport.js";
-import { handshakeRefusal, type RefusalTime } from "./websocket/upgrade.js";
+import { handshakeRefusal, isWebSocket, type RefusalTime } from "./websocket/upgrade.js";
 
 type RequestListener = (request: IncomingMessage, response: ServerResponse) => void;
 type UpgradeListener = (incoming: IncomingMessage, socket: Duplex, head: Buffer) => void;
@@ -83,29 +81,17 @@ export function answerPlain(found: Destination | Refusal, response: ServerRespon
   response.end(body);
 }
 
+/** Passes on the needed parts of an upgrade request, so that Node can free the rest. */
 function receive(
   acceptor: Acceptor,
   transport: WebSocketTransport,
   incoming: IncomingMessage,
   found: Destination | Refusal,
 ): void {
-  const refusal = "status" in found ? found : handshakeRefusal(incoming);
   const { headers, socket, url = "/" } = incoming;
-  const remoteAddress = socket.remoteAddress ?? "";
-  if (refusal !== undefined) acceptor.refuse(transport, refusal, { url, headers, remoteAddress });
-  else if ("match" in found) acceptor.accept(transport, requestOf(incoming, found.path), found.match);
-}
-
-/** Copies the needed parts of an upgrade request, so that Node can free the rest. */
-function requestOf(raw: IncomingMessage, path: RoomPath): ConnectionRequest {
-  const { url = "/", headers, socket } = raw;
-  const remoteAddress = socket.remoteAddress ?? "";
-  return new ConnectionRequest({ url, path, headers, remoteAddress, secure: "encrypted" in socket, raw });
-}
-
-/** RFC 6455 4.2.1: the value is case-insensitive. */
-function isWebSocket({ headers }: IncomingMessage): boolean {
-  return headers.upgrade?.toLowerCase() === "websocket";
+  const { remoteAddress } = socket;
+  const asked = { url, headers, remoteAddress, secure: "encrypted" in socket, raw: incoming };
+  acceptor.receive(transport, asked, handshakeRefusal(incoming) ?? found);
 }
 
 /** Returns true if a listener of other code may answer, or the listener of an app that was attached later. */

@@ -13,8 +13,22 @@ import { defaultTapLimits, type TapLimits } from "./diagnostics/tap.js";
 export interface ServerLimits {
   /** Connections of the app, including those in their handshake. Above: 503 with `Retry-After`. Default: 100,000. */
   readonly connectionsMax: number;
-  /** Connections from one remote address. Above: 429. Default: no limit. */
+  /** Connections from one address; an IPv6 address counts as its /64. Above: 429. Default: no limit. */
   readonly connectionsPerAddressMax: number;
+  /**
+   * Connections of one user to this node. Above: 429, for `enfilade.v1` close 4009; see the option `userOverflow`.
+   * Default: 1,000.
+   */
+  readonly connectionsPerUserMax: number;
+  /**
+   * Upgrade requests per second from one address; an IPv6 address counts as its /64. Above: 429 with `Retry-After`.
+   * Default: no limit.
+   */
+  readonly connectsPerSecondMax: number;
+  /** Addresses whose rate is known. Above: those that were quiet for longest are forgotten. Default: 100,000. */
+  readonly connectAddressesMax: number;
+  /** Calls of `authorize` at the same time. Above: 503 with `Retry-After`. Default: 1,000. */
+  readonly authorizeMax: number;
   /** Milliseconds for a client to send its request; only with `listen`. Above: 408. Default: 10,000. */
   readonly handshakeMs: number;
 }
@@ -39,6 +53,10 @@ export interface Limits
 export const defaultServerLimits: ServerLimits = {
   connectionsMax: 100_000,
   connectionsPerAddressMax: Number.POSITIVE_INFINITY,
+  connectionsPerUserMax: 1_000,
+  connectsPerSecondMax: Number.POSITIVE_INFINITY,
+  connectAddressesMax: 100_000,
+  authorizeMax: 1_000,
   handshakeMs: 10_000,
 };
 

@@ -6,6 +6,8 @@ import type { AppContext } from "../handler/application.js";
 import type { HandlerClass, RouteOptions, SharedOptions } from "../handler/route.js";
 import type { EventProtocol } from "../wire/events/protocol.js";
 import { checkNames } from "../wire/options.js";
+import type { TrustProxy } from "./access/proxies.js";
+import type { UserOverflow } from "./access/userLimit.js";
 import type { CreateHandler } from "./creation.js";
 import type { Limits } from "./limits.js";
 import type { AuthorizeCheck } from "./router.js";
@@ -60,6 +62,17 @@ export interface AppOptions extends Omit<SharedOptions, "limits"> {
    * this node only. Default: `"reject"`.
    */
   readonly backplaneOutage?: BackplaneOutage | undefined;
+  /**
+   * Which proxies are trusted to name the client's address, protocol and host, in `Forwarded` (RFC 7239) or the
+   * `X-Forwarded-` fields: the number of proxies in front of the app, or their addresses and networks, such as
+   * `["10.0.0.0/8", "::1"]`. Default: `false`, none; see docs/deployment.md.
+   */
+  readonly trustProxy?: TrustProxy | undefined;
+  /**
+   * A connection past `connectionsPerUserMax`: `"refuse"` refuses it, `"closeOldest"` closes the user's oldest
+   * connection to this node with 4009. Default: `"refuse"`.
+   */
+  readonly userOverflow?: UserOverflow | undefined;
   /** Receives warnings, and errors without a listener of `app.on("error")`. Default: `console`. */
   readonly logger?: Logger | undefined;
   /** The source of time, for tests: `new ManualClock()` of `enfilade/testing`. Default: the system's time. */
@@ -81,6 +94,8 @@ const optionNames = {
     "context",
     "backplane",
     "backplaneOutage",
+    "trustProxy",
+    "userOverflow",
     "logger",
     "clock",
     "random",
@@ -123,8 +138,13 @@ function checkContext(context: AppContext | undefined): void {
 }
 
 /** @throws EnfiladeError `ERR_OPTION` when an option that only an app has is invalid. */
-export function checkAppOptions({ backplane, backplaneOutage = "reject", context, handlers = [] }: AppOptions): void {
+export function checkAppOptions(options: AppOptions): void {
+  const { backplane, backplaneOutage = "reject", context, handlers = [], userOverflow = "refuse" } = options;
   checkContext(context);
+  if (userOverflow !== "refuse" && userOverflow !== "closeOldest") {
+    const came = JSON.stringify(userOverflow);
+    throw new EnfiladeError("ERR_OPTION", `userOverflow takes "refuse" or "closeOldest", got ${came}`);
+  }
   if (!Array.isArray(handlers)) {
     throw new EnfiladeError("ERR_OPTION", "handlers takes a list of classes, such as [Chat]");
   }

@@ -1,34 +1,67 @@
-/** The number of warnings of one kind. */
-const subjectsMax = 100;
+import type { Clock } from "../connection/clock.js";
+import { TokenBucket } from "../connection/rate/tokenBucket.js";
+import { escaped } from "../wire/line.js";
+
+/** The number of warnings of one kind that can be logged at once; afterwards one per `refillMs`. */
+const warningsMax = 100;
+const refillMs = 60_000;
+/** The number of subjects of one kind that are known to be logged; above it, the oldest is forgotten. */
+const subjectsMax = 1_000;
 /** The number of characters of a quoted text. */
 const quotedMax = 200;
+
+/** The warnings of one kind. */
+interface Kind {
+  readonly subjects: Set<string>;
+  readonly quota: TokenBucket;
+  /** The number of warnings that were not logged since the last one that was. */
+  suppressed: number;
+}
 
 /** Logs problems that would otherwise go unnoticed. Each warning is logged once for its kind and subject. */
 export class Warnings {
   readonly #warn: (message: string) => void;
-  readonly #subjects = new Map<string, Set<string>>();
+  readonly #clock: Clock;
+  readonly #kinds = new Map<string, Kind>();
 
-  constructor(warn: (message: string) => void) {
+  constructor(warn: (message: string) => void, clock: Clock) {
     this.#warn = warn;
+    this.#clock = clock;
   }
 
   /**
-   * Logs `message`, unless a warning of this kind and subject was logged, or `subjectsMax` warnings of this kind.
+   * Logs `message`, unless a warning of this kind and subject was logged. A client may vary the subject: so a kind has
+   * a quota, and a warning past it is only counted, until the quota has refilled.
    *
-   * @param subject May come from a client. The maximum keeps a client that varies it from filling the log.
+   * @param subject May come from a client.
    */
   once(kind: string, subject: string, message: () => string): void {
-    const subjects = this.#subjects.get(kind) ?? new Set();
-    this.#subjects.set(kind, subjects);
-    if (subjects.has(subject) || subjects.size >= subjectsMax) return;
+    const now = this.#clock.now();
+    const known = this.#kinds.get(kind) ?? newKind(now);
+    this.#kinds.set(kind, known);
+    const { subjects, quota, suppressed } = known;
+    if (subjects.has(subject)) return;
+    if (quota.take(now) > 0) {
+      known.suppressed += 1;
+      return;
+    }
     subjects.add(subject);
-    const end = subjects.size === subjectsMax ? "; further warnings of this kind are not logged" : "";
-    this.#warn(`enfilade: ${message()}${end}`);
+    if (subjects.size > subjectsMax) for (const oldest of [...subjects].slice(0, 1)) subjects.delete(oldest);
+    known.suppressed = 0;
+    this.#warn(`enfilade: ${message()}${noteOf(suppressed, quota.isEmpty)}`);
   }
+}
+
+function noteOf(suppressed: number, isLast: boolean): string {
+  if (suppressed > 0) return `; ${suppressed} other warnings of this kind were not logged`;
+  return isLast ? "; of further warnings of this kind, one per minute is logged" : "";
+}
+
+function newKind(now: number): Kind {
+  return { subjects: new Set(), quota: new TokenBucket(warningsMax, warningsMax * refillMs, now), suppressed: 0 };
 }
 
 /** Quotes a text of a client for the log: of bounded length, and without control characters for a terminal. */
 export function quoted(text: string): string {
-  const shown = text.length > quotedMax ? `${text.slice(0, quotedMax)}…` : text;
-  return JSON.stringify(shown).replace(/[^ -~]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`);
+  return escaped(text.length > quotedMax ? `${text.slice(0, quotedMax)}…` : text);
 }

@@ -31,6 +31,8 @@ export const CloseCode = {
   tryAgainLater: 1013,
   /** The client read too slowly: it exceeded `outboxBytesMax`, `outboxAgeMsMax` or `earlyMessagesMax`. */
   slow: 4008,
+  /** The user has `connectionsPerUserMax` connections. */
+  tooManyConnections: 4009,
   /** A client of `enfilade.v1` sent a message that is not a frame of `enfilade.v1`. */
   badFrame: 4500,
   /** The client or its renewed credentials were refused (HTTP 401 or 403). */

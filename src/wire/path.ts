@@ -1,4 +1,5 @@
 import { EnfiladeError } from "../errors.js";
+import { escaped } from "./line.js";
 
 declare const canonical: unique symbol;
 
@@ -114,8 +115,8 @@ function decode(raw: string): string {
 }
 
 function badPath(name: string, why: string, cause?: unknown): EnfiladeError {
-  // Quoted as JSON: control characters in the path of a client must not reach a log unescaped.
-  return new EnfiladeError("ERR_PATH", `${JSON.stringify(name)} is not a room path: ${why}`, { cause });
+  // Control characters in the path of a client must not reach a log unescaped.
+  return new EnfiladeError("ERR_PATH", `${escaped(name)} is not a room path: ${why}`, { cause });
 }
 
 function tooLong(limits: PathLimits): EnfiladeError {

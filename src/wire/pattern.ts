@@ -1,5 +1,6 @@
 import { addRoute, createRouter, findRoute, type InferRouteParams, type RouterContext } from "rou3";
 import { asError, EnfiladeError } from "../errors.js";
+import { escaped } from "./line.js";
 import { type RoomPath, roomName } from "./path.js";
 
 /** The parameters of a route pattern: `RouteParams<"/chat/:channel">` is `{ channel: string }`. */
@@ -61,7 +62,7 @@ export function fillPattern(pattern: string, params: Values): RoomPath {
   for (const { name } of pieces) {
     if (name === undefined || params[name] === undefined) continue;
     if (found[name] === String(params[name]).normalize("NFC")) continue;
-    const value = JSON.stringify(params[name]);
+    const value = escaped(params[name]);
     throw new EnfiladeError("ERR_PARAMS", `${value} does not fit the parameter "${name}" of "${pattern}"`);
   }
   return path;

@@ -1,20 +1,22 @@
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { once } from "node:events";
+import { mkdir, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { App, type TrustProxy, WebSocketHandler } from "../../src/index.js";
 import { defaultLimits } from "../../src/server/limits.js";
 import { connectURL, type TestClient } from "../../src/testing/index.js";
 import { ChromiumClient } from "../foreign/chromium.js";
 import { launchBrowser } from "../support/browser.js";
 import { startEngine } from "../support/engines.js";
-import { command, missing, type PartName } from "../support/parts.js";
+import { missing } from "../support/parts.js";
 import { freePort } from "../support/ports.js";
-import { examplesOf, type Ports, withPorts, writeExamples } from "./examples.js";
-import { readPage } from "./pages.js";
-import { type Program, startExample, startServer } from "./programs.js";
+import { rawClient, upgradeRequest } from "../support/raw.js";
+import { examplesOf, type Ports, writeExamples } from "./examples.js";
+import { type Program, startExample } from "./programs.js";
 import { makeReaderProject, removeReaderProject } from "./readerProject.js";
+import { blockOf, haproxy, nginx, page } from "./reverseProxies.js";
 
-const page = readPage("docs/deployment.md");
 const folder = "docs/deployment";
 
 let project = "";
@@ -24,13 +26,6 @@ beforeAll(async () => {
 }, 120_000);
 
 afterAll(() => removeReaderProject(project));
-
-/** The only block of the page in a language. */
-function blockOf(language: string): string {
-  const [block, ...others] = page.blocks.filter((one) => one.language === language);
-  if (block === undefined || others.length > 0) throw new Error(`the page has to have one ${language} block`);
-  return block.code;
-}
 
 interface Running extends Program {
   readonly port: number;
@@ -45,58 +40,60 @@ async function start(file: string, more: Ports = {}): Promise<Running> {
   return { ...(await startExample(project, example.file)), port };
 }
 
-async function temporaryFolder(): Promise<string> {
-  const path = await mkdtemp(join(tmpdir(), "enfilade-proxy-"));
-  onTestFinished(() => rm(path, { recursive: true, force: true }));
-  return path;
+class Source extends WebSocketHandler {
+  override onConnect() {
+    const { remoteAddress, secure, host } = this.request;
+    this.sendJSON([remoteAddress, secure, host]);
+  }
+  onMessage() {
+    this.close();
+  }
 }
 
-interface ReverseProxy {
-  readonly name: PartName & ("nginx" | "haproxy");
-  /** The time after which it closes an idle connection, in its configuration. */
-  readonly timeout: RegExp;
-  /** Starts it in front of `port`, with a changed configuration, and returns its own port. */
-  start(port: number, change?: (config: string) => string): Promise<number>;
+/** An app with `trustProxy`, on a server that answers health checks; returns the port. */
+async function startBehindProxy(trustProxy: TrustProxy): Promise<number> {
+  const server = createServer((_request, response) => response.writeHead(204).end());
+  const app = new App({ trustProxy, limits: { connectionsPerAddressMax: 1 } }).route("/x", Source).attach(server);
+  onTestFinished(async () => {
+    await app.close();
+    server.close();
+  });
+  const port = await freePort();
+  server.listen(port, "127.0.0.1");
+  await once(server, "listening");
+  return port;
 }
 
-const nginx: ReverseProxy = {
-  name: "nginx",
-  timeout: /\bproxy_read_timeout (\d+)m;/,
-  start: async (app, change = (config) => config) => {
-    const [path, port] = [await temporaryFolder(), await freePort()];
-    const config = withPorts(blockOf("nginx"), { 8000: app }).replace(/\blisten 80;/, `listen ${port};`);
-    await writeFile(join(path, "site.conf"), change(config));
-    const kinds = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
-    const around = [
-      "daemon off;",
-      "worker_processes 1;",
-      "error_log stderr notice;",
-      `pid ${join(path, "pid")};`,
-      "events {}",
-      "http {",
-      "access_log off;",
-      ...kinds.map((kind) => `${kind}_temp_path ${join(path, kind)};`),
-      `include ${join(path, "site.conf")};`,
-      "}",
-    ];
-    await writeFile(join(path, "nginx.conf"), around.join("\n"));
-    await startServer(command("nginx"), ["-e", "stderr", "-c", join(path, "nginx.conf")], /start worker process \d/);
-    return port;
-  },
+/** Fields that a client makes up, to look like another one. */
+const forged = {
+  "X-Forwarded-For": "6.6.6.6, 127.0.0.1",
+  "X-Forwarded-Proto": "https",
+  "X-Forwarded-Host": "evil.example",
+  Forwarded: "for=6.6.6.6;proto=https;host=evil.example",
 };
 
-const haproxy: ReverseProxy = {
-  name: "haproxy",
-  timeout: /\btimeout tunnel (\d+)m\n/,
-  start: async (app, change = (config) => config) => {
-    const [path, port] = [await temporaryFolder(), await freePort()];
-    const config = withPorts(blockOf("haproxy"), { 8000: app }).replace(/\bbind :80\n/, `bind :${port}\n`);
-    // HAProxy prints nothing when it listens. With this line of the backend it prints that the app passed a check.
-    await writeFile(join(path, "haproxy.cfg"), `${change(config)}  option log-health-checks\n`);
-    await startServer(command("haproxy"), ["-db", "-f", join(path, "haproxy.cfg")], /Health check .* succeeded/);
-    return port;
-  },
-};
+describe.each([nginx, haproxy])("trustProxy behind $name", ({ name, start: startProxy }) => {
+  it.skipIf(missing(name, `trustProxy behind ${name}`)).each<[trust: TrustProxy, address: string]>([
+    [1, "127.0.0.2"],
+    [["127.0.0.1"], "127.0.0.2"],
+    [false, "127.0.0.1"],
+  ])("(%j) finds %s, for any headers that the client sends", async (trustProxy, address) => {
+    const proxy = await startProxy(await startBehindProxy(trustProxy));
+    const expected = JSON.stringify([address, false, "app.example"]);
+    const headersOf = { plain: {}, forged };
+    for (const headers of Object.values(headersOf)) {
+      const client = await rawClient(proxy, "127.0.0.2");
+      client.socket.write(upgradeRequest("/x", { Host: "app.example", ...headers }));
+      await client.received(expected);
+      // Another client from the same address is over the limit, with any headers.
+      const second = await rawClient(proxy, "127.0.0.2");
+      second.socket.write(upgradeRequest("/x", { Host: "app.example", ...forged }));
+      await second.received("HTTP/1.1 429");
+      client.socket.destroy();
+      await client.ended;
+    }
+  });
+});
 
 describe.each([nginx, haproxy])("the configuration of $name", ({ name, timeout, start: startProxy }) => {
   const left = missing(name, `the configuration of ${name}`) || missing("chromium", `a page behind ${name}`);

@@ -101,6 +101,76 @@ describe("a malicious client of enfilade.v1", () => {
     expect(app.status().totals.received).toBe(1_001);
   });
 
+  it("gets no second list of the same version, and one list per presenceListMs", async () => {
+    const clock = new ManualClock();
+    await using app = appWith({ presence: "count" }, { clock, limits: { heartbeatMs: false } });
+    const client = await connectWelcomed(app, "/chat/a");
+    const frames: object[] = [];
+    const framesUntilPong = async () => {
+      client.sendJSON({ type: "ping" });
+      for (frames.length = 0; ; ) {
+        // The server sends JSON objects.
+        const frame = (await client.readJSON()) as { type: string; joined?: unknown };
+        if (frame.type === "pong") return frames.length;
+        frames.push(frame);
+      }
+    };
+    const watch = async () => {
+      client.sendJSON({ type: "watch" });
+      await new Promise((resolve) => setImmediate(resolve));
+      await new Promise((resolve) => setImmediate(resolve));
+    };
+    await watch();
+    // The list after the welcome, and the list that the client asked for.
+    expect(await framesUntilPong()).toBe(2);
+    clock.advance(60_000);
+    for (let n = 0; n < 10; n += 1) await watch();
+    expect(await framesUntilPong()).toBe(0);
+    clock.advance(60_000);
+    const lists: number[] = [];
+    for (let n = 0; n < 3; n += 1) {
+      await connectWelcomed(app, "/chat/a");
+      await watch();
+      lists.push(await framesUntilPong());
+    }
+    // Each time there is a change. The first list is due, the others have to wait.
+    expect(lists).toEqual([2, 1, 1]);
+    clock.advance(1_000);
+    expect(await framesUntilPong()).toBe(1);
+    expect(frames).toMatchObject([{ type: "presence", count: 4 }]);
+  });
+
+  it("has its credentials checked refreshesPerMinuteMax times a minute; then the newest token waits", async () => {
+    const clock = new ManualClock();
+    const asked = new Mailbox<string>();
+    class Guarded extends WebSocketHandler {
+      override authorize({ token = "first" }: { token?: string | undefined }) {
+        asked.put(token);
+        return { id: "ann" };
+      }
+      onMessage() {
+        this.sendText("ok");
+      }
+    }
+    await using app = new App({ clock, limits: { refreshesPerMinuteMax: 2, heartbeatMs: false } }).route("/x", Guarded);
+    const client = await connectWelcomed(app, "/x");
+    const refresh = async (token: string) => {
+      client.sendJSON({ type: "refresh", token });
+      client.sendJSON({ type: "ping" });
+      expect(await client.readJSON()).toEqual({ type: "pong" });
+      await new Promise((resolve) => setImmediate(resolve));
+    };
+    for (const token of ["a", "b", "c", "d", "e"]) await refresh(token);
+    expect(asked.all).toEqual(["first", "a", "b"]);
+    clock.advance(30_000);
+    expect(await asked.have(4)).toEqual(["first", "a", "b", "e"]);
+    await refresh("f");
+    await client.close();
+    clock.advance(60_000);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(asked.all).toEqual(["first", "a", "b", "e"]);
+  });
+
   it("has one renewal of its credentials checked at a time, and only the last of those that wait", async () => {
     const asked = new Mailbox<string>();
     const answers: (() => void)[] = [];

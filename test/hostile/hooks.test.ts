@@ -152,7 +152,7 @@ describe("a logger", () => {
     async (_name, log) => {
       const lines: unknown[] = [];
       vi.spyOn(console, "error").mockImplementation((...line) => void lines.push(line));
-      onTestFinished(() => vi.restoreAllMocks());
+      onTestFinished(() => void vi.restoreAllMocks());
       class Failing extends WebSocketHandler {
         onMessage(): void {
           throw new Error("the error of the handler");
@@ -181,7 +181,7 @@ describe("a logger", () => {
     // As the console of Node.js, which inspects each value.
     vi.spyOn(console, "error").mockImplementation((...line) => void lines.push(format(...line)));
     vi.spyOn(console, "warn").mockImplementation(() => undefined);
-    onTestFinished(() => vi.restoreAllMocks());
+    onTestFinished(() => void vi.restoreAllMocks());
     let value: unknown;
     class Failing extends WebSocketHandler {
       onMessage(): void {

@@ -290,7 +290,7 @@ describe("the origin of a page", () => {
   it.each([
     ["none, so no browser", undefined, "101"],
     ["the same host", "http://chat.example:8080", "101"],
-    ["the same host in other letters", "http://CHAT.example:8080", "101"],
+    ["the same host in capital letters, as no browser sends it", "http://CHAT.example:8080", "403"],
     ["another port", "http://chat.example", "403"],
     ["another host", "https://evil.example:8080", "403"],
     ["a host that begins alike", "http://chat.example:8080.evil.example", "403"],

@@ -12,7 +12,7 @@ import {
   type RouteOptions,
   WebSocketHandler,
 } from "../../src/index.js";
-import { ManualClock } from "../../src/testing/index.js";
+import { connect, ManualClock } from "../../src/testing/index.js";
 import { closes, Mailbox, type RunningApp, start } from "../support/app.js";
 import { answerTo, upgradeRequest } from "../support/raw.js";
 
@@ -125,7 +125,7 @@ describe("an upgrade request to no route", () => {
     for (let n = 0; n < 120; n += 1) await answerTo(port, upgradeRequest(`/no/${n}`));
     await answerTo(port, upgradeRequest(long));
     expect(warnings.all).toHaveLength(100);
-    expect(warnings.all.at(-1)).toMatch(/; further warnings of this kind are not logged$/);
+    expect(warnings.all.at(-1)).toMatch(/; of further warnings of this kind, one per minute is logged$/);
     expect(Math.max(...warnings.all.map(({ length }) => length))).toBeLessThan(400);
     expect(warnings.all.join("")).toMatch(/^[\x20-\x7e]*$/);
   });
@@ -144,6 +144,25 @@ describe("an upgrade request to no route", () => {
   });
 });
 
+describe("a path of a client in an error", () => {
+  it("has no control characters of a terminal, and no bidirectional ones", async () => {
+    const logged = new Mailbox<string>();
+    const logger = { warn: () => undefined, error: (_text: string, error: unknown) => logged.put(String(error)) };
+    class Joins extends EventHandler {
+      @On("join")
+      onJoin(path: string) {
+        this.join(path);
+      }
+    }
+    await using app = new App({ logger }).route("/x", Joins);
+    const client = await connect(app, "/x");
+    client.sendJSON({ event: "join", data: "\u009b31m\u202ered\u2028\u0007" });
+    const [error] = await logged.have(1);
+    expect(error).toContain("\\u009b31m\\u202ered\\u2028\\u0007");
+    expect(error).toMatch(/^[\x20-\x7e]*$/);
+  });
+});
+
 describe("a refused origin", () => {
   it("is logged once, with the compared Host and the option to set", async () => {
     const { port, warnings } = await loggedWith(Echo);
@@ -157,6 +176,20 @@ describe("a refused origin", () => {
       'enfilade: refused a page from "null": its request has another Host, "127.0.0.1:8000"; ' +
         'to allow pages without an origin, set origins: "*"; behind a proxy, forward the original Host, ' +
         "in nginx with: proxy_set_header Host $http_host",
+    ]);
+  });
+
+  it("is still logged after a flood of forged ones, with the number of those that were not logged", async () => {
+    const clock = new ManualClock();
+    const { port, warnings } = await loggedWith(Echo, { clock, origins: ["https://a.example"] });
+    for (let n = 0; n < 150; n += 1) await answerTo(port, upgradeRequest("/x", { Origin: `https://${n}.example` }));
+    expect(warnings.all).toHaveLength(100);
+    clock.advance(60_000);
+    for (const origin of ["https://real.example", "https://other.example"]) {
+      await answerTo(port, upgradeRequest("/x", { Origin: origin }));
+    }
+    expect(warnings.all.slice(100)).toEqual([
+      expect.stringMatching(/"https:\/\/real\.example".*; 50 other warnings of this kind were not logged$/),
     ]);
   });
 

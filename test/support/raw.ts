@@ -11,9 +11,10 @@ export interface RawClient {
   received(text: string): Promise<void>;
 }
 
-export async function rawClient(port: number): Promise<RawClient> {
+/** @param localAddress The address of the client, such as `127.0.0.2`. */
+export async function rawClient(port: number, localAddress = "127.0.0.1"): Promise<RawClient> {
   // Each write leaves at once, and not after the answer to the one before.
-  const socket = connect({ port, host: "127.0.0.1", noDelay: true });
+  const socket = connect({ port, host: "127.0.0.1", localAddress, noDelay: true });
   onTestFinished(() => {
     socket.destroy();
   });

@@ -22,6 +22,7 @@ import type { V1Encoder } from "./encoder.js";
 import type { FrameRecord } from "./frameRecord.js";
 import { BadFrame, frameText, type IncomingFrame, readFrame, replyText } from "./frames.js";
 import { LossTracker } from "./lossTracker.js";
+import { PresenceRequests } from "./presenceRequests.js";
 import { type ClientReceipts, FrameReceipt, type ReceiptOwner, type Receipts } from "./receipts.js";
 import { V1Requests } from "./requests.js";
 
@@ -41,7 +42,8 @@ export class V1Dialect implements Dialect, SessionDialect, JoiningClient, Replie
   #requests: V1Requests | undefined;
   /** The frame that the handler is handling, if it has an id. */
   #current: FrameRecord | undefined;
-  #isWatching = false;
+  /** Made on first use. */
+  #watch: PresenceRequests | undefined;
   #hasEnded = false;
 
   constructor(encoder: V1Encoder, { query }: ConnectionRequest, receipts: Receipts) {
@@ -61,6 +63,7 @@ export class V1Dialect implements Dialect, SessionDialect, JoiningClient, Replie
 
   end(): void {
     this.#hasEnded = true;
+    this.#watch?.end();
     // If the client awaits the reply on another connection, it still gets the result of the handler.
     if (this.#current?.isAwaitedElsewhere(this) === false) this.#current.abandon();
     if (this.#clientReceipts === undefined) return;
@@ -98,6 +101,11 @@ export class V1Dialect implements Dialect, SessionDialect, JoiningClient, Replie
       this.#requests = new V1Requests({ member, clock, send: (text) => this.sendFrame(text) });
     }
     return this.#requests;
+  }
+
+  get #presenceRequests(): PresenceRequests | undefined {
+    if (this.#session !== undefined) this.#watch ??= new PresenceRequests(this.#session);
+    return this.#watch;
   }
 
   welcome(resumption: Resumption): void {
@@ -178,7 +186,7 @@ export class V1Dialect implements Dialect, SessionDialect, JoiningClient, Replie
   #handleFrame(frame: IncomingFrame): Message | undefined {
     if (frame.type === "message" || frame.type === "event") return this.#messageOf(frame);
     if (frame.type === "ping") this.#session?.member.push(this.#encoder.encodeText(frameText("pong", {})), undefined);
-    else if (frame.type === "watch") this.#watchSoon();
+    else if (frame.type === "watch") this.#presenceRequests?.ask();
     else if (frame.type === "reply") this.#requests?.settle(frame.id, frame.outcome);
     else this.#session?.onRefresh(frame.token);
     return undefined;
@@ -192,16 +200,6 @@ export class V1Dialect implements Dialect, SessionDialect, JoiningClient, Replie
     const record = client.receive(frame.id, this);
     if (record.hasBegun) return undefined;
     return Message.within(frame.text, { event, receipt: new FrameReceipt(record, client, this) });
-  }
-
-  /** Sends the presence once a tick, however often the client asks. */
-  #watchSoon(): void {
-    if (this.#isWatching) return;
-    this.#isWatching = true;
-    setImmediate(() => {
-      this.#isWatching = false;
-      this.#session?.onWatch();
-    });
   }
 
   #refuseFrame(id: FrameId | undefined): void {

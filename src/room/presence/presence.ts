@@ -125,6 +125,11 @@ export class Presence {
     this.#watchers.members.add(member);
   }
 
+  /** The version, if the member gets each change; else `undefined`. */
+  watchedVersion(member: Member): number | undefined {
+    return this.#watchers.members.has(member) ? this.#version : undefined;
+  }
+
   /**
    * Called when the room is freed on this node. Users who may still return, such as when the app closes, leave now.
    *

@@ -43,47 +43,64 @@ export function hasChecks({ params, checks }: Route, handler: AnyHandler): boole
   return params !== undefined || checks.length > 0 || handler.authorize !== undefined;
 }
 
-/**
- * Checks the parameters by their schema, then calls `authorize` of the app, of the scopes from the outermost in, and of
- * the handler. Stores the parameters and the user in `context`.
- *
- * Rejects with a `RefusedError`, an `HttpError`, or any error that the application threw.
- */
-export async function authorize(
-  route: Route,
-  handler: AnyHandler,
-  context: HandlerContext,
-  clock: Clock,
-): Promise<void> {
-  if ((await within(clock, route.limits.authorizeMs, runChecks(route, handler, context))) === timeIsUp) {
-    throw new AuthorizeTimeoutError();
-  }
-}
+/** Calls `authorize`, at most `authorizeMax` calls at the same time. */
+export class Authorizer {
+  readonly #clock: Clock;
+  readonly #callsMax: number;
+  /** The calls that have neither settled nor taken longer than `authorizeMs`. */
+  #calls = 0;
 
-/**
- * Calls every `authorize` again, for a client that renews its credentials.
- *
- * Rejects with any error of the application that is not a refusal.
- *
- * @param onTimeout Called when `authorize` did not settle within `authorizeMs`; the result is then `"busy"`.
- */
-export async function reauthorize(
-  route: Route,
-  handler: AnyHandler,
-  request: ConnectionRequest,
-  clock: Clock,
-  onTimeout: () => void,
-): Promise<Reauthorization> {
-  const credentials = { request, user: undefined };
-  try {
-    const answer = await within(clock, route.limits.authorizeMs, authorizeAll(route, handler, credentials));
-    if (answer !== timeIsUp) return credentials;
-    onTimeout();
-    return "busy";
-  } catch (error) {
-    const refused = isInstance(error, RefusedError) ? error.refusal : refusalOfError(error);
-    if (refused === undefined) throw error;
-    return refused.status < 500 ? "refused" : "busy";
+  constructor(clock: Clock, callsMax: number) {
+    this.#clock = clock;
+    this.#callsMax = callsMax;
+  }
+
+  /**
+   * Checks the parameters by their schema, then calls `authorize` of the app, of the scopes from the outermost in, and
+   * of the handler. Stores the parameters and the user in `context`.
+   *
+   * Rejects with a `RefusedError`, an `HttpError`, or any error that the application threw.
+   */
+  async authorize(route: Route, handler: AnyHandler, context: HandlerContext): Promise<void> {
+    if (this.#calls >= this.#callsMax) throw new RefusedError(busy("Too many handshakes at once", 1));
+    const answer = await this.#within(route, () => runChecks(route, handler, context));
+    if (answer === timeIsUp) throw new AuthorizeTimeoutError();
+  }
+
+  /**
+   * Calls every `authorize` again, for a client that renews its credentials.
+   *
+   * Rejects with any error of the application that is not a refusal.
+   *
+   * @param onTimeout Called when `authorize` did not settle within `authorizeMs`; the result is then `"busy"`.
+   */
+  async reauthorize(
+    route: Route,
+    handler: AnyHandler,
+    request: ConnectionRequest,
+    onTimeout: () => void,
+  ): Promise<Reauthorization> {
+    if (this.#calls >= this.#callsMax) return "busy";
+    const credentials = { request, user: undefined };
+    try {
+      const answer = await this.#within(route, () => authorizeAll(route, handler, credentials));
+      if (answer !== timeIsUp) return credentials;
+      onTimeout();
+      return "busy";
+    } catch (error) {
+      const refused = isInstance(error, RefusedError) ? error.refusal : refusalOfError(error);
+      if (refused === undefined) throw error;
+      return refused.status < 500 ? "refused" : "busy";
+    }
+  }
+
+  async #within(route: Route, call: () => Promise<void>): Promise<unknown> {
+    this.#calls += 1;
+    try {
+      return await within(this.#clock, route.limits.authorizeMs, call());
+    } finally {
+      this.#calls -= 1;
+    }
   }
 }
 

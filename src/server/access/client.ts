@@ -3,8 +3,10 @@ import type { GoneListener, Transport } from "../../connection/transport.js";
 
 /** A client, from its request to connect until its transport has ended. */
 export class Client extends Lifetime implements GoneListener {
-  /** The address it is counted for in `Capacity`; `undefined` while it is not counted. */
-  address: string | undefined;
+  /** The network it is counted for in `Capacity`; `undefined` while it is not counted. */
+  network: string | undefined;
+  /** Whether it waits for `authorize`. */
+  isWaiting = false;
 
   constructor(
     readonly transport: Transport,

@@ -11,6 +11,7 @@ import { refusal, refusalOfError } from "../refusal.js";
 import { describeRoute, type Route } from "../router.js";
 import { quoted, type Warnings } from "../warnings.js";
 import { AuthorizeTimeoutError, ForeignOriginError, InvalidParamsError, RefusedError } from "./authorization.js";
+import { isSerialized } from "./origin.js";
 
 export interface RefuserDeps {
   readonly clock: Clock;
@@ -48,8 +49,8 @@ export class Refuser {
   }
 
   /** Returns the refusal for a thrown value. An error that is not a refusal is reported, and refused with 500. */
-  refusalOf(thrown: unknown, route: Route, headers: IncomingHttpHeaders): Refusal {
-    if (isInstance(thrown, ForeignOriginError)) this.#warnOfOrigin(thrown.origin, headers.host, route);
+  refusalOf(thrown: unknown, route: Route, host: string | undefined): Refusal {
+    if (isInstance(thrown, ForeignOriginError)) this.#warnOfOrigin(thrown.origin, host, route);
     if (isInstance(thrown, InvalidParamsError)) this.#warnOfParams(thrown.issues, route);
     if (isInstance(thrown, AuthorizeTimeoutError)) this.warnOfTimeout(route, "the client was refused with 503");
     if (isInstance(thrown, RefusedError)) return thrown.refusal;
@@ -88,6 +89,7 @@ export class Refuser {
   #warnOfOrigin(origin: string, host: string | undefined, { origins, pattern }: Route): void {
     const page = quoted(origin);
     this.#deps.warnings.once("origin", page, () => {
+      if (!isSerialized(origin)) return `refused a client whose Origin is ${page}: no browser sends it in this form`;
       if (origins !== "same-host") {
         const rule = `the option origins of "${pattern}" does not allow it`;
         return `refused a page from ${page}: ${rule}; to allow it, add ${page}`;
@@ -113,7 +115,7 @@ export class Refuser {
     request: RefusedRequest,
     canUpgrade: () => boolean,
   ): Promise<void> | undefined {
-    const close = offersV1(request.headers) ? closeByStatus.get(refusal.status) : undefined;
+    const close = offersV1(request.headers) ? closeOf(refusal) : undefined;
     if (close === undefined || !canUpgrade()) return this.#answer(transport, refusal, request);
     this.#deps.onRefused(request, refusal.status);
     // If the transport does not open, it has answered the client itself.
@@ -145,6 +147,10 @@ export class Refuser {
     transport.close(code, checkedReason(code, reason));
     return promise;
   }
+}
+
+function closeOf({ status, closeCode }: Refusal): Close | undefined {
+  return closeCode === undefined ? closeByStatus.get(status) : [closeCode, ""];
 }
 
 function offersV1({ "sec-websocket-protocol": offered = "" }: IncomingHttpHeaders): boolean {

@@ -29,13 +29,13 @@ export interface OutgoingContent {
   readonly data: string | Uint8Array;
 }
 
-/** A refused upgrade request. Its path may be invalid. */
+/** A refused upgrade request. Its path may be invalid. In diagnostics it has no credentials. */
 export interface RefusedRequest {
-  /** The request target as the client sent it. */
+  /** The request target as the client sent it; in diagnostics with `[hidden]` as its query. */
   readonly url: string;
-  /** The headers, with names in lower case. */
+  /** The headers, with names in lower case; in diagnostics with `[hidden]` for tokens and cookies. */
   readonly headers: IncomingHttpHeaders;
-  /** The IP address of the client or of the last proxy; `""` if it is unknown. */
+  /** The IP address of the client, see `ConnectionRequest.remoteAddress`; `""` if it is unknown. */
   readonly remoteAddress: string;
 }
 

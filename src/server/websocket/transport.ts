@@ -15,6 +15,7 @@ import { deflateFraming, webSocketFraming } from "./framing.js";
 import { ReadTurns } from "./readTurns.js";
 import { isMidMessage, type Receiver, receiverOf } from "./receiver.js";
 import { type RefusalTime, type UpgradeRequest, writeRefusal } from "./upgrade.js";
+import { WaitingSocket } from "./waitingSocket.js";
 
 /** The close codes for errors of ws, the same that ws closes with. Any other error is a protocol error. */
 const closeByError = new Map<string, readonly [code: number, phrase: string]>([
@@ -88,7 +89,8 @@ export class WebSocketTransport implements Transport {
   #refusalTime: RefusalTime | undefined;
   #ws: ServerSocket | undefined;
   #goneListener: GoneListener | undefined;
-  #onSocketClose: (() => void) | undefined;
+  /** The socket of a client that waits for its answer. */
+  #waiting: WaitingSocket | undefined;
 
   constructor(upgrade: UpgradeRequest, refusalTime: RefusalTime) {
     this.#upgrade = upgrade;
@@ -124,14 +126,14 @@ export class WebSocketTransport implements Transport {
   whenGone(listener: GoneListener): void {
     this.#goneListener = listener;
     // Used until the transport is open. After that ws reports the end.
-    this.#onSocketClose = () => listener.onGone();
-    this.#socket.once("close", this.#onSocketClose);
+    this.#waiting = new WaitingSocket(this.#socket, listener);
   }
 
   open(options: TransportOptions): boolean {
     const upgrade = this.#upgrade;
     if (upgrade === undefined) return false;
-    const { incoming, socket, head } = upgrade;
+    const { incoming, socket } = upgrade;
+    const head = this.#waiting?.takeHead(upgrade.head) ?? upgrade.head;
     const { headers } = incoming;
     const offers = headers["sec-websocket-extensions"];
     if (offers !== undefined) headers["sec-websocket-extensions"] = usableOffers(offers);
@@ -143,6 +145,7 @@ export class WebSocketTransport implements Transport {
 
   refuse(refusal: Refusal): void {
     if (this.#upgrade === undefined || this.#refusalTime === undefined) return;
+    this.#waiting?.stopReading();
     writeRefusal(this.#upgrade, refusal, this.#refusalTime);
   }
 
@@ -187,9 +190,9 @@ export class WebSocketTransport implements Transport {
     ws.receiver = receiverOf(ws);
     ws.turns = turns;
     ws.goneListener = this.#goneListener;
-    if (this.#onSocketClose !== undefined) this.#socket.off("close", this.#onSocketClose);
+    this.#waiting?.detach();
     // Releases the memory of the request.
-    this.#onSocketClose = undefined;
+    this.#waiting = undefined;
     this.#upgrade = undefined;
     this.#refusalTime = undefined;
   }

@@ -1,5 +1,6 @@
 import { type Clock, type Timer, timerMsMax } from "../clock.js";
 import type { PeerLimits } from "../limits.js";
+import { TokenBucket } from "./tokenBucket.js";
 
 /** The connection whose rate is limited. */
 export interface RateOwner {
@@ -11,33 +12,7 @@ export interface RateOwner {
 
 /** The shortest wait: for less, a timer costs more than the frames that it lets through. */
 const waitMsMin = 50;
-const burstMs = 1_000;
-
-/** Tokens that return at a steady rate, up to those of one second. */
-class TokenBucket {
-  readonly #perMs: number;
-  readonly #tokensMax: number;
-  #tokens: number;
-
-  constructor(perSecond: number) {
-    this.#perMs = perSecond === Number.POSITIVE_INFINITY ? 0 : perSecond / burstMs;
-    this.#tokensMax = perSecond;
-    this.#tokens = perSecond;
-  }
-
-  refill(ms: number): void {
-    this.#tokens = Math.min(this.#tokensMax, this.#tokens + ms * this.#perMs);
-  }
-
-  take(count: number): void {
-    this.#tokens -= count;
-  }
-
-  /** Milliseconds until there is a whole token; 0 if there is one. */
-  get waitMs(): number {
-    return this.#tokens >= 1 ? 0 : (1 - this.#tokens) / this.#perMs;
-  }
-}
+const secondMs = 1_000;
 
 /**
  * Limits the frames and the bytes that one connection sends in a second, with a burst of one second.
@@ -49,7 +24,6 @@ export class RateLimit {
   readonly #clock: Clock;
   readonly #frames: TokenBucket;
   readonly #bytes: TokenBucket;
-  #refilledAt: number;
   #timer: Timer | undefined;
 
   constructor(
@@ -59,9 +33,8 @@ export class RateLimit {
   ) {
     this.#owner = owner;
     this.#clock = clock;
-    this.#frames = new TokenBucket(messagesPerSecondMax);
-    this.#bytes = new TokenBucket(bytesPerSecondMax);
-    this.#refilledAt = clock.now();
+    this.#frames = new TokenBucket(messagesPerSecondMax, secondMs, clock.now());
+    this.#bytes = new TokenBucket(bytesPerSecondMax, secondMs, clock.now());
   }
 
   /** Whether the connection has to wait. */
@@ -85,13 +58,7 @@ export class RateLimit {
 
   #waitMsAfter(frames: number, bytes: number): number {
     const now = this.#clock.now();
-    const ms = now - this.#refilledAt;
-    this.#refilledAt = now;
-    this.#frames.refill(ms);
-    this.#bytes.refill(ms);
-    this.#frames.take(frames);
-    this.#bytes.take(bytes);
-    return Math.max(this.#frames.waitMs, this.#bytes.waitMs);
+    return Math.max(this.#frames.spend(now, frames), this.#bytes.spend(now, bytes));
   }
 
   #checkIn(ms: number): Timer {
