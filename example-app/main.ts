@@ -13,15 +13,8 @@ async function start(): Promise<void> {
   const { port: actualPort } = server.address() as AddressInfo;
   // For workers, the primary process prints the address: see cluster.ts.
   if (cluster.isPrimary) console.log(`The chat is at http://localhost:${actualPort}/`);
-  const stop = async () => {
-    // After this nothing keeps the process alive, so it ends by itself with exit code 0.
-    server.close();
-    await app.close();
-    server.closeAllConnections();
-    cluster.worker?.disconnect();
-  };
-  // `once`: a second Ctrl+C ends the process immediately.
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, stop);
+  // All processes stop together, so there is no other one that clients could move to.
+  app.handleSignals({ withinMs: 0 });
 }
 
 function parsePort(text: string): number {

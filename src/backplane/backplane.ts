@@ -218,6 +218,11 @@ export interface Backplane {
   countsElsewhere(): Counts;
   /** The state of the connection to the other nodes and of the history in memory; a part of `app.status()`. */
   status(): BackplaneStatus;
+  /**
+   * Resolves when a message of this node has passed the engine and come back, which shows that the engine works.
+   * Called by `app.health()`, which limits the time. Missing if there is no engine.
+   */
+  probe?(): Promise<void>;
   /** Called last; nothing is delivered afterwards. The backplane keeps its history and can be started again. */
   stop(): Promise<void>;
 }

@@ -15,6 +15,7 @@ import type {
   Receiver,
   RoomNodes,
 } from "./backplane.js";
+import { closedError } from "./closedError.js";
 import { type Counts, noCounts } from "./counts.js";
 import type { Delivery } from "./delivery.js";
 import { type BackplaneLimits, defaultBackplaneLimits } from "./limits.js";
@@ -90,6 +91,7 @@ export class MemoryBackplane implements Backplane {
   }
 
   publish(topic: Topic, delivery: Delivery): Promise<Position | undefined> {
+    if (this.#receiver === undefined) return Promise.reject(closedError());
     const { history } = delivery;
     const repeated = delivery.id === undefined || !isRoom(topic) ? undefined : this.#find(topic, delivery.id);
     if (repeated !== undefined) return Promise.resolve(repeated);

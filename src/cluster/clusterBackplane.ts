@@ -14,6 +14,7 @@ import type {
   RoomNodes,
 } from "../backplane/backplane.js";
 import type { Claims } from "../backplane/claims.js";
+import { closedError } from "../backplane/closedError.js";
 import { type Counts, noCounts } from "../backplane/counts.js";
 import type { Delivery } from "../backplane/delivery.js";
 import { baseOf, isRoom, isTree, type Topic } from "../backplane/topic.js";
@@ -99,7 +100,7 @@ export class ClusterBackplane implements Backplane {
   publish(topic: Topic, delivery: Delivery): Promise<Position | undefined> {
     const { history } = delivery;
     if (history === undefined || !isRoom(topic)) return this.#post(topic, { delivery });
-    if (this.#active === undefined) return Promise.reject(closed());
+    if (this.#active === undefined) return Promise.reject(closedError());
     const { run, context } = this.#active;
     const message = encodeNodeMessage({ message: { delivery }, below: undefined });
     const { publicationIdsMax: idsMax, publicationIdsMs: idsMs } = context.limits;
@@ -162,6 +163,10 @@ export class ClusterBackplane implements Backplane {
     };
   }
 
+  async probe(): Promise<void> {
+    await this.#runOrThrow().probes.probe();
+  }
+
   async stop(): Promise<void> {
     const active = this.#active;
     if (active === undefined) return;
@@ -173,7 +178,7 @@ export class ClusterBackplane implements Backplane {
 
   #runOrThrow(): ClusterRun {
     if (this.#active !== undefined) return this.#active.run;
-    throw closed();
+    throw closedError();
   }
 
   #onMessage(active: ActiveRun, channel: string, bytes: Uint8Array, position: Position | undefined): void {
@@ -227,7 +232,7 @@ export class ClusterBackplane implements Backplane {
   }
 
   #post(topic: Topic, message: NodeMessage): Promise<undefined> {
-    if (this.#active === undefined) return Promise.reject(closed());
+    if (this.#active === undefined) return Promise.reject(closedError());
     const { run, receiver, context } = this.#active;
     const channel = isTree(topic) ? treesChannel : channelOf(topic);
     const bytes = encodeNodeMessage({ message, below: isTree(topic) ? baseOf(topic) : undefined });
@@ -246,8 +251,4 @@ function deliverLocally(receiver: Receiver, topic: Topic, message: NodeMessage):
   if ("delivery" in message) receiver.onDelivery(topic, message.delivery);
   else if ("closing" in message) receiver.onCloseAll(topic, message.closing);
   else if (isRoom(topic)) receiver.onEvict(topic, message.evicting);
-}
-
-function closed(): EnfiladeError {
-  return new EnfiladeError("ERR_APP_STATE", "the app is closed, so its backplane cannot be used; make a new App");
 }

@@ -13,6 +13,7 @@ import { NodeSignals, SignalReceiver } from "./nodeSignals.js";
 import { Nodes } from "./nodes.js";
 import { OutgoingQueue } from "./outgoingQueue.js";
 import { ClusterPresence } from "./presence/clusterPresence.js";
+import { Probes } from "./probes.js";
 import { HistoryReader } from "./rooms/historyReader.js";
 import { RoomCursors } from "./rooms/roomCursors.js";
 import { Witnesses } from "./rooms/witnesses.js";
@@ -37,6 +38,7 @@ export class ClusterRun {
   /** `undefined` if the engine stores no claims. */
   readonly claims: ClusterClaims | undefined;
   readonly signals: NodeSignals;
+  readonly probes: Probes;
   readonly signalReceiver: SignalReceiver;
   readonly #witnesses: Witnesses;
   readonly #engine: Engine;
@@ -66,12 +68,14 @@ export class ClusterRun {
     this.outgoing = this.#makeOutgoing();
     const { id, engineState, subscriptions } = this;
     this.signals = new NodeSignals({ id, engine, engineState, subscriptions });
+    this.probes = new Probes((number) => void this.signals.send(nodeChannel(id), "probe", { node: id, number }));
     this.presence = this.#makePresence();
     this.nodes = this.#makeNodes();
     this.#witnesses = this.#makeWitnesses();
     this.cursors = this.#makeCursors();
     this.claims = engine.claims && this.#makeClaims(engine.claims);
-    this.signalReceiver = new SignalReceiver(id, this.nodes, this.presence, this.#witnesses, this.claims);
+    const { nodes, presence, claims, probes } = this;
+    this.signalReceiver = new SignalReceiver({ id, nodes, presence, witnesses: this.#witnesses, claims, probes });
   }
 
   start(): void {

@@ -7,6 +7,7 @@ import { decodeSignal, encodeSignal, type Fields } from "./nodeMessage.js";
 import { heartbeatOf, type Nodes } from "./nodes.js";
 import type { ClusterPresence } from "./presence/clusterPresence.js";
 import type { PresenceMarks } from "./presence/presenceMarks.js";
+import type { Probes } from "./probes.js";
 import type { Witnesses } from "./rooms/witnesses.js";
 
 export interface NodeSignalsDeps {
@@ -62,15 +63,24 @@ export class NodeSignals {
   }
 }
 
+/** The parts of a node that receive signals. */
+export interface SignalParts {
+  /** The id of this node. */
+  readonly id: string;
+  readonly nodes: Nodes;
+  readonly presence: ClusterPresence;
+  readonly witnesses: Witnesses;
+  readonly claims: ClusterClaims | undefined;
+  readonly probes: Probes;
+}
+
 /** Passes arriving signals to the parts of this node. */
 export class SignalReceiver {
-  constructor(
-    readonly id: string,
-    readonly nodes: Nodes,
-    readonly presence: ClusterPresence,
-    readonly witnesses: Witnesses,
-    readonly claims: ClusterClaims | undefined,
-  ) {}
+  readonly #parts: SignalParts;
+
+  constructor(parts: SignalParts) {
+    this.#parts = parts;
+  }
 
   /** Returns true if the signal is valid, false if it is malformed, `undefined` if the channel carries no signals. */
   receive(channel: string, bytes: Uint8Array): boolean | undefined {
@@ -80,16 +90,18 @@ export class SignalReceiver {
   }
 
   #receive(channel: string, fields: Fields): boolean {
+    const { nodes, presence, witnesses, claims, probes } = this.#parts;
     const { t: kind, node, path } = fields;
     if (typeof node !== "string") return false;
     if (kind === "heartbeat") return this.#receiveHeartbeat(fields);
-    if (kind === "leave") this.nodes.onLeave(node);
+    if (kind === "probe") return probes.receive(fields.number);
+    if (kind === "leave") nodes.onLeave(node);
     else {
-      this.nodes.onSignal(node);
+      nodes.onSignal(node);
       return (
-        this.witnesses.receive(kind, fields) ??
-        this.claims?.receive(kind, fields) ??
-        this.presence.receive(roomOfPresence(channel) ?? path, kind, fields)
+        witnesses.receive(kind, fields) ??
+        claims?.receive(kind, fields) ??
+        presence.receive(roomOfPresence(channel) ?? path, kind, fields)
       );
     }
     return true;
@@ -98,11 +110,12 @@ export class SignalReceiver {
   #receiveHeartbeat(fields: Fields): boolean {
     const heartbeat = heartbeatOf(fields);
     if (heartbeat === undefined) return false;
-    const { node, presence, renew } = heartbeat;
-    this.presence.compare(node, presence);
-    this.nodes.receive(heartbeat);
-    if (node !== this.id) this.witnesses.onHeartbeat(node);
-    if (renew && node !== this.id) this.presence.askAll(node);
+    const { id, nodes, presence, witnesses } = this.#parts;
+    const { node, presence: marks, renew } = heartbeat;
+    presence.compare(node, marks);
+    nodes.receive(heartbeat);
+    if (node !== id) witnesses.onHeartbeat(node);
+    if (renew && node !== id) presence.askAll(node);
     return true;
   }
 }

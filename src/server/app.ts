@@ -2,12 +2,11 @@ import type { Server as HttpServer, IncomingMessage, ServerResponse } from "node
 import type { Server as HttpsServer } from "node:https";
 import type { Backplane } from "../backplane/backplane.js";
 import { MemoryBackplane } from "../backplane/memory.js";
-import { type Clock, systemClock, timeIsUp, within } from "../connection/clock.js";
+import { type Clock, systemClock } from "../connection/clock.js";
 import type { Transport, TransportRequest } from "../connection/transport.js";
 import { EnfiladeError } from "../errors.js";
 import type { AppContext, Application, Status } from "../handler/application.js";
 import type { Fitting } from "../handler/decorators.js";
-import { unusedMethods } from "../handler/hooks.js";
 import type { Interceptor } from "../handler/reader.js";
 import type { HandlerClass, RouteOptions } from "../handler/route.js";
 import { Metrics } from "../metrics.js";
@@ -15,7 +14,6 @@ import type { Member } from "../protocol/dialect.js";
 import { Dialects } from "../protocol/dialects.js";
 import type { Channel } from "../room/address.js";
 import { Registry } from "../room/registry.js";
-import { CloseCode } from "../wire/closeCodes.js";
 import type { ListenOptions } from "../wire/notifier.js";
 import { checkNames } from "../wire/options.js";
 import { Acceptor } from "./acceptor.js";
@@ -25,16 +23,18 @@ import { type AppEvents, AppNotifier } from "./appEvents.js";
 import { answerPlain, attach } from "./attachment.js";
 import { HandlerFactory } from "./creation.js";
 import { GuardedLogger } from "./diagnostics/guardedLogger.js";
+import { Health, type HealthReport } from "./diagnostics/health.js";
 import { Reporter } from "./diagnostics/reporter.js";
+import { RouteWarnings } from "./diagnostics/routeWarnings.js";
 import type { TapListener } from "./diagnostics/tap.js";
 import type { TapFilter } from "./diagnostics/tapFilter.js";
 import { type TapOptions, Taps } from "./diagnostics/taps.js";
-import { Drain, type DrainOptions, type DrainResult, drainConfigOf } from "./drain.js";
+import type { DrainOptions, DrainResult } from "./end/drain.js";
+import { Shutdown } from "./end/shutdown.js";
+import type { SignalOptions } from "./end/signals.js";
 import { defaultLimits, type Limits, mergeLimits } from "./limits.js";
 import { type Listening, OwnServer } from "./listening.js";
 import { type AppOptions, checkAppOptions, checkOptions, type Logger, type ScopeOptions } from "./options.js";
-import { busy } from "./refusal.js";
-import { emptyHistoryWarning } from "./roomConfig.js";
 import { infoOf, type Route, type RouteInfo, Router, unknownRoute } from "./router.js";
 import { rootConfig, Scope } from "./scope.js";
 
@@ -77,10 +77,9 @@ export class App implements Application {
   readonly #ownServer: OwnServer;
   readonly #acceptor: Acceptor;
   readonly #detachments: (() => void)[] = [];
-  readonly #checkedClasses = new WeakSet<HandlerClass>();
-  #closed: Promise<void> | undefined;
-  #state: Status["state"] = "open";
-  #drain: Drain | undefined;
+  readonly #routeWarnings: RouteWarnings;
+  readonly #health: Health;
+  readonly #shutdown: Shutdown;
 
   constructor(options: AppOptions = {}) {
     const { limits: changes, ...shared } = options;
@@ -92,6 +91,7 @@ export class App implements Application {
     this.#clock = options.clock ?? systemClock;
     const [logger, clock, limits, reporter] = [this.#logger, this.#clock, this.#limits, this.#reporter];
     this.#events = new AppNotifier(logger, reporter);
+    this.#routeWarnings = new RouteWarnings(logger);
     const report = (error: unknown, member?: Member, thrower?: string) => this.#events.onError(error, member, thrower);
     this.#taps = new Taps({ app: this, limits, report });
     this.#memory = new MemoryBackplane({ clock, limits });
@@ -129,6 +129,12 @@ export class App implements Application {
       observer: reporter,
       configOf: (path) => this.#router.configOf(path),
     });
+    const [backplane, memory, registry] = [this.#backplane, this.#memory, this.registry];
+    const [acceptor, ownServer, taps, detachments] = [this.#acceptor, this.#ownServer, this.#taps, this.#detachments];
+    this.#health = new Health({ backplane, clock, limits, status: () => this.status() });
+    const observers = { taps, health: this.#health };
+    const servers = { acceptor, ownServer, detachments };
+    this.#shutdown = new Shutdown({ ...servers, ...observers, registry, backplane, memory, clock, limits, logger });
   }
 
   get context(): AppContext {
@@ -174,8 +180,8 @@ export class App implements Application {
     const { local, cluster } = this.registry.counts;
     const status = this.#backplane.status();
     return {
-      state: this.#state,
-      ready: this.#state === "open" && this.#drain === undefined && status.backplane.state === "up",
+      state: this.#shutdown.state,
+      ready: this.#shutdown.isAccepting && status.backplane.state === "up",
       ...local,
       cluster,
       handshakes: this.#acceptor.handshakes,
@@ -183,6 +189,15 @@ export class App implements Application {
       flush: { ...this.#metrics.flush },
       ...status,
     };
+  }
+
+  /**
+   * Checks whether this node can serve clients now: asks the engine of the backplane, and measures the event loop.
+   * Resolves within the limit `healthMs`; never rejects. For a readiness check that notices an engine that hangs, which
+   * `status().ready` does only after some time.
+   */
+  health(): Promise<HealthReport> {
+    return this.#health.check();
   }
 
   /**
@@ -219,7 +234,7 @@ export class App implements Application {
    * @throws EnfiladeError `ERR_OPTION`, `ERR_PATH`, `ERR_USER` for an invalid filter; `ERR_APP_STATE` on a closed app.
    */
   tap(filter: TapFilter, listener: TapListener, options: TapOptions = {}): () => void {
-    this.#assertOpen("be tapped");
+    this.#shutdown.assertOpen("be tapped");
     return this.#taps.add(filter, listener, options);
   }
 
@@ -232,9 +247,9 @@ export class App implements Application {
    * @throws Error (as a rejection) of Node, such as `EADDRINUSE`.
    */
   async listen(port = 0, host?: string): Promise<Listening> {
-    this.#assertOpen("listen");
+    this.#shutdown.assertOpen("listen");
     return this.#ownServer.listen(port, host, (server) => {
-      this.#assertOpen("listen");
+      this.#shutdown.assertOpen("listen");
       this.attach(server);
     });
   }
@@ -247,7 +262,7 @@ export class App implements Application {
    * @throws EnfiladeError `ERR_OPTION` when `server` is not an HTTP server, `ERR_APP_STATE` when the app is closed.
    */
   attach(server: HttpServer | HttpsServer): this {
-    this.#assertOpen("be attached");
+    this.#shutdown.assertOpen("be attached");
     const refusalTime = { clock: this.#clock, closeMs: this.#limits.closeMs };
     this.#detachments.push(attach(server, this.#acceptor, this.requestListener, refusalTime));
     return this;
@@ -274,15 +289,15 @@ export class App implements Application {
 
   /**
    * Closes the app: refuses new clients with 503, closes all clients with 1001, and stops the server of `listen`.
-   * Resolves when the last hook has finished. After `timeoutMs` the remaining connections are destroyed.
+   * Resolves when the last hook has finished. After `timeoutMs` the remaining connections are destroyed. Further calls
+   * have the same result. Afterwards `publish` rejects with `ERR_APP_STATE`.
    *
    * @param options.timeoutMs Milliseconds for clients to answer and hooks to finish. Default: the limit `closeMs`.
    * @throws EnfiladeError `ERR_OPTION` when an option is unknown.
    */
   async close(options: { readonly timeoutMs?: number } = {}): Promise<void> {
     checkNames("close()", options, ["timeoutMs"]);
-    this.#closed ??= this.#close(options.timeoutMs ?? this.#limits.closeMs);
-    await this.#closed;
+    await this.#shutdown.close(options.timeoutMs);
   }
 
   /**
@@ -291,16 +306,29 @@ export class App implements Application {
    * From now on, `status().ready` is `false` and new clients are refused with 503. After `settleMs` the clients leave
    * one after another: a client of `enfilade.v1` opens a new connection and resumes there before it closes the old one,
    * so with history nothing is lost. A plain client is closed with 1012. Resolves when all clients have left, after
-   * `withinMs`, or at `close()`. If `withinMs` is over and clients remain, a warning is logged. Further calls return
-   * the same result.
+   * `withinMs`, or at `close()`. If `withinMs` is over and clients remain, a warning is logged. Further calls without
+   * options, or with the same ones, have the same result.
    *
-   * @throws EnfiladeError (as a rejection) `ERR_OPTION` when an option is unknown or its value is invalid.
+   * @throws EnfiladeError (as a rejection) `ERR_OPTION` when an option is unknown or its value is invalid;
+   *   `ERR_APP_STATE` when the app is closed, or drains already with other options.
    */
   async drain(options: DrainOptions = {}): Promise<DrainResult> {
-    const config = drainConfigOf(options);
-    const deps = { acceptor: this.#acceptor, members: this.registry.members, clock: this.#clock, logger: this.#logger };
-    this.#drain ??= new Drain(deps, config);
-    return this.#drain.result;
+    return this.#shutdown.drain(options);
+  }
+
+  /**
+   * Ends the process in an orderly way on `SIGINT` and `SIGTERM`: `drain()`, `close()`, `onClosed`, and then the exit
+   * code 0. Until the process ends, `status().ready` is `false`.
+   *
+   * The exit code is 1 if connections had to be destroyed after `timeoutMs`, if `onClosed` failed, or if the app had
+   * not closed 5 seconds after that. A second signal ends the process at once, with 128 and its number. Returns a
+   * function that removes the listeners.
+   *
+   * @throws EnfiladeError `ERR_OPTION` when an option is unknown or its value is invalid; `ERR_APP_STATE` when the app
+   *   handles signals already, or is closed.
+   */
+  handleSignals(options: SignalOptions = {}): () => void {
+    return this.#shutdown.handleSignals(options);
   }
 
   /** Calls {@link close}, at the end of the block of `await using app = new App()`. */
@@ -308,40 +336,9 @@ export class App implements Application {
     return this.close();
   }
 
-  async #close(timeoutMs: number): Promise<void> {
-    this.#state = "closing";
-    this.#drain?.stop();
-    this.#acceptor.stopAccepting(() => busy("The server is shutting down"));
-    const stopped = this.#ownServer.stop();
-    this.registry.endSubscriptions();
-    for (const member of [...this.registry.members]) member.close(CloseCode.goingAway, "server shutting down");
-    if ((await within(this.#clock, timeoutMs, this.#acceptor.whenIdle())) === timeIsUp) {
-      this.#logger.warn(`enfilade: some connections had not ended after ${timeoutMs} ms; they were destroyed`);
-    }
-    this.#acceptor.destroyAll();
-    this.#ownServer.closeAllConnections();
-    await stopped;
-    for (const detach of this.#detachments) detach();
-    this.registry.closeRooms();
-    await this.#backplane.stop();
-    this.#memory.clear();
-    this.#taps.unsubscribe();
-    this.#state = "closed";
-  }
-
   #add(route: Route): void {
-    const { handlerClass, reader } = route;
-    this.#handlers.check(handlerClass);
+    this.#handlers.check(route.handlerClass);
     this.#router.add(route);
-    const warning = emptyHistoryWarning(route);
-    if (warning !== undefined) this.#logger.warn(warning);
-    if (this.#checkedClasses.has(handlerClass)) return;
-    this.#checkedClasses.add(handlerClass);
-    for (const hint of unusedMethods(handlerClass, reader)) this.#logger.warn(`enfilade: ${handlerClass.name} ${hint}`);
-  }
-
-  #assertOpen(action: string): void {
-    if (this.#state === "open") return;
-    throw new EnfiladeError("ERR_APP_STATE", `the app is closed and cannot ${action}; make a new App`);
+    this.#routeWarnings.check(route);
   }
 }

@@ -7,6 +7,7 @@ import { defaultReceiptLimits, type ReceiptLimits } from "../protocol/v1/receipt
 import { defaultRecoveryLimits, type RecoveryLimits } from "../room/limits.js";
 import { checkName } from "../wire/options.js";
 import { defaultPathLimits, type PathLimits } from "../wire/path.js";
+import { defaultHealthLimits, type HealthLimits } from "./diagnostics/health.js";
 import { defaultTapLimits, type TapLimits } from "./diagnostics/tap.js";
 
 /** Limits that the server enforces before a connection exists. */
@@ -48,6 +49,7 @@ export interface Limits
     BackplaneLimits,
     FlushLimits,
     TapLimits,
+    HealthLimits,
     PathLimits {}
 
 export const defaultServerLimits: ServerLimits = {
@@ -70,6 +72,7 @@ export const defaultLimits: Limits = {
   ...defaultReceiptLimits,
   ...defaultFlushLimits,
   ...defaultTapLimits,
+  ...defaultHealthLimits,
 };
 
 /** The limits that a scope or a route may set. */

@@ -3,7 +3,7 @@
  *
  * It answers {@link Command}, and reports on its own: see {@link Report}.
  */
-import { App, type Limits, type Position, type RouteOptions } from "../../src/index.js";
+import { App, type Limits, type Position, type RouteOptions, type SignalOptions } from "../../src/index.js";
 import { Talker } from "../backplane/talker.js";
 import { backplaneOf, type EngineAddress } from "./engineAddress.js";
 
@@ -15,6 +15,8 @@ export interface NodeSettings {
   readonly limits?: Partial<Limits>;
   /** Routes with their options. */
   readonly routes: Readonly<Record<string, RouteOptions>>;
+  /** Options of `app.handleSignals()`. Without them it is not called. */
+  readonly signals?: SignalOptions;
 }
 
 /** A publisher that runs until it is stopped. Its ids are `<name>-0`, `<name>-1`, … */
@@ -98,8 +100,9 @@ class Node {
   #waiting = 0;
   #publishing: Promise<void>[] = [];
 
-  constructor({ engine, backplane, limits, routes }: NodeSettings) {
+  constructor({ engine, backplane, limits, routes, signals }: NodeSettings) {
     this.#app = new App({ backplane: backplaneOf(engine, backplane), ...(limits && { limits }) });
+    if (signals !== undefined) this.#app.handleSignals(signals);
     for (const [pattern, options] of Object.entries(routes)) this.#app.route(pattern, Talker, options);
     this.#app.on("error", (error) => report({ kind: "error", error: errorOf(error) }));
     this.#app.registry.on("lagged", (_room, missed) => report({ kind: "lagged", missed }));

@@ -121,6 +121,14 @@ export class NodeProcess {
     return value;
   }
 
+  /** Sends a signal, and resolves with the exit code; `null` if the signal ended the process. */
+  async signal(name: NodeJS.Signals): Promise<number | null> {
+    const ended = once(this.#child, "exit");
+    this.#child.kill(name);
+    const [code] = await ended;
+    return code;
+  }
+
   /** Stops the process without ending it, until {@link thaw}. */
   freeze(): void {
     this.#child.kill("SIGSTOP");

@@ -1,12 +1,12 @@
-import { type Clock, deferred, type Timer, timerMsMax } from "../connection/clock.js";
-import type { Refusal } from "../connection/transport.js";
-import { EnfiladeError } from "../errors.js";
-import type { Member } from "../protocol/dialect.js";
-import { CloseCode } from "../wire/closeCodes.js";
-import { checkNames } from "../wire/options.js";
-import type { Acceptor } from "./acceptor.js";
-import type { Logger } from "./options.js";
-import { busy } from "./refusal.js";
+import { type Clock, deferred, type Timer, timerMsMax } from "../../connection/clock.js";
+import type { Refusal } from "../../connection/transport.js";
+import { EnfiladeError } from "../../errors.js";
+import type { Member } from "../../protocol/dialect.js";
+import { CloseCode } from "../../wire/closeCodes.js";
+import { checkNames } from "../../wire/options.js";
+import type { Acceptor } from "../acceptor.js";
+import type { Logger } from "../options.js";
+import { busy } from "../refusal.js";
 
 /** Options of `app.drain()`. */
 export interface DrainOptions {
@@ -126,6 +126,15 @@ export class Drain {
   get #refusal(): Refusal {
     const settlesInMs = this.#config.settleMs - this.#passedMs;
     return busy("The server is draining", Math.max(1, Math.ceil(settlesInMs / 1_000)));
+  }
+
+  /** @throws EnfiladeError `ERR_APP_STATE` when `options` has other values than this drain. */
+  assertSame({ withinMs, settleMs }: DrainOptions): void {
+    const config = this.#config;
+    const isSame = [config.withinMs, undefined].includes(withinMs) && [config.settleMs, undefined].includes(settleMs);
+    if (isSame) return;
+    const problem = `the app drains already, with withinMs ${config.withinMs} and settleMs ${config.settleMs}`;
+    throw new EnfiladeError("ERR_APP_STATE", `${problem}; call drain() without options for its result`);
   }
 
   /** Ends the drain early. The clients that have not left remain. */
