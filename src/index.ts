@@ -53,6 +53,7 @@ export type { RegistryEvents } from "./room/registryEvents.js";
 export type { Evictee, EvictOptions, ReadOptions, Room, SubscribeOptions, WriterOptions } from "./room/room.js";
 export type { PresenceMode } from "./room/roomConfig.js";
 export type { TrustProxy } from "./server/access/proxies.js";
+export type { Revocation } from "./server/access/revocation.js";
 export type { UserOverflow } from "./server/access/userLimit.js";
 export { App } from "./server/app.js";
 export type { AppEvents } from "./server/appEvents.js";

@@ -160,6 +160,7 @@ it("exports exactly the public types", () => {
     "RegistryEvents",
     "RemainingConnection",
     "RequestOptions",
+    "Revocation",
     "Room",
     "RoomPath",
     "RouteDeclaration",

@@ -6,7 +6,7 @@ import type { Claims } from "./claims.js";
 import type { Counts } from "./counts.js";
 import type { Delivery, HistoryConfig } from "./delivery.js";
 import type { BackplaneLimits } from "./limits.js";
-import type { Topic } from "./topic.js";
+import type { RevokedTopic, Topic } from "./topic.js";
 
 export type { Epoch, Gap } from "../wire/position.js";
 export type { HistoryConfig } from "./delivery.js";
@@ -123,7 +123,7 @@ export interface Receiver {
   /** Delivers a message to the members of `topic` on this node. */
   onDelivery(topic: Topic, delivery: Delivery): void;
   /** Closes the connections of the members of `topic` on this node. */
-  onCloseAll(topic: Topic, closing: CloseCommand): void;
+  onCloseAll(topic: Topic | RevokedTopic, closing: CloseCommand): void;
   /** Removes members on this node from a room. */
   onEvict(path: RoomPath, command: EvictCommand): void;
   /** Notifies the members of a room on this node about lost publications, or about a new epoch (`missed` is 0). */
@@ -190,8 +190,12 @@ export interface Backplane {
    * room keeps it as history. Rejects with `ERR_BACKPLANE` if it was not sent, or if it is unknown whether it was.
    */
   publish(topic: Topic, delivery: Delivery): Promise<Position | undefined>;
-  /** Closes the connections of all members of `topic` on every node. Resolves and rejects like {@link publish}. */
-  closeAll(topic: Topic, closing: CloseCommand): Promise<void>;
+  /**
+   * Closes the connections of all members of `topic` on every node. Resolves and rejects like {@link publish}.
+   *
+   * With a `RevokedTopic`, which is never opened, the command is delivered to every node.
+   */
+  closeAll(topic: Topic | RevokedTopic, closing: CloseCommand): Promise<void>;
   /** Removes members from a room on every node. Resolves and rejects like {@link publish}. */
   evict(path: RoomPath, command: EvictCommand): Promise<void>;
   /**

@@ -21,7 +21,7 @@ import type { Delivery } from "./delivery.js";
 import { type BackplaneLimits, defaultBackplaneLimits } from "./limits.js";
 import { MemoryHistory, type PublicationIdLimits } from "./memoryHistory.js";
 import { SerialQueue } from "./serialQueue.js";
-import { isRoom, isTree, type Topic } from "./topic.js";
+import { isRoom, isTree, type RevokedTopic, type Topic } from "./topic.js";
 
 /** Options of {@link MemoryBackplane}. */
 export interface MemoryOptions {
@@ -101,7 +101,7 @@ export class MemoryBackplane implements Backplane {
     return kept.position === undefined ? resolved : Promise.resolve(kept.position);
   }
 
-  closeAll(topic: Topic, closing: CloseCommand): Promise<void> {
+  closeAll(topic: Topic | RevokedTopic, closing: CloseCommand): Promise<void> {
     this.#deliveries.run(() => this.#receiver?.onCloseAll(topic, closing));
     return resolved;
   }

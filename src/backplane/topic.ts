@@ -21,6 +21,27 @@ export function isTree(topic: Topic): topic is TreeTopic {
   return topic.startsWith("below:");
 }
 
+/** A user or a connection whose access is revoked. Only {@link Backplane.closeAll} takes it, for every node. */
+export type RevokedTopic = `revoked:user:${string}` | `revoked:connection:${string}`;
+
+/** The clients of a {@link RevokedTopic}: all of a user, or one. */
+export type RevokedClients = { readonly user: string } | { readonly connection: string };
+
+const [revokedUser, revokedConnection] = ["revoked:user:", "revoked:connection:"] as const;
+
+export function revokedTopic(clients: RevokedClients): RevokedTopic {
+  return "user" in clients ? `${revokedUser}${clients.user}` : `${revokedConnection}${clients.connection}`;
+}
+
+export function isRevoked(topic: string): topic is RevokedTopic {
+  return topic.startsWith(revokedUser) || topic.startsWith(revokedConnection);
+}
+
+export function revokedClientsOf(topic: RevokedTopic): RevokedClients {
+  if (topic.startsWith(revokedUser)) return { user: topic.slice(revokedUser.length) };
+  return { connection: topic.slice(revokedConnection.length) };
+}
+
 /** The top room of a tree. */
 export function baseOf(topic: TreeTopic): RoomPath {
   // The cast is safe: the type of `topic` has a room path after the prefix.

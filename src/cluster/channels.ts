@@ -1,7 +1,7 @@
 import { isRoom, type Topic } from "../backplane/topic.js";
 import type { RoomPath } from "../wire/path.js";
 
-/** The channel of messages to a tree of rooms. Every node subscribes to it. */
+/** The channel of messages to a tree of rooms, and of revoked access. Every node subscribes to it. */
 export const treesChannel = "trees";
 /** The channel of heartbeats. Every node subscribes to it. */
 export const nodesChannel = "nodes";

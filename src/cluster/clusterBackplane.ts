@@ -17,14 +17,14 @@ import type { Claims } from "../backplane/claims.js";
 import { closedError } from "../backplane/closedError.js";
 import { type Counts, noCounts } from "../backplane/counts.js";
 import type { Delivery } from "../backplane/delivery.js";
-import { baseOf, isRoom, isTree, type Topic } from "../backplane/topic.js";
+import { baseOf, isRevoked, isRoom, isTree, type RevokedTopic, type Topic } from "../backplane/topic.js";
 import { EnfiladeError } from "../errors.js";
 import type { RoomPath } from "../wire/path.js";
 import type { Position } from "../wire/position.js";
 import { channelOf, presenceChannel, treesChannel } from "./channels.js";
 import { ClusterRun } from "./clusterRun.js";
 import type { Engine } from "./engine.js";
-import { decodeNodeMessage, encodeNodeMessage, type NodeMessage } from "./nodeMessage.js";
+import { type AddressedNodeMessage, decodeNodeMessage, encodeNodeMessage, type NodeMessage } from "./nodeMessage.js";
 import { splitNodeMessages } from "./nodeMessageBatch.js";
 
 /** The state of a started backplane. */
@@ -102,13 +102,13 @@ export class ClusterBackplane implements Backplane {
     if (history === undefined || !isRoom(topic)) return this.#post(topic, { delivery });
     if (this.#active === undefined) return Promise.reject(closedError());
     const { run, context } = this.#active;
-    const message = encodeNodeMessage({ message: { delivery }, below: undefined });
+    const message = encodeNodeMessage({ message: { delivery }, address: undefined });
     const { publicationIdsMax: idsMax, publicationIdsMs: idsMs } = context.limits;
     const id = delivery.id === undefined ? undefined : { id: delivery.id, idsMax, idsMs };
     return run.outgoing.append({ path: topic, history }, message, id);
   }
 
-  closeAll(topic: Topic, closing: CloseCommand): Promise<void> {
+  closeAll(topic: Topic | RevokedTopic, closing: CloseCommand): Promise<void> {
     return this.#post(topic, { closing });
   }
 
@@ -194,14 +194,14 @@ export class ClusterBackplane implements Backplane {
 
   #onNodeMessage(active: ActiveRun, channel: string, bytes: Uint8Array, position: Position | undefined): void {
     const addressed = decodeNodeMessage(bytes);
-    const isForTree = channel === treesChannel;
-    const topic: Topic | undefined = isForTree
-      ? addressed?.below && `below:${addressed.below}`
-      : this.#topics.get(channel);
+    const isForAll = channel === treesChannel;
+    const topic = isForAll ? topicOf(addressed) : this.#topics.get(channel);
     const isMalformed =
-      addressed === undefined || (topic === undefined ? isForTree : !isValidFor(topic, addressed.message));
+      addressed === undefined || (topic === undefined ? isForAll : !isValidFor(topic, addressed.message));
     if (isMalformed) this.#onMalformed(active.receiver, channel);
-    else if (topic !== undefined) this.#deliver(active, topic, addressed.message, position);
+    else if (topic === undefined) return;
+    else if (isRevoked(topic)) deliverLocally(active.receiver, topic, addressed.message);
+    else this.#deliver(active, topic, addressed.message, position);
   }
 
   #deliver({ run, receiver }: ActiveRun, topic: Topic, message: NodeMessage, position: Position | undefined): void {
@@ -231,24 +231,32 @@ export class ClusterBackplane implements Backplane {
     receiver.onError(new EnfiladeError("ERR_BACKPLANE", `${problem}, ${place}`));
   }
 
-  #post(topic: Topic, message: NodeMessage): Promise<undefined> {
+  #post(topic: Topic | RevokedTopic, message: NodeMessage): Promise<undefined> {
     if (this.#active === undefined) return Promise.reject(closedError());
     const { run, receiver, context } = this.#active;
-    const channel = isTree(topic) ? treesChannel : channelOf(topic);
-    const bytes = encodeNodeMessage({ message, below: isTree(topic) ? baseOf(topic) : undefined });
+    const address = isRevoked(topic) ? topic : isTree(topic) ? baseOf(topic) : undefined;
+    const channel = isRevoked(topic) || isTree(topic) ? treesChannel : channelOf(topic);
+    const bytes = encodeNodeMessage({ message, address });
     const deliverHere = context.outage === "local" ? () => deliverLocally(receiver, topic, message) : undefined;
     return run.outgoing.post(channel, bytes, deliverHere);
   }
 }
 
-/** Returns false for a command to evict from a topic that is not a room. */
-function isValidFor(topic: Topic, message: NodeMessage): boolean {
-  return isRoom(topic) || !("evicting" in message);
+/** The topic of a message that every node receives. */
+function topicOf(addressed: AddressedNodeMessage | undefined): Topic | RevokedTopic | undefined {
+  const address = addressed?.address;
+  return address === undefined || isRevoked(address) ? address : `below:${address}`;
+}
+
+/** Returns false for a command to evict from a topic that is not a room, and for a message to clients to be closed. */
+function isValidFor(topic: Topic | RevokedTopic, message: NodeMessage): boolean {
+  return isRevoked(topic) ? "closing" in message : isRoom(topic) || !("evicting" in message);
 }
 
 /** Delivers on this node only. */
-function deliverLocally(receiver: Receiver, topic: Topic, message: NodeMessage): void {
-  if ("delivery" in message) receiver.onDelivery(topic, message.delivery);
-  else if ("closing" in message) receiver.onCloseAll(topic, message.closing);
+function deliverLocally(receiver: Receiver, topic: Topic | RevokedTopic, message: NodeMessage): void {
+  if ("closing" in message) receiver.onCloseAll(topic, message.closing);
+  else if (isRevoked(topic)) return;
+  else if ("delivery" in message) receiver.onDelivery(topic, message.delivery);
   else if (isRoom(topic)) receiver.onEvict(topic, message.evicting);
 }

@@ -1,6 +1,6 @@
 import type { CloseCommand, EvictCommand } from "../backplane/backplane.js";
 import { Delivery } from "../backplane/delivery.js";
-import { isRoom } from "../backplane/topic.js";
+import { isRevoked, isRoom, type RevokedTopic } from "../backplane/topic.js";
 import type { DeliveryPolicy } from "../connection/policy.js";
 import { jsonEvents } from "../wire/events/jsonEvents.js";
 import type { RoomPath } from "../wire/path.js";
@@ -14,8 +14,11 @@ export type NodeMessage =
 
 export interface AddressedNodeMessage {
   readonly message: NodeMessage;
-  /** The topmost room of a message to a tree of rooms; `undefined` for other messages, whose address is the channel. */
-  readonly below: RoomPath | undefined;
+  /**
+   * The address of a message that every node receives: the topmost room of a tree, or the clients whose access is
+   * revoked. `undefined` for other messages, whose address is the channel.
+   */
+  readonly address: RoomPath | RevokedTopic | undefined;
 }
 
 /** The version of messages, which are also stored as history. Nodes ignore messages and signals of another version. */
@@ -30,19 +33,19 @@ const plainHeaders = new Map(
 const plainFields = new Map([...plainHeaders].map(([kind, header]) => [header, { v: version, k: kind }] as const));
 
 /** Encodes a message as a header line of JSON, followed by the content. */
-export function encodeNodeMessage({ message, below }: AddressedNodeMessage): Uint8Array {
+export function encodeNodeMessage({ message, address }: AddressedNodeMessage): Uint8Array {
   if ("closing" in message)
-    return Buffer.from(`${JSON.stringify({ v: version, t: below, k: "close", ...message.closing })}\n`);
+    return Buffer.from(`${JSON.stringify({ v: version, t: address, k: "close", ...message.closing })}\n`);
   if ("evicting" in message) {
     const { who, reason } = message.evicting;
     return Buffer.from(`${JSON.stringify({ v: version, k: "evict", ...who, reason })}\n`);
   }
   const { payload, except, policy } = message.delivery;
   const x = except.length === 0 ? undefined : except;
-  const isPlain = x === undefined && below === undefined && policy === undefined;
+  const isPlain = x === undefined && address === undefined && policy === undefined;
   const { kind, data } = contentOf(payload);
   const plain = isPlain ? plainHeaders.get(kind) : undefined;
-  const header = `${plain ?? JSON.stringify({ v: version, t: below, k: kind, x, p: policy })}\n`;
+  const header = `${plain ?? JSON.stringify({ v: version, t: address, k: kind, x, p: policy })}\n`;
   if (typeof data === "string") return Buffer.from(header + data);
   return Buffer.concat([Buffer.from(header), data]);
 }
@@ -60,10 +63,11 @@ export function decodeNodeMessage(bytes: Uint8Array): AddressedNodeMessage | und
   const line = whole.toString("utf8", 0, end);
   const header: Fields | undefined = plainFields.get(line) ?? parse(line);
   if (header === undefined || header.v !== version) return undefined;
-  const below = header.t;
-  if (below !== undefined && !(typeof below === "string" && isRoom(below))) return undefined;
+  const address = header.t;
+  const isText = typeof address === "string";
+  if (address !== undefined && !(isText && (isRoom(address) || isRevoked(address)))) return undefined;
   const message = messageOf(header, whole, end + 1);
-  return message && { message, below };
+  return message && { message, address };
 }
 
 function messageOf(header: Fields, whole: Buffer, start: number): NodeMessage | undefined {

@@ -21,6 +21,11 @@ export class Dialects {
     this.#receipts = new Receipts(clock, limits, claims);
   }
 
+  /** Forgets the frames that clients of this user sent, and the replies. */
+  forgetUser(userId: string): void {
+    this.#receipts.forgetUser(userId);
+  }
+
   /** The dialect of a client, chosen by the subprotocol of its transport. */
   of({ framing, protocol }: Transport, request: ConnectionRequest, eventProtocol: EventProtocol): Dialect {
     if (protocol !== v1) return plainDialect(framing, eventProtocol);

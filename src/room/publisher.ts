@@ -1,10 +1,18 @@
 import type { Backplane, CloseCommand, EvictCommand, Gap, PresenceUpdate, Receiver } from "../backplane/backplane.js";
 import type { Counts } from "../backplane/counts.js";
 import { accountedBytes, Delivery, type HistoryConfig } from "../backplane/delivery.js";
-import { isRoom, type Topic } from "../backplane/topic.js";
+import {
+  isRevoked,
+  isRoom,
+  type RevokedClients,
+  type RevokedTopic,
+  revokedClientsOf,
+  type Topic,
+} from "../backplane/topic.js";
 import { checkedPolicy, type DeliveryPolicy } from "../connection/policy.js";
 import { channels, traces } from "../diagnostics.js";
 import { asError, EnfiladeError } from "../errors.js";
+import type { Member } from "../protocol/dialect.js";
 import { clientKey } from "../protocol/excepted.js";
 import { checkedReason } from "../wire/closeCodes.js";
 import { escaped } from "../wire/line.js";
@@ -23,8 +31,10 @@ export interface PublisherDeps {
   readonly audiences: Audiences;
   readonly rooms: RoomTable;
   readonly trees: TreeListeners;
-  /** The name that a client has on all its connections; `undefined` if it has none. */
-  readonly clientNameOf: (id: string) => string | undefined;
+  /** The connection with this id; `undefined` if this node has none. */
+  readonly memberOf: (id: string) => Member | undefined;
+  /** The access of these clients is revoked; their connections were closed. */
+  readonly onRevoked: (clients: RevokedClients) => void;
   readonly counts: () => Counts;
   /** Removes members of this node from a room. */
   readonly evict: (path: RoomPath, command: EvictCommand) => void;
@@ -70,19 +80,29 @@ export class Publisher implements Receiver {
 
   /** Closes all connections of `topic`, on every node. */
   closeAll(topic: Topic, code: number, reason: string): void {
-    const command = { code, reason: checkedReason(code, reason) };
-    // If other nodes cannot be reached, the connections of this node are still closed.
-    this.#deps.backplane.closeAll(topic, command).catch((error) => {
-      this.#closeHere(topic, command);
-      this.#reportUnreached("closed", error);
-    });
+    this.#closeAll(topic, { code, reason: checkedReason(code, reason) }).catch(this.#deps.onError);
+  }
+
+  /** As {@link closeAll}, but rejects with `ERR_BACKPLANE` if connections of other nodes may not have been closed. */
+  async revoke(topic: Topic | RevokedTopic, code: number, reason: string): Promise<void> {
+    await this.#closeAll(topic, { code, reason: checkedReason(code, reason) });
+  }
+
+  /** If other nodes cannot be reached, the connections of this node are still closed. */
+  async #closeAll(topic: Topic | RevokedTopic, command: CloseCommand): Promise<void> {
+    try {
+      await this.#deps.backplane.closeAll(topic, command);
+    } catch (error) {
+      this.onCloseAll(topic, command);
+      throw unreached("closed", error);
+    }
   }
 
   /** Removes members from a room, on every node. */
   evict(path: RoomPath, command: EvictCommand): void {
     this.#deps.backplane.evict(path, command).catch((error) => {
       this.onEvict(path, command);
-      this.#reportUnreached("evicted", error);
+      this.#deps.onError(unreached("evicted", error));
     });
   }
 
@@ -96,7 +116,7 @@ export class Publisher implements Receiver {
     }
   }
 
-  onCloseAll(topic: Topic, command: CloseCommand): void {
+  onCloseAll(topic: Topic | RevokedTopic, command: CloseCommand): void {
     this.#guard(() => this.#closeHere(topic, command));
   }
 
@@ -147,20 +167,26 @@ export class Publisher implements Receiver {
   /** The ids of excepted connections, and the names of their clients, so that history replays it to neither. */
   #exceptedBy(except: Except): readonly string[] {
     const ids = exceptedIds(except);
-    const names = ids.flatMap((id) => this.#deps.clientNameOf(id) ?? []);
+    const names = ids.flatMap((id) => this.#deps.memberOf(id)?.dialect.clientName ?? []);
     return names.length === 0 ? ids : [...ids, ...names.map(clientKey)];
   }
 
-  #closeHere(topic: Topic, { code, reason }: CloseCommand): void {
+  #closeHere(topic: Topic | RevokedTopic, { code, reason }: CloseCommand): void {
+    if (isRevoked(topic)) {
+      const clients = revokedClientsOf(topic);
+      for (const member of this.#membersOf(clients)) member.close(code, reason);
+      this.#deps.onRevoked(clients);
+      return;
+    }
     const audience = this.#deps.audiences.find(topic);
     for (const member of [...(audience?.members ?? [])]) member.close(code, reason);
     audience?.endSubscriptions();
   }
 
-  /** Reports a command that may not have reached the other nodes; `action` is a participle. */
-  #reportUnreached(action: string, error: unknown): void {
-    const message = `connections on other nodes may not have been ${action}: ${asError(error).message}`;
-    this.#deps.onError(new EnfiladeError("ERR_BACKPLANE", message, { cause: error }));
+  #membersOf(clients: RevokedClients): readonly Member[] {
+    if ("user" in clients) return [...(this.#deps.audiences.find(`user:${clients.user}`)?.members ?? [])];
+    const member = this.#deps.memberOf(clients.connection);
+    return member === undefined ? [] : [member];
   }
 
   #guard(work: () => void): void {
@@ -179,6 +205,12 @@ export class Publisher implements Receiver {
     if (isOutage) this.#outage = error.cause;
     this.#deps.onError(error);
   };
+}
+
+/** The error of a command that may not have reached the other nodes; `action` is a participle. */
+function unreached(action: string, error: unknown): EnfiladeError {
+  const message = `connections on other nodes may not have been ${action}: ${asError(error).message}`;
+  return new EnfiladeError("ERR_BACKPLANE", message, { cause: error });
 }
 
 /** @throws EnfiladeError `ERR_VALUE` for a message above `bytesMax`: it would remove all others from the history. */

@@ -1,6 +1,14 @@
 import type { Backplane, BackplaneContext, EvictCommand, HistoryConfig, HistoryQuery } from "../backplane/backplane.js";
 import { addCounts, type Counts } from "../backplane/counts.js";
-import { isRoom, isTree, type Topic, type UserId, userIdOf, userTopic } from "../backplane/topic.js";
+import {
+  isRoom,
+  isTree,
+  type RevokedClients,
+  type Topic,
+  type UserId,
+  userIdOf,
+  userTopic,
+} from "../backplane/topic.js";
 import type { Clock } from "../connection/clock.js";
 import { type Connection, connectionOf } from "../connection/connection.js";
 import { EnfiladeError } from "../errors.js";
@@ -35,6 +43,8 @@ export interface RegistryDeps extends BackplaneContext {
   /** The configuration of the room of a path. */
   readonly configOf: (path: RoomPath) => RoomConfig;
   readonly observer: PublicationObserver;
+  /** Called on every node when the access of clients is revoked. */
+  readonly onRevoked: (clients: RevokedClients) => void;
   /** Receives errors of calls that nothing awaits. */
   readonly report: (error: unknown) => void;
 }
@@ -77,7 +87,8 @@ export class Registry extends Sender {
       audiences: this.#audiences,
       observer: deps.observer,
       onError: report,
-      clientNameOf: (id) => this.memberships.get(id)?.dialect.clientName,
+      memberOf: (id) => this.memberships.get(id),
+      onRevoked: deps.onRevoked,
       counts: () => this.counts.local,
       evict: (path, command) => this.memberships.evict(path, command),
       onGap: (path, { missed }) => this.#events.emit("lagged", new Room(path, this), missed),

@@ -1,4 +1,5 @@
 import { newConnectionId } from "../backplane/connectionId.js";
+import type { RevokedClients } from "../backplane/topic.js";
 import { Peer } from "../connection/peer.js";
 import { ConnectionRequest } from "../connection/request.js";
 import type { Refusal, Transport, TransportRequest } from "../connection/transport.js";
@@ -14,6 +15,7 @@ import { Capacity } from "./access/capacity.js";
 import { Client } from "./access/client.js";
 import { ConnectRates } from "./access/connectRates.js";
 import { networkOf } from "./access/network.js";
+import { PendingHandshakes } from "./access/pendingHandshakes.js";
 import { PendingWork } from "./access/pendingWork.js";
 import type { SourceFinder } from "./access/proxies.js";
 import { Refuser } from "./access/refuser.js";
@@ -64,7 +66,7 @@ export class Acceptor {
   readonly #clients = new Set<Client>();
   /** Handshakes and sessions. */
   readonly #pending: PendingWork;
-  #handshakes = 0;
+  readonly #handshakes = new PendingHandshakes();
   /** Refuses every client; `undefined` while clients are accepted. */
   #refuseAll: (() => Refusal) | undefined;
 
@@ -84,7 +86,7 @@ export class Acceptor {
 
   /** The number of clients that wait for `authorize`. */
   get handshakes(): number {
-    return this.#handshakes;
+    return this.#handshakes.size;
   }
 
   /** Intercepts the messages of connections that open from now on. */
@@ -95,6 +97,13 @@ export class Acceptor {
   /** Refuses every further client, and those that wait for `authorize`. */
   stopAccepting(refuse: () => Refusal): void {
     this.#refuseAll = refuse;
+  }
+
+  /** The access of these clients is revoked: what is kept for a user is forgotten, and its handshakes are refused. */
+  onRevoked(clients: RevokedClients): void {
+    if (!("user" in clients)) return;
+    this.#deps.dialects.forgetUser(clients.user);
+    this.#handshakes.revoke(clients.user);
   }
 
   /** Resolves when every handshake and session has ended, the last hook included. */
@@ -161,7 +170,8 @@ export class Acceptor {
   readonly #onEnd = (client: Client): void => {
     this.#clients.delete(client);
     if (client.network !== undefined) this.#capacity.release(client.network);
-    this.#endWait(client);
+    // It does not wait any more, even if its `authorize` has not settled.
+    this.#handshakes.end(client);
   };
 
   #refuse(client: Client, refusal: Refusal, request: RefusedRequest): void {
@@ -217,24 +227,17 @@ export class Acceptor {
   /** The asynchronous part of a handshake. It does not await the session, so that it does not retain the request. */
   async #authorize(candidate: Candidate, handler: AnyHandler, context: HandlerContext): Promise<void> {
     const { client, match, request } = candidate;
-    this.#handshakes += 1;
-    client.isWaiting = true;
+    const pending = this.#handshakes.begin(client);
     try {
       await this.#authorizer.authorize(match.route, handler, context);
+      pending.check(context.user);
       if (!client.isOver) this.#open(candidate, handler, context);
     } catch (error) {
       this.#refuseCandidate(candidate, error);
     } finally {
       request.dropRaw();
-      this.#endWait(client);
+      this.#handshakes.end(client);
     }
-  }
-
-  /** A client that has disconnected does not wait any more, even if its `authorize` has not settled. */
-  #endWait(client: Client): void {
-    if (!client.isWaiting) return;
-    client.isWaiting = false;
-    this.#handshakes -= 1;
   }
 
   #refuseCandidate({ client, request, match, span }: Candidate, error: unknown): void {

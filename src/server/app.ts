@@ -18,6 +18,7 @@ import type { ListenOptions } from "../wire/notifier.js";
 import { checkNames } from "../wire/options.js";
 import { Acceptor } from "./acceptor.js";
 import { sourceFinder } from "./access/proxies.js";
+import { type Revocation, revokedTopicOf } from "./access/revocation.js";
 import { UserLimit } from "./access/userLimit.js";
 import { type AppEvents, AppNotifier } from "./appEvents.js";
 import { answerPlain, attach } from "./attachment.js";
@@ -26,6 +27,7 @@ import { GuardedLogger } from "./diagnostics/guardedLogger.js";
 import { Health, type HealthReport } from "./diagnostics/health.js";
 import { Reporter } from "./diagnostics/reporter.js";
 import { RouteWarnings } from "./diagnostics/routeWarnings.js";
+import { statusOf } from "./diagnostics/status.js";
 import type { TapListener } from "./diagnostics/tap.js";
 import type { TapFilter } from "./diagnostics/tapFilter.js";
 import { type TapOptions, Taps } from "./diagnostics/taps.js";
@@ -127,14 +129,14 @@ export class App implements Application {
       report,
       backplane: this.#backplane,
       observer: reporter,
+      onRevoked: (clients) => this.#acceptor.onRevoked(clients),
       configOf: (path) => this.#router.configOf(path),
     });
-    const [backplane, memory, registry] = [this.#backplane, this.#memory, this.registry];
-    const [acceptor, ownServer, taps, detachments] = [this.#acceptor, this.#ownServer, this.#taps, this.#detachments];
+    const [backplane, memory, registry, taps] = [this.#backplane, this.#memory, this.registry, this.#taps];
     this.#health = new Health({ backplane, clock, limits, status: () => this.status() });
-    const observers = { taps, health: this.#health };
-    const servers = { acceptor, ownServer, detachments };
-    this.#shutdown = new Shutdown({ ...servers, ...observers, registry, backplane, memory, clock, limits, logger });
+    const servers = { acceptor: this.#acceptor, ownServer: this.#ownServer, detachments: this.#detachments };
+    const rest = { health: this.#health, clock, limits, logger };
+    this.#shutdown = new Shutdown({ ...servers, ...rest, registry, backplane, memory, taps });
   }
 
   get context(): AppContext {
@@ -177,18 +179,8 @@ export class App implements Application {
   }
 
   status(): Status {
-    const { local, cluster } = this.registry.counts;
-    const status = this.#backplane.status();
-    return {
-      state: this.#shutdown.state,
-      ready: this.#shutdown.isAccepting && status.backplane.state === "up",
-      ...local,
-      cluster,
-      handshakes: this.#acceptor.handshakes,
-      totals: { ...this.#metrics.totals },
-      flush: { ...this.#metrics.flush },
-      ...status,
-    };
+    const [backplane, acceptor] = [this.#backplane, this.#acceptor];
+    return statusOf({ registry: this.registry, backplane, acceptor, metrics: this.#metrics, shutdown: this.#shutdown });
   }
 
   /**
@@ -213,6 +205,18 @@ export class App implements Application {
     }
     this.#acceptor.intercept(interceptor);
     return this;
+  }
+
+  /**
+   * Closes all connections of a user, one connection, or all connections in a room, on every node, with 4501
+   * `revoked`: clients of `enfilade.v1` do not reconnect. Forgets the replies that are kept for the user. Make
+   * `authorize` refuse first; a client of the user that waits for `authorize` is refused.
+   *
+   * @throws EnfiladeError (as a rejection) `ERR_OPTION`, `ERR_USER` or `ERR_PATH` for an invalid argument;
+   *   `ERR_APP_STATE` on a closed app; `ERR_BACKPLANE` when connections on other nodes may still be open.
+   */
+  async revoke(whose: Revocation): Promise<void> {
+    await this.#shutdown.revoke(revokedTopicOf(whose, (path) => this.registry.topicOf(path)));
   }
 
   /**

@@ -23,7 +23,7 @@ import type { FrameRecord } from "./frameRecord.js";
 import { BadFrame, frameText, type IncomingFrame, readFrame, replyText } from "./frames.js";
 import { LossTracker } from "./lossTracker.js";
 import { PresenceRequests } from "./presenceRequests.js";
-import { type ClientReceipts, FrameReceipt, type ReceiptOwner, type Receipts } from "./receipts.js";
+import { type ClientReceipts, FrameReceipt, type ReceiptOwner, type Receipts, receiptsNameOf } from "./receipts.js";
 import { V1Requests } from "./requests.js";
 
 /** The dialect of an `enfilade.v1` client (PROTOCOL.md): turns frames into messages for the handler or answers them. */
@@ -56,7 +56,7 @@ export class V1Dialect implements Dialect, SessionDialect, JoiningClient, Replie
   start(session: DialectSession): void {
     const { member, userId } = session;
     this.#session = session;
-    this.#receiptsName = this.clientName && JSON.stringify([member.home, userId ?? null, this.clientName]);
+    this.#receiptsName = this.clientName && receiptsNameOf(member.home, userId, this.clientName);
     this.#clientReceipts = this.#receipts.enter(this.#receiptsName, member.id);
     member.holdBack();
   }

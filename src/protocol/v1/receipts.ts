@@ -200,6 +200,16 @@ export class ClientReceipts implements AnswerStore {
   }
 }
 
+/** Identifies a client over its connections: its user, its home, and the id that it chose. */
+export function receiptsNameOf(home: string, userId: string | undefined, clientName: string): string {
+  return JSON.stringify([home, userId ?? null, clientName]);
+}
+
+function userOf(name: string): unknown {
+  // The text is that of `receiptsNameOf`.
+  return (JSON.parse(name) as readonly unknown[])[1];
+}
+
 /** The recent frames with an id of all clients, so that a frame that is sent again is not run again. */
 export class Receipts {
   readonly #clock: Clock;
@@ -239,6 +249,8 @@ export class Receipts {
   leave(name: string | undefined, receipts: ClientReceipts): void {
     receipts.connections -= 1;
     if (name === undefined || receipts.connections > 0) return;
+    // They were forgotten while the connection was open.
+    if (this.#clients.get(name) !== receipts) return;
     this.#absent.set(name, receipts.length);
     this.#absentLength += receipts.length;
     receipts.timer = this.#clock.setTimeout(() => this.#forget(name), this.#limits.receiptsMs);
@@ -247,6 +259,11 @@ export class Receipts {
       if (this.#absent.size <= receiptClientsMax && this.#absentLength <= receiptsBytesMax) return;
       this.#forget(oldest);
     }
+  }
+
+  /** Forgets all clients of a user, also those that are connected. */
+  forgetUser(userId: string): void {
+    for (const name of [...this.#clients.keys()]) if (userOf(name) === userId) this.#forget(name);
   }
 
   #forget(name: string): void {

@@ -5,8 +5,6 @@ import type { GoneListener, Transport } from "../../connection/transport.js";
 export class Client extends Lifetime implements GoneListener {
   /** The network it is counted for in `Capacity`; `undefined` while it is not counted. */
   network: string | undefined;
-  /** Whether it waits for `authorize`. */
-  isWaiting = false;
 
   constructor(
     readonly transport: Transport,

@@ -1,5 +1,6 @@
 import type { Backplane } from "../../backplane/backplane.js";
 import type { MemoryBackplane } from "../../backplane/memory.js";
+import type { RevokedTopic, Topic } from "../../backplane/topic.js";
 import { type Clock, timeIsUp, within } from "../../connection/clock.js";
 import { EnfiladeError } from "../../errors.js";
 import type { Status } from "../../handler/application.js";
@@ -56,6 +57,12 @@ export class Shutdown {
   assertOpen(action: string): void {
     if (this.#state === "open") return;
     throw new EnfiladeError("ERR_APP_STATE", `the app is closed and cannot ${action}; make a new App`);
+  }
+
+  /** Closes connections while the app is open, and while it closes: other nodes may have some. */
+  async revoke(topic: Topic | RevokedTopic): Promise<void> {
+    if (this.#state === "closed") this.assertOpen("revoke access");
+    await this.#deps.registry.publisher.revoke(topic, CloseCode.unauthorized, "revoked");
   }
 
   /** @throws EnfiladeError `ERR_OPTION`; `ERR_APP_STATE` for options other than those of the drain that runs. */
