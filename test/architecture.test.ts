@@ -8,7 +8,7 @@ const layers = ["wire", "connection", "backplane", "protocol", "room", "handler"
 const leaves = ["diagnostics.ts", "errors.ts", "metrics.ts"];
 /** Many nodes: it imports from the layers, and only edges import it. */
 const clusterFolder = "cluster";
-const edges = ["client", "testing", "redis", "nats"];
+const edges = ["client", "testing", "redis", "nats", "tickets"];
 /** Entries that users import. They may import from anywhere, and no file imports them. */
 const entries = ["index.ts", "backplane/index.ts"];
 const filesMax = 14;
@@ -104,6 +104,7 @@ describe("the architecture", () => {
     const enginesOf = (folder: string) => (name: string) => usersOf(name).every((path) => folderOf(path) === folder);
     expect(["ioredis"].every(enginesOf("redis"))).toBe(true);
     expect(["@nats-io/transport-node", "@nats-io/jetstream"].every(enginesOf("nats"))).toBe(true);
+    expect(usersOf("jose")).toEqual(["tickets/tickets.ts"]);
     expect(usersOf("reflect-metadata")).toEqual(["handler/decorators.ts"]);
   });
 

@@ -6,6 +6,7 @@ import * as enfilade from "../src/index.js";
 import * as nats from "../src/nats/index.js";
 import * as redis from "../src/redis/index.js";
 import * as testing from "../src/testing/index.js";
+import * as tickets from "../src/tickets/index.js";
 
 it("exports exactly the public values", () => {
   expect(Object.keys(enfilade).sort()).toEqual([
@@ -40,6 +41,7 @@ it("exports exactly the public values", () => {
   ]);
   expect(Object.keys(redis)).toEqual(["redis"]);
   expect(Object.keys(nats)).toEqual(["nats"]);
+  expect(Object.keys(tickets)).toEqual(["tickets"]);
   expect(Object.keys(testing).sort()).toEqual(["ManualClock", "TestClient", "connect", "connectURL", "socketsOf"]);
 });
 
@@ -92,6 +94,10 @@ it("exports the names for writing a backplane and an engine from their own subpa
     "RoomNodes",
     "Topic",
   ]);
+});
+
+it("exports the types of tickets from their own subpath", () => {
+  expect(typesOf("tickets/index.ts")).toEqual(["IssueOptions", "Tickets", "TicketsOptions"]);
 });
 
 it("exports exactly the public types", () => {
@@ -201,7 +207,7 @@ it("exports exactly the public types", () => {
 it("offers each entry of the package with its types first", () => {
   const { exports } = JSON.parse(readFileSync(join(import.meta.dirname, "../package.json"), "utf8"));
   expect(Object.keys(exports)).toEqual([
-    ...[".", "./client", "./backplane", "./redis", "./nats", "./testing"],
+    ...[".", "./client", "./backplane", "./redis", "./nats", "./tickets", "./testing"],
     "./package.json",
   ]);
   const { "./package.json": _file, ...entries } = exports;

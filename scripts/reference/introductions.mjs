@@ -45,6 +45,14 @@ export const introductions = new Map([
     },
   ],
   [
+    "tickets",
+    {
+      text: "Tickets: tokens for one connection. They need the package `jose`.",
+      example: 'import { tickets } from "enfilade/tickets";',
+      next: ["deployment", "handlers"],
+    },
+  ],
+  [
     "backplane",
     {
       text: "The interfaces for a backplane or an engine of your own. An application does not need them.",
