@@ -44,6 +44,7 @@ describe("limits", () => {
       messageMs: 10_000,
       turnMessagesMax: 256,
       turnBytesMax: 262_144,
+      turnMs: 4,
       messagesPerSecondMax: Number.POSITIVE_INFINITY,
       bytesPerSecondMax: Number.POSITIVE_INFINITY,
       inboxMessagesMax: 64,

@@ -18,6 +18,8 @@ export interface PeerLimits {
   readonly turnMessagesMax: number;
   /** Bytes of these frames, decompressed; at least one frame is read. Default: 256 KiB. */
   readonly turnBytesMax: number;
+  /** Milliseconds for these frames, looked at after every eighth; at least 16 frames are read. Default: 4. */
+  readonly turnMs: number;
   /** Frames of one client per second, control frames included. Above: the socket is paused. Default: no limit. */
   readonly messagesPerSecondMax: number;
   /** Bytes of these frames, decompressed. Above: the socket is paused. Default: no limit. */
@@ -56,6 +58,7 @@ export const defaultPeerLimits: PeerLimits = {
   messageMs: 10_000,
   turnMessagesMax: 256,
   turnBytesMax: 256 * 1024,
+  turnMs: 4,
   messagesPerSecondMax: Number.POSITIVE_INFINITY,
   bytesPerSecondMax: Number.POSITIVE_INFINITY,
   inboxMessagesMax: 64,

@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders } from "node:http";
 import type { Message } from "../wire/message.js";
+import type { Clock } from "./clock.js";
 
 /**
  * Encodes messages for one kind of transport.
@@ -57,6 +58,10 @@ export interface TransportOptions {
   readonly turnMessagesMax: number;
   /** Bytes of these frames, decompressed. */
   readonly turnBytesMax: number;
+  /** Milliseconds for these frames. */
+  readonly turnMs: number;
+  /** The clock of the app. */
+  readonly clock: Clock;
   /** Milliseconds to wait for the peer's answer to a close. */
   readonly closeMs: number;
   /** Whether messages may be compressed. */

@@ -45,7 +45,7 @@ export class Refuser {
 
   constructor(deps: RefuserDeps) {
     this.#deps = deps;
-    this.#transportOptions = { ...deps.limits, compression: false, subprotocols: [v1] };
+    this.#transportOptions = { ...deps.limits, clock: deps.clock, compression: false, subprotocols: [v1] };
   }
 
   /** Returns the refusal for a thrown value. An error that is not a refusal is reported, and refused with 500. */

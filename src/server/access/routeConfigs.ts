@@ -87,7 +87,8 @@ export class RouteConfigs {
   }
 
   #transportOptionsOf({ limits, compression, subprotocols }: Route): TransportOptions {
-    return { ...limits, compression, subprotocols: [...this.#deps.dialects.subprotocols, ...subprotocols] };
+    const { clock, dialects } = this.#deps;
+    return { ...limits, clock, compression, subprotocols: [...dialects.subprotocols, ...subprotocols] };
   }
 
   #handlerConfigOf({ room, policy }: Route): HandlerConfig {

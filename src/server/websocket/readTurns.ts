@@ -1,4 +1,8 @@
+import type { TransportOptions } from "../../connection/transport.js";
 import type { Receiver } from "./receiver.js";
+
+/** After so many frames the time is looked at. A connection with fewer frames in a turn reads no clock. */
+const framesPerLook = 8;
 
 /**
  * Limits the frames that are read from one connection in one turn of the event loop. Past the limit, its next frame is
@@ -7,15 +11,14 @@ import type { Receiver } from "./receiver.js";
  * The frames of one connection arrive one after another, so one count serves all connections of a route.
  */
 export class ReadTurns {
-  readonly #framesMax: number;
-  readonly #bytesMax: number;
+  readonly #options: TransportOptions;
   #current: Receiver | undefined;
   #frames = 0;
   #bytes = 0;
+  #startedAt = 0;
 
-  constructor(framesMax: number, bytesMax: number) {
-    this.#framesMax = framesMax;
-    this.#bytesMax = bytesMax;
+  constructor(options: TransportOptions) {
+    this.#options = options;
   }
 
   /** Counts a frame of `receiver` that was just read. */
@@ -28,7 +31,16 @@ export class ReadTurns {
     }
     this.#frames += 1;
     this.#bytes += bytes;
-    if (this.#frames >= this.#framesMax || this.#bytes >= this.#bytesMax) receiver._allowSynchronousEvents = false;
+    if (this.#isOver()) receiver._allowSynchronousEvents = false;
+  }
+
+  #isOver(): boolean {
+    const { turnMessagesMax, turnBytesMax, turnMs, clock } = this.#options;
+    if (this.#frames >= turnMessagesMax || this.#bytes >= turnBytesMax) return true;
+    if (this.#frames % framesPerLook !== 0) return false;
+    const now = clock.now();
+    if (this.#frames === framesPerLook) this.#startedAt = now;
+    return now - this.#startedAt >= turnMs;
   }
 
   /** The connection has ended. */

@@ -229,9 +229,8 @@ function serverOf(options: TransportOptions): RouteServer {
     // Never answers with an unknown name: a client may send a token as a subprotocol.
     handleProtocols: (offered) => subprotocols.find((name) => offered.has(name)) ?? false,
   };
-  const { turnMessagesMax, turnBytesMax } = options;
   const server = new WebSocketServer(serverOptions);
-  const routeServer = { server, turns: new ReadTurns(turnMessagesMax, turnBytesMax) };
+  const routeServer = { server, turns: new ReadTurns(options) };
   servers.set(options, routeServer);
   return routeServer;
 }

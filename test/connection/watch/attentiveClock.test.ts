@@ -113,6 +113,18 @@ describe("a stall of the process", () => {
     expect(client.events).toEqual(["ping", "ping", "lost"]);
   });
 
+  it("leaves a whole interval to answer even if the clock did not notice it", async () => {
+    const clock = new StallingClock();
+    const client = new Client();
+    new Watches(clock, { heartbeatMs, messageMs }).watch(client);
+    await clock.stall(1.5 * heartbeatMs);
+    expect(client.events).toEqual(["ping"]);
+    clock.advance(heartbeatMs - 1);
+    expect(client.events).toEqual(["ping"]);
+    clock.advance(1);
+    expect(client.events).toEqual(["ping", "lost"]);
+  });
+
   it("does not make the message of a client overdue", async () => {
     const { clock, client } = watchOne();
     client.isMidMessage = true;

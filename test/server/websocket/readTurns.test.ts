@@ -1,5 +1,6 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { type Limits, WebSocketHandler } from "../../../src/index.js";
+import { ManualClock } from "../../../src/testing/index.js";
 import { Mailbox, startWith } from "../../support/app.js";
 import { clientFrame, rawClient, rawConnection, upgradeRequest } from "../../support/raw.js";
 
@@ -11,18 +12,26 @@ const floodCount = 1_500;
 class Noting extends WebSocketHandler {
   static readonly noted = new Mailbox<string>();
   static onBegin: () => void = () => undefined;
+  static onEach: () => void = () => undefined;
   onMessage(text: string) {
     // The data of a frame of enfilade.v1 is JSON.
     const name = text.replaceAll('"', "");
     if (name === "begin") Noting.onBegin();
+    Noting.onEach();
     Noting.noted.put(name);
   }
 }
 
 /** Sends a flood between `begin` and `end`. Returns the messages in the order in which the server handled them. */
-async function flood(between: Buffer, last: Buffer, subprotocol?: string, limits: Partial<Limits> = {}) {
+async function flood(
+  between: Buffer,
+  last: Buffer,
+  subprotocol?: string,
+  limits: Partial<Limits> = {},
+  clock?: ManualClock,
+) {
   Noting.noted.all.length = 0;
-  const { port, app } = await startWith("/noting", Noting, { limits: { turnMessagesMax, ...limits } });
+  const { port, app } = await startWith("/noting", Noting, { clock, limits: { turnMessagesMax, ...limits } });
   const neighbour = await rawConnection(port, "/noting");
   Noting.onBegin = () => neighbour.socket.write(clientFrame(0x81, "neighbour"));
   const client = await rawClient(port);
@@ -63,6 +72,20 @@ describe("a client that floods", () => {
     const limits = { turnMessagesMax: Number.POSITIVE_INFINITY, turnBytesMax: 100 };
     const { noted } = await flood(clientFrame(0x81, "0123456789"), end, undefined, limits);
     expect(noted.indexOf("neighbour")).toBeLessThanOrEqual(30);
+    expect(noted).toHaveLength(floodCount + 3);
+  });
+});
+
+describe("frames that take long", () => {
+  it("leave the turn after turnMs", async () => {
+    const clock = new ManualClock();
+    Noting.onEach = () => clock.advance(1);
+    const limits = { turnMessagesMax: Number.POSITIVE_INFINITY, turnMs: 8, heartbeatMs: false } as const;
+    onTestFinished(() => {
+      Noting.onEach = () => undefined;
+    });
+    const { noted } = await flood(clientFrame(0x81, "x"), end, undefined, limits, clock);
+    expect(noted.indexOf("neighbour")).toBeLessThanOrEqual(3 * 16);
     expect(noted).toHaveLength(floodCount + 3);
   });
 });
