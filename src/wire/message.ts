@@ -89,8 +89,13 @@ export class Message {
 function parse(text: string): unknown {
   try {
     return JSON.parse(text);
-  } catch (cause) {
-    const { message } = asError(cause);
-    throw new MessageError("ERR_BAD_JSON", `the message is not JSON: ${message}`, [], { cause });
+  } catch (error) {
+    throw new MessageError("ERR_BAD_JSON", `the message is not JSON${reasonOf(error)}`);
   }
+}
+
+/** The complaint of the parser, unless it quotes the message: a log must not show what a client has sent. */
+function reasonOf(error: unknown): string {
+  const [complaint] = /^[^"]* at position \d+/.exec(asError(error).message) ?? [];
+  return complaint === undefined ? "" : `: ${complaint}`;
 }
