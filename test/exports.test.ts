@@ -91,6 +91,7 @@ it("exports the names for writing a backplane and an engine from their own subpa
     "PresenceUpdate",
     "PublicationId",
     "Receiver",
+    "RevokedTopic",
     "RoomNodes",
     "Topic",
   ]);

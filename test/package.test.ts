@@ -146,7 +146,7 @@ await app.close();`;
     const { stdout } = await run("npm", ["pack", "--ignore-scripts", "--dry-run", "--json"], { cwd: root });
     const [{ files }] = JSON.parse(stdout);
     const folders = new Set(files.map(({ path }: { path: string }) => path.split("/")[0]));
-    const documents = ["CHANGELOG.md", "LICENSE", "PROTOCOL.md", "README.md"];
+    const documents = ["CHANGELOG.md", "LICENSE", "PROTOCOL.md", "README.md", "SECURITY.md"];
     expect([...folders].sort()).toEqual([...documents, "dist", "docs", "package.json", "src"]);
   });
 });

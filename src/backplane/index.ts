@@ -33,4 +33,4 @@ export type { ClaimedFrame, ClaimResult, Claims, ClaimWindow } from "./claims.js
 export type { Counts } from "./counts.js";
 export { Delivery, type DeliveryFields } from "./delivery.js";
 export { MemoryBackplane, type MemoryOptions } from "./memory.js";
-export type { Topic } from "./topic.js";
+export type { RevokedTopic, Topic } from "./topic.js";

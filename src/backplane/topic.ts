@@ -21,25 +21,32 @@ export function isTree(topic: Topic): topic is TreeTopic {
   return topic.startsWith("below:");
 }
 
-/** A user or a connection whose access is revoked. Only {@link Backplane.closeAll} takes it, for every node. */
-export type RevokedTopic = `revoked:user:${string}` | `revoked:connection:${string}`;
+/** Clients whose access is revoked. Only {@link Backplane.closeAll} takes it, for every node. */
+export type RevokedTopic = `revoked:${"user" | "connection" | "room"}:${string}`;
 
-/** The clients of a {@link RevokedTopic}: all of a user, or one. */
-export type RevokedClients = { readonly user: string } | { readonly connection: string };
+/** The clients of a {@link RevokedTopic}: all of a user, one connection, or all in a room or a tree. */
+export type RevokedClients =
+  | { readonly user: string }
+  | { readonly connection: string }
+  | { readonly room: RoomPath | TreeTopic };
 
-const [revokedUser, revokedConnection] = ["revoked:user:", "revoked:connection:"] as const;
+const revokedPattern = /^revoked:(user|connection|room):(.*)$/s;
 
 export function revokedTopic(clients: RevokedClients): RevokedTopic {
-  return "user" in clients ? `${revokedUser}${clients.user}` : `${revokedConnection}${clients.connection}`;
+  if ("user" in clients) return `revoked:user:${clients.user}`;
+  return "room" in clients ? `revoked:room:${clients.room}` : `revoked:connection:${clients.connection}`;
 }
 
 export function isRevoked(topic: string): topic is RevokedTopic {
-  return topic.startsWith(revokedUser) || topic.startsWith(revokedConnection);
+  return revokedPattern.test(topic);
 }
 
 export function revokedClientsOf(topic: RevokedTopic): RevokedClients {
-  if (topic.startsWith(revokedUser)) return { user: topic.slice(revokedUser.length) };
-  return { connection: topic.slice(revokedConnection.length) };
+  const [, kind, name = ""] = revokedPattern.exec(topic) ?? [];
+  if (kind === "user") return { user: name };
+  if (kind === "connection") return { connection: name };
+  // The cast is safe: `revokedTopic` has made it of one of these, and the room of any other text has no members.
+  return { room: name as RoomPath | TreeTopic };
 }
 
 /** The top room of a tree. */

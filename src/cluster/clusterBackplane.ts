@@ -237,7 +237,9 @@ export class ClusterBackplane implements Backplane {
     const address = isRevoked(topic) ? topic : isTree(topic) ? baseOf(topic) : undefined;
     const channel = isRevoked(topic) || isTree(topic) ? treesChannel : channelOf(topic);
     const bytes = encodeNodeMessage({ message, address });
-    const deliverHere = context.outage === "local" ? () => deliverLocally(receiver, topic, message) : undefined;
+    // The caller that revokes access must get an error if other nodes were not reached.
+    const isLocal = context.outage === "local" && !isRevoked(topic);
+    const deliverHere = isLocal ? () => deliverLocally(receiver, topic, message) : undefined;
     return run.outgoing.post(channel, bytes, deliverHere);
   }
 }

@@ -83,8 +83,8 @@ export class Publisher implements Receiver {
     this.#closeAll(topic, { code, reason: checkedReason(code, reason) }).catch(this.#deps.onError);
   }
 
-  /** As {@link closeAll}, but rejects with `ERR_BACKPLANE` if connections of other nodes may not have been closed. */
-  async revoke(topic: Topic | RevokedTopic, code: number, reason: string): Promise<void> {
+  /** Closes connections on every node; rejects with `ERR_BACKPLANE` if those of other nodes may still be open. */
+  async revoke(topic: RevokedTopic, code: number, reason: string): Promise<void> {
     await this.#closeAll(topic, { code, reason: checkedReason(code, reason) });
   }
 
@@ -184,9 +184,12 @@ export class Publisher implements Receiver {
   }
 
   #membersOf(clients: RevokedClients): readonly Member[] {
-    if ("user" in clients) return [...(this.#deps.audiences.find(`user:${clients.user}`)?.members ?? [])];
-    const member = this.#deps.memberOf(clients.connection);
-    return member === undefined ? [] : [member];
+    if ("connection" in clients) {
+      const member = this.#deps.memberOf(clients.connection);
+      return member === undefined ? [] : [member];
+    }
+    const topic = "user" in clients ? (`user:${clients.user}` as const) : clients.room;
+    return [...(this.#deps.audiences.find(topic)?.members ?? [])];
   }
 
   #guard(work: () => void): void {

@@ -35,7 +35,7 @@ export const CloseCode = {
   tooManyConnections: 4009,
   /** A client of `enfilade.v1` sent a message that is not a frame of `enfilade.v1`. */
   badFrame: 4500,
-  /** The client or its renewed credentials were refused (HTTP 401 or 403). */
+  /** The client or its renewed credentials were refused (HTTP 401 or 403), or `app.revoke()` ended its access. */
   unauthorized: 4501,
   /** No route matches the path, or `authorize` answered 404. */
   notFound: 4504,

@@ -4,7 +4,16 @@ import { root } from "./pages.js";
 
 /** Words that hide the subject of a sentence, or that are hard for readers whose first language is not English. */
 const banned = "\\b(whoever|whatever|somebody|nobody|everybody|anew|good-bye)\\b|is told|all the same";
-const places = ["README.md", "docs", "PROTOCOL.md", "CONTRIBUTING.md", "src", "example-app", "bench/README.md"];
+const places = [
+  "README.md",
+  "docs",
+  "PROTOCOL.md",
+  "CONTRIBUTING.md",
+  "SECURITY.md",
+  "src",
+  "example-app",
+  "bench/README.md",
+];
 
 it("uses plain words in documentation and comments", () => {
   const { stdout, status } = spawnSync("git", ["grep", "--untracked", "-niE", banned, "--", ...places], {

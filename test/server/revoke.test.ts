@@ -127,17 +127,25 @@ describe("app.revoke()", () => {
     expect((await pay("bob")).reply).toBe(bob.reply);
   });
 
-  it("closes here and rejects with ERR_BACKPLANE if other nodes cannot be reached", async () => {
-    const { redis } = await import("../../src/redis/index.js");
-    const { app, open } = await startBank({ backplane: redis("redis://127.0.0.1:1") });
-    const [ann, bob] = [await open("/bank/a?user=ann"), await open("/bank/a?user=bob")];
-    const [connection] = app.registry.user("bob").members();
-    const unreached = { code: "ERR_BACKPLANE", message: expect.stringMatching(/other nodes may not have been closed/) };
-    await expect(app.revoke({ user: "ann" })).rejects.toMatchObject(unreached);
-    expect(await ann.closed).toMatchObject(revoked);
-    await expect(app.revoke({ connection: connection ?? "" })).rejects.toMatchObject(unreached);
-    expect(await bob.closed).toMatchObject(revoked);
-  });
+  it.each(["reject", "local"] as const)(
+    "closes here and rejects if other nodes cannot be reached (%s)",
+    async (mode) => {
+      const { redis } = await import("../../src/redis/index.js");
+      const { app, open } = await startBank({ backplane: redis("redis://127.0.0.1:1"), backplaneOutage: mode });
+      const [ann, bob, cy] = [await open("/bank/a?user=ann"), await open("/bank/a?user=bob"), await open("/bank/b")];
+      const [connection] = app.registry.user("bob").members();
+      const unreached = {
+        code: "ERR_BACKPLANE",
+        message: expect.stringMatching(/other nodes may not have been closed/),
+      };
+      await expect(app.revoke({ user: "ann" })).rejects.toMatchObject(unreached);
+      expect(await ann.closed).toMatchObject(revoked);
+      await expect(app.revoke({ connection: connection ?? "" })).rejects.toMatchObject(unreached);
+      expect(await bob.closed).toMatchObject(revoked);
+      await expect(app.revoke({ room: "/bank/b" })).rejects.toMatchObject(unreached);
+      expect(await cy.closed).toMatchObject(revoked);
+    },
+  );
 
   it.each<[whose: unknown, code: string]>([
     [undefined, "ERR_OPTION"],

@@ -1,5 +1,7 @@
 import { isConnectionId } from "../../backplane/connectionId.js";
 import {
+  isRoom,
+  isTree,
   type RevokedTopic,
   revokedTopic,
   type Topic,
@@ -26,7 +28,7 @@ const expected = 'revoke takes one of { user: "7" }, { connection: id } and { ro
  * @param topicOf The topic of a room or a tree.
  * @throws EnfiladeError `ERR_OPTION` for anything else; `ERR_USER` for an invalid id; errors of `topicOf`.
  */
-export function revokedTopicOf(whose: Revocation, topicOf: (path: string) => Topic): Topic | RevokedTopic {
+export function revokedTopicOf(whose: Revocation, topicOf: (path: string) => Topic): RevokedTopic {
   const given: unknown = whose;
   if (typeof given !== "object" || given === null) throw badRevocation(given === null ? "null" : typeof given);
   const names = Object.keys(given);
@@ -34,7 +36,8 @@ export function revokedTopicOf(whose: Revocation, topicOf: (path: string) => Top
   if (names.length !== 1 || Reflect.get(given, name) == null) throw badRevocation(`{ ${names.join(", ")} }`);
   if ("user" in whose) return revokedTopic({ user: userIdOf(userTopic(whose.user)) });
   if ("connection" in whose) return revokedTopic({ connection: connectionIdOf(whose.connection) });
-  if ("room" in whose) return topicOf(whose.room);
+  const room = "room" in whose ? topicOf(whose.room) : undefined;
+  if (room !== undefined && (isRoom(room) || isTree(room))) return revokedTopic({ room });
   throw badRevocation(`{ ${name} }`);
 }
 

@@ -1,6 +1,6 @@
 import type { Backplane } from "../../backplane/backplane.js";
 import type { MemoryBackplane } from "../../backplane/memory.js";
-import type { RevokedTopic, Topic } from "../../backplane/topic.js";
+import type { RevokedTopic } from "../../backplane/topic.js";
 import { type Clock, timeIsUp, within } from "../../connection/clock.js";
 import { EnfiladeError } from "../../errors.js";
 import type { Status } from "../../handler/application.js";
@@ -60,7 +60,7 @@ export class Shutdown {
   }
 
   /** Closes connections while the app is open, and while it closes: other nodes may have some. */
-  async revoke(topic: Topic | RevokedTopic): Promise<void> {
+  async revoke(topic: RevokedTopic): Promise<void> {
     if (this.#state === "closed") this.assertOpen("revoke access");
     await this.#deps.registry.publisher.revoke(topic, CloseCode.unauthorized, "revoked");
   }
