@@ -147,6 +147,8 @@ describe("handleSignals()", () => {
       const balancer = await startSwitch(old.port);
       const open = (n: number) => SequenceClient.open(`ws://127.0.0.1:${balancer.port}/kept/a`, `client ${n}`);
       const clients = await Promise.all(Array.from({ length: 20 }, (_, n) => open(n)));
+      const states: string[] = [];
+      for (const { room } of clients) room.on("state", (state) => states.push(state));
       await next.startPublishing({ path: "/kept/a", name: "p", perSecond: 200 });
       await clients[0]?.have(20);
       balancer.use(next.port);
@@ -160,6 +162,8 @@ describe("handleSignals()", () => {
         expect([client.lost, client.faults]).toEqual([[], []]);
       }
       expect(await next.status()).toMatchObject({ connections: clients.length });
+      // Each client has connected to the new node before it left the old one.
+      expect(states).toEqual([]);
     },
   );
 });
