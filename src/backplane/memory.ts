@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import { type Clock, systemClock, type Timer, timerMsMax } from "../connection/clock.js";
 import type { RoomPath } from "../wire/path.js";
 import type { Position } from "../wire/position.js";
@@ -19,7 +18,9 @@ import { closedError } from "./closedError.js";
 import { type Counts, noCounts } from "./counts.js";
 import type { Delivery } from "./delivery.js";
 import { type BackplaneLimits, defaultBackplaneLimits } from "./limits.js";
-import { MemoryHistory, type PublicationIdLimits } from "./memoryHistory.js";
+import { type LeveledRoom, MemoryLevels } from "./memory/levels.js";
+import { MemoryHistory, type PublicationIdLimits } from "./memory/memoryHistory.js";
+import { MemoryNumbering } from "./memory/numbering.js";
 import { SerialQueue } from "./serialQueue.js";
 import { isRoom, isTree, type RevokedTopic, type Topic } from "./topic.js";
 
@@ -36,14 +37,12 @@ export interface MemoryOptions {
 
 type MemoryLimits = Pick<BackplaneLimits, "historyBytesMax" | "roomsMax"> & PublicationIdLimits;
 
-/** The history of one room, with its timers. */
-interface StoredRoom {
-  readonly history: MemoryHistory;
+/** A room that is open, or has history. */
+interface StoredRoom extends LeveledRoom<StoredRoom> {
+  readonly path: RoomPath;
   config: HistoryConfig | undefined;
   /** Fires when the oldest entry is too old. */
   expiry: Timer | undefined;
-  /** Fires when the room has been unused for `numberingMs`. */
-  idle: Timer | undefined;
 }
 
 const resolved = Promise.resolve(undefined);
@@ -59,13 +58,9 @@ export class MemoryBackplane implements Backplane {
   readonly #limits: MemoryLimits;
   readonly #opened = new Set<Topic>();
   #openTrees = 0;
-  /** In the order of their last publications. */
   readonly #rooms = new Map<RoomPath, StoredRoom>();
-  /** Rooms that are closed and have no history, the longest unused first. */
-  readonly #unused = new Set<RoomPath>();
-  readonly #epochPrefix = randomBytes(6).toString("base64url");
-  #epochs = 0;
-  #bytes = 0;
+  readonly #levels = new MemoryLevels<StoredRoom>();
+  readonly #numbering: MemoryNumbering;
   #evictions = 0;
   #receiver: Receiver | undefined;
   readonly #deliveries = new SerialQueue();
@@ -73,6 +68,7 @@ export class MemoryBackplane implements Backplane {
   constructor({ clock = systemClock, limits }: MemoryOptions = {}) {
     this.#clock = clock;
     this.#limits = { ...defaultBackplaneLimits, ...limits };
+    this.#numbering = new MemoryNumbering(clock);
   }
 
   start(receiver: Receiver): void {
@@ -82,7 +78,6 @@ export class MemoryBackplane implements Backplane {
   open(topic: Topic): undefined {
     if (isTree(topic) && !this.#opened.has(topic)) this.#openTrees += 1;
     this.#opened.add(topic);
-    if (isRoom(topic)) this.#use(topic);
   }
 
   close(topic: Topic): void {
@@ -132,11 +127,13 @@ export class MemoryBackplane implements Backplane {
   }
 
   readHistory(path: RoomPath, query: HistoryQuery): Promise<HistoryPage> {
-    const { history, config } = this.#room(path);
-    if (config !== undefined) this.#expire(history, config);
-    const page = history.read(query);
-    this.#freeUnused(path);
-    return Promise.resolve(page);
+    const known = this.#rooms.get(path);
+    if (known !== undefined) this.#expire(known);
+    // A room that is neither open nor has history is not stored because of a reader.
+    else if (!this.#opened.has(path)) {
+      return Promise.resolve(new MemoryHistory(path, this.#numbering.top(path)).read(query));
+    }
+    return Promise.resolve((known ?? this.#room(path)).history.read(query));
   }
 
   async stop(): Promise<void> {
@@ -148,15 +145,18 @@ export class MemoryBackplane implements Backplane {
 
   /** Deletes the history of all rooms. */
   clear(): void {
-    for (const [path, room] of this.#rooms) this.#forget(path, room);
-    this.#bytes = 0;
+    for (const room of this.#rooms.values()) {
+      this.#clear(room);
+      this.#numbering.forget(room.path);
+    }
+    this.#rooms.clear();
+    while (this.#numbering.size > 0) this.#numbering.forgetOldest();
   }
 
   status(): BackplaneStatus {
-    const filled = [...this.#rooms.values()].filter(({ history }) => history.size > 0);
     return {
-      historyRooms: filled.length,
-      historyBytes: this.#bytes,
+      historyRooms: this.#levels.size,
+      historyBytes: this.#levels.bytes,
       historyEvictions: this.#evictions,
       backplane: { engine: "memory", state: "up", nodes: 1, malformed: 0, healed: 0, lagged: 0, unpublished: 0 },
     };
@@ -170,109 +170,84 @@ export class MemoryBackplane implements Backplane {
   #keep(path: RoomPath, delivery: Delivery, config: HistoryConfig): Delivery {
     const room = this.#room(path);
     const { history } = room;
-    this.#rooms.delete(path);
-    this.#rooms.set(path, room);
-    this.#use(path);
-    const before = history.bytes;
     const now = this.#clock.now();
     const kept = history.append(delivery, config, now);
     if (delivery.id !== undefined) history.remember(delivery.id, now, this.#limits);
-    this.#bytes += history.bytes - before;
     room.config = config;
-    room.expiry ??= this.#expireLater(path, room, config);
-    this.#makeSpace(path);
+    // A room that exceeds the limit by itself loses history itself, not the other rooms.
+    history.shrink(this.#limits.historyBytesMax - history.ownBytes);
+    history.expire(now, config, this.#limits);
+    this.#levels.promote(room);
+    room.expiry ??= this.#expireLater(room);
+    this.#makeSpace(room);
+    this.#freeUnused(path);
     return kept;
   }
 
   #room(path: RoomPath): StoredRoom {
     const known = this.#rooms.get(path);
     if (known !== undefined) return known;
-    this.#epochs += 1;
-    const epoch = `${this.#epochPrefix}-${this.#epochs.toString(36)}`;
-    const history = new MemoryHistory(epoch);
-    const room: StoredRoom = { history, config: undefined, expiry: undefined, idle: undefined };
+    const history = new MemoryHistory(path, this.#numbering.take(path));
+    const unused = { config: undefined, expiry: undefined, level: undefined, previous: undefined, next: undefined };
+    const room: StoredRoom = { path, history, ...unused, countedBytes: 0 };
     this.#rooms.set(path, room);
-    this.#makeSpace(path);
     return room;
   }
 
-  /** The rooms quiet for longest lose their whole history first. A gap in the offsets or a new epoch shows the loss. */
-  #makeSpace(newest: RoomPath): void {
+  /** Rooms with few messages lose their history first. A gap in the offsets or a new epoch shows the loss. */
+  #makeSpace(newest: StoredRoom): void {
     const { historyBytesMax, roomsMax } = this.#limits;
-    // Rooms without history are removed before any history is.
-    for (const path of this.#unused) {
-      const room = this.#rooms.get(path);
-      if (this.#rooms.size <= roomsMax || room === undefined) break;
-      this.#forget(path, room);
-    }
-    const last = this.#rooms.get(newest)?.history;
-    // A room that exceeds the limit by itself loses history itself, not the other rooms.
-    if (last !== undefined) this.#shrink(last, historyBytesMax);
-    for (const [path, room] of this.#rooms) {
-      const excess = this.#bytes - historyBytesMax;
-      if (excess <= 0 && this.#rooms.size <= roomsMax) return;
-      if (path === newest || (excess <= 0 && this.#opened.has(path))) continue;
-      this.#shrink(room.history, 0);
-      if (this.#rooms.size > roomsMax && !this.#opened.has(path)) this.#forget(path, room);
-      else this.#freeUnused(path);
+    while (this.#levels.bytes > historyBytesMax && this.#evict((room) => room !== newest));
+    // Positions of rooms without history are forgotten before any history is.
+    while (this.#rooms.size + this.#numbering.size > roomsMax) {
+      if (this.#numbering.size > 0) this.#numbering.forgetOldest();
+      else if (!this.#evict((room) => room !== newest && !this.#opened.has(room.path))) return;
     }
   }
 
-  #forget(path: RoomPath, { expiry, idle }: StoredRoom): void {
-    expiry?.cancel();
-    idle?.cancel();
-    this.#rooms.delete(path);
-    this.#unused.delete(path);
-  }
-
-  /** The room is open, or has history, again. */
-  #use(path: RoomPath): void {
-    if (!this.#unused.delete(path)) return;
-    const room = this.#rooms.get(path);
-    room?.idle?.cancel();
-    if (room !== undefined) room.idle = undefined;
-  }
-
-  #shrink(history: MemoryHistory, bytes: number): void {
-    const before = history.bytes;
-    history.shrink(bytes);
-    if (history.bytes === before) return;
-    this.#bytes += history.bytes - before;
+  /** Returns `false` if no room can lose its history. */
+  #evict(canLose: (room: StoredRoom) => boolean): boolean {
+    const room = this.#levels.next(canLose);
+    if (room === undefined) return false;
     this.#evictions += 1;
+    this.#clear(room);
+    this.#freeUnused(room.path);
+    return true;
   }
 
-  #expire(history: MemoryHistory, { ageMsMax }: HistoryConfig): void {
-    const before = history.bytes;
-    history.expire(this.#clock.now() - ageMsMax);
-    this.#bytes += history.bytes - before;
+  #clear(room: StoredRoom): void {
+    room.history.clear();
+    this.#levels.update(room);
+    room.expiry?.cancel();
+    room.expiry = undefined;
   }
 
-  #expireLater(path: RoomPath, room: StoredRoom, config: HistoryConfig): Timer | undefined {
-    const { oldestAt } = room.history;
-    if (oldestAt === undefined || config.ageMsMax === Number.POSITIVE_INFINITY) return undefined;
-    const ms = Math.min(timerMsMax, oldestAt + config.ageMsMax - this.#clock.now());
-    return this.#clock.setTimeout(() => {
-      this.#expire(room.history, room.config ?? config);
-      room.expiry = this.#expireLater(path, room, room.config ?? config);
-      this.#freeUnused(path);
-    }, ms);
+  #expire(room: StoredRoom): void {
+    const { history, config } = room;
+    if (config === undefined) return;
+    history.expire(this.#clock.now(), config, this.#limits);
+    this.#levels.update(room);
   }
 
-  /** Starts the timer that removes a room, if the room is closed and has no history. */
+  #expireLater(room: StoredRoom): Timer | undefined {
+    const at = room.config && room.history.expiryAt(room.config, this.#limits);
+    if (at === undefined) return undefined;
+    return this.#clock.setTimeout(
+      () => {
+        this.#expire(room);
+        room.expiry = this.#expireLater(room);
+        this.#freeUnused(room.path);
+      },
+      Math.min(timerMsMax, at - this.#clock.now()),
+    );
+  }
+
+  /** Frees a room that is closed and has no history; its position is kept for a while. */
   #freeUnused(path: RoomPath): void {
     const room = this.#rooms.get(path);
-    if (room === undefined || !this.#isUnused(path, room)) return;
-    this.#unused.add(path);
-    room.idle ??= this.#clock.setTimeout(() => {
-      room.idle = undefined;
-      if (this.#isUnused(path, room)) this.#forget(path, room);
-    }, numberingMs);
-  }
-
-  #isUnused(path: RoomPath, { history }: StoredRoom): boolean {
-    return history.size === 0 && !this.#opened.has(path);
+    if (room === undefined || this.#opened.has(path) || !room.history.isEmpty) return;
+    room.expiry?.cancel();
+    this.#rooms.delete(path);
+    this.#numbering.leave(path, room.history.top);
   }
 }
-
-/** Milliseconds that a closed room without history keeps its numbering: returning clients then find the same epoch. */
-const numberingMs = 10 * 60_000;

@@ -88,7 +88,9 @@ describe("history", () => {
   });
 
   it("past historyBytesMax is dropped for the rooms that were quiet longest, and counted", async () => {
-    const app = appWith({ history: { size: 100 } }, { limits: { historyBytesMax: 4_560 } });
+    // Two rooms with 5 messages: a room counts 1,100 bytes and twice its path, a message here 456 bytes.
+    const roomBytes = 1_100 + 2 * "/rooms/a".length;
+    const app = appWith({ history: { size: 100 } }, { limits: { historyBytesMax: 2 * (roomBytes + 5 * 456) } });
     const { registry } = app;
     for (const name of ["a", "b", "c"]) {
       for (let n = 0; n < 4; n += 1) registry.sendTextToRoom(`/rooms/${name}`, "x".repeat(98));
@@ -96,16 +98,66 @@ describe("history", () => {
     const [before] = await registry.room("/rooms/b").history();
     expect(await registry.room("/rooms/a").history()).toEqual([]);
     expect(offsets(await registry.room("/rooms/b").history())).toEqual([1, 2, 3, 4]);
-    expect(app.status()).toMatchObject({ historyRooms: 2, historyBytes: 8 * 456, historyEvictions: 1 });
-    registry.sendTextToRoom("/rooms/c", "x".repeat(2_000));
+    expect(app.status()).toMatchObject({
+      historyRooms: 2,
+      historyBytes: 2 * (roomBytes + 4 * 456),
+      historyEvictions: 1,
+    });
+    registry.sendTextToRoom("/rooms/c", "x".repeat(2_400));
     expect(await registry.room("/rooms/b").history()).toEqual([]);
     // The numbering continues, so that the gap is visible.
     expect(await registry.room("/rooms/b").publish("again")).toEqual({ ...before?.position, offset: 5 });
     // A publication larger than the whole limit is delivered and numbered, but not kept.
     const listener = registry.room("/rooms/d").subscribe();
-    registry.sendTextToRoom("/rooms/d", "x".repeat(3_000));
+    registry.sendTextToRoom("/rooms/d", "x".repeat(4_000));
     expect((await listener.next()).value?.position?.offset).toBe(1);
     expect(await registry.room("/rooms/d").history()).toEqual([]);
+  });
+
+  it("is dropped for rooms with few messages first, however new they are", async () => {
+    const app = appWith({ history: { size: 100 } }, { limits: { historyBytesMax: 100_000 } });
+    const { registry } = app;
+    for (let n = 0; n < 20; n += 1) registry.sendTextToRoom("/rooms/old", `old ${n}`);
+    for (let n = 0; n < 1_000; n += 1) registry.sendTextToRoom(`/rooms/flood-${n}`, "flood");
+    for (let n = 0; n < 3; n += 1) registry.sendTextToRoom("/rooms/new", `new ${n}`);
+    for (let n = 1_000; n < 2_000; n += 1) registry.sendTextToRoom(`/rooms/flood-${n}`, "flood");
+    expect(await registry.room("/rooms/old").history()).toHaveLength(20);
+    expect(await registry.room("/rooms/new").history()).toHaveLength(3);
+    expect(await registry.room("/rooms/flood-1999").history()).toHaveLength(1);
+    expect(await registry.room("/rooms/flood-0").history()).toEqual([]);
+    const { historyBytes, historyEvictions } = app.status();
+    expect(historyBytes).toBeLessThanOrEqual(100_000);
+    expect(historyEvictions).toBeGreaterThan(1_900);
+    // A flood of rooms with two messages each: rooms with more are not concerned.
+    for (let n = 0; n < 2_000; n += 1) registry.sendTextToRoom(`/rooms/flood-${n % 1_000}`, "flood");
+    expect(await registry.room("/rooms/old").history()).toHaveLength(20);
+  });
+
+  it("counts the ids of publications, and forgets them with the history that they are in", async () => {
+    const clock = new ManualClock();
+    const app = appWith({ history: { size: 1 } }, { clock });
+    const room = app.registry.room("/rooms/a");
+    await room.publish("x", { id: "one" });
+    const { historyBytes } = app.status();
+    for (let n = 0; n < 100; n += 1) await room.publish("x", { id: `number-${n}` });
+    expect(app.status().historyBytes).toBeGreaterThan(historyBytes + 100 * 100);
+    clock.advance(3 * 60_000);
+    await room.history();
+    expect(app.status().historyBytes).toBeLessThan(historyBytes);
+  });
+
+  it("of a room without publications takes no memory once its members have left, and its epoch stays", async () => {
+    const app = appWith({ history: { size: 10 } });
+    const v1 = { protocols: ["enfilade.v1"] };
+    const epochs: unknown[] = [];
+    for (let n = 0; n < 2; n += 1) {
+      const client = await connect(app, "/rooms/a", v1);
+      epochs.push(((await client.readJSON()) as { position: object }).position);
+      await client.close();
+    }
+    expect(epochs[1]).toEqual(epochs[0]);
+    expect(app.status()).toMatchObject({ historyRooms: 0, historyBytes: 0 });
+    await app.close();
   });
 
   it("keeps its numbering while the room has a member, even after all entries expired", async () => {
