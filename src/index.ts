@@ -5,6 +5,7 @@ export type { UserAddress, UserId } from "./backplane/topic.js";
 export type { Clock, Timer } from "./connection/clock.js";
 export type { RequestOptions } from "./connection/codec.js";
 export type { Connection } from "./connection/connection.js";
+export type { MemoryStatus } from "./connection/memory/ledger.js";
 export { type DeliveryOptions, type DeliveryPolicy, latest, reliable, skip } from "./connection/policy.js";
 export type { ConnectionRequest } from "./connection/request.js";
 export type {

@@ -16,6 +16,12 @@ export interface Totals {
   readonly behind: number;
   /** Connections that were closed with 4008 because the client read too slowly. */
   readonly slow: number;
+  /** How often a socket was paused because of `memoryBytesMax`. */
+  readonly memoryPauses: number;
+  /** Connections that were closed with 4008 because of `memoryBytesMax`; they count in `slow` too. */
+  readonly memoryCloses: number;
+  /** Answered frames of `enfilade.v1` clients that were forgotten early, because of `receiptsBytesMax` and others. */
+  readonly receiptsForgotten: number;
 }
 
 /** The counters of one app. */
@@ -29,6 +35,9 @@ export class Metrics {
     dropped: 0,
     behind: 0,
     slow: 0,
+    memoryPauses: 0,
+    memoryCloses: 0,
+    receiptsForgotten: 0,
   };
   /** How often outboxes were flushed, and for how many milliseconds the longest flush blocked the event loop. */
   readonly flush = { count: 0, msMax: 0 };

@@ -149,6 +149,7 @@ it("exports exactly the public types", () => {
     "Listening",
     "Logger",
     "LoopDelay",
+    "MemoryStatus",
     "Message",
     "MessageIssue",
     "Origins",

@@ -32,6 +32,7 @@ const appWide = [
   "handshakeMs",
   "pathBytesMax",
   "pathSegmentsMax",
+  "memoryBytesMax",
 ] as const satisfies readonly (keyof Limits)[];
 const optionError = expect.objectContaining({ code: "ERR_OPTION" });
 
@@ -67,6 +68,10 @@ describe("limits", () => {
       heartbeatMs: 25_000,
       closeMs: 5_000,
       historyBytesMax: 67_108_864,
+      memoryBytesMax: 134_217_728,
+      replyBytesMax: 8_192,
+      clientReceiptsBytesMax: 16_384,
+      receiptsBytesMax: 33_554_432,
       subscriberMessagesMax: 1_000,
       recoverMessagesMax: 1_000,
       recoverBytesMax: 65_536,

@@ -63,10 +63,10 @@ export class ClientRoom<Client = unknown, Server = unknown> implements AsyncIter
   readonly #reconnector: Reconnector;
   readonly #token: () => Promise<string | undefined>;
   readonly #unwatchPage: () => void;
-  #home = "";
   /** The status, or before the first welcome the close code, of the last failed attempt. */
   #lastFailure: number | undefined;
-  #id: string | undefined;
+  /** The last welcome. Its secret shows the server that the next connection is of the same client. */
+  #welcome: WelcomeFrame | undefined;
 
   /** @internal */
   constructor(url: URL, options: ConnectOptions) {
@@ -80,7 +80,7 @@ export class ClientRoom<Client = unknown, Server = unknown> implements AsyncIter
     const attempts: AttemptDeps = {
       WebSocket,
       url: () => urlOf(url, client, this.position),
-      offer: async () => subprotocols(await this.#token()),
+      offer: async () => subprotocols(this.#welcome?.secret, await this.#token()),
       clock,
       trace: (line) => this.#listeners.emit("line", line),
       report: this.#report,
@@ -104,7 +104,7 @@ export class ClientRoom<Client = unknown, Server = unknown> implements AsyncIter
 
   /** The id of the connection, a new one after each reconnect; `undefined` before the first connection. */
   get id(): string | undefined {
-    return this.#id;
+    return this.#welcome?.id;
   }
 
   /** The state of the connection: `"connecting"`, `"open"`, `"waiting"` for an attempt, or `"closed"` for good. */
@@ -297,8 +297,8 @@ export class ClientRoom<Client = unknown, Server = unknown> implements AsyncIter
   }
 
   #onWelcome(welcome: WelcomeFrame, isRenewed: boolean): void {
-    const emitProgress = this.#progress.begin(welcome, isRenewed, !this.#id);
-    ({ id: this.#id, room: this.#home } = welcome);
+    const emitProgress = this.#progress.begin(welcome, isRenewed, !this.#welcome);
+    this.#welcome = welcome;
     this.#sendQueue.flush();
     if (!isRenewed) this.#onState("open", {});
     emitProgress();
@@ -311,7 +311,7 @@ export class ClientRoom<Client = unknown, Server = unknown> implements AsyncIter
     else if (frame.type === "request") this.#answer(frame, connection);
     else if (frame.type === "error") this.#report(new RequestError(frame.error));
     else if (frame.type === "lagged") this.#progress.lag(frame);
-    else if (frame.type === "presence" && frame.room === this.#home && this.#presenceState.take(frame)) {
+    else if (frame.type === "presence" && frame.room === this.#welcome?.room && this.#presenceState.take(frame)) {
       this.#listeners.emit("presence", this.presence);
     }
   }
@@ -333,7 +333,7 @@ export class ClientRoom<Client = unknown, Server = unknown> implements AsyncIter
     }
     const { status, code = 0, reason } = detail;
     // A server that was never reached is an error, since the URL may be wrong. A broken connection is restored.
-    const isUnreachable = state === "waiting" && !this.#id && reason !== notAttempted;
+    const isUnreachable = state === "waiting" && !this.#welcome && reason !== notAttempted;
     // Only the end of a connection has a status, known or not. 1000 and 3000–3999 are the application's.
     const isRejected = state === "closed" && "status" in detail && (code > 4000 || (code > 1000 && code < 3000));
     const failure = status ?? (isUnreachable || isRejected ? code : 0);

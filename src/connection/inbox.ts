@@ -1,5 +1,7 @@
 import { EnfiladeError } from "../errors.js";
 import type { Message } from "../wire/message.js";
+import type { PeerLimits } from "./limits.js";
+import type { IncomingMemory, PausedInbox } from "./memory/incoming.js";
 import type { RateLimit } from "./rate/rateLimit.js";
 
 /** The connection of an inbox. */
@@ -20,31 +22,50 @@ interface Reader {
   readonly onFailed: (error: unknown) => void;
 }
 
+/** The memory of a waiting message, in addition to the buffer that it is in. */
+const waitingBytes = 500;
+
 /**
  * The received messages of one connection that wait for its reader: in order, one at a time, none dropped.
  *
  * At `messagesMax` the socket is paused. The rest of the chunk that was read last (up to 64 KiB) still arrives, so the
  * count may exceed the limit. Compressed, a chunk may hold a thousand times as much, so bytes are limited as well.
  * Above the rate of the connection, messages wait as if the reader were busy.
+ *
+ * A message that waits is counted with the buffer that it is in: messages that were read in one chunk share a buffer.
  */
-export class Inbox {
+export class Inbox implements PausedInbox {
   readonly #owner: InboxOwner;
   readonly #messagesMax: number;
   readonly #bytesMax: number;
+  /** `undefined` for an inbox that no server has to count. */
+  readonly #memory: IncomingMemory | undefined;
   readonly #rate: RateLimit | undefined;
   #waiting: Message[] = [];
   #waitingBytes = 0;
+  /** How many of the waiting messages are counted: the first ones, since a message that is read at once is not. */
+  #heldCount = 0;
+  #heldBytes = 0;
   #reader: Reader | undefined;
   #resolveTake: ((message: Message | undefined) => void) | undefined;
   #isBusy = false;
   #isPaused = false;
   #hasEnded = false;
 
-  constructor(owner: InboxOwner, messagesMax: number, bytesMax: number, rate?: RateLimit) {
+  constructor(
+    owner: InboxOwner,
+    { inboxMessagesMax, messageBytesMax }: Pick<PeerLimits, "inboxMessagesMax" | "messageBytesMax">,
+    { memory, rate }: { readonly memory?: IncomingMemory | undefined; readonly rate?: RateLimit | undefined } = {},
+  ) {
     this.#owner = owner;
-    this.#messagesMax = messagesMax;
-    this.#bytesMax = bytesMax;
+    this.#messagesMax = inboxMessagesMax;
+    this.#bytesMax = inboxMessagesMax * messageBytesMax;
+    this.#memory = memory;
     this.#rate = rate;
+  }
+
+  get heldBytes(): number {
+    return this.#heldBytes;
   }
 
   push(message: Message): void {
@@ -54,6 +75,7 @@ export class Inbox {
     // As proceed() does, with one call less for each message.
     if (this.#reader === undefined) this.proceed();
     else this.#drain(this.#reader);
+    if (this.#waiting.length > 0) this.#holdLast(message);
     if (!this.#isPaused && this.#waiting.length >= this.#messagesMax) this.#setPaused(true);
     if (this.#waitingBytes > this.#bytesMax) this.#owner.onFlooded();
   }
@@ -80,7 +102,9 @@ export class Inbox {
   discard(): void {
     this.#waiting = [];
     this.#waitingBytes = 0;
-    this.#resumeIfLow();
+    this.#heldCount = 0;
+    this.#count(-this.#heldBytes);
+    this.resumeIfLow();
     this.end();
   }
 
@@ -99,7 +123,7 @@ export class Inbox {
       return Promise.reject(readingError("another read of this connection is still pending; await it first"));
     }
     const message = this.#next();
-    this.#resumeIfLow();
+    this.resumeIfLow();
     if (message !== undefined || this.#isOver) return Promise.resolve(message);
     return new Promise((resolve) => {
       this.#resolveTake = resolve;
@@ -146,7 +170,7 @@ export class Inbox {
         reader.onFailed(error);
       }
     }
-    this.#resumeIfLow();
+    this.resumeIfLow();
     if (this.#isOver && !this.#isBusy) reader.onDone();
   }
 
@@ -179,16 +203,44 @@ export class Inbox {
     const message = this.#waiting.shift();
     if (message === undefined) return undefined;
     this.#waitingBytes -= message.bytes.length;
+    if (this.#heldCount > 0) this.#release(message);
     this.#rate?.count(message.bytes.length);
     return message;
   }
 
-  #resumeIfLow(): void {
-    if (this.#isPaused && this.#waiting.length <= this.#messagesMax / 2) this.#setPaused(false);
+  resumeIfLow(): void {
+    if (!this.#isPaused || this.#waiting.length > this.#messagesMax / 2) return;
+    if (this.#waiting.length > 0 && this.#memory?.isFull === true) this.#memory.pause(this);
+    else this.#setPaused(false);
+  }
+
+  /** The message that was pushed last has to wait. */
+  #holdLast(message: Message): void {
+    if (this.#memory === undefined) return;
+    const { buffer } = message.bytes;
+    const isShared = this.#waiting.at(-2)?.bytes.buffer === buffer;
+    this.#heldCount += 1;
+    this.#count(waitingBytes + (isShared ? 0 : buffer.byteLength));
+    if (this.#isPaused || !this.#memory.isFull) return;
+    this.#memory.pause(this);
+    this.#setPaused(true);
+  }
+
+  /** A message that was held no longer waits. */
+  #release({ bytes: { buffer } }: Message): void {
+    this.#heldCount -= 1;
+    const isShared = this.#heldCount > 0 && this.#waiting[0]?.bytes.buffer === buffer;
+    this.#count(-waitingBytes - (isShared ? 0 : buffer.byteLength));
+  }
+
+  #count(bytes: number): void {
+    this.#heldBytes += bytes;
+    this.#memory?.add(bytes);
   }
 
   #setPaused(isPaused: boolean): void {
     this.#isPaused = isPaused;
+    if (!isPaused) this.#memory?.forget(this);
     this.#owner.onHold(isPaused);
   }
 }

@@ -1,101 +1,11 @@
-import type { Metrics } from "../metrics.js";
 import type { Position } from "../wire/position.js";
 import type { Clock, Timer } from "./clock.js";
 import type { PeerLimits } from "./limits.js";
+import type { LaggingClient, OutgoingMemory } from "./memory/outgoing.js";
+import type { Flusher } from "./outbox/flusher.js";
+import type { FrameSequence } from "./outbox/frameSequence.js";
 import type { DeliveryPolicy } from "./policy.js";
 import type { Transport } from "./transport.js";
-
-/**
- * The frames that were sent to a connection in this tick, as a node of a tree: the last frame, and as its parent the
- * frames before it.
- *
- * Sending a frame moves a connection to a child of its node. A node remembers its last child. So the members of a room
- * that were sent the same frames are at the same node, and the bytes of these frames are joined once for all of them.
- */
-class FrameSequence {
-  #lastChild: FrameSequence | undefined;
-  #bytes: Uint8Array | undefined;
-
-  constructor(
-    readonly parent: FrameSequence | undefined,
-    readonly frame: Uint8Array,
-    readonly sizeBytes: number,
-  ) {}
-
-  append(frame: Uint8Array): FrameSequence {
-    const last = this.#lastChild;
-    if (last !== undefined && last.frame === frame) return last;
-    const next = new FrameSequence(this, frame, this.sizeBytes + frame.length);
-    this.#lastChild = next;
-    return next;
-  }
-
-  /** Frees the tree below this node, except for nodes that are in use. */
-  forgetChildren(): void {
-    this.#lastChild = undefined;
-  }
-
-  /** All frames up to this one, in order. A single frame is not copied. */
-  bytes(): Uint8Array {
-    this.#bytes ??= this.sizeBytes === this.frame.length ? this.frame : this.#join();
-    return this.#bytes;
-  }
-
-  #join(): Uint8Array {
-    const joined = Buffer.allocUnsafe(this.sizeBytes);
-    for (let node: FrameSequence | undefined = this; node !== undefined; node = node.parent) {
-      joined.set(node.frame, node.sizeBytes - node.frame.length);
-    }
-    return joined;
-  }
-}
-
-export interface FlusherDeps {
-  readonly clock: Clock;
-  readonly metrics: Metrics;
-  /** Outboxes flushed in one turn of the event loop; the others follow in the next. */
-  readonly flushConnectionsMax: number;
-}
-
-/** Flushes the outboxes of one app, each once a tick, after all messages that the tick received were handled. */
-export class Flusher {
-  /** The empty sequence: the node of all outboxes with nothing to send. */
-  readonly root = new FrameSequence(undefined, new Uint8Array(0), 0);
-  readonly #deps: FlusherDeps;
-  #outboxes: Outbox[] = [];
-  #isScheduled = false;
-
-  constructor(deps: FlusherDeps) {
-    this.#deps = deps;
-  }
-
-  add(outbox: Outbox): void {
-    this.#outboxes.push(outbox);
-    this.#schedule();
-  }
-
-  #schedule(): void {
-    if (this.#isScheduled) return;
-    this.#isScheduled = true;
-    // setImmediate runs after the poll phase, so one write has all that the messages of this tick caused.
-    setImmediate(() => this.#flush());
-  }
-
-  /** Many outboxes are flushed in slices. Messages sent between two slices stay in order: each outbox keeps its own. */
-  #flush(): void {
-    const { clock, metrics, flushConnectionsMax } = this.#deps;
-    const startedAt = clock.now();
-    this.#isScheduled = false;
-    const slice =
-      this.#outboxes.length > flushConnectionsMax ? this.#outboxes.splice(0, flushConnectionsMax) : this.#outboxes;
-    if (slice === this.#outboxes) this.#outboxes = [];
-    else this.#schedule();
-    this.root.forgetChildren();
-    for (const outbox of slice) outbox.flush();
-    metrics.flush.count += 1;
-    metrics.flush.msMax = Math.max(metrics.flush.msMax, clock.now() - startedAt);
-  }
-}
 
 /** The connection of an outbox. */
 export interface OutboxOwner {
@@ -119,11 +29,14 @@ export interface HomeReader<P> {
 export interface OutboxConfig {
   readonly flusher: Flusher;
   readonly clock: Clock;
+  readonly memory: { readonly outgoing: OutgoingMemory };
   readonly limits: Pick<PeerLimits, "highWaterBytes" | "outboxBytesMax" | "outboxAgeMsMax">;
 }
 
 /** The rest of the outbox is left to messages that cannot wait elsewhere. */
 const crowdedDivisor = 4;
+/** Bytes in the socket are counted from this part of `highWaterBytes` on. */
+const countedDivisor = 4;
 
 /** Frames that wait until the socket buffers less than `highWaterBytes`. */
 interface BacklogEntry {
@@ -133,7 +46,7 @@ interface BacklogEntry {
 }
 
 /** The frames that wait to be sent to one connection, in the order of the calls. */
-export class Outbox {
+export class Outbox implements LaggingClient {
   readonly #owner: OutboxOwner;
   readonly #transport: Transport;
   readonly #config: OutboxConfig;
@@ -191,7 +104,7 @@ export class Outbox {
     }
     if (policy.kind === "skip") {
       // The message does not wait, but the client must be notified once it has caught up.
-      this.#backlog ??= new Map();
+      this.#beginBacklog();
       this.#pumpWhenWritten();
       return true;
     }
@@ -200,7 +113,7 @@ export class Outbox {
     if (this.#isClosed) return true;
     const replaced = this.#backlog?.get(policy.key);
     this.#removeFromBacklog(policy.key);
-    this.#addToBacklog(policy.key, frame, replaced?.since);
+    this.#addToBacklog(policy.key, this.#config.flusher.root.append(frame).ownBytes(), replaced?.since);
     return replaced !== undefined;
   }
 
@@ -211,10 +124,10 @@ export class Outbox {
     this.#pending = root;
     if (!this.#transport.isOpen) return;
     if (this.#isLagging()) {
-      this.#addToBacklog(this.#nextNumber, pending.bytes());
       this.#nextNumber += 1;
+      this.#addToBacklog(this.#nextNumber, pending.ownBytes());
     } else {
-      this.#transport.write(pending.bytes());
+      this.#write(pending.bytes());
     }
   }
 
@@ -234,6 +147,26 @@ export class Outbox {
     this.#clearBacklog();
   }
 
+  heldShare(): number {
+    const { outgoing } = this.#config.memory;
+    let share = this.socketBytes;
+    for (const { bytes } of this.#backlog?.values() ?? []) share += outgoing.shareOf(bytes);
+    return share;
+  }
+
+  get socketBytes(): number {
+    return this.#transport.bufferedBytes;
+  }
+
+  whenWritten(callback: () => void): void {
+    this.#transport.whenWritten(callback);
+  }
+
+  onCrowdedOut(): void {
+    this.drop();
+    this.#owner.onOverflow();
+  }
+
   /** Resolves when all frames pushed before have left this process, or can no longer be sent. */
   async flushed(): Promise<void> {
     this.flush();
@@ -246,11 +179,28 @@ export class Outbox {
     return this.#backlog !== undefined || this.#transport.bufferedBytes >= this.#config.limits.highWaterBytes;
   }
 
-  #addToBacklog(key: number | string, bytes: Uint8Array, since = this.#config.clock.now()): void {
-    const { limits } = this.#config;
+  /** Counts the bytes until they have left this process, unless they leave at once. */
+  #write(bytes: Uint8Array): void {
+    const { limits, memory } = this.#config;
+    this.#transport.write(bytes);
+    if (this.#transport.bufferedBytes * countedDivisor < limits.highWaterBytes) return;
+    memory.outgoing.hold(bytes);
+    this.#transport.whenWritten(() => memory.outgoing.release(bytes));
+  }
+
+  #beginBacklog(): Map<number | string, BacklogEntry> {
+    if (this.#backlog === undefined) this.#config.memory.outgoing.enter(this);
     this.#backlog ??= new Map();
-    this.#backlog.set(key, { bytes, since });
+    return this.#backlog;
+  }
+
+  #addToBacklog(key: number | string, bytes: Uint8Array, since = this.#config.clock.now()): void {
+    const { limits, memory } = this.#config;
+    this.#beginBacklog().set(key, { bytes, since });
     this.#backlogBytes += bytes.length;
+    memory.outgoing.hold(bytes);
+    // This client may have been closed for lack of memory.
+    if (this.#backlog === undefined) return;
     if (this.#backlogBytes > limits.outboxBytesMax && !this.#isClosed) {
       this.drop();
       this.#owner.onOverflow();
@@ -261,11 +211,17 @@ export class Outbox {
   }
 
   #removeFromBacklog(key: number | string): void {
-    this.#backlogBytes -= this.#backlog?.get(key)?.bytes.length ?? 0;
+    const entry = this.#backlog?.get(key);
+    if (entry === undefined) return;
+    this.#backlogBytes -= entry.bytes.length;
     this.#backlog?.delete(key);
+    this.#config.memory.outgoing.release(entry.bytes);
   }
 
   #clearBacklog(): void {
+    const { outgoing } = this.#config.memory;
+    if (this.#backlog !== undefined) outgoing.leave(this);
+    for (const { bytes } of this.#backlog?.values() ?? []) outgoing.release(bytes);
     this.#backlog = undefined;
     this.#backlogBytes = 0;
     this.#ageTimer?.cancel();
@@ -306,7 +262,9 @@ export class Outbox {
     for (const [key, { bytes }] of this.#backlog) {
       if (this.#transport.bufferedBytes >= highWaterBytes) break;
       this.#removeFromBacklog(key);
-      this.#transport.write(bytes);
+      this.#write(bytes);
+      // This client may have been closed for lack of memory.
+      if (this.#backlog === undefined) return;
     }
     if (this.#backlog.size > 0) {
       this.#pumpWhenWritten();

@@ -14,7 +14,7 @@ import { EndingLink, type Lifetime } from "./lifetime.js";
 import type { PeerLimits } from "./limits.js";
 import { type HomeReader, Outbox, type OutboxOwner } from "./outbox.js";
 import type { PeerConfig, PeerDeps } from "./peerConfig.js";
-import { type DeliveryPolicy, latest } from "./policy.js";
+import { type DeliveryPolicy, newestPong } from "./policy.js";
 import { type RateLimit, type RateOwner, rateLimitOf } from "./rate/rateLimit.js";
 import type { ConnectionRequest } from "./request.js";
 import type { Transport, TransportEvents } from "./transport.js";
@@ -22,9 +22,6 @@ import type { Watch, WatchOwner } from "./watch/watch.js";
 
 /** The reasons to pause the socket, as bits. It is resumed when none is left. */
 const Hold = { inbox: 1, rate: 2 } as const;
-
-/** RFC 6455 5.5.3: only the most recent ping need be answered. So a client that reads no pongs fills no memory. */
-const newestPong = latest("enfilade:pong");
 
 /** The internal side of a connection: its transport, inbox, outbox and lifecycle. Users have it as a `Connection`. */
 export class Peer<C extends Codec = Codec>
@@ -37,7 +34,10 @@ export class Peer<C extends Codec = Codec>
       peer.#closeTimer = peer.#afterCloseMs(() => peer.#transport.destroy());
     },
     stopCloseTimer: (peer) => peer.#closeTimer?.cancel(),
-    dropOutbox: (peer) => peer.#outbox.drop(),
+    dropOutbox: (peer) => {
+      peer.#early?.take();
+      peer.#outbox.drop();
+    },
     finishOutbox: (peer, { code, reason }) => peer.#outbox.finish(() => peer.#transport.close(code, reason)),
     discardInbox: (peer) => peer.#inbox.discard(),
     endInbox: (peer) => peer.#inbox.end(),
@@ -74,7 +74,6 @@ export class Peer<C extends Codec = Codec>
 
   constructor({ id, request, user, lifetime, transport, dialect }: PeerDeps<C>, config: PeerConfig<Peer>) {
     super();
-    const { inboxMessagesMax, messageBytesMax } = config.limits;
     this.id = id;
     this.request = request;
     this.home = request.path;
@@ -84,7 +83,7 @@ export class Peer<C extends Codec = Codec>
     this.#transport = transport;
     this.#config = config;
     this.#rate = rateLimitOf(this, config.clock, config.limits);
-    this.#inbox = new Inbox(this, inboxMessagesMax, inboxMessagesMax * messageBytesMax, this.#rate);
+    this.#inbox = new Inbox(this, config.limits, { memory: config.memory.incoming, rate: this.#rate });
     this.#outbox = new Outbox(this, transport, config);
     this.#watch = config.watches.watch(this);
     transport.listen(this);
@@ -131,7 +130,7 @@ export class Peer<C extends Codec = Codec>
   push(bytes: Uint8Array, policy: DeliveryPolicy | undefined, position?: Position): boolean {
     if (this.#state !== "open" && this.#state !== "draining") return true;
     if (this.#early !== undefined) {
-      if (!this.#early.add({ bytes, policy, position })) this.onOverflow();
+      this.#early.add({ bytes, policy, position });
       return true;
     }
     if (this.#outbox.hasBacklog && this.#isLeftToReader(bytes, policy, position)) return false;
@@ -155,7 +154,8 @@ export class Peer<C extends Codec = Codec>
 
   /** From now on, messages wait until {@link release}. */
   holdBack(): void {
-    this.#early = new EarlyMessages(this.#config.limits.earlyMessagesMax);
+    const { limits, memory } = this.#config;
+    this.#early = new EarlyMessages(this, memory.outgoing, limits.earlyMessagesMax);
   }
 
   /** Sends `first`, and then the messages that were held back. */
@@ -163,7 +163,7 @@ export class Peer<C extends Codec = Codec>
     const early = this.#early;
     this.#early = undefined;
     this.push(first, undefined);
-    for (const { bytes, policy, position } of early?.all ?? []) this.push(bytes, policy, position);
+    for (const { bytes, policy, position } of early?.take() ?? []) this.push(bytes, policy, position);
   }
 
   /** Notifies the client of messages that were dropped for it. */

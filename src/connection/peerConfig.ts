@@ -6,7 +6,8 @@ import type { Clock } from "./clock.js";
 import type { Codec } from "./codec.js";
 import type { Lifetime } from "./lifetime.js";
 import type { PeerLimits } from "./limits.js";
-import type { Flusher } from "./outbox.js";
+import type { MemoryLedger } from "./memory/ledger.js";
+import type { Flusher } from "./outbox/flusher.js";
 import type { ConnectionRequest } from "./request.js";
 import type { Transport } from "./transport.js";
 import type { Watches } from "./watch/watch.js";
@@ -18,6 +19,7 @@ export interface PeerConfig<P> {
   readonly clock: Clock;
   readonly flusher: Flusher;
   readonly metrics: Metrics;
+  readonly memory: MemoryLedger;
   readonly observer: PeerObserver<P, Message, Payload>;
   readonly watches: Watches;
 }

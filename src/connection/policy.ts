@@ -101,3 +101,6 @@ export function checkedPolicy(policy: DeliveryPolicy | undefined): DeliveryPolic
   const came = JSON.stringify(policy);
   throw new EnfiladeError("ERR_OPTION", `policy takes reliable, skip or latest(key) of enfilade, got ${came}`);
 }
+
+/** RFC 6455 5.5.3: only the most recent ping need be answered. So a client that reads no pongs fills no memory. */
+export const newestPong = latest("enfilade:pong");

@@ -1,5 +1,6 @@
 import type { BackplaneStatus } from "../backplane/backplane.js";
 import type { Counts } from "../backplane/counts.js";
+import type { MemoryStatus } from "../connection/memory/ledger.js";
 import type { Totals } from "../metrics.js";
 import type { Channel } from "../room/address.js";
 import type { Registry } from "../room/registry.js";
@@ -20,6 +21,8 @@ export interface Status extends BackplaneStatus, Counts {
   readonly users: number;
   /** The counts of all nodes, as last reported by each; a room or a user on several nodes counts once for each node. */
   readonly cluster: Counts;
+  /** The bytes that the app holds for its clients. */
+  readonly memory: MemoryStatus;
   /** Totals of this node since the app was created. */
   readonly totals: Totals;
   /** Flushes to the sockets: how many, and the longest time in milliseconds that one blocked the event loop. */

@@ -1,5 +1,3 @@
-import type { Claims } from "../backplane/claims.js";
-import type { Clock } from "../connection/clock.js";
 import type { ConnectionRequest } from "../connection/request.js";
 import type { Transport } from "../connection/transport.js";
 import type { EventProtocol } from "../wire/events/protocol.js";
@@ -8,7 +6,7 @@ import type { Dialect } from "./dialect.js";
 import { plainDialect } from "./plain.js";
 import { V1Dialect } from "./v1/dialect.js";
 import { v1Encoder } from "./v1/encoder.js";
-import { type ReceiptLimits, Receipts } from "./v1/receipts.js";
+import { Receipts, type ReceiptsDeps } from "./v1/receipts.js";
 
 /** The dialects of one app, with the state of clients that outlives their connections. */
 export class Dialects {
@@ -16,9 +14,8 @@ export class Dialects {
   readonly subprotocols: readonly string[] = [v1];
   readonly #receipts: Receipts;
 
-  /** @param claims Those of the backplane; `undefined` if each node recognizes only the frames that it ran itself. */
-  constructor(clock: Clock, limits: ReceiptLimits, claims: Claims | undefined) {
-    this.#receipts = new Receipts(clock, limits, claims);
+  constructor(receipts: ReceiptsDeps) {
+    this.#receipts = new Receipts(receipts);
   }
 
   /** Forgets the frames that clients of this user sent, and the replies. */

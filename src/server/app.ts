@@ -2,7 +2,9 @@ import type { Server as HttpServer, IncomingMessage, ServerResponse } from "node
 import type { Server as HttpsServer } from "node:https";
 import type { Backplane } from "../backplane/backplane.js";
 import { MemoryBackplane } from "../backplane/memory.js";
+import type { RevokedClients } from "../backplane/topic.js";
 import { type Clock, systemClock } from "../connection/clock.js";
+import { MemoryLedger } from "../connection/memory/ledger.js";
 import type { Transport, TransportRequest } from "../connection/transport.js";
 import { EnfiladeError } from "../errors.js";
 import type { AppContext, Application, Status } from "../handler/application.js";
@@ -16,6 +18,7 @@ import type { Channel } from "../room/address.js";
 import { Registry } from "../room/registry.js";
 import type { ListenOptions } from "../wire/notifier.js";
 import { checkNames } from "../wire/options.js";
+import type { RoomPath } from "../wire/path.js";
 import { Acceptor } from "./acceptor.js";
 import { sourceFinder } from "./access/proxies.js";
 import { type Revocation, revokedTopicOf } from "./access/revocation.js";
@@ -71,6 +74,7 @@ export class App implements Application {
   readonly #memory: MemoryBackplane;
   readonly #events: AppNotifier;
   readonly #metrics = new Metrics();
+  readonly #ledger: MemoryLedger;
   readonly #reporter = new Reporter(this);
   readonly #taps: Taps;
   readonly #router = new Router();
@@ -98,22 +102,26 @@ export class App implements Application {
     this.#taps = new Taps({ app: this, limits, report });
     this.#memory = new MemoryBackplane({ clock, limits });
     this.#backplane = options.backplane ?? this.#memory;
+    const metrics = this.#metrics;
+    const warn = (message: string) => logger.warn(message);
+    const historyBytes = () => this.#backplane.status().historyBytes;
+    this.#ledger = new MemoryLedger({ bytesMax: limits.memoryBytesMax, metrics, warn, historyBytes });
     this.#ownServer = new OwnServer(limits.handshakeMs);
     this.#handlers = new HandlerFactory(options.create);
-    const { trustProxy = false, userOverflow = "refuse" } = options;
     this.#acceptor = new Acceptor({
       app: this,
-      sourceOf: sourceFinder(trustProxy),
-      userLimit: new UserLimit(limits.connectionsPerUserMax, userOverflow),
+      sourceOf: sourceFinder(options.trustProxy),
+      userLimit: new UserLimit(limits.connectionsPerUserMax, options.userOverflow),
       router: this.#router,
       handlers: this.#handlers,
-      dialects: new Dialects(clock, limits, this.#backplane.claims),
-      metrics: this.#metrics,
+      dialects: new Dialects({ clock, limits, claims: this.#backplane.claims, memory: this.#ledger }),
+      metrics,
+      memory: this.#ledger,
       limits,
       clock,
       reporter,
       report,
-      warn: (message) => logger.warn(message),
+      warn,
       onOpened: (member) => this.#events.onOpened(member),
       onClosed: (member, info) => this.#events.onClosed(member, info),
     });
@@ -121,18 +129,12 @@ export class App implements Application {
     for (const handlerClass of options.handlers ?? []) this.#scope.declareOwn(handlerClass);
     // Last, since it connects to the backplane: a constructor that throws must leave no connection open.
     const { random = Math.random, backplaneOutage: outage = "reject" } = options;
-    this.registry = new Registry({
-      limits,
-      clock,
-      random,
-      outage,
-      report,
-      backplane: this.#backplane,
-      observer: reporter,
-      onRevoked: (clients) => this.#acceptor.onRevoked(clients),
-      configOf: (path) => this.#router.configOf(path),
-    });
-    const [backplane, memory, registry, taps] = [this.#backplane, this.#memory, this.registry, this.#taps];
+    const [backplane, memory, taps] = [this.#backplane, this.#memory, this.#taps];
+    const onRevoked = (clients: RevokedClients) => this.#acceptor.onRevoked(clients);
+    const configOf = (path: RoomPath) => this.#router.configOf(path);
+    const common = { limits, clock, report, backplane };
+    const registry = new Registry({ ...common, random, outage, observer: reporter, onRevoked, configOf });
+    this.registry = registry;
     this.#health = new Health({ backplane, clock, limits, status: () => this.status() });
     const servers = { acceptor: this.#acceptor, ownServer: this.#ownServer, detachments: this.#detachments };
     const rest = { health: this.#health, clock, limits, logger };
@@ -179,8 +181,8 @@ export class App implements Application {
   }
 
   status(): Status {
-    const [backplane, acceptor] = [this.#backplane, this.#acceptor];
-    return statusOf({ registry: this.registry, backplane, acceptor, metrics: this.#metrics, shutdown: this.#shutdown });
+    const [backplane, acceptor, metrics, memory] = [this.#backplane, this.#acceptor, this.#metrics, this.#ledger];
+    return statusOf({ registry: this.registry, backplane, acceptor, metrics, memory, shutdown: this.#shutdown });
   }
 
   /**

@@ -1,6 +1,7 @@
 import { type BackplaneLimits, defaultBackplaneLimits } from "../backplane/limits.js";
 import { timerMsMax } from "../connection/clock.js";
 import { defaultFlushLimits, type FlushLimits } from "../connection/limits.js";
+import { defaultMemoryLimits, type MemoryLimits } from "../connection/memory/limits.js";
 import { EnfiladeError } from "../errors.js";
 import { type ConnectionLimits, defaultConnectionLimits } from "../handler/limits.js";
 import { defaultReceiptLimits, type ReceiptLimits } from "../protocol/v1/receipts.js";
@@ -48,6 +49,7 @@ export interface Limits
     ReceiptLimits,
     BackplaneLimits,
     FlushLimits,
+    MemoryLimits,
     TapLimits,
     HealthLimits,
     PathLimits {}
@@ -71,6 +73,7 @@ export const defaultLimits: Limits = {
   ...defaultRecoveryLimits,
   ...defaultReceiptLimits,
   ...defaultFlushLimits,
+  ...defaultMemoryLimits,
   ...defaultTapLimits,
   ...defaultHealthLimits,
 };

@@ -7,6 +7,7 @@ import { type Bytes, Payload } from "../wire/payload.js";
 import type { ClientSocket, ClientSocketEvents } from "./socket.js";
 
 const encoder = new TextEncoder();
+const unlimited = { inboxMessagesMax: Number.POSITIVE_INFINITY, messageBytesMax: Number.POSITIVE_INFINITY };
 
 /** A client for tests. Its messages wait until they are read. Made by `connect` or `connectURL`. */
 export class TestClient implements AsyncIterable<Message> {
@@ -22,7 +23,7 @@ export class TestClient implements AsyncIterable<Message> {
     this.#socket = socket;
     this.closed = closed;
     const owner = { onHold: () => undefined, onFlooded: () => undefined, onLateError: () => undefined };
-    this.#inbox = new Inbox(owner, Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY);
+    this.#inbox = new Inbox(owner, unlimited);
     this.#onClosed = onClosed;
   }
 

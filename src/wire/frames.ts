@@ -5,6 +5,8 @@ import type { Position } from "./position.js";
 export const v1 = "enfilade.v1";
 /** The prefix of a token among the subprotocols that a client offers. */
 export const tokenPrefix = "enfilade.token.";
+/** The prefix of the secret of a client among the subprotocols that it offers. */
+export const secretPrefix = "enfilade.secret.";
 
 /** The id of a frame that is answered by a reply with the same id. */
 export type FrameId = string | number;
@@ -29,6 +31,8 @@ export interface WelcomeFrame {
   readonly id: string;
   /** The canonical path of the home, the room of the URL's path. */
   readonly room: string;
+  /** Proves on the next connection that it is of the same client; missing for a client without an id. */
+  readonly secret?: string;
   readonly position?: Position;
   readonly recovered?: boolean;
   readonly reason?: ResumeFailure;

@@ -17,7 +17,7 @@ import { missing } from "../support/parts.js";
 import { startProxy } from "../support/proxy.js";
 import { type ClusterNode, nodeOf, startCluster, type TestCluster, until } from "./cluster.js";
 
-const v1 = { protocols: ["enfilade.v1"] };
+const v1 = { protocols: ["enfilade.v1", `enfilade.secret.${"s".repeat(22)}`] };
 const clientId = "client-0123456789";
 const path = `/work/a?client=${clientId}`;
 const room = "/work/a";
@@ -150,6 +150,13 @@ for (const name of ["redis", "nats"] as const) {
         expect(cluster.ran.all).toHaveLength(4);
         expect(new Set(cluster.ran.all.map(({ id }) => id)).size).toBe(4);
         for (const { id } of cluster.ran.all) expect(id).toMatch(/^[\w-]{22}:("7"|7)$/);
+      });
+
+      it("is another request on a connection without the secret of the first one", async () => {
+        const cluster = await startWorkers(name, 2);
+        await askOn(nodeOf(cluster, 0), 1, "tell", 3);
+        const stranger = await nodeOf(cluster, 1).open(path, { protocols: ["enfilade.v1"] });
+        expect(await ask(stranger, 1)).toMatchObject({ id: 1, data: { node: 1, nth: 2 } });
       });
 
       it("has the same id for the handler on every node", async () => {

@@ -47,6 +47,7 @@ class Client:
     def __init__(self, url, options):
         self.url, self.options = url, {**DEFAULTS, **options}
         self.id, self.token = self.options["client"] or secrets.token_urlsafe(16), self.options["token"]
+        self.secret = None
         self.position, self.line, self.leaving, self.tasks = None, None, [], set()
         self.asked, self.unanswered = 0, {}
         self.version, self.roster = None, {}
@@ -84,6 +85,8 @@ class Client:
         query, protocols = {"client": self.id}, ["enfilade.v1"]
         if self.position is not None:
             query["since"] = "%s:%d" % self.position
+        if self.secret is not None:
+            protocols.append("enfilade.secret." + self.secret)
         if self.token is not None:
             protocols.append("enfilade.token." + base64.urlsafe_b64encode(self.token.encode()).decode().rstrip("="))
         url = self.url + ("&" if "?" in self.url else "?") + urlencode(query)
@@ -130,6 +133,7 @@ class Client:
         if not frame.get("recovered"):  # Otherwise it is `since`, and the old connection may have delivered more.
             self.position = position and (position["epoch"], position["offset"])
         line.epoch = position and position["epoch"]
+        self.secret = frame.get("secret")
         self.line, self.version = line, None
         tell("welcome", protocol=line.socket.subprotocol, frame=frame)
         await self.ask()

@@ -24,7 +24,7 @@ class Loop extends WebSocketHandler {
 }
 
 async function connectV1(app: App, path: string): Promise<TestClient> {
-  const client = await connect(app, path, { protocols: ["enfilade.v1"] });
+  const client = await connect(app, path, { protocols: ["enfilade.v1", `enfilade.secret.${"s".repeat(22)}`] });
   await client.readJSON();
   return client;
 }

@@ -22,7 +22,7 @@ class Chat extends WebSocketHandler {
   }
 }
 
-const v1: ConnectOptions = { protocols: ["enfilade.v1"] };
+const v1: ConnectOptions = { protocols: ["enfilade.v1", `enfilade.secret.${"s".repeat(22)}`] };
 const clientId = "client-0123456789";
 const history = { history: { size: 100 } };
 const silent = { warn: () => undefined, error: () => undefined };

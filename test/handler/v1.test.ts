@@ -19,7 +19,7 @@ class Chat extends WebSocketHandler {
 }
 
 const history = { history: { size: 100 } };
-const v1: ConnectOptions = { protocols: ["enfilade.v1"] };
+const v1: ConnectOptions = { protocols: ["enfilade.v1", `enfilade.secret.${"s".repeat(22)}`] };
 const clientId = "client-0123456789";
 
 function appWith(route: RouteOptions = {}, options: AppOptions = {}): App {

@@ -125,8 +125,9 @@ describe("history", () => {
     expect(await registry.room("/rooms/new").history()).toHaveLength(3);
     expect(await registry.room("/rooms/flood-1999").history()).toHaveLength(1);
     expect(await registry.room("/rooms/flood-0").history()).toEqual([]);
-    const { historyBytes, historyEvictions } = app.status();
+    const { historyBytes, historyEvictions, memory } = app.status();
     expect(historyBytes).toBeLessThanOrEqual(100_000);
+    expect(memory).toMatchObject({ bytes: historyBytes, historyBytes });
     expect(historyEvictions).toBeGreaterThan(1_900);
     // A flood of rooms with two messages each: rooms with more are not concerned.
     for (let n = 0; n < 2_000; n += 1) registry.sendTextToRoom(`/rooms/flood-${n % 1_000}`, "flood");

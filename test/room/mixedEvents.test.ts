@@ -114,7 +114,7 @@ describe("a frame with an id", () => {
     }
     const { open, app } = await start(new App({ limits: { closeMs: 100_000 } }).route("/x", Slow));
     const url = (as: string) => `/x?as=${as}&client=client-of-one-tester`;
-    const protocols = { protocols: ["enfilade.v1"] };
+    const protocols = { protocols: ["enfilade.v1", `enfilade.secret.${"s".repeat(22)}`] };
     const a = await open(url("a"), protocols);
     a.sendJSON({ type: "message", text: "one", id: 1 });
     a.sendJSON({ type: "message", text: "two", id: 2 });

@@ -305,6 +305,9 @@ describe("the events and the status of an app", () => {
       dropped: 0,
       behind: 0,
       slow: 0,
+      memoryPauses: 0,
+      memoryCloses: 0,
+      receiptsForgotten: 0,
     });
   });
 

@@ -12,13 +12,16 @@ export interface Frame {
   readonly position?: { readonly epoch: string; readonly offset: number };
 }
 
+/** One for all clients, so that they share the bytes of a broadcast. */
+const framing = { encode: (data: string | Uint8Array) => Buffer.from(`${data}\n`) };
+
 /** A client, of `enfilade.v1` by default, whose network accepts bytes only when the test says so. */
 export class SlowClient implements Transport {
   /** All frames that were written, whether the network has accepted them or not. */
   readonly frames = new Mailbox<Frame>();
   /** The codes of the closes that the server began. */
   readonly closes = new Mailbox<number>();
-  readonly framing = { encode: (data: string | Uint8Array) => Buffer.from(`${data}\n`) };
+  readonly framing = framing;
   readonly receivedBytes = 0;
   isOpen = true;
   bufferedBytes = 0;

@@ -1,4 +1,4 @@
-import { tokenPrefix, v1 } from "../../wire/frames.js";
+import { secretPrefix, tokenPrefix, v1 } from "../../wire/frames.js";
 import type { Position } from "../../wire/position.js";
 
 /**
@@ -24,14 +24,15 @@ export function urlOf(url: URL, client: string, since: Position | undefined): st
   return complete.href;
 }
 
-/** The subprotocols to offer. They carry the token, since a URL would end up in logs. */
-export function subprotocols(token: string | undefined): string[] {
-  return token ? [v1, tokenPrefix + base64url(new TextEncoder().encode(token))] : [v1];
+/** The subprotocols to offer. They carry the secret and the token, since a URL would end up in logs. */
+export function subprotocols(secret: string | undefined, token: string | undefined): string[] {
+  const offered = [v1];
+  if (secret) offered.push(secretPrefix + secret);
+  if (token) offered.push(tokenPrefix + base64url(new TextEncoder().encode(token)));
+  return offered;
 }
 
-/**
- * Returns 128 random bits. The id must be secret: with it, another client could have messages dropped as duplicates.
- */
+/** Returns 128 random bits. */
 export function newClientId(): string {
   return base64url(crypto.getRandomValues(new Uint8Array(16)));
 }

@@ -1,11 +1,12 @@
 import type { Gap } from "../../backplane/backplane.js";
+import { isConnectionId, newConnectionId } from "../../backplane/connectionId.js";
 import type { Delivery } from "../../backplane/delivery.js";
 import type { DeliveryPolicy } from "../../connection/policy.js";
 import type { ConnectionRequest } from "../../connection/request.js";
 import { channels } from "../../diagnostics.js";
 import { CloseCode } from "../../wire/closeCodes.js";
 import type { OutgoingEvent } from "../../wire/events/protocol.js";
-import type { FrameId } from "../../wire/frames.js";
+import { type FrameId, secretPrefix } from "../../wire/frames.js";
 import { Message } from "../../wire/message.js";
 import { Payload } from "../../wire/payload.js";
 import type { Position } from "../../wire/position.js";
@@ -18,12 +19,14 @@ import type {
   Resumption,
   SessionDialect,
 } from "../dialect.js";
+import { type ClientReceipts, hashOf } from "./clientReceipts.js";
 import type { V1Encoder } from "./encoder.js";
+import { FrameReceipt, type ReceiptOwner } from "./frameReceipt.js";
 import type { FrameRecord } from "./frameRecord.js";
 import { BadFrame, frameText, type IncomingFrame, readFrame, replyText } from "./frames.js";
 import { LossTracker } from "./lossTracker.js";
 import { PresenceRequests } from "./presenceRequests.js";
-import { type ClientReceipts, FrameReceipt, type ReceiptOwner, type Receipts, receiptsNameOf } from "./receipts.js";
+import type { Receipts } from "./receipts.js";
 import { V1Requests } from "./requests.js";
 
 /** The dialect of an `enfilade.v1` client (PROTOCOL.md): turns frames into messages for the handler or answers them. */
@@ -34,7 +37,9 @@ export class V1Dialect implements Dialect, SessionDialect, JoiningClient, Replie
   readonly #encoder: V1Encoder;
   readonly #losses = new LossTracker();
   #session: DialectSession | undefined;
-  /** Identifies the client over its connections: its id, its user and its home. */
+  /** Proves that connections are of the same client; `undefined` if the client has no id. */
+  readonly #secret: string | undefined;
+  /** Identifies the client over its connections: a hash of its id, its secret, its user and its home. */
   #receiptsName: string | undefined;
   readonly #receipts: Receipts;
   #clientReceipts: ClientReceipts | undefined;
@@ -46,18 +51,20 @@ export class V1Dialect implements Dialect, SessionDialect, JoiningClient, Replie
   #watch: PresenceRequests | undefined;
   #hasEnded = false;
 
-  constructor(encoder: V1Encoder, { query }: ConnectionRequest, receipts: Receipts) {
+  constructor(encoder: V1Encoder, { query, headers }: ConnectionRequest, receipts: Receipts) {
     this.#encoder = encoder;
     this.#receipts = receipts;
     this.clientName = clientNameOf(query.get("client"));
+    this.#secret = this.clientName && (secretOf(headers["sec-websocket-protocol"]) ?? newConnectionId());
     this.since = positionOf(query.get("since"));
   }
 
   start(session: DialectSession): void {
     const { member, userId } = session;
     this.#session = session;
-    this.#receiptsName = this.clientName && receiptsNameOf(member.home, userId, this.clientName);
-    this.#clientReceipts = this.#receipts.enter(this.#receiptsName, member.id);
+    const { clientName } = this;
+    this.#receiptsName = clientName && hashOf(JSON.stringify([member.home, userId ?? null, clientName, this.#secret]));
+    this.#clientReceipts = this.#receipts.enter(this.#receiptsName, member.id, userId);
     member.holdBack();
   }
 
@@ -112,9 +119,9 @@ export class V1Dialect implements Dialect, SessionDialect, JoiningClient, Replie
     const member = this.#session?.member;
     if (member === undefined) return;
     const { heartbeatMs } = member.limits;
-    const fields = { id: member.id, room: member.home, ...resumption, heartbeatMs: heartbeatMs || 0 };
+    const fields = { id: member.id, room: member.home, secret: this.#secret, ...resumption };
     this.#losses.begin(resumption.position?.offset ?? 0);
-    member.release(this.#encoder.encodeText(frameText("welcome", fields)));
+    member.release(this.#encoder.encodeText(frameText("welcome", { ...fields, heartbeatMs: heartbeatMs || 0 })));
   }
 
   onSkipped(count: number): void {
@@ -198,7 +205,7 @@ export class V1Dialect implements Dialect, SessionDialect, JoiningClient, Replie
     const client = this.#clientReceipts;
     if (frame.id === undefined || client === undefined) return Message.within(frame.text, { event });
     const record = client.receive(frame.id, this);
-    if (record.hasBegun) return undefined;
+    if (record === undefined) return undefined;
     return Message.within(frame.text, { event, receipt: new FrameReceipt(record, client, this) });
   }
 
@@ -212,6 +219,13 @@ const badFrame = { code: "bad_frame", message: "this is no frame of enfilade.v1"
 
 function clientNameOf(client: string | null): string | undefined {
   return client !== null && /^[\w-]{16,64}$/.test(client) ? client : undefined;
+}
+
+/** The secret among the offered subprotocols; `undefined` if there is none, or none that a server can have made. */
+function secretOf(offered = ""): string | undefined {
+  const entry = offered.split(",").find((one) => one.trimStart().startsWith(secretPrefix));
+  const secret = entry?.trim().slice(secretPrefix.length);
+  return secret !== undefined && isConnectionId(secret) ? secret : undefined;
 }
 
 /** Reads `epoch:offset` from the query. */

@@ -39,7 +39,7 @@ interface Hop {
  *
  * @throws EnfiladeError `ERR_OPTION` when `trustProxy` has none of its forms.
  */
-export function sourceFinder(trustProxy: TrustProxy): SourceFinder {
+export function sourceFinder(trustProxy: TrustProxy = false): SourceFinder {
   if (trustProxy === false || trustProxy === 0) return (_headers, peer) => peer;
   const isTrusted = trustOf(trustProxy);
   return (headers, peer) => {

@@ -1,5 +1,6 @@
 import type { Clock } from "../../connection/clock.js";
-import { Flusher } from "../../connection/outbox.js";
+import type { MemoryLedger } from "../../connection/memory/ledger.js";
+import { Flusher } from "../../connection/outbox/flusher.js";
 import type { Peer } from "../../connection/peer.js";
 import type { PeerConfig } from "../../connection/peerConfig.js";
 import type { TransportOptions } from "../../connection/transport.js";
@@ -36,6 +37,7 @@ export interface ConnectionDeps {
   readonly limits: Limits;
   readonly clock: Clock;
   readonly metrics: Metrics;
+  readonly memory: MemoryLedger;
   readonly reporter: Reporter;
   /** Receives errors. `thrower` names the method that threw the error, for the log. */
   readonly report: (error: Error, member?: Member, thrower?: string) => void;
@@ -98,9 +100,10 @@ export class RouteConfigs {
   }
 
   #peerConfigOf({ limits }: Route): PeerConfig<Peer> {
-    const { metrics, reporter } = this.#deps;
+    const { memory, metrics, reporter: observer } = this.#deps;
     const clock = this.#attentiveClocks.of(limits);
-    return { limits, clock, metrics, observer: reporter, flusher: this.#flusher, watches: new Watches(clock, limits) };
+    const watches = new Watches(clock, limits);
+    return { limits, clock, metrics, memory, observer, flusher: this.#flusher, watches };
   }
 
   #sessionConfigOf(route: Route): SessionConfig {

@@ -15,7 +15,7 @@ export class UserLimit {
   readonly #connectionsMax: number;
   readonly #overflow: UserOverflow;
 
-  constructor(connectionsMax: number, overflow: UserOverflow) {
+  constructor(connectionsMax: number, overflow: UserOverflow = "refuse") {
     this.#connectionsMax = connectionsMax;
     this.#overflow = overflow;
   }

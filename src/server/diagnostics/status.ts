@@ -1,4 +1,5 @@
 import type { Backplane } from "../../backplane/backplane.js";
+import type { MemoryLedger } from "../../connection/memory/ledger.js";
 import type { Status } from "../../handler/application.js";
 import type { Metrics } from "../../metrics.js";
 import type { Registry } from "../../room/registry.js";
@@ -11,10 +12,11 @@ export interface StatusSources {
   readonly backplane: Backplane;
   readonly acceptor: Acceptor;
   readonly metrics: Metrics;
+  readonly memory: MemoryLedger;
   readonly shutdown: Shutdown;
 }
 
-export function statusOf({ registry, backplane, acceptor, metrics, shutdown }: StatusSources): Status {
+export function statusOf({ registry, backplane, acceptor, metrics, memory, shutdown }: StatusSources): Status {
   const { local, cluster } = registry.counts;
   const status = backplane.status();
   return {
@@ -25,6 +27,7 @@ export function statusOf({ registry, backplane, acceptor, metrics, shutdown }: S
     handshakes: acceptor.handshakes,
     totals: { ...metrics.totals },
     flush: { ...metrics.flush },
+    memory: memory.status,
     ...status,
   };
 }
