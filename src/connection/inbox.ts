@@ -217,6 +217,8 @@ export class Inbox implements PausedInbox {
   /** The message that was pushed last has to wait. */
   #holdLast(message: Message): void {
     if (this.#memory === undefined) return;
+    // Decoded data may take twenty times as much memory as its text.
+    if (message.origin?.event !== undefined) message.origin.event = null;
     const { buffer } = message.bytes;
     const isShared = this.#waiting.at(-2)?.bytes.buffer === buffer;
     this.#heldCount += 1;

@@ -128,8 +128,11 @@ class EventReader {
 
   #decode(session: ReadSession, message: Message): DecodedEvent | undefined {
     try {
+      const known = message.origin?.event;
+      // The dialect has written this text itself, with these fields.
+      if (known === null) return message.json() as DecodedEvent;
       // A protocol written in JavaScript may return nothing.
-      const decoded: DecodedEvent | null | undefined = message.origin?.event ?? this.#protocol.decode(message);
+      const decoded: DecodedEvent | null | undefined = known ?? this.#protocol.decode(message);
       return decoded ?? {};
     } catch (error) {
       if (this.#badMessage === "error") return this.#refuse(session, {}, unreadable(error, this.#protocol));

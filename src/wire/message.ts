@@ -19,7 +19,8 @@ export interface Receipt {
 
 /** Properties of a message that its subprotocol adds to the content. */
 export interface MessageOrigin {
-  readonly event?: DecodedEvent | undefined;
+  /** The event that the message is; `null` if it has to be decoded again, since the message had to wait. */
+  event?: DecodedEvent | null | undefined;
   readonly receipt?: Receipt | undefined;
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { App, type AppOptions, WebSocketHandler } from "../../src/index.js";
+import { App, type AppOptions, EventHandler, On, WebSocketHandler } from "../../src/index.js";
 import { connect } from "../../src/testing/index.js";
 import { Mailbox } from "../support/app.js";
 import { SlowClient } from "../support/slowClient.js";
@@ -131,6 +131,31 @@ describe("memoryBytesMax", () => {
     expect(receiptsOf()).toBeGreaterThan(one);
     await nameless.close();
     while (receiptsOf() !== one) await nextTurn();
+    await app.close();
+  });
+});
+
+describe("an event that has to wait", () => {
+  it("is decoded again when it is read, so that only its text takes memory", async () => {
+    const gate = new Mailbox<true>();
+    const data = new Mailbox<unknown>();
+    class Slow extends EventHandler {
+      @On("note")
+      async onNote(value: unknown) {
+        await gate.have(1);
+        data.put(value);
+      }
+    }
+    const { app } = appWith({});
+    app.route("/slow", Slow);
+    const client = await connect(app, "/slow", { protocols: ["enfilade.v1"] });
+    const values = [{ a: [1, { b: null }] }, "text", [[], [[]]], 0, false];
+    for (const [id, value] of values.entries()) client.sendJSON({ type: "event", event: "note", data: value, id });
+    while (app.status().memory.inboxBytes === 0) await nextTurn();
+    gate.put(true);
+    expect(await data.have(values.length)).toEqual(values);
+    for (let id = -1; id < values.length; id += 1) await client.readJSON();
+    expect(app.status().memory.inboxBytes).toBe(0);
     await app.close();
   });
 });

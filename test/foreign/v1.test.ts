@@ -243,7 +243,7 @@ class Talk extends WebSocketHandler {
   onJSON(message: unknown): void {
     handlerLogOf(this.app).ran.put({ id: this.id, data: message });
     if (message === "to all but me") this.sendJSONToThisRoom(message, { except: this });
-    else if (message === "fail") throw new Error("secret");
+    else if (message === "fail") throw new Error("a detail");
     else this.sendJSONToThisRoom(message);
   }
 
@@ -286,7 +286,7 @@ class Counter extends EventHandler {
   @On("fail")
   onFail(data: unknown): void {
     this.onCount(data);
-    throw new Error("secret");
+    throw new Error("a detail");
   }
 
   @On("leave")
@@ -362,7 +362,8 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       const client = here.connectClient();
       const welcome = await client.next("welcome");
       const position = { epoch: expect.any(String), offset: 1 };
-      const frame = { id: expect.any(String), room: "/chat/a", position, heartbeatMs: 25_000 };
+      const [id, secret] = [expect.any(String), expect.stringMatching(/^[\w-]{22}$/)];
+      const frame = { id, room: "/chat/a", secret, position, heartbeatMs: 25_000 };
       expect(welcome).toEqual({ event: "welcome", protocol: "enfilade.v1", frame });
       await here.room.publish({ text: "hello" });
       await here.room.publish(null);
@@ -939,7 +940,7 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       await here.room.publish("on it goes");
       await client.messages(1);
       expect(client.all("reply")).toMatchObject([{ id: 1, error: { code: "internal" } }]);
-      expect(JSON.stringify(client.events.all)).not.toContain("secret");
+      expect(JSON.stringify(client.events.all)).not.toContain("a detail");
       expect(here.handlerLog.ran.all).toHaveLength(1);
     });
 
@@ -952,7 +953,7 @@ describe.skipIf(missing("python", "a client of enfilade.v1 in another language")
       await here.room.publish("on it goes");
       await client.messages(1);
       expect(client.all("closed")).toEqual([]);
-      expect(JSON.stringify(client.events.all)).not.toContain("secret");
+      expect(JSON.stringify(client.events.all)).not.toContain("a detail");
       expect(here.handlerLog.ran.all).toHaveLength(1);
     });
 
