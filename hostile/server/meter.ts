@@ -1,0 +1,76 @@
+import { subscribe } from "node:diagnostics_channel";
+import type { Socket } from "node:net";
+import { monitorEventLoopDelay } from "node:perf_hooks";
+import type { Measure } from "./settings.js";
+
+const sampleMs = 20;
+/** Nanoseconds in a millisecond. */
+const nanos = 1e6;
+const ownNames = new Set(Object.getOwnPropertyNames(Object.prototype));
+
+/** Samples the memory, the sockets and the event loop of this process. */
+export class Meter {
+  readonly #sockets = new Set<Socket>();
+  readonly #loop = monitorEventLoopDelay({ resolution: 5 });
+  #peakRss = 0;
+  #peakHeap = 0;
+  #peakSocketBytes = 0;
+
+  constructor() {
+    subscribe("net.server.socket", (message) => {
+      // Node documents the message of this channel: `{ socket }`.
+      const { socket } = message as { socket: Socket };
+      this.#sockets.add(socket);
+      socket.once("close", () => this.#sockets.delete(socket));
+    });
+    this.#loop.enable();
+    setInterval(() => this.#sample(), sampleMs).unref();
+  }
+
+  reset(): void {
+    [this.#peakRss, this.#peakHeap, this.#peakSocketBytes] = [0, 0, 0];
+    this.#loop.reset();
+    this.#sample();
+  }
+
+  measure(collect: boolean): Measure {
+    this.#sample();
+    if (collect) globalThis.gc?.();
+    const { rss, heapUsed, external } = process.memoryUsage();
+    const { user, system } = process.cpuUsage();
+    const resources: Record<string, number> = {};
+    for (const kind of process.getActiveResourcesInfo()) resources[kind] = (resources[kind] ?? 0) + 1;
+    return {
+      rss,
+      heap: heapUsed,
+      external,
+      peakRss: this.#peakRss,
+      peakHeap: this.#peakHeap,
+      peakSocketBytes: this.#peakSocketBytes,
+      socketBytes: this.#waitingBytes().sum,
+      sockets: this.#sockets.size,
+      cpuMs: (user + system) / 1_000,
+      loopP99: this.#loop.percentile(99) / nanos,
+      loopMax: this.#loop.max / nanos,
+      resources,
+      processListeners: process.eventNames().reduce((sum, name) => sum + process.listenerCount(name), 0),
+      pollution: Object.getOwnPropertyNames(Object.prototype).filter((name) => !ownNames.has(name)),
+    };
+  }
+
+  #waitingBytes(): { readonly sum: number; readonly most: number } {
+    let [sum, most] = [0, 0];
+    for (const { writableLength } of this.#sockets) {
+      sum += writableLength;
+      most = Math.max(most, writableLength);
+    }
+    return { sum, most };
+  }
+
+  #sample(): void {
+    const { rss, heapUsed, external } = process.memoryUsage();
+    this.#peakRss = Math.max(this.#peakRss, rss);
+    this.#peakHeap = Math.max(this.#peakHeap, heapUsed + external);
+    this.#peakSocketBytes = Math.max(this.#peakSocketBytes, this.#waitingBytes().most);
+  }
+}

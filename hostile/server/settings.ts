@@ -1,0 +1,86 @@
+import type { EngineAddress } from "../../test/support/engineAddress.js";
+
+/** The settings of a server process, as JSON. */
+export interface ServerSettings {
+  /** Limits of the app. A name that this version does not know is left out, and reported as unknown. */
+  readonly limits?: Readonly<Record<string, number | false>>;
+  /** Other options of the app, such as `origins`. */
+  readonly options?: Readonly<Record<string, unknown>>;
+  /** Default: a single node in memory. */
+  readonly engine?: EngineAddress;
+  /** Options of the backplane over the engine. */
+  readonly backplane?: object;
+  /** Megabytes of heap (`--max-old-space-size`). Default: that of Node.js. */
+  readonly heapMB?: number;
+  /** File descriptors of the process (`ulimit -n`). Default: those of the parent. */
+  readonly filesMax?: number;
+  /** The port to listen on. Default: a free one. */
+  readonly port?: number;
+}
+
+/** A command to the server process. Each has one answer. */
+export type Command =
+  | { readonly do: "measure"; readonly collect: boolean }
+  | { readonly do: "resetPeaks" }
+  | { readonly do: "status" }
+  | { readonly do: "log" }
+  | { readonly do: "tally" }
+  | { readonly do: "block"; readonly ms: number }
+  | { readonly do: "publish"; readonly path: string; readonly text: string }
+  | { readonly do: "members"; readonly path: string }
+  | { readonly do: "start"; readonly publishing: Publishing }
+  | { readonly do: "stop" };
+
+/** A publisher that sends numbered texts to rooms, one room after another, until it is stopped. */
+export interface Publishing {
+  readonly paths: readonly string[];
+  readonly perSecond: number;
+  /** Characters of each text, besides its number. */
+  readonly padding: number;
+}
+
+export interface Measure {
+  /** Bytes, after a garbage collection if one was asked for. */
+  readonly rss: number;
+  readonly heap: number;
+  /** Bytes of buffers outside of the heap. */
+  readonly external: number;
+  /** The highest `rss`, `heap` and `external` since the last reset, sampled every 20 ms. */
+  readonly peakRss: number;
+  readonly peakHeap: number;
+  /** The most bytes that waited in one socket, and the sum over all sockets, since the last reset. */
+  readonly peakSocketBytes: number;
+  readonly socketBytes: number;
+  readonly sockets: number;
+  /** Milliseconds of CPU since the start of the process. */
+  readonly cpuMs: number;
+  /** Milliseconds: the delays of the event loop since the last reset. */
+  readonly loopP99: number;
+  readonly loopMax: number;
+  /** The timers and handles that keep a process running, by kind. */
+  readonly resources: Readonly<Record<string, number>>;
+  readonly processListeners: number;
+  /** Names on `Object.prototype` that do not belong there. */
+  readonly pollution: readonly string[];
+}
+
+/** The log of a server process. */
+export interface Log {
+  /** The newest lines of `logger.warn` and `logger.error`. */
+  readonly lines: readonly string[];
+  /** The number of all lines. */
+  readonly count: number;
+  /** The newest errors of `app.on("error")`, with their stacks. */
+  readonly errors: readonly string[];
+  readonly errorCount: number;
+}
+
+/** Counts by name, which the handlers of the server keep. */
+export type Tally = Readonly<Record<string, number>>;
+
+/** A message from the server process. */
+export type Report =
+  | { readonly kind: "listens"; readonly port: number; readonly unknownLimits: readonly string[] }
+  | { readonly kind: "answer"; readonly to: number; readonly value?: unknown; readonly error?: string }
+  /** An unhandled rejection or an uncaught exception: the row fails. */
+  | { readonly kind: "unhandled"; readonly error: string };
