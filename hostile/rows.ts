@@ -1,7 +1,10 @@
+import { bombsRow } from "./rows/wire/bombs.js";
 import { conformance } from "./rows/wire/conformance.js";
+import { floodsRow } from "./rows/wire/floods.js";
 import { mutatedFrames } from "./rows/wire/frames.js";
 import { mutatedHandshakes } from "./rows/wire/handshakes.js";
+import { unfinished } from "./rows/wire/unfinished.js";
 import type { Row } from "./scene.js";
 
 /** All rows, in the order in which they run. */
-export const rows: readonly Row[] = [conformance, mutatedFrames, mutatedHandshakes];
+export const rows: readonly Row[] = [conformance, mutatedFrames, mutatedHandshakes, unfinished, bombsRow, floodsRow];

@@ -91,6 +91,12 @@ export class RawSocket {
     }
   }
 
+  /** From now on, reads what comes without looking at it. */
+  discard(): void {
+    this.socket.removeAllListeners("data");
+    this.socket.resume();
+  }
+
   destroy(): void {
     this.socket.destroy();
   }
