@@ -1,3 +1,6 @@
+import { openings } from "./rows/admission/openings.js";
+import { blocked } from "./rows/load/blocked.js";
+import { stalled } from "./rows/load/stalled.js";
 import { bombsRow } from "./rows/wire/bombs.js";
 import { conformance } from "./rows/wire/conformance.js";
 import { floodsRow } from "./rows/wire/floods.js";
@@ -7,4 +10,14 @@ import { unfinished } from "./rows/wire/unfinished.js";
 import type { Row } from "./scene.js";
 
 /** All rows, in the order in which they run. */
-export const rows: readonly Row[] = [conformance, mutatedFrames, mutatedHandshakes, unfinished, bombsRow, floodsRow];
+export const rows: readonly Row[] = [
+  conformance,
+  mutatedFrames,
+  mutatedHandshakes,
+  unfinished,
+  bombsRow,
+  floodsRow,
+  stalled,
+  openings,
+  blocked,
+];
