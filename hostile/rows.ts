@@ -1,4 +1,5 @@
 import { openings } from "./rows/admission/openings.js";
+import { origins } from "./rows/admission/origins.js";
 import { blocked } from "./rows/load/blocked.js";
 import { stalled } from "./rows/load/stalled.js";
 import { bombsRow } from "./rows/wire/bombs.js";
@@ -14,10 +15,11 @@ export const rows: readonly Row[] = [
   conformance,
   mutatedFrames,
   mutatedHandshakes,
+  origins,
+  openings,
   unfinished,
   bombsRow,
   floodsRow,
   stalled,
-  openings,
   blocked,
 ];
