@@ -1,5 +1,7 @@
 import { openings } from "./rows/admission/openings.js";
 import { origins } from "./rows/admission/origins.js";
+import { paths } from "./rows/admission/paths.js";
+import { spoofing } from "./rows/admission/spoofing.js";
 import { blocked } from "./rows/load/blocked.js";
 import { stalled } from "./rows/load/stalled.js";
 import { bombsRow } from "./rows/wire/bombs.js";
@@ -15,8 +17,10 @@ export const rows: readonly Row[] = [
   conformance,
   mutatedFrames,
   mutatedHandshakes,
+  paths,
   origins,
   openings,
+  spoofing,
   unfinished,
   bombsRow,
   floodsRow,

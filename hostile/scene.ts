@@ -16,7 +16,7 @@ export interface Row {
 }
 
 /** Seconds after which a quick run of a row fails. */
-export const quickSeconds = 20;
+export const quickSeconds = 60;
 /** Milliseconds that a neighbour waits for its last echoes. */
 const echoPatienceMs = 10_000;
 const pollMs = 10;

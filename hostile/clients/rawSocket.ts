@@ -123,16 +123,18 @@ export class RawSocket {
     if (one.opcode === Opcode.close) {
       this.#code = one.payload.length < 2 ? 1005 : one.payload.readUInt16BE(0);
       this.#reason = String(one.payload.subarray(2));
+      // Answers the close, so that the server need not wait for it.
+      if (!this.socket.destroyed) this.socket.end(maskedFrame(Opcode.close, one.payload));
     }
-    if (one.opcode === Opcode.ping && this.answersPings) this.write(pong(one.payload));
+    if (one.opcode === Opcode.ping && this.answersPings) this.write(maskedFrame(Opcode.pong, one.payload));
     if (one.opcode === Opcode.pong) onPong(one.payload);
     this.onFrame(one);
   }
 }
 
-function pong(payload: Buffer): Buffer {
-  const mask = Buffer.alloc(4);
-  return Buffer.concat([Buffer.from([0x80 | Opcode.pong, 0x80 | payload.length]), mask, payload]);
+/** A control frame whose mask changes nothing. */
+function maskedFrame(opcode: number, payload: Buffer): Buffer {
+  return Buffer.concat([Buffer.from([0x80 | opcode, 0x80 | payload.length, 0, 0, 0, 0]), payload]);
 }
 
 /** Runs `task` for each number below `count`, so many at a time. */
