@@ -4,6 +4,8 @@ import { paths } from "./rows/admission/paths.js";
 import { spoofing } from "./rows/admission/spoofing.js";
 import { blocked } from "./rows/load/blocked.js";
 import { stalled } from "./rows/load/stalled.js";
+import { halfOpen } from "./rows/rooms/halfOpen.js";
+import { modelRow } from "./rows/rooms/model.js";
 import { bombsRow } from "./rows/wire/bombs.js";
 import { conformance } from "./rows/wire/conformance.js";
 import { floodsRow } from "./rows/wire/floods.js";
@@ -26,4 +28,6 @@ export const rows: readonly Row[] = [
   floodsRow,
   stalled,
   blocked,
+  modelRow,
+  halfOpen,
 ];

@@ -7,8 +7,9 @@ import { App, defaultLimits } from "../src/index.js";
 import { backplaneOf } from "../test/support/engineAddress.js";
 import { Meter } from "./server/meter.js";
 import { Publisher } from "./server/publisher.js";
-import { addRoutes, tally } from "./server/routes.js";
+import { addRoutes, count, tally } from "./server/routes.js";
 import type { Command, Log, Report, ServerSettings } from "./server/settings.js";
+import { viewOf } from "./server/view.js";
 
 /** Lines and errors that are kept to be read. */
 const keptMax = 5_000;
@@ -59,7 +60,7 @@ class Server {
     this.#app.on("error", (error) => this.#errors.add(describe(error)));
     addRoutes(this.#app);
     for (const event of ["join", "leave"] as const) {
-      this.#app.registry.on(event, () => tally.set(`presence:${event}`, (tally.get(`presence:${event}`) ?? 0) + 1));
+      this.#app.registry.on(event, () => count(`presence:${event}`));
     }
     this.#publisher = new Publisher(this.#app);
   }
@@ -80,8 +81,8 @@ class Server {
         return this.#log();
       case "tally":
         return Object.fromEntries(tally);
-      case "members":
-        return this.#app.registry.room(command.path).size;
+      case "room":
+        return viewOf(this.#app, command.path);
       case "block":
         return block(command.ms);
       case "publish":

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import type { Status } from "../src/index.js";
 import { end } from "../test/support/engineProcess.js";
-import type { Command, Log, Measure, Publishing, Report, ServerSettings, Tally } from "./server/settings.js";
+import type { Command, Log, Measure, Publishing, Report, RoomView, ServerSettings, Tally } from "./server/settings.js";
 
 const script = fileURLToPath(new URL("server.ts", import.meta.url));
 /** Characters of output that are kept. */
@@ -86,6 +86,10 @@ export class ServerProcess {
   async tally(name: string): Promise<number> {
     const all = (await this.ask({ do: "tally" })) as Tally;
     return all[name] ?? 0;
+  }
+
+  room(path: string): Promise<RoomView> {
+    return this.ask({ do: "room", path }) as Promise<RoomView>;
   }
 
   /** Blocks the event loop of the server. */

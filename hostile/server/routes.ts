@@ -156,5 +156,6 @@ export function addRoutes(app: App): void {
     .route("/where/**:rest", Where)
     .route("/work/:room", Work)
     .route("/present/:room", Work, { presence: { mode: "full", leaveGraceMs: 0 } })
+    .route("/model/:room", Work, { history: { size: 20 }, presence: { mode: "full", leaveGraceMs: 0 } })
     .route("/kept/:room", Work, { history: { size: 1_000 }, presence: { mode: "full", leaveGraceMs: 100 } });
 }

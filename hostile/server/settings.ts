@@ -27,7 +27,7 @@ export type Command =
   | { readonly do: "tally" }
   | { readonly do: "block"; readonly ms: number }
   | { readonly do: "publish"; readonly path: string; readonly text: string }
-  | { readonly do: "members"; readonly path: string }
+  | { readonly do: "room"; readonly path: string }
   | { readonly do: "start"; readonly publishing: Publishing }
   | { readonly do: "stop" };
 
@@ -73,6 +73,15 @@ export interface Log {
   /** The newest errors of `app.on("error")`, with their stacks. */
   readonly errors: readonly string[];
   readonly errorCount: number;
+}
+
+/** What the server knows of a room. */
+export interface RoomView {
+  readonly members: number;
+  /** The texts or values that its history keeps, the oldest first; empty if it has none. */
+  readonly history: readonly unknown[];
+  /** The ids of the users, in any order; empty if it has no presence. */
+  readonly users: readonly string[];
 }
 
 /** Counts by name, which the handlers of the server keep. */

@@ -141,7 +141,7 @@ function checkProperties(scene: Scene, dice: Dice, count: number): void {
 async function checkLimits(scene: Scene, server: ServerProcess): Promise<void> {
   const forms = ["/caf%C3%A9", "/cafe%CC%81", "/caf%c3%a9/", "/c%61f%C3%A9", "/caf%C3%A9?x=1"];
   const clients = await Promise.all(forms.map((form) => RawSocket.open(server.port, prefix + form)));
-  const members = await server.ask({ do: "members", path: "/where/café" });
+  const { members } = await server.room("/where/café");
   scene.equal("members of one room by its forms", members, forms.length);
   // The neighbour has the other room.
   scene.equal("rooms of these members", (await server.status()).rooms, 2);

@@ -1,0 +1,43 @@
+import { FaultyProxy } from "../../../test/faults/faultyProxy.js";
+import { openMany, RawSocket } from "../../clients/rawSocket.js";
+import type { Row } from "../../scene.js";
+
+export const halfOpen: Row = {
+  number: 14,
+  title: "half-open links",
+  expected: "gone within two intervals, one leave each",
+  seconds: 120,
+  async run(scene) {
+    const heartbeatMs = scene.pick(25_000, 1_000);
+    const server = await scene.start({ limits: scene.pick({}, { heartbeatMs }) });
+    const proxy = await FaultyProxy.start(() => server.port);
+    scene.finally(() => proxy.stop());
+    const count = scene.pick(500, 200);
+    const open = async (port: number, user: string) => {
+      const client = await RawSocket.openV1(port, `/present/links?user=${user}`);
+      client.answersPings = true;
+      client.onFrame = () => undefined;
+      return client;
+    };
+    const broken = await openMany(count, (index) => open(proxy.port, `broken-${index}`));
+    const whole = await openMany(20, (index) => open(server.port, `whole-${index}`));
+    for (const link of proxy.connections) link.silence();
+    const start = performance.now();
+    const isGone = async () => (await server.status()).connections <= whole.length + 1;
+    // The interval in which the link broke has begun before.
+    await scene.until("the half-open links are gone", 3 * heartbeatMs, isGone);
+    scene.atMost("the last was gone after so many intervals", (performance.now() - start) / heartbeatMs, 2);
+    await scene.until(
+      "all have left",
+      2_000,
+      async () => (await server.room("/present/links")).members === whole.length,
+    );
+    scene.equal("joins", await server.tally("presence:join"), count + whole.length);
+    scene.equal("leaves", await server.tally("presence:leave"), count);
+    scene.equal("onClose calls", await server.tally("work:close"), count);
+    scene.equal("healthy links that were closed", whole.filter(({ isEnded }) => isEnded).length, 0);
+    const users = (await server.room("/present/links")).users.filter((user) => user.startsWith("broken"));
+    scene.equal("users who are still present", users, []);
+    for (const client of [...broken, ...whole]) client.destroy();
+  },
+};
