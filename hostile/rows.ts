@@ -2,6 +2,8 @@ import { openings } from "./rows/admission/openings.js";
 import { origins } from "./rows/admission/origins.js";
 import { paths } from "./rows/admission/paths.js";
 import { spoofing } from "./rows/admission/spoofing.js";
+import { engineRow } from "./rows/cluster/engine.js";
+import { poison } from "./rows/cluster/poison.js";
 import { blocked } from "./rows/load/blocked.js";
 import { stalled } from "./rows/load/stalled.js";
 import { halfOpen } from "./rows/rooms/halfOpen.js";
@@ -30,4 +32,6 @@ export const rows: readonly Row[] = [
   blocked,
   modelRow,
   halfOpen,
+  engineRow,
+  poison,
 ];

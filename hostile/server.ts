@@ -23,7 +23,9 @@ process.on("uncaughtException", (error) => report({ kind: "unhandled", error: `e
 process.on("disconnect", () => process.exit());
 
 function describe(error: unknown): string {
-  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+  if (!(error instanceof Error)) return String(error);
+  const code = "code" in error ? `${error.code} ` : "";
+  return code + (error.stack ?? error.message);
 }
 
 /** The newest lines, and the number of all. */
