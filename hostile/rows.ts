@@ -5,9 +5,13 @@ import { spoofing } from "./rows/admission/spoofing.js";
 import { engineRow } from "./rows/cluster/engine.js";
 import { poison } from "./rows/cluster/poison.js";
 import { blocked } from "./rows/load/blocked.js";
+import { cuts, herd } from "./rows/load/cuts.js";
+import { scarce } from "./rows/load/scarce.js";
+import { soak } from "./rows/load/soak.js";
 import { stalled } from "./rows/load/stalled.js";
 import { halfOpen } from "./rows/rooms/halfOpen.js";
 import { modelRow } from "./rows/rooms/model.js";
+import { visitsRow } from "./rows/rooms/visits.js";
 import { bombsRow } from "./rows/wire/bombs.js";
 import { conformance } from "./rows/wire/conformance.js";
 import { floodsRow } from "./rows/wire/floods.js";
@@ -34,4 +38,9 @@ export const rows: readonly Row[] = [
   halfOpen,
   engineRow,
   poison,
+  visitsRow,
+  cuts,
+  herd,
+  scarce,
+  soak,
 ];

@@ -12,6 +12,7 @@ const ownNames = new Set(Object.getOwnPropertyNames(Object.prototype));
 export class Meter {
   readonly #sockets = new Set<Socket>();
   readonly #loop = monitorEventLoopDelay({ resolution: 5 });
+  #lastMemory = process.memoryUsage();
   #peakRss = 0;
   #peakHeap = 0;
   #peakSocketBytes = 0;
@@ -36,7 +37,7 @@ export class Meter {
   measure(collect: boolean): Measure {
     this.#sample();
     if (collect) globalThis.gc?.();
-    const { rss, heapUsed, external } = process.memoryUsage();
+    const { rss, heapUsed, external } = this.#memory();
     const { user, system } = process.cpuUsage();
     const resources: Record<string, number> = {};
     for (const kind of process.getActiveResourcesInfo()) resources[kind] = (resources[kind] ?? 0) + 1;
@@ -58,6 +59,16 @@ export class Meter {
     };
   }
 
+  /** A process without a free file descriptor cannot read its memory, and reports the last that it knew. */
+  #memory(): NodeJS.MemoryUsage {
+    try {
+      this.#lastMemory = process.memoryUsage();
+    } catch (error) {
+      if (!(error instanceof Error && "code" in error && error.code === "EMFILE")) throw error;
+    }
+    return this.#lastMemory;
+  }
+
   #waitingBytes(): { readonly sum: number; readonly most: number } {
     let [sum, most] = [0, 0];
     for (const { writableLength } of this.#sockets) {
@@ -68,7 +79,7 @@ export class Meter {
   }
 
   #sample(): void {
-    const { rss, heapUsed, external } = process.memoryUsage();
+    const { rss, heapUsed, external } = this.#memory();
     this.#peakRss = Math.max(this.#peakRss, rss);
     this.#peakHeap = Math.max(this.#peakHeap, heapUsed + external);
     this.#peakSocketBytes = Math.max(this.#peakSocketBytes, this.#waitingBytes().most);

@@ -6,7 +6,7 @@ const stepMs = 5;
 /** Milliseconds that it makes up for: a busy machine gets a lower rate in place of a burst. */
 const lateMsMax = 50;
 
-/** Sends numbered texts to rooms at a steady rate: `<number of the room's text> <padding>`. */
+/** Sends numbers to rooms at a steady rate: as text with a padding, `7 xxx`, or without padding as JSON. */
 export class Publisher {
   #timer: NodeJS.Timeout | undefined;
   #counts = new Map<string, number>();
@@ -25,7 +25,9 @@ export class Publisher {
         next += 1;
         const number = (this.#counts.get(path) ?? 0) + 1;
         this.#counts.set(path, number);
-        this.app.registry.room(path).sendText(`${number} ${text}`);
+        const room = this.app.registry.room(path);
+        if (padding === 0) room.sendJSON(number);
+        else room.sendText(`${number} ${text}`);
       }
     }, stepMs);
   }

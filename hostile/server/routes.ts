@@ -2,6 +2,8 @@ import {
   type App,
   anonymous,
   type ConnectionRequest,
+  EnfiladeError,
+  EventError,
   EventHandler,
   HttpError,
   On,
@@ -116,7 +118,12 @@ class Work extends EventHandler {
   }
   @On("join")
   onJoinRoom(room: string) {
-    this.join(room);
+    try {
+      this.join(room);
+    } catch (error) {
+      if (error instanceof EnfiladeError) throw new EventError("refused", error.code);
+      throw error;
+    }
     return this.rooms.length;
   }
   @On("leave")

@@ -31,11 +31,11 @@ export type Command =
   | { readonly do: "start"; readonly publishing: Publishing }
   | { readonly do: "stop" };
 
-/** A publisher that sends numbered texts to rooms, one room after another, until it is stopped. */
+/** A publisher that sends numbers to rooms, one room after another, until it is stopped. */
 export interface Publishing {
   readonly paths: readonly string[];
   readonly perSecond: number;
-  /** Characters of each text, besides its number. */
+  /** Characters of each text after its number. 0: numbers as JSON. */
   readonly padding: number;
 }
 

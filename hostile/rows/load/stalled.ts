@@ -1,6 +1,7 @@
 import { textFrame } from "../../clients/frames.js";
 import { openMany, RawSocket } from "../../clients/rawSocket.js";
 import type { Row, Scene } from "../../scene.js";
+import type { ServerSettings } from "../../server/settings.js";
 
 const MB = 1024 * 1024;
 const memoryMB = 256;
@@ -57,8 +58,8 @@ async function stalledReaders(scene: Scene): Promise<void> {
 }
 
 /** Handlers that never finish, with as many messages in their inboxes as fit. */
-async function fullInboxes(scene: Scene): Promise<void> {
-  const server = await scene.start();
+export async function fullInboxes(scene: Scene, settings: ServerSettings = {}): Promise<void> {
+  const server = await scene.start(settings);
   const count = scene.pick(500, 100);
   const clients = await openMany(count, () => RawSocket.open(server.port, "/busy/inbox"));
   await server.resetPeaks();
@@ -71,6 +72,7 @@ async function fullInboxes(scene: Scene): Promise<void> {
     [before, now] = [now, clients.reduce((sum, { socket }) => sum + socket.writableLength, 0)];
     return before === now;
   });
+  if (!server.isRunning) return;
   scene.atMost("full inboxes: resident memory in all, MB", (await server.measure(false)).peakRss / MB, memoryMB);
   scene.equal("busy handlers", await server.tally("busy:message"), count);
   for (const client of clients) client.destroy();

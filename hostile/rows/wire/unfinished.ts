@@ -36,7 +36,7 @@ async function inFragments(scene: Scene, messageMs: number): Promise<void> {
 }
 
 /** One frame of each client, in TCP segments of one byte. */
-async function inSegments(scene: Scene, messageMs: number): Promise<void> {
+export async function inSegments(scene: Scene, messageMs: number): Promise<void> {
   const server = await scene.start({ limits: scene.pick({}, { messageMs }), heapMB: 256 });
   const count = scene.pick(1_000, 200);
   const clients = await openMany(count, () => RawSocket.open(server.port, "/echo/unfinished"));
