@@ -82,8 +82,14 @@ export class Scene {
     this.figures[name] = typeof value === "number" ? Math.round(value * 100) / 100 : value;
   }
 
-  skip(what: string, why: string): void {
-    this.skipped.push(`${what}: ${why}`);
+  /**
+   * Leaves a part out, openly. In CI that is a failure, unless the part is optional.
+   *
+   * @param isOptional Whether `.ci/run` does not install it.
+   */
+  skip(what: string, why: string, isOptional = false): void {
+    if (process.env.CI && !isOptional) this.fail(`${what}: expected in CI, ${why}`);
+    else this.skipped.push(`${what}: ${why}`);
   }
 
   fail(text: string): void {

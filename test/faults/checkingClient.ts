@@ -22,9 +22,9 @@ export class CheckingClient {
   /** The reasons of its losses, and the number of its recoveries. */
   readonly reports = { lost: new Set<string>(), recovered: 0 };
 
-  constructor(url: string, random: () => number, name: string) {
+  constructor(url: string, random: () => number, name: string, clock = hastyClock) {
     // The class of ws has more than the client needs of a WebSocket, with other types.
-    this.room = connect(url, { WebSocket: WebSocket as never, clock: hastyClock, random });
+    this.room = connect(url, { WebSocket: WebSocket as never, clock, random });
     this.room.on("message", ({ data }) => this.#take(Number(data), name));
     this.room.on("lost", (lost) => {
       this.reports.lost.add(lost.reason);

@@ -31,7 +31,7 @@ function connectMeanwhile(scene: Scene, server: ServerProcess): () => Promise<vo
 
 /** Requests whose headers come one byte after another, and never end. */
 async function slowHeaders(scene: Scene): Promise<void> {
-  const handshakeMs = scene.pick(10_000, 1_500);
+  const handshakeMs = scene.pick(10_000, 1_000);
   const server = await scene.start({ limits: scene.pick({}, { handshakeMs }) });
   const count = scene.pick(2_000, 300);
   const clients = await openMany(count, () => RawSocket.dial(server.port));
@@ -54,7 +54,7 @@ async function slowHeaders(scene: Scene): Promise<void> {
 
 /** Handshakes whose `authorize` does not answer. A third of the clients reset, and a third end their side. */
 async function hungAuthorize(scene: Scene): Promise<void> {
-  const authorizeMs = scene.pick(5_000, 2_500);
+  const authorizeMs = scene.pick(5_000, 2_000);
   const server = await scene.start({ limits: scene.pick({}, { authorizeMs }) });
   const count = scene.pick(1_000, 300);
   const clients = await openMany(count, async () => {

@@ -75,7 +75,7 @@ export interface OriginCase {
   readonly isAllowed: boolean;
 }
 
-/** So many cases: each change of each origin first, then changes of changed ones. An origin is allowed if it is equal. */
+/** So many cases: each change of each origin first, then two changes at once. An origin is allowed if it is equal. */
 export function originCases(dice: Dice, count: number): OriginCase[] {
   const once = allowedOrigins.flatMap((origin) => changes.map((change) => change(origin)));
   const list = [...allowedOrigins, ...others, ...once];

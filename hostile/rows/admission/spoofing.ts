@@ -165,8 +165,12 @@ async function othersIds(scene: Scene, server: ServerProcess): Promise<void> {
     const victim = await RawSocket.openV1(server.port, target(first));
     scene.equal("its own reply", await ask(victim, `secret of ${first}`), `secret of ${first}`);
     const thief = await RawSocket.openV1(server.port, target(second));
-    const who = `${second === "" ? "an anonymous client" : second} with the client id of ${first === "" ? "another" : first}`;
-    scene.equal(`the reply to ${who}`, await ask(thief, "mine"), "mine");
+    const nameOf = (user: string) => (user === "" ? "an anonymous client" : user);
+    scene.equal(
+      `the reply to ${nameOf(second)} with the client id of ${nameOf(first)}`,
+      await ask(thief, "mine"),
+      "mine",
+    );
     for (const client of [victim, thief]) {
       client.write(frame({ opcode: Opcode.close }));
       client.destroy();

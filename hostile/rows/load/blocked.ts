@@ -10,7 +10,7 @@ export const blocked: Row = {
   expected: "0 healthy clients closed for it",
   seconds: 240,
   async run(scene) {
-    const heartbeatMs = scene.pick(25_000, 600);
+    const heartbeatMs = scene.pick(25_000, 500);
     const server = await scene.start({ limits: scene.pick({}, { heartbeatMs }) });
     const clients = await openMany(scene.pick(1_000, 300), async (index) => {
       const client = await RawSocket.open(server.port, `/chat/blocked-${index % 20}`);

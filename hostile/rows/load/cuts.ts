@@ -5,6 +5,15 @@ import { inParallel } from "../../clients/rawSocket.js";
 import { TrackedSocket, trackedSockets } from "../../clients/trackedSocket.js";
 import type { Row } from "../../scene.js";
 
+/** How much faster the clocks of the clients are, so that they come back sooner. A busy machine answers late. */
+const haste = 5;
+const clock = {
+  now: () => haste * performance.now(),
+  setTimeout(callback: () => void, ms: number) {
+    const timer = setTimeout(callback, ms / haste);
+    return { cancel: () => clearTimeout(timer) };
+  },
+};
 const cutEachMs = 20;
 const backMs = 15_000;
 
@@ -23,7 +32,7 @@ export const cuts: Row = {
     await inParallel(scene.pick(1_000, 60), 50, async (index) => {
       const path = paths[index % paths.length] ?? "/kept/none";
       const url = `ws://127.0.0.1:${proxy.port}${path}?user=user-${index}`;
-      const client = new CheckingClient(url, () => scene.dice.roll(), `client ${index}`);
+      const client = new CheckingClient(url, () => scene.dice.roll(), `client ${index}`, clock);
       clients.set(client, path);
       await client.room.opened;
     });

@@ -9,6 +9,9 @@ const filesMax = 200;
 const acceptMs = 1_000;
 const heapMB = 256;
 const idsEach = 128;
+const MB = 1024 * 1024;
+/** The limit of answers of absent clients is 32 MiB; the rest is for the heap around them. */
+const receiptsMB = 48;
 
 /** Far more clients than the process has file descriptors. */
 async function fewFiles(scene: Scene): Promise<void> {
@@ -37,7 +40,7 @@ async function fewFiles(scene: Scene): Promise<void> {
 async function receipts(scene: Scene): Promise<void> {
   const server = await scene.start({ heapMB });
   const before = await server.measure();
-  const count = scene.pick(8_000, 300);
+  const count = scene.pick(8_000, 700);
   await inParallel(count, 16, async (index) => {
     const target = `/work/receipts?client=receipts-${String(index).padStart(16, "0")}`;
     const client = await RawSocket.openV1(server.port, target);
@@ -59,15 +62,8 @@ async function receipts(scene: Scene): Promise<void> {
   if (!server.isRunning) return;
   await scene.until("all have left", 5_000, async () => (await server.status()).connections <= 1);
   const after = await server.measure();
-  const MB = 1024 * 1024;
   scene.show("receipts: clients", count);
-  // The limit receiptsBytesMax is 32 MiB, and a heap has some rest.
-  scene.atMost("receipts: heap more, MB", (after.heap - before.heap) / MB, 48);
-  scene.atMost(
-    "receipts: KB for each client, at 10,000 clients in 32 MiB",
-    (after.heap - before.heap) / count / 1024,
-    16,
-  );
+  scene.atMost("receipts: heap more, MB", (after.heap - before.heap) / MB, receiptsMB);
 }
 
 export const scarce: Row = {
@@ -78,8 +74,9 @@ export const scarce: Row = {
   async run(scene) {
     await fewFiles(scene);
     await receipts(scene);
-    await fullInboxes(scene, { heapMB });
+    // A quick run of rows 7, 8 and 11 shows these.
     if (scene.isQuick) return;
+    await fullInboxes(scene, { heapMB });
     await roomFlood(scene, { heapMB });
     await inSegments(scene, 10_000);
   },

@@ -60,7 +60,7 @@ async function stalledReaders(scene: Scene): Promise<void> {
 /** Handlers that never finish, with as many messages in their inboxes as fit. */
 export async function fullInboxes(scene: Scene, settings: ServerSettings = {}): Promise<void> {
   const server = await scene.start(settings);
-  const count = scene.pick(500, 100);
+  const count = scene.pick(500, 80);
   const clients = await openMany(count, () => RawSocket.open(server.port, "/busy/inbox"));
   await server.resetPeaks();
   const message = textFrame("x".repeat(65_000));
