@@ -22,8 +22,11 @@ export function printRow({ number, title, expected, passed, failures, skipped, f
   for (const text of failures) console.log(`     FAILED ${text}`);
 }
 
+/** Seconds that a quick run of all rows takes at most, on a machine with two cores and no other load. */
+const quickSecondsMax = 120;
+
 /** Prints the table of all rows. */
-export function printSummary(results: readonly RowResult[], seconds: number): void {
+export function printSummary(results: readonly RowResult[], seconds: number, isQuick: boolean): void {
   console.log("\n| # | row | result | seconds | neighbour p99 ms |\n| --- | --- | --- | --- | --- |");
   for (const one of results) {
     const result = one.passed ? (one.skipped.length > 0 ? "ok, parts left out" : "ok") : "FAIL";
@@ -32,4 +35,6 @@ export function printSummary(results: readonly RowResult[], seconds: number): vo
   }
   const passed = results.filter((one) => one.passed).length;
   console.log(`\n${passed} of ${results.length} rows passed in ${seconds.toFixed(0)} s`);
+  if (!isQuick || seconds <= quickSecondsMax) return;
+  console.log(`expected at most ${quickSecondsMax} s: other load on this machine makes the times of the rows doubtful`);
 }

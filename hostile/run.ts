@@ -83,5 +83,5 @@ for (const row of chosenRows(values.only)) {
 await neighbours.close();
 mkdirSync(dirname(values.json), { recursive: true });
 writeFileSync(values.json, `${JSON.stringify({ seed, quick: values.quick, rows: results }, undefined, 2)}\n`);
-printSummary(results, (performance.now() - start) / 1_000);
+printSummary(results, (performance.now() - start) / 1_000, values.quick);
 process.exit(results.every(({ passed }) => passed) ? 0 : 1);

@@ -13,6 +13,8 @@ const atOnce = 24;
 const closeMs = 5_000;
 
 const texts = ["", "a", "hello", "Zoë 👋", "x".repeat(125), "y".repeat(126), "z".repeat(4_000), '{"event":"x"}'];
+/** Lengths that a header declares: around the limit of the server, and far above it. */
+const lengths = [65_535, 65_536, 65_537, 100_000, 2 ** 31, 2 ** 32, 2n ** 53n, 2n ** 63n];
 const controls = [Opcode.ping, Opcode.pong];
 
 /** Valid frames, one after another. A message may have several fragments. */
@@ -37,7 +39,8 @@ class ValidFrames {
 /** Changes bytes of a frame: single bits, whole bytes, its header, its length; or repeats, removes or splits it. */
 function mutate(bytes: Buffer, dice: Dice): Buffer {
   const at = dice.from(0, Math.min(bytes.length, 14));
-  const kind = dice.from(0, 8);
+  const kind = dice.from(0, 9);
+  if (kind === 8) return frame({ opcode: Opcode.binary, declared: dice.of(lengths) ?? 0, lengthBits: 64 });
   if (kind === 0) bytes[at] = (bytes[at] ?? 0) ^ (1 << dice.from(0, 8));
   else if (kind === 1) bytes[at] = dice.from(0, 256);
   else if (kind === 2) bytes[0] = dice.from(0, 256);
