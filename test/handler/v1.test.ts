@@ -182,6 +182,17 @@ describe("a client of enfilade.v1 that resumes", () => {
       expect(await back.client.readJSON()).toEqual({ type: "message", offset: n, data: n });
   });
 
+  it("gets only live publications if it missed none", async () => {
+    await using app = appWith(history);
+    const room = app.registry.room("/chat/a");
+    const { epoch } = (await join(app, "/chat/a")).welcome.position;
+    for (let n = 1; n <= 3; n += 1) room.sendJSON(n);
+    const { client, welcome } = await join(app, `/chat/a?since=${epoch}:3`);
+    expect(welcome).toMatchObject({ recovered: true, position: { epoch, offset: 3 } });
+    room.sendJSON("live");
+    expect(await client.readJSON()).toEqual({ type: "message", offset: 4, data: "live" });
+  });
+
   it("gets the reason for an incomplete recovery, and then everything that is kept", async () => {
     await using app = appWith({ history: { size: 5 }, replay: 2 }, { limits: { recoverMessagesMax: 3 } });
     const room = app.registry.room("/chat/a");
@@ -230,10 +241,12 @@ describe("a client of enfilade.v1 that resumes", () => {
         [`${epoch}:${offset - 1}`, { recovered: false, reason: "limit", missed: 1 }],
         [`${epoch}:0`, { recovered: false, reason: "trimmed", missed: offset }],
         ["another:1", { recovered: false, reason: "epoch" }],
+        [`${epoch}:11`, { recovered: false, reason: "epoch" }],
       ] as const;
       for (const [since, answer] of expected) {
         const { client, welcome } = await join(app, `/chat/a?since=${since}`);
-        expect(welcome).toMatchObject({ ...answer, position: { epoch, offset } });
+        const common = { type: "welcome", id: expect.any(String), room: "/chat/a", heartbeatMs: 25_000 };
+        expect(welcome).toEqual({ ...common, ...answer, position: { epoch, offset } });
         for (let n = offset + 1; n <= 10; n += 1) expect(await client.readJSON()).toMatchObject({ offset: n, data: n });
         client.terminate();
       }
