@@ -142,7 +142,8 @@ describe("limits", () => {
 
   it("name the limit, its accepted values and the given value", () => {
     expect(() => appWith("roomsMax", -1)).toThrow(/roomsMax.*number.*-1/);
-    expect(() => appWith("closeMs", "5s")).toThrow(/closeMs.*milliseconds.*5s/);
+    expect(() => appWith("closeMs", "5s")).toThrow(/closeMs.*milliseconds.*"5s"/);
+    expect(() => appWith("messagesBytesMax", 1)).toThrow(/no limit "messagesBytesMax"; did you mean "messageBytesMax"/);
   });
 
   it.each(appWide)("refuse %s, a limit of the whole app, on a route and on a scope", (name) => {

@@ -123,6 +123,8 @@ describe("pathOfTarget", () => {
     ["the authority form", "example.com:80"],
     ["a path without its slash", "a/b"],
     ["an encoded slash for the first", "%2Fa"],
+    ["an encoded byte order mark before the slash", "%EF%BB%BF/a"],
+    ["a raw byte order mark before the slash", asTarget("\ufeff/a")],
     ["nothing", ""],
     ["a query alone", "?a=b"],
   ])("refuses %s", (_what, target) => {
@@ -219,6 +221,28 @@ describe("pathOfTarget", () => {
   it("quotes a refused path without its control characters", () => {
     const error = thrownBy(() => pathOfTarget("/a%0A%1B%5B31m"));
     expect(String(error)).not.toMatch(/[\p{Cc}]/u);
+  });
+
+  it.each<[target: string, reason: RegExp]>([
+    ["/a%6zb", /"%" is not followed by two hexadecimal digits/],
+    ["/a%", /"%" is not followed by two hexadecimal digits/],
+    ["/a%2fb", /has an encoded slash/],
+    ["/a\u00ff", /is not UTF-8/],
+    ["/a\u0100", /has a character above U\+00FF/],
+    ["/a%FF", /is not UTF-8/],
+    ["/a//b", /has an empty segment/],
+    ["/a/../b", /has a "\.\." segment/],
+    ["/a/**", /has a "\*\*" segment/],
+    ["/a#", /has a control character or another forbidden character/],
+    ["a", /does not begin with "\/"/],
+    ["/a".repeat(17), /at most 16 segments .*, got 17/],
+    ["a".repeat(2_000), /at most 512 bytes/],
+  ])("names the reason why %j is refused", (target, reason) => {
+    expect(() => pathOfTarget(target)).toThrow(reason);
+  });
+
+  it("has the error of the decoder as the cause of its own", () => {
+    expect(thrownBy(() => pathOfTarget("/a%FF"))).toMatchObject({ cause: expect.any(TypeError) });
   });
 
   it("throws only ERR_PATH, and returns only canonical paths", () => {
