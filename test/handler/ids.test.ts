@@ -117,6 +117,8 @@ function runsApp(limits: Partial<Limits>, backplane = new MemoryBackplane()) {
   return { clock, app: new App({ clock, backplane, limits: { heartbeatMs: false, ...limits } }).route("/runs", Runs) };
 }
 
+/** The default. */
+const receiptsMs = 300_000;
 const runsPath = (name: string) => `/runs?client=client-${name}-0123456789`;
 
 /** What the client gets for a frame with this id: the data of its reply, or the code of its error. */
@@ -164,31 +166,42 @@ describe("the answer to a frame with an id", () => {
     expect(await visit(app, "ann", [5, 6])).toEqual(answers.slice(4));
   });
 
-  it("fits if the replies have exactly clientReceiptsBytesMax characters", async () => {
+  it("is one of at most clientReceiptsBytesMax characters, however many were dropped", async () => {
+    await using app = runsApp({ clientReceiptsBytesMax: 2_500 }).app;
+    const ids = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10];
+    const answers = await visit(app, "ann", ids, 1_000);
+    const repeated = await visit(app, "ann", ids);
+    const kept = repeated.filter((answer) => answer !== "duplicate");
+    expect(kept).toEqual(answers.slice(-kept.length));
+    expect(kept.join("").length).toBeLessThanOrEqual(2_500);
+  });
+
+  it("fits if the replies have exactly clientReceiptsBytesMax and receiptsBytesMax characters", async () => {
     const characters = '{"type":"reply","id":1,"data":"run 1 "}'.length;
     Runs.count = 0;
-    await using app = runsApp({ clientReceiptsBytesMax: 2 * characters }).app;
+    const bytesMax = 2 * characters;
+    await using app = runsApp({ clientReceiptsBytesMax: bytesMax, receiptsBytesMax: bytesMax }).app;
     const answers = await visit(app, "ann", [1, 2]);
     expect(await visit(app, "ann", [1, 2])).toEqual(answers);
   });
 
   it("is remembered as long as one connection of its client is open, and receiptsMs longer", async () => {
-    const { app, clock } = runsApp({ receiptsMs: 1_000 });
+    const { app, clock } = runsApp({});
     const stayed = await connectV1(app, runsPath("ann"));
     const answers = await visit(app, "ann", [1]);
-    clock.advance(5_000);
+    clock.advance(2 * receiptsMs);
     expect(await answerTo(stayed, 1)).toBe(answers[0]);
     const left = closes(app, 1);
     stayed.terminate();
     await left;
-    clock.advance(900);
+    clock.advance(receiptsMs - 1);
     const back = await connectV1(app, runsPath("ann"));
-    clock.advance(5_000);
+    clock.advance(2 * receiptsMs);
     expect(await answerTo(back, 1)).toBe(answers[0]);
     const leftAgain = closes(app, 1);
     back.terminate();
     await leftAgain;
-    clock.advance(1_000);
+    clock.advance(receiptsMs);
     expect(await visit(app, "ann", [1])).not.toEqual(answers);
     await app.close();
   });
@@ -221,12 +234,18 @@ describe("the answer to a frame with an id", () => {
     expect(await visit(app, "ann", [1])).not.toEqual(ann);
   });
 
-  it("is remembered on its connection alone if the client has no id", async () => {
-    await using app = runsApp({}).app;
+  it("is remembered on its connection alone if the client has no id, and takes no place of other clients", async () => {
+    await using app = runsApp({ receiptClientsMax: 1 }).app;
+    const ann = await visit(app, "ann", [1]);
     const [one, other] = [await connectV1(app, "/runs"), await connectV1(app, "/runs")];
     expect(await answerTo(one, 1)).not.toBe(await answerTo(other, 1));
     one.sendJSON({ type: "event", event: "run", data: 0, id: 1 });
     expect(await answerTo(one, 2)).toMatch(/^run/);
+    const left = closes(app, 2);
+    one.terminate();
+    other.terminate();
+    await left;
+    expect(await visit(app, "ann", [1])).toEqual(ann);
   });
 });
 
