@@ -24,6 +24,233 @@ class Member extends WebSocketHandler {
   }
 }
 
+describe("the outbox of a slow client", () => {
+  class Drained extends WebSocketHandler {
+    static count = 0;
+    onMessage() {
+      this.close();
+    }
+    override onDrain() {
+      Drained.count += 1;
+    }
+  }
+
+  class WritingClient extends SlowClient {
+    readonly writes: Uint8Array[] = [];
+
+    override write(bytes: Uint8Array): void {
+      this.writes.push(bytes);
+      super.write(bytes);
+    }
+
+    get texts(): string[] {
+      return this.writes.map((bytes) => Buffer.from(bytes).toString());
+    }
+  }
+
+  const nextTurn = () => new Promise((resolve) => setImmediate(resolve));
+
+  /** Clients of one room, each with its connection. A message of n characters has n + 1 bytes. */
+  function slowClients(count: number, limits: Partial<Limits>, route: RouteOptions = {}) {
+    Drained.count = 0;
+    const clock = new ManualClock();
+    const app = new App({ clock, limits: { heartbeatMs: false, ...limits } }).route("/slow", Drained, route);
+    const clients = Array.from({ length: count }, () => new WritingClient(app, "/slow", ""));
+    return { app, clock, clients, connections: app.registry.connections };
+  }
+
+  function slowClient(limits: Partial<Limits>, route: RouteOptions = {}) {
+    const { app, clock, clients, connections } = slowClients(1, limits, route);
+    const [[client], [connection]] = [clients, connections];
+    if (client === undefined || connection === undefined) throw new Error("the client is not connected");
+    return { app, clock, client, connection };
+  }
+
+  /** Sends each text in a turn of its own. */
+  async function sendEach(connection: Connection, texts: readonly string[]): Promise<void> {
+    for (const text of texts) {
+      connection.sendText(text);
+      await nextTurn();
+    }
+  }
+
+  it("writes all messages of a turn at once, and members with the same messages share the bytes", async () => {
+    const { app, clients, connections } = slowClients(3, {});
+    const room = app.registry.room("/slow");
+    room.sendText("1");
+    room.sendText("2");
+    connections[2]?.sendText("33");
+    room.sendText("4");
+    await nextTurn();
+    room.sendText("5");
+    await nextTurn();
+    expect(clients.map(({ texts }) => texts)).toEqual([
+      ["1\n2\n4\n", "5\n"],
+      ["1\n2\n4\n", "5\n"],
+      ["1\n2\n33\n4\n", "5\n"],
+    ]);
+    const [first, second, third] = clients.map(({ writes }) => writes);
+    expect(second?.[0]).toBe(first?.[0]);
+    expect(third?.[1]).toBe(first?.[1]);
+  });
+
+  it("writes within a turn once it has highWaterBytes, and then waits for the network", async () => {
+    const { client, connection } = slowClient({ highWaterBytes: 10 });
+    connection.sendText("1111");
+    expect([client.texts, connection.bufferedBytes]).toEqual([[], 5]);
+    connection.sendText("2222");
+    expect([client.texts, connection.bufferedBytes]).toEqual([["1111\n2222\n"], 10]);
+    await sendEach(connection, ["3", "4"]);
+    expect([client.texts.length, connection.bufferedBytes]).toEqual([1, 14]);
+    client.read();
+    await nextTurn();
+    expect(client.texts.slice(1)).toEqual(["3\n", "4\n"]);
+    expect(connection.bufferedBytes).toBe(4);
+  });
+
+  it("keeps the order if it can write only some of what waits, and reports once that all is written", async () => {
+    const { client, connection } = slowClient({ highWaterBytes: 4 });
+    await sendEach(connection, ["111", "222", "333", "444"]);
+    for (const count of [2, 3, 4]) {
+      expect(Drained.count).toBe(0);
+      client.read();
+      await nextTurn();
+      expect(client.texts).toHaveLength(count);
+    }
+    expect([client.texts.join(""), Drained.count]).toEqual(["111\n222\n333\n444\n", 1]);
+    client.read();
+    await sendEach(connection, ["555"]);
+    expect([client.texts.length, Drained.count]).toEqual([5, 1]);
+  });
+
+  it("holds outboxBytesMax, and closes the client with 4008 for one byte more", async () => {
+    const { app, client, connection } = slowClient({ highWaterBytes: 1, outboxBytesMax: 10 });
+    await sendEach(connection, ["1111", "2222", "3333"]);
+    expect([connection.isOpen, connection.bufferedBytes]).toEqual([true, 15]);
+    client.read();
+    await nextTurn();
+    await sendEach(connection, ["4444"]);
+    expect([connection.isOpen, connection.bufferedBytes]).toEqual([true, 15]);
+    await sendEach(connection, ["5"]);
+    expect([connection.isOpen, app.status().totals.slow]).toEqual([false, 1]);
+    expect(await client.closes.have(1)).toEqual([4008]);
+    await sendEach(connection, ["6"]);
+    expect(client.texts).toEqual(["1111\n", "2222\n"]);
+    expect(connection.bufferedBytes).toBe(0);
+  });
+
+  it("closes the client outboxAgeMsMax after the oldest message that still waits", async () => {
+    const { client, connection, clock } = slowClient({ highWaterBytes: 1, outboxAgeMsMax: 1_000 });
+    await sendEach(connection, ["1", "2"]);
+    clock.advance(600);
+    await sendEach(connection, ["3"]);
+    clock.advance(300);
+    client.read();
+    await nextTurn();
+    expect(client.texts).toEqual(["1\n", "2\n"]);
+    clock.advance(699);
+    expect(connection.isOpen).toBe(true);
+    clock.advance(1);
+    expect(connection.isOpen).toBe(false);
+    expect(await client.closes.have(1)).toEqual([4008]);
+  });
+
+  it("gives the next message its whole outboxAgeMsMax after the client has caught up", async () => {
+    const { client, connection, clock } = slowClient({ highWaterBytes: 1, outboxAgeMsMax: 1_000 });
+    await sendEach(connection, ["1", "2"]);
+    clock.advance(900);
+    client.read();
+    await nextTurn();
+    clock.advance(50);
+    await sendEach(connection, ["3"]);
+    clock.advance(999);
+    expect(connection.isOpen).toBe(true);
+    clock.advance(1);
+    expect(connection.isOpen).toBe(false);
+  });
+
+  it("is written before a close, however much it is, and the client gets nothing after it", async () => {
+    const { client, connection } = slowClient({ highWaterBytes: 8, outboxBytesMax: 4 });
+    await sendEach(connection, ["1111111", "2"]);
+    connection.sendText("333333");
+    connection.close(4000);
+    connection.sendText("4");
+    await nextTurn();
+    expect([client.texts, client.closes.all]).toEqual([["1111111\n"], []]);
+    client.read();
+    expect(await client.closes.have(1)).toEqual([4000]);
+    expect([client.texts, Drained.count]).toEqual([["1111111\n", "2\n", "333333\n"], 0]);
+  });
+
+  it("is not flushed while messages wait, but when the client has disconnected", async () => {
+    for (const end of ["reads", "leaves"]) {
+      const { client, connection } = slowClient({ highWaterBytes: 1 });
+      await sendEach(connection, ["1", "2"]);
+      connection.sendText("3");
+      let isFlushed = false;
+      const flushed = connection.flushed().then(() => {
+        isFlushed = true;
+      });
+      client.read();
+      await nextTurn();
+      await nextTurn();
+      expect([client.texts, isFlushed]).toEqual([["1\n", "2\n"], false]);
+      if (end === "reads") client.readAll();
+      else client.destroy();
+      await flushed;
+      expect(client.texts).toHaveLength(end === "reads" ? 3 : 2);
+    }
+  });
+
+  it("drops what waits when the client disconnects", async () => {
+    const { client, connection } = slowClient({ highWaterBytes: 1 });
+    await sendEach(connection, ["1", "2"]);
+    client.destroy();
+    connection.sendText("3");
+    await connection.ended;
+    await nextTurn();
+    expect([client.texts, connection.bufferedBytes, Drained.count]).toEqual([["1\n"], 0, 0]);
+  });
+
+  it("has the newest message of a key at its new place, and the bytes of that one alone", async () => {
+    const { client, connection } = slowClient({ highWaterBytes: 1 });
+    await sendEach(connection, ["1"]);
+    connection.sendText("22", { policy: latest("a") });
+    connection.sendText("333", { policy: latest("b") });
+    await sendEach(connection, ["4"]);
+    connection.sendText("5555", { policy: latest("a") });
+    expect(connection.bufferedBytes).toBe(2 + 4 + 2 + 5);
+    client.readAll();
+    for (let turn = 0; turn < 3; turn += 1) await nextTurn();
+    expect(client.texts).toEqual(["1\n", "333\n", "4\n", "5555\n"]);
+  });
+
+  it("calls onDrain after a message that was skipped, though nothing waits", async () => {
+    const { client, connection } = slowClient({ highWaterBytes: 1 });
+    await sendEach(connection, ["1"]);
+    connection.sendText("2", { policy: skip });
+    connection.sendText("3", { policy: skip });
+    await nextTurn();
+    expect(Drained.count).toBe(0);
+    client.read();
+    await nextTurn();
+    expect([client.texts, Drained.count]).toEqual([["1\n"], 1]);
+  });
+
+  it("takes messages that are kept until a quarter of it is filled; the rest is read from the history", async () => {
+    const limits = { highWaterBytes: 1, outboxBytesMax: 40 };
+    const { app, client, connection } = slowClient(limits, { history: { size: 100 } });
+    const texts = ["1111", "2222", "3333", "4444", "5555"];
+    for (const text of texts) {
+      app.registry.room("/slow").sendText(text);
+      await nextTurn();
+    }
+    expect(connection.bufferedBytes - client.bufferedBytes).toBe(10);
+    client.readAll();
+    expect(await client.frames.have(5)).toEqual(texts.map(Number));
+  });
+});
+
 /** The messages of a test, in the order in which it sends them. */
 const sending = fc.oneof(
   fc.record({ to: fc.constantFrom("/a", "/b", "/both", "all"), except: fc.boolean(), tick: fc.boolean() }),
@@ -261,232 +488,5 @@ describe("a very large room", () => {
       ]);
     }
     expect(app.status().flush.msMax).toBeGreaterThan(0);
-  });
-});
-
-describe("the outbox of a slow client", () => {
-  class Drained extends WebSocketHandler {
-    static count = 0;
-    onMessage() {
-      this.close();
-    }
-    override onDrain() {
-      Drained.count += 1;
-    }
-  }
-
-  class WritingClient extends SlowClient {
-    readonly writes: Uint8Array[] = [];
-
-    override write(bytes: Uint8Array): void {
-      this.writes.push(bytes);
-      super.write(bytes);
-    }
-
-    get texts(): string[] {
-      return this.writes.map((bytes) => Buffer.from(bytes).toString());
-    }
-  }
-
-  const nextTurn = () => new Promise((resolve) => setImmediate(resolve));
-
-  /** Clients of one room, each with its connection. A message of n characters has n + 1 bytes. */
-  function slowClients(count: number, limits: Partial<Limits>, route: RouteOptions = {}) {
-    Drained.count = 0;
-    const clock = new ManualClock();
-    const app = new App({ clock, limits: { heartbeatMs: false, ...limits } }).route("/slow", Drained, route);
-    const clients = Array.from({ length: count }, () => new WritingClient(app, "/slow", ""));
-    return { app, clock, clients, connections: app.registry.connections };
-  }
-
-  function slowClient(limits: Partial<Limits>, route: RouteOptions = {}) {
-    const { app, clock, clients, connections } = slowClients(1, limits, route);
-    const [[client], [connection]] = [clients, connections];
-    if (client === undefined || connection === undefined) throw new Error("the client is not connected");
-    return { app, clock, client, connection };
-  }
-
-  /** Sends each text in a turn of its own. */
-  async function sendEach(connection: Connection, texts: readonly string[]): Promise<void> {
-    for (const text of texts) {
-      connection.sendText(text);
-      await nextTurn();
-    }
-  }
-
-  it("writes all messages of a turn at once, and members with the same messages share the bytes", async () => {
-    const { app, clients, connections } = slowClients(3, {});
-    const room = app.registry.room("/slow");
-    room.sendText("1");
-    room.sendText("2");
-    connections[2]?.sendText("33");
-    room.sendText("4");
-    await nextTurn();
-    room.sendText("5");
-    await nextTurn();
-    expect(clients.map(({ texts }) => texts)).toEqual([
-      ["1\n2\n4\n", "5\n"],
-      ["1\n2\n4\n", "5\n"],
-      ["1\n2\n33\n4\n", "5\n"],
-    ]);
-    const [first, second, third] = clients.map(({ writes }) => writes);
-    expect(second?.[0]).toBe(first?.[0]);
-    expect(third?.[1]).toBe(first?.[1]);
-  });
-
-  it("writes within a turn once it has highWaterBytes, and then waits for the network", async () => {
-    const { client, connection } = slowClient({ highWaterBytes: 10 });
-    connection.sendText("1111");
-    expect([client.texts, connection.bufferedBytes]).toEqual([[], 5]);
-    connection.sendText("2222");
-    expect([client.texts, connection.bufferedBytes]).toEqual([["1111\n2222\n"], 10]);
-    await sendEach(connection, ["3", "4"]);
-    expect([client.texts.length, connection.bufferedBytes]).toEqual([1, 14]);
-    client.read();
-    await nextTurn();
-    expect(client.texts.slice(1)).toEqual(["3\n", "4\n"]);
-    expect(connection.bufferedBytes).toBe(4);
-  });
-
-  it("keeps the order if it can write only some of what waits, and reports once that all is written", async () => {
-    const { client, connection } = slowClient({ highWaterBytes: 4 });
-    await sendEach(connection, ["111", "222", "333", "444"]);
-    for (const count of [2, 3, 4]) {
-      expect(Drained.count).toBe(0);
-      client.read();
-      await nextTurn();
-      expect(client.texts).toHaveLength(count);
-    }
-    expect([client.texts.join(""), Drained.count]).toEqual(["111\n222\n333\n444\n", 1]);
-    client.read();
-    await sendEach(connection, ["555"]);
-    expect([client.texts.length, Drained.count]).toEqual([5, 1]);
-  });
-
-  it("holds outboxBytesMax, and closes the client with 4008 for one byte more", async () => {
-    const { app, client, connection } = slowClient({ highWaterBytes: 1, outboxBytesMax: 10 });
-    await sendEach(connection, ["1111", "2222", "3333"]);
-    expect([connection.isOpen, connection.bufferedBytes]).toEqual([true, 15]);
-    client.read();
-    await nextTurn();
-    await sendEach(connection, ["4444"]);
-    expect([connection.isOpen, connection.bufferedBytes]).toEqual([true, 15]);
-    await sendEach(connection, ["5"]);
-    expect([connection.isOpen, app.status().totals.slow]).toEqual([false, 1]);
-    expect(await client.closes.have(1)).toEqual([4008]);
-    await sendEach(connection, ["6"]);
-    expect(client.texts).toEqual(["1111\n", "2222\n"]);
-    expect(connection.bufferedBytes).toBe(0);
-  });
-
-  it("closes the client outboxAgeMsMax after the oldest message that still waits", async () => {
-    const { client, connection, clock } = slowClient({ highWaterBytes: 1, outboxAgeMsMax: 1_000 });
-    await sendEach(connection, ["1", "2"]);
-    clock.advance(600);
-    await sendEach(connection, ["3"]);
-    clock.advance(300);
-    client.read();
-    await nextTurn();
-    expect(client.texts).toEqual(["1\n", "2\n"]);
-    clock.advance(699);
-    expect(connection.isOpen).toBe(true);
-    clock.advance(1);
-    expect(connection.isOpen).toBe(false);
-    expect(await client.closes.have(1)).toEqual([4008]);
-  });
-
-  it("gives the next message its whole outboxAgeMsMax after the client has caught up", async () => {
-    const { client, connection, clock } = slowClient({ highWaterBytes: 1, outboxAgeMsMax: 1_000 });
-    await sendEach(connection, ["1", "2"]);
-    clock.advance(900);
-    client.read();
-    await nextTurn();
-    clock.advance(50);
-    await sendEach(connection, ["3"]);
-    clock.advance(999);
-    expect(connection.isOpen).toBe(true);
-    clock.advance(1);
-    expect(connection.isOpen).toBe(false);
-  });
-
-  it("is written before a close, however much it is, and the client gets nothing after it", async () => {
-    const { client, connection } = slowClient({ highWaterBytes: 8, outboxBytesMax: 4 });
-    await sendEach(connection, ["1111111", "2"]);
-    connection.sendText("333333");
-    connection.close(4000);
-    connection.sendText("4");
-    await nextTurn();
-    expect([client.texts, client.closes.all]).toEqual([["1111111\n"], []]);
-    client.read();
-    expect(await client.closes.have(1)).toEqual([4000]);
-    expect([client.texts, Drained.count]).toEqual([["1111111\n", "2\n", "333333\n"], 0]);
-  });
-
-  it("is not flushed while messages wait, but when the client has disconnected", async () => {
-    for (const end of ["reads", "leaves"]) {
-      const { client, connection } = slowClient({ highWaterBytes: 1 });
-      await sendEach(connection, ["1", "2"]);
-      connection.sendText("3");
-      let isFlushed = false;
-      const flushed = connection.flushed().then(() => {
-        isFlushed = true;
-      });
-      client.read();
-      await nextTurn();
-      await nextTurn();
-      expect([client.texts, isFlushed]).toEqual([["1\n", "2\n"], false]);
-      if (end === "reads") client.readAll();
-      else client.destroy();
-      await flushed;
-      expect(client.texts).toHaveLength(end === "reads" ? 3 : 2);
-    }
-  });
-
-  it("drops what waits when the client disconnects", async () => {
-    const { client, connection } = slowClient({ highWaterBytes: 1 });
-    await sendEach(connection, ["1", "2"]);
-    client.destroy();
-    connection.sendText("3");
-    await connection.ended;
-    await nextTurn();
-    expect([client.texts, connection.bufferedBytes, Drained.count]).toEqual([["1\n"], 0, 0]);
-  });
-
-  it("has the newest message of a key at its new place, and the bytes of that one alone", async () => {
-    const { client, connection } = slowClient({ highWaterBytes: 1 });
-    await sendEach(connection, ["1"]);
-    connection.sendText("22", { policy: latest("a") });
-    connection.sendText("333", { policy: latest("b") });
-    await sendEach(connection, ["4"]);
-    connection.sendText("5555", { policy: latest("a") });
-    expect(connection.bufferedBytes).toBe(2 + 4 + 2 + 5);
-    client.readAll();
-    for (let turn = 0; turn < 3; turn += 1) await nextTurn();
-    expect(client.texts).toEqual(["1\n", "333\n", "4\n", "5555\n"]);
-  });
-
-  it("calls onDrain after a message that was skipped, though nothing waits", async () => {
-    const { client, connection } = slowClient({ highWaterBytes: 1 });
-    await sendEach(connection, ["1"]);
-    connection.sendText("2", { policy: skip });
-    connection.sendText("3", { policy: skip });
-    await nextTurn();
-    expect(Drained.count).toBe(0);
-    client.read();
-    await nextTurn();
-    expect([client.texts, Drained.count]).toEqual([["1\n"], 1]);
-  });
-
-  it("takes messages that are kept until a quarter of it is filled; the rest is read from the history", async () => {
-    const limits = { highWaterBytes: 1, outboxBytesMax: 40 };
-    const { app, client, connection } = slowClient(limits, { history: { size: 100 } });
-    const texts = ["1111", "2222", "3333", "4444", "5555"];
-    for (const text of texts) {
-      app.registry.room("/slow").sendText(text);
-      await nextTurn();
-    }
-    expect(connection.bufferedBytes - client.bufferedBytes).toBe(10);
-    client.readAll();
-    expect(await client.frames.have(5)).toEqual(texts.map(Number));
   });
 });
