@@ -1,0 +1,15 @@
+import base from "../../vitest.config.ts";
+
+// Set by run.mjs, since Stryker has no option for the files of tests.
+const include = (process.env.MUTATION_TESTS ?? "").split(",");
+
+export default {
+  ...base,
+  test: {
+    ...base.test,
+    include,
+    // A mutant often makes a test wait forever. Without a mutant, every test of these files takes far less.
+    testTimeout: 10_000,
+    hookTimeout: 10_000,
+  },
+};
