@@ -123,6 +123,33 @@ describe("the outbox of a slow client", () => {
     expect([client.texts.length, Drained.count]).toEqual([5, 1]);
   });
 
+  it("keeps the order if a message is sent between what the network took and the next write", async () => {
+    const { client, connection } = slowClient({ highWaterBytes: 1 });
+    await sendEach(connection, ["1", "2"]);
+    client.readAll();
+    connection.sendText("3");
+    for (let turn = 0; turn < 3; turn += 1) await nextTurn();
+    expect(client.texts).toEqual(["1\n", "2\n", "3\n"]);
+  });
+
+  it("is flushed once for all messages of a turn, and not again", async () => {
+    const { app, clock, client, connection } = slowClient({ flushConnectionsMax: 1 });
+    clock.advance(1_000);
+    connection.sendText("1");
+    connection.sendText("2");
+    for (let turn = 0; turn < 3; turn += 1) await nextTurn();
+    expect([client.texts, app.status().flush]).toEqual([["1\n2\n"], { count: 1, msMax: 0 }]);
+  });
+
+  it("is empty after an overflow, also if the next message has a policy", async () => {
+    const { client, connection } = slowClient({ highWaterBytes: 8, outboxBytesMax: 4 });
+    await sendEach(connection, ["1111111"]);
+    connection.sendText("22222");
+    connection.sendText("3", { policy: latest("a") });
+    expect([connection.isOpen, connection.bufferedBytes]).toEqual([false, 0]);
+    expect(await client.closes.have(1)).toEqual([4008]);
+  });
+
   it("holds outboxBytesMax, and closes the client with 4008 for one byte more", async () => {
     const { app, client, connection } = slowClient({ highWaterBytes: 1, outboxBytesMax: 10 });
     await sendEach(connection, ["1111", "2222", "3333"]);
@@ -409,13 +436,15 @@ describe("a delivery policy", () => {
     app.registry.sendTextToAll("reliable 1");
     for (let n = 0; n < 100; n += 1) app.registry.sendTextToAll(`skip ${n}`, { policy: skip });
     app.registry.sendTextToAll("reliable 2", { policy: reliable });
+    app.registry.sendTextToAll("reliable 3", { policy: reliable });
     app.registry.sendTextToAll("the end");
     expect(app.status().totals.dropped).toBe(100);
-    expect(await texts("the end")).toEqual(["reliable 1", "reliable 2", "the end"]);
+    expect(await texts("the end")).toEqual(["reliable 1", "reliable 2", "reliable 3", "the end"]);
     expect(reported.all).toEqual(["drained /watched"]);
     const seen = [];
     for (let text = await reading.readText(); text !== "the end"; text = await reading.readText()) seen.push(text);
-    expect(seen).toEqual(["reliable 1", ...Array.from({ length: 100 }, (_, n) => `skip ${n}`), "reliable 2"]);
+    const skips = Array.from({ length: 100 }, (_, n) => `skip ${n}`);
+    expect(seen).toEqual(["reliable 1", ...skips, "reliable 2", "reliable 3"]);
   });
 
   it("latest keeps one message per key, at its newest place, in bounded memory", async () => {
