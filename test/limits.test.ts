@@ -83,9 +83,6 @@ describe("limits", () => {
       receiptsMax: 128,
       receiptsMs: 300_000,
       receiptClientsMax: 10_000,
-      replyBytesMax: 8_192,
-      clientReceiptsBytesMax: 16_384,
-      receiptsBytesMax: 33_554_432,
       tapEntriesMax: 1_000,
       tapBytesMax: 1_048_576,
     });

@@ -111,8 +111,9 @@ describe("app.revoke()", () => {
   it.each([true, false])("forgets the replies of the user's requests (connected: %s)", async (isConnected) => {
     const { app, open } = await startBank();
     const request = { type: "event", event: "pay", id: 7 };
+    const protocols = ["enfilade.v1", `enfilade.secret.${"s".repeat(22)}`];
     const pay = async (user: string) => {
-      const client = await open(`/bank/a?user=${user}&client=0123456789abcdef`, { protocols: ["enfilade.v1"] });
+      const client = await open(`/bank/a?user=${user}&client=0123456789abcdef`, { protocols });
       await client.readJSON();
       client.sendJSON(request);
       return { client, reply: Number(Reflect.get(Object(await client.readJSON()), "data")) };
