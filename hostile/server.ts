@@ -79,6 +79,8 @@ class Server {
         return this.#meter.reset();
       case "status":
         return this.#app.status();
+      case "health":
+        return this.#app.health();
       case "log":
         return this.#log();
       case "tally":

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
-import type { Status } from "../src/index.js";
+import type { HealthReport, Status } from "../src/index.js";
 import { end } from "../test/support/engineProcess.js";
 import type { Command, Log, Measure, Publishing, Report, RoomView, ServerSettings, Tally } from "./server/settings.js";
 
@@ -76,6 +76,10 @@ export class ServerProcess {
 
   status(): Promise<Status> {
     return this.ask({ do: "status" }) as Promise<Status>;
+  }
+
+  health(): Promise<HealthReport> {
+    return this.ask({ do: "health" }) as Promise<HealthReport>;
   }
 
   log(): Promise<Log> {

@@ -23,6 +23,7 @@ export type Command =
   | { readonly do: "measure"; readonly collect: boolean }
   | { readonly do: "resetPeaks" }
   | { readonly do: "status" }
+  | { readonly do: "health" }
   | { readonly do: "log" }
   | { readonly do: "tally" }
   | { readonly do: "block"; readonly ms: number }

@@ -6,7 +6,7 @@ export interface PeerLimits {
   readonly fragmentsMax: number;
   /**
    * Pieces in which the network delivers one frame; each piece takes memory. One piece per 512 bytes of
-   * `messageBytesMax` is always allowed. Above: close 1008. Default: 1,024.
+   * `messageBytesMax` is always allowed. Above: close 1008. Default: 512.
    */
   readonly bufferedChunksMax: number;
   /**
@@ -24,6 +24,8 @@ export interface PeerLimits {
   readonly messagesPerSecondMax: number;
   /** Bytes of these frames, decompressed. Above: the socket is paused. Default: no limit. */
   readonly bytesPerSecondMax: number;
+  /** Bytes per second beyond 16 times the size of compressed messages. Above: the socket is paused. Default: 1 MiB. */
+  readonly inflatedBytesPerSecondMax: number;
   /** Received messages that wait for a busy handler. When reached: the socket is paused. Default: 64. */
   readonly inboxMessagesMax: number;
   /** Bytes buffered in the socket. When reached: the client lags, and messages wait in the outbox. Default: 64 KiB. */
@@ -54,13 +56,14 @@ export interface PeerLimits {
 export const defaultPeerLimits: PeerLimits = {
   messageBytesMax: 64 * 1024,
   fragmentsMax: 256,
-  bufferedChunksMax: 1_024,
+  bufferedChunksMax: 512,
   messageMs: 10_000,
   turnMessagesMax: 256,
   turnBytesMax: 256 * 1024,
   turnMs: 4,
   messagesPerSecondMax: Number.POSITIVE_INFINITY,
   bytesPerSecondMax: Number.POSITIVE_INFINITY,
+  inflatedBytesPerSecondMax: 1024 * 1024,
   inboxMessagesMax: 64,
   highWaterBytes: 64 * 1024,
   outboxBytesMax: 1024 * 1024,

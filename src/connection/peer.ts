@@ -82,7 +82,7 @@ export class Peer<C extends Codec = Codec>
     this.#lifetime = lifetime;
     this.#transport = transport;
     this.#config = config;
-    this.#rate = rateLimitOf(this, config.clock, config.limits);
+    this.#rate = rateLimitOf(this, config.clock, config.limits, transport.framing.isDeflated === true);
     this.#inbox = new Inbox(this, config.limits, { memory: config.memory.incoming, rate: this.#rate });
     this.#outbox = new Outbox(this, transport, config);
     this.#watch = config.watches.watch(this);
@@ -273,6 +273,7 @@ export class Peer<C extends Codec = Codec>
   /** A chunk of compressed messages had more bytes than may wait; pausing the socket was too late. */
   onFlooded(): void {
     this.#failWith(CloseCode.policyViolation, "too many messages at once");
+    this.#transport.ignoreInput?.();
   }
 
   /** The client reads too slowly: too many bytes wait for it, or they wait too long. */

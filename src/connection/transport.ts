@@ -10,6 +10,8 @@ import type { Clock } from "./clock.js";
 export interface Framing {
   /** Returns the bytes of one whole message: a text message for a string, else a binary message. */
   encode(data: string | Uint8Array): Uint8Array;
+  /** Whether received messages may be compressed. Default: `false`. */
+  readonly isDeflated?: boolean | undefined;
 }
 
 /** The HTTP answer to a client that is refused. */
@@ -109,6 +111,8 @@ export interface Transport {
   resume(): void;
   /** Starts the closing handshake, after all bytes written before. `onGone` follows. */
   close(code: number, reason: string): void;
+  /** Reads nothing more of a client after a violation (RFC 6455 7.1.7). Optional: it only saves work. */
+  ignoreInput?(): void;
   /** Ends the connection at once, without a closing handshake. `onGone` follows. */
   destroy(): void;
 }

@@ -100,8 +100,9 @@ if id ~= '' then
   if where and tonumber(where) <= offset then return {epoch, number(tonumber(where)), past} end
 end
 if not epoch then
-  redis.call('DEL', log)
+  -- In this order: Redis checks its memory for the first write of a script only, and DEL is always allowed.
   beginEpoch(0)
+  redis.call('DEL', log)
 end
 local function addAll()
   for at = first, last do

@@ -106,7 +106,7 @@ export class App implements Application {
     const warn = (message: string) => logger.warn(message);
     const historyBytes = () => this.#backplane.status().historyBytes;
     this.#ledger = new MemoryLedger({ bytesMax: limits.memoryBytesMax, metrics, warn, historyBytes });
-    this.#ownServer = new OwnServer(limits.handshakeMs);
+    this.#ownServer = new OwnServer(limits.handshakeMs, { clock, closeMs: limits.closeMs });
     this.#handlers = new HandlerFactory(options.create);
     this.#acceptor = new Acceptor({
       app: this,

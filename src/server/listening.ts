@@ -1,6 +1,8 @@
 import { once } from "node:events";
 import { createServer, type Server } from "node:http";
 import { EnfiladeError } from "../errors.js";
+import { refusal } from "./refusal.js";
+import { type RefusalTime, writeRefusal } from "./websocket/upgrade.js";
 
 /** The address that an app listens on. */
 export interface Listening {
@@ -15,11 +17,13 @@ export interface Listening {
 /** The HTTP server of `app.listen`. */
 export class OwnServer {
   readonly #handshakeMs: number;
+  readonly #refusalTime: RefusalTime;
   #server: Server | undefined;
 
   /** @param handshakeMs Milliseconds for a client to send its request. */
-  constructor(handshakeMs: number) {
+  constructor(handshakeMs: number, refusalTime: RefusalTime) {
     this.#handshakeMs = handshakeMs;
+    this.#refusalTime = refusalTime;
   }
 
   /** Resolves when the server listens and `onListening` has returned. A call that rejects may be repeated. */
@@ -28,7 +32,7 @@ export class OwnServer {
       throw new EnfiladeError("ERR_APP_STATE", "the app is already listening; use attach(server) for a second server");
     }
     checkPort(port);
-    const server = createHttpServer(this.#handshakeMs);
+    const server = createHttpServer(this.#handshakeMs, this.#refusalTime);
     this.#server = server;
     try {
       await listen(server, port, host);
@@ -70,12 +74,19 @@ function checkPort(port: unknown): void {
   );
 }
 
-function createHttpServer(handshakeMs: number): Server {
-  return createServer({
+function createHttpServer(handshakeMs: number, refusalTime: RefusalTime): Server {
+  const server = createServer({
     headersTimeout: handshakeMs,
     requestTimeout: handshakeMs,
     connectionsCheckingInterval: Math.max(1, handshakeMs / 10),
   });
+  // Without a listener, Node closes the socket of a CONNECT request without an answer.
+  server.on("connect", (incoming, socket, head) => {
+    // A broken socket also emits "close".
+    socket.on("error", () => undefined);
+    writeRefusal({ incoming, socket, head }, refusal(405, "", { allow: "GET" }), refusalTime);
+  });
+  return server;
 }
 
 /** Resolves when the server listens, or is closed first. Rejects with the error of Node, such as `EADDRINUSE`. */

@@ -52,7 +52,7 @@ async function hung(scene: Scene): Promise<void> {
   process.kill(pid, "SIGSTOP");
   scene.finally(() => process.kill(pid, "SIGCONT"));
   const publishing = publishMany(scene, "hung", server, 50);
-  const isUnready = async () => !(await server.status()).ready;
+  const isUnready = async () => !(await server.health()).ready;
   const ms = await scene.until("hung: not ready within 3 s", unreadyMs, isUnready);
   scene.show("hung: not ready after, ms", ms);
   await scene.last(scene.pick(30_000, unreadyMs) - ms);

@@ -66,7 +66,8 @@ function areFields(fields: readonly Field[]): boolean {
   const [version, ...versions] = valuesOf("sec-websocket-version");
   return (
     host !== undefined &&
-    /^[\w.:[\]\-~!$&'()*+,;=%]+$/.test(host) &&
+    // A comma may come from repeated fields that a proxy has joined.
+    /^(\[[\da-f:.]+\]|[\w.\-~!$&'()*+;=%]+)(:\d*)?$/i.test(host) &&
     hosts.length === 0 &&
     hasToken("upgrade", "websocket") &&
     hasToken("connection", "upgrade") &&

@@ -23,7 +23,7 @@ import { type ClientReceipts, hashOf } from "./clientReceipts.js";
 import type { V1Encoder } from "./encoder.js";
 import { FrameReceipt, type ReceiptOwner } from "./frameReceipt.js";
 import type { FrameRecord } from "./frameRecord.js";
-import { BadFrame, frameText, type IncomingFrame, readFrame, replyText } from "./frames.js";
+import { frameText, type IncomingFrame, readFrame, replyText } from "./frames.js";
 import { LossTracker } from "./lossTracker.js";
 import { PresenceRequests } from "./presenceRequests.js";
 import type { Receipts } from "./receipts.js";
@@ -162,8 +162,7 @@ export class V1Dialect implements Dialect, SessionDialect, JoiningClient, Replie
     try {
       return this.#handleFrame(readFrame(message));
     } catch (error) {
-      if (error instanceof BadFrame) this.#refuseFrame(error.id);
-      else this.#session?.onError(error);
+      this.#session?.onError(error);
       return undefined;
     }
   }
@@ -195,6 +194,7 @@ export class V1Dialect implements Dialect, SessionDialect, JoiningClient, Replie
     if (frame.type === "ping") this.#session?.member.push(this.#encoder.encodeText(frameText("pong", {})), undefined);
     else if (frame.type === "watch") this.#presenceRequests?.ask();
     else if (frame.type === "reply") this.#requests?.settle(frame.id, frame.outcome);
+    else if (frame.type === "bad") this.#refuseFrame(frame.id);
     else this.#session?.onRefresh(frame.token);
     return undefined;
   }

@@ -12,16 +12,20 @@ export type IncomingFrame =
   | { readonly type: "reply"; readonly id: FrameId; readonly outcome: Outcome }
   | { readonly type: "refresh"; readonly id: FrameId | undefined; readonly token: string }
   | { readonly type: "watch"; readonly id: FrameId | undefined }
-  | { readonly type: "ping"; readonly id: FrameId | undefined };
+  | { readonly type: "ping"; readonly id: FrameId | undefined }
+  | BadFrame;
 
-/** A received frame is invalid. If it has a valid `id`, the client gets an error with this id. */
-export class BadFrame extends Error {
-  constructor(readonly id: FrameId | undefined) {
-    super("bad frame");
-  }
+/**
+ * An invalid frame. If it has a valid `id`, the client gets an error with this id.
+ *
+ * It is a value: an error with its stack would take longer than all else about a frame, and a client can send many.
+ */
+export interface BadFrame {
+  readonly type: "bad";
+  readonly id: FrameId | undefined;
 }
 
-/** @throws BadFrame when the message is not a frame. */
+/** Parses a message. One that is no frame is a {@link BadFrame}. */
 export function readFrame(message: Message): IncomingFrame {
   let frame: Readonly<Record<string, unknown>> = {};
   try {
@@ -29,7 +33,8 @@ export function readFrame(message: Message): IncomingFrame {
     return frameOf(frame);
   } catch (error) {
     // Not JSON; or nested so deeply that JSON.stringify exceeds the stack, though JSON.parse did not (RFC 8259 9).
-    throw error instanceof MessageError || error instanceof RangeError ? new BadFrame(frameId(frame.id)) : error;
+    if (error instanceof MessageError || error instanceof RangeError) return { type: "bad", id: frameId(frame.id) };
+    throw error;
   }
 }
 
@@ -47,14 +52,14 @@ function frameOf(fields: Readonly<Record<string, unknown>>): IncomingFrame {
   if (type === "reply") return replyOf(id, fields);
   if (type === "refresh" && typeof token === "string") return { type, id, token };
   if (type === "watch" || type === "ping") return { type, id };
-  throw new BadFrame(id);
+  return { type: "bad", id };
 }
 
 function replyOf(id: FrameId | undefined, { data, error }: Readonly<Record<string, unknown>>): IncomingFrame {
   if (id !== undefined && data !== undefined && error === undefined) return { type: "reply", id, outcome: { data } };
   if (id !== undefined && data === undefined && isFailure(error)) return { type: "reply", id, outcome: { error } };
   // The id is one of the server: a client would take an error with this id for the answer to a frame of its own.
-  throw new BadFrame(undefined);
+  return { type: "bad", id: undefined };
 }
 
 function isFailure(error: unknown): error is EventFailure {

@@ -8,4 +8,4 @@ export const webSocketFraming: Framing = {
 };
 
 /** Encodes messages for connections with permessage-deflate. */
-export const deflateFraming: Framing = { encode: deflatedFrame };
+export const deflateFraming: Framing = { encode: deflatedFrame, isDeflated: true };

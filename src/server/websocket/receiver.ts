@@ -15,7 +15,8 @@ export interface Receiver {
   /** The opcode of the current frame. */
   readonly _opcode: number;
   /** The bytes that were received but not parsed. */
-  readonly _bufferedBytes: number;
+  _bufferedBytes: number;
+  _buffers: readonly Uint8Array[];
 }
 
 /** Values of `_state`: before a frame, and a whole frame that is inflated or waits for its turn. */
@@ -33,8 +34,15 @@ export function receiverOf(socket: object): Receiver | undefined {
   const isKnown =
     receiver?._allowSynchronousEvents === true &&
     receiver._state === beforeFrame &&
-    numbers.every((name) => receiver[name] === 0);
+    numbers.every((name) => receiver[name] === 0) &&
+    Array.isArray(receiver._buffers);
   return isKnown ? receiver : undefined;
+}
+
+/** Discards what was received and not parsed. */
+export function discardRest(receiver: Receiver): void {
+  receiver._buffers = [];
+  receiver._bufferedBytes = 0;
 }
 
 /** Whether a part of a message was received, and the rest is missing. */

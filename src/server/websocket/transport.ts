@@ -13,7 +13,7 @@ import { usableOffers } from "./deflate.js";
 import { encodeFrame, Opcode } from "./frame.js";
 import { deflateFraming, webSocketFraming } from "./framing.js";
 import { ReadTurns } from "./readTurns.js";
-import { isMidMessage, type Receiver, receiverOf } from "./receiver.js";
+import { discardRest, isMidMessage, type Receiver, receiverOf } from "./receiver.js";
 import { type RefusalTime, type UpgradeRequest, writeRefusal } from "./upgrade.js";
 import { WaitingSocket } from "./waitingSocket.js";
 
@@ -27,6 +27,7 @@ const closeByError = new Map<string, readonly [code: number, phrase: string]>([
 ]);
 const tooManyChunks = [CloseCode.policyViolation, "message in too many pieces"] as const;
 const protocolError = [1002, "protocol error"] as const;
+const discardedBytesMax = 1024 * 1024;
 
 /**
  * A socket of ws that reports its events to a connection, and also when it is about to send its close frame.
@@ -38,6 +39,8 @@ class ServerSocket extends WebSocket {
   goneListener: GoneListener | undefined;
   receiver: Receiver | undefined;
   turns: ReadTurns | undefined;
+  /** The socket that it reads from. */
+  source: UpgradeRequest["socket"] | undefined;
 
   override emit(name: string | symbol, first?: unknown, second?: unknown): boolean {
     const { events } = this;
@@ -54,6 +57,8 @@ class ServerSocket extends WebSocket {
       else events.onHeard();
     } else if (name === "error") {
       events.onFailed(...closeOf(first as Error));
+      // Later: ws resumes the socket in the next tick, to discard what follows.
+      if (this.source !== undefined) process.nextTick(discardInput, this.source);
     } else if (name === "close") {
       if (this.receiver !== undefined) this.turns?.forget(this.receiver);
       events.onGone(first as number, String(second));
@@ -180,6 +185,14 @@ export class WebSocketTransport implements Transport {
     this.#ws?.close(code, reason);
   }
 
+  ignoreInput(): void {
+    const receiver = this.#ws?.receiver;
+    if (receiver === undefined) return;
+    // ws would decompress all of it until the client has answered the close.
+    discardRest(receiver);
+    discardInput(this.#socket);
+  }
+
   destroy(): void {
     if (this.#ws === undefined) this.#socket.destroy();
     else this.#ws.terminate();
@@ -189,6 +202,7 @@ export class WebSocketTransport implements Transport {
     this.#ws = ws;
     ws.receiver = receiverOf(ws);
     ws.turns = turns;
+    ws.source = this.#socket;
     ws.goneListener = this.#goneListener;
     this.#waiting?.detach();
     // Releases the memory of the request.
@@ -196,6 +210,20 @@ export class WebSocketTransport implements Transport {
     this.#upgrade = undefined;
     this.#refusalTime = undefined;
   }
+}
+
+/**
+ * Discards what a client sends after a violation: what was on its way, so that the client can read its close frame, and
+ * no more. To discard a flood takes a core.
+ */
+function discardInput(socket: UpgradeRequest["socket"]): void {
+  let bytes = 0;
+  socket.removeAllListeners("data");
+  socket.on("data", (chunk: Uint8Array) => {
+    bytes += chunk.length;
+    if (bytes > discardedBytesMax) socket.pause();
+  });
+  socket.resume();
 }
 
 /** What all sockets of a route share. */

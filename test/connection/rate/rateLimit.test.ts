@@ -1,4 +1,6 @@
+import { once } from "node:events";
 import { describe, expect, it } from "vitest";
+import { WebSocket } from "ws";
 import { type HandlerClass, type Limits, WebSocketHandler } from "../../../src/index.js";
 import { ManualClock } from "../../../src/testing/index.js";
 import { Mailbox, startWith } from "../../support/app.js";
@@ -43,6 +45,35 @@ async function startLimited(limits: Partial<Limits>, handlerClass: HandlerClass 
 const numbers = (count: number) => Array.from({ length: count }, (_, n) => String(n));
 
 describe("the rate of a client", () => {
+  it("is inflatedBytesPerSecondMax for compressed messages, and not for a client without compression", async () => {
+    const received = new Mailbox<number>();
+    class Reader extends WebSocketHandler {
+      onMessage(message: string) {
+        received.put(message.length);
+      }
+    }
+    const clock = new ManualClock();
+    const { port } = await startWith("/inflated", Reader, {
+      clock,
+      compression: true,
+      limits: { heartbeatMs: false, inflatedBytesPerSecondMax: 40_000 },
+    });
+    for (const perMessageDeflate of [false, true]) {
+      const client = new WebSocket(`ws://127.0.0.1:${port}/inflated`, { perMessageDeflate });
+      await once(client, "open");
+      for (let n = 0; n < 10; n += 1) client.send("x".repeat(10_000));
+      // Those of a second, and one that its few bytes on the network allow.
+      await received.have(perMessageDeflate ? 15 : 10);
+      if (!perMessageDeflate) client.close();
+    }
+    await readByServer(port, "/inflated");
+    expect(received.all).toHaveLength(15);
+    clock.advance(1_000);
+    await received.have(19);
+    clock.advance(1_000);
+    await received.have(20);
+  });
+
   it.each([
     ["onMessage", Listener, []],
     ["serve()", Serving, ["served"]],
