@@ -170,9 +170,12 @@ export class Outbox implements LaggingClient {
   /** Resolves when all frames pushed before have left this process, or can no longer be sent. */
   async flushed(): Promise<void> {
     this.flush();
+    let isInSocket: boolean;
     do {
+      // What the next write takes from the backlog is in the socket then, and has to leave it.
+      isInSocket = this.#backlog === undefined;
       await new Promise<void>((resolve) => this.#transport.whenWritten(resolve));
-    } while (this.#backlog !== undefined && this.#transport.isOpen);
+    } while (!isInSocket && this.#transport.isOpen);
   }
 
   #isLagging(): boolean {

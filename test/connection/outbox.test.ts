@@ -229,6 +229,21 @@ describe("the outbox of a slow client", () => {
     }
   });
 
+  it("is not flushed while its last message is still in the socket", async () => {
+    const { client, connection } = slowClient({ highWaterBytes: 1 });
+    await sendEach(connection, ["1", "2"]);
+    let isFlushed = false;
+    const flushed = connection.flushed().then(() => {
+      isFlushed = true;
+    });
+    client.read();
+    for (let turn = 0; turn < 3; turn += 1) await nextTurn();
+    expect([client.texts, isFlushed]).toEqual([["1\n", "2\n"], false]);
+    client.read();
+    await flushed;
+    expect(connection.bufferedBytes).toBe(0);
+  });
+
   it("drops what waits when the client disconnects", async () => {
     const { client, connection } = slowClient({ highWaterBytes: 1 });
     await sendEach(connection, ["1", "2"]);
