@@ -20,7 +20,7 @@ function connectMeanwhile(scene: Scene, server: ServerProcess): () => Promise<vo
       await scene.last(50);
     }
     scene.atLeast("others that connected meanwhile", count, 1);
-    scene.atMost("slowest of them, ms", slowest, connectMs);
+    scene.timeAtMost("slowest of them, ms", slowest, connectMs);
   };
   const running = run();
   return () => {
@@ -47,7 +47,7 @@ async function slowHeaders(scene: Scene): Promise<void> {
   scene.equal("slow headers: cut", clients.filter(({ isEnded }) => isEnded).length, count);
   const last = Math.max(...clients.map(({ endedAt }) => endedAt)) - start;
   // Node.js looks for late requests at an interval of its own.
-  scene.atMost("slow headers: the last was cut after, ms", last, handshakeMs + 1_000);
+  scene.timeAtMost("slow headers: the last was cut after, ms", last, handshakeMs + 1_000);
   await stop();
   for (const client of clients) client.destroy();
 }
@@ -79,7 +79,7 @@ async function hungAuthorize(scene: Scene): Promise<void> {
   await scene.until("the others are refused", authorizeMs + 2_000, () => clients.every(({ isEnded }) => isEnded));
   const statuses = clients.filter((_, index) => index % 3 === 2).map(({ head }) => head.slice(9, 12));
   scene.equal("hung authorize: the answers", [...new Set(statuses)], ["503"]);
-  scene.atMost("hung authorize: the last was cut after, ms", performance.now() - start, 10_000);
+  scene.timeAtMost("hung authorize: the last was cut after, ms", performance.now() - start, 10_000);
   await stop();
   await scene.until("no handshake is left", 2_000, async () => (await server.status()).handshakes === 0);
 }

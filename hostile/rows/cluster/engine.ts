@@ -30,13 +30,13 @@ async function publishMany(scene: Scene, name: string, server: ServerProcess, co
     return outcome;
   });
   const all = await Promise.all(outcomes);
-  scene.atMost(`${name}: the slowest answer to publish, ms`, slowest, answerMs);
+  scene.timeAtMost(`${name}: the slowest answer to publish, ms`, slowest, answerMs);
   return all;
 }
 
 async function checkLoop(scene: Scene, name: string, server: ServerProcess): Promise<void> {
   const { loopP99 } = await server.measure(false);
-  scene.atMost(`${name}: loop p99, ms`, loopP99, loopMs);
+  scene.timeAtMost(`${name}: loop p99, ms`, loopP99, loopMs);
 }
 
 /** Redis stops to run, for a time, without closing a connection. */

@@ -99,7 +99,7 @@ export const herd: Row = {
     }
     const ms = await scene.until("all are back and recovered", backMs, () => recovered >= count);
     scene.show("clients", count);
-    scene.atMost("all back and recovered after, ms", ms, backMs);
+    scene.timeAtMost("all back and recovered after, ms", ms, backMs);
     scene.equal("recovered, lost", [recovered, lost], [count, 0]);
   },
 };

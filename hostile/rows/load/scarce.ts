@@ -33,7 +33,7 @@ async function fewFiles(scene: Scene): Promise<void> {
     client?.destroy();
     return client !== undefined;
   });
-  scene.atMost("few files: accepts again after, ms", performance.now() - start, acceptMs);
+  scene.timeAtMost("few files: accepts again after, ms", performance.now() - start, acceptMs);
 }
 
 /** Clients that leave as many answered ids behind as the server remembers. */

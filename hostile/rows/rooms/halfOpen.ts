@@ -26,7 +26,7 @@ export const halfOpen: Row = {
     const isGone = async () => (await server.status()).connections <= whole.length + 1;
     // The interval in which the link broke has begun before.
     await scene.until("the half-open links are gone", 3 * heartbeatMs, isGone);
-    scene.atMost("the last was gone after so many intervals", (performance.now() - start) / heartbeatMs, 2);
+    scene.timeAtMost("the last was gone after so many intervals", (performance.now() - start) / heartbeatMs, 2);
     await scene.until(
       "all have left",
       2_000,

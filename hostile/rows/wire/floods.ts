@@ -35,7 +35,7 @@ async function runFlood(scene: Scene, server: ServerProcess, flood: Flood, count
   // ws resets a connection with more than 60 pongs that are not sent yet.
   scene.show(`${name}: connections that the server has cut`, clients.filter(({ isEnded }) => isEnded).length);
   for (const flooder of flooders) flooder.stop();
-  scene.atMost(`${name}: neighbour p99, ms`, p99, neighbourMs);
+  scene.timeAtMost(`${name}: neighbour p99, ms`, p99, neighbourMs);
   await scene.until(`${name}: the connections end`, 10_000, async () => (await server.status()).connections <= 1);
 }
 
@@ -55,7 +55,7 @@ async function runUnread(scene: Scene, server: ServerProcess, count: number, ms:
   const { p99 } = await scene.window(server);
   const { peakSocketBytes } = await server.measure(false);
   scene.atMost(`${name}: buffered for one client, MB`, peakSocketBytes / MB, 1);
-  scene.atMost(`${name}: neighbour p99, ms`, p99, neighbourMs);
+  scene.timeAtMost(`${name}: neighbour p99, ms`, p99, neighbourMs);
   // ws resets a connection with more than 60 pongs that are not sent yet.
   scene.show(`${name}: connections that the server has cut`, clients.filter(({ isEnded }) => isEnded).length);
   for (const flooder of flooders) flooder.stop();
