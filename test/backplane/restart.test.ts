@@ -94,7 +94,8 @@ for (const name of ["redis", "nats"] as const) {
     it.each([0, 1])(
       "costs nothing: who was behind gets what was missed, once, after %i earlier restarts",
       async (earlier) => {
-        const scene = await startScene(name, { appendfsync: "everysec" });
+        // With `everysec`, a busy disk makes Redis acknowledge what it has not written, and a kill then loses it.
+        const scene = await startScene(name, { appendfsync: "always" });
         const { near, far, there, ofFar, away, heard } = scene;
         const expected = await publishAround(scene, async () => {
           for (let n = 0; n <= earlier; n += 1) await restart(scene);
