@@ -2,14 +2,13 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import type { HealthReport, Status } from "../src/index.js";
+import { ChildCommands } from "../test/support/childCommands.js";
 import { end } from "../test/support/engineProcess.js";
 import type { Command, Log, Measure, Publishing, Report, RoomView, ServerSettings, Tally } from "./server/settings.js";
 
 const script = fileURLToPath(new URL("server.ts", import.meta.url));
 /** Characters of output that are kept. */
 const outputMax = 4_000_000;
-
-type Answer = Extract<Report, { kind: "answer" }>;
 
 /** The server of a row, in a process of its own. */
 export class ServerProcess {
@@ -20,12 +19,12 @@ export class ServerProcess {
   output = "";
   port = 0;
   readonly #child: ChildProcess;
-  readonly #waiting = new Map<number, (answer: Answer) => void>();
-  #commands = 0;
+  readonly #commands: ChildCommands<Command, string>;
   #isEnding = false;
 
   private constructor(child: ChildProcess) {
     this.#child = child;
+    this.#commands = new ChildCommands(child, "the process has ended");
     for (const stream of [child.stdout, child.stderr]) {
       stream?.setEncoding("utf8").on("data", (text: string) => {
         this.output = (this.output + text).slice(-outputMax);
@@ -36,7 +35,6 @@ export class ServerProcess {
       if (!this.#isEnding) {
         this.unhandled.push(`the process ended with ${signal ?? code}: ${this.output.trim().slice(0, 600)}`);
       }
-      for (const [to, settle] of [...this.#waiting]) settle({ kind: "answer", to, error: "the process has ended" });
     });
   }
 
@@ -112,18 +110,7 @@ export class ServerProcess {
 
   /** Rejects with the error of the command, also if the process ends first. */
   async ask(command: Command): Promise<unknown> {
-    this.#commands += 1;
-    const to = this.#commands;
-    const { value, error } = await new Promise<Answer>((resolve) => {
-      const settle = (answer: Answer) => {
-        this.#waiting.delete(to);
-        resolve(answer);
-      };
-      this.#waiting.set(to, settle);
-      if (!this.#child.connected) settle({ kind: "answer", to, error: "the process has ended" });
-      else
-        this.#child.send({ to, command }, (failed) => failed && settle({ kind: "answer", to, error: String(failed) }));
-    });
+    const { value, error } = await this.#commands.send(command);
     if (error !== undefined) throw new Error(`${command.do}: ${error}`);
     return value;
   }
@@ -134,7 +121,7 @@ export class ServerProcess {
   }
 
   #take(report: Report): void {
-    if (report.kind === "answer") this.#waiting.get(report.to)?.(report);
+    if (report.kind === "answer") this.#commands.settle(report);
     else if (report.kind === "unhandled") this.unhandled.push(report.error.slice(0, 600));
     else {
       this.port = report.port;

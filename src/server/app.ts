@@ -3,7 +3,7 @@ import type { Server as HttpsServer } from "node:https";
 import type { Backplane } from "../backplane/backplane.js";
 import { MemoryBackplane } from "../backplane/memory.js";
 import type { RevokedClients } from "../backplane/topic.js";
-import { type Clock, systemClock } from "../connection/clock.js";
+import { systemClock } from "../connection/clock.js";
 import { MemoryLedger } from "../connection/memory/ledger.js";
 import type { Transport, TransportRequest } from "../connection/transport.js";
 import { EnfiladeError } from "../errors.js";
@@ -37,11 +37,12 @@ import { type TapOptions, Taps } from "./diagnostics/taps.js";
 import type { DrainOptions, DrainResult } from "./end/drain.js";
 import { Shutdown } from "./end/shutdown.js";
 import type { SignalOptions } from "./end/signals.js";
-import { defaultLimits, type Limits, mergeLimits } from "./limits.js";
+import { defaultLimits, mergeLimits } from "./limits.js";
 import { type Listening, OwnServer } from "./listening.js";
 import { type AppOptions, checkAppOptions, checkOptions, type Logger, type ScopeOptions } from "./options.js";
 import { infoOf, type Route, type RouteInfo, Router, unknownRoute } from "./router.js";
 import { rootConfig, Scope } from "./scope.js";
+import type { RefusalTime } from "./websocket/upgrade.js";
 
 /**
  * An application: routes with their handler classes, the rooms of their clients, and the server that accepts clients.
@@ -66,9 +67,8 @@ export class App implements Application {
   /** All rooms, users and connections of this node; sends to them from any code. */
   readonly registry: Registry;
   readonly #context: AppContext | undefined;
-  readonly #limits: Limits;
   readonly #logger: Logger;
-  readonly #clock: Clock;
+  readonly #refusalTime: RefusalTime;
   readonly #backplane: Backplane;
   /** Used unless the options have a backplane. Its history is freed when the app is closed. */
   readonly #memory: MemoryBackplane;
@@ -92,10 +92,11 @@ export class App implements Application {
     checkOptions("the app", shared);
     checkAppOptions(options);
     this.#context = options.context;
-    this.#limits = mergeLimits(defaultLimits, changes);
+    const limits = mergeLimits(defaultLimits, changes);
     this.#logger = new GuardedLogger(options.logger ?? console);
-    this.#clock = options.clock ?? systemClock;
-    const [logger, clock, limits, reporter] = [this.#logger, this.#clock, this.#limits, this.#reporter];
+    const clock = options.clock ?? systemClock;
+    const [logger, reporter] = [this.#logger, this.#reporter];
+    this.#refusalTime = { clock, closeMs: limits.closeMs };
     this.#events = new AppNotifier(logger, reporter);
     this.#routeWarnings = new RouteWarnings(logger);
     const report = (error: unknown, member?: Member, thrower?: string) => this.#events.onError(error, member, thrower);
@@ -106,7 +107,7 @@ export class App implements Application {
     const warn = (message: string) => logger.warn(message);
     const historyBytes = () => this.#backplane.status().historyBytes;
     this.#ledger = new MemoryLedger({ bytesMax: limits.memoryBytesMax, metrics, warn, historyBytes });
-    this.#ownServer = new OwnServer(limits.handshakeMs, { clock, closeMs: limits.closeMs });
+    this.#ownServer = new OwnServer(limits.handshakeMs, this.#refusalTime);
     this.#handlers = new HandlerFactory(options.create);
     this.#acceptor = new Acceptor({
       app: this,
@@ -269,8 +270,7 @@ export class App implements Application {
    */
   attach(server: HttpServer | HttpsServer): this {
     this.#shutdown.assertOpen("be attached");
-    const refusalTime = { clock: this.#clock, closeMs: this.#limits.closeMs };
-    this.#detachments.push(attach(server, this.#acceptor, this.requestListener, refusalTime));
+    this.#detachments.push(attach(server, this.#acceptor, this.requestListener, this.#refusalTime));
     return this;
   }
 

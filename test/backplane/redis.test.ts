@@ -69,7 +69,10 @@ describe.skipIf(missing("redis", "what is particular to Redis"))("the backplane 
     const redis = client(cluster.engine?.port ?? 0);
     await redis.config("SET", "maxmemory", "1");
     await expect(room.publish(4)).rejects.toMatchObject({ code: "ERR_BACKPLANE" });
+    const fresh = app.registry.room("/kept/new");
+    await expect(fresh.publish(1)).rejects.toMatchObject({ code: "ERR_BACKPLANE" });
     await redis.config("SET", "maxmemory", "0");
+    expect(await fresh.history()).toEqual([]);
     expect(await room.publish(5)).toMatchObject({ offset: 4 });
     expect((await room.history()).map(({ data }) => data)).toEqual([1, 2, 3, 5]);
   });

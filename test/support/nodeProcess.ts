@@ -3,12 +3,11 @@ import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { onTestFinished } from "vitest";
 import type { App, Position } from "../../src/index.js";
+import { ChildCommands } from "./childCommands.js";
 import { end } from "./engineProcess.js";
 import type { Accepted, Command, Heard, NodeError, NodeSettings, Report, SteadyPublishing } from "./nodeMain.js";
 
 const script = fileURLToPath(new URL("nodeMain.ts", import.meta.url));
-
-type Answer = Extract<Report, { kind: "answer" }>;
 
 /** The error of a command, as the node's process reported it. */
 export class RemoteError extends Error {
@@ -32,16 +31,12 @@ export class NodeProcess {
   onAccepted: (accepted: Accepted) => void = () => undefined;
   port = 0;
   readonly #child: ChildProcess;
-  readonly #waiting = new Map<number, (answer: Answer) => void>();
-  #commands = 0;
+  readonly #commands: ChildCommands<Command, NodeError>;
 
   private constructor(child: ChildProcess) {
     this.#child = child;
+    this.#commands = new ChildCommands(child, { code: "ended", message: "the process of the node has ended" });
     child.on("message", (report: Report) => this.#take(report));
-    child.on("exit", () => {
-      const error = { code: "ended", message: "the process of the node has ended" };
-      for (const [to, settle] of [...this.#waiting]) settle({ kind: "answer", to, error });
-    });
   }
 
   /** Starts a node that runs until the end of the test. */
@@ -105,18 +100,7 @@ export class NodeProcess {
 
   /** Rejects with a {@link RemoteError}, also if the process ends before it has answered. */
   async ask(command: Command): Promise<unknown> {
-    this.#commands += 1;
-    const to = this.#commands;
-    const { value, error } = await new Promise<Answer>((resolve) => {
-      const settle = (answer: Answer) => {
-        this.#waiting.delete(to);
-        resolve(answer);
-      };
-      this.#waiting.set(to, settle);
-      const lost = { code: "ended", message: "the process of the node has ended" };
-      if (!this.#child.connected) settle({ kind: "answer", to, error: lost });
-      else this.#child.send({ to, command }, (failure) => failure && settle({ kind: "answer", to, error: lost }));
-    });
+    const { value, error } = await this.#commands.send(command);
     if (error !== undefined) throw new RemoteError(error.code, error.message);
     return value;
   }
@@ -149,7 +133,7 @@ export class NodeProcess {
 
   #take(report: Report): void {
     if (report.kind === "listens") this.port = report.port;
-    else if (report.kind === "answer") this.#waiting.get(report.to)?.(report);
+    else if (report.kind === "answer") this.#commands.settle(report);
     else if (report.kind === "accepted") for (const one of report.all) this.onAccepted(one);
     else if (report.kind === "rejected") this.rejected.push(...report.all);
     else if (report.kind === "heard") this.heard.push(...report.all);

@@ -10,6 +10,7 @@ import type {
 import { CloseCode } from "../../wire/closeCodes.js";
 import { Message } from "../../wire/message.js";
 import { usableOffers } from "./deflate.js";
+import { discardInput } from "./discard.js";
 import { encodeFrame, Opcode } from "./frame.js";
 import { deflateFraming, webSocketFraming } from "./framing.js";
 import { ReadTurns } from "./readTurns.js";
@@ -27,7 +28,6 @@ const closeByError = new Map<string, readonly [code: number, phrase: string]>([
 ]);
 const tooManyChunks = [CloseCode.policyViolation, "message in too many pieces"] as const;
 const protocolError = [1002, "protocol error"] as const;
-const discardedBytesMax = 1024 * 1024;
 
 /**
  * A socket of ws that reports its events to a connection, and also when it is about to send its close frame.
@@ -210,20 +210,6 @@ export class WebSocketTransport implements Transport {
     this.#upgrade = undefined;
     this.#refusalTime = undefined;
   }
-}
-
-/**
- * Discards what a client sends after a violation: what was on its way, so that the client can read its close frame, and
- * no more. To discard a flood takes a core.
- */
-function discardInput(socket: UpgradeRequest["socket"]): void {
-  let bytes = 0;
-  socket.removeAllListeners("data");
-  socket.on("data", (chunk: Uint8Array) => {
-    bytes += chunk.length;
-    if (bytes > discardedBytesMax) socket.pause();
-  });
-  socket.resume();
 }
 
 /** What all sockets of a route share. */

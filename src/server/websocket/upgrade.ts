@@ -4,6 +4,7 @@ import type { Clock } from "../../connection/clock.js";
 import type { Refusal } from "../../connection/transport.js";
 import { isHost } from "../access/network.js";
 import { refusal, upgradeHeaders } from "../refusal.js";
+import { discardInput } from "./discard.js";
 
 /** An upgrade request without an answer. */
 export interface UpgradeRequest {
@@ -78,8 +79,7 @@ export function writeRefusal(
     response.detachSocket(socket as Parameters<typeof response.detachSocket>[0]);
     socket.end();
   });
-  // Reads the remaining bytes of the client: closing a socket with unread bytes resets it, and may discard the answer.
-  socket.resume();
+  discardInput(socket);
   const timer = clock.setTimeout(() => socket.destroy(), closeMs);
   socket.once("close", () => timer.cancel());
 }

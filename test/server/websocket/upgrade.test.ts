@@ -1,5 +1,8 @@
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { Socket } from "node:net";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { type AppOptions, anonymous, WebSocketHandler } from "../../../src/index.js";
+import { App, type AppOptions, anonymous, WebSocketHandler } from "../../../src/index.js";
 import { ManualClock } from "../../../src/testing/index.js";
 import { closes, Mailbox, startWith } from "../../support/app.js";
 import { answerTo, clientFrame, rawClient, upgradeRequest } from "../../support/raw.js";
@@ -55,6 +58,41 @@ describe("a handshake that RFC 6455 4.2.1 does not allow", () => {
       client.socket.write(request);
       await client.received("101 Switching Protocols");
     }
+  });
+});
+
+it("answers CONNECT with 405", async () => {
+  const { port } = await startWith("/x", Echo);
+  const answer = await answerTo(port, "CONNECT /x HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  expect(answer).toMatch(/^HTTP\/1\.1 405 [\s\S]*allow: GET\r\n/i);
+});
+
+describe("a client that sends without end", () => {
+  const flood = Buffer.alloc(32 * 1024 * 1024, 0xff);
+
+  it.each([
+    ["after a frame that RFC 6455 does not allow", valid, "101 Switching Protocols"],
+    ["after it was refused", upgradeRequest("/nowhere"), "404 Not Found"],
+  ])("%s is not read to its end", async (_name, request, answer) => {
+    const server = createServer();
+    const accepted = once(server, "connection");
+    const app = new App({ limits: { closeMs: 300 } }).route("/x", Echo).attach(server);
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    onTestFinished(async () => {
+      await app.close();
+      server.close();
+    });
+    const address = server.address();
+    const client = await rawClient(typeof address === "object" && address !== null ? address.port : 0);
+    const [socket]: Socket[] = await accepted;
+    if (socket === undefined) throw new Error("there is no socket");
+    client.socket.write(request);
+    await client.received(answer);
+    client.socket.write(flood);
+    await expect(client.ended).rejects.toThrow(/EPIPE|ECONNRESET/);
+    if (!socket.closed) await once(socket, "close");
+    expect(socket.bytesRead).toBeLessThan(flood.length / 8);
   });
 });
 
