@@ -1,6 +1,14 @@
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 
+/** Files that load the machine by themselves, or measure memory or stalls. One of them runs at a time. */
+const alone = [
+  "test/faults/**/*.test.ts",
+  "test/memory/**/*.test.ts",
+  "test/connection/watch/stall.test.ts",
+  "test/crowd.test.ts",
+];
+
 export default defineConfig({
   resolve: {
     // The example app imports the library by its name; tests want its source, not what was built last.
@@ -11,11 +19,26 @@ export default defineConfig({
     ],
   },
   test: {
-    include: ["test/**/*.test.ts"],
     testTimeout: 30_000,
     hookTimeout: 30_000,
     // Each of these tests may start several processes.
     maxConcurrency: 2,
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: "together",
+          include: ["test/**/*.test.ts"],
+          exclude: alone,
+          maxWorkers: 2,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        extends: true,
+        test: { name: "alone", include: alone, maxWorkers: 1, sequence: { groupOrder: 1 } },
+      },
+    ],
   },
 });
 

@@ -48,6 +48,7 @@ export class Nodes {
   readonly #others = new Map<string, OtherNode>();
   #timer: Timer | undefined;
   #ownSeenAt = 0;
+  #beatDueAt = 0;
   #begunAt = Number.POSITIVE_INFINITY;
 
   constructor(deps: NodesDeps) {
@@ -86,6 +87,7 @@ export class Nodes {
     const now = this.#deps.clock.now();
     this.#ownSeenAt = now;
     this.#begunAt = now;
+    this.#beatDueAt = now;
     for (const other of this.#others.values()) other.seenAt = now;
     this.#timer?.cancel();
     this.#beat();
@@ -139,7 +141,10 @@ export class Nodes {
 
   #beat(): void {
     const { clock, heartbeatMs } = this.#deps;
-    const oldest = clock.now() - lostIntervals * heartbeatMs;
+    const now = clock.now();
+    this.#excuse(now - this.#beatDueAt);
+    const oldest = now - lostIntervals * heartbeatMs;
+    this.#beatDueAt = now + heartbeatMs;
     this.#timer = clock.setTimeout(() => this.#beat(), heartbeatMs);
     if (this.#ownSeenAt <= oldest) {
       // A node that misses its own heartbeats would also miss those of other nodes, so it must not declare them lost.
@@ -148,6 +153,13 @@ export class Nodes {
     }
     this.#deps.sendHeartbeat();
     for (const [node, { seenAt }] of this.#others) if (seenAt <= oldest) this.#remove(node, true);
+  }
+
+  /** This process was blocked for so long. What arrived meanwhile is not read yet, so the time counts for no node. */
+  #excuse(lateMs: number): void {
+    if (lateMs <= 0) return;
+    this.#ownSeenAt += lateMs;
+    for (const other of this.#others.values()) other.seenAt += lateMs;
   }
 }
 

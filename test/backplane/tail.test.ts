@@ -10,7 +10,7 @@ import { type ClusterNode, nodeOf, startCluster, type TestCluster } from "./clus
 
 const path = "/kept/a";
 const [older, missed, newer] = [300, 100, 200];
-const limits = { backplaneMs: 1_000, nodeHeartbeatMs: 300, roomCheckMs: 300 };
+const limits = { backplaneMs: 1_000, nodeHeartbeatMs: 1_000, roomCheckMs: 300 };
 const perfect = { acknowledged: older + missed + newer, lostUntold: 0, keptNotDelivered: 0, twice: 0, outOfOrder: 0 };
 
 function engineOf({ engine }: TestCluster): EngineServer {

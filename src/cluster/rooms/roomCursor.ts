@@ -221,10 +221,7 @@ export class RoomCursor {
       const isComplete = this.#deliverPage(page) && !this.#hasOverflowed;
       const isEmpty = this.#deliverHeld(isComplete);
       if (isEmpty && isComplete) break;
-      if (isComplete) {
-        // Those are of another epoch, or malformed. No read will return them.
-        this.#held = this.#held.filter((held) => "callback" in held || !before.has(held));
-      }
+      if (isComplete) this.#dropUnreadable(before);
     }
     // There is no await since the last check of the held publications, so none has arrived meanwhile.
     this.#isReading = false;
@@ -278,6 +275,16 @@ export class RoomCursor {
     if (found === undefined || !("position" in found) || !isUpTo(next, found.position)) return;
     for (const held of this.#held.splice(0, index)) if ("callback" in held) held.callback();
     this.#recount();
+  }
+
+  /** Drops publications that a complete read did not return: they are of another epoch, or malformed. */
+  #dropUnreadable(before: ReadonlySet<Held>): void {
+    this.#held = this.#held.filter((held) => {
+      if ("callback" in held || !before.has(held)) return true;
+      // What arrives next has a lower number, but not one that is given out again.
+      if (held.position === this.#arrived) this.#arrived = undefined;
+      return false;
+    });
   }
 
   #recount(): void {
