@@ -68,6 +68,7 @@ export type { TapDirection, TapFilter } from "./server/diagnostics/tapFilter.js"
 export type { TapOptions } from "./server/diagnostics/taps.js";
 export type { DrainOptions, DrainResult, RemainingConnection } from "./server/end/drain.js";
 export type { SignalOptions } from "./server/end/signals.js";
+export type { Extension, ExtensionHost } from "./server/extensions/extension.js";
 export { defaultLimits, type Limits } from "./server/limits.js";
 export type { Listening } from "./server/listening.js";
 export type { AppOptions, Logger, ScopeOptions } from "./server/options.js";

@@ -137,6 +137,8 @@ it("exports exactly the public types", () => {
     "EvictOptions",
     "Evictee",
     "Except",
+    "Extension",
+    "ExtensionHost",
     "Framing",
     "GoneListener",
     "HandlerClass",

@@ -1,48 +1,31 @@
 import type { Server as HttpServer, IncomingMessage, ServerResponse } from "node:http";
 import type { Server as HttpsServer } from "node:https";
-import type { Backplane } from "../backplane/backplane.js";
-import { MemoryBackplane } from "../backplane/memory.js";
-import type { RevokedClients } from "../backplane/topic.js";
-import { systemClock } from "../connection/clock.js";
-import { MemoryLedger } from "../connection/memory/ledger.js";
 import type { Transport, TransportRequest } from "../connection/transport.js";
 import { EnfiladeError } from "../errors.js";
-import type { AppContext, Application, Status } from "../handler/application.js";
+import type { AppContext, Status } from "../handler/application.js";
 import type { Fitting } from "../handler/decorators.js";
 import type { Interceptor } from "../handler/reader.js";
 import type { HandlerClass, RouteOptions } from "../handler/route.js";
-import { Metrics } from "../metrics.js";
-import type { Member } from "../protocol/dialect.js";
-import { Dialects } from "../protocol/dialects.js";
 import type { Channel } from "../room/address.js";
-import { Registry } from "../room/registry.js";
+import type { Registry } from "../room/registry.js";
 import type { ListenOptions } from "../wire/notifier.js";
 import { checkNames } from "../wire/options.js";
-import type { RoomPath } from "../wire/path.js";
-import { Acceptor } from "./acceptor.js";
-import { sourceFinder } from "./access/proxies.js";
 import { type Revocation, revokedTopicOf } from "./access/revocation.js";
-import { UserLimit } from "./access/userLimit.js";
-import { type AppEvents, AppNotifier } from "./appEvents.js";
-import { answerPlain, attach } from "./attachment.js";
-import { HandlerFactory } from "./creation.js";
-import { GuardedLogger } from "./diagnostics/guardedLogger.js";
-import { Health, type HealthReport } from "./diagnostics/health.js";
-import { Reporter } from "./diagnostics/reporter.js";
-import { RouteWarnings } from "./diagnostics/routeWarnings.js";
+import type { AppEvents } from "./appEvents.js";
+import { attach } from "./attachment.js";
+import type { HealthReport } from "./diagnostics/health.js";
 import { statusOf } from "./diagnostics/status.js";
 import type { TapListener } from "./diagnostics/tap.js";
 import type { TapFilter } from "./diagnostics/tapFilter.js";
-import { type TapOptions, Taps } from "./diagnostics/taps.js";
+import type { TapOptions } from "./diagnostics/taps.js";
 import type { DrainOptions, DrainResult } from "./end/drain.js";
-import { Shutdown } from "./end/shutdown.js";
 import type { SignalOptions } from "./end/signals.js";
-import { defaultLimits, mergeLimits } from "./limits.js";
-import { type Listening, OwnServer } from "./listening.js";
-import { type AppOptions, checkAppOptions, checkOptions, type Logger, type ScopeOptions } from "./options.js";
-import { infoOf, type Route, type RouteInfo, Router, unknownRoute } from "./router.js";
-import { rootConfig, Scope } from "./scope.js";
-import type { RefusalTime } from "./websocket/upgrade.js";
+import type { Extension, ExtensionHost } from "./extensions/extension.js";
+import type { Listening } from "./listening.js";
+import type { AppOptions, ScopeOptions } from "./options.js";
+import { makeParts, type Parts } from "./parts.js";
+import { infoOf, type RouteInfo, unknownRoute } from "./router.js";
+import type { Scope } from "./scope.js";
 
 /**
  * An application: routes with their handler classes, the rooms of their clients, and the server that accepts clients.
@@ -63,83 +46,16 @@ import type { RefusalTime } from "./websocket/upgrade.js";
  * const { url } = await app.listen(8000); // "ws://localhost:8000"
  * ```
  */
-export class App implements Application {
+export class App implements ExtensionHost {
   /** All rooms, users and connections of this node; sends to them from any code. */
   readonly registry: Registry;
   readonly #context: AppContext | undefined;
-  readonly #logger: Logger;
-  readonly #refusalTime: RefusalTime;
-  readonly #backplane: Backplane;
-  /** Used unless the options have a backplane. Its history is freed when the app is closed. */
-  readonly #memory: MemoryBackplane;
-  readonly #events: AppNotifier;
-  readonly #metrics = new Metrics();
-  readonly #ledger: MemoryLedger;
-  readonly #reporter = new Reporter(this);
-  readonly #taps: Taps;
-  readonly #router = new Router();
-  readonly #handlers: HandlerFactory;
-  readonly #scope: Scope;
-  readonly #ownServer: OwnServer;
-  readonly #acceptor: Acceptor;
-  readonly #detachments: (() => void)[] = [];
-  readonly #routeWarnings: RouteWarnings;
-  readonly #health: Health;
-  readonly #shutdown: Shutdown;
+  readonly #parts: Parts;
 
   constructor(options: AppOptions = {}) {
-    const { limits: changes, ...shared } = options;
-    checkOptions("the app", shared);
-    checkAppOptions(options);
+    this.#parts = makeParts(this, options);
     this.#context = options.context;
-    const limits = mergeLimits(defaultLimits, changes);
-    this.#logger = new GuardedLogger(options.logger ?? console);
-    const clock = options.clock ?? systemClock;
-    const [logger, reporter] = [this.#logger, this.#reporter];
-    this.#refusalTime = { clock, closeMs: limits.closeMs };
-    this.#events = new AppNotifier(logger, reporter);
-    this.#routeWarnings = new RouteWarnings(logger);
-    const report = (error: unknown, member?: Member, thrower?: string) => this.#events.onError(error, member, thrower);
-    this.#taps = new Taps({ app: this, limits, report });
-    this.#memory = new MemoryBackplane({ clock, limits });
-    this.#backplane = options.backplane ?? this.#memory;
-    const metrics = this.#metrics;
-    const warn = (message: string) => logger.warn(message);
-    const historyBytes = () => this.#backplane.status().historyBytes;
-    this.#ledger = new MemoryLedger({ bytesMax: limits.memoryBytesMax, metrics, warn, historyBytes });
-    this.#ownServer = new OwnServer(limits.handshakeMs, this.#refusalTime);
-    this.#handlers = new HandlerFactory(options.create);
-    this.#acceptor = new Acceptor({
-      app: this,
-      sourceOf: sourceFinder(options.trustProxy),
-      userLimit: new UserLimit(limits.connectionsPerUserMax, options.userOverflow),
-      router: this.#router,
-      handlers: this.#handlers,
-      dialects: new Dialects({ clock, limits, claims: this.#backplane.claims, memory: this.#ledger }),
-      metrics,
-      memory: this.#ledger,
-      limits,
-      clock,
-      reporter,
-      report,
-      warn,
-      onOpened: (member) => this.#events.onOpened(member),
-      onClosed: (member, info) => this.#events.onClosed(member, info),
-    });
-    this.#scope = new Scope(rootConfig(options, limits), (route) => this.#add(route));
-    for (const handlerClass of options.handlers ?? []) this.#scope.declareOwn(handlerClass);
-    // Last, since it connects to the backplane: a constructor that throws must leave no connection open.
-    const { random = Math.random, backplaneOutage: outage = "reject" } = options;
-    const [backplane, memory, taps] = [this.#backplane, this.#memory, this.#taps];
-    const onRevoked = (clients: RevokedClients) => this.#acceptor.onRevoked(clients);
-    const configOf = (path: RoomPath) => this.#router.configOf(path);
-    const common = { limits, clock, report, backplane };
-    const registry = new Registry({ ...common, random, outage, observer: reporter, onRevoked, configOf });
-    this.registry = registry;
-    this.#health = new Health({ backplane, clock, limits, status: () => this.status() });
-    const servers = { acceptor: this.#acceptor, ownServer: this.#ownServer, detachments: this.#detachments };
-    const rest = { health: this.#health, clock, limits, logger };
-    this.#shutdown = new Shutdown({ ...servers, ...rest, registry, backplane, memory, taps });
+    this.registry = this.#parts.registry;
   }
 
   get context(): AppContext {
@@ -149,7 +65,7 @@ export class App implements Application {
 
   /** The routes, in the order of their registration. */
   get routes(): RouteInfo[] {
-    return this.#router.routes.map(infoOf);
+    return this.#parts.router.routes.map(infoOf);
   }
 
   /** Registers `handlerClass` for every path that matches `pattern`; see {@link Scope.route}. */
@@ -158,7 +74,7 @@ export class App implements Application {
     handlerClass: HandlerClass<Declared> & NoInfer<Fitting<Pattern, Declared, Parsed>>,
     options: RouteOptions<Parsed> = {},
   ): this {
-    this.#scope.declare(pattern, handlerClass, options);
+    this.#parts.scope.declare(pattern, handlerClass, options);
     return this;
   }
 
@@ -168,22 +84,21 @@ export class App implements Application {
     build: (scope: Scope<Prefix>) => unknown,
     options: ScopeOptions = {},
   ): this {
-    this.#scope.scope<Prefix>(prefix, build, options);
+    this.#parts.scope.scope<Prefix>(prefix, build, options);
     return this;
   }
 
   channel(name: string): Channel {
-    if (!this.#router.has(name)) throw unknownRoute(name, this.#router.routes);
+    if (!this.#parts.router.has(name)) throw unknownRoute(name, this.#parts.router.routes);
     return this.registry.channel(name);
   }
 
   url(name: string, params: Readonly<Record<string, string | number | undefined>> = {}): string {
-    return this.#router.url(name, params);
+    return this.#parts.router.url(name, params);
   }
 
   status(): Status {
-    const [backplane, acceptor, metrics, memory] = [this.#backplane, this.#acceptor, this.#metrics, this.#ledger];
-    return statusOf({ registry: this.registry, backplane, acceptor, metrics, memory, shutdown: this.#shutdown });
+    return statusOf(this.#parts);
   }
 
   /**
@@ -192,7 +107,20 @@ export class App implements Application {
    * `status().ready` does only after some time.
    */
   health(): Promise<HealthReport> {
-    return this.#health.check();
+    return this.#parts.health.check();
+  }
+
+  /**
+   * Adds an extension: a part that answers plain HTTP requests, adds routes, and runs at start and close. It is an
+   * object; see {@link Extension}.
+   *
+   * @throws EnfiladeError `ERR_OPTION` when it is no extension, or another one has its path; `ERR_APP_STATE` on a closed
+   *   app; what its `install` throws.
+   */
+  use(extension: Extension): this {
+    this.#parts.shutdown.assertOpen("be extended");
+    this.#parts.extensions.add(extension);
+    return this;
   }
 
   /**
@@ -206,7 +134,7 @@ export class App implements Application {
     if (typeof interceptor !== "function") {
       throw new EnfiladeError("ERR_OPTION", `intercept takes a function, got ${typeof interceptor}`);
     }
-    this.#acceptor.intercept(interceptor);
+    this.#parts.acceptor.intercept(interceptor);
     return this;
   }
 
@@ -219,7 +147,7 @@ export class App implements Application {
    *   `ERR_APP_STATE` on a closed app; `ERR_BACKPLANE` when connections on other nodes may still be open.
    */
   async revoke(whose: Revocation): Promise<void> {
-    await this.#shutdown.revoke(revokedTopicOf(whose, (path) => this.registry.topicOf(path)));
+    await this.#parts.shutdown.revoke(revokedTopicOf(whose, (path) => this.registry.topicOf(path)));
   }
 
   /**
@@ -230,7 +158,7 @@ export class App implements Application {
     listener: (...args: AppEvents[Name]) => unknown,
     options?: ListenOptions,
   ): () => void {
-    return this.#events.on(event, listener, options);
+    return this.#parts.events.on(event, listener, options);
   }
 
   /**
@@ -241,8 +169,8 @@ export class App implements Application {
    * @throws EnfiladeError `ERR_OPTION`, `ERR_PATH`, `ERR_USER` for an invalid filter; `ERR_APP_STATE` on a closed app.
    */
   tap(filter: TapFilter, listener: TapListener, options: TapOptions = {}): () => void {
-    this.#shutdown.assertOpen("be tapped");
-    return this.#taps.add(filter, listener, options);
+    this.#parts.shutdown.assertOpen("be tapped");
+    return this.#parts.taps.add(filter, listener, options);
   }
 
   /**
@@ -254,9 +182,10 @@ export class App implements Application {
    * @throws Error (as a rejection) of Node, such as `EADDRINUSE`.
    */
   async listen(port = 0, host?: string): Promise<Listening> {
-    this.#shutdown.assertOpen("listen");
-    return this.#ownServer.listen(port, host, (server) => {
-      this.#shutdown.assertOpen("listen");
+    this.#parts.shutdown.assertOpen("listen");
+    await this.#parts.extensions.start();
+    return this.#parts.ownServer.listen(port, host, (server) => {
+      this.#parts.shutdown.assertOpen("listen");
       this.attach(server);
     });
   }
@@ -269,8 +198,10 @@ export class App implements Application {
    * @throws EnfiladeError `ERR_OPTION` when `server` is not an HTTP server, `ERR_APP_STATE` when the app is closed.
    */
   attach(server: HttpServer | HttpsServer): this {
-    this.#shutdown.assertOpen("be attached");
-    this.#detachments.push(attach(server, this.#acceptor, this.requestListener, this.#refusalTime));
+    this.#parts.shutdown.assertOpen("be attached");
+    const { acceptor, plainRequests, refusalTime, detachments, extensions } = this.#parts;
+    detachments.push(attach(server, acceptor, plainRequests, refusalTime));
+    extensions.startSoon();
     return this;
   }
 
@@ -282,15 +213,18 @@ export class App implements Application {
    * @param request The path, the headers and the address of the client.
    */
   accept(transport: Transport, request: TransportRequest): void {
-    this.#acceptor.receive(transport, request, this.#acceptor.find(request.url));
+    const { acceptor, extensions } = this.#parts;
+    extensions.startSoon();
+    acceptor.receive(transport, request, acceptor.find(request.url));
   }
 
   /**
-   * Answers plain HTTP: 426 on a path with a route. For other paths it calls `next`; without `next` it answers 404.
-   * The server of `listen` uses it. Another server can mount it as middleware: `expressApp.use(app.requestListener)`.
+   * Answers plain HTTP: by the extension that has the path, else with 426 on a path with a route. For other paths it
+   * calls `next`; without `next` it answers 404. The server of `listen` uses it. Another server can mount it as
+   * middleware: `expressApp.use(app.requestListener)`.
    */
   readonly requestListener = (request: IncomingMessage, response: ServerResponse, next?: () => void): void => {
-    answerPlain(this.#acceptor.find(request.url ?? "/"), response, next);
+    this.#parts.plainRequests.answer(request, response, next);
   };
 
   /**
@@ -303,7 +237,7 @@ export class App implements Application {
    */
   async close(options: { readonly timeoutMs?: number } = {}): Promise<void> {
     checkNames("close()", options, ["timeoutMs"]);
-    await this.#shutdown.close(options.timeoutMs);
+    await this.#parts.shutdown.close(options.timeoutMs);
   }
 
   /**
@@ -319,7 +253,7 @@ export class App implements Application {
    *   `ERR_APP_STATE` when the app is closed, or drains already with other options.
    */
   async drain(options: DrainOptions = {}): Promise<DrainResult> {
-    return this.#shutdown.drain(options);
+    return this.#parts.shutdown.drain(options);
   }
 
   /**
@@ -334,17 +268,11 @@ export class App implements Application {
    *   handles signals already, or is closed.
    */
   handleSignals(options: SignalOptions = {}): () => void {
-    return this.#shutdown.handleSignals(options);
+    return this.#parts.shutdown.handleSignals(options);
   }
 
   /** Calls {@link close}, at the end of the block of `await using app = new App()`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
-  }
-
-  #add(route: Route): void {
-    this.#handlers.check(route.handlerClass);
-    this.#router.add(route);
-    this.#routeWarnings.check(route);
   }
 }

@@ -4,6 +4,7 @@ import type { Duplex } from "node:stream";
 import type { Refusal } from "../connection/transport.js";
 import { EnfiladeError } from "../errors.js";
 import type { Acceptor, Destination } from "./acceptor.js";
+import type { PlainRequests } from "./extensions/plainRequests.js";
 import { refusal, upgradeHeaders } from "./refusal.js";
 import { WebSocketTransport } from "./websocket/transport.js";
 import { handshakeRefusal, isWebSocket, type RefusalTime } from "./websocket/upgrade.js";
@@ -19,8 +20,8 @@ const takenSockets = new WeakSet<Duplex>();
 const openRequests = new WeakMap<Duplex, number>();
 
 /**
- * Passes the upgrade requests of `server` to `acceptor`, and to `onPlain` its other requests that no other listener
- * answers.
+ * Passes the upgrade requests of `server` to `acceptor`, and to `plainRequests` its other requests that no other
+ * listener answers.
  *
  * @returns a function that detaches both.
  * @throws EnfiladeError `ERR_OPTION` when `server` is not an HTTP server.
@@ -28,7 +29,7 @@ const openRequests = new WeakMap<Duplex, number>();
 export function attach(
   server: HttpServer | HttpsServer,
   acceptor: Acceptor,
-  onPlain: RequestListener,
+  plainRequests: PlainRequests,
   refusalTime: RefusalTime,
 ): () => void {
   const given: unknown = server;
@@ -57,9 +58,11 @@ export function attach(
     openRequests.set(socket, (openRequests.get(socket) ?? 0) + 1);
     response.once("close", () => onAnswered(socket));
     if (response.headersSent) return;
-    const hasRoute = !("status" in acceptor.find(request.url ?? "/"));
+    const isOwn = plainRequests.isOwn(request.url ?? "/");
     const listeners = server.listeners("request");
-    if (hasRoute ? areAllOfApps(listeners) : !canAnswerElsewhere(listeners, onRequest)) onPlain(request, response);
+    if (isOwn ? areAllOfApps(listeners) : !canAnswerElsewhere(listeners, onRequest)) {
+      plainRequests.answer(request, response);
+    }
   };
   appListeners.add(onUpgrade).add(onRequest);
   server.on("upgrade", onUpgrade);
@@ -68,17 +71,6 @@ export function attach(
     server.off("upgrade", onUpgrade);
     server.off("request", onRequest);
   };
-}
-
-/** Answers a plain request: 426 on a path with a route. Else calls `next`; without `next` it answers 404 or 400. */
-export function answerPlain(found: Destination | Refusal, response: ServerResponse, next?: () => void): void {
-  if ("status" in found && next !== undefined) {
-    next();
-    return;
-  }
-  const { status, headers, body } = "status" in found ? found : refusal(426, "This is a WebSocket", upgradeHeaders);
-  response.writeHead(status, { ...headers });
-  response.end(body);
 }
 
 /** Passes on the needed parts of an upgrade request, so that Node can free the rest. */

@@ -12,11 +12,11 @@ export interface StatusSources {
   readonly backplane: Backplane;
   readonly acceptor: Acceptor;
   readonly metrics: Metrics;
-  readonly memory: MemoryLedger;
+  readonly ledger: MemoryLedger;
   readonly shutdown: Shutdown;
 }
 
-export function statusOf({ registry, backplane, acceptor, metrics, memory, shutdown }: StatusSources): Status {
+export function statusOf({ registry, backplane, acceptor, metrics, ledger, shutdown }: StatusSources): Status {
   const { local, cluster } = registry.counts;
   const status = backplane.status();
   return {
@@ -27,7 +27,7 @@ export function statusOf({ registry, backplane, acceptor, metrics, memory, shutd
     handshakes: acceptor.handshakes,
     totals: { ...metrics.totals },
     flush: { ...metrics.flush },
-    memory: memory.status,
+    memory: ledger.status,
     ...status,
   };
 }

@@ -9,6 +9,7 @@ import { CloseCode } from "../../wire/closeCodes.js";
 import type { Acceptor } from "../acceptor.js";
 import type { Health } from "../diagnostics/health.js";
 import type { Taps } from "../diagnostics/taps.js";
+import type { Extensions } from "../extensions/extensions.js";
 import type { Limits } from "../limits.js";
 import type { OwnServer } from "../listening.js";
 import type { Logger } from "../options.js";
@@ -22,6 +23,7 @@ export interface ShutdownDeps {
   readonly ownServer: OwnServer;
   /** Each detaches the app from a server. */
   readonly detachments: readonly (() => void)[];
+  readonly extensions: Extensions;
   readonly registry: Registry;
   readonly backplane: Backplane;
   readonly memory: MemoryBackplane;
@@ -102,17 +104,20 @@ export class Shutdown {
   }
 
   async #close(timeoutMs: number): Promise<boolean> {
-    const { acceptor, ownServer, detachments, registry, backplane, memory, taps, health, clock, logger } = this.#deps;
+    const { acceptor, ownServer, detachments, extensions, registry, backplane, memory, taps, health, clock, logger } =
+      this.#deps;
     this.#state = "closing";
     this.#drain?.stop();
     acceptor.stopAccepting(() => busy("The server is shutting down"));
     const stopped = ownServer.stop();
     registry.endSubscriptions();
     for (const member of [...registry.members]) member.close(CloseCode.goingAway, "server shutting down");
-    const isInTime = (await within(clock, timeoutMs, acceptor.whenIdle())) !== timeIsUp;
+    const isEnded = async (end: Promise<void>) => (await within(clock, timeoutMs, end)) !== timeIsUp;
+    const [isInTime, areClosed] = await Promise.all([isEnded(acceptor.whenIdle()), isEnded(extensions.close())]);
     if (!isInTime) {
       logger.warn(`enfilade: some connections had not ended after ${timeoutMs} ms; they were destroyed`);
     }
+    if (!areClosed) logger.warn(`enfilade: onClose of an extension had not ended after ${timeoutMs} ms`);
     acceptor.destroyAll();
     ownServer.closeAllConnections();
     await stopped;
