@@ -16,6 +16,7 @@ export class ReadTurns {
   #frames = 0;
   #bytes = 0;
   #startedAt = 0;
+  #isTurnNoted = false;
 
   constructor(options: TransportOptions) {
     this.#options = options;
@@ -39,8 +40,19 @@ export class ReadTurns {
     if (this.#frames >= turnMessagesMax || this.#bytes >= turnBytesMax) return true;
     if (this.#frames % framesPerLook !== 0) return false;
     const now = clock.now();
-    if (this.#frames === framesPerLook) this.#startedAt = now;
+    if (this.#frames === framesPerLook) this.#begin(now);
     return now - this.#startedAt >= turnMs;
+  }
+
+  /** Notes the begin of a turn with many frames, and forgets it at its end: a client may send some in every turn. */
+  #begin(now: number): void {
+    this.#startedAt = now;
+    if (this.#isTurnNoted) return;
+    this.#isTurnNoted = true;
+    setImmediate(() => {
+      this.#isTurnNoted = false;
+      this.#current = undefined;
+    });
   }
 
   /** The connection has ended. */

@@ -90,6 +90,25 @@ describe("frames that take long", () => {
   });
 });
 
+describe("a client that sends some frames in each turn", () => {
+  it("has those of a turn handled in it, however long it has sent so", async () => {
+    const clock = new ManualClock();
+    const limits = { turnMs: 4, heartbeatMs: false } as const;
+    const { port } = await startWith("/noting", Noting, { clock, limits });
+    const client = await rawConnection(port, "/noting");
+    const frames = Array.from({ length: 16 }, (_, n) => clientFrame(0x81, n === 0 ? "begin" : String(n)));
+    const { all } = Noting.noted;
+    Noting.onBegin = () => setImmediate(() => Noting.noted.put("next turn"));
+    for (let round = 0; round < 6; round += 1) {
+      all.length = 0;
+      client.socket.write(Buffer.concat(frames));
+      await Noting.noted.have(17);
+      expect(all.at(-1)).toBe("next turn");
+      clock.advance(10);
+    }
+  });
+});
+
 describe("a frame that comes in many small pieces", () => {
   class Listener extends WebSocketHandler {
     static readonly reported = new Mailbox<unknown>();
