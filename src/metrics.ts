@@ -18,7 +18,7 @@ export interface Totals {
   readonly slow: number;
   /** How often a socket was paused because of `memoryBytesMax`. */
   readonly memoryPauses: number;
-  /** Connections that were closed with 4008 because of `memoryBytesMax`; they count in `slow` too. */
+  /** Connections that were closed because of `memoryBytesMax`. Those with 4008 count in `slow` too. */
   readonly memoryCloses: number;
   /** Answered frames of `enfilade.v1` clients that were forgotten early, because of `receiptsBytesMax` and others. */
   readonly receiptsForgotten: number;

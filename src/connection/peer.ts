@@ -290,8 +290,8 @@ export class Peer<C extends Codec = Codec>
     return this.#transport.receivedBytes;
   }
 
-  get isMidMessage(): boolean {
-    return this.#transport.isMidMessage === true;
+  get unfinishedBytes(): number | undefined {
+    return this.#transport.unfinishedBytes;
   }
 
   ping(): void {

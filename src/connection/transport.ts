@@ -89,8 +89,11 @@ export interface Transport {
   readonly bufferedBytes: number;
   /** The bytes received so far, including those of an incomplete message. */
   readonly receivedBytes: number;
-  /** Whether a part of a message was received, and the rest is missing; see `messageMs`. Default: never. */
-  readonly isMidMessage?: boolean | undefined;
+  /**
+   * The memory of a message of which a part was received, and the rest is missing; `undefined` if there is none. See
+   * `messageMs` and `memoryBytesMax`. Default: never.
+   */
+  readonly unfinishedBytes?: number | undefined;
   /** Calls `listener.onGone` once when the transport has ended, whether it was opened or not. */
   whenGone(listener: GoneListener): void;
   /** Accepts the client. Returns `false` if that failed: the transport then answers the client and ends by itself. */

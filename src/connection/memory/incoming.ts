@@ -13,17 +13,20 @@ export interface IncomingMemoryDeps {
   readonly bytesMax: () => number;
   /** Called when an inbox is paused for lack of memory. */
   readonly onPaused: () => void;
+  /** Called when a client is closed for lack of memory. */
+  readonly onCut: () => void;
 }
 
 /** Messages are resumed below this part of the maximum, so that sockets do not pause and resume with each message. */
 const resumeShare = 7 / 8;
 
-/** The bytes of all received messages that wait for busy handlers. */
+/** The bytes of all received messages that wait for busy handlers, and of those whose rest is missing. */
 export class IncomingMemory {
   readonly #deps: IncomingMemoryDeps;
   /** The inboxes that are paused only because memory is full. */
   readonly #paused = new Set<PausedInbox>();
   #bytes = 0;
+  #unfinishedBytes = 0;
   #isScheduled = false;
 
   constructor(deps: IncomingMemoryDeps) {
@@ -34,6 +37,11 @@ export class IncomingMemory {
     return this.#bytes;
   }
 
+  /** The part of {@link bytes} that belongs to messages whose rest is missing. It is counted at intervals. */
+  get unfinishedBytes(): number {
+    return this.#unfinishedBytes;
+  }
+
   /** Whether an inbox must not receive more while messages wait in it. */
   get isFull(): boolean {
     return this.#bytes > this.#deps.sureBytes && this.#bytes > this.#deps.bytesMax();
@@ -42,6 +50,16 @@ export class IncomingMemory {
   add(bytes: number): void {
     this.#bytes += bytes;
     if (bytes < 0 && this.#paused.size > 0) this.#resumeSoon();
+  }
+
+  addUnfinished(bytes: number): void {
+    this.#unfinishedBytes += bytes;
+    this.add(bytes);
+  }
+
+  /** A client is closed because the rest of its message is missing, and memory is full. */
+  onCut(): void {
+    this.#deps.onCut();
   }
 
   /** From now on, `inbox` waits for memory. */

@@ -8,6 +8,8 @@ export interface MemoryStatus {
   readonly bytes: number;
   /** Received messages that wait for their handlers. */
   readonly inboxBytes: number;
+  /** Messages of which a part was received. Counted every eighth part of `messageMs`. */
+  readonly unfinishedBytes: number;
   /** Messages that wait until their clients read, those in the sockets included. */
   readonly outboxBytes: number;
   /** Remembered frames of `enfilade.v1` clients, with their replies. */
@@ -35,6 +37,9 @@ const warnings = {
     "received messages wait for busy handlers and take all memory that they may; sockets are paused until there is " +
     `space: ${advice}`,
   closed: `messages to slow clients take all memory that they may; the slowest are closed with 4008: ${advice}`,
+  cut:
+    "messages of which a part was received, and messages that wait, take all memory that they may; clients with the " +
+    `largest parts are closed with 1008: ${advice}`,
   forgotten:
     "the ids of frames take all memory that they may; the oldest are forgotten, and a frame that is sent again may " +
     "run again: see the limits receiptsBytesMax and receiptClientsMax",
@@ -57,6 +62,7 @@ export class MemoryLedger {
       sureBytes: (bytesMax * messagesShareMin) / 2,
       bytesMax: () => this.#messageBytesMax / 2,
       onPaused: () => this.#record("paused", () => (metrics.totals.memoryPauses += 1)),
+      onCut: () => this.#record("cut", () => (metrics.totals.memoryCloses += 1)),
     });
     this.outgoing = new OutgoingMemory({
       sureBytes: (bytesMax * messagesShareMin) / 2,
@@ -67,10 +73,11 @@ export class MemoryLedger {
 
   get status(): MemoryStatus {
     const { receiptBytes } = this;
-    const [inboxBytes, outboxBytes] = [this.incoming.bytes, this.outgoing.bytes];
+    const { unfinishedBytes } = this.incoming;
+    const [inboxBytes, outboxBytes] = [this.incoming.bytes - unfinishedBytes, this.outgoing.bytes];
     const historyBytes = this.#deps.historyBytes();
-    const bytes = inboxBytes + outboxBytes + receiptBytes + historyBytes;
-    return { bytes, inboxBytes, outboxBytes, receiptBytes, historyBytes };
+    const bytes = inboxBytes + unfinishedBytes + outboxBytes + receiptBytes + historyBytes;
+    return { bytes, inboxBytes, unfinishedBytes, outboxBytes, receiptBytes, historyBytes };
   }
 
   /** Answered frames were forgotten for lack of space. */

@@ -1,16 +1,17 @@
 import type { Clock, Timer } from "../clock.js";
 import type { PeerLimits } from "../limits.js";
+import type { IncomingMemory } from "../memory/incoming.js";
 
 /** The connection that is watched. */
 export interface WatchOwner {
   /** Bytes received so far, of all frames. */
   readonly receivedBytes: number;
-  /** Whether a part of a message was received, and the rest is missing. */
-  readonly isMidMessage: boolean;
+  /** The memory of a message of which a part was received, and the rest is missing; `undefined` if there is none. */
+  readonly unfinishedBytes: number | undefined;
   ping(): void;
   /** Called when a ping was not answered for an interval. */
   onLost(): void;
-  /** Called when a message is incomplete for `messageMs`. */
+  /** Called when a message is incomplete for `messageMs`, or for a shorter time when memory is full. */
   onMessageOverdue(): void;
 }
 
@@ -51,7 +52,7 @@ export class Watch {
 
   /** Records that a control frame was received. A message that it interrupts has still begun before. */
   onControlFrame(): void {
-    if (!this.#owner.isMidMessage) this.#messageSince = never;
+    if (this.#owner.unfinishedBytes === undefined) this.#messageSince = never;
     this.#onTraffic();
   }
 
@@ -67,8 +68,23 @@ export class Watch {
     return heartbeatMs === false ? Number.POSITIVE_INFINITY : this.#checkSilence(now, heartbeatMs);
   }
 
+  /** The bytes of a message that is incomplete in this round. */
+  get unfinishedBytes(): number {
+    return this.#messageSince === never ? 0 : (this.#owner.unfinishedBytes ?? 0);
+  }
+
+  /** Whether a message is incomplete for at least a round. */
+  isSlow(now: number): boolean {
+    return this.#messageSince !== never && this.#messageSince < now;
+  }
+
+  /** Ends the peer before its message is overdue. */
+  cut(): void {
+    this.#owner.onMessageOverdue();
+  }
+
   #checkMessage(now: number, messageMs: number): void {
-    if (this.#isPaused || !this.#owner.isMidMessage) this.#messageSince = never;
+    if (this.#isPaused || this.#owner.unfinishedBytes === undefined) this.#messageSince = never;
     else if (this.#messageSince === never) this.#messageSince = now;
     else if (now - this.#messageSince >= messageMs) this.#owner.onMessageOverdue();
   }
@@ -118,13 +134,16 @@ function wholeMs(clock: Clock): number {
 export class Watches {
   readonly #clock: Clock;
   readonly #limits: WatchLimits;
+  readonly #memory: IncomingMemory | undefined;
   readonly #watched = new Set<Watch>();
+  #unfinishedBytes = 0;
   #timer: Timer | undefined;
 
   /** @param clock The attentive clock of the route: a stall of this process is not held against a peer. */
-  constructor(clock: Clock, limits: WatchLimits) {
+  constructor(clock: Clock, limits: WatchLimits, memory?: IncomingMemory) {
     this.#clock = clock;
     this.#limits = limits;
+    this.#memory = memory;
   }
 
   watch(owner: WatchOwner): Watch {
@@ -137,6 +156,7 @@ export class Watches {
   unwatch(watch: Watch): void {
     this.#watched.delete(watch);
     if (this.#watched.size > 0) return;
+    this.#setUnfinishedBytes(0);
     this.#timer?.cancel();
     this.#timer = undefined;
   }
@@ -150,8 +170,30 @@ export class Watches {
     const now = wholeMs(this.#clock);
     let next = Number.POSITIVE_INFINITY;
     for (const watch of this.#watched) next = Math.min(next, watch.check(now, this.#limits));
+    this.#countUnfinished(now);
     if (this.#watched.size === 0) return;
     const roundMs = (this.#limits.heartbeatMs || 0) / roundsPerInterval;
     this.#timer = this.#checkIn(Math.max(roundMs, next - this.#clock.now()));
+  }
+
+  /** Counts the parts of messages whose rest is missing. If memory is full, ends the peers with the largest of them. */
+  #countUnfinished(now: number): void {
+    if (this.#memory === undefined) return;
+    let bytes = 0;
+    for (const watch of this.#watched) bytes += watch.unfinishedBytes;
+    this.#setUnfinishedBytes(bytes);
+    if (bytes === 0 || !this.#memory.isFull) return;
+    const slow = [...this.#watched].filter((watch) => watch.isSlow(now));
+    for (const watch of slow.sort((one, other) => other.unfinishedBytes - one.unfinishedBytes)) {
+      if (!this.#memory.isFull) return;
+      this.#setUnfinishedBytes(this.#unfinishedBytes - watch.unfinishedBytes);
+      this.#memory.onCut();
+      watch.cut();
+    }
+  }
+
+  #setUnfinishedBytes(bytes: number): void {
+    this.#memory?.addUnfinished(bytes - this.#unfinishedBytes);
+    this.#unfinishedBytes = bytes;
   }
 }

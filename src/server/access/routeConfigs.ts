@@ -102,7 +102,7 @@ export class RouteConfigs {
   #peerConfigOf({ limits }: Route): PeerConfig<Peer> {
     const { memory, metrics, reporter: observer } = this.#deps;
     const clock = this.#attentiveClocks.of(limits);
-    const watches = new Watches(clock, limits);
+    const watches = new Watches(clock, limits, memory.incoming);
     return { limits, clock, metrics, memory, observer, flusher: this.#flusher, watches };
   }
 

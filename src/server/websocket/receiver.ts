@@ -17,6 +17,9 @@ export interface Receiver {
   /** The bytes that were received but not parsed. */
   _bufferedBytes: number;
   _buffers: readonly Uint8Array[];
+  /** The fragments of a message, and their bytes. */
+  readonly _fragments: readonly Uint8Array[];
+  readonly _messageLength: number;
 }
 
 /** Values of `_state`: before a frame, and a whole frame that is inflated or waits for its turn. */
@@ -25,7 +28,7 @@ const inflating = 5;
 /** RFC 6455 5.5: the opcodes of control frames begin here. */
 const firstControl = 8;
 
-const numbers = ["_fragmented", "_opcode", "_bufferedBytes"] as const;
+const numbers = ["_fragmented", "_opcode", "_bufferedBytes", "_messageLength"] as const;
 
 /** The receiver of a socket of ws that was just opened; `undefined` if this version of ws has another one. */
 export function receiverOf(socket: object): Receiver | undefined {
@@ -35,7 +38,8 @@ export function receiverOf(socket: object): Receiver | undefined {
     receiver?._allowSynchronousEvents === true &&
     receiver._state === beforeFrame &&
     numbers.every((name) => receiver[name] === 0) &&
-    Array.isArray(receiver._buffers);
+    Array.isArray(receiver._buffers) &&
+    Array.isArray(receiver._fragments);
   return isKnown ? receiver : undefined;
 }
 
@@ -45,8 +49,18 @@ export function discardRest(receiver: Receiver): void {
   receiver._bufferedBytes = 0;
 }
 
+/** The memory of a buffer, in addition to its bytes. */
+const bufferBytes = 200;
+
+/** The memory of a message of which a part was received, and the rest is missing; `undefined` if there is none. */
+export function unfinishedBytesOf(receiver: Receiver): number | undefined {
+  if (!isMidMessage(receiver)) return undefined;
+  const { _bufferedBytes, _buffers, _messageLength, _fragments } = receiver;
+  return _bufferedBytes + _messageLength + bufferBytes * (_buffers.length + _fragments.length);
+}
+
 /** Whether a part of a message was received, and the rest is missing. */
-export function isMidMessage({ _state, _fragmented, _opcode, _bufferedBytes }: Receiver): boolean {
+function isMidMessage({ _state, _fragmented, _opcode, _bufferedBytes }: Receiver): boolean {
   if (_state === inflating) return false;
   if (_fragmented !== 0) return true;
   if (_state === beforeFrame) return _bufferedBytes > 0;

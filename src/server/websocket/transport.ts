@@ -14,7 +14,7 @@ import { discardInput } from "./discard.js";
 import { encodeFrame, Opcode } from "./frame.js";
 import { deflateFraming, webSocketFraming } from "./framing.js";
 import { ReadTurns } from "./readTurns.js";
-import { discardRest, isMidMessage, type Receiver, receiverOf } from "./receiver.js";
+import { discardRest, type Receiver, receiverOf, unfinishedBytesOf } from "./receiver.js";
 import { type RefusalTime, type UpgradeRequest, writeRefusal } from "./upgrade.js";
 import { WaitingSocket } from "./waitingSocket.js";
 
@@ -123,9 +123,9 @@ export class WebSocketTransport implements Transport {
     return this.#socket.bytesRead ?? 0;
   }
 
-  get isMidMessage(): boolean {
+  get unfinishedBytes(): number | undefined {
     const receiver = this.#ws?.receiver;
-    return receiver !== undefined && isMidMessage(receiver);
+    return receiver && unfinishedBytesOf(receiver);
   }
 
   whenGone(listener: GoneListener): void {

@@ -78,7 +78,7 @@ const messageMs = 400;
 class Client implements WatchOwner {
   readonly events: string[] = [];
   receivedBytes = 0;
-  isMidMessage = false;
+  unfinishedBytes: number | undefined;
   ping() {
     this.events.push("ping");
   }
@@ -127,7 +127,7 @@ describe("a stall of the process", () => {
 
   it("does not make the message of a client overdue", async () => {
     const { clock, client } = watchOne();
-    client.isMidMessage = true;
+    client.unfinishedBytes = 1;
     clock.advance(messageMs / 2);
     await clock.stall(10 * messageMs);
     expect(client.events).toEqual([]);
