@@ -114,8 +114,8 @@ export class App implements ExtensionHost {
    * Adds an extension: a part that answers plain HTTP requests, adds routes, and runs at start and close. It is an
    * object; see {@link Extension}.
    *
-   * @throws EnfiladeError `ERR_OPTION` when it is no extension, or another one has its path; `ERR_APP_STATE` on a closed
-   *   app; what its `install` throws.
+   * @throws EnfiladeError `ERR_OPTION` when it is no extension, or another one has its path; `ERR_APP_STATE` on a
+   *   closed app; what its `install` throws.
    */
   use(extension: Extension): this {
     this.#parts.shutdown.assertOpen("be extended");

@@ -21,6 +21,12 @@ const mirror = (path: string, name = "mirror"): Extension => ({
   onRequest: ({ path: asked, raw, remoteAddress }) => Response.json([name, raw?.method, asked, remoteAddress]),
 });
 
+/** The answer of {@link mirror}. */
+async function mirrored(answer: Promise<Response> | Response): Promise<unknown[]> {
+  const parts: unknown = await (await answer).json();
+  return Array.isArray(parts) ? parts : [];
+}
+
 const ask = (port: number, path: string, init?: RequestInit) => fetch(`http://127.0.0.1:${port}${path}`, init);
 
 async function listenOn(server: Server): Promise<number> {
@@ -38,9 +44,9 @@ describe("an extension with a path", () => {
   it("answers plain requests of any method to its path and below, and no others", async () => {
     const { port } = await start(new App().route("/echo", Echo).use(mirror("/mirror")));
     const get = await ask(port, "/mirror?x=1");
-    expect(await get.json()).toEqual(["mirror", "GET", "/mirror", "127.0.0.1"]);
+    expect(await mirrored(get)).toEqual(["mirror", "GET", "/mirror", "127.0.0.1"]);
     const post = await ask(port, "/mirror/b%C3%A4r/", { method: "POST", body: "x" });
-    expect(await post.json()).toEqual(["mirror", "POST", "/mirror/bär", "127.0.0.1"]);
+    expect(await mirrored(post)).toEqual(["mirror", "POST", "/mirror/bär", "127.0.0.1"]);
     for (const path of ["/", "/mirrors", "/mirro", "/x/mirror"]) expect((await ask(port, path)).status).toBe(404);
     for (const path of ["/mirror//x", "/mirror/%zz"]) expect((await ask(port, path)).status).toBe(400);
     expect((await ask(port, "/echo")).status).toBe(426);
@@ -58,7 +64,7 @@ describe("an extension with a path", () => {
     const app = new App().use(mirror("/a/b", "inner")).use(mirror("/", "all")).use(mirror("/a", "outer"));
     const { port } = await start(app);
     const names = [];
-    for (const path of ["/", "/a", "/a/bc", "/a/b", "/a/b/c"]) names.push((await (await ask(port, path)).json())[0]);
+    for (const path of ["/", "/a", "/a/bc", "/a/b", "/a/b/c"]) names.push((await mirrored(ask(port, path)))[0]);
     expect(names).toEqual(["all", "outer", "outer", "inner", "inner"]);
   });
 
@@ -124,7 +130,7 @@ describe("an extension with a path", () => {
   it("sees the client that a trusted proxy names", async () => {
     const { port } = await start(new App({ trustProxy: 1 }).use(mirror("/mirror")));
     const answer = await ask(port, "/mirror", { headers: { "x-forwarded-for": "203.0.113.9" } });
-    expect((await answer.json())[3]).toBe("203.0.113.9");
+    expect((await mirrored(answer))[3]).toBe("203.0.113.9");
   });
 });
 
@@ -153,7 +159,7 @@ describe("an extension answers", () => {
     const server = createServer(site);
     app.attach(server);
     const port = await listenOn(server);
-    expect((await (await ask(port, "/mirror/a")).json())[2]).toBe("/mirror/a");
+    expect((await mirrored(ask(port, "/mirror/a")))[2]).toBe("/mirror/a");
     expect(await (await ask(port, "/page")).text()).toBe("a page");
     expect((await ask(port, "/echo")).status).toBe(426);
   });
@@ -169,7 +175,7 @@ describe("an extension answers", () => {
       app.requestListener(request.raw, reply.raw);
     });
     const url = await fastify.listen({ host: "127.0.0.1", port: 0 });
-    expect((await (await fetch(`${url}/mirror/a`)).json())[2]).toBe("/mirror/a");
+    expect((await mirrored(fetch(`${url}/mirror/a`)))[2]).toBe("/mirror/a");
     expect(await (await fetch(`${url}/page`)).text()).toBe("a page");
   });
 
