@@ -3,6 +3,7 @@ import type { RevokedClients } from "../backplane/topic.js";
 import { Peer } from "../connection/peer.js";
 import { ConnectionRequest } from "../connection/request.js";
 import type { Refusal, Transport, TransportRequest } from "../connection/transport.js";
+import { AttentiveClocks } from "../connection/watch/attentiveClock.js";
 import { channels, traces } from "../diagnostics.js";
 import { asError, EnfiladeError } from "../errors.js";
 import type { HandlerContext } from "../handler/context.js";
@@ -76,12 +77,13 @@ export class Acceptor {
     this.#capacity = new Capacity(limits);
     this.#connectRates = new ConnectRates(limits, clock);
     this.#pending = new PendingWork(report);
-    const authorizer = new Authorizer(clock, limits.authorizeMax);
+    const attentiveClocks = new AttentiveClocks(clock);
+    const authorizer = new Authorizer(attentiveClocks.forDeadline(limits.authorizeMs), limits.authorizeMax);
     const warnings = new Warnings(deps.warn, clock);
     const refuser = new Refuser({ clock, limits, report, warnings, onRefused: this.#onRefused });
     this.#authorizer = authorizer;
     this.#refuser = refuser;
-    this.#configs = new RouteConfigs(deps, { authorizer, refuser, warnings });
+    this.#configs = new RouteConfigs(deps, { attentiveClocks, authorizer, refuser, warnings });
   }
 
   /** The number of clients that wait for `authorize`. */

@@ -11,9 +11,10 @@ import {
   type ScopeOptions,
   WebSocketHandler,
 } from "../../src/index.js";
-import { ManualClock } from "../../src/testing/index.js";
+import { ManualClock, type TestClient } from "../../src/testing/index.js";
 import { Mailbox, start, startWith } from "../support/app.js";
 import { answerTo, rawClient, upgradeRequest } from "../support/raw.js";
+import { StallingClock } from "../support/stallingClock.js";
 
 /** A handler whose `authorize` is `decide`. */
 function handlerWith(decide: (query: URLSearchParams) => unknown) {
@@ -89,6 +90,21 @@ describe("authorize", () => {
     answer?.();
     await new Promise((resolve) => setImmediate(resolve));
     expect(app.status()).toMatchObject({ handshakes: 0, connections: 0, rooms: 0, totals: { opened: 0 } });
+  });
+
+  it("does not refuse for time in which this process was blocked", async () => {
+    const clock = new StallingClock();
+    const asked = new Mailbox<() => void>();
+    const Slow = handlerWith(() => new Promise((resolve) => asked.put(() => resolve({ id: "ann" }))));
+    const { open } = await startWith("/x", Slow, { clock, limits: { authorizeMs: 300 } });
+    const opening = open("/x").catch((error: unknown) => error);
+    const [answer] = await asked.have(1);
+    await clock.stall(70_000);
+    answer?.();
+    const client = await opening;
+    expect(client).not.toBeInstanceOf(Error);
+    // Checked above.
+    expect(await (client as TestClient).readJSON()).toMatchObject({ user: { id: "ann" } });
   });
 
   it("survives a client that resets the connection meanwhile, and aborts this.signal", async () => {

@@ -125,7 +125,12 @@ export class AttentiveClocks {
   /** The clock for the deadlines of these limits. */
   of({ heartbeatMs, messageMs, outboxAgeMsMax, closeMs }: PeerLimits): AttentiveClock {
     const shortestMs = Math.min(heartbeatMs || messageMs, messageMs, outboxAgeMsMax, closeMs);
-    const beatMs = Math.min(beatMsMax, Math.max(beatMsMin, Math.trunc(shortestMs / beatsPerDeadline)));
+    return this.forDeadline(shortestMs);
+  }
+
+  /** The clock for deadlines of so many milliseconds and more. */
+  forDeadline(ms: number): AttentiveClock {
+    const beatMs = Math.min(beatMsMax, Math.max(beatMsMin, Math.trunc(ms / beatsPerDeadline)));
     const clock = this.#clocks.get(beatMs) ?? new AttentiveClock(this.#clock, beatMs);
     this.#clocks.set(beatMs, clock);
     return clock;

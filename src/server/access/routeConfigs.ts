@@ -4,7 +4,7 @@ import { Flusher } from "../../connection/outbox/flusher.js";
 import type { Peer } from "../../connection/peer.js";
 import type { PeerConfig } from "../../connection/peerConfig.js";
 import type { TransportOptions } from "../../connection/transport.js";
-import { AttentiveClocks } from "../../connection/watch/attentiveClock.js";
+import type { AttentiveClocks } from "../../connection/watch/attentiveClock.js";
 import { Watches } from "../../connection/watch/watch.js";
 import { channels } from "../../diagnostics.js";
 import type { CloseInfo } from "../../errors.js";
@@ -46,6 +46,7 @@ export interface ConnectionDeps {
 }
 
 interface Collaborators {
+  readonly attentiveClocks: AttentiveClocks;
   readonly authorizer: Authorizer;
   readonly refuser: Refuser;
   readonly warnings: Warnings;
@@ -56,7 +57,6 @@ export class RouteConfigs {
   readonly #deps: ConnectionDeps;
   readonly #with: Collaborators;
   readonly #flusher: Flusher;
-  readonly #attentiveClocks: AttentiveClocks;
   readonly #configs = new Map<Route, RouteConfig>();
   readonly #interceptors: Interceptor[] = [];
 
@@ -64,7 +64,6 @@ export class RouteConfigs {
     const { clock, metrics, limits } = deps;
     this.#deps = deps;
     this.#with = collaborators;
-    this.#attentiveClocks = new AttentiveClocks(clock);
     this.#flusher = new Flusher({ clock, metrics, flushConnectionsMax: limits.flushConnectionsMax });
   }
 
@@ -101,7 +100,7 @@ export class RouteConfigs {
 
   #peerConfigOf({ limits }: Route): PeerConfig<Peer> {
     const { memory, metrics, reporter: observer } = this.#deps;
-    const clock = this.#attentiveClocks.of(limits);
+    const clock = this.#with.attentiveClocks.of(limits);
     const watches = new Watches(clock, limits, memory.incoming);
     return { limits, clock, metrics, memory, observer, flusher: this.#flusher, watches };
   }
