@@ -137,8 +137,14 @@ function checkContext(context: AppContext | undefined): void {
   throw new EnfiladeError("ERR_OPTION", `context takes an object, got ${context === null ? "null" : typeof context}`);
 }
 
-/** @throws EnfiladeError `ERR_OPTION` when an option that only an app has is invalid. */
+/**
+ * As {@link checkOptions}, for the options of an app; the limits are checked when they are merged.
+ *
+ * @throws EnfiladeError `ERR_OPTION` when an option is unknown, or its value is invalid.
+ */
 export function checkAppOptions(options: AppOptions): void {
+  const { limits: _limits, ...shared } = options;
+  checkOptions("the app", shared);
   const { backplane, backplaneOutage = "reject", context, handlers = [], userOverflow = "refuse" } = options;
   checkContext(context);
   if (userOverflow !== "refuse" && userOverflow !== "closeOldest") {

@@ -24,7 +24,7 @@ import { Extensions } from "./extensions/extensions.js";
 import { PlainRequests } from "./extensions/plainRequests.js";
 import { defaultLimits, type Limits, mergeLimits } from "./limits.js";
 import { OwnServer } from "./listening.js";
-import type { AppOptions, Logger } from "./options.js";
+import { type AppOptions, checkAppOptions, type Logger } from "./options.js";
 import { type Route, Router } from "./router.js";
 import { rootConfig, Scope } from "./scope.js";
 import type { RefusalTime } from "./websocket/upgrade.js";
@@ -82,8 +82,13 @@ export interface Parts {
   readonly shutdown: Shutdown;
 }
 
-/** Makes the parts of an app, and registers the handlers of its options. */
+/**
+ * Makes the parts of an app, and registers the handlers of its options.
+ *
+ * @throws EnfiladeError `ERR_OPTION` when an option is unknown or its value is invalid; the errors of routes.
+ */
 export function makeParts(app: ExtensionHost, options: AppOptions): Parts {
+  checkAppOptions(options);
   const base = baseOf(app, options);
   const { limits, clock, logger, report, events, metrics } = base;
   const carriers = carriersOf(base);
