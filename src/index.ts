@@ -17,6 +17,7 @@ export type {
   TransportOptions,
   TransportRequest,
 } from "./connection/transport.js";
+export type { Totals } from "./counters.js";
 export {
   type CloseInfo,
   ConnectionError,
@@ -44,7 +45,6 @@ export type {
   SharedOptions,
 } from "./handler/route.js";
 export { type Authorized, anonymous } from "./handler/user.js";
-export type { Totals } from "./metrics.js";
 export type { Address, Channel, Except, SendOptions, User } from "./room/address.js";
 export type { Publication } from "./room/history/publication.js";
 export type { Subscription } from "./room/history/subscription.js";

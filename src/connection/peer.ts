@@ -134,7 +134,7 @@ export class Peer<C extends Codec = Codec>
       return true;
     }
     if (this.#outbox.hasBacklog && this.#isLeftToReader(bytes, policy, position)) return false;
-    const { totals } = this.#config.metrics;
+    const { totals } = this.#config.counters;
     totals.delivered += 1;
     const { dialect } = this;
     if (policy !== undefined && this.#outbox.offer(bytes, policy)) {
@@ -216,7 +216,7 @@ export class Peer<C extends Codec = Codec>
   }
 
   onMessage(message: Message): void {
-    this.#config.metrics.totals.received += 1;
+    this.#config.counters.totals.received += 1;
     this.#watch.onMessage();
     if (this.#state === "closing" || this.#state === "closed") return;
     const forHandler = this.dialect.receive(message);
@@ -278,7 +278,7 @@ export class Peer<C extends Codec = Codec>
 
   /** The client reads too slowly: too many bytes wait for it, or they wait too long. */
   onOverflow(): void {
-    if (this.#failWith(CloseCode.slow, "slow")) this.#config.metrics.totals.slow += 1;
+    if (this.#failWith(CloseCode.slow, "slow")) this.#config.counters.totals.slow += 1;
   }
 
   onDrained(): void {
@@ -329,7 +329,7 @@ export class Peer<C extends Codec = Codec>
     if (policy !== undefined && policy.kind !== "reliable") return false;
     if (this.#homeReader?.readOn(this, position) !== true) return false;
     this.#homeReader = undefined;
-    this.#config.metrics.totals.behind += 1;
+    this.#config.counters.totals.behind += 1;
     return true;
   }
 

@@ -1,5 +1,5 @@
+import type { Counters } from "../counters.js";
 import type { PeerObserver } from "../diagnostics.js";
-import type { Metrics } from "../metrics.js";
 import type { Message } from "../wire/message.js";
 import type { Payload } from "../wire/payload.js";
 import type { Clock } from "./clock.js";
@@ -18,7 +18,7 @@ export interface PeerConfig<P> {
   /** The attentive clock of the route. */
   readonly clock: Clock;
   readonly flusher: Flusher;
-  readonly metrics: Metrics;
+  readonly counters: Counters;
   readonly memory: MemoryLedger;
   readonly observer: PeerObserver<P, Message, Payload>;
   readonly watches: Watches;

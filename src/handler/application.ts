@@ -1,7 +1,7 @@
 import type { BackplaneStatus } from "../backplane/backplane.js";
 import type { Counts } from "../backplane/counts.js";
 import type { MemoryStatus } from "../connection/memory/ledger.js";
-import type { Totals } from "../metrics.js";
+import type { Totals } from "../counters.js";
 import type { Channel } from "../room/address.js";
 import type { Registry } from "../room/registry.js";
 

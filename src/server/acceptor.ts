@@ -192,7 +192,7 @@ export class Acceptor {
   }
 
   readonly #onRefused = (request: RefusedRequest, status: number): void => {
-    this.#deps.metrics.totals.refused += 1;
+    this.#deps.counters.totals.refused += 1;
     if (channels.refused.hasSubscribers) this.#deps.reporter.onRefused(withoutSecrets(request), status);
   };
 
@@ -253,7 +253,7 @@ export class Acceptor {
   /** Opens the connection. If the transport cannot open, it has answered the client itself. */
   #open({ client, request, match, span }: Candidate, handler: AnyHandler, context: HandlerContext): void {
     if (this.#refuseAll !== undefined) throw new RefusedError(this.#refuseAll());
-    const { app, metrics } = this.#deps;
+    const { app, counters } = this.#deps;
     // Checked here, since the connection enters its room in this same call: no other one can take the space.
     if (!app.registry.hasSpace(request.path)) throw new RefusedError(busy("Too many rooms"));
     const tooMany = this.#deps.userLimit.admit(app.registry, context.user);
@@ -270,7 +270,7 @@ export class Acceptor {
     const dialect = this.#deps.dialects.of(transport, request, match.route.room.eventProtocol);
     const member = new Peer({ id, request, user, lifetime: client, transport, dialect }, config.peer);
     context.member = member;
-    metrics.totals.opened += 1;
+    counters.totals.opened += 1;
     span?.onOpened(member);
     request.dropRaw();
     request.pack();

@@ -3,7 +3,7 @@ import { MemoryBackplane } from "../backplane/memory.js";
 import type { RevokedClients } from "../backplane/topic.js";
 import { type Clock, systemClock } from "../connection/clock.js";
 import { MemoryLedger } from "../connection/memory/ledger.js";
-import { Metrics } from "../metrics.js";
+import { Counters } from "../counters.js";
 import type { Member } from "../protocol/dialect.js";
 import { Dialects } from "../protocol/dialects.js";
 import { Registry } from "../room/registry.js";
@@ -41,7 +41,7 @@ interface Base {
   readonly reporter: Reporter;
   readonly events: AppNotifier;
   readonly report: Report;
-  readonly metrics: Metrics;
+  readonly counters: Counters;
 }
 
 /** What carries publications, and what is kept of them. */
@@ -68,7 +68,7 @@ export interface Parts {
   readonly registry: Registry;
   readonly backplane: Backplane;
   readonly ledger: MemoryLedger;
-  readonly metrics: Metrics;
+  readonly counters: Counters;
   readonly events: AppNotifier;
   readonly taps: Taps;
   readonly health: Health;
@@ -90,7 +90,7 @@ export interface Parts {
 export function makeParts(app: ExtensionHost, options: AppOptions): Parts {
   checkAppOptions(options);
   const base = baseOf(app, options);
-  const { limits, clock, logger, report, events, metrics } = base;
+  const { limits, clock, logger, report, events, counters } = base;
   const carriers = carriersOf(base);
   const routing = routingOf(base);
   const acceptor = acceptorOf(base, carriers, routing);
@@ -108,7 +108,7 @@ export function makeParts(app: ExtensionHost, options: AppOptions): Parts {
   const shutdown = new Shutdown({ ...ending, clock, limits, logger });
   const { router, scope, sourceOf } = routing;
   const plainRequests = new PlainRequests({ acceptor, extensions, shutdown, sourceOf, limits, report });
-  return { ...ending, plainRequests, router, scope, ledger: carriers.ledger, metrics, events, refusalTime, shutdown };
+  return { ...ending, plainRequests, router, scope, ledger: carriers.ledger, counters, events, refusalTime, shutdown };
 }
 
 function baseOf(app: ExtensionHost, options: AppOptions): Base {
@@ -118,15 +118,15 @@ function baseOf(app: ExtensionHost, options: AppOptions): Base {
   const events = new AppNotifier(logger, reporter);
   const report: Report = (error, member, thrower) => events.onError(error, member, thrower);
   const clock = options.clock ?? systemClock;
-  return { app, options, limits, clock, logger, reporter, events, report, metrics: new Metrics() };
+  return { app, options, limits, clock, logger, reporter, events, report, counters: new Counters() };
 }
 
-function carriersOf({ options, limits, clock, logger, metrics }: Base): Carriers {
+function carriersOf({ options, limits, clock, logger, counters }: Base): Carriers {
   const memory = new MemoryBackplane({ clock, limits });
   const backplane = options.backplane ?? memory;
   const warn = (message: string) => logger.warn(message);
   const historyBytes = () => backplane.status().historyBytes;
-  const ledger = new MemoryLedger({ bytesMax: limits.memoryBytesMax, metrics, warn, historyBytes });
+  const ledger = new MemoryLedger({ bytesMax: limits.memoryBytesMax, counters, warn, historyBytes });
   return { backplane, memory, ledger };
 }
 
@@ -144,7 +144,7 @@ function routingOf({ options, limits, logger }: Base): Routing {
 }
 
 function acceptorOf(base: Base, { backplane, ledger }: Carriers, { router, handlers, sourceOf }: Routing): Acceptor {
-  const { app, options, limits, clock, logger, reporter, events, report, metrics } = base;
+  const { app, options, limits, clock, logger, reporter, events, report, counters } = base;
   return new Acceptor({
     app,
     sourceOf,
@@ -152,7 +152,7 @@ function acceptorOf(base: Base, { backplane, ledger }: Carriers, { router, handl
     router,
     handlers,
     dialects: new Dialects({ clock, limits, claims: backplane.claims, memory: ledger }),
-    metrics,
+    counters,
     memory: ledger,
     limits,
     clock,

@@ -1,4 +1,4 @@
-import type { Metrics } from "../../metrics.js";
+import type { Counters } from "../../counters.js";
 import { IncomingMemory } from "./incoming.js";
 import { OutgoingMemory } from "./outgoing.js";
 
@@ -21,7 +21,7 @@ export interface MemoryStatus {
 export interface MemoryLedgerDeps {
   /** The limit `memoryBytesMax`. */
   readonly bytesMax: number;
-  readonly metrics: Metrics;
+  readonly counters: Counters;
   /** Logs a warning. */
   readonly warn: (message: string) => void;
   /** The bytes of the history in this process. */
@@ -56,18 +56,18 @@ export class MemoryLedger {
 
   constructor(deps: MemoryLedgerDeps) {
     this.#deps = deps;
-    const { bytesMax, metrics } = deps;
+    const { bytesMax, counters } = deps;
     // Half of what messages may take is for received ones, so that these alone close no client.
     this.incoming = new IncomingMemory({
       sureBytes: (bytesMax * messagesShareMin) / 2,
       bytesMax: () => this.#messageBytesMax / 2,
-      onPaused: () => this.#record("paused", () => (metrics.totals.memoryPauses += 1)),
-      onCut: () => this.#record("cut", () => (metrics.totals.memoryCloses += 1)),
+      onPaused: () => this.#record("paused", () => (counters.totals.memoryPauses += 1)),
+      onCut: () => this.#record("cut", () => (counters.totals.memoryCloses += 1)),
     });
     this.outgoing = new OutgoingMemory({
       sureBytes: (bytesMax * messagesShareMin) / 2,
       bytesMax: () => this.#messageBytesMax - Math.min(this.incoming.bytes, this.#messageBytesMax / 2),
-      onClosed: () => this.#record("closed", () => (metrics.totals.memoryCloses += 1)),
+      onClosed: () => this.#record("closed", () => (counters.totals.memoryCloses += 1)),
     });
   }
 
@@ -82,7 +82,7 @@ export class MemoryLedger {
 
   /** Answered frames were forgotten for lack of space. */
   onForgotten(count: number): void {
-    this.#record("forgotten", () => (this.#deps.metrics.totals.receiptsForgotten += count));
+    this.#record("forgotten", () => (this.#deps.counters.totals.receiptsForgotten += count));
   }
 
   /** The bytes that all waiting messages may take. History and receipts keep to their own limits. */

@@ -1,4 +1,4 @@
-import type { Metrics } from "../../metrics.js";
+import type { Counters } from "../../counters.js";
 import type { Clock } from "../clock.js";
 import { FrameSequence } from "./frameSequence.js";
 
@@ -9,7 +9,7 @@ export interface Flushable {
 
 export interface FlusherDeps {
   readonly clock: Clock;
-  readonly metrics: Metrics;
+  readonly counters: Counters;
   /** Outboxes flushed in one turn of the event loop; the others follow in the next. */
   readonly flushConnectionsMax: number;
 }
@@ -40,7 +40,7 @@ export class Flusher {
 
   /** Many outboxes are flushed in slices. Messages sent between two slices stay in order: each outbox keeps its own. */
   #flush(): void {
-    const { clock, metrics, flushConnectionsMax } = this.#deps;
+    const { clock, counters, flushConnectionsMax } = this.#deps;
     const startedAt = clock.now();
     this.#isScheduled = false;
     const slice =
@@ -49,7 +49,7 @@ export class Flusher {
     else this.#schedule();
     this.root.forgetChildren();
     for (const outbox of slice) outbox.flush();
-    metrics.flush.count += 1;
-    metrics.flush.msMax = Math.max(metrics.flush.msMax, clock.now() - startedAt);
+    counters.flush.count += 1;
+    counters.flush.msMax = Math.max(counters.flush.msMax, clock.now() - startedAt);
   }
 }

@@ -6,13 +6,13 @@ import type { PeerConfig } from "../../connection/peerConfig.js";
 import type { TransportOptions } from "../../connection/transport.js";
 import type { AttentiveClocks } from "../../connection/watch/attentiveClock.js";
 import { Watches } from "../../connection/watch/watch.js";
+import type { Counters } from "../../counters.js";
 import { channels } from "../../diagnostics.js";
 import type { CloseInfo } from "../../errors.js";
 import type { Application } from "../../handler/application.js";
 import type { HandlerConfig } from "../../handler/context.js";
 import type { Interceptor, Reader } from "../../handler/reader.js";
 import type { SessionConfig } from "../../handler/session.js";
-import type { Metrics } from "../../metrics.js";
 import type { Member } from "../../protocol/dialect.js";
 import type { Dialects } from "../../protocol/dialects.js";
 import type { Reporter } from "../diagnostics/reporter.js";
@@ -36,7 +36,7 @@ export interface ConnectionDeps {
   readonly dialects: Dialects;
   readonly limits: Limits;
   readonly clock: Clock;
-  readonly metrics: Metrics;
+  readonly counters: Counters;
   readonly memory: MemoryLedger;
   readonly reporter: Reporter;
   /** Receives errors. `thrower` names the method that threw the error, for the log. */
@@ -61,10 +61,10 @@ export class RouteConfigs {
   readonly #interceptors: Interceptor[] = [];
 
   constructor(deps: ConnectionDeps, collaborators: Collaborators) {
-    const { clock, metrics, limits } = deps;
+    const { clock, counters, limits } = deps;
     this.#deps = deps;
     this.#with = collaborators;
-    this.#flusher = new Flusher({ clock, metrics, flushConnectionsMax: limits.flushConnectionsMax });
+    this.#flusher = new Flusher({ clock, counters, flushConnectionsMax: limits.flushConnectionsMax });
   }
 
   /** Intercepts the messages of connections that open from now on. */
@@ -99,10 +99,10 @@ export class RouteConfigs {
   }
 
   #peerConfigOf({ limits }: Route): PeerConfig<Peer> {
-    const { memory, metrics, reporter: observer } = this.#deps;
+    const { memory, counters, reporter: observer } = this.#deps;
     const clock = this.#with.attentiveClocks.of(limits);
     const watches = new Watches(clock, limits, memory.incoming);
-    return { limits, clock, metrics, memory, observer, flusher: this.#flusher, watches };
+    return { limits, clock, counters, memory, observer, flusher: this.#flusher, watches };
   }
 
   #sessionConfigOf(route: Route): SessionConfig {
@@ -136,7 +136,7 @@ export class RouteConfigs {
   };
 
   readonly #onLeft = (member: Member, info: CloseInfo): void => {
-    this.#deps.metrics.totals.closed += 1;
+    this.#deps.counters.totals.closed += 1;
     if (channels.closed.hasSubscribers) this.#deps.reporter.onClosed(member, info);
     this.#deps.onClosed(member, info);
   };

@@ -1,7 +1,7 @@
 import type { Backplane } from "../../backplane/backplane.js";
 import type { MemoryLedger } from "../../connection/memory/ledger.js";
+import type { Counters } from "../../counters.js";
 import type { Status } from "../../handler/application.js";
-import type { Metrics } from "../../metrics.js";
 import type { Registry } from "../../room/registry.js";
 import type { Acceptor } from "../acceptor.js";
 import type { Shutdown } from "../end/shutdown.js";
@@ -11,12 +11,12 @@ export interface StatusSources {
   readonly registry: Registry;
   readonly backplane: Backplane;
   readonly acceptor: Acceptor;
-  readonly metrics: Metrics;
+  readonly counters: Counters;
   readonly ledger: MemoryLedger;
   readonly shutdown: Shutdown;
 }
 
-export function statusOf({ registry, backplane, acceptor, metrics, ledger, shutdown }: StatusSources): Status {
+export function statusOf({ registry, backplane, acceptor, counters, ledger, shutdown }: StatusSources): Status {
   const { local, cluster } = registry.counts;
   const status = backplane.status();
   return {
@@ -25,8 +25,8 @@ export function statusOf({ registry, backplane, acceptor, metrics, ledger, shutd
     ...local,
     cluster,
     handshakes: acceptor.handshakes,
-    totals: { ...metrics.totals },
-    flush: { ...metrics.flush },
+    totals: { ...counters.totals },
+    flush: { ...counters.flush },
     memory: ledger.status,
     ...status,
   };

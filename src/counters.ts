@@ -25,7 +25,7 @@ export interface Totals {
 }
 
 /** The counters of one app. */
-export class Metrics {
+export class Counters {
   readonly totals: { -readonly [Name in keyof Totals]: Totals[Name] } = {
     opened: 0,
     closed: 0,
