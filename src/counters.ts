@@ -8,10 +8,16 @@ export interface Totals {
   readonly refused: number;
   /** Messages received from clients. */
   readonly received: number;
+  /** The bytes of these messages, without frame headers, after decompression. */
+  readonly receivedBytes: number;
   /** Messages handed to a connection; a broadcast to ten connections counts ten. */
   readonly delivered: number;
+  /** Bytes of messages written to the sockets, with frame headers, compressed if the connection uses compression. */
+  readonly sentBytes: number;
   /** Delivered messages that a delivery policy then dropped or replaced, because the client lagged. */
   readonly dropped: number;
+  /** Those of `dropped` that a newer message replaced (`latest`); the others were skipped (`skip`). */
+  readonly replaced: number;
   /** How often a client lagged so far that it went on with the history of its home instead of live publications. */
   readonly behind: number;
   /** Connections that were closed with 4008 because the client read too slowly. */
@@ -31,8 +37,11 @@ export class Counters {
     closed: 0,
     refused: 0,
     received: 0,
+    receivedBytes: 0,
     delivered: 0,
+    sentBytes: 0,
     dropped: 0,
+    replaced: 0,
     behind: 0,
     slow: 0,
     memoryPauses: 0,
@@ -41,4 +50,16 @@ export class Counters {
   };
   /** How often outboxes were flushed, and for how many milliseconds the longest flush blocked the event loop. */
   readonly flush = { count: 0, msMax: 0 };
+
+  /** Counts a received message of this many bytes. */
+  countReceived(bytes: number): void {
+    this.totals.received += 1;
+    this.totals.receivedBytes += bytes;
+  }
+
+  /** Counts a delivered message that was dropped, or replaced by a newer one. */
+  countDropped(isReplaced: boolean): void {
+    this.totals.dropped += 1;
+    if (isReplaced) this.totals.replaced += 1;
+  }
 }

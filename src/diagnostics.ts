@@ -12,6 +12,7 @@ export const channels = {
   messageOut: channel("enfilade:message:out"),
   published: channel("enfilade:publish"),
   refused: channel("enfilade:refuse"),
+  resumed: channel("enfilade:resume"),
   failed: channel("enfilade:error"),
 } as const;
 

@@ -226,6 +226,30 @@ it("publishes the status that the client got if the refusal of the application c
   expect(refused.all.map(({ status }) => status)).toEqual([500]);
 });
 
+it("publishes whether a client could resume, and nothing for a new client", async () => {
+  const resumed = listen("enfilade:resume");
+  const { app, open } = await start(new App().route("/kept", Chat, { history: { size: 2 } }).route("/plain", Chat));
+  const room = app.registry.room("/kept");
+  const positions = await Promise.all([1, 2, 3, 4].map((n) => room.publish(n)));
+  const [first, , third, last] = positions;
+  const join = async (target: string) => (await open(target, { protocols: ["enfilade.v1"] })).read();
+  const epoch = first?.epoch ?? "";
+  for (const since of ["", `?since=${epoch}:3`, `?since=${epoch}:1`, "?since=other:1", "?since=none"]) {
+    await join(`/kept${since}`);
+  }
+  await join("/plain?since=other:1");
+  const lost = { app, recovered: false };
+  expect(resumed.all).toMatchObject([
+    { app, recovered: true, reason: undefined, missed: undefined, position: third },
+    { ...lost, reason: "trimmed", missed: 1, position: { epoch, offset: 2 } },
+    { ...lost, reason: "epoch", missed: undefined, position: { epoch, offset: 2 } },
+    { ...lost, reason: "invalid", missed: undefined, position: last },
+    { ...lost, reason: "off", missed: undefined, position: undefined },
+  ]);
+  const ids = app.registry.connections.map(({ id }) => id);
+  expect(resumed.all.map(({ connection }) => connection.id)).toEqual(ids.slice(1));
+});
+
 it("publishes the errors of app.on('error'), also without a listener there", async () => {
   const failed = listen("enfilade:error");
   const error = vi.fn();
@@ -259,7 +283,10 @@ it("distinguishes two apps of one process", async () => {
 });
 
 it("creates and calls nothing without a subscriber", async () => {
-  const methods = ["onOpened", "onClosed", "onMessageIn", "onMessageOut", "observe", "onRefused", "onError"] as const;
+  const methods = [
+    ...(["onOpened", "onClosed", "onMessageIn", "onMessageOut"] as const),
+    ...(["observe", "onRefused", "onResumed", "onError"] as const),
+  ];
   const spies = [
     ...methods.map((name) => vi.spyOn(Reporter.prototype, name)),
     vi.spyOn(Peer.prototype, "reportOut"),
@@ -278,6 +305,7 @@ it("creates and calls nothing without a subscriber", async () => {
     await app.registry.room("/chat/a").publish(1);
     await client.read();
     await expect(open("/nowhere")).rejects.toMatchObject({ status: 404 });
+    await (await open("/chat/b?since=other:1", { protocols: ["enfilade.v1"] })).read();
     const left = closes(app, 1);
     client.sendText("throw");
     await left;
@@ -286,7 +314,8 @@ it("creates and calls nothing without a subscriber", async () => {
   expect(spies.map((spy) => spy.mock.calls.length)).toEqual(spies.map(() => 0));
   const names: readonly ChannelName[] = [
     ...(["enfilade:connection:open", "enfilade:connection:close", "enfilade:message:in"] as const),
-    ...(["enfilade:message:out", "enfilade:publish", "enfilade:refuse", "enfilade:error"] as const),
+    ...(["enfilade:message:out", "enfilade:publish", "enfilade:refuse"] as const),
+    ...(["enfilade:resume", "enfilade:error"] as const),
   ];
   for (const name of names) listen(name);
   follow("enfilade:handshake");

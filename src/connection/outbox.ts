@@ -1,3 +1,4 @@
+import type { Counters } from "../counters.js";
 import type { Position } from "../wire/position.js";
 import type { Clock, Timer } from "./clock.js";
 import type { PeerLimits } from "./limits.js";
@@ -29,6 +30,7 @@ export interface HomeReader<P> {
 export interface OutboxConfig {
   readonly flusher: Flusher;
   readonly clock: Clock;
+  readonly counters: Counters;
   readonly memory: { readonly outgoing: OutgoingMemory };
   readonly limits: Pick<PeerLimits, "highWaterBytes" | "outboxBytesMax" | "outboxAgeMsMax">;
 }
@@ -184,8 +186,9 @@ export class Outbox implements LaggingClient {
 
   /** Counts the bytes until they have left this process, unless they leave at once. */
   #write(bytes: Uint8Array): void {
-    const { limits, memory } = this.#config;
+    const { limits, memory, counters } = this.#config;
     this.#transport.write(bytes);
+    counters.totals.sentBytes += bytes.length;
     if (this.#transport.bufferedBytes * countedDivisor < limits.highWaterBytes) return;
     memory.outgoing.hold(bytes);
     this.#transport.whenWritten(() => memory.outgoing.release(bytes));

@@ -134,11 +134,11 @@ export class Peer<C extends Codec = Codec>
       return true;
     }
     if (this.#outbox.hasBacklog && this.#isLeftToReader(bytes, policy, position)) return false;
-    const { totals } = this.#config.counters;
-    totals.delivered += 1;
+    const { counters } = this.#config;
+    counters.totals.delivered += 1;
     const { dialect } = this;
     if (policy !== undefined && this.#outbox.offer(bytes, policy)) {
-      totals.dropped += 1;
+      counters.countDropped(policy.kind === "latest");
       if (dialect.reportsLosses) dialect.onDropped(position, policy);
     } else {
       if (policy === undefined) this.#outbox.push(bytes);
@@ -216,7 +216,7 @@ export class Peer<C extends Codec = Codec>
   }
 
   onMessage(message: Message): void {
-    this.#config.counters.totals.received += 1;
+    this.#config.counters.countReceived(message.bytes.length);
     this.#watch.onMessage();
     if (this.#state === "closing" || this.#state === "closed") return;
     const forHandler = this.dialect.receive(message);

@@ -154,7 +154,9 @@ export class Memberships implements Iterable<Member> {
     if (hasHistory && catchUp === undefined) member.readHomeBy(catchUps);
     const begin = () => {
       if (catchUp !== undefined) return catchUp.run();
-      client?.welcome(client.since === undefined ? {} : { recovered: false, reason: "off" });
+      if (client !== undefined) {
+        catchUps.welcome(member, client, client.since === undefined ? {} : { recovered: false, reason: "off" });
+      }
       return undefined;
     };
     const subscribed = this.#untilSubscribed(membership);

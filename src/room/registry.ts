@@ -20,7 +20,7 @@ import type { Payload } from "../wire/payload.js";
 import type { Position } from "../wire/position.js";
 import { Channel, type SendOptions, User } from "./address.js";
 import { Audiences } from "./audiences.js";
-import { CatchUps } from "./history/catchUps.js";
+import { CatchUps, type ResumptionObserver } from "./history/catchUps.js";
 import type { Publication } from "./history/publication.js";
 import { RoomHistory } from "./history/roomHistory.js";
 import type { Subscription } from "./history/subscription.js";
@@ -42,7 +42,7 @@ export interface RegistryDeps extends BackplaneContext {
   readonly limits: BackplaneContext["limits"] & RecoveryLimits & PathLimits;
   /** The configuration of the room of a path. */
   readonly configOf: (path: RoomPath) => RoomConfig;
-  readonly observer: PublicationObserver;
+  readonly observer: PublicationObserver & ResumptionObserver;
   /** Called on every node when the access of clients is revoked. */
   readonly onRevoked: (clients: RevokedClients) => void;
   /** Receives errors of calls that nothing awaits. */
@@ -75,6 +75,7 @@ export class Registry extends Sender {
     const catchUps = new CatchUps({
       clock,
       limits,
+      observer: deps.observer,
       onError: report,
       read: (path, query) => this.#history.readPage(path, query),
       homeOf: (member) => rooms.homeOf(member),

@@ -109,11 +109,11 @@ describe("a transport that is not a WebSocket", () => {
       await new Promise((resolve) => setImmediate(resolve));
       taken = connection.bufferedBytes !== before;
     }
-    const { dropped } = app.status().totals;
+    const { dropped, replaced } = app.status().totals;
     connection.sendText("worthless when late", { policy: skip });
     connection.sendText("old", { policy: latest("price") });
     connection.sendText("new", { policy: latest("price") });
-    expect(app.status().totals.dropped).toBe(dropped + 2);
+    expect(app.status().totals).toMatchObject({ dropped: dropped + 2, replaced: replaced + 1 });
     const ended = connection.ended;
     while (connection.isOpen) {
       connection.sendText("y".repeat(60_000));

@@ -1,8 +1,9 @@
 import type { HistoryPage, HistoryQuery } from "../../backplane/backplane.js";
 import { type Clock, timeIsUp, within } from "../../connection/clock.js";
 import type { HomeReader } from "../../connection/outbox.js";
+import { channels } from "../../diagnostics.js";
 import { EnfiladeError } from "../../errors.js";
-import type { JoiningClient, Member } from "../../protocol/dialect.js";
+import type { JoiningClient, Member, Resumption } from "../../protocol/dialect.js";
 import { CloseCode } from "../../wire/closeCodes.js";
 import type { RoomPath } from "../../wire/path.js";
 import type { Position } from "../../wire/position.js";
@@ -17,12 +18,18 @@ import { TurnScheduler } from "./turnScheduler.js";
 /** Milliseconds until a page is read again that could not be read. */
 const retryMs = 1_000;
 
+/** Reports to the diagnostics channels whether clients could resume. Called only if the channel has subscribers. */
+export interface ResumptionObserver {
+  onResumed(member: Member, resumption: Resumption): void;
+}
+
 /** The operations and limits that reading the history of a home needs. */
 export interface CatchUpsDeps {
   /** Reads the history of a room. */
   readonly read: (path: RoomPath, query: HistoryQuery) => Promise<HistoryPage>;
   readonly clock: Clock;
   readonly limits: { readonly subscriberMessagesMax: number } & RecoveryLimits;
+  readonly observer: ResumptionObserver;
   /** Receives errors of calls that nothing awaits. */
   readonly onError: (error: unknown) => void;
   /** The home of a member; `undefined` if the member has left it. */
@@ -74,6 +81,14 @@ export class CatchUps implements HomeReader<Member> {
       }
     };
     return { buffer: handover, run };
+  }
+
+  /** Welcomes a client of `enfilade.v1`, and reports the outcome if it asked to resume. */
+  welcome(member: Member, client: JoiningClient, resumption: Resumption): void {
+    if (resumption.recovered !== undefined && channels.resumed.hasSubscribers) {
+      this.#deps.observer.onResumed(member, resumption);
+    }
+    client.welcome(resumption);
   }
 
   /** The member reads the publications from `next` on from the history, when it has read what was sent to it. */
@@ -135,7 +150,7 @@ export class CatchUps implements HomeReader<Member> {
     if (client === undefined) return pages.last(replay);
     const { recoverTotalMessagesMax: totalMax } = this.#deps.limits;
     const { resumption, ...first } = await recover({ pages, replay, totalMax, since: client.since });
-    client.welcome(resumption);
+    this.welcome(member, client, resumption);
     return first;
   }
 

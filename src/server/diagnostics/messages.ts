@@ -5,6 +5,7 @@ import type { Span } from "../../diagnostics.js";
 import type { CloseInfo } from "../../errors.js";
 import type { Application } from "../../handler/application.js";
 import type { HandlerCall } from "../../handler/session.js";
+import type { ResumeFailure } from "../../wire/frames.js";
 import type { Message } from "../../wire/message.js";
 import type { Position } from "../../wire/position.js";
 
@@ -75,6 +76,17 @@ export interface DiagnosticMessages {
     };
   /** An upgrade request was refused. `status` is the HTTP status, also if the client got a close code in its place. */
   readonly "enfilade:refuse": AppMessage & { readonly request: RefusedRequest; readonly status: number };
+  /** A client of `enfilade.v1` that had been connected before asked for what it missed, and gets its welcome. */
+  readonly "enfilade:resume": ConnectionMessage & {
+    /** True if the client gets all that it missed. */
+    readonly recovered: boolean;
+    /** Why it does not: see `reason` of the `welcome` frame in PROTOCOL.md. */
+    readonly reason: ResumeFailure | undefined;
+    /** How many publications the client will never get; `undefined` if none, or if the number is not known. */
+    readonly missed: number | undefined;
+    /** The client gets the publications after this position; `undefined` if its home has no history. */
+    readonly position: Position | undefined;
+  };
   /** An error, as reported to the listeners of `app.on("error")`. */
   readonly "enfilade:error": AppMessage & { readonly error: Error; readonly connection: Connection | undefined };
 }

@@ -5,6 +5,8 @@ import type { Peer } from "../../connection/peer.js";
 import { channels, type PeerObserver, trace, traces } from "../../diagnostics.js";
 import type { CloseInfo } from "../../errors.js";
 import type { Application } from "../../handler/application.js";
+import type { Member, Resumption } from "../../protocol/dialect.js";
+import type { ResumptionObserver } from "../../room/history/catchUps.js";
 import type { PublicationObserver, Publish } from "../../room/publisher.js";
 import type { Message } from "../../wire/message.js";
 import type { Payload } from "../../wire/payload.js";
@@ -15,7 +17,7 @@ import type { DiagnosticMessages, OutgoingContent, PublicationTarget, RefusedReq
  * Publishes the reports of one app on its diagnostics channels. A method is called only when its channel has
  * subscribers.
  */
-export class Reporter implements PeerObserver<Peer, Message, Payload>, PublicationObserver {
+export class Reporter implements PeerObserver<Peer, Message, Payload>, PublicationObserver, ResumptionObserver {
   readonly #app: Application;
 
   constructor(app: Application) {
@@ -55,6 +57,7 @@ export class Reporter implements PeerObserver<Peer, Message, Payload>, Publicati
   observe(topic: Topic, delivery: Delivery, publish: Publish): Promise<Position | undefined> {
     const span: TraceSpans["enfilade:publish"] = { app: this.#app, ...publicationOf(topic, delivery) };
     const position = traces.publish.hasSubscribers ? trace(traces.publish, span, publish) : publish();
+    if (!channels.published.hasSubscribers) return position;
     position.then(
       (at) => this.#onPublished(topic, delivery, at),
       // The sender of the publication receives its error.
@@ -72,6 +75,18 @@ export class Reporter implements PeerObserver<Peer, Message, Payload>, Publicati
   onRefused(request: RefusedRequest, status: number): void {
     const refused: DiagnosticMessages["enfilade:refuse"] = { app: this.#app, request, status };
     channels.refused.publish(refused);
+  }
+
+  onResumed(member: Member, { position, recovered = false, reason, missed }: Resumption): void {
+    const resumed: DiagnosticMessages["enfilade:resume"] = {
+      app: this.#app,
+      connection: connectionOf(member),
+      recovered,
+      reason,
+      missed,
+      position,
+    };
+    channels.resumed.publish(resumed);
   }
 
   onError(error: Error, connection: Connection | undefined): void {
