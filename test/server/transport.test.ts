@@ -111,9 +111,10 @@ describe("a transport that is not a WebSocket", () => {
     }
     const { dropped, replaced } = app.status().totals;
     connection.sendText("worthless when late", { policy: skip });
+    connection.sendText("worthless too", { policy: skip });
     connection.sendText("old", { policy: latest("price") });
     connection.sendText("new", { policy: latest("price") });
-    expect(app.status().totals).toMatchObject({ dropped: dropped + 2, replaced: replaced + 1 });
+    expect(app.status().totals).toMatchObject({ dropped: dropped + 3, replaced: replaced + 1 });
     const ended = connection.ended;
     while (connection.isOpen) {
       connection.sendText("y".repeat(60_000));
