@@ -53,6 +53,14 @@ export const introductions = new Map([
     },
   ],
   [
+    "metrics",
+    {
+      text: "Metrics for Prometheus. They need the package `@prometheus-io/client` or `prom-client`.",
+      example: 'import { metrics } from "enfilade/metrics";',
+      next: ["metrics", "diagnostics", "extensions"],
+    },
+  ],
+  [
     "backplane",
     {
       text: "The interfaces for a backplane or an engine of your own. An application does not need them.",
@@ -71,12 +79,15 @@ export function specifierOf(page) {
 export const titles = {
   client: "Client",
   deployment: "Deployment",
+  diagnostics: "Diagnostics",
   errors: "Errors",
   events: "Events",
+  extensions: "Extensions",
   handlers: "Handlers",
   "history-and-recovery": "History and recovery",
   limits: "Limits",
   "many-nodes": "Many nodes",
+  metrics: "Metrics",
   presence: "Presence",
   rooms: "Rooms",
   testing: "Testing",
