@@ -93,6 +93,25 @@ function recoveryWorkload(name, missed) {
   };
 }
 
+/**
+ * A load of Enfilade with the metrics of enfilade/metrics, compared with the same load without them.
+ *
+ * @param {"fanout-1" | "echo-16"} compared @param {Load} load
+ * @returns {Workload}
+ */
+function metricsWorkload(compared, load) {
+  const [serve, base] = compared === "fanout-1" ? ["roomMetrics", "room"] : ["echoMetrics", "echo"];
+  return {
+    name: `metrics-${compared}`,
+    what: `as ${compared}, with metrics for prom-client, read once a second; compared with no metrics`,
+    serve,
+    alone: true,
+    load,
+    base: { name: "without", serve: base },
+    figures: [{ ...deliveries, against: "base", atLeast: { least: 0.9, aim: 0.95 } }, cpuOverBase],
+  };
+}
+
 /** @type {Workload[]} */
 export const workloads = [
   {
@@ -156,6 +175,8 @@ export const workloads = [
     figures: [{ ...deliveries, against: "base", atLeast: { least: 0.9, aim: 0.9 } }, cpuOverBase],
     note: "The 64 bytes are the data of a frame, which takes 26 bytes more in both directions.",
   },
+  metricsWorkload("fanout-1", fanout),
+  metricsWorkload("echo-16", { ...echo, flight: 16 }),
   {
     name: "rooms-10",
     what: "1,000 rooms of 10; a random member of a random room sends 64 bytes to its room, 16 in flight in total",

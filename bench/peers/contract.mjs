@@ -8,7 +8,8 @@ import { memoryKiB } from "../memory.mjs";
 
 /**
  * @typedef {"room" | "burst" | "echo" | "echoJSON" | "mixed"} PlainServe What a message makes the server do.
- * @typedef {PlainServe | "events" | "history"} Serve The last two are ways of Enfilade, without a peer.
+ * @typedef {PlainServe | "events" | "history" | "roomMetrics" | "echoMetrics"} Serve Those after the first are ways of
+ *   Enfilade, without a peer.
  * @typedef {false | "default" | "noTakeover"} Deflate permessage-deflate: off, with default parameters, or with
  *   `server_no_context_takeover`.
  * @typedef {{ serve: Serve, burst: number, deflate: Deflate, uws: string | undefined }} Order `burst`: messages for one

@@ -50,10 +50,21 @@ const handlers = {
   mixed: Mixed,
   events: Events,
   history: Room,
+  roomMetrics: Room,
+  echoMetrics: Echo,
 };
 // The options that are not the default, each where a work is about it.
 const options = order.serve === "history" ? { history: { size: 100 } } : {};
 const app = new App(order.deflate ? { compression: true } : {});
 app.route("/r/:room", handlers[order.serve], options);
+if (order.serve.endsWith("Metrics")) await addMetrics();
 const { port } = await app.listen(0, "127.0.0.1");
 listening(port);
+
+/** Adds the metrics, and reads them once a second, which is more often than Prometheus does. */
+async function addMetrics() {
+  const { default: client } = await import("prom-client");
+  const { metrics } = await import("../../dist/metrics/index.js");
+  metrics(app, { client });
+  setInterval(() => void client.register.metrics(), 1000);
+}

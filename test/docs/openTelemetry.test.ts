@@ -55,6 +55,10 @@ class Rooms extends EventHandler {
     return { id: "ann" };
   }
 
+  override onConnect(): void {
+    // It is called in the handshake.
+  }
+
   @On("add")
   async onAdd({ a, b }: { a: number; b: number }): Promise<number> {
     // As the span of a database, in a later turn.
@@ -106,6 +110,7 @@ it("records handshakes, calls of handlers and publications as spans", async () =
   expect(call.parentSpanContext).toBeUndefined();
   expect(call.links.map(({ context }) => context)).toEqual([handshake.spanContext()]);
   expect(call.attributes).toMatchObject({ "http.route": "/rooms/:room", "enfilade.event": "add" });
+  expect(span("onConnect /rooms/:room").parentSpanContext).toBeUndefined();
   for (const name of ["query", "publish room"]) {
     expect(span(name).parentSpanContext?.spanId).toBe(call.spanContext().spanId);
     expect(span(name).spanContext().traceId).toBe(call.spanContext().traceId);
