@@ -1,0 +1,123 @@
+import { clearScreenDown, createInterface, cursorTo, type Interface, moveCursor } from "node:readline";
+import type { Context } from "../command.js";
+
+/** One message. Both parts are visible text in one line. */
+export interface ShownMessage {
+  /** Its room and its offset, if it has them. */
+  readonly tag: string;
+  readonly text: string;
+}
+
+/** Shows messages and notes, and reads lines. */
+export interface Screen {
+  /** The lines that are typed or piped, until the input ends. To be iterated once. */
+  readonly lines: AsyncIterable<string>;
+  message(message: ShownMessage): void;
+  /** Shows something that is not a message, in visible text. */
+  note(text: string): void;
+  close(): void;
+}
+
+/** The number of characters of a message on a terminal. Further ones are cut off. */
+const charactersMax = 10_000;
+
+/** A terminal on both sides shows messages above the line that is being typed. */
+export function openScreen(context: Context): Screen {
+  const { stdin, stdout, env } = context;
+  const isInteractive = stdin.isTTY && stdout.isTTY && env.TERM !== "dumb";
+  return isInteractive ? new PromptScreen(context) : new PipeScreen(context);
+}
+
+/** A message on a terminal begins with a sign, so that no message looks like a note. */
+function onTerminal({ tag, text }: ShownMessage): string {
+  const cut = text.length - charactersMax;
+  const start = cut > 0 ? `${text.slice(0, charactersMax)}… (${cut} more characters)` : text;
+  return `${tag === "" ? "" : `${tag} `}< ${start}`;
+}
+
+class PromptScreen implements Screen {
+  readonly #readline: Interface;
+  readonly #stdout: NodeJS.WriteStream;
+  readonly #isColored: boolean;
+  #isOpen = true;
+
+  constructor({ stdin, stdout, env }: Context) {
+    this.#stdout = stdout;
+    this.#isColored = (env.NO_COLOR ?? "") === "";
+    this.#readline = createInterface({ input: stdin, output: stdout, prompt: "> ", historySize: 500 });
+    this.#readline.on("SIGINT", () => this.#readline.close());
+    this.#readline.once("close", () => {
+      this.#isOpen = false;
+      stdout.write("\n");
+    });
+    this.#readline.prompt();
+  }
+
+  get lines(): AsyncIterable<string> {
+    return this.#read();
+  }
+
+  message(message: ShownMessage): void {
+    this.#print(onTerminal(message));
+  }
+
+  note(text: string): void {
+    this.#print(this.#isColored ? `\x1b[2m* ${text}\x1b[22m` : `* ${text}`);
+  }
+
+  close(): void {
+    this.#readline.close();
+  }
+
+  async *#read(): AsyncGenerator<string, void, undefined> {
+    for await (const line of this.#readline) {
+      yield line;
+      if (this.#isOpen) this.#readline.prompt();
+    }
+  }
+
+  /** Prints above the line that is being typed, and shows that line again. */
+  #print(text: string): void {
+    if (!this.#isOpen) {
+      this.#stdout.write(`${text}\n`);
+      return;
+    }
+    const { rows } = this.#readline.getCursorPos();
+    moveCursor(this.#stdout, 0, -rows);
+    cursorTo(this.#stdout, 0);
+    clearScreenDown(this.#stdout);
+    // readline moves up by the rows that it drew last, which is not the row of the cursor if typing went on since.
+    const drawn = Number(Reflect.get(this.#readline, "prevRows") ?? 0);
+    this.#stdout.write(`${text}\n${"\n".repeat(drawn)}`);
+    this.#readline.prompt(true);
+  }
+}
+
+/** Messages go to stdout and notes to stderr, so that a program can read the messages alone. */
+class PipeScreen implements Screen {
+  readonly #context: Context;
+  #readline: Interface | undefined;
+
+  constructor(context: Context) {
+    this.#context = context;
+  }
+
+  /** Reading starts with the iteration: readline loses lines that come before. */
+  get lines(): AsyncIterable<string> {
+    this.#readline = createInterface({ input: this.#context.stdin, terminal: false });
+    return this.#readline;
+  }
+
+  message(message: ShownMessage): void {
+    const { stdout } = this.#context;
+    stdout.write(`${stdout.isTTY ? onTerminal(message) : message.text}\n`);
+  }
+
+  note(text: string): void {
+    this.#context.stderr.write(`* ${text}\n`);
+  }
+
+  close(): void {
+    this.#readline?.close();
+  }
+}

@@ -1,0 +1,43 @@
+import { readFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import { run } from "./process.js";
+
+const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
+
+describe("enfilade", () => {
+  it("prints its commands with --help, also without arguments, and its version with --version", async () => {
+    const help = await run(["--help"]);
+    expect(help).toMatchObject({ code: 0, err: "", out: expect.stringContaining("connect URL") });
+    expect(await run([])).toEqual(help);
+    expect(await run(["--version"])).toEqual({ code: 0, err: "", out: `${version}\n` });
+  });
+
+  it("describes a command with its options and its exit codes", async () => {
+    const { code, out } = await run(["connect", "--help"]);
+    expect([code, out]).toEqual([0, expect.stringContaining("--token TOKEN")]);
+    expect(out).toContain("Exit codes: 0");
+    const wide = out.split("\n").filter((line) => line.length > 120);
+    expect(wide).toEqual([]);
+  });
+
+  it.each([
+    [["conect"], 'there is no command "conect"; did you mean "connect"?'],
+    [["connect", "ws://x/", "--jsn"], 'enfilade connect has no option "--jsn"; did you mean "--json"?'],
+    [["connect", "ws://x/", "-j"], 'enfilade connect has no option "-j"'],
+    [["connect", "ws://x/", "--token"], "Option '--token <value>' argument missing"],
+    [["connect", "ws://x/", "--json=yes"], "Option '--json' does not take an argument"],
+    [["connect"], "enfilade connect takes URL, got nothing; see enfilade connect --help"],
+    [["connect", "a", "b"], 'enfilade connect takes URL, got "a" "b"'],
+    [["connect", "ftp://x/"], 'a URL such as ws://localhost:8000/chat/general is expected, got "ftp://x/"'],
+    [["connect", "ws://x/", "--wait", "-1"], "Option '--wait' argument is ambiguous."],
+    [["connect", "ws://x/", "--wait", "1e9"], '--wait takes a number from 0 to 86400, got "1e9"'],
+    [["connect", "ws://x/", "--header", "a\nb"], '--header takes "Name: value"'],
+    [["connect", "ws://x/", "--since", "now"], "--since takes a position such as Qm3x-1:41, or all"],
+    [["connect", "ws://x/", "--plain", "--token", "t"], "--token needs enfilade.v1; leave out --plain"],
+  ])("exits with 2 and one line for %j", async (args, complaint) => {
+    const { code, out, err } = await run(args);
+    expect([code, out]).toEqual([2, ""]);
+    expect(err.startsWith(`enfilade: ${complaint}`), err).toBe(true);
+    expect(err.indexOf("\n")).toBe(err.length - 1);
+  });
+});
