@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { systemClock } from "../connection/clock.js";
+import { benchCommand } from "./bench/command.js";
 import type { Context } from "./command.js";
 import { runCommandLine } from "./commandLine.js";
 import { connectCommand } from "./connect/command.js";
@@ -19,7 +20,7 @@ const context: Context = {
   clock: systemClock,
   interrupted: interruption.signal,
 };
-const commands = [connectCommand];
+const commands = [connectCommand, benchCommand];
 // Timers of the clock do not keep the process alive, but a command does until it has finished.
 const alive = setInterval(() => undefined, 0x7fff_ffff);
 const code = await runCommandLine(process.argv.slice(2), commands, context);
