@@ -4,6 +4,7 @@ import { benchCommand } from "./bench/command.js";
 import type { Context } from "./command.js";
 import { runCommandLine } from "./commandLine.js";
 import { connectCommand } from "./connect/command.js";
+import { initCommand } from "./init/command.js";
 
 const interruption = new AbortController();
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => interruption.abort());
@@ -20,7 +21,7 @@ const context: Context = {
   clock: systemClock,
   interrupted: interruption.signal,
 };
-const commands = [connectCommand, benchCommand];
+const commands = [connectCommand, benchCommand, initCommand];
 // Timers of the clock do not keep the process alive, but a command does until it has finished.
 const alive = setInterval(() => undefined, 0x7fff_ffff);
 const code = await runCommandLine(process.argv.slice(2), commands, context);

@@ -30,23 +30,26 @@ export class Running {
   readonly #child: ChildProcessWithoutNullStreams;
   #out = "";
   #err = "";
+  #hasEnded = false;
   #waiting: { readonly isDone: () => boolean; readonly resolve: () => void; readonly reject: (e: Error) => void }[] =
     [];
 
   constructor([command = "", ...args]: readonly string[], { input, env, folder }: RunOptions = {}) {
-    this.#child = spawn(command, args, { env: { ...process.env, NO_COLOR: "", ...env }, cwd: folder });
+    // In a process group of its own, since npm does not pass signals on to all of its children.
+    this.#child = spawn(command, args, { env: { ...process.env, NO_COLOR: "", ...env }, cwd: folder, detached: true });
     const { stdin, stdout, stderr } = this.#child;
     stdout.setEncoding("utf8").on("data", (text: string) => this.#take(() => (this.#out += text)));
     stderr.setEncoding("utf8").on("data", (text: string) => this.#take(() => (this.#err += text)));
     // The command may have ended already.
     stdin.on("error", () => undefined);
     this.result = once(this.#child, "close").then(([code]) => {
+      this.#hasEnded = true;
       const { out, err } = this;
       const ended = new Error(`the command ended with ${code} first:\n${out}\n${err}`);
       for (const { reject } of this.#waiting) reject(ended);
       return { code, out, err };
     });
-    onTestFinished(() => void this.#child.kill("SIGKILL"));
+    onTestFinished(() => this.signal("SIGKILL"));
     if (input !== undefined) stdin.end(input);
   }
 
@@ -68,8 +71,15 @@ export class Running {
     this.#child.stdin.end();
   }
 
+  /** Sends a signal to the command and to the processes that it has started. */
   signal(name: NodeJS.Signals): void {
-    this.#child.kill(name);
+    if (this.#child.pid === undefined || this.#hasEnded) return;
+    try {
+      process.kill(-this.#child.pid, name);
+    } catch (error) {
+      // All of them have ended, and the event follows.
+      if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) throw error;
+    }
   }
 
   /** Resolves when its output so far fulfils a condition; rejects if the command ends first. */
