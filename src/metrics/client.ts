@@ -10,9 +10,9 @@ export interface PrometheusMetric {
 
 /** The part of the registry of a Prometheus client that is used. */
 export interface PrometheusRegistry {
-  /** The content type of {@link metrics}. */
+  /** The content type of the text. */
   readonly contentType: string;
-  /** Resolves with the text of all metrics. */
+  /** Resolves with all metrics as text. */
   metrics(): Promise<string>;
   /** Adds a metric. */
   registerMetric(metric: PrometheusMetric): void;

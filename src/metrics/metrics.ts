@@ -48,7 +48,7 @@ const prefixPattern = /^[a-zA-Z_:][\w:]*$/;
  *
  * With an app as the first argument, it only adds the metrics to the registry, for an application that has an endpoint.
  *
- * From `close()` of the app on, its metrics are gone. All names are in the guide "Metrics".
+ * When the app begins to close, its metrics leave the registry. The guide "Metrics" has the names of all of them.
  *
  * @throws EnfiladeError `ERR_OPTION` when an option is unknown or its value is invalid, and from `use()` when the
  *   registry has metrics of these names already; `ERR_PATH` when `path` is not a path.

@@ -5,7 +5,7 @@ import type { AddressInfo } from "node:net";
 import * as successor from "@prometheus-io/client";
 import express from "express";
 import * as promClient from "prom-client";
-import { describe, expect, it, onTestFinished } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { MemoryBackplane } from "../../src/backplane/index.js";
 import { App, defaultLimits, HttpError, latest, reliable, skip, WebSocketHandler } from "../../src/index.js";
 import { type MetricsEndpointOptions, type MetricsOptions, metrics } from "../../src/metrics/index.js";
@@ -130,8 +130,10 @@ describe.each(Object.keys(clients) as (keyof typeof clients)[])("metrics for %s"
 
   it("go to the default registry of the client, and leave it when the app closes", async () => {
     const client = clients[name];
-    const { port, app } = await start(new App().use(metrics({ client })));
+    const { port, app, open } = await start(new App().route("/sums", Sums).use(metrics({ client })));
     expect((await scrape(port)).value("enfilade_connections")).toBe(0);
+    await (await open("/sums", v1)).read();
+    expect((await scrape(port)).value("enfilade_connections")).toBe(1);
     expect(client.register.getSingleMetric("enfilade_connections")).toBeDefined();
     await app.close();
     expect(client.register.getMetricsAsArray()).toEqual([]);
@@ -284,6 +286,58 @@ describe("the numbers of metrics", () => {
     const { value } = parseScrape(await (options.registry as promClient.Registry).metrics());
     expect(value('enfilade_publish_seconds_sum{to="room"}')).toBeCloseTo(0.08);
     expect(value('enfilade_publish_seconds_count{to="room"}')).toBe(2);
+  });
+
+  it("are those of the status of the app", async () => {
+    const options = fresh();
+    const { app } = await start(new App());
+    metrics(app, options);
+    const status = app.status();
+    const flush = { count: 21, msMax: 22 };
+    const memory = { bytes: 0, inboxBytes: 31, outboxBytes: 32, receiptBytes: 33, historyBytes: 34 };
+    const link = { engine: "redis", state: "away", nodes: 41, malformed: 42, healed: 43, lagged: 44, unpublished: 45 };
+    const names = Object.keys(status.totals) as (keyof typeof status.totals)[];
+    // Each of the totals has its own number.
+    const totals = Object.fromEntries(
+      names.map((name, index) => [name, 100 + index]),
+    ) as unknown as typeof status.totals;
+    const history = { historyRooms: 51, historyBytes: 34, historyEvictions: 52 };
+    const counts = { connections: 1, rooms: 2, users: 3, handshakes: 4 };
+    vi.spyOn(app, "status").mockReturnValue({
+      ...{ ...status, ...counts, ...history, ready: false, totals, flush, memory },
+      backplane: { ...link, state: "away" },
+    });
+    const { value } = parseScrape(await (options.registry as promClient.Registry).metrics());
+    const expected = {
+      ready: 0,
+      ...counts,
+      connections_opened_total: totals.opened,
+      messages_received_total: totals.received,
+      received_bytes_total: totals.receivedBytes,
+      deliveries_total: totals.delivered,
+      sent_bytes_total: totals.sentBytes,
+      clients_behind_total: totals.behind,
+      slow_closes_total: totals.slow,
+      memory_pauses_total: totals.memoryPauses,
+      memory_closes_total: totals.memoryCloses,
+      receipts_forgotten_total: totals.receiptsForgotten,
+      inbox_bytes: 31,
+      outbox_bytes: 32,
+      receipts_bytes: 33,
+      flushes_total: 21,
+      flush_max_seconds: 0.022,
+      history_bytes: 34,
+      history_rooms: 51,
+      history_evictions_total: 52,
+      'backplane_up{engine="redis"}': 0,
+      backplane_nodes: 41,
+      backplane_malformed_total: 42,
+      backplane_healed_total: 43,
+      backplane_lagged_total: 44,
+      backplane_unpublished_total: 45,
+    };
+    const scraped = Object.keys(expected).map((name) => [name, value(`enfilade_${name}`)]);
+    expect(Object.fromEntries(scraped)).toEqual(expected);
   });
 
   it("have what policies dropped, and the bytes that wait for a client that lags", async () => {
