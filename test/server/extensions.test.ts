@@ -271,6 +271,18 @@ describe("use() refuses", () => {
     expect(() => new App().use(extension as Extension)).toThrow(message);
   });
 
+  it("one whose install throws, and keeps nothing of it", () => {
+    const failing: Extension = {
+      ...mirror("/mirror", "failing"),
+      install() {
+        throw new Error("no license");
+      },
+    };
+    const app = new App();
+    expect(() => app.use(failing)).toThrow("no license");
+    expect(() => app.use(mirror("/mirror"))).not.toThrow();
+  });
+
   it("a path that another extension has", () => {
     const app = new App().use(mirror("/mirror", "first"));
     expect(() => app.use(mirror("/mirror/", "second"))).toThrow("the extensions first and second have one path");

@@ -25,21 +25,22 @@ export class Extensions {
   /** @throws EnfiladeError `ERR_OPTION` for an invalid extension, or for a path that another one has. */
   add(extension: Extension): void {
     checkExtension(extension);
-    const { name, path } = extension;
-    if (path !== undefined) this.#addPath(name, path, extension);
-    this.#all.push(extension);
+    const path = extension.path === undefined ? undefined : this.#freePath(extension.name, extension.path);
+    // First, so that an extension that throws has no part in the app.
     extension.install?.(this.#deps.app);
+    if (path !== undefined) this.#byPath.set(path, extension);
+    this.#all.push(extension);
     if (this.#hasStarted) void this.#run(extension, "onStart");
   }
 
-  #addPath(name: string, path: string, extension: Extension): void {
+  #freePath(name: string, path: string): RoomPath {
     const canonical = roomName(path);
     const other = this.#byPath.get(canonical);
     if (other !== undefined) {
       const hint = "give one of them another path";
       throw new EnfiladeError("ERR_OPTION", `the extensions ${other.name} and ${name} have one path, ${path}; ${hint}`);
     }
-    this.#byPath.set(canonical, extension);
+    return canonical;
   }
 
   /** True while no extension answers requests. */
