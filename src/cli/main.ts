@@ -4,6 +4,7 @@ import { benchCommand } from "./bench/command.js";
 import type { Context } from "./command.js";
 import { runCommandLine } from "./commandLine.js";
 import { connectCommand } from "./connect/command.js";
+import { doctorCommand } from "./doctor/command.js";
 import { initCommand } from "./init/command.js";
 
 const interruption = new AbortController();
@@ -21,7 +22,7 @@ const context: Context = {
   clock: systemClock,
   interrupted: interruption.signal,
 };
-const commands = [connectCommand, benchCommand, initCommand];
+const commands = [connectCommand, benchCommand, doctorCommand, initCommand];
 // Timers of the clock do not keep the process alive, but a command does until it has finished.
 const alive = setInterval(() => undefined, 0x7fff_ffff);
 const code = await runCommandLine(process.argv.slice(2), commands, context);
