@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { App, EventHandler, On, WebSocketHandler } from "../../src/index.js";
 import { start as startApp } from "../support/app.js";
-import { run, start } from "./process.js";
+import { patient, run, start } from "./process.js";
 
 class Echo extends WebSocketHandler {
   override onMessage(text: string): void {
@@ -73,7 +73,7 @@ async function bench(url: string, ...options: string[]) {
   return { code, err, report: out === "" ? undefined : JSON.parse(out) };
 }
 
-describe("enfilade bench", () => {
+describe("enfilade bench", patient, () => {
   it("counts the messages that come back, each connection in a room of its own with {n}", async () => {
     const url = await startServer();
     const { code, report } = await bench(`${url}/echo/{n}`, "--connections", "7");

@@ -1,4 +1,6 @@
-import { describe, expect, it } from "vitest";
+import type { AddressInfo } from "node:net";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { WebSocketServer } from "ws";
 import {
   App,
   anonymous,
@@ -12,7 +14,7 @@ import {
 import { Mailbox, start as startApp } from "../support/app.js";
 import { missing } from "../support/parts.js";
 import { startProxy } from "../support/proxy.js";
-import { run, start } from "./process.js";
+import { patient, run, start } from "./process.js";
 import { Terminal } from "./terminal.js";
 
 const received = new Map<string, Mailbox<string>>();
@@ -70,7 +72,7 @@ function startServer() {
 /** More lines than the client keeps while it is disconnected, and more than it sends without an answer. */
 const manyLines = Array.from({ length: 3_000 }, (_, index) => `line ${index}`);
 
-describe("enfilade connect, with a pipe", () => {
+describe("enfilade connect, with a pipe", patient, () => {
   it.each([[[]], [["--plain"]]])(
     "sends all lines in order, waits until they are sent, and exits with 0 %s",
     async (args) => {
@@ -106,6 +108,30 @@ describe("enfilade connect, with a pipe", () => {
     // biome-ignore lint/suspicious/noControlCharactersInRegex: none of them may be there
     expect(out).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e\u2028]/);
     expect(JSON.parse(out)).toBe(hostile);
+  });
+
+  it("escapes what a hostile server puts into any part of a frame", async () => {
+    const server = new WebSocketServer({ port: 0, handleProtocols: () => "enfilade.v1" });
+    onTestFinished(() => void server.close());
+    const position = { epoch: hostile, offset: 0 };
+    const error = { code: hostile, message: hostile, issues: [{ path: hostile, message: hostile }] };
+    const users = [{ id: hostile, connections: 1 }];
+    server.on("connection", (socket) => {
+      const send = (frame: object) => socket.send(JSON.stringify(frame));
+      send({ type: "welcome", id: hostile, room: "/a", heartbeatMs: 0, position });
+      send({ type: "presence", room: "/a", version: 1, count: hostile, users });
+      send({ type: "message", text: hostile, room: hostile, offset: hostile });
+      send({ type: "lagged", missed: hostile, position });
+      send({ type: "error", error });
+      socket.close(4500, hostile);
+    });
+    const { port } = server.address() as AddressInfo;
+    const { code, out, err } = await start(["connect", `localhost:${port}/a`]).result;
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: none of them may be there
+    expect(out + err).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e\u2028]/);
+    expect(err.match(/ö/gu)?.length).toBeGreaterThan(6);
+    expect(err.split("\n").filter((line) => line !== "" && !line.startsWith("* "))).toEqual([]);
+    expect(code).toBe(1);
   });
 
   it("sends JSON with --json, and refuses a line that is not JSON", async () => {
@@ -194,7 +220,7 @@ describe("enfilade connect, with a pipe", () => {
 /** Moves the cursor, clears, sets a title, and imitates a note. */
 const hostile = "\x1b]0;title\x07\x1b[2J\u009b31m\x1b[1A* connected\u202e\u2028end ö😀";
 
-describe.skipIf(missing("python", "enfilade connect on a terminal"))("enfilade connect, on a terminal", () => {
+describe.skipIf(missing("python", "enfilade connect on a terminal"))("enfilade connect, on a terminal", patient, () => {
   it("keeps the line that is being typed when messages arrive, also if it takes several rows", async () => {
     const { url, app } = await startServer();
     const room = app.registry.room("/chat/g");

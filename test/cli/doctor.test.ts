@@ -10,7 +10,7 @@ import { start as startApp } from "../support/app.js";
 import { startEngine } from "../support/engines.js";
 import { missing } from "../support/parts.js";
 import { freePort } from "../support/ports.js";
-import { type Running, run, start } from "./process.js";
+import { patient, type Running, run, start } from "./process.js";
 
 interface Finding {
   readonly level: string;
@@ -53,7 +53,7 @@ async function findingsOf(running: Running): Promise<{ code: number | null; find
 
 const good = { enfilade: "0.1.0", ws: "8.23.0" };
 
-describe("enfilade doctor", () => {
+describe("enfilade doctor", patient, () => {
   it("finds no problem in a good project, and prints a line for each check", async () => {
     const folder = await project({ ...good, ioredis: "6.1.2" });
     const { code, out } = await run(["doctor"], { folder });
@@ -108,7 +108,7 @@ describe("enfilade doctor", () => {
   });
 });
 
-describe("enfilade doctor, with an engine", () => {
+describe("enfilade doctor, with an engine", patient, () => {
   it.skipIf(missing("redis", "enfilade doctor --redis"))("connects to Redis", async () => {
     const { url } = await startEngine("redis");
     const { code, findings } = await examine(await project(good), "--redis", url);
@@ -147,7 +147,7 @@ class Locked extends Quiet {
   }
 }
 
-describe("enfilade doctor --url", () => {
+describe("enfilade doctor --url", patient, () => {
   it("explains how an app answers a handshake", async () => {
     const { url } = await startApp(new App().route("/open", Quiet).route("/locked", Locked));
     const folder = await project(good);
@@ -201,7 +201,7 @@ async function handshakeFindings(fields: Readonly<Record<string, string>>, ...ar
   return (await findingsOf(running)).findings.slice(-7).filter(({ text }) => !/Node|installed|decorators/.test(text));
 }
 
-describe("enfilade doctor --listen", () => {
+describe("enfilade doctor --listen", patient, () => {
   it("shows the fields of a proxy, and the number for trustProxy", async () => {
     const findings = await handshakeFindings({
       ...handshake,

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { beforeAll, describe, expect, it, onTestFinished } from "vitest";
-import { Running, run } from "./process.js";
+import { patient, Running, run } from "./process.js";
 
 const execute = promisify(execFile);
 const root = resolve(import.meta.dirname, "../..");
@@ -16,7 +16,7 @@ async function emptyFolder(): Promise<string> {
   return folder;
 }
 
-describe("enfilade init", () => {
+describe("enfilade init", patient, () => {
   it("refuses a folder with files, lists them, and changes nothing", async () => {
     const folder = await emptyFolder();
     await writeFile(join(folder, "notes.txt"), "mine");

@@ -9,6 +9,9 @@ const loader = import.meta.resolve("tsx");
 /** The command line that runs `enfilade` from its source. */
 export const enfilade: readonly string[] = [process.execPath, "--import", loader, main];
 
+/** For tests that run several processes one after another, each of which may take seconds to start. */
+export const patient = { timeout: 120_000 };
+
 export interface RunOptions {
   /** What is piped in. Default: nothing, and the pipe stays open until {@link Running.end}. */
   readonly input?: string;

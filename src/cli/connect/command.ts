@@ -1,7 +1,6 @@
 import { deferred, timeIsUp, within } from "../../connection/clock.js";
 import { type Command, type Context, exitCodes, type Input, UsageError } from "../command.js";
 import { Sockets } from "../socket.js";
-import { visible } from "../text.js";
 import { headersOf, numberOf, roomURL } from "../values.js";
 import { contentOf, type Format, LineError } from "./content.js";
 import type { Link } from "./link.js";
@@ -131,7 +130,7 @@ async function sendLines(session: Session, state: { isTimely: boolean; refused: 
     } catch (error) {
       if (!(error instanceof LineError)) throw error;
       state.refused += context.stdin.isTTY ? 0 : 1;
-      screen.note(visible(error.message));
+      screen.note(error.message);
     }
     if (!(await isAnswered(unansweredMax))) return;
   }

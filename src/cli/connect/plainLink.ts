@@ -1,6 +1,6 @@
 import { deferred } from "../../connection/clock.js";
 import type { Sockets, WebSocket } from "../socket.js";
-import { visible, visibleJSON } from "../text.js";
+import { visibleJSON } from "../text.js";
 import type { Content, Ending, Link } from "./link.js";
 import { describe } from "./observedSocket.js";
 import type { Screen } from "./screen.js";
@@ -39,7 +39,7 @@ export class PlainLink implements Link {
       screen.message({ tag: "", text: isBinary ? bytesOf(data, isJSON) : textOf(data.toString(), isJSON) });
     });
     this.#socket.on("close", (code, reason) => {
-      ended.resolve({ isNormal: code === 1000, text: visible(`${code} ${String(reason) || failure}`).trim() });
+      ended.resolve({ isNormal: code === 1000, text: `${code} ${String(reason) || failure}`.trim() });
     });
   }
 
@@ -69,7 +69,7 @@ function frameOf(content: Content): string {
 }
 
 function textOf(text: string, isJSON: boolean): string {
-  if (!isJSON) return visible(text);
+  if (!isJSON) return text;
   try {
     return visibleJSON(JSON.parse(text));
   } catch {

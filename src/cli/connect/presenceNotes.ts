@@ -1,5 +1,4 @@
 import type { Presence } from "../../client/presence.js";
-import { visible } from "../text.js";
 import type { Screen } from "./screen.js";
 
 /** Users of one change that are named. */
@@ -28,5 +27,5 @@ export class PresenceNotes {
 function namesOf(ids: readonly string[], verb: string): string[] {
   if (ids.length === 0) return [];
   const more = ids.length > namesMax ? [`${ids.length - namesMax} more`] : [];
-  return [`${[...ids.slice(0, namesMax).map(visible), ...more].join(", ")} ${verb}`];
+  return [`${[...ids.slice(0, namesMax), ...more].join(", ")} ${verb}`];
 }

@@ -6,7 +6,7 @@ import type { ClientRoom } from "../../client/room.js";
 import type { Lost } from "../../client/roomEvents.js";
 import { deferred } from "../../connection/clock.js";
 import type { Sockets } from "../socket.js";
-import { visible, visibleJSON } from "../text.js";
+import { visibleJSON } from "../text.js";
 import type { Content, Ending, Link } from "./link.js";
 import { observedSockets } from "./observedSocket.js";
 import { PresenceNotes } from "./presenceNotes.js";
@@ -100,7 +100,7 @@ export class RoomLink implements Link {
     const isRefusal = error instanceof RequestError;
     const code = isRefusal ? `refused: ${error.code}: ` : "error: ";
     const issues = isRefusal ? error.issues.map(({ path, message }) => `; ${path}: ${message}`).join("") : "";
-    this.#screen.note(visible(`${code}${error instanceof Error ? error.message : error}${issues}`));
+    this.#screen.note(`${code}${error instanceof Error ? error.message : error}${issues}`);
   }
 
   #onState(state: ClientState, detail: StateDetail): void {
@@ -111,7 +111,7 @@ export class RoomLink implements Link {
 
   #onOpen(): void {
     const { position } = this.#room;
-    const at = position === undefined ? "" : ` at position ${visible(`${position.epoch}:${position.offset}`)}`;
+    const at = position === undefined ? "" : ` at position ${position.epoch}:${position.offset}`;
     this.#screen.note(`${this.#wasOpen ? "connected again" : "connected"}${at}`);
     this.#wasOpen = true;
   }
@@ -129,7 +129,7 @@ export class RoomLink implements Link {
 
 function endOf({ code, reason = "", status }: StateDetail): string {
   const http = status === undefined || reason.includes(String(status)) ? "" : ` (HTTP ${status})`;
-  return visible(`${code} ${reason}`).trim() + http;
+  return `${code} ${reason}`.trim() + http;
 }
 
 function lossOf({ reason, missed }: Lost): string {
@@ -138,10 +138,10 @@ function lossOf({ reason, missed }: Lost): string {
 
 /** One line; the offset of a publication is before the sign, where no message can imitate it. */
 function lineOf({ data, text, bytes, offset, room }: ClientMessage, isJSON: boolean): { tag: string; text: string } {
-  const tag = [room === undefined ? [] : visible(room), offset === undefined ? [] : `#${offset}`].flat().join(" ");
+  const tag = [room ?? [], offset === undefined ? [] : `#${offset}`].flat().join(" ");
   if (bytes !== undefined) {
     const base64 = Buffer.from(bytes).toString("base64");
     return { tag, text: isJSON ? visibleJSON({ base64 }) : `${bytes.length} bytes: ${base64}` };
   }
-  return { tag, text: text === undefined || isJSON ? visibleJSON(text ?? data) : visible(text) };
+  return { tag, text: text === undefined || isJSON ? visibleJSON(text ?? data) : text };
 }

@@ -1,19 +1,23 @@
 import { clearScreenDown, createInterface, cursorTo, type Interface, moveCursor } from "node:readline";
 import type { Context } from "../command.js";
+import { visible } from "../text.js";
 
-/** One message. Both parts are visible text in one line. */
+/** One message. */
 export interface ShownMessage {
   /** Its room and its offset, if it has them. */
   readonly tag: string;
   readonly text: string;
 }
 
-/** Shows messages and notes, and reads lines. */
+/**
+ * Shows messages and notes, and reads lines. Each message and each note is one line, whose
+ * control characters are shown as escapes, since a peer may have put them into any part of it.
+ */
 export interface Screen {
   /** The lines that are typed or piped, until the input ends. To be iterated once. */
   readonly lines: AsyncIterable<string>;
   message(message: ShownMessage): void;
-  /** Shows something that is not a message, in visible text. */
+  /** Shows something that is not a message. */
   note(text: string): void;
   close(): void;
 }
@@ -29,10 +33,11 @@ export function openScreen(context: Context): Screen {
 }
 
 /** A message on a terminal begins with a sign, so that no message looks like a note. */
-function onTerminal({ tag, text }: ShownMessage): string {
+function onTerminal({ tag, text: raw }: ShownMessage): string {
+  const text = visible(raw);
   const cut = text.length - charactersMax;
   const start = cut > 0 ? `${text.slice(0, charactersMax)}… (${cut} more characters)` : text;
-  return `${tag === "" ? "" : `${tag} `}< ${start}`;
+  return `${tag === "" ? "" : `${visible(tag)} `}< ${start}`;
 }
 
 class PromptScreen implements Screen {
@@ -62,7 +67,8 @@ class PromptScreen implements Screen {
   }
 
   note(text: string): void {
-    this.#print(this.#isColored ? `\x1b[2m* ${text}\x1b[22m` : `* ${text}`);
+    const line = `* ${visible(text)}`;
+    this.#print(this.#isColored ? `\x1b[2m${line}\x1b[22m` : line);
   }
 
   close(): void {
@@ -110,11 +116,11 @@ class PipeScreen implements Screen {
 
   message(message: ShownMessage): void {
     const { stdout } = this.#context;
-    stdout.write(`${stdout.isTTY ? onTerminal(message) : message.text}\n`);
+    stdout.write(`${stdout.isTTY ? onTerminal(message) : visible(message.text)}\n`);
   }
 
   note(text: string): void {
-    this.#context.stderr.write(`* ${text}\n`);
+    this.#context.stderr.write(`* ${visible(text)}\n`);
   }
 
   close(): void {

@@ -1,6 +1,5 @@
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { visible } from "../text.js";
 import { type Finding, ok, problem, warning } from "./finding.js";
 
 /** The members of compilerOptions, unchecked. */
@@ -17,7 +16,7 @@ export function checkDecorators(folder: string): Finding {
     return decoratorsOf(readOptions(file, extendsMax));
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    return warning(`tsconfig.json cannot be read: ${visible(reason)}`, "check it with npx tsc --showConfig");
+    return warning(`tsconfig.json cannot be read: ${reason}`, "check it with npx tsc --showConfig");
   }
 }
 

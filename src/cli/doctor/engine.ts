@@ -2,7 +2,6 @@ import type { Backplane } from "../../backplane/backplane.js";
 import type { Clock } from "../../connection/clock.js";
 import { App } from "../../server/app.js";
 import { describeAddress } from "../../wire/options.js";
-import { visible } from "../text.js";
 import { type Finding, ok, problem, warning } from "./finding.js";
 
 export type EngineName = "redis" | "nats";
@@ -15,13 +14,13 @@ const packages = { redis: "ioredis", nats: "@nats-io/transport-node @nats-io/jet
 
 /** Connects to an engine as an app does, and sends itself a message through it. */
 export async function checkEngine(name: EngineName, url: string, prefix: string, clock: Clock): Promise<Finding[]> {
-  const address = visible(`${name} at ${describeAddress(url)}`);
+  const address = `${name} at ${describeAddress(url)}`;
   try {
     return await probe(address, await backplaneOf(name, url, prefix), clock);
   } catch (error) {
     const { message, code } = error as NodeJS.ErrnoException;
     const isMissing = code === "ERR_MODULE_NOT_FOUND";
-    const text = isMissing ? `the client of ${name} is not installed` : `${address}: ${visible(message)}`;
+    const text = isMissing ? `the client of ${name} is not installed` : `${address}: ${message}`;
     return [problem(text, isMissing ? `npm install ${packages[name]}` : `pass a URL such as ${name}://127.0.0.1`)];
   }
 }
@@ -62,5 +61,5 @@ function pause(clock: Clock): Promise<void> {
 function reasonOf(error: Error): string {
   const { cause } = error;
   const inner = cause instanceof Error ? cause.message || (cause as NodeJS.ErrnoException).code : undefined;
-  return visible(inner ?? error.message);
+  return inner ?? error.message;
 }

@@ -1,4 +1,6 @@
-/** The result of one check. */
+import { visible } from "../text.js";
+
+/** The result of one check. A peer may have put any character into its text. */
 export interface Finding {
   /** `problem`: it cannot work. `warning`: it may not work as expected. */
   readonly level: "ok" | "warning" | "problem";
@@ -22,5 +24,6 @@ export function problem(text: string, advice: string): Finding {
 /** One line for a finding, and one for its advice. */
 export function describe({ level, text, advice }: Finding): string {
   const indent = " ".repeat("problem  ".length);
-  return `${level.padEnd(indent.length)}${text}${advice === undefined ? "" : `\n${indent}→ ${advice}`}`;
+  const second = advice === undefined ? "" : `\n${indent}→ ${visible(advice)}`;
+  return `${level.padEnd(indent.length)}${visible(text)}${second}`;
 }

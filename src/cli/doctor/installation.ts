@@ -1,6 +1,5 @@
 import { realpathSync } from "node:fs";
 import { findPackage, ownPackage, type PackageFile, packageFolder, readPackage } from "../package.js";
-import { visible } from "../text.js";
 import { type Finding, ok, problem, warning } from "./finding.js";
 import { isInRange } from "./range.js";
 
@@ -37,8 +36,8 @@ function checkNode({ engines }: PackageFile): Finding {
 function checkOwn(installed: string | undefined, { version = "unknown" }: PackageFile): Finding {
   if (installed === undefined) return warning("enfilade is not installed in this folder", "npm install enfilade");
   const { version: running } = ownPackage();
-  if (version === running) return ok(`enfilade ${visible(version)}`);
-  return warning(`enfilade ${visible(version)} is installed, and this command is ${running}`, "npx enfilade doctor");
+  if (version === running) return ok(`enfilade ${version}`);
+  return warning(`enfilade ${version} is installed, and this command is ${running}`, "npx enfilade doctor");
 }
 
 function checkModule(folder: string): Finding {
@@ -71,7 +70,7 @@ function versionOf(name: string, folders: readonly string[]): string | undefined
   for (const folder of folders) {
     const found = findPackage(name, folder);
     const version = found === undefined ? undefined : readPackage(found)?.version;
-    if (version !== undefined) return visible(version);
+    if (version !== undefined) return version;
   }
   return undefined;
 }

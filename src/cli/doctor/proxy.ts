@@ -5,7 +5,6 @@ import { type Clock, deferred, timeIsUp, within } from "../../connection/clock.j
 import { sourceFinder } from "../../server/access/proxies.js";
 import { v1 } from "../../wire/frames.js";
 import { Sockets } from "../socket.js";
-import { visible } from "../text.js";
 import { type Finding, ok, problem, warning } from "./finding.js";
 import { originOf } from "./server.js";
 
@@ -85,7 +84,7 @@ function checkUpgrade({ headers, httpVersion }: IncomingMessage): Finding {
 }
 
 function checkHost({ headers }: IncomingMessage, url: URL | undefined): Finding {
-  const host = visible(headers.host ?? "");
+  const host = headers.host ?? "";
   if (url === undefined || host === url.host) return ok(`Host arrives as ${host}`);
   const advice = "let the proxy pass on Host, such as proxy_set_header Host $http_host; else every page is refused";
   return warning(`Host arrives as ${host}, not as ${url.host}`, advice);
@@ -94,7 +93,7 @@ function checkHost({ headers }: IncomingMessage, url: URL | undefined): Finding 
 function describeFields({ headers }: IncomingMessage): Finding[] {
   return fields
     .filter((name) => headers[name] !== undefined)
-    .map((name) => ok(`${name} arrives: ${visible(String(headers[name])).slice(0, fieldMax)}`));
+    .map((name) => ok(`${name} arrives: ${String(headers[name]).slice(0, fieldMax)}`));
 }
 
 /** The number of proxies is that of the entries: the client of this check has sent none. */

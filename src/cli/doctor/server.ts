@@ -2,7 +2,6 @@ import { type Clock, deferred, timeIsUp, within } from "../../connection/clock.j
 import { isFinal } from "../../wire/closeCodes.js";
 import { v1 } from "../../wire/frames.js";
 import { Sockets } from "../socket.js";
-import { visible } from "../text.js";
 import { type Finding, ok, problem, warning } from "./finding.js";
 
 /** Milliseconds for the handshake and the welcome. */
@@ -46,14 +45,14 @@ function explain(url: URL, answer: Answer): Finding {
   if (answer.kind === "welcome") return explainWelcome(url, answer.frame);
   if (answer.kind === "closed") {
     const { code, reason } = answer;
-    const text = `${url} upgrades, and closed with ${code} ${visible(reason)}`.trim();
+    const text = `${url} upgrades, and closed with ${code} ${reason}`.trim();
     if (code === 4504) return warning(text, "the path has no route; pass the URL of a room");
     const advice =
       "authorize refused the client, or the proxy changes Host, so that the origin of a page is another one";
     return isFinal(code) ? warning(text, advice) : problem(text, "see the log of the server");
   }
   const [, status] = /response: (\d+)$/.exec(answer.reason) ?? [];
-  return problem(`${url}: ${visible(answer.reason)}`, adviceFor(Number(status)));
+  return problem(`${url}: ${answer.reason}`, adviceFor(Number(status)));
 }
 
 function explainWelcome(url: URL, frame: string): Finding {
