@@ -1,7 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { App, EventHandler, On, WebSocketHandler } from "../../src/index.js";
 import { start as startApp } from "../support/app.js";
+import { missing } from "../support/parts.js";
 import { patient, run, start } from "./process.js";
+import { Terminal } from "./terminal.js";
 
 class Echo extends WebSocketHandler {
   override onMessage(text: string): void {
@@ -149,6 +151,17 @@ describe("enfilade bench", patient, () => {
     expect(out).toContain("It does not measure");
     expect(code).toBe(0);
   });
+
+  it.skipIf(missing("python", "the progress bar of enfilade bench"))(
+    "shows a bar on a terminal, then the report",
+    async () => {
+      const url = await startServer();
+      const terminal = new Terminal(["bench", `${url}/echo/a`, "--duration", "2"], 120);
+      await terminal.shows((lines) => lines.some((line) => /^\[#*\.*\] \d+ arrived, p99 [\d.]+ ms$/.test(line)));
+      expect((await terminal.running.result).code).toBe(0);
+      expect(terminal.lines[0]).toMatch(/^10 connections, 200 messages sent/);
+    },
+  );
 
   it("prints what it has when it is interrupted, and exits with 130", async () => {
     const { app, url } = await startApp(new App().route("/echo", Echo));

@@ -267,6 +267,20 @@ describe.skipIf(missing("python", "enfilade connect on a terminal"))("enfilade c
     ]);
   });
 
+  it("cuts off a very long message, which is complete in a pipe", async () => {
+    const { url, app } = await startServer();
+    const path = "/chat/long";
+    const terminal = new Terminal(["connect", url + path], 20_000);
+    const pipe = start(["connect", url + path]);
+    await terminal.shows((lines) => lines.includes("* 2 in the room"));
+    await pipe.until((_out, err) => err.includes("connected"));
+    const text = "x".repeat(15_000);
+    app.registry.room(path).sendText(text);
+    const lines = await terminal.shows((now) => now.some((line) => line.endsWith("more characters)")));
+    expect(lines).toContain(`< ${text.slice(0, 10_000)}… (5000 more characters)`);
+    await pipe.until((out) => out === `${text}\n`);
+  });
+
   it("shows the end of a connection and the reconnect", async () => {
     const { url, port } = await startServer();
     const proxy = await startProxy(port);
