@@ -1,5 +1,5 @@
 /**
- * The healthy neighbours of all servers, in a process of their own: `node --import tsx neighbour.ts`, with an IPC
+ * The healthy neighbours of all servers, in a process of their own: `node neighbour.mjs`, with an IPC
  * channel. A neighbour sends a number every few milliseconds, and expects each of them back.
  */
 import { WebSocket } from "ws";

@@ -1,9 +1,7 @@
 import { type ChildProcess, fork } from "node:child_process";
-import { fileURLToPath } from "node:url";
 import { end } from "../test/support/engineProcess.js";
 import type { NeighbourAnswer, NeighbourOrder, Sight } from "./neighbour.js";
-
-const script = fileURLToPath(new URL("neighbour.ts", import.meta.url));
+import { programFile } from "./programs.js";
 
 type OrderOf<Kind extends NeighbourOrder["do"]> = Omit<Extract<NeighbourOrder, { do: Kind }>, "to">;
 
@@ -14,7 +12,7 @@ export class NeighbourProcess {
   #orders = 0;
 
   constructor() {
-    this.#child = fork(script, [], { execArgv: ["--import", "tsx"], stdio: ["ignore", "ignore", "inherit", "ipc"] });
+    this.#child = fork(programFile("neighbour"), [], { execArgv: [], stdio: ["ignore", "ignore", "inherit", "ipc"] });
     this.#child.on("message", (answer: NeighbourAnswer) => this.#waiting.get(answer.to)?.(answer));
     this.#child.on("exit", () => {
       for (const [to, settle] of this.#waiting) settle({ to, error: "the process of the neighbours has ended" });

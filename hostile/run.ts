@@ -75,12 +75,17 @@ process.on("unhandledRejection", (reason) => console.error(`a row left an error 
 const neighbours = new NeighbourProcess();
 const results: RowResult[] = [];
 const start = performance.now();
-for (const row of chosenRows(values.only)) {
+const runAndPrint = async (row: Row) => {
   const result = await runRow(row, values.quick, seed, neighbours);
   results.push(result);
   printRow(result);
-}
+};
+const chosen = chosenRows(values.only);
+const isShared = ({ isMostlyWaiting = false }: Row) => values.quick && isMostlyWaiting;
+for (const row of chosen) if (!isShared(row)) await runAndPrint(row);
+await Promise.all(chosen.filter(isShared).map(runAndPrint));
 await neighbours.close();
+results.sort((a, b) => a.number - b.number);
 mkdirSync(dirname(values.json), { recursive: true });
 writeFileSync(values.json, `${JSON.stringify({ seed, quick: values.quick, rows: results }, undefined, 2)}\n`);
 printSummary(results, (performance.now() - start) / 1_000, values.quick);

@@ -12,6 +12,8 @@ export interface Row {
   readonly expected: string;
   /** Seconds after which a full run of the row fails. A quick run has `quickSeconds`. */
   readonly seconds: number;
+  /** Whether it waits most of the time. A quick run runs these rows side by side. Default: `false`. */
+  readonly isMostlyWaiting?: boolean;
   run(scene: Scene): Promise<void>;
 }
 

@@ -1,5 +1,5 @@
 /**
- * The server of a row, in a process of its own: `node --import tsx server.ts <settings as JSON>`, with an IPC channel.
+ * The server of a row, in a process of its own: `node server.mjs <settings as JSON>`, with an IPC channel.
  *
  * It answers {@link Command}, and reports what no row may see: unhandled rejections and exceptions.
  */

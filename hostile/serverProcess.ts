@@ -1,12 +1,11 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { fileURLToPath } from "node:url";
 import type { HealthReport, Status } from "../src/index.js";
 import { ChildCommands } from "../test/support/childCommands.js";
 import { end } from "../test/support/engineProcess.js";
+import { programFile } from "./programs.js";
 import type { Command, Log, Measure, Publishing, Report, RoomView, ServerSettings, Tally } from "./server/settings.js";
 
-const script = fileURLToPath(new URL("server.ts", import.meta.url));
 /** Characters of output that are kept. */
 const outputMax = 4_000_000;
 
@@ -41,7 +40,7 @@ export class ServerProcess {
   static async start(settings: ServerSettings): Promise<ServerProcess> {
     const { heapMB, filesMax } = settings;
     const heap = heapMB === undefined ? [] : [`--max-old-space-size=${heapMB}`];
-    const args = ["--import", "tsx", "--expose-gc", ...heap, script, JSON.stringify(settings)];
+    const args = ["--expose-gc", ...heap, programFile("server"), JSON.stringify(settings)];
     const limit = filesMax === undefined ? "" : `ulimit -n ${filesMax} && `;
     const child = spawn("/bin/sh", ["-c", `${limit}exec "$@"`, "sh", process.execPath, ...args], {
       stdio: ["ignore", "pipe", "pipe", "ipc"],

@@ -43,6 +43,7 @@ export const soak: Row = {
   title: "soak",
   expected: "memory slope about 0, figures printed",
   seconds: 1_500,
+  isMostlyWaiting: true,
   async run(scene) {
     const server = await scene.start();
     const count = scene.pick(2_000, 100);
