@@ -76,7 +76,8 @@ export const conformance: Row = {
   async run(scene) {
     const server = await scene.start();
     await runCases(scene, server);
-    for (const { name, run } of foreignClients) await run(scene, server, name);
+    for (const client of foreignClients) await client.run(scene, server);
+    scene.show("clients of other authors", foreignClients.map(({ name }) => name).join(", "));
     scene.equal("errors of the app", (await server.log()).errors.slice(0, 3), []);
   },
 };
