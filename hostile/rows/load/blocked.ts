@@ -8,7 +8,8 @@ export const blocked: Row = {
   number: 21,
   title: "our own loop blocked",
   expected: "0 healthy clients closed for it",
-  seconds: 240,
+  seconds: 400,
+  isMostlyWaiting: true,
   async run(scene) {
     const heartbeatMs = scene.pick(25_000, 500);
     const server = await scene.start({ limits: scene.pick({}, { heartbeatMs }) });

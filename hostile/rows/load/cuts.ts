@@ -22,7 +22,7 @@ export const cuts: Row = {
   number: 15,
   title: "our clients, cut again and again",
   expected: "all deliveries once and in order, or reported",
-  seconds: 300,
+  seconds: 900,
   async run(scene) {
     const server = await scene.start();
     const proxy = await FaultyProxy.start(() => server.port);

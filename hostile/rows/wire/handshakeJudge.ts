@@ -6,6 +6,9 @@ const token = /^[!#$%&'*+\-.^_`|~\dA-Za-z]+$/;
 const fieldValue = /^[\t\x20-\x7e\x80-\xff]*$/;
 /** Paths that the route `/echo/:room` matches. */
 const routePath = /^\/echo\/[\w\-.~!$&'()*+,;=:@]+\/?$/;
+/** The same with the visible characters that are in no path of RFC 3986. */
+const loosePath = /^\/echo\/[\w\-.~!$&'()*+,;=:@"<>[\]^`{|}]+\/?$/;
+const anyPath = /^\/[\x21-\x7e]*$/;
 
 interface Field {
   readonly name: string;
@@ -28,6 +31,10 @@ export function judge(request: string): Verdict {
   if (fields.some((field) => field === undefined)) return isOdd ? "either" : "invalid";
   const known = fields.filter((field) => field !== undefined);
   const isRight = isRequestLine(first) && areFields(known);
+  // A client of `enfilade.v1` gets 101 and a close code for a path without a route. The characters that RFC 3986 2
+  // leaves out of paths are left to the server.
+  const isRefusedLater = offersV1(known) && isRequestLine(first, anyPath);
+  if (!isRight && areFields(known) && (isRefusedLater || isRequestLine(first, loosePath))) return "either";
   if (isOdd) return isRight ? "either" : "invalid";
   // Bytes after the head are frames for a server that upgrades. A server may refuse an expectation, and an upgrade
   // that also offers another protocol. It has no extensions here, so it may ignore or refuse malformed offers of them.
@@ -46,12 +53,16 @@ function fieldOf(line: string): Field | undefined {
   return colon > 0 && token.test(name) && fieldValue.test(value) ? { name: name.toLowerCase(), value } : undefined;
 }
 
-function isRequestLine(line: string): boolean {
+function offersV1(fields: readonly Field[]): boolean {
+  return fields.some(({ name, value }) => name === "sec-websocket-protocol" && value.includes("enfilade.v1"));
+}
+
+function isRequestLine(line: string, wanted = routePath): boolean {
   const [method, target = "", version, ...more] = line.split(" ");
   const [path = "", ...query] = target.split("?");
   const isQuery = query.every((part) => /^[\x21-\x7e]*$/.test(part));
   const segment = path.split("/")[2];
-  const isPath = routePath.test(path) && path.length <= 512 && ![".", "..", "*", "**"].includes(segment ?? "");
+  const isPath = wanted.test(path) && path.length <= 512 && ![".", "..", "*", "**"].includes(segment ?? "");
   return (
     method === "GET" && /^HTTP\/(1\.[1-9]|[2-9]\.\d)$/.test(version ?? "") && more.length === 0 && isPath && isQuery
   );

@@ -128,7 +128,8 @@ export const mutatedHandshakes: Row = {
     await inParallel(total, atOnce, async () => {
       let request = upgradeRequest("/echo/a", base);
       for (let n = scene.dice.from(0, 3); n >= 0; n -= 1) request = mutate(request, scene.dice);
-      await attempt(scene, server.port, request);
+      // The judge reads what is sent: bytes.
+      await attempt(scene, server.port, Buffer.from(request, "latin1").toString("latin1"));
     });
     scene.show("handshakes", total);
     await scene.until("no handshake is left", 10_000, async () => {
