@@ -17,8 +17,8 @@ export interface Row {
   run(scene: Scene): Promise<void>;
 }
 
-/** Seconds after which a quick run of a row fails. */
-export const quickSeconds = 60;
+/** Seconds after which a quick run of a row fails: far more than it takes, since its machine may be busy. */
+export const quickSeconds = 180;
 /** Milliseconds that a neighbour waits for its last echoes. */
 const echoPatienceMs = 10_000;
 const pollMs = 10;

@@ -94,7 +94,8 @@ async function hung(scene: Scene, kind: EngineName): Promise<void> {
 async function neverUp(scene: Scene, kind: EngineName): Promise<void> {
   const name = `${kind} never up`;
   const url = `${kind}://127.0.0.1:${await freePort()}`;
-  const server = await scene.start({ engine: { kind, url } });
+  const limits = scene.pick({}, { backplaneMs: 2_000 });
+  const server = await scene.start({ engine: { kind, url }, limits });
   await server.resetPeaks();
   scene.equal(`${name}: publish`, await publishMany(scene, name, server, 1), ["ERR_BACKPLANE"]);
   scene.equal(`${name}: ready`, (await server.status()).ready, false);
@@ -171,8 +172,10 @@ async function breakEngine(scene: Scene, kind: EngineName): Promise<void> {
     scene.skip(kind, `${command(kind)} is not installed`);
     return;
   }
-  await Promise.all([hung, slow, neverUp, wrongPassword].map((part) => part(scene, kind)));
-  await Promise.all([outOfMemory(scene, kind), ...(kind === "redis" ? [readOnly(scene)] : [])]);
+  const waiting = Promise.all([hung, slow, neverUp, wrongPassword].map((part) => part(scene, kind)));
+  // A full run measures the times of those without other work.
+  if (!scene.isQuick) await waiting;
+  await Promise.all([waiting, outOfMemory(scene, kind), ...(kind === "redis" ? [readOnly(scene)] : [])]);
 }
 
 export const engineRow: Row = {
@@ -182,7 +185,8 @@ export const engineRow: Row = {
   seconds: 300,
   isMostlyWaiting: true,
   async run(scene) {
-    await breakEngine(scene, "redis");
-    await breakEngine(scene, "nats");
+    const first = breakEngine(scene, "redis");
+    if (!scene.isQuick) await first;
+    await Promise.all([first, breakEngine(scene, "nats")]);
   },
 };
