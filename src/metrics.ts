@@ -8,8 +8,12 @@ export interface Totals {
   readonly refused: number;
   /** Messages received from clients. */
   readonly received: number;
+  /** The bytes of these messages, decompressed and without frame headers. */
+  readonly receivedBytes: number;
   /** Messages handed to a connection; a broadcast to ten connections counts ten. */
   readonly delivered: number;
+  /** The bytes written to clients, with frame headers; compressed, if the connection uses compression. */
+  readonly sentBytes: number;
   /** Delivered messages that a delivery policy then dropped or replaced, because the client lagged. */
   readonly dropped: number;
   /** How often a client lagged so far that it went on with the history of its home instead of live publications. */
@@ -31,7 +35,9 @@ export class Metrics {
     closed: 0,
     refused: 0,
     received: 0,
+    receivedBytes: 0,
     delivered: 0,
+    sentBytes: 0,
     dropped: 0,
     behind: 0,
     slow: 0,
@@ -41,4 +47,10 @@ export class Metrics {
   };
   /** How often outboxes were flushed, and for how many milliseconds the longest flush blocked the event loop. */
   readonly flush = { count: 0, msMax: 0 };
+
+  /** Counts one received message. */
+  countReceived(bytes: number): void {
+    this.totals.received += 1;
+    this.totals.receivedBytes += bytes;
+  }
 }

@@ -1,3 +1,4 @@
+import type { Metrics } from "../metrics.js";
 import type { Position } from "../wire/position.js";
 import type { Clock, Timer } from "./clock.js";
 import type { PeerLimits } from "./limits.js";
@@ -30,6 +31,7 @@ export interface OutboxConfig {
   readonly flusher: Flusher;
   readonly clock: Clock;
   readonly memory: { readonly outgoing: OutgoingMemory };
+  readonly metrics: Pick<Metrics, "totals">;
   readonly limits: Pick<PeerLimits, "highWaterBytes" | "outboxBytesMax" | "outboxAgeMsMax">;
 }
 
@@ -61,6 +63,8 @@ export class Outbox implements LaggingClient {
   #nextNumber = 0;
   #ageTimer: Timer | undefined;
   #isPumping = false;
+  #count = 0;
+  #sentBytes = 0;
   #onFinished: (() => void) | undefined;
   /** No more frames are accepted. */
   #isClosed = false;
@@ -77,6 +81,16 @@ export class Outbox implements LaggingClient {
     return this.#pending.sizeBytes + this.#backlogBytes;
   }
 
+  /** How many frames were pushed: messages and pongs. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** The bytes written to the transport. */
+  get sentBytes(): number {
+    return this.#sentBytes;
+  }
+
   /** Whether frames wait for a client that lags. */
   get hasBacklog(): boolean {
     return this.#backlog !== undefined;
@@ -90,6 +104,7 @@ export class Outbox implements LaggingClient {
 
   push(frame: Uint8Array): void {
     if (this.#isClosed) return;
+    this.#count += 1;
     const { flusher, limits } = this.#config;
     if (this.#pending === flusher.root) flusher.add(this);
     this.#pending = this.#pending.append(frame);
@@ -184,7 +199,9 @@ export class Outbox implements LaggingClient {
 
   /** Counts the bytes until they have left this process, unless they leave at once. */
   #write(bytes: Uint8Array): void {
-    const { limits, memory } = this.#config;
+    const { limits, memory, metrics } = this.#config;
+    this.#sentBytes += bytes.length;
+    metrics.totals.sentBytes += bytes.length;
     this.#transport.write(bytes);
     if (this.#transport.bufferedBytes * countedDivisor < limits.highWaterBytes) return;
     memory.outgoing.hold(bytes);

@@ -1,8 +1,8 @@
-import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { EnfiladeError } from "../../errors.js";
 import type { Application } from "../../handler/application.js";
 import { type PathLimits, pathOfTarget } from "../../wire/path.js";
 import type { DiagnosticMessages } from "./messages.js";
+import { subscribeTo } from "./subscription.js";
 import { Tap, type TapLimits, type TapListener } from "./tap.js";
 import { type TapFilter, TapMatcher } from "./tapFilter.js";
 
@@ -126,12 +126,6 @@ export class Taps {
     name: Name,
     listener: (message: DiagnosticMessages[Name]) => void,
   ): () => void {
-    const onMessage = (message: unknown) => {
-      // Each channel has one type of message, but the types of Node have `unknown`.
-      const typed = message as DiagnosticMessages[Name];
-      if (typed.app === this.#deps.app) listener(typed);
-    };
-    subscribe(name, onMessage);
-    return () => unsubscribe(name, onMessage);
+    return subscribeTo(this.#deps.app, name, listener);
   }
 }
