@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
+import * as admin from "../src/admin/index.js";
 import * as backplane from "../src/backplane/index.js";
 import * as enfilade from "../src/index.js";
 import * as nats from "../src/nats/index.js";
@@ -42,6 +43,7 @@ it("exports exactly the public values", () => {
   expect(Object.keys(redis)).toEqual(["redis"]);
   expect(Object.keys(nats)).toEqual(["nats"]);
   expect(Object.keys(tickets)).toEqual(["tickets"]);
+  expect(Object.keys(admin)).toEqual(["admin"]);
   expect(Object.keys(testing).sort()).toEqual(["ManualClock", "TestClient", "connect", "connectURL", "socketsOf"]);
 });
 
@@ -99,6 +101,11 @@ it("exports the names for writing a backplane and an engine from their own subpa
 
 it("exports the types of tickets from their own subpath", () => {
   expect(typesOf("tickets/index.ts")).toEqual(["IssueOptions", "Tickets", "TicketsOptions"]);
+});
+
+it("exports the types of the admin from their own subpath", () => {
+  const types = ["AdminLimits", "AdminOptions", "AuditEntry", "Operator", "OperatorAnswer"];
+  expect(typesOf("admin/index.ts")).toEqual(types);
 });
 
 it("exports exactly the public types", () => {
@@ -211,7 +218,7 @@ it("exports exactly the public types", () => {
 it("offers each entry of the package with its types first", () => {
   const { exports } = JSON.parse(readFileSync(join(import.meta.dirname, "../package.json"), "utf8"));
   expect(Object.keys(exports)).toEqual([
-    ...[".", "./client", "./backplane", "./redis", "./nats", "./tickets", "./testing"],
+    ...[".", "./client", "./backplane", "./redis", "./nats", "./tickets", "./admin", "./testing"],
     "./package.json",
   ]);
   const { "./package.json": _file, ...entries } = exports;
