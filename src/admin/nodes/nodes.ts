@@ -119,7 +119,9 @@ export class Nodes {
   async #askOthers(method: Method, args: unknown, to?: string): Promise<Answers<unknown>> {
     if (this.#isAlone) return { values: new Map(), missing: [] };
     await this.#met.promise;
-    const { self, clock, answerMs } = this.#deps;
+    const { self, clock, answerMs, nodeCount } = this.#deps;
+    // A node that was away, such as one whose engine could not be reached, is known again for the next question.
+    if (this.#known.size + 1 < nodeCount()) this.#publish({ kind: "hello", from: self });
     const id = randomBytes(9).toString("base64url");
     const { promise, resolve } = deferred<void>();
     const pending: Pending = {
