@@ -81,6 +81,8 @@ export function adminConfigOf(options: AdminOptions): AdminConfig {
   if (typeof node !== "string" || node === "" || node.length > nodeNameLengthMax) {
     throw bad(`node takes a string of 1 to ${nodeNameLengthMax} characters`, node);
   }
+  // The path becomes a part of the patterns of routes.
+  if (/[^\p{L}\p{N}/._~-]/u.test(path)) throw bad("path takes a path of letters, digits, and / . _ ~ -", path);
   const limits = adminLimitsOf(options.limits);
   return {
     authorize,

@@ -25,6 +25,7 @@ describe("the options of admin()", () => {
     ["a limit that is no number", { limits: { operatorsMax: "many" } }],
     ["an unknown limit", { limits: { operatorMax: 1 } }],
     ["a node without a name", { node: "" }],
+    ["a path with a parameter", { path: "/admin/:name" }],
     ["an onAudit that is no function", { onAudit: true }],
   ])("refuse %s", (_what, options) => {
     expect(() => admin({ ...normal, ...options })).toThrow(expect.objectContaining({ code: "ERR_OPTION" }));

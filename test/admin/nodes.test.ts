@@ -14,6 +14,7 @@ import { connect } from "../../src/testing/index.js";
 import { Payload } from "../../src/wire/payload.js";
 import { closes } from "../support/app.js";
 import { type EngineServer, startEngine } from "../support/engines.js";
+import { missing as isMissing } from "../support/parts.js";
 import { startProxy } from "../support/proxy.js";
 import { type AdminApp, type AdminAppOptions, startAdmin, token } from "./support.js";
 
@@ -36,7 +37,7 @@ async function knows(app: AdminApp, count: number): Promise<void> {
   while ((await app.get<Overview>("overview")).nodes.length < count);
 }
 
-describe("the admin of one of two nodes", () => {
+describe.skipIf(isMissing("redis", "the admin of many nodes"))("the admin of one of two nodes", () => {
   it("shows both", async () => {
     const [one, two] = await twoNodes();
     const clients = [];
