@@ -9,20 +9,25 @@ interface DialogProps {
   onClose(): void;
 }
 
-/** A modal dialog. The browser keeps the focus in it, closes it on Escape, and returns the focus afterwards. */
+/** A modal dialog. The browser keeps the focus in it. Afterwards the focus is where it was before. */
 export function Dialog({ title, children, onClose }: DialogProps) {
   const dialog = useRef<HTMLDialogElement>(null);
   useEffect(() => {
-    const element = dialog.current;
-    element?.showModal();
+    const before = document.activeElement;
+    dialog.current?.showModal();
     return () => {
-      element?.close();
       // The button that opened it may be on a row that no longer exists.
-      if (document.activeElement === document.body) document.querySelector("h1")?.focus();
+      const next = before?.isConnected ? before : document.querySelector("h1");
+      if (next instanceof HTMLElement) next.focus();
     };
   }, []);
+  const cancel = (event: Event) => {
+    // The component closes it, by its removal.
+    event.preventDefault();
+    onClose();
+  };
   return (
-    <dialog ref={dialog} aria-labelledby="dialog-title" onCancel={onClose}>
+    <dialog ref={dialog} aria-labelledby="dialog-title" onCancel={cancel}>
       <h2 id="dialog-title">{title}</h2>
       {children}
     </dialog>

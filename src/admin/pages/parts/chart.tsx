@@ -33,7 +33,7 @@ export function Chart({ title, times, lines, format }: ChartProps) {
     if (parent === null) return undefined;
     const chart = new uPlot(optionsOf(parent, lines, setPointed), dataOf(times, lines), parent);
     plot.current = chart;
-    const observer = new ResizeObserver(() => chart.setSize({ width: parent.clientWidth, height: heightPx }));
+    const observer = new ResizeObserver(() => chart.setSize({ width: widthOf(parent), height: heightPx }));
     observer.observe(parent);
     return () => {
       observer.disconnect();
@@ -80,7 +80,7 @@ function optionsOf(parent: HTMLElement, lines: readonly ChartLine[], onPoint: On
   const axis = { stroke: color("soft"), font: "12px system-ui", grid: { stroke: color("edge"), width: 1 } };
   const ticks = { show: false };
   return {
-    width: parent.clientWidth,
+    width: widthOf(parent),
     height: heightPx,
     legend: { show: false },
     cursor: { y: false, drag: { x: false, y: false } },
@@ -95,6 +95,11 @@ function optionsOf(parent: HTMLElement, lines: readonly ChartLine[], onPoint: On
     series: [{}, ...lines.map((line) => ({ stroke: color(line.color), width: 2, points: { show: false } }))],
     hooks: { setCursor: [({ cursor }) => onPoint(cursor.idx ?? undefined)] },
   };
+}
+
+/** The width in whole pixels; `clientWidth` may round it up. */
+function widthOf(element: HTMLElement): number {
+  return Math.floor(element.getBoundingClientRect().width);
 }
 
 function clockOf(seconds: number): string {

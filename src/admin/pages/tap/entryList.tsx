@@ -34,7 +34,7 @@ export function EntryList({ buffer, version }: EntryListProps) {
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a keyboard user must be able to scroll the entries */}
       <section ref={box} class="scroll" tabIndex={0} aria-label="Entries" onScroll={onScroll}>
         <table>
-          <caption class="unseen">The last entries, the newest at the end</caption>
+          <caption>The last entries, the newest at the end</caption>
           <thead>
             <tr>
               <th scope="col">Time</th>

@@ -16,14 +16,16 @@ export function Overview() {
       <Sums figures={figures} />
       <Charts />
       <Section title="Nodes">
-        <Table
-          caption="Nodes"
-          columns={columns}
-          rows={figures?.nodes ?? []}
-          keyOf={({ node }) => node}
-          empty="No node has answered."
-          isBusy={figures === undefined}
-        />
+        <div class="nodes">
+          <Table
+            caption="Nodes"
+            columns={columns}
+            rows={figures?.nodes ?? []}
+            keyOf={({ node }) => node}
+            empty="No node has answered."
+            isBusy={figures === undefined}
+          />
+        </div>
         {figures !== undefined && <Missing nodes={figures.missing} />}
       </Section>
     </Page>
@@ -39,7 +41,6 @@ const columns: readonly Column<NodeOverview>[] = [
   { header: "Messages out/s", isNumber: true, cell: ({ rates }) => formatNumber(rates.messagesOut) },
   { header: "Loop delay", isNumber: true, cell: (node) => `${formatNumber(node.loopDelayMs)} ms` },
   { header: "Memory", isNumber: true, cell: ({ memory }) => formatBytes(memory.residentBytes) },
-  { header: "For clients", isNumber: true, cell: ({ memory }) => formatBytes(memory.clientBytes) },
   { header: "Uptime", isNumber: true, cell: (node) => formatSeconds(node.uptimeSeconds) },
 ];
 

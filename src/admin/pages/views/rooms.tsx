@@ -1,12 +1,12 @@
 import type { RoomSummary, RoomsPage } from "../../api.js";
 import { useStore } from "../data/store.js";
 import { Filters } from "../forms/filters.js";
-import { formatCount, formatNumber } from "../parts/format.js";
+import { formatCount, formatNumber, visible } from "../parts/format.js";
 import { List } from "../parts/list.js";
 import { Page } from "../parts/page.js";
 import type { Column } from "../parts/table.js";
 import { None, RoomLink, Text, ViewLink } from "../parts/text.js";
-import { place } from "../routes.js";
+import { hrefOf, place } from "../routes.js";
 
 /** One level of the tree of rooms, or the rooms that a search finds. */
 export function Rooms() {
@@ -38,14 +38,11 @@ const columns: readonly Column<RoomSummary>[] = [
 
 function Below({ room: { path, hasChildren, roomsBelow, membersBelow } }: { readonly room: RoomSummary }) {
   if (!hasChildren) return <None />;
+  const counts = `${formatCount(roomsBelow, "room")}, ${formatCount(membersBelow, "member")}`;
   return (
-    <ViewLink view="rooms" params={{ under: path }}>
-      {formatCount(roomsBelow, "room")}, {formatCount(membersBelow, "member")}
-      <span class="unseen">
-        {" "}
-        below <Text value={path} />
-      </span>
-    </ViewLink>
+    <a href={hrefOf("rooms", { under: path })} aria-label={`${counts} below ${visible(path)}`}>
+      {counts}
+    </a>
   );
 }
 
