@@ -17,7 +17,7 @@ interface ListProps<Answer extends ListPage, Row> {
   readonly plural?: string;
   readonly empty: string;
   rowsOf(answer: Answer): readonly Row[];
-  keyOf(row: Row): string;
+  keyOf(row: Row, index: number): string;
   /** @param reload Loads the page again, after an action. */
   columns(reload: () => void): readonly Column<Row>[];
 }

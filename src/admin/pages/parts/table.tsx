@@ -14,7 +14,8 @@ interface TableProps<Row> {
   /** The text in place of rows. */
   readonly empty: string;
   readonly isBusy?: boolean;
-  keyOf(row: Row): string;
+  /** @param index For rows that nothing else tells apart. */
+  keyOf(row: Row, index: number): string;
 }
 
 /** A table. The first column names the row. On a phone each row is a block, and each cell shows its header. */
@@ -33,8 +34,8 @@ export function Table<Row>({ caption, columns, rows, keyOf, empty, isBusy = fals
         </tr>
       </thead>
       <tbody>
-        {rows.map((row) => (
-          <tr key={keyOf(row)}>
+        {rows.map((row, line) => (
+          <tr key={keyOf(row, line)}>
             {columns.map((column, index) => (
               <Cell key={column.header} column={column} row={row} isName={index === 0} />
             ))}

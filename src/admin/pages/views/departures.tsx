@@ -16,7 +16,7 @@ export function Departures() {
         plural="entries"
         empty="No connection was closed, and no client was refused."
         rowsOf={({ departures }) => departures}
-        keyOf={({ node, at, id, address, path }) => `${node} ${at} ${id} ${address} ${path}`}
+        keyOf={({ node, at }, index) => `${node} ${at} ${index}`}
         columns={() => columns}
       />
     </Page>

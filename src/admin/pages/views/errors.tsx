@@ -15,7 +15,7 @@ export function Errors() {
         noun="error"
         empty="No handler has thrown an error."
         rowsOf={({ errors }) => errors}
-        keyOf={({ node, at, connection, message }) => `${node} ${at} ${connection} ${message}`}
+        keyOf={({ node, at }, index) => `${node} ${at} ${index}`}
         columns={() => columns}
       />
     </Page>

@@ -67,7 +67,7 @@ function RoomSections({ room, reload }: { readonly room: RoomDetails; reload(): 
           caption={`The last ${formatCount(history.length, "publication")}, the newest first`}
           columns={historyColumns}
           rows={[...history].reverse()}
-          keyOf={({ position }) => `${position?.epoch} ${position?.offset}`}
+          keyOf={({ position }, index) => `${position?.epoch} ${position?.offset ?? index}`}
           empty={hasHistory ? "Nothing was published." : "The room keeps no history."}
         />
       </Section>
