@@ -19,6 +19,12 @@ import { Server } from "./server.mjs";
  * @property {number} [residentBytesEach] Per room. This and the fields below come from a program in inside/.
  * @property {number} [heapBytesEach]
  * @property {number} [sendUs]
+ * @property {number} [connectionsMs] For a page of a list of the admin, as the five below.
+ * @property {number} [searchMs]
+ * @property {number} [usersMs]
+ * @property {number} [roomsMs]
+ * @property {number} [roomSearchMs]
+ * @property {number} [topMs]
  * @property {number} [recoverySeconds]
  * @property {number} [peakMiB]
  * @property {number} [delayP50Ms] Delay of the messages to another room.

@@ -5,7 +5,7 @@
  *
  * @typedef {"rooms" | "members" | "flight" | "random" | "bytes" | "burst" | "json" | "drivers" | "rate"} TrafficName
  * @typedef {"stall" | "idle" | "measureMs" | "roomsEach" | "v1" | "clients" | "missed" | "everyMs"} ClientName
- * @typedef {TrafficName | ClientName | "kept" | "nodes" | "width"} NumberName
+ * @typedef {TrafficName | ClientName | "kept" | "nodes" | "width" | "rounds"} NumberName
  * @typedef {Partial<Record<NumberName, number> & Record<"prefix" | "suffix" | "engine", string>>} Load
  *
  * @typedef {object} Figure
@@ -263,6 +263,23 @@ export const workloads = [
     note:
       "Growth after a garbage collection by joining the rooms, their names and the memberships included. " +
       "Connections and homes exist before.",
+  },
+  {
+    name: "admin",
+    what: "a page of a list of the admin, with 10,000 connections, 9,000 users and 100,000 rooms",
+    inside: "admin.mjs",
+    alone: true,
+    load: { rooms: 100_000, roomsEach: 100, clients: 10_000, rounds: 21 },
+    quick: { rooms: 10_000, clients: 1_000, rounds: 3 },
+    figures: [
+      { name: "ms for connections", of: (run) => run.connectionsMs },
+      { name: "ms for a search of connections", of: (run) => run.searchMs },
+      { name: "ms for users", of: (run) => run.usersMs },
+      { name: "ms for rooms", of: (run) => run.roomsMs },
+      { name: "ms for a search of rooms", of: (run) => run.roomSearchMs },
+      { name: "ms for the top of their tree", of: (run) => run.topMs },
+    ],
+    note: "50 entries over HTTP, in one process with the client. Each figure is a median, and should be below 100.",
   },
   {
     name: "tree",

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { describe, expect, it } from "vitest";
 
@@ -8,7 +8,7 @@ const layers = ["wire", "connection", "backplane", "protocol", "room", "handler"
 const leaves = ["diagnostics.ts", "errors.ts", "counters.ts"];
 /** Many nodes: it imports from the layers, and only edges import it. */
 const clusterFolder = "cluster";
-const edges = ["client", "testing", "redis", "nats", "tickets", "metrics", "cli"];
+const edges = ["client", "testing", "redis", "nats", "tickets", "metrics", "admin", "cli"];
 /** Edges that may import other edges: a program, not a part of a program. */
 const programs = ["cli"];
 /** Entries that users import. They may import from anywhere, and no file imports them. */
@@ -26,7 +26,7 @@ interface SourceFile {
 }
 
 const sources = readdirSync(src, { recursive: true, encoding: "utf8" })
-  .filter((path) => path.endsWith(".ts"))
+  .filter((path) => /\.tsx?$/.test(path))
   .map(readSource);
 
 function readSource(path: string): SourceFile {
@@ -39,9 +39,15 @@ function readSource(path: string): SourceFile {
   return {
     path,
     text,
-    files: own.map((specifier) => relative(src, resolve(src, dirname(path), specifier)).replace(/\.js$/, ".ts")),
+    files: own.map((specifier) => sourceOf(relative(src, resolve(src, dirname(path), specifier)))),
     packages: imported.filter((specifier) => !specifier.startsWith(".")),
   };
+}
+
+/** The source of an imported module. */
+function sourceOf(module: string): string {
+  const path = module.replace(/\.js$/, ".ts");
+  return existsSync(join(src, path)) ? path : `${path}x`;
 }
 
 function folderOf(path: string): string {
@@ -125,6 +131,22 @@ describe("the architecture", () => {
     expect(wire.length).toBeGreaterThan(0);
   });
 
+  it("keeps the pages of the admin apart from its server: they share the types of the API", () => {
+    const isPage = (path: string) => path.startsWith("admin/pages/");
+    const isAllowed = (file: string) => isPage(file) || file === "admin/api.ts";
+    const pages = sources.filter(({ path }) => isPage(path));
+    const foreign = pages.flatMap(({ path, files, packages }) => [
+      ...files.filter((file) => !isAllowed(file)).map((file) => `${path} imports ${file}`),
+      ...packages
+        .filter((name) => !/^(preact|uplot|enfilade\/client)(\/|$)/.test(name))
+        .map((name) => `${path} imports ${name}`),
+    ]);
+    expect(foreign).toEqual([]);
+    const users = sources.filter(({ path, files }) => !isPage(path) && files.some(isPage)).map(({ path }) => path);
+    expect(users).toEqual([]);
+    expect(pages.length).toBeGreaterThan(0);
+  });
+
   it("has no file above the maximum length", () => {
     const long = sources.filter(({ text }) => text.split("\n").length - 1 > linesMax).map(({ path }) => path);
     expect(long).toEqual([]);
@@ -155,7 +177,7 @@ describe("the architecture", () => {
     const map = readFileSync(join(src, "README.md"), "utf8");
     const missing = sources.map(({ path }) => path).filter((path) => !map.includes(`\`${path}\``));
     expect(missing).toEqual([]);
-    const drawn = [...map.matchAll(/`([\w/]+\.ts)`/g)].map(([, path]) => path ?? "");
+    const drawn = [...map.matchAll(/`([\w/]+\.tsx?)`/g)].map(([, path]) => path ?? "");
     expect(drawn.filter((path) => !sources.some((source) => source.path === path))).toEqual([]);
   });
 });

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
+import * as admin from "../src/admin/index.js";
 import * as backplane from "../src/backplane/index.js";
 import * as enfilade from "../src/index.js";
 import * as metrics from "../src/metrics/index.js";
@@ -44,6 +45,7 @@ it("exports exactly the public values", () => {
   expect(Object.keys(nats)).toEqual(["nats"]);
   expect(Object.keys(tickets)).toEqual(["tickets"]);
   expect(Object.keys(metrics)).toEqual(["metrics"]);
+  expect(Object.keys(admin)).toEqual(["admin"]);
   expect(Object.keys(testing).sort()).toEqual(["ManualClock", "TestClient", "connect", "connectURL", "socketsOf"]);
 });
 
@@ -112,6 +114,11 @@ it("exports the types of metrics from their own subpath", () => {
     "PrometheusMetric",
     "PrometheusRegistry",
   ]);
+});
+
+it("exports the types of the admin from their own subpath", () => {
+  const types = ["AdminLimits", "AdminOptions", "AuditEntry", "Operator", "OperatorAnswer"];
+  expect(typesOf("admin/index.ts")).toEqual(types);
 });
 
 it("exports exactly the public types", () => {
@@ -224,7 +231,7 @@ it("exports exactly the public types", () => {
 it("offers each entry of the package with its types first", () => {
   const { exports } = JSON.parse(readFileSync(join(import.meta.dirname, "../package.json"), "utf8"));
   expect(Object.keys(exports)).toEqual([
-    ...[".", "./client", "./backplane", "./redis", "./nats", "./tickets", "./metrics", "./testing"],
+    ...[".", "./client", "./backplane", "./redis", "./nats", "./tickets", "./metrics", "./admin", "./testing"],
     "./package.json",
   ]);
   const { "./package.json": _file, ...entries } = exports;

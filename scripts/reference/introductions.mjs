@@ -61,6 +61,14 @@ export const introductions = new Map([
     },
   ],
   [
+    "admin",
+    {
+      text: "Pages for operators of an app, and the same data as JSON.",
+      example: 'import { admin } from "enfilade/admin";',
+      next: ["admin", "extensions", "diagnostics"],
+    },
+  ],
+  [
     "backplane",
     {
       text: "The interfaces for a backplane or an engine of your own. An application does not need them.",

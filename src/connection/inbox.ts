@@ -48,6 +48,7 @@ export class Inbox implements PausedInbox {
   #heldBytes = 0;
   #reader: Reader | undefined;
   #resolveTake: ((message: Message | undefined) => void) | undefined;
+  #arrivedCount = 0;
   #isBusy = false;
   #isPaused = false;
   #hasEnded = false;
@@ -68,8 +69,14 @@ export class Inbox implements PausedInbox {
     return this.#heldBytes;
   }
 
+  /** How many messages have arrived. */
+  get count(): number {
+    return this.#arrivedCount;
+  }
+
   push(message: Message): void {
     if (this.#hasEnded) return;
+    this.#arrivedCount += 1;
     this.#waiting.push(message);
     this.#waitingBytes += message.bytes.length;
     // As proceed() does, with one call less for each message.

@@ -63,6 +63,8 @@ export class Outbox implements LaggingClient {
   #nextNumber = 0;
   #ageTimer: Timer | undefined;
   #isPumping = false;
+  #count = 0;
+  #sentBytes = 0;
   #onFinished: (() => void) | undefined;
   /** No more frames are accepted. */
   #isClosed = false;
@@ -79,6 +81,16 @@ export class Outbox implements LaggingClient {
     return this.#pending.sizeBytes + this.#backlogBytes;
   }
 
+  /** How many frames were pushed: messages and pongs. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** The bytes written to the transport. */
+  get sentBytes(): number {
+    return this.#sentBytes;
+  }
+
   /** Whether frames wait for a client that lags. */
   get hasBacklog(): boolean {
     return this.#backlog !== undefined;
@@ -92,6 +104,7 @@ export class Outbox implements LaggingClient {
 
   push(frame: Uint8Array): void {
     if (this.#isClosed) return;
+    this.#count += 1;
     const { flusher, limits } = this.#config;
     if (this.#pending === flusher.root) flusher.add(this);
     this.#pending = this.#pending.append(frame);
@@ -188,6 +201,7 @@ export class Outbox implements LaggingClient {
   #write(bytes: Uint8Array): void {
     const { limits, memory, counters } = this.#config;
     this.#transport.write(bytes);
+    this.#sentBytes += bytes.length;
     counters.totals.sentBytes += bytes.length;
     if (this.#transport.bufferedBytes * countedDivisor < limits.highWaterBytes) return;
     memory.outgoing.hold(bytes);

@@ -12,6 +12,7 @@ import { Inbox, type InboxOwner } from "./inbox.js";
 import { type ConnectionEffect, type ConnectionEvent, type ConnectionState, transitionOf } from "./lifecycle.js";
 import { EndingLink, type Lifetime } from "./lifetime.js";
 import type { PeerLimits } from "./limits.js";
+import { type Traffic, trafficOf } from "./outbox/traffic.js";
 import { type HomeReader, Outbox, type OutboxOwner } from "./outbox.js";
 import type { PeerConfig, PeerDeps } from "./peerConfig.js";
 import { type DeliveryPolicy, newestPong } from "./policy.js";
@@ -54,7 +55,6 @@ export class Peer<C extends Codec = Codec>
   /** The path of the connection's first room, the path of the request. */
   readonly home: RoomPath;
   readonly dialect: C;
-  /** The user that `authorize` returned last. */
   user: unknown;
   readonly #lifetime: Lifetime;
   readonly #transport: Transport;
@@ -114,6 +114,11 @@ export class Peer<C extends Codec = Codec>
     return this.#outbox.bytes + this.#transport.bufferedBytes;
   }
 
+  /** The messages and bytes of this connection so far. */
+  get traffic(): Traffic {
+    return trafficOf(this.#inbox, this.#outbox, this.#transport);
+  }
+
   /** Sends a message to this client alone. */
   send(payload: Payload, policy?: DeliveryPolicy): void {
     const bytes = this.dialect.encodePayload(payload);
@@ -154,8 +159,7 @@ export class Peer<C extends Codec = Codec>
 
   /** From now on, messages wait until {@link release}. */
   holdBack(): void {
-    const { limits, memory } = this.#config;
-    this.#early = new EarlyMessages(this, memory.outgoing, limits.earlyMessagesMax);
+    this.#early = new EarlyMessages(this, this.#config.memory.outgoing, this.limits.earlyMessagesMax);
   }
 
   /** Sends `first`, and then the messages that were held back. */
@@ -205,8 +209,7 @@ export class Peer<C extends Codec = Codec>
 
   /** The handler has finished: closes with the code of {@link requestClose}, or else with 1000. */
   finish(): void {
-    const { code, reason } = this.closeInfo ?? { code: CloseCode.normal, reason: "" };
-    this.close(code, reason);
+    this.close(this.closeInfo?.code ?? CloseCode.normal, this.closeInfo?.reason ?? "");
   }
 
   protected onHandlerDetached(): void {
@@ -312,8 +315,7 @@ export class Peer<C extends Codec = Codec>
     this.#holds = isHeld ? before | reason : before & ~reason;
     if ((before === 0) === (this.#holds === 0)) return;
     this.#watch.setPaused(isHeld);
-    if (isHeld) this.#transport.pause();
-    else this.#transport.resume();
+    this.#transport[isHeld ? "pause" : "resume"]();
   }
 
   #failWith(code: number, reason: string): boolean {

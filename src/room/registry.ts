@@ -52,7 +52,8 @@ export interface RegistryDeps extends BackplaneContext {
 /** The connections, rooms and users of the app: `app.registry`. Use it to send from code outside handlers. */
 export class Registry extends Sender {
   readonly #deps: RegistryDeps;
-  readonly #rooms: RoomTable;
+  /** @internal The open rooms of this node. */
+  readonly roomTable: RoomTable;
   readonly #audiences: Audiences;
   /** @internal The rooms of each connection. */
   readonly memberships: Memberships;
@@ -67,8 +68,8 @@ export class Registry extends Sender {
     this.#deps = deps;
     this.#events = new Notifier("the registry", registryEvents, report);
     const roomsMax = limits.roomsMax;
-    this.#rooms = new RoomTable({ backplane, clock, configOf, report, roomsMax, events: this.#roomEvents });
-    const rooms = this.#rooms;
+    this.roomTable = new RoomTable({ backplane, clock, configOf, report, roomsMax, events: this.#roomEvents });
+    const rooms = this.roomTable;
     this.#audiences = new Audiences(backplane, rooms);
     const trees = new TreeListeners(backplane);
     this.#history = new RoomHistory({ backplane, rooms, trees, limits });
@@ -136,7 +137,7 @@ export class Registry extends Sender {
 
   /** The open rooms of this node, as a new array; see {@link RegistryEvents}. */
   get rooms(): Room[] {
-    return [...this.#rooms].map(({ path }) => new Room(path, this));
+    return [...this.roomTable].map(({ path }) => new Room(path, this));
   }
 
   /** The users with a connection to this node, as a new array. */
@@ -150,7 +151,7 @@ export class Registry extends Sender {
    * In `cluster`, a room or a user on several nodes counts once for each node.
    */
   get counts(): { local: Counts; cluster: Counts } {
-    const local = { connections: this.memberships.size, rooms: this.#rooms.size, users: this.#audiences.userCount };
+    const local = { connections: this.memberships.size, rooms: this.roomTable.size, users: this.#audiences.userCount };
     return { local, cluster: addCounts(local, this.#deps.backplane.countsElsewhere()) };
   }
 
@@ -222,7 +223,7 @@ export class Registry extends Sender {
    * @throws EnfiladeError `ERR_PRESENCE` when it is not in the room, or the room's route has no `presence`; `ERR_PATH`.
    */
   watchPresence(connection: Connection, path: string): void {
-    const room = this.#rooms.get(this.pathOf(path));
+    const room = this.roomTable.get(this.pathOf(path));
     const member = this.memberships.get(connection.id);
     if (room === undefined || member === undefined || !room.members.has(member)) {
       throw new EnfiladeError(
@@ -250,13 +251,13 @@ export class Registry extends Sender {
   /** @internal The canonical path of a room. */
   pathOf(path: string): RoomPath {
     // The paths of open rooms are canonical, so they need no check.
-    if (typeof path === "string" && isRoom(path) && this.#rooms.get(path) !== undefined) return path;
+    if (typeof path === "string" && isRoom(path) && this.roomTable.get(path) !== undefined) return path;
     return roomName(path, this.#deps.limits);
   }
 
   /** @internal */
   configOf(path: RoomPath): RoomConfig {
-    return this.#rooms.configOf(path);
+    return this.roomTable.configOf(path);
   }
 
   /** @internal Members of this node. */
@@ -266,7 +267,7 @@ export class Registry extends Sender {
 
   /** @internal Whether the room of `home` is open or can be opened. */
   hasSpace(home: RoomPath): boolean {
-    return this.#rooms.hasSpace(home);
+    return this.roomTable.hasSpace(home);
   }
 
   /** @internal */
@@ -306,8 +307,8 @@ export class Registry extends Sender {
 
   /** @internal */
   async presence(path: RoomPath): Promise<PresenceState> {
-    const room = this.#rooms.get(path);
-    const { mode } = this.#rooms.configOf(path).presence;
+    const room = this.roomTable.get(path);
+    const { mode } = this.roomTable.configOf(path).presence;
     const isEmptyHere = room === undefined || (room.members.size === 0 && room.presence?.state.count === 0);
     if (isEmptyHere && mode !== "off") return stateElsewhere(await this.#deps.backplane.readPresence(path), mode);
     return room?.presence?.state ?? stateOf(room?.members ?? [], (id) => this.memberships.userIdOf(id));
@@ -320,7 +321,7 @@ export class Registry extends Sender {
 
   /** @internal */
   roomState(path: RoomPath): RoomState | undefined {
-    return this.#rooms.get(path);
+    return this.roomTable.get(path);
   }
 
   /** @internal Ends every subscription of this node. */
@@ -330,7 +331,7 @@ export class Registry extends Sender {
 
   /** @internal Frees the rooms that are open only because users may return. */
   closeRooms(): void {
-    this.#rooms.close();
+    this.roomTable.close();
   }
 
   get #roomEvents(): RoomEvents {

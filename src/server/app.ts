@@ -22,7 +22,7 @@ import type { DrainOptions, DrainResult } from "./end/drain.js";
 import type { SignalOptions } from "./end/signals.js";
 import type { Extension, ExtensionHost } from "./extensions/extension.js";
 import type { Listening } from "./listening.js";
-import type { AppOptions, ScopeOptions } from "./options.js";
+import type { AppOptions, Logger, ScopeOptions } from "./options.js";
 import { makeParts, type Parts } from "./parts.js";
 import { infoOf, type RouteInfo, unknownRoute } from "./router.js";
 import type { Scope } from "./scope.js";
@@ -61,6 +61,11 @@ export class App implements ExtensionHost {
   get context(): AppContext {
     if (this.#context !== undefined) return this.#context;
     throw new EnfiladeError("ERR_OPTION", "app.context is not set; pass new App({ context })");
+  }
+
+  /** The option `logger`, for extensions. Its methods never throw. */
+  get logger(): Logger {
+    return this.#parts.logger;
   }
 
   /** The routes, in the order of their registration. */

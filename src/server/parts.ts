@@ -69,6 +69,7 @@ export interface Parts {
   readonly backplane: Backplane;
   readonly ledger: MemoryLedger;
   readonly counters: Counters;
+  readonly logger: Logger;
   readonly events: AppNotifier;
   readonly taps: Taps;
   readonly health: Health;
@@ -108,7 +109,8 @@ export function makeParts(app: ExtensionHost, options: AppOptions): Parts {
   const shutdown = new Shutdown({ ...ending, clock, limits, logger });
   const { router, scope, sourceOf } = routing;
   const plainRequests = new PlainRequests({ acceptor, extensions, shutdown, sourceOf, limits, report });
-  return { ...ending, plainRequests, router, scope, ledger: carriers.ledger, counters, events, refusalTime, shutdown };
+  const { ledger } = carriers;
+  return { ...ending, plainRequests, router, scope, ledger, counters, logger, events, refusalTime, shutdown };
 }
 
 function baseOf(app: ExtensionHost, options: AppOptions): Base {

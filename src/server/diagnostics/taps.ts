@@ -1,7 +1,8 @@
 import { EnfiladeError } from "../../errors.js";
 import type { Application } from "../../handler/application.js";
 import { type PathLimits, pathOfTarget } from "../../wire/path.js";
-import { type DiagnosticMessages, subscribeTo } from "./messages.js";
+import type { DiagnosticMessages } from "./messages.js";
+import { subscribeTo } from "./subscription.js";
 import { Tap, type TapLimits, type TapListener } from "./tap.js";
 import { type TapFilter, TapMatcher } from "./tapFilter.js";
 
@@ -125,6 +126,6 @@ export class Taps {
     name: Name,
     listener: (message: DiagnosticMessages[Name]) => void,
   ): () => void {
-    return subscribeTo(name, this.#deps.app, listener);
+    return subscribeTo(this.#deps.app, name, listener);
   }
 }

@@ -10,10 +10,13 @@ import type { HealthReport } from "../diagnostics/health.js";
 import type { TapListener } from "../diagnostics/tap.js";
 import type { TapFilter } from "../diagnostics/tapFilter.js";
 import type { TapOptions } from "../diagnostics/taps.js";
+import type { Logger } from "../options.js";
 import type { RouteInfo } from "../router.js";
 
 /** The app as its extensions see it; its members are those of {@link App}. */
 export interface ExtensionHost extends Application {
+  /** The option `logger` of the app. Its methods never throw. */
+  readonly logger: Logger;
   /** The routes, in the order of their registration. */
   readonly routes: readonly RouteInfo[];
   /** Adds a route, without the check of its types. */
