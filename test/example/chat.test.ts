@@ -56,8 +56,12 @@ describe.skipIf(missing("chromium", "the chat of the example"))("the chat of the
     await say(ann, "Hello");
     await line(bob, "Hello").waitFor();
     expect(await bob.locator("#typing").textContent()).toBe("");
+    await ann.getByLabel("Message", { exact: true }).pressSequentially("A");
+    await bob.getByText("Ann is typing…").waitFor();
     const { page: cy } = await tabs.visit("/c/typing", "Cy");
     await line(cy, "Hello").waitFor();
+    // It comes after all that the history has.
+    await line(cy, "Cy joined").waitFor();
     expect(await cy.locator("#typing").textContent()).toBe("");
   });
 

@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import Provider from "oidc-provider";
 import { describe, expect, it, onTestFinished } from "vitest";
@@ -134,6 +135,8 @@ describe.skipIf(missing("chromium", "the sign-in of the example"))("the sign-in 
     const { headers } = await fetch(answer, { headers: { cookie }, redirect: "manual" });
     expect(headers.get("location")).toBe("/sign-in?failed");
     expect(headers.get("set-cookie")).toBeNull();
+    // The code of an answer with another state does not reach the provider.
+    expect(provider.paths().filter((path) => path === "/token")).toHaveLength(1);
     expect((await signIn(site, { name: "Eve" })).status).toBe(404);
   });
 });
@@ -147,7 +150,7 @@ async function startWithProvider() {
   await first.stop();
   const clientId = "example";
   const clientSecret = "a secret of the client";
-  const server = (await import("node:http")).createServer().listen(0);
+  const server = createServer().listen(0);
   await once(server, "listening");
   const issuer = `http://localhost:${(server.address() as AddressInfo).port}`;
   const provider = new Provider(issuer, {
@@ -165,7 +168,7 @@ async function startWithProvider() {
   });
   const answer = provider.callback();
   server.on("request", (request, response) => {
-    if (request.url?.startsWith("/auth?")) asked.push(issuer + request.url);
+    asked.push(issuer + request.url);
     answer(request, response);
   });
   onTestFinished(() => {
@@ -173,5 +176,6 @@ async function startWithProvider() {
     server.closeAllConnections();
   });
   const site = await start({ provider: { issuer, clientId, clientSecret } }, port);
-  return { provider: { asked: () => asked[0] ?? "" }, site };
+  const paths = () => asked.map((url) => new URL(url).pathname);
+  return { provider: { paths, asked: () => asked.find((url) => url.includes("/auth?")) ?? "" }, site };
 }
