@@ -1,12 +1,13 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import cluster, { type Address, type Worker } from "node:cluster";
+import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { connect, createServer } from "node:net";
 import { availableParallelism } from "node:os";
 import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
-/** Runs the chat on every core of this machine: one process per core, all on one port, connected by a Redis. */
+/** Runs the example on every core of this machine: one process per core, all on one port, connected by a Redis. */
 
 const workersMax = 64;
 const workerCount = Number(process.env.WORKERS ?? availableParallelism());
@@ -18,12 +19,15 @@ async function start(): Promise<void> {
     throw new Error(`WORKERS must be an integer from 1 to ${workersMax}, got "${process.env.WORKERS}".`);
   }
   const REDIS_URL = process.env.REDIS_URL ?? (await startRedis());
+  // All processes have to read the same cookies.
+  const SESSION_SECRET = process.env.SESSION_SECRET || randomBytes(32).toString("base64url");
+  const variables = { REDIS_URL, SESSION_SECRET };
   cluster.setupPrimary({ exec: fileURLToPath(new URL("main.ts", import.meta.url)) });
-  for (let n = 0; n < workerCount; n += 1) cluster.fork({ REDIS_URL });
+  for (let n = 0; n < workerCount; n += 1) cluster.fork(variables);
   const { port } = await waitForWorkers();
-  console.log(`The chat is at http://localhost:${port}/, on ${workerCount} processes`);
+  console.log(`The example is at http://localhost:${port}/, on ${workerCount} processes`);
   cluster.on("exit", (_worker, code) => {
-    if (!isStopping && code !== 0) cluster.fork({ REDIS_URL });
+    if (!isStopping && code !== 0) cluster.fork(variables);
     if (Object.keys(cluster.workers ?? {}).length === 0) stop();
   });
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, stop);

@@ -1,4 +1,6 @@
-import { element, make } from "./element.js";
+import { colorById, element, make, makeName } from "./element.js";
+
+/** The log of messages of a page. */
 
 /** Older lines are removed, so that a page that stays open for a week still works. */
 const linesMax = 500;
@@ -11,73 +13,46 @@ element("log").addEventListener("scroll", ({ target }) => {
 });
 new ResizeObserver(scrollToEnd).observe(element("log"));
 
-/** Adds a line to the log. */
-export function showLine(message, ownName) {
-  const log = element("log");
-  log.append(createLine(message, ownName));
-  if (log.childElementCount > linesMax) log.firstElementChild.remove();
-  if (message.type === "said") element("quiet").hidden = true;
-  scrollToEnd();
+/** Shows a message of a person. `to` names the recipient of a private message. */
+export function showMessage({ from, to, text, at }, me) {
+  const line = make("article", from.id === me.id ? "line own" : "line");
+  const head = make("p", "who");
+  const who = make("b", "name", from.name);
+  who.dir = "auto";
+  head.append(who);
+  if (to !== undefined) head.append(make("span", "hint", "to"), makeName(to));
+  head.append(timeElement(at));
+  const body = make("p", "text", text);
+  body.dir = "auto";
+  line.append(colorById(head, from.id), body);
+  append(line);
+  element("quiet").hidden = true;
 }
 
-/** Removes all lines and shows the reason, if one is given. */
-export function clearLines(reason = "") {
-  element("log").replaceChildren(...(reason === "" ? [] : [make("p", "notice", reason)]));
+/** Shows an event: text and elements in one line, with its time. */
+export function showNotice(at, ...content) {
+  const line = make("p", "notice");
+  const body = make("span", "text");
+  body.append(...content);
+  line.append(body, timeElement(at));
+  append(line);
+}
+
+/** Removes all lines and shows the reason. */
+export function clearLog(reason) {
+  element("log").replaceChildren(make("p", "notice", reason));
   element("quiet").hidden = false;
 }
 
-/** Shows the list of people in the channel. */
-export function showPeople(names) {
-  element("here").replaceChildren(...names.toSorted((a, b) => a.localeCompare(b)).map(personItem));
-  element("here-title").textContent = names.length === 0 ? "Here now" : `Here now (${names.length})`;
+function append(line) {
+  const log = element("log");
+  log.append(line);
+  if (log.childElementCount > linesMax) log.firstElementChild.remove();
+  scrollToEnd();
 }
 
 function scrollToEnd() {
   if (isAtEnd) element("log").scrollTop = element("log").scrollHeight;
-}
-
-function createLine(message, ownName) {
-  switch (message.type) {
-    case "said":
-      return chatLine(message, message.name === ownName);
-    case "joined":
-    case "left":
-      return noticeLine("notice", message.at, nameElement(message.name), ` ${message.type}`);
-    case "announced":
-      return noticeLine("announcement", message.at, message.text);
-  }
-}
-
-function chatLine({ name, text, at }, isOwn) {
-  const line = make("article", isOwn ? "line own" : "line");
-  const head = make("p", "who");
-  const who = make("b", "name", name);
-  who.dir = "auto";
-  head.append(who, timeElement(at));
-  const body = make("p", "text", text);
-  body.dir = "auto";
-  line.append(colorByName(head, name), body);
-  return line;
-}
-
-function noticeLine(className, at, ...content) {
-  const line = make("p", className);
-  const body = make("span", "text");
-  body.dir = "auto";
-  body.append(...content);
-  line.append(body, timeElement(at));
-  return line;
-}
-
-function personItem(name) {
-  const item = make("li", "person");
-  item.append(nameElement(name));
-  return colorByName(item, name);
-}
-
-/** Creates an element for a name. With `bdi` the name does not change the direction of the text around it. */
-function nameElement(name) {
-  return make("bdi", "", name);
 }
 
 function timeElement(at) {
@@ -85,12 +60,4 @@ function timeElement(at) {
   time.dateTime = at;
   time.title = new Date(at).toLocaleString();
   return time;
-}
-
-/** Sets the color of an element by the name. The same name always has the same color. */
-function colorByName(made, name) {
-  let hue = 0;
-  for (const character of name) hue = (hue * 31 + (character.codePointAt(0) ?? 0)) % 360;
-  made.style.setProperty("--hue", String(hue));
-  return made;
 }

@@ -1,0 +1,45 @@
+import { CloseCode, type ConnectionRequest, HttpError, type Room, WebSocketHandler } from "enfilade";
+import type { Person, Sessions } from "../sign-in/sessions.js";
+
+/** A person as others see them. */
+export interface PublicPerson {
+  readonly id: string;
+  readonly name: string;
+}
+
+/** The room of all people who have a page open. Its presence shows who can get a private message. */
+export const peopleRoom = "/people";
+
+export function publicPerson({ id, name }: Person): PublicPerson {
+  return { id, name };
+}
+
+/** The option `presence` of a route: others see the name of a person. */
+export const showNames = { mode: "full", show: ({ name }: Person) => ({ name }) } as const;
+
+/** Accepts connections of people who are signed in: the `authorize` of the whole app. */
+export function authorizeBy(sessions: Sessions) {
+  return ({ headers }: ConnectionRequest): Person => {
+    const person = sessions.personOf(headers.cookie);
+    if (person === undefined) throw new HttpError(401, "sign in first");
+    return person;
+  };
+}
+
+/** A connection of a person who is signed in. It is in the room of all people, and ends with the session. */
+export abstract class PersonHandler<Params extends object = object> extends WebSocketHandler<Params, Person> {
+  onConnect(): void {
+    this.join(peopleRoom);
+    const { expiresAtMs } = this.user;
+    const timer = setTimeout(
+      () => this.close(CloseCode.unauthorized, "the session has ended"),
+      expiresAtMs - Date.now(),
+    );
+    this.signal.addEventListener("abort", () => clearTimeout(timer));
+  }
+
+  /** A page joins no other room than its own and that of all people. */
+  authorizeJoin({ path }: Room): boolean {
+    return path === peopleRoom;
+  }
+}

@@ -1,0 +1,53 @@
+import { colorById, element, make, onSubmit, showProblem } from "./element.js";
+import { showMessage } from "./log.js";
+import { join, me } from "./page.js";
+
+const input = element("text");
+let recipientId = new URLSearchParams(location.search).get("to");
+/** The text that was sent last. It returns to the input if the server refuses it. */
+let draft = "";
+
+const room = join("/people");
+room.on("presence", ({ users }) => showPeople(users.filter(({ id }) => id !== me.id)));
+room.on("message", ({ data }) => {
+  if (data.type === "private") return showMessage(data, me);
+  if (input.value === "") input.value = draft;
+  showProblem(input, data.message);
+});
+element("people").addEventListener("change", ({ target }) => choose(target.value));
+onSubmit(element("say"), send);
+
+function send() {
+  if (input.value.trim() === "") return;
+  if (document.querySelector("[name=to]:checked") === null) return showProblem(input, "Choose a person first.");
+  room.sendJSON({ to: recipientId, text: input.value });
+  draft = input.value;
+  input.value = "";
+  showProblem(input, "");
+}
+
+function choose(id) {
+  recipientId = id;
+  const chosen = document.querySelector("[name=to]:checked");
+  element("recipient").textContent = chosen?.parentElement.textContent ?? "…";
+}
+
+/** Keeps the elements of people who stay, so that the focus stays, too. */
+function showPeople(users) {
+  const shown = new Map([...element("people").children].map((label) => [label.firstElementChild.value, label]));
+  for (const { id, user } of users) {
+    if (!shown.has(id)) element("people").append(personChoice({ id, name: user.name }));
+    shown.delete(id);
+  }
+  for (const label of shown.values()) label.remove();
+  element("alone").hidden = users.length > 0;
+  choose(recipientId);
+}
+
+function personChoice({ id, name }) {
+  const label = colorById(make("label", "person"), id);
+  const radio = make("input", "");
+  Object.assign(radio, { type: "radio", name: "to", value: id, checked: id === recipientId });
+  label.append(radio, make("bdi", "", name));
+  return label;
+}
