@@ -8,11 +8,11 @@ export interface Totals {
   readonly refused: number;
   /** Messages received from clients. */
   readonly received: number;
-  /** The bytes of these messages, decompressed and without frame headers. */
+  /** The bytes of these messages, without frame headers, after decompression. */
   readonly receivedBytes: number;
   /** Messages handed to a connection; a broadcast to ten connections counts ten. */
   readonly delivered: number;
-  /** The bytes written to clients, with frame headers; compressed, if the connection uses compression. */
+  /** Bytes of messages written to the sockets, with frame headers, compressed if the connection uses compression. */
   readonly sentBytes: number;
   /** Delivered messages that a delivery policy then dropped or replaced, because the client lagged. */
   readonly dropped: number;
@@ -48,7 +48,7 @@ export class Metrics {
   /** How often outboxes were flushed, and for how many milliseconds the longest flush blocked the event loop. */
   readonly flush = { count: 0, msMax: 0 };
 
-  /** Counts one received message. */
+  /** Counts a received message of this many bytes. */
   countReceived(bytes: number): void {
     this.totals.received += 1;
     this.totals.receivedBytes += bytes;
