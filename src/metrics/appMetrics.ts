@@ -1,8 +1,7 @@
 import { traces } from "../diagnostics.js";
 import type { Application, Status } from "../handler/application.js";
 import { type LoopDelay, LoopDelayMonitor } from "../server/diagnostics/loopDelay.js";
-import type { PublicationTarget, TraceSpans } from "../server/diagnostics/messages.js";
-import { subscribeTo } from "../server/diagnostics/subscription.js";
+import { type PublicationTarget, subscribeTo, type TraceSpans } from "../server/diagnostics/messages.js";
 import { CallDurations, Durations } from "./durations.js";
 import { closeCodeLabel, statusLabel } from "./labels.js";
 import { type Sample, Tally } from "./sample.js";
@@ -27,12 +26,12 @@ export class AppMetrics {
     this.#loopDelay = new LoopDelayMonitor(clock);
     this.#loopDelay.read();
     this.#subscriptions = [
-      subscribeTo(app, "enfilade:connection:close", ({ code, by }) => {
+      subscribeTo("enfilade:connection:close", app, ({ code, by }) => {
         this.#closes.add({ code: closeCodeLabel(code), by });
       }),
-      subscribeTo(app, "enfilade:refuse", ({ status }) => this.#refusals.add({ status: statusLabel(status) })),
-      subscribeTo(app, "enfilade:resume", ({ reason }) => this.#resumes.add({ outcome: reason ?? "recovered" })),
-      subscribeTo(app, "enfilade:error", () => {
+      subscribeTo("enfilade:refuse", app, ({ status }) => this.#refusals.add({ status: statusLabel(status) })),
+      subscribeTo("enfilade:resume", app, ({ reason }) => this.#resumes.add({ outcome: reason ?? "recovered" })),
+      subscribeTo("enfilade:error", app, () => {
         this.#errors += 1;
       }),
       timeSpans(traces.handler, app, clock, (span: TraceSpans["enfilade:handler"], seconds) => {

@@ -1,8 +1,7 @@
 import { STATUS_CODES } from "node:http";
 import { textOfUserId } from "../../backplane/topic.js";
 import type { Application } from "../../handler/application.js";
-import type { DiagnosticMessages } from "../../server/diagnostics/messages.js";
-import { subscribeTo } from "../../server/diagnostics/subscription.js";
+import { type DiagnosticMessages, subscribeTo } from "../../server/diagnostics/messages.js";
 import type { Departure } from "../api.js";
 import { Ring } from "./ring.js";
 
@@ -20,8 +19,8 @@ export class Departures extends Ring<Departure> {
   /** Returns a function that ends it. */
   start(app: Application): () => void {
     const ends = [
-      subscribeTo(app, "enfilade:connection:close", (closed) => this.#onClose(closed)),
-      subscribeTo(app, "enfilade:refuse", (refused) => this.#onRefusal(refused)),
+      subscribeTo("enfilade:connection:close", app, (closed) => this.#onClose(closed)),
+      subscribeTo("enfilade:refuse", app, (refused) => this.#onRefusal(refused)),
     ];
     return () => {
       for (const end of ends) end();

@@ -1,5 +1,5 @@
 import type { Application } from "../../handler/application.js";
-import { subscribeTo } from "../../server/diagnostics/subscription.js";
+import { subscribeTo } from "../../server/diagnostics/messages.js";
 import type { ErrorReport } from "../api.js";
 import { userOf } from "./departures.js";
 import { Ring } from "./ring.js";
@@ -20,7 +20,7 @@ export class Errors extends Ring<ErrorReport> {
 
   /** Returns a function that ends it. */
   start(app: Application): () => void {
-    return subscribeTo(app, "enfilade:error", ({ error, connection }) => {
+    return subscribeTo("enfilade:error", app, ({ error, connection }) => {
       const path = connection?.request.path;
       const route = path === undefined ? undefined : this.#routeOf(path);
       this.add({

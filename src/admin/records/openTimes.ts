@@ -1,5 +1,5 @@
 import type { Application } from "../../handler/application.js";
-import { subscribeTo } from "../../server/diagnostics/subscription.js";
+import { subscribeTo } from "../../server/diagnostics/messages.js";
 
 /** When each connection of this node opened, in milliseconds since 1970. */
 export class OpenTimes {
@@ -8,8 +8,8 @@ export class OpenTimes {
   /** Returns a function that ends it. */
   start(app: Application): () => void {
     const ends = [
-      subscribeTo(app, "enfilade:connection:open", ({ connection }) => this.#times.set(connection.id, Date.now())),
-      subscribeTo(app, "enfilade:connection:close", ({ connection }) => this.#times.delete(connection.id)),
+      subscribeTo("enfilade:connection:open", app, ({ connection }) => this.#times.set(connection.id, Date.now())),
+      subscribeTo("enfilade:connection:close", app, ({ connection }) => this.#times.delete(connection.id)),
     ];
     return () => {
       for (const end of ends) end();

@@ -1,3 +1,4 @@
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import type { IncomingHttpHeaders } from "node:http";
 import type { Connection } from "../../connection/connection.js";
 import type { ConnectionRequest } from "../../connection/request.js";
@@ -89,6 +90,21 @@ export interface DiagnosticMessages {
   };
   /** An error, as reported to the listeners of `app.on("error")`. */
   readonly "enfilade:error": AppMessage & { readonly error: Error; readonly connection: Connection | undefined };
+}
+
+/** Subscribes to the messages of one app on a channel. Returns a function that ends the subscription. */
+export function subscribeTo<Name extends keyof DiagnosticMessages>(
+  name: Name,
+  app: Application,
+  listener: (message: DiagnosticMessages[Name]) => void,
+): () => void {
+  const onMessage = (message: unknown) => {
+    // Each channel has one type of message, but the types of Node have `unknown`.
+    const typed = message as DiagnosticMessages[Name];
+    if (typed.app === app) listener(typed);
+  };
+  subscribe(name, onMessage);
+  return () => unsubscribe(name, onMessage);
 }
 
 /** The spans on `tracingChannel` of `node:diagnostics_channel`, by the name of the channel. */

@@ -1,8 +1,7 @@
 import { EnfiladeError } from "../../errors.js";
 import type { Application } from "../../handler/application.js";
 import { type PathLimits, pathOfTarget } from "../../wire/path.js";
-import type { DiagnosticMessages } from "./messages.js";
-import { subscribeTo } from "./subscription.js";
+import { type DiagnosticMessages, subscribeTo } from "./messages.js";
 import { Tap, type TapLimits, type TapListener } from "./tap.js";
 import { type TapFilter, TapMatcher } from "./tapFilter.js";
 
@@ -126,6 +125,6 @@ export class Taps {
     name: Name,
     listener: (message: DiagnosticMessages[Name]) => void,
   ): () => void {
-    return subscribeTo(this.#deps.app, name, listener);
+    return subscribeTo(name, this.#deps.app, listener);
   }
 }
