@@ -16,6 +16,8 @@ export default defineConfig({
       { find: /^enfilade$/, replacement: source("index.ts") },
       { find: /^enfilade\/backplane$/, replacement: source("backplane/index.ts") },
       { find: /^enfilade\/testing$/, replacement: source("testing/index.ts") },
+      { find: /^enfilade\/metrics$/, replacement: source("metrics/index.ts") },
+      { find: /^enfilade\/admin$/, replacement: source("admin/index.ts") },
     ],
   },
   test: {

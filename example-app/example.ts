@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { createServer, type Server } from "node:http";
-import { App, type Clock } from "enfilade";
+import { App, anonymous, type Clock } from "enfilade";
 import type { Backplane } from "enfilade/backplane";
 import { Board } from "./corners/board.js";
 import { Chat, reportPeople } from "./corners/chat.js";
@@ -9,7 +9,7 @@ import { Output, OutputRunner } from "./corners/output.js";
 import { authorizeBy } from "./corners/people.js";
 import { MemoryTodos, type TodoStore } from "./corners/todoStore.js";
 import { TodoChanges } from "./corners/todos.js";
-import { addOperations } from "./operations.js";
+import { addOperations, isOfAdmin } from "./operations.js";
 import { Pages } from "./pages.js";
 import { Attempts } from "./sign-in/attempts.js";
 import { Provider, type ProviderOptions } from "./sign-in/provider.js";
@@ -28,7 +28,7 @@ export interface ExampleOptions {
   readonly provider?: ProviderOptions | undefined;
   /** The URL of the site, such as `https://example.com`, behind a proxy. Default: that of each request. */
   readonly publicURL?: string | undefined;
-  /** The bearer token of `/health`. Without one, `/health` is not there. */
+  /** Opens `/health`, `/metrics` and the admin pages to operators. Without one, these are not there. */
   readonly operationsToken?: string | undefined;
   /** Attempts to sign in, for each address. Default: 10. */
   readonly signInsPerMinuteMax?: number | undefined;
@@ -48,14 +48,15 @@ export interface Example {
 export function createExample(options: ExampleOptions = {}): Example {
   const { backplane, secret = randomBytes(32).toString("base64url") } = options;
   const sessions = new Sessions(secret);
+  const authorizePerson = authorizeBy(sessions);
   const app = new App({
     handlers: [Chat, Messages, TodoChanges, Board, Output],
-    authorize: authorizeBy(sessions),
+    authorize: (request) => (isOfAdmin(request) ? anonymous : authorizePerson(request)),
     backplane,
     clock: options.clock,
   });
   reportPeople(app);
-  addOperations(app, options.operationsToken);
+  addOperations(app, { token: options.operationsToken, secret });
   const output = new OutputRunner(options.stepMs ?? 250);
   app.use(output);
   const site = createSite({

@@ -32,7 +32,7 @@ export class Peer<C extends Codec = Codec>
   static readonly #effects: Readonly<Record<ConnectionEffect, (peer: Peer, info: CloseInfo) => void>> = {
     stopWatch: (peer) => peer.#config.watches.unwatch(peer.#watch),
     startCloseTimer: (peer) => {
-      peer.#closeTimer = peer.#afterCloseMs(() => peer.#transport.destroy());
+      peer.#closeTimer = peer.clock.setTimeout(() => peer.#transport.destroy(), peer.limits.closeMs);
     },
     stopCloseTimer: (peer) => peer.#closeTimer?.cancel(),
     dropOutbox: (peer) => {
@@ -46,7 +46,7 @@ export class Peer<C extends Codec = Codec>
     resolveEnded: (peer) => peer.resolveEnded(),
     // A busy handler has closeMs to finish: it must not stay in its rooms for ever.
     startDetachTimer: (peer) => {
-      if (!peer.isDetached) peer.#detachTimer = peer.#afterCloseMs(() => peer.detachHandler());
+      if (!peer.isDetached) peer.#detachTimer = peer.clock.setTimeout(() => peer.detachHandler(), peer.limits.closeMs);
     },
   };
 
@@ -55,6 +55,7 @@ export class Peer<C extends Codec = Codec>
   /** The path of the connection's first room, the path of the request. */
   readonly home: RoomPath;
   readonly dialect: C;
+  /** The user that `authorize` returned last. */
   user: unknown;
   readonly #lifetime: Lifetime;
   readonly #transport: Transport;
@@ -209,7 +210,8 @@ export class Peer<C extends Codec = Codec>
 
   /** The handler has finished: closes with the code of {@link requestClose}, or else with 1000. */
   finish(): void {
-    this.close(this.closeInfo?.code ?? CloseCode.normal, this.closeInfo?.reason ?? "");
+    const { code, reason } = this.closeInfo ?? { code: CloseCode.normal, reason: "" };
+    this.close(code, reason);
   }
 
   protected onHandlerDetached(): void {
@@ -315,7 +317,8 @@ export class Peer<C extends Codec = Codec>
     this.#holds = isHeld ? before | reason : before & ~reason;
     if ((before === 0) === (this.#holds === 0)) return;
     this.#watch.setPaused(isHeld);
-    this.#transport[isHeld ? "pause" : "resume"]();
+    if (isHeld) this.#transport.pause();
+    else this.#transport.resume();
   }
 
   #failWith(code: number, reason: string): boolean {
@@ -333,10 +336,6 @@ export class Peer<C extends Codec = Codec>
     this.#homeReader = undefined;
     this.#config.counters.totals.behind += 1;
     return true;
-  }
-
-  #afterCloseMs(callback: () => void): Timer {
-    return this.#config.clock.setTimeout(callback, this.#config.limits.closeMs);
   }
 
   /** The only method that changes the state. Returns whether it did. */

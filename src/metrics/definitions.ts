@@ -95,6 +95,7 @@ const load: readonly Definition[] = [
   counter("memory_closes_total", "Connections closed by memoryBytesMax.", (m) => m.status.totals.memoryCloses),
   counter("receipts_forgotten_total", "Answered frames forgotten early.", (m) => m.status.totals.receiptsForgotten),
   gauge("inbox_bytes", "Received messages that wait for their handlers.", ({ status }) => status.memory.inboxBytes),
+  gauge("unfinished_bytes", "Messages of which a part has arrived.", ({ status }) => status.memory.unfinishedBytes),
   gauge("outbox_bytes", "Messages that wait for their clients.", ({ status }) => status.memory.outboxBytes),
   gauge("receipts_bytes", "Remembered frames with their replies.", ({ status }) => status.memory.receiptBytes),
   counter("flushes_total", "Flushes of messages to the sockets.", ({ status }) => status.flush.count),

@@ -2,7 +2,7 @@ import type { Server as HttpServer, IncomingMessage, ServerResponse } from "node
 import type { Server as HttpsServer } from "node:https";
 import type { Transport, TransportRequest } from "../connection/transport.js";
 import { EnfiladeError } from "../errors.js";
-import type { AppContext, Status } from "../handler/application.js";
+import type { AppContext, Application, Status } from "../handler/application.js";
 import type { Fitting } from "../handler/decorators.js";
 import type { Interceptor } from "../handler/reader.js";
 import type { HandlerClass, RouteOptions } from "../handler/route.js";
@@ -46,7 +46,7 @@ import type { Scope } from "./scope.js";
  * const { url } = await app.listen(8000); // "ws://localhost:8000"
  * ```
  */
-export class App implements ExtensionHost {
+export class App implements Application, ExtensionHost {
   /** All rooms, users and connections of this node; sends to them from any code. */
   readonly registry: Registry;
   readonly #context: AppContext | undefined;

@@ -64,6 +64,23 @@ describe("the example over HTTP", () => {
     expect(await answer.json()).toMatchObject({ ready: true, status: { state: "open" } });
   });
 
+  it("gives its metrics and the admin pages to operators only", async () => {
+    const bearer = { authorization: "Bearer token-of-operations" };
+    const basic = { authorization: `Basic ${Buffer.from("olga:token-of-operations").toString("base64")}` };
+    expect((await fetch(`${url}/metrics`)).status).toBe(401);
+    expect(await (await fetch(`${url}/metrics`, { headers: bearer })).text()).toContain("enfilade_connections ");
+    for (const path of ["/admin/", "/admin/api/session"]) {
+      const refused = await fetch(url + path, { headers: { cookie: `session=${ann.session}` } });
+      expect([refused.status, refused.headers.get("www-authenticate")], path).toEqual([401, 'Basic realm="admin"']);
+    }
+    const page = await fetch(`${url}/admin/`, { headers: basic });
+    expect(await page.text()).toContain("<html");
+    expect(page.headers.get("content-security-policy")).not.toContain("unsafe");
+    const session = await fetch(`${url}/admin/api/session`, { headers: basic });
+    expect(await session.json()).toMatchObject({ operator: "olga" });
+    await expect(site.connect("/admin/live", ann)).rejects.toMatchObject({ status: 401 });
+  });
+
   it("answers 426 to HTTP on a WebSocket path", async () => {
     expect((await fetch(`${url}/chat/general`)).status).toBe(426);
   });

@@ -294,7 +294,14 @@ describe("the numbers of metrics", () => {
     metrics(app, options);
     const status = app.status();
     const flush = { count: 21, msMax: 22 };
-    const memory = { bytes: 0, inboxBytes: 31, outboxBytes: 32, receiptBytes: 33, historyBytes: 34 };
+    const memory = {
+      bytes: 0,
+      inboxBytes: 31,
+      unfinishedBytes: 35,
+      outboxBytes: 32,
+      receiptBytes: 33,
+      historyBytes: 34,
+    };
     const link = { engine: "redis", state: "away", nodes: 41, malformed: 42, healed: 43, lagged: 44, unpublished: 45 };
     const names = Object.keys(status.totals) as (keyof typeof status.totals)[];
     // Each of the totals has its own number.
@@ -322,6 +329,7 @@ describe("the numbers of metrics", () => {
       memory_closes_total: totals.memoryCloses,
       receipts_forgotten_total: totals.receiptsForgotten,
       inbox_bytes: 31,
+      unfinished_bytes: 35,
       outbox_bytes: 32,
       receipts_bytes: 33,
       flushes_total: 21,

@@ -10,6 +10,7 @@ export interface AuditEntry {
   readonly address: string;
   /** The node that performed the call. */
   readonly node: string;
+  /** What the operator did. */
   readonly action: "send" | "close" | "evict" | "revoke";
   /** Whom it concerns, such as `{ user: "ann" }`. It has no content of messages. */
   readonly target: unknown;
