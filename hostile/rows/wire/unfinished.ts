@@ -30,7 +30,8 @@ async function inFragments(scene: Scene, messageMs: number): Promise<void> {
   const held = await server.measure();
   const bytes = held.heap + held.external - before.heap - before.external;
   scene.atMost("in fragments: KB held for each", bytes / count / KB, 128);
-  await scene.last(start + messageMs * lateShare + 500 - performance.now());
+  const areEnded = () => clients.every(({ isEnded }) => isEnded);
+  await scene.until("in fragments: all are closed", start + messageMs * lateShare + 500 - performance.now(), areEnded);
   clearInterval(timer);
   const ended = clients.filter(({ isEnded }) => isEnded);
   scene.equal(`in fragments: closed in ${messageMs} ms`, ended.length, count);
@@ -62,7 +63,8 @@ export async function inSegments(scene: Scene, messageMs: number): Promise<void>
     scene.atMost("in one-byte segments: KB held for each", held / count / KB, 128);
   }
   scene.show("in one-byte segments: bytes sent by each", at);
-  await scene.last(sendUntil - performance.now());
+  const areEnded = () => !server.isRunning || clients.every(({ isEnded }) => isEnded);
+  await scene.until("in one-byte segments: all are closed", messageMs, areEnded);
   if (!server.isRunning) return;
   const ended = clients.filter(({ isEnded }) => isEnded).length;
   scene.equal(`in one-byte segments: closed in ${messageMs} ms`, ended, count);
