@@ -89,7 +89,6 @@ export const openings: Row = {
   title: "slow headers, hung authorize",
   expected: "cut in 10 s, places freed at once, others connect meanwhile",
   seconds: 90,
-  isMostlyWaiting: true,
   async run(scene) {
     await Promise.all([slowHeaders(scene), hungAuthorize(scene)]);
   },

@@ -9,7 +9,6 @@ export const blocked: Row = {
   title: "our own loop blocked",
   expected: "0 healthy clients closed for it",
   seconds: 400,
-  isMostlyWaiting: true,
   async run(scene) {
     const heartbeatMs = scene.pick(25_000, 500);
     const server = await scene.start({ limits: scene.pick({}, { heartbeatMs }) });
