@@ -62,6 +62,9 @@ export class OutgoingQueue {
   #bytes = 0;
   #begun = 0;
   #answered = 0;
+  /** Batches that the engine has and has not answered, and since when it has answered none of them. */
+  #unanswered = 0;
+  #silentSince = 0;
   #timer: Timer | undefined;
   /** The first error of each kind of outage, on one connection. Further errors have it as their cause. */
   readonly #outages = new Map<string, Error>();
@@ -180,20 +183,22 @@ export class OutgoingQueue {
 
   /** Resolves when the batch is answered. Never rejects. */
   async #send(batch: NodeMessageBatch): Promise<void> {
-    const { engineState, engine } = this.#deps;
+    const { engineState, engine, clock, backplaneMs } = this.#deps;
     const { channel, messages } = batch;
     if (this.#latest.get(channel) === batch) this.#latest.delete(channel);
     if (!engineState.isUp) {
       this.#deliverHere(batch);
       return;
     }
-    this.#timer ??= this.#watch();
+    if (this.#unanswered === 0) this.#silentSince = clock.now();
+    this.#unanswered += 1;
+    this.#timer ??= this.#watch(backplaneMs);
     try {
       const position = await this.#handOver(batch);
-      this.#settle(batch);
+      this.#onAnswer(batch);
       batch.resolve(position);
     } catch (thrown) {
-      this.#settle(batch);
+      this.#onAnswer(batch);
       const error = asError(thrown);
       const isRefused = engine.refuses(error);
       const problem = isRefused ? "it refused a publication" : unanswered;
@@ -236,6 +241,12 @@ export class OutgoingQueue {
     return this.errorOf(problem, cause, kind);
   }
 
+  #onAnswer(batch: NodeMessageBatch): void {
+    this.#unanswered -= 1;
+    this.#silentSince = this.#deps.clock.now();
+    this.#settle(batch);
+  }
+
   #settle({ bytes }: NodeMessageBatch): void {
     this.#answered += 1;
     this.#bytes -= bytes;
@@ -244,16 +255,19 @@ export class OutgoingQueue {
     this.#whenIdle?.();
   }
 
-  /** Reconnects to the engine if it answers none of the batches within `backplaneMs`. */
-  #watch(): Timer {
+  /** Reconnects to the engine if it answers none of its batches for `backplaneMs`. */
+  #watch(ms: number): Timer {
     const { clock, backplaneMs, engine } = this.#deps;
-    const [begun, answered] = [this.#begun, this.#answered];
+    const dueAt = clock.now() + ms;
     return clock.setTimeout(() => {
       this.#timer = undefined;
-      const isSilent = this.#answered === answered && answered < begun;
-      if (isSilent) engine.restart(new Error(`${engine.name} did not answer within ${backplaneMs} ms`));
-      if (this.#answered < this.#begun) this.#timer = this.#watch();
-    }, backplaneMs);
+      if (this.#unanswered === 0) return;
+      // In the time for which this process was blocked, it has read no answer.
+      this.#silentSince += clock.now() - dueAt;
+      const remainingMs = this.#silentSince + backplaneMs - clock.now();
+      if (remainingMs <= 0) engine.restart(new Error(`${engine.name} did not answer within ${backplaneMs} ms`));
+      this.#timer = this.#watch(remainingMs > 0 ? remainingMs : backplaneMs);
+    }, ms);
   }
 }
 
