@@ -1,12 +1,13 @@
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 
-/** Files that load the machine by themselves, or measure memory or stalls. One of them runs at a time. */
+/** Files that load the machine by themselves, measure memory, or have short times for answers. They run one at a time. */
 const alone = [
   "test/faults/**/*.test.ts",
   "test/memory/**/*.test.ts",
   "test/connection/watch/stall.test.ts",
   "test/crowd.test.ts",
+  "test/backplane/joins.test.ts",
 ];
 
 export default defineConfig({

@@ -241,7 +241,7 @@ for (const name of ["redis", "nats"] as const) {
     it.each(["cut", "stall"] as const)(
       "are each reported once for the users of a node that a %s separates, that is taken for lost, and that comes back",
       async (way) => {
-        const limits = { nodeHeartbeatMs: 200, backplaneMs: 500 };
+        const limits = { nodeHeartbeatMs: 200, backplaneMs: 1_500 };
         const cluster = await startCluster(name, 2, { limits, leaveGraceMs: 50 });
         const proxy = await startProxy(cluster.engine?.port ?? 0);
         const far = await cluster.add(`${name as EngineName}://127.0.0.1:${proxy.port}`);

@@ -3,11 +3,10 @@ import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { onTestFinished } from "vitest";
 
-const main = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
-const loader = import.meta.resolve("tsx");
+const main = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
 
-/** The command line that runs `enfilade` from its source. */
-export const enfilade: readonly string[] = [process.execPath, "--import", loader, main];
+/** The command line that runs `enfilade` as `npm test` has built it. Loading its source would take most of the time. */
+export const enfilade: readonly string[] = [process.execPath, main];
 
 /** For tests that run several processes one after another, each of which may take seconds to start. */
 export const patient = { timeout: 120_000 };

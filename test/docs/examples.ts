@@ -1,5 +1,6 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { transform } from "esbuild";
 import { type CodeBlock, type Page, placeOf } from "./markdown.js";
 
 /** A code block as a file of the project of a reader. */
@@ -88,13 +89,29 @@ export function withPorts(text: string, ports: Ports): string {
   return replaced;
 }
 
-/** Writes examples into a project. Each line keeps the line number of the page. */
+/**
+ * Writes examples into a project, those in TypeScript also as the JavaScript that runs. Each line keeps the line number
+ * of the page.
+ */
 export async function writeExamples(project: string, examples: readonly Example[], ports: Ports = {}): Promise<void> {
   for (const { block, file } of examples) {
     const path = join(project, file);
+    const text = "\n".repeat(block.line - 1) + withPorts(block.code, ports);
     await mkdir(dirname(path), { recursive: true });
-    await writeFile(path, "\n".repeat(block.line - 1) + withPorts(block.code, ports));
+    await writeFile(path, text);
+    if (block.language === "ts") await writeFile(programOf(path), await asJavaScript(text));
   }
+}
+
+/** The file that runs for an example: Node.js 20 cannot load TypeScript. */
+export function programOf(file: string): string {
+  return file.replace(/\.ts$/, ".js");
+}
+
+/** As tsx does it at run time. Here it needs no compiler in each process. */
+async function asJavaScript(text: string): Promise<string> {
+  const { code } = await transform(text, { loader: "ts", format: "esm", target: "node20" });
+  return code;
 }
 
 /** Whether the code has a decorator, which compiles differently with `experimentalDecorators`. */

@@ -1,15 +1,13 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { text } from "node:stream/consumers";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { fileURLToPath } from "node:url";
 import { onTestFinished } from "vitest";
-import type { Example } from "./examples.js";
+import { type Example, programOf } from "./examples.js";
 import { placeOf } from "./markdown.js";
 
-const tsx = pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href;
 const runner = fileURLToPath(new URL("runExample.mjs", import.meta.url));
 const exampleMs = 60_000;
 
@@ -19,19 +17,14 @@ function environment(): NodeJS.ProcessEnv {
   return others;
 }
 
-/** Arguments of Node.js to run these files: tsx loads TypeScript. */
-function nodeArguments(files: readonly string[]): string[] {
-  return files.some((file) => file.endsWith(".ts")) ? ["--import", tsx] : [];
-}
-
 /**
  * Runs an example in its own process until its module has finished.
  *
  * @returns the failure: an exit code other than 0, a time-out, or output to stderr; `undefined` if there is none.
  */
 export function failureOf(project: string, { block, file, before }: Example): Promise<string | undefined> {
-  const files = [...before, file].map((path) => join(project, path));
-  const args = [...nodeArguments(files), runner, ...files];
+  const files = [...before, file].map((path) => join(project, programOf(path)));
+  const args = [runner, ...files];
   const options = { cwd: dirname(join(project, file)), env: environment(), timeout: exampleMs } as const;
   return new Promise((resolve) => {
     execFile(process.execPath, args, { ...options, killSignal: "SIGKILL" }, (error, _stdout, stderr) => {
@@ -56,8 +49,8 @@ export interface Program {
 
 /** Starts an example. Resolves when it has printed its first line. */
 export async function startExample(project: string, file: string): Promise<Program> {
-  const path = join(project, file);
-  const child = spawn(process.execPath, [...nodeArguments([path]), path], {
+  const path = join(project, programOf(file));
+  const child = spawn(process.execPath, [path], {
     cwd: dirname(path),
     env: environment(),
     stdio: ["ignore", "pipe", "pipe"],
