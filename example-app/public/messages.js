@@ -39,9 +39,16 @@ function showPeople(users) {
     if (!shown.has(id)) element("people").append(personChoice({ id, name: user.name }));
     shown.delete(id);
   }
-  for (const label of shown.values()) label.remove();
+  for (const label of shown.values()) removePerson(label);
   element("alone").hidden = users.length > 0;
   choose(recipientId);
+}
+
+/** The focus goes to another person, so that it is not lost with this one. */
+function removePerson(label) {
+  const hadFocus = label.contains(document.activeElement);
+  label.remove();
+  if (hadFocus) (document.querySelector("[name=to]") ?? input).focus();
 }
 
 function personChoice({ id, name }) {

@@ -183,9 +183,7 @@ describe.skipIf(missing("chromium", "the look of the example"))("each page of th
     await connected(page).waitFor();
     await page.getByRole("radio", { name: "Kim" }).waitFor();
     await skipTo(page, "radio", /./);
-    while ((await page.getByRole("radio", { name: "Kim", checked: true }).count()) === 0) {
-      await press(page, "Space", "ArrowDown");
-    }
+    await pressUntil(page, () => page.getByRole("radio", { name: "Kim", checked: true }).count(), "Space", "ArrowDown");
     await page.keyboard.press("Shift+Tab");
     await skipBack(page, "textbox", "Message to Kim");
     await page.keyboard.type("by keys");
@@ -194,7 +192,7 @@ describe.skipIf(missing("chromium", "the look of the example"))("each page of th
 
     await goByKeys(page, "Board");
     await connected(page).waitFor();
-    await tabUntil(page, () => page.getByRole("application").and(page.locator(":focus")).count());
+    await pressUntil(page, () => page.getByRole("application").and(page.locator(":focus")).count(), "Tab");
     await press(page, "ArrowLeft");
     await page.getByText("45 % from the left, 50 % from the top").waitFor();
 
@@ -208,6 +206,18 @@ describe.skipIf(missing("chromium", "the look of the example"))("each page of th
     await page.getByRole("textbox", { name: "Your name" }).waitFor();
   });
 
+  it("does not lose the focus with a person who leaves", async () => {
+    const { page: lee } = await tabs.visit("/messages", "Lee");
+    await tabs.visit("/messages", "Max");
+    const { page } = await tabs.visit("/messages", "Ann");
+    const radio = (name: string) => page.getByRole("radio", { name });
+    await radio("Max").waitFor();
+    await radio("Lee").focus();
+    await lee.context().close();
+    await radio("Lee").waitFor({ state: "detached" });
+    expect(await page.locator("[name=to]:focus").count()).toBe(1);
+  });
+
   /** Opens a page by its link in the navigation. */
   async function goByKeys(page: Page, name: string): Promise<void> {
     await skipBack(page, "link", name);
@@ -217,19 +227,19 @@ describe.skipIf(missing("chromium", "the look of the example"))("each page of th
 
   /** Tabs forwards until an element has the focus. */
   function skipTo(page: Page, role: Parameters<typeof focused>[1], name: string | RegExp): Promise<void> {
-    return tabUntil(page, () => focused(page, role, name).count());
+    return pressUntil(page, () => focused(page, role, name).count(), "Tab");
   }
 
   /** Tabs backwards until an element has the focus. */
   function skipBack(page: Page, role: Parameters<typeof focused>[1], name: string | RegExp): Promise<void> {
-    return tabUntil(page, () => focused(page, role, name).count(), "Shift+Tab");
+    return pressUntil(page, () => focused(page, role, name).count(), "Shift+Tab");
   }
 
-  async function tabUntil(page: Page, isThere: () => Promise<number>, key = "Tab"): Promise<void> {
-    for (let presses = 0; presses < 30; presses += 1) {
+  async function pressUntil(page: Page, isThere: () => Promise<number>, ...keys: string[]): Promise<void> {
+    for (let times = 0; times < 30; times += 1) {
       if ((await isThere()) > 0) return;
-      await page.keyboard.press(key);
+      await press(page, ...keys);
     }
-    throw new Error("30 presses of Tab did not lead there");
+    throw new Error(`30 presses of ${keys.join(", ")} did not lead there`);
   }
 });
