@@ -124,14 +124,9 @@ describe.skipIf(missing("chromium", "the pages of the admin in a browser"))("the
       await page.getByText("1 connection on page 1").waitFor();
       expect(await columnOf(page, "Connections", 3)).toEqual(["/chat/room-77"]);
       await fill(page, { User: "", Path: "/chat/room-42", "Search everything": "user-42" });
-      await page
-        .getByText("2 connections on page 1")
-        .waitFor({ state: "attached", timeout: 300 })
-        .catch(() => undefined);
-      // user-42 and user-4242 are in this room, and so is user-4200 in another one.
-      await expect
-        .poll(() => columnOf(page, "Connections", 2))
-        .toEqual(expect.arrayContaining(["user-42", "user-4242"]));
+      // user-42 and user-4242 are in this room, and user-4200 is in another one.
+      await page.getByText("2 connections on page 1").waitFor();
+      expect((await columnOf(page, "Connections", 2)).toSorted()).toEqual(["user-42", "user-4242"]);
       expect(new Set(await columnOf(page, "Connections", 3))).toEqual(new Set(["/chat/room-42"]));
       expect(page.url()).toContain("path=%2Fchat%2Froom-42");
       await fill(page, { "Search everything": "nothing like it" });
