@@ -1,7 +1,7 @@
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 
-/** Files that load the machine by themselves, measure memory, or have short times for answers. They run one at a time. */
+/** Files that load the machine, measure memory, or have short times for answers. They run one at a time. */
 const alone = [
   "test/faults/**/*.test.ts",
   "test/memory/**/*.test.ts",

@@ -1,5 +1,5 @@
 import { createHmac, timingSafeEqual } from "node:crypto";
-import { type App, type ConnectionRequest, type Extension, type ExtensionHost, HttpError } from "enfilade";
+import { type App, type ConnectionRequest, type Extension, HttpError } from "enfilade";
 import { admin } from "enfilade/admin";
 import { metrics } from "enfilade/metrics";
 import client from "prom-client";
@@ -19,9 +19,9 @@ export interface OperationsOptions {
 
 /** Adds the parts for operators: `/ready` for a load balancer; figures, metrics and admin pages for operators. */
 export function addOperations(app: App, { token, secret }: OperationsOptions): void {
-  app.use(ready());
+  app.use(ready(app));
   if (token === undefined) return;
-  app.use(health(token));
+  app.use(health(app, token));
   // Each app of this process has metrics of its own.
   const registry = new client.Registry();
   app.use(metrics({ client, registry, authorize: (request) => isEqual(request.token ?? "", token) }));
@@ -48,29 +48,21 @@ function operatorOf({ headers }: ConnectionRequest, token: string): string {
 }
 
 /** Answers 204 if this process can serve clients now, else 503. */
-function ready(): Extension {
-  let host: ExtensionHost | undefined;
+function ready(app: App): Extension {
   return {
     name: "ready",
     path: "/ready",
-    install(app) {
-      host = app;
-    },
-    onRequest: async () => new Response(null, { status: (await host?.health())?.ready ? 204 : 503 }),
+    onRequest: async () => new Response(null, { status: (await app.health()).ready ? 204 : 503 }),
   };
 }
 
-function health(token: string): Extension {
-  let host: ExtensionHost | undefined;
+function health(app: App, token: string): Extension {
   return {
     name: "health",
     path: "/health",
-    install(app) {
-      host = app;
-    },
     async onRequest(request: ConnectionRequest): Promise<Response> {
       if (!isEqual(request.token ?? "", token)) throw new HttpError(401);
-      return Response.json({ ...(await host?.health()), status: host?.status() });
+      return Response.json({ ...(await app.health()), status: app.status() });
     },
   };
 }
