@@ -43,8 +43,9 @@ function commandOf(name: string, commands: readonly Command[]): Command {
 /** @throws UsageError when an option or the number of arguments is wrong. */
 function parse(command: Command, rest: readonly string[]): Input {
   const options: Readonly<Record<string, Option>> = { ...command.options, ...common };
-  const config = { args: [...rest], options: configOf(options), allowPositionals: true } satisfies ParseArgsConfig;
   const known = Object.keys(options).map((name) => `--${name}`);
+  const args = joinDashedValues(rest, options, known);
+  const config = { args, options: configOf(options), allowPositionals: true } satisfies ParseArgsConfig;
   for (const token of parseArgs({ ...config, strict: false, tokens: true }).tokens) {
     if (token.kind !== "option") continue;
     asUsage(() => checkName(`enfilade ${command.name} has no option`, token.rawName, known));
@@ -60,6 +61,26 @@ function parse(command: Command, rest: readonly string[]): Input {
   };
   if (!input.has("help")) checkCount(command, positionals);
   return input;
+}
+
+/**
+ * Turns `--name -value` into `--name=-value`, which is all that `parseArgs` accepts for a value that begins with a
+ * dash. Positions and tokens are random and may begin so. The name of another option is never taken as a value.
+ */
+function joinDashedValues(
+  typed: readonly string[],
+  options: Readonly<Record<string, Option>>,
+  known: readonly string[],
+): string[] {
+  const joined: string[] = [];
+  for (const arg of typed) {
+    const option = joined.at(-1) ?? "";
+    const takesValue = known.includes(option) && options[option.slice(2)]?.value !== undefined;
+    const isOption = arg === "--" || known.includes(arg.split("=", 1)[0] ?? "");
+    if (takesValue && arg.startsWith("-") && !isOption) joined[joined.length - 1] = `${option}=${arg}`;
+    else joined.push(arg);
+  }
+  return joined;
 }
 
 function configOf(options: Readonly<Record<string, Option>>): NonNullable<ParseArgsConfig["options"]> {

@@ -28,7 +28,7 @@ function receivedIn(path: string): Mailbox<string> {
 
 class Chat extends WebSocketHandler<{ name: string }> {
   override authorize({ token, headers }: ConnectionRequest) {
-    if (this.params.name === "locked" && token !== "secret" && headers.authorization !== "secret")
+    if (this.params.name === "locked" && token !== "-secret" && headers.authorization !== "secret")
       throw new HttpError(401, "a token\x1b[2J is needed");
     return anonymous;
   }
@@ -161,8 +161,8 @@ describe("enfilade connect, with a pipe", patient, () => {
     const refused = await run(["connect", `${url}/chat/locked`], { input: "hello\n" });
     expect(refused).toEqual({ code: 1, out: "", err: "* closed: 4501 a token\\u001b[2J is needed (HTTP 401)\n" });
     const input = "hello\n";
-    const token = await run(["connect", `${url}/chat/locked`, "--token", "secret"], { input });
-    const variable = await run(["connect", `${url}/chat/locked`], { input, env: { ENFILADE_TOKEN: "secret" } });
+    const token = await run(["connect", `${url}/chat/locked`, "--token", "-secret"], { input });
+    const variable = await run(["connect", `${url}/chat/locked`], { input, env: { ENFILADE_TOKEN: "-secret" } });
     const header = await run(["connect", `${url}/chat/locked`, "--header", "Authorization: secret"], { input });
     expect([token.code, variable.code, header.code]).toEqual([0, 0, 0]);
   });
