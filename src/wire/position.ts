@@ -21,11 +21,6 @@ export function isBefore(position: Position, other: Position): boolean {
   return isUpTo(other, position) && other.offset !== position.offset;
 }
 
-/** How many publications lie between `last` and `next`; `undefined` for positions of different epochs. */
-export function missedBetween(last: Position, next: Position): number | undefined {
-  return last.epoch === next.epoch ? Math.max(0, next.offset - last.offset - 1) : undefined;
-}
-
 /** One numbering of a room. Its offsets continue those of the epoch before it. */
 export interface Epoch {
   /** The id of the epoch. */

@@ -351,6 +351,30 @@ describe("a drain", () => {
     expect(peers.all).toHaveLength(2);
   });
 
+  it.each([false, true])(
+    "asks again, after the position it has now, if the first reports another epoch; it ends then: %s",
+    async (endsFirst) => {
+      const { room, old, next, peers } = await startDrain();
+      const [messages, lost] = [watch(room, "message"), watch(room, "lost")];
+      old.send({ type: "lagged", missed: 0, position: { epoch: "f", offset: 5 } });
+      // A server that has not noticed the new epoch would repeat in it what the first delivers from now on.
+      expect((await next.closed).code).toBe(1000);
+      const third = await peers.take();
+      expect(third.since).toBe("f:5");
+      old.publish(6, 7);
+      await messages.have(2);
+      if (endsFirst) {
+        old.close(1001);
+        await waitForState(room, "connecting");
+      }
+      third.welcome({ position: { epoch: "f", offset: 5 }, recovered: true });
+      third.publish(6, 7, 8);
+      await old.closed;
+      await messages.have(3);
+      expect([messages.all.map(({ data }) => data), lost.all]).toEqual([[6, 7, 8], []]);
+    },
+  );
+
   it("opens one second connection for two drain frames", async () => {
     const { old, peers, clock, settled } = await startDrain();
     old.send({ type: "drain", withinMs: 5_000, afterMs: 100 });

@@ -9,7 +9,6 @@ import {
   isBefore,
   isNext,
   isUpTo,
-  missedBetween,
   offsetAfter,
   type Position,
 } from "../../src/wire/position.js";
@@ -37,62 +36,18 @@ describe("two positions", () => {
     });
   });
 
-  it("of different epochs have no order, no successor and no known gap", () => {
+  it("of different epochs have no order and no successor", () => {
     checkPairs((one, { offset }) => {
       const other = { epoch: `${one.epoch}x`, offset };
       expect([isNext, isUpTo, isBefore].map((holds) => holds(one, other))).toEqual([false, false, false]);
-      expect(missedBetween(one, other)).toBeUndefined();
     });
   });
 
   it("follow each other exactly when no position lies between them", () => {
     checkPairs((one, other) => {
-      expect(isNext(one, other)).toBe(isBefore(one, other) && missedBetween(one, other) === 0);
+      expect(isNext(one, other)).toBe(isBefore(one, other) && other.offset - one.offset === 1);
       expect(isNext(one, positionAfter(one, 1))).toBe(true);
     });
-  });
-});
-
-describe("the gap between two positions", () => {
-  it("is the number of publications that would fill it one by one", () => {
-    fc.assert(
-      fc.property(positions, fc.nat({ max: 50 }), (last, missed) => {
-        const next = positionAfter(last, missed + 1);
-        let filled = last;
-        let count = 0;
-        // Bounded, so that a wrong isNext fails instead of looping forever.
-        for (; !isNext(filled, next) && count <= missed; count += 1) filled = positionAfter(filled, 1);
-        expect(missedBetween(last, next)).toBe(count);
-        expect(count).toBe(missed);
-      }),
-    );
-  });
-
-  it("is zero for a position that was reached already", () => {
-    checkPairs((reached, position) => {
-      if (isUpTo(reached, position)) expect(missedBetween(reached, position)).toBe(0);
-    });
-  });
-});
-
-describe("a reader", () => {
-  it("that accepts only new positions sees each offset once, in order, and counts every gap", () => {
-    fc.assert(
-      fc.property(fc.array(fc.integer({ min: 1, max: 12 })), (offsets) => {
-        let reached: Position = { epoch: "a", offset: 0 };
-        const seen: number[] = [];
-        let missed = 0;
-        for (const offset of offsets) {
-          const position = { epoch: "a", offset };
-          if (isUpTo(reached, position)) continue;
-          missed += missedBetween(reached, position) ?? Number.NaN;
-          reached = position;
-          seen.push(offset);
-        }
-        expect(seen).toEqual([...new Set(seen)].sort((one, other) => one - other));
-        expect(seen.length + missed).toBe(reached.offset);
-      }),
-    );
   });
 });
 

@@ -148,6 +148,11 @@ export class Reconnector implements AttemptOwner, Record<PageEvent["type"], () =
     }
     if (frame.type === "drain") this.#connectIn(frame.afterMs ?? 0);
     else this.#owner.onFrame(frame, size, isRenewed, attempt);
+    if (frame.type === "lagged" && this.#successor) {
+      // It resumes after a position whose epoch may be over, and would repeat what comes in the new one.
+      this.#successor.drop(1000);
+      this.#successor = new Attempt(this.#deps, this);
+    }
   }
 
   onEnd(attempt: Attempt, code: number, reason: string): void {

@@ -1,5 +1,5 @@
 import type { LaggedFrame, MessageFrame, WelcomeFrame } from "../../wire/frames.js";
-import { isUpTo, missedBetween, type Position } from "../../wire/position.js";
+import { isUpTo, type Position } from "../../wire/position.js";
 import type { Lost, RoomListeners } from "../roomEvents.js";
 import { messageOf } from "./message.js";
 import { type MessageQueue, resync } from "./messageQueue.js";
@@ -49,11 +49,10 @@ export class Progress {
   receive(frame: MessageFrame, size: number): void {
     const last = this.#position;
     if (frame.offset !== undefined && last) {
-      const position = { epoch: last.epoch, offset: frame.offset };
+      const missed = frame.offset - last.offset - 1;
       // It was seen on the connection that this one replaced.
-      if (isUpTo(last, position)) return;
-      this.#position = position;
-      const missed = missedBetween(last, position);
+      if (missed < 0) return;
+      this.#position = { epoch: last.epoch, offset: frame.offset };
       if (missed) this.#queueLost({ reason: "jump", missed });
     }
     const message = messageOf(frame);
