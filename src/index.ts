@@ -12,6 +12,7 @@ export type {
   Framing,
   GoneListener,
   Refusal,
+  RefusalReason,
   Transport,
   TransportEvents,
   TransportOptions,

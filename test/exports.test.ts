@@ -186,6 +186,7 @@ it("exports exactly the public types", () => {
     "Publication",
     "ReadOptions",
     "Refusal",
+    "RefusalReason",
     "Registry",
     "RegistryEvents",
     "RemainingConnection",

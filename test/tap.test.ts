@@ -104,6 +104,7 @@ it("reports everything that passes through the app, in order", async () => {
       type: "refuse",
       time,
       status: 404,
+      reason: "route",
       request: expect.objectContaining({ url: "/nowhere", remoteAddress: "127.0.0.1" }),
     },
     { direction: "in", time, connection, data: "throw" },

@@ -14,8 +14,40 @@ export interface Framing {
   readonly isDeflated?: boolean | undefined;
 }
 
+/**
+ * Why a client is refused:
+ *
+ * - `request`: the upgrade request is not valid. `path`: its path is not. `route`: no route matches the path.
+ * - `params`: the parameters of the path do not fit their schema. `origin`: the origin is not allowed.
+ * - `authorize`: the application refused it. `revoked`: the access of its user was revoked during the handshake.
+ * - `timeout`: `authorize` took longer than `authorizeMs`. `error`: the application failed.
+ * - `rate`, `address`, `user`, `connections`, `handshakes`, `rooms`: a limit was reached: of connects from its network,
+ *   of connections from its network, of its user or of the app, of calls of `authorize`, or of rooms.
+ * - `draining`, `closing`: the app drains or closes.
+ */
+export type RefusalReason =
+  | "request"
+  | "path"
+  | "route"
+  | "params"
+  | "origin"
+  | "authorize"
+  | "revoked"
+  | "timeout"
+  | "error"
+  | "rate"
+  | "address"
+  | "user"
+  | "connections"
+  | "handshakes"
+  | "rooms"
+  | "draining"
+  | "closing";
+
 /** The HTTP answer to a client that is refused. */
 export interface Refusal {
+  /** For diagnostics. The client does not get it. */
+  readonly reason: RefusalReason;
   /** The HTTP status, from 300 to 599. */
   readonly status: number;
   /** The headers of the response. */
@@ -23,7 +55,7 @@ export interface Refusal {
   /** The body of the response. */
   readonly body: string | Uint8Array;
   /** The text of an `HttpError`; the close reason of a client that gets a close code instead of the status. */
-  readonly reason?: string | undefined;
+  readonly phrase?: string | undefined;
   /** The close code that replaces the status for a client of `enfilade.v1`. Default: that of the status, if any. */
   readonly closeCode?: number | undefined;
 }

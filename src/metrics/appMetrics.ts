@@ -29,7 +29,9 @@ export class AppMetrics {
       subscribeTo("enfilade:connection:close", app, ({ code, by }) => {
         this.#closes.add({ code: closeCodeLabel(code), by });
       }),
-      subscribeTo("enfilade:refuse", app, ({ status }) => this.#refusals.add({ status: statusLabel(status) })),
+      subscribeTo("enfilade:refuse", app, ({ status, reason }) => {
+        this.#refusals.add({ status: statusLabel(status), reason });
+      }),
       subscribeTo("enfilade:resume", app, ({ reason }) => this.#resumes.add({ outcome: reason ?? "recovered" })),
       subscribeTo("enfilade:error", app, () => {
         this.#errors += 1;

@@ -54,7 +54,7 @@ const connections: readonly Definition[] = [
   {
     name: "connections_refused_total",
     type: "counter",
-    help: "Refused upgrade requests, by HTTP status.",
+    help: "Refused upgrade requests, by HTTP status and by reason.",
     read: ({ refusals }) => refusals,
   },
   {

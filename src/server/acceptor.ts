@@ -19,7 +19,7 @@ import { networkOf } from "./access/network.js";
 import { PendingHandshakes } from "./access/pendingHandshakes.js";
 import { PendingWork } from "./access/pendingWork.js";
 import type { SourceFinder } from "./access/proxies.js";
-import { Refuser } from "./access/refuser.js";
+import { type RefusalListener, Refuser } from "./access/refuser.js";
 import { type ConnectionDeps, RouteConfigs } from "./access/routeConfigs.js";
 import type { UserLimit } from "./access/userLimit.js";
 import type { HandlerFactory } from "./creation.js";
@@ -123,10 +123,10 @@ export class Acceptor {
     try {
       const path = pathOfTarget(target, this.#deps.limits);
       const match = this.#deps.router.match(path);
-      return match === undefined ? refusal(404, "No route for this path") : { path, match };
+      return match === undefined ? refusal("route", 404, "No route for this path") : { path, match };
     } catch (error) {
       if (!(error instanceof EnfiladeError)) this.#deps.report(asError(error));
-      return refusal(400, "The path is not valid");
+      return refusal("path", 400, "The path is not valid");
     }
   }
 
@@ -191,9 +191,9 @@ export class Acceptor {
     return true;
   }
 
-  readonly #onRefused = (request: RefusedRequest, status: number): void => {
+  readonly #onRefused: RefusalListener = (request, refusal) => {
     this.#deps.counters.totals.refused += 1;
-    if (channels.refused.hasSubscribers) this.#deps.reporter.onRefused(withoutSecrets(request), status);
+    if (channels.refused.hasSubscribers) this.#deps.reporter.onRefused(withoutSecrets(request), refusal);
   };
 
   /** Returns a promise for the asynchronous part of the handshake, if it has one. The promise never rejects. */
@@ -255,14 +255,14 @@ export class Acceptor {
     if (this.#refuseAll !== undefined) throw new RefusedError(this.#refuseAll());
     const { app, counters } = this.#deps;
     // Checked here, since the connection enters its room in this same call: no other one can take the space.
-    if (!app.registry.hasSpace(request.path)) throw new RefusedError(busy("Too many rooms"));
+    if (!app.registry.hasSpace(request.path)) throw new RefusedError(busy("rooms", "Too many rooms"));
     const tooMany = this.#deps.userLimit.admit(app.registry, context.user);
     if (tooMany !== undefined) throw new RefusedError(tooMany);
     const { transport } = client;
     const config = this.#configs.of(match.route);
     if (!transport.open(config.transport)) {
       // ws answers a malformed handshake itself, with 400.
-      this.#onRefused(request, 400);
+      this.#onRefused(request, refusal("request", 400));
       span?.onRefused(400);
       return;
     }

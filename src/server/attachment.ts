@@ -45,7 +45,9 @@ export function attach(
     socket.on("error", ignoreError);
     const isOnlyListener = server.listenerCount("upgrade") === 1;
     if (!isOnlyListener && takenSockets.has(socket)) return;
-    const found = isWebSocket(incoming) ? acceptor.find(incoming.url ?? "/") : refusal(426, "", upgradeHeaders);
+    const found = isWebSocket(incoming)
+      ? acceptor.find(incoming.url ?? "/")
+      : refusal("request", 426, "", upgradeHeaders);
     const isRefused = "status" in found;
     if (isRefused && canAnswerElsewhere(server.listeners("upgrade"), onUpgrade)) return;
     if (!isOnlyListener) takenSockets.add(socket);

@@ -84,7 +84,7 @@ function createHttpServer(handshakeMs: number, refusalTime: RefusalTime): Server
   server.on("connect", (incoming, socket, head) => {
     // A broken socket also emits "close".
     socket.on("error", () => undefined);
-    writeRefusal({ incoming, socket, head }, refusal(405, "", { allow: "GET" }), refusalTime);
+    writeRefusal({ incoming, socket, head }, refusal("request", 405, "", { allow: "GET" }), refusalTime);
   });
   return server;
 }

@@ -1,14 +1,19 @@
 import { STATUS_CODES } from "node:http";
-import type { Refusal } from "../connection/transport.js";
+import type { Refusal, RefusalReason } from "../connection/transport.js";
 import { HttpError, isInstance } from "../errors.js";
 
 /** RFC 9110 15.5.22: a 426 names the required protocol. */
 export const upgradeHeaders = { upgrade: "websocket", connection: "Upgrade" } as const;
 
 /** A refusal in plain text. The default text is the standard phrase of the status. */
-export function refusal(status: number, text = "", headers: Readonly<Record<string, string>> = {}): Refusal {
+export function refusal(
+  reason: RefusalReason,
+  status: number,
+  text = "",
+  headers: Readonly<Record<string, string>> = {},
+): Refusal {
   const body = text === "" ? (STATUS_CODES[status] ?? "Refused") : text;
-  return { status, headers: { "content-type": "text/plain; charset=utf-8", ...headers }, body };
+  return { reason, status, headers: { "content-type": "text/plain; charset=utf-8", ...headers }, body };
 }
 
 /** Reads a `Response` that `authorize` returned. */
@@ -16,7 +21,7 @@ export async function refusalOfResponse(response: Response): Promise<Refusal> {
   const headers: Record<string, string | string[]> = Object.fromEntries(response.headers);
   const cookies = response.headers.getSetCookie();
   if (cookies.length > 0) headers["set-cookie"] = cookies;
-  return { status: response.status, headers, body: new Uint8Array(await response.arrayBuffer()) };
+  return { reason: "authorize", status: response.status, headers, body: new Uint8Array(await response.arrayBuffer()) };
 }
 
 /**
@@ -27,13 +32,13 @@ export function refusalOfError(error: unknown): Refusal | undefined {
   if (!isInstance(error, HttpError)) return undefined;
   try {
     const { status, message, headers } = error;
-    return { ...refusal(status, message, headers), reason: message === "" ? undefined : message };
+    return { ...refusal("authorize", status, message, headers), phrase: message === "" ? undefined : message };
   } catch {
     return undefined;
   }
 }
 
 /** A 503 with `Retry-After`: the client may try again after these seconds. */
-export function busy(text: string, retryAfterSeconds = 5): Refusal {
-  return refusal(503, text, { "retry-after": String(retryAfterSeconds) });
+export function busy(reason: RefusalReason, text: string, retryAfterSeconds = 5): Refusal {
+  return refusal(reason, 503, text, { "retry-after": String(retryAfterSeconds) });
 }

@@ -23,7 +23,7 @@ describe("the departures", () => {
     const common = { at: expect.any(Number), node: "one", address: "127.0.0.1" };
     const close = { ...common, kind: "close", id: expect.any(String), path: "/chat/a" };
     expect(departures).toEqual([
-      { ...common, kind: "refusal", path: "/nowhere", code: 404, reason: "Not Found", side: "server" },
+      { ...common, kind: "refusal", path: "/nowhere", code: 404, reason: "route", side: "server" },
       { ...close, user: "cleo", code: 1006, reason: "", side: "network" },
       { ...close, user: "bob", code: 4002, reason: "enough", side: "server" },
       { ...close, user: "ann", code: 4001, reason: "bye", side: "client" },

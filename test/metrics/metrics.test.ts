@@ -71,8 +71,8 @@ describe.each(Object.keys(clients) as (keyof typeof clients)[])("metrics for %s"
     expect(value('enfilade_connections_closed_total{code="1011",by="server"}')).toBe(1);
     expect(value('enfilade_connections_closed_total{code="other",by="client"}')).toBe(1);
     expect(value('enfilade_connections_closed_total{code="1000",by="client"}')).toBe(1);
-    expect(value('enfilade_connections_refused_total{status="404"}')).toBe(1);
-    expect(value('enfilade_connections_refused_total{status="403"}')).toBe(1);
+    expect(value('enfilade_connections_refused_total{status="404",reason="route"}')).toBe(1);
+    expect(value('enfilade_connections_refused_total{status="403",reason="authorize"}')).toBe(1);
     expect(value('enfilade_resumes_total{outcome="recovered"}')).toBe(2);
     expect(value('enfilade_resumes_total{outcome="epoch"}')).toBe(1);
     expect(value("enfilade_messages_received_total")).toBe(5);
@@ -421,8 +421,8 @@ describe("several apps in one process", () => {
       await left;
     }
     const { value } = await scrape(one.port);
-    expect(value('enfilade_connections_refused_total{app="one",status="404"}')).toBe(1);
-    expect(value('enfilade_connections_refused_total{app="two",status="404"}')).toBe(2);
+    expect(value('enfilade_connections_refused_total{app="one",status="404",reason="route"}')).toBe(1);
+    expect(value('enfilade_connections_refused_total{app="two",status="404",reason="route"}')).toBe(2);
     const handled = (app: string) => `{app="${app}",route="/chat/:room",method="onMessage"}`;
     expect(value(`enfilade_handler_seconds_count${handled("one")}`)).toBe(1);
     expect(value(`enfilade_handler_seconds_count${handled("two")}`)).toBe(2);

@@ -1,5 +1,7 @@
 import type { ListPage } from "./session.js";
 
+export type { RefusalReason } from "../../connection/transport.js";
+
 /** `GET api/departures?after=&limit=50`: the newest first, of all nodes; each node keeps the last 1,000. */
 export interface DeparturesPage extends ListPage {
   readonly departures: readonly Departure[];
@@ -16,6 +18,7 @@ export interface Departure {
   readonly address: string;
   /** The close code, or the HTTP status of a refusal. */
   readonly code: number;
+  /** The close reason, or the `RefusalReason` of a refusal. */
   readonly reason: string;
   /** Which side ended it. */
   readonly side: "client" | "server" | "network";

@@ -1,4 +1,3 @@
-import { STATUS_CODES } from "node:http";
 import { textOfUserId } from "../../backplane/topic.js";
 import type { Application } from "../../handler/application.js";
 import { type DiagnosticMessages, subscribeTo } from "../../server/diagnostics/messages.js";
@@ -43,7 +42,7 @@ export class Departures extends Ring<Departure> {
     });
   }
 
-  #onRefusal({ request, status }: DiagnosticMessages["enfilade:refuse"]): void {
+  #onRefusal({ request, status, reason }: DiagnosticMessages["enfilade:refuse"]): void {
     this.add({
       kind: "refusal",
       at: Date.now(),
@@ -51,7 +50,7 @@ export class Departures extends Ring<Departure> {
       path: pathOf(request.url),
       address: request.remoteAddress,
       code: status,
-      reason: STATUS_CODES[status] ?? "",
+      reason,
       side: "server",
     });
   }

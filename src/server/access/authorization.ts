@@ -20,21 +20,21 @@ export class RefusedError extends Error {
 /** Thrown when the origin of a page is not allowed. */
 export class ForeignOriginError extends RefusedError {
   constructor(readonly origin: string) {
-    super(refusal(403, "This origin may not connect"));
+    super(refusal("origin", 403, "This origin may not connect"));
   }
 }
 
 /** Thrown when the parameters of a path do not fit the schema of its route. `issues` are for the log. */
 export class InvalidParamsError extends RefusedError {
   constructor(readonly issues: string) {
-    super(refusal(400, "A parameter of the path is not valid"));
+    super(refusal("params", 400, "A parameter of the path is not valid"));
   }
 }
 
 /** Thrown when `authorize` did not settle within `authorizeMs`. */
 export class AuthorizeTimeoutError extends RefusedError {
   constructor() {
-    super(busy("Authorization took too long"));
+    super(busy("timeout", "Authorization took too long"));
   }
 }
 
@@ -62,7 +62,7 @@ export class Authorizer {
    * Rejects with a `RefusedError`, an `HttpError`, or any error that the application threw.
    */
   async authorize(route: Route, handler: AnyHandler, context: HandlerContext): Promise<void> {
-    if (this.#calls >= this.#callsMax) throw new RefusedError(busy("Too many handshakes at once", 1));
+    if (this.#calls >= this.#callsMax) throw new RefusedError(busy("handshakes", "Too many handshakes at once", 1));
     const answer = await this.#within(route, () => runChecks(route, handler, context));
     if (answer === timeIsUp) throw new AuthorizeTimeoutError();
   }

@@ -20,8 +20,10 @@ export class Capacity {
   admit(network: string): Refusal | undefined {
     const fromNetwork = this.#perNetwork.get(network) ?? 0;
     const { connectionsMax, connectionsPerAddressMax } = this.#limits;
-    if (this.#count >= connectionsMax) return refusal(503, "Too many connections", { "retry-after": "5" });
-    if (fromNetwork >= connectionsPerAddressMax) return refusal(429, "Too many connections from this address");
+    if (this.#count >= connectionsMax)
+      return refusal("connections", 503, "Too many connections", { "retry-after": "5" });
+    if (fromNetwork >= connectionsPerAddressMax)
+      return refusal("address", 429, "Too many connections from this address");
     this.#count += 1;
     this.#perNetwork.set(network, fromNetwork + 1);
     return undefined;

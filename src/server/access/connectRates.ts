@@ -20,6 +20,6 @@ export class ConnectRates {
     const waitMs = this.#buckets?.take(network) ?? 0;
     if (waitMs === 0) return undefined;
     const retryAfter = String(Math.ceil(waitMs / secondMs));
-    return refusal(429, "Too many connects from this address", { "retry-after": retryAfter });
+    return refusal("rate", 429, "Too many connects from this address", { "retry-after": retryAfter });
   }
 }

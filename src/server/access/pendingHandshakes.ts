@@ -16,7 +16,8 @@ export class PendingHandshake {
   /** Throws a refusal with 401 if the access of this user was revoked while `authorize` ran. */
   check(user: unknown): void {
     const id = this.#revoked && userId(user);
-    if (id !== undefined && this.#revoked?.has(id)) throw new RefusedError(refusal(401, "Access was revoked"));
+    if (id !== undefined && this.#revoked?.has(id))
+      throw new RefusedError(refusal("revoked", 401, "Access was revoked"));
   }
 }
 

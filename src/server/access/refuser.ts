@@ -13,17 +13,22 @@ import { quoted, type Warnings } from "../warnings.js";
 import { AuthorizeTimeoutError, ForeignOriginError, InvalidParamsError, RefusedError } from "./authorization.js";
 import { isSerialized } from "./origin.js";
 
+/** Called once for each refused client. */
+export type RefusalListener = (request: RefusedRequest, refusal: Refusal) => void;
+
 export interface RefuserDeps {
   readonly clock: Clock;
   readonly limits: Limits;
-  /** Called once for each refused client, with the HTTP status of the refusal. */
-  readonly onRefused: (request: RefusedRequest, status: number) => void;
+  readonly onRefused: RefusalListener;
   /** Receives errors. `thrower` names the code that threw it, for the log. */
   readonly report: (error: Error, member?: undefined, thrower?: string) => void;
   readonly warnings: Warnings;
 }
 
 type Close = readonly [code: number, reason: string];
+
+/** The answer if the application failed. */
+const failed = refusal("error", 500);
 
 const unauthorized: Close = [CloseCode.unauthorized, "unauthorized"];
 /** The close codes that replace an HTTP status for clients of `enfilade.v1`. */
@@ -60,7 +65,7 @@ export class Refuser {
     if (error !== thrown) this.#deps.warnings.once("no Error", route.pattern, () => noErrorWarning(error));
     // A wrapped value names its thrower itself.
     this.#deps.report(error, undefined, error === thrown ? `the handshake of ${describeRoute(route)}` : undefined);
-    return refusal(500);
+    return failed;
   }
 
   /** Warns of an upgrade request that no route matches. Its query is not logged, since it may hold credentials. */
@@ -117,22 +122,22 @@ export class Refuser {
   ): Promise<void> | undefined {
     const close = offersV1(request.headers) ? closeOf(refusal) : undefined;
     if (close === undefined || !canUpgrade()) return this.#answer(transport, refusal, request);
-    this.#deps.onRefused(request, refusal.status);
+    this.#deps.onRefused(request, refusal);
     // If the transport does not open, it has answered the client itself.
     if (!transport.open(this.#transportOptions)) return undefined;
     const [code, phrase] = close;
-    return this.#close(transport, code, refusal.reason ?? phrase);
+    return this.#close(transport, code, refusal.phrase ?? phrase);
   }
 
   #answer(transport: Transport, answer: Refusal, request: RefusedRequest): undefined {
     try {
       transport.refuse(answer);
-      this.#deps.onRefused(request, answer.status);
+      this.#deps.onRefused(request, answer);
     } catch (error) {
       // The application returned a header that HTTP does not allow.
       this.#deps.report(asError(error));
-      transport.refuse(refusal(500));
-      this.#deps.onRefused(request, 500);
+      transport.refuse(failed);
+      this.#deps.onRefused(request, failed);
     }
   }
 

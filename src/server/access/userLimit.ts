@@ -31,8 +31,8 @@ export class UserLimit {
     const excess = open.length + 1 - this.#connectionsMax;
     if (excess <= 0) return undefined;
     if (this.#overflow === "refuse") {
-      const answer = refusal(429, "Too many connections of this user");
-      return { ...answer, closeCode: CloseCode.tooManyConnections, reason: phrase };
+      const answer = refusal("user", 429, "Too many connections of this user");
+      return { ...answer, closeCode: CloseCode.tooManyConnections, phrase };
     }
     for (const member of open.slice(0, excess)) member.close(CloseCode.tooManyConnections, phrase, false);
     return undefined;

@@ -2,6 +2,7 @@ import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import type { IncomingHttpHeaders } from "node:http";
 import type { Connection } from "../../connection/connection.js";
 import type { ConnectionRequest } from "../../connection/request.js";
+import type { RefusalReason } from "../../connection/transport.js";
 import type { Span } from "../../diagnostics.js";
 import type { CloseInfo } from "../../errors.js";
 import type { Application } from "../../handler/application.js";
@@ -76,7 +77,11 @@ export interface DiagnosticMessages {
       readonly position: Position | undefined;
     };
   /** An upgrade request was refused. `status` is the HTTP status, also if the client got a close code in its place. */
-  readonly "enfilade:refuse": AppMessage & { readonly request: RefusedRequest; readonly status: number };
+  readonly "enfilade:refuse": AppMessage & {
+    readonly request: RefusedRequest;
+    readonly status: number;
+    readonly reason: RefusalReason;
+  };
   /** A client of `enfilade.v1` that had been connected before asked for what it missed, and gets its welcome. */
   readonly "enfilade:resume": ConnectionMessage & {
     /** True if the client gets all that it missed. */

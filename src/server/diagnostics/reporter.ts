@@ -2,6 +2,7 @@ import type { Delivery } from "../../backplane/delivery.js";
 import { isRoom, isTree, patternOf, type Topic } from "../../backplane/topic.js";
 import { type Connection, connectionOf } from "../../connection/connection.js";
 import type { Peer } from "../../connection/peer.js";
+import type { Refusal } from "../../connection/transport.js";
 import { channels, type PeerObserver, trace, traces } from "../../diagnostics.js";
 import type { CloseInfo } from "../../errors.js";
 import type { Application } from "../../handler/application.js";
@@ -72,8 +73,8 @@ export class Reporter implements PeerObserver<Peer, Message, Payload>, Publicati
     channels.published.publish(published);
   }
 
-  onRefused(request: RefusedRequest, status: number): void {
-    const refused: DiagnosticMessages["enfilade:refuse"] = { app: this.#app, request, status };
+  onRefused(request: RefusedRequest, { status, reason }: Refusal): void {
+    const refused: DiagnosticMessages["enfilade:refuse"] = { app: this.#app, request, status, reason };
     channels.refused.publish(refused);
   }
 

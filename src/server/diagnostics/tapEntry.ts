@@ -1,4 +1,5 @@
 import type { Connection } from "../../connection/connection.js";
+import type { RefusalReason } from "../../connection/transport.js";
 import type { Position } from "../../wire/position.js";
 import type { OutgoingContent, PublicationTarget, RefusedRequest } from "./messages.js";
 
@@ -51,6 +52,7 @@ interface RefusedEntry extends LifecycleEntry {
   readonly request: RefusedRequest;
   /** The HTTP status of the refusal. */
   readonly status: number;
+  readonly reason: RefusalReason;
 }
 
 interface ErrorEntry extends LifecycleEntry {

@@ -100,9 +100,9 @@ export class Taps {
       this.#on("enfilade:connection:close", ({ connection, code, reason }) => {
         if (matcher.matchesConnection(connection)) tap.add({ ...lifecycle(), type: "close", connection, code, reason });
       }),
-      this.#on("enfilade:refuse", ({ request, status }) => {
+      this.#on("enfilade:refuse", ({ request, status, reason }) => {
         const path = this.#pathOf(request.url);
-        if (matcher.matchesPath(path)) tap.add({ ...lifecycle(), type: "refuse", request, status });
+        if (matcher.matchesPath(path)) tap.add({ ...lifecycle(), type: "refuse", request, status, reason });
       }),
       this.#on("enfilade:error", ({ error, connection }) => {
         const isMatch =

@@ -125,7 +125,7 @@ export class Drain {
   /** The answer to a client that connects during the drain. It may try again when the balancer has noticed. */
   get #refusal(): Refusal {
     const settlesInMs = this.#config.settleMs - this.#passedMs;
-    return busy("The server is draining", Math.max(1, Math.ceil(settlesInMs / 1_000)));
+    return busy("draining", "The server is draining", Math.max(1, Math.ceil(settlesInMs / 1_000)));
   }
 
   /** @throws EnfiladeError `ERR_APP_STATE` when `options` has other values than this drain. */

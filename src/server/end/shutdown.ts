@@ -108,7 +108,7 @@ export class Shutdown {
       this.#deps;
     this.#state = "closing";
     this.#drain?.stop();
-    acceptor.stopAccepting(() => busy("The server is shutting down"));
+    acceptor.stopAccepting(() => busy("closing", "The server is shutting down"));
     const stopped = ownServer.stop();
     registry.endSubscriptions();
     for (const member of [...registry.members]) member.close(CloseCode.goingAway, "server shutting down");

@@ -48,7 +48,7 @@ export class PlainRequests {
     const found = this.#find(request.url ?? "/");
     if ("extension" in found) void this.#extend(found, request, response);
     else if ("status" in found && next !== undefined) next();
-    else send(response, "status" in found ? found : refusal(426, "This is a WebSocket", upgradeHeaders));
+    else send(response, "status" in found ? found : refusal("request", 426, "This is a WebSocket", upgradeHeaders));
   }
 
   #find(target: string): Extended | Destination | Refusal {
@@ -62,13 +62,13 @@ export class PlainRequests {
 
   async #extend({ path, extension }: Extended, raw: IncomingMessage, response: ServerResponse): Promise<void> {
     try {
-      if (this.#deps.shutdown.state === "closed") send(response, busy("The app is closed"));
+      if (this.#deps.shutdown.state === "closed") send(response, busy("closing", "The app is closed"));
       else await answerWith(await extension.onRequest?.(this.#requestOf(raw, path), response), response);
     } catch (error) {
       const known = refusalOfError(error);
       if (known === undefined) this.#deps.report(error, undefined, `onRequest of the extension ${extension.name}`);
       if (response.headersSent) response.destroy();
-      else send(response, known ?? refusal(500));
+      else send(response, known ?? refusal("error", 500));
     }
   }
 

@@ -27,15 +27,15 @@ export function isWebSocket({ headers }: IncomingMessage): boolean {
 /** Returns a refusal for a request that is not a valid handshake (RFC 6455 4.2.1). Called before any hook. */
 export function handshakeRefusal(incoming: IncomingMessage): Refusal | undefined {
   const { method, headers, httpVersion } = incoming;
-  if (!isWebSocket(incoming)) return refusal(426, "", upgradeHeaders);
-  if (method !== "GET") return refusal(405, "", { allow: "GET" });
+  if (!isWebSocket(incoming)) return refusal("request", 426, "", upgradeHeaders);
+  if (method !== "GET") return refusal("request", 405, "", { allow: "GET" });
   // Node also accepts HTTP/1.0 and the text HTTP/2.0, which is no upgrade of HTTP/1.1.
-  if (httpVersion !== "1.1") return refusal(505);
+  if (httpVersion !== "1.1") return refusal("request", 505);
   const fault = faultOf(incoming);
-  if (fault !== undefined) return refusal(400, fault);
+  if (fault !== undefined) return refusal("request", 400, fault);
   if (headers["sec-websocket-version"] === "13") return undefined;
   // RFC 6455 4.4: the answer names the supported version.
-  return refusal(426, "", { ...upgradeHeaders, "sec-websocket-version": "13" });
+  return refusal("request", 426, "", { ...upgradeHeaders, "sec-websocket-version": "13" });
 }
 
 /** A fixed phrase for what is wrong with the header fields. */

@@ -1,4 +1,4 @@
-import type { Departure } from "../../api.js";
+import type { Departure, RefusalReason } from "../../api.js";
 
 const closes = new Map<number, string>([
   [1000, "It had finished."],
@@ -20,20 +20,29 @@ const closes = new Map<number, string>([
   [4504, "No route matches the path."],
 ]);
 
-const refusals = new Map<number, string>([
-  [400, "The path or the request was not valid."],
-  [401, "The credentials were missing or wrong."],
-  [403, "The origin of the page may not connect, or the user may not."],
-  [404, "No route matches the path."],
-  [408, "The request did not arrive in time."],
-  [426, "It was no WebSocket request."],
-  [429, "Too many connections, or connects, of this address or user."],
-  [500, "The application failed; see the errors."],
-  [503, "The server is full, closing, or could not authorize in time."],
-]);
+/** By the reason that the diagnostics channel `enfilade:refuse` has. */
+const refusals = new Map<string, string>([
+  ["request", "It was no valid WebSocket request."],
+  ["path", "The path was not valid."],
+  ["route", "No route matches the path."],
+  ["params", "A parameter of the path does not fit its schema."],
+  ["origin", "The origin of the page may not connect."],
+  ["authorize", "The application refused it: the credentials were missing or wrong."],
+  ["revoked", "The access of the user was revoked."],
+  ["timeout", "The application could not check the credentials in time."],
+  ["error", "The application failed; see the errors."],
+  ["rate", "Too many connects from this address."],
+  ["address", "Too many connections from this address."],
+  ["user", "Too many connections of this user."],
+  ["connections", "The node is full."],
+  ["handshakes", "The application checked too many credentials at once."],
+  ["rooms", "The node has too many rooms."],
+  ["draining", "The node was draining."],
+  ["closing", "The node was closing."],
+] satisfies [RefusalReason, string][]);
 
-/** The usual cause of a close code, or of the status of a refusal. */
-export function explain({ kind, code }: Pick<Departure, "kind" | "code">): string {
-  const known = (kind === "close" ? closes : refusals).get(code);
-  return known ?? (kind === "close" ? "The application closed it." : "The application refused it.");
+/** The usual cause of a close code, or of the reason of a refusal. */
+export function explain({ kind, code, reason }: Pick<Departure, "kind" | "code" | "reason">): string {
+  if (kind === "refusal") return refusals.get(reason) ?? "The application refused it.";
+  return closes.get(code) ?? "The application closed it.";
 }
