@@ -42,9 +42,9 @@ const graceMs = 60_000;
  * @returns {Promise<Run>}
  */
 export async function measure(program, workload, peer, times) {
-  const { load } = workload;
+  const { load, serve, observer } = workload;
   const deflate = workload.deflate === true && peer.deflate;
-  const server = await Server.start(peer, { serve: workload.serve, burst: load.burst ?? 1, deflate, uws });
+  const server = await Server.start(peer, { serve, burst: load.burst ?? 1, deflate, uws, observer });
   try {
     const settings = {
       ...times,

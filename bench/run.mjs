@@ -66,7 +66,12 @@ async function outcomeOf(workload, peer) {
 
 /** The workload of the baseline run. */
 function baseOf({ base, ...workload }) {
-  return { ...workload, serve: base.serve ?? workload.serve, load: { ...workload.load, ...base.load } };
+  return {
+    ...workload,
+    observer: undefined,
+    serve: base.serve ?? workload.serve,
+    load: { ...workload.load, ...base.load },
+  };
 }
 
 function hasFailed({ rounds }) {

@@ -19,6 +19,7 @@
  * @property {string} name
  * @property {string} what
  * @property {import("./peers/contract.mjs").Serve} [serve]
+ * @property {import("./peers/contract.mjs").Observer} [observer] The baseline has none.
  * @property {string} [inside] A program in inside/ that replaces server and generator and also measures `base`.
  * @property {boolean} [alone] Without peers: Enfilade is compared with itself, or not at all.
  * @property {Load} load
@@ -93,22 +94,35 @@ function recoveryWorkload(name, missed) {
   };
 }
 
+/** @type {Record<string, Pick<Workload, "serve" | "load" | "quick">>} */
+const observedLoads = {
+  "fanout-1": { serve: "room", load: fanout },
+  "echo-16": { serve: "echo", load: { ...echo, flight: 16 } },
+  "burst-100": { serve: "burst", load: { ...fanout, burst: 100 }, quick: { members: 200 } },
+};
+
 /**
- * A load of Enfilade with the metrics of enfilade/metrics, compared with the same load without them.
+ * A load of Enfilade that is observed, compared with the same load without an observer.
  *
- * @param {"fanout-1" | "echo-16"} compared @param {Load} load
+ * @param {"metrics" | "tap"} observer @param {"fanout-1" | "echo-16" | "burst-100"} compared
  * @returns {Workload}
  */
-function metricsWorkload(compared, load) {
-  const [serve, base] = compared === "fanout-1" ? ["roomMetrics", "room"] : ["echoMetrics", "echo"];
+function observedWorkload(observer, compared) {
+  const { what, least } = {
+    metrics: { what: "with metrics for prom-client, read once a second; compared with no metrics", least: 0.9 },
+    tap: { what: "with a tap on another room; compared with no tap", least: 0.95 },
+  }[observer];
+  const { serve, load, quick } = observedLoads[compared];
   return {
-    name: `metrics-${compared}`,
-    what: `as ${compared}, with metrics for prom-client, read once a second; compared with no metrics`,
+    name: `${observer}-${compared}`,
+    what: `as ${compared}, ${what}`,
     serve,
     alone: true,
     load,
-    base: { name: "without", serve: base },
-    figures: [{ ...deliveries, against: "base", atLeast: { least: 0.9, aim: 0.95 } }, cpuOverBase],
+    ...(quick && { quick }),
+    observer,
+    base: { name: "without" },
+    figures: [{ ...deliveries, against: "base", atLeast: { least, aim: 0.95 } }, cpuOverBase],
   };
 }
 
@@ -175,8 +189,12 @@ export const workloads = [
     figures: [{ ...deliveries, against: "base", atLeast: { least: 0.9, aim: 0.9 } }, cpuOverBase],
     note: "The 64 bytes are the data of a frame, which takes 26 bytes more in both directions.",
   },
-  metricsWorkload("fanout-1", fanout),
-  metricsWorkload("echo-16", { ...echo, flight: 16 }),
+  observedWorkload("metrics", "fanout-1"),
+  observedWorkload("metrics", "echo-16"),
+  observedWorkload("metrics", "burst-100"),
+  observedWorkload("tap", "fanout-1"),
+  observedWorkload("tap", "echo-16"),
+  observedWorkload("tap", "burst-100"),
   {
     name: "rooms-10",
     what: "1,000 rooms of 10; a random member of a random room sends 64 bytes to its room, 16 in flight in total",

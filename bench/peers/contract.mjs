@@ -8,12 +8,12 @@ import { memoryKiB } from "../memory.mjs";
 
 /**
  * @typedef {"room" | "burst" | "echo" | "echoJSON" | "mixed"} PlainServe What a message makes the server do.
- * @typedef {PlainServe | "events" | "history" | "roomMetrics" | "echoMetrics"} Serve Those after the first are ways of
- *   Enfilade, without a peer.
+ * @typedef {PlainServe | "events" | "history"} Serve Those after the first are ways of Enfilade, without a peer.
+ * @typedef {"metrics" | "tap"} Observer What observes Enfilade: enfilade/metrics, or a tap on another room.
  * @typedef {false | "default" | "noTakeover"} Deflate permessage-deflate: off, with default parameters, or with
  *   `server_no_context_takeover`.
- * @typedef {{ serve: Serve, burst: number, deflate: Deflate, uws: string | undefined }} Order `burst`: messages for one
- *   trigger.
+ * @typedef {{ serve: Serve, burst: number, deflate: Deflate, uws?: string, observer?: Observer }} Order `burst`: messages
+ *   for one trigger.
  * @typedef {{ reply: (text: string) => void, toRoom: (text: string) => void }} Sender One client, and its room.
  */
 

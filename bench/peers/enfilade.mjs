@@ -50,14 +50,13 @@ const handlers = {
   mixed: Mixed,
   events: Events,
   history: Room,
-  roomMetrics: Room,
-  echoMetrics: Echo,
 };
 // The options that are not the default, each where a work is about it.
 const options = order.serve === "history" ? { history: { size: 100 } } : {};
 const app = new App(order.deflate ? { compression: true } : {});
 app.route("/r/:room", handlers[order.serve], options);
-if (order.serve.endsWith("Metrics")) await addMetrics();
+if (order.observer === "metrics") await addMetrics();
+if (order.observer === "tap") app.tap({ room: "/r/other" }, () => undefined);
 const { port } = await app.listen(0, "127.0.0.1");
 listening(port);
 
