@@ -23,7 +23,12 @@ export const traces = {
   publish: tracingChannel<object, object>("enfilade:publish"),
 } as const;
 
-/** Receives the messages of connections. A method is called only while its channel has subscribers. */
+/** Whether messages to this connection are reported: to the subscribers of the channel, or to a tap that may match. */
+export function isReported({ isTapped }: { readonly isTapped: boolean }): boolean {
+  return isTapped || channels.messageOut.hasSubscribers;
+}
+
+/** Receives the messages of connections: all while the channel has subscribers, else those of tapped connections. */
 export interface PeerObserver<Peer, Message, Payload> {
   onMessageIn(peer: Peer, message: Message): void;
   /**
@@ -46,43 +51,45 @@ export interface Span {
  * tracing does not delay the caller. Call this only while the channel has subscribers.
  */
 export function trace<T>(tracing: TracingChannel<object, object>, span: Span, call: () => T): T {
-  const { start, end, asyncStart, asyncEnd, error } = tracing;
+  return tracing.start.runStores(span, run<T>, undefined, tracing, span, call);
+}
+
+function run<T>(tracing: TracingChannel<object, object>, span: Span, call: () => T): T {
+  try {
+    const called = call();
+    if (isThenable(called)) return settled(tracing, span, called);
+    span.result = called;
+    return called;
+  } catch (thrown) {
+    span.error = thrown;
+    tracing.error.publish(span);
+    throw thrown;
+  } finally {
+    tracing.end.publish(span);
+  }
+}
+
+/** Returns `called`, whose outcome ends the span. */
+function settled<T>({ asyncStart, asyncEnd, error }: TracingChannel<object, object>, span: Span, called: T): T {
   const settle = () => {
     asyncStart.publish(span);
     asyncEnd.publish(span);
   };
-  const fail = (thrown: unknown) => {
-    span.error = thrown;
-    error.publish(span);
-  };
-  const run = () => {
-    try {
-      const called = call();
-      // A thenable may repeat its work on each call of then(); converted to a promise, it is called once.
-      const result = isThenable(called) && !(called instanceof Promise) ? (Promise.resolve(called) as T) : called;
-      if (isThenable(result)) {
-        result.then(
-          (value) => {
-            span.result = value;
-            settle();
-          },
-          (thrown) => {
-            fail(thrown);
-            settle();
-          },
-        );
-      } else {
-        span.result = result;
-      }
-      return result;
-    } catch (thrown) {
-      fail(thrown);
-      throw thrown;
-    } finally {
-      end.publish(span);
-    }
-  };
-  return start.runStores(span, run);
+  // A thenable may repeat its work on each call of then(); converted to a promise, it is called once.
+  const result = called instanceof Promise ? called : Promise.resolve(called);
+  result.then(
+    (value: unknown) => {
+      span.result = value;
+      settle();
+    },
+    (thrown: unknown) => {
+      span.error = thrown;
+      error.publish(span);
+      settle();
+    },
+  );
+  // A promise in place of the thenable has the same outcome.
+  return result as T;
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {

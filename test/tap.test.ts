@@ -1,5 +1,5 @@
 import { channel } from "node:diagnostics_channel";
-import { expect, it, onTestFinished } from "vitest";
+import { expect, it, onTestFinished, vi } from "vitest";
 import {
   App,
   type AppOptions,
@@ -10,6 +10,8 @@ import {
   type TapFilter,
   WebSocketHandler,
 } from "../src/index.js";
+import { Reporter } from "../src/server/diagnostics/reporter.js";
+import type { TestClient } from "../src/testing/index.js";
 import { closes, Mailbox, type RunningApp, start } from "./support/app.js";
 
 class Chat extends WebSocketHandler<object, { id: string }> {
@@ -35,13 +37,12 @@ function startChat(options: AppOptions = {}): Promise<RunningApp> {
 }
 
 /** The entries of a tap, as they arrive. */
-function recordTap(app: App, filter: TapFilter): Mailbox<TapEntry> {
+function recordTap(app: App, filter: TapFilter, signal?: AbortSignal): Mailbox<TapEntry> {
   const mailbox = new Mailbox<TapEntry>();
-  onTestFinished(
-    app.tap(filter, ({ entries }) => {
-      for (const entry of entries) mailbox.put(entry);
-    }),
-  );
+  const listener = ({ entries }: TapBatch) => {
+    for (const entry of entries) mailbox.put(entry);
+  };
+  onTestFinished(app.tap(filter, listener, { signal }));
   return mailbox;
 }
 
@@ -377,8 +378,8 @@ it("delivers nothing after its removal, even during a delivery", async () => {
 it("is removed by its signal, and leaves no subscriber behind", async () => {
   const { app } = await startChat();
   const names: readonly (keyof DiagnosticMessages)[] = [
-    ...(["enfilade:connection:open", "enfilade:connection:close", "enfilade:message:in"] as const),
-    ...(["enfilade:message:out", "enfilade:publish", "enfilade:refuse", "enfilade:error"] as const),
+    ...(["enfilade:connection:open", "enfilade:connection:close"] as const),
+    ...(["enfilade:publish", "enfilade:refuse", "enfilade:error"] as const),
   ];
   const subscribed = () => names.filter((name) => channel(name).hasSubscribers);
   const controller = new AbortController();
@@ -390,8 +391,41 @@ it("is removed by its signal, and leaves no subscriber behind", async () => {
   remove();
   app.tap({}, () => undefined, { signal });
   expect(subscribed()).toEqual([]);
-  onTestFinished(app.tap({ direction: "in" }, () => undefined));
-  expect(subscribed()).toEqual(["enfilade:message:in"]);
+  onTestFinished(app.tap({ direction: "publish" }, () => undefined));
+  expect(subscribed()).toEqual(["enfilade:publish"]);
+});
+
+it("is called only for connections and rooms that it may match, also for those that open later", async () => {
+  const reported = [vi.spyOn(Reporter.prototype, "onMessageIn"), vi.spyOn(Reporter.prototype, "onMessageOut")];
+  onTestFinished(() => {
+    for (const spy of reported) spy.mockRestore();
+  });
+  const calls = () => reported.map((spy) => spy.mock.calls.length);
+  const { app, open } = await startChat();
+  const elsewhere = await open("/chat/a");
+  const early = await open("/other");
+  const controller = new AbortController();
+  const found = recordTap(app, { room: "/other", direction: ["in", "out"] }, controller.signal);
+  const exchange = async (client: TestClient, text: string) => {
+    client.sendText(text);
+    await client.readText();
+  };
+  await exchange(elsewhere, "echo");
+  await exchange(elsewhere, "to its room");
+  expect(calls()).toEqual([0, 0]);
+  await exchange(early, "echo");
+  expect(calls()).toEqual([1, 1]);
+  const late = await open("/other");
+  await exchange(late, "echo");
+  expect(calls()).toEqual([2, 2]);
+  for (const connection of app.registry.connections) app.registry.join(connection, "/other");
+  app.registry.sendTextToRoom("/other", "to all");
+  await elsewhere.readText();
+  expect(calls()).toEqual([2, 5]);
+  expect((await found.have(7)).map(summaryOf).slice(-3)).toEqual(["out to all", "out to all", "out to all"]);
+  controller.abort();
+  await exchange(late, "echo");
+  expect(calls()).toEqual([2, 5]);
 });
 
 it("delivers earlier entries before the app closes, and ends with it", async () => {

@@ -59,6 +59,8 @@ export class Delivery implements DeliveryFields {
   readonly position: Position | undefined;
   /** The path of the room or the pattern of the tree; `undefined` for other topics. Set when it is delivered. */
   address: string | undefined;
+  /** Whether a tap may match it, at any member. Set when it is delivered. */
+  isTapped = false;
   #encoded: Encoded | undefined;
 
   constructor({ payload, except, policy, history, id, position }: DeliveryFields) {

@@ -1,4 +1,4 @@
-import { channels } from "../diagnostics.js";
+import { channels, isReported } from "../diagnostics.js";
 import type { CloseInfo } from "../errors.js";
 import { ABNORMAL, CloseCode } from "../wire/closeCodes.js";
 import type { Message } from "../wire/message.js";
@@ -57,6 +57,8 @@ export class Peer<C extends Codec = Codec>
   readonly dialect: C;
   /** The user that `authorize` returned last. */
   user: unknown;
+  /** Whether a tap may match messages of this connection. Set when a tap is added or removed. */
+  isTapped = false;
   readonly #lifetime: Lifetime;
   readonly #transport: Transport;
   readonly #config: PeerConfig<Peer>;
@@ -123,11 +125,11 @@ export class Peer<C extends Codec = Codec>
   /** Sends a message to this client alone. */
   send(payload: Payload, policy?: DeliveryPolicy): void {
     const bytes = this.dialect.encodePayload(payload);
-    if (channels.messageOut.hasSubscribers) this.reportOut(payload, bytes);
+    if (isReported(this)) this.reportOut(payload, bytes);
     this.push(bytes, policy);
   }
 
-  /** Publishes a message that is about to be pushed. Call this only while the channel has subscribers. */
+  /** Reports a message that is about to be pushed. Call this only if {@link isReported}. */
   reportOut(payload: Payload, bytes: Uint8Array, room?: string): void {
     if (this.isOpen) this.#config.observer.onMessageOut(this, payload, bytes.length, room);
   }
@@ -142,13 +144,12 @@ export class Peer<C extends Codec = Codec>
     if (this.#outbox.hasBacklog && this.#isLeftToReader(bytes, policy, position)) return false;
     const { counters } = this.#config;
     counters.totals.delivered += 1;
-    const { dialect } = this;
     if (policy !== undefined && this.#outbox.offer(bytes, policy)) {
       counters.countDropped(policy.kind === "latest");
-      if (dialect.reportsLosses) dialect.onDropped(position, policy);
+      if (this.dialect.reportsLosses) this.dialect.onDropped(position, policy);
     } else {
       if (policy === undefined) this.#outbox.push(bytes);
-      if (dialect.reportsLosses) dialect.onSent(position);
+      if (this.dialect.reportsLosses) this.dialect.onSent(position);
     }
     return true;
   }
@@ -225,12 +226,11 @@ export class Peer<C extends Codec = Codec>
     this.#watch.onMessage();
     if (this.#state === "closing" || this.#state === "closed") return;
     const forHandler = this.dialect.receive(message);
-    if (forHandler === undefined) {
-      this.#rate?.count(message.bytes.length);
-      return;
+    if (forHandler === undefined) this.#rate?.count(message.bytes.length);
+    else {
+      if (channels.messageIn.hasSubscribers || this.isTapped) this.#config.observer.onMessageIn(this, forHandler);
+      this.#inbox.push(forHandler);
     }
-    if (channels.messageIn.hasSubscribers) this.#config.observer.onMessageIn(this, forHandler);
-    this.#inbox.push(forHandler);
   }
 
   onHeard(): void {

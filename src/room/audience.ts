@@ -1,6 +1,6 @@
 import type { Gap } from "../backplane/backplane.js";
 import type { Delivery } from "../backplane/delivery.js";
-import { channels } from "../diagnostics.js";
+import { isReported } from "../diagnostics.js";
 import type { Member } from "../protocol/dialect.js";
 import type { Position } from "../wire/position.js";
 
@@ -143,7 +143,7 @@ export function deliverTo(member: Member, delivery: Delivery): void {
   const { policy, position } = delivery;
   const isHome = position !== undefined && delivery.address === member.home;
   const isSent = member.push(bytes, policy, isHome ? position : undefined);
-  if (channels.messageOut.hasSubscribers && isSent) member.reportOut(delivery.payload, bytes, delivery.address);
+  if (isSent && (delivery.isTapped || isReported(member))) member.reportOut(delivery.payload, bytes, delivery.address);
 }
 
 function reportGapTo(member: Member, gap: Gap, address: string): void {

@@ -44,9 +44,11 @@ export interface PublisherDeps {
   readonly onError: (error: unknown) => void;
 }
 
-/** Reports publications to the diagnostics channels. Called only if these have subscribers. */
+/** Reports publications to the diagnostics channels. */
 export interface PublicationObserver {
-  /** Calls `publish`, and returns its result. */
+  /** Whether a tap may match messages to this topic. */
+  watchesTopic(topic: Topic): boolean;
+  /** Calls `publish`, and returns its result. Called only if the channels have subscribers. */
   observe(topic: Topic, delivery: Delivery, publish: Publish): Promise<Position | undefined>;
 }
 
@@ -108,6 +110,7 @@ export class Publisher implements Receiver {
 
   onDelivery(topic: Topic, delivery: Delivery): void {
     try {
+      delivery.isTapped = this.#deps.observer.watchesTopic(topic);
       this.#deps.audiences.find(topic)?.deliver(delivery);
       this.#deps.trees.deliver(topic, delivery);
     } catch (error) {

@@ -269,6 +269,7 @@ export class Acceptor {
     const { id, user } = context;
     const dialect = this.#deps.dialects.of(transport, request, match.route.room.eventProtocol);
     const member = new Peer({ id, request, user, lifetime: client, transport, dialect }, config.peer);
+    member.isTapped = this.#deps.reporter.messageTaps.watchesConnection(member);
     context.member = member;
     counters.totals.opened += 1;
     span?.onOpened(member);

@@ -95,7 +95,7 @@ export function makeParts(app: ExtensionHost, options: AppOptions): Parts {
   const carriers = carriersOf(base);
   const routing = routingOf(base);
   const acceptor = acceptorOf(base, carriers, routing);
-  const taps = new Taps({ app, limits, report });
+  const taps = new Taps({ app, limits, report, messageTaps: base.reporter.messageTaps });
   const refusalTime = { clock, closeMs: limits.closeMs };
   const ownServer = new OwnServer(limits.handshakeMs, refusalTime);
   for (const handlerClass of options.handlers ?? []) routing.scope.declareOwn(handlerClass);

@@ -5,7 +5,7 @@ import { connect, type TestClient } from "../../src/testing/index.js";
 import { closes } from "../support/app.js";
 import { type AdminApp, type AdminAppOptions, startAdmin, token } from "./support.js";
 
-const messagesIn = channel("enfilade:message:in");
+const published = channel("enfilade:publish");
 const authorization = `Bearer ${token}`;
 
 /** A live connection of a page, as a plain client. */
@@ -174,20 +174,20 @@ describe("a tap", () => {
   });
 
   it("ends with untap, and with its connection", async () => {
-    const [app, page] = await tapping({ direction: "in" });
+    const [app, page] = await tapping({ direction: "publish" });
     const ann = await connect(app.app, "/chat/a");
-    expect(messagesIn.hasSubscribers).toBe(true);
+    expect(published.hasSubscribers).toBe(true);
     expect(await page.call("untap", { id: "t" })).toEqual({ id: 1, data: {} });
-    expect(messagesIn.hasSubscribers).toBe(false);
+    expect(published.hasSubscribers).toBe(false);
     ann.sendText("not seen");
     await ann.readText();
-    await page.call("tap", { id: "t", filter: { direction: "in" } });
+    await page.call("tap", { id: "t", filter: { direction: "publish" } });
     ann.sendText("seen");
     expect((await page.entries((all) => all.length > 0)).map(({ text }) => text)).toEqual(["seen"]);
     const closed = closes(app.app, 1);
     page.client.close();
     await closed;
-    expect(messagesIn.hasSubscribers).toBe(false);
+    expect(published.hasSubscribers).toBe(false);
   });
 
   it("is refused past tapsPerOperatorMax and for a wrong filter", async () => {

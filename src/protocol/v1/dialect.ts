@@ -3,7 +3,7 @@ import { isConnectionId, newConnectionId } from "../../backplane/connectionId.js
 import type { Delivery } from "../../backplane/delivery.js";
 import type { DeliveryPolicy } from "../../connection/policy.js";
 import type { ConnectionRequest } from "../../connection/request.js";
-import { channels } from "../../diagnostics.js";
+import { isReported } from "../../diagnostics.js";
 import { CloseCode } from "../../wire/closeCodes.js";
 import type { OutgoingEvent } from "../../wire/events/protocol.js";
 import { type FrameId, secretPrefix } from "../../wire/frames.js";
@@ -185,8 +185,9 @@ export class V1Dialect implements Dialect, SessionDialect, JoiningClient, Replie
   /** Sends a reply, an error or a request. */
   sendFrame(text: string): void {
     const bytes = this.#encoder.encodeText(text);
-    if (channels.messageOut.hasSubscribers) this.#session?.member.reportOut(Payload.encodedJSON(text), bytes);
-    this.#session?.member.push(bytes, undefined);
+    const member = this.#session?.member;
+    if (member !== undefined && isReported(member)) member.reportOut(Payload.encodedJSON(text), bytes);
+    member?.push(bytes, undefined);
   }
 
   #handleFrame(frame: IncomingFrame): Message | undefined {

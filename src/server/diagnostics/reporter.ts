@@ -13,16 +13,22 @@ import type { Message } from "../../wire/message.js";
 import type { Payload } from "../../wire/payload.js";
 import type { Position } from "../../wire/position.js";
 import type { DiagnosticMessages, OutgoingContent, PublicationTarget, RefusedRequest, TraceSpans } from "./messages.js";
+import { MessageTaps } from "./messageTaps.js";
 
 /**
- * Publishes the reports of one app on its diagnostics channels. A method is called only when its channel has
- * subscribers.
+ * Publishes the reports of one app on its diagnostics channels, and passes messages on to its taps. A method is called
+ * only when its channel has subscribers, or a tap may match.
  */
 export class Reporter implements PeerObserver<Peer, Message, Payload>, PublicationObserver, ResumptionObserver {
+  readonly messageTaps = new MessageTaps();
   readonly #app: Application;
 
   constructor(app: Application) {
     this.#app = app;
+  }
+
+  watchesTopic(topic: Topic): boolean {
+    return this.messageTaps.watchesTopic(topic);
   }
 
   onOpened(peer: Peer): void {
@@ -45,12 +51,17 @@ export class Reporter implements PeerObserver<Peer, Message, Payload>, Publicati
 
   onMessageIn(peer: Peer, message: Message): void {
     const connection = connectionOf(peer);
+    this.messageTaps.onMessageIn(connection, message);
+    if (!channels.messageIn.hasSubscribers) return;
     const received: DiagnosticMessages["enfilade:message:in"] = { app: this.#app, connection, message };
     channels.messageIn.publish(received);
   }
 
-  onMessageOut(peer: Peer, { kind, data }: Payload, bytes: number, room: string | undefined): void {
+  onMessageOut(peer: Peer, payload: Payload, bytes: number, room: string | undefined): void {
     const connection = connectionOf(peer);
+    this.messageTaps.onMessageOut(connection, payload, room);
+    if (!channels.messageOut.hasSubscribers) return;
+    const { kind, data } = payload;
     const sent: DiagnosticMessages["enfilade:message:out"] = { app: this.#app, connection, kind, data, bytes, room };
     channels.messageOut.publish(sent);
   }

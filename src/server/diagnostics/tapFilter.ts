@@ -67,9 +67,19 @@ export class TapMatcher {
   /** @param address The room or the tree that the message was published to. */
   matchesConnection(connection: Connection, address?: string): boolean {
     const { id, user, request } = connection;
-    if (id === this.#except || (this.#connection !== undefined && id !== this.#connection)) return false;
+    if (!this.#selects(id)) return false;
     if (this.#user !== undefined && userIdOf(user) !== this.#user) return false;
     return this.#covers(request.path) || (address !== undefined && this.#covers(address));
+  }
+
+  /** Whether messages of a connection may match, wherever they were sent to. Its user may change. */
+  mayMatch({ id, request }: Pick<Connection, "id" | "request">): boolean {
+    return this.#selects(id) && this.#covers(request.path);
+  }
+
+  /** Whether the filter has a room, and includes this room or all rooms of this tree. */
+  includes(address: string): boolean {
+    return this.#room !== undefined && this.#covers(address);
   }
 
   matchesTarget(to: PublicationTarget): boolean {
@@ -93,6 +103,10 @@ export class TapMatcher {
   /** True if the filter selects by text. */
   get hasText(): boolean {
     return this.#text !== undefined;
+  }
+
+  #selects(id: string): boolean {
+    return id !== this.#except && (this.#connection === undefined || id === this.#connection);
   }
 
   /** Returns true if the filter includes a room, or all rooms of a tree. */

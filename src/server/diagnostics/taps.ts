@@ -2,12 +2,14 @@ import { EnfiladeError } from "../../errors.js";
 import type { Application } from "../../handler/application.js";
 import { type PathLimits, pathOfTarget } from "../../wire/path.js";
 import { type DiagnosticMessages, subscribeTo } from "./messages.js";
+import type { MessageTaps } from "./messageTaps.js";
 import { Tap, type TapLimits, type TapListener } from "./tap.js";
 import { type TapFilter, TapMatcher } from "./tapFilter.js";
 
 export interface TapsDeps {
   readonly app: Application;
   readonly limits: TapLimits & PathLimits;
+  readonly messageTaps: MessageTaps;
   readonly report: (error: unknown) => void;
 }
 
@@ -17,7 +19,7 @@ export interface TapOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** The taps of one app. Each subscribes to the diagnostics channels that its filter needs. */
+/** The taps of one app. Each subscribes to the messages, and to the diagnostics channels, that its filter needs. */
 export class Taps {
   readonly #deps: TapsDeps;
   readonly #subscriptions = new Set<() => void>();
@@ -57,8 +59,7 @@ export class Taps {
   #subscribe(matcher: TapMatcher, tap: Tap): () => void {
     const { directions } = matcher;
     const subscriptions = [
-      ...(directions.has("in") ? [this.#onMessageIn(matcher, tap)] : []),
-      ...(directions.has("out") ? [this.#onMessageOut(matcher, tap)] : []),
+      ...(directions.has("in") || directions.has("out") ? [this.#onMessages(matcher, tap)] : []),
       ...(directions.has("publish") ? [this.#onPublish(matcher, tap)] : []),
       // These entries have no text to match.
       ...(directions.has("lifecycle") && !matcher.hasText ? this.#onLifecycle(matcher, tap) : []),
@@ -68,20 +69,20 @@ export class Taps {
     };
   }
 
-  #onMessageIn(matcher: TapMatcher, tap: Tap): () => void {
-    return this.#on("enfilade:message:in", ({ connection, message }) => {
-      if (!matcher.matchesConnection(connection)) return;
-      // Copied, since the bytes may be a small part of a large buffer.
-      const data = message.isText ? message.text : new Uint8Array(message.bytes);
-      if (matcher.matchesText(data)) tap.add({ direction: "in", time: Date.now(), connection, data });
-    });
+  #onMessages(matcher: TapMatcher, tap: Tap): () => void {
+    const { messageTaps } = this.#deps;
+    const added = { matcher, tap };
+    messageTaps.add(added);
+    this.#flagConnections();
+    return () => {
+      messageTaps.remove(added);
+      this.#flagConnections();
+    };
   }
 
-  #onMessageOut(matcher: TapMatcher, tap: Tap): () => void {
-    return this.#on("enfilade:message:out", ({ connection, kind, data, room }) => {
-      if (!matcher.matchesConnection(connection, room) || !matcher.matchesText(data)) return;
-      tap.add({ direction: "out", time: Date.now(), connection, kind, data, room });
-    });
+  #flagConnections(): void {
+    const { app, messageTaps } = this.#deps;
+    for (const member of app.registry.members) member.isTapped = messageTaps.watchesConnection(member);
   }
 
   #onPublish(matcher: TapMatcher, tap: Tap): () => void {
