@@ -101,7 +101,6 @@ export interface ConnectionDetails extends ConnectionSummary {
   readonly bufferedBytes: number;
   /** True while the client reads too slowly. */
   readonly isLagging: boolean;
-  readonly roundTripMs?: number;
 }
 
 /** `GET api/users?search=&after=&limit=50` */

@@ -77,7 +77,7 @@ function clientFacts({ id, user, path, route, address, node, protocol, openedAt 
 }
 
 function trafficFacts(connection: ConnectionDetails) {
-  const { messagesIn, messagesOut, bytesIn, bytesOut, bufferedBytes, isLagging, roundTripMs } = connection;
+  const { messagesIn, messagesOut, bytesIn, bytesOut, bufferedBytes, isLagging } = connection;
   return [
     ["Messages from the client", formatNumber(messagesIn)],
     ["Messages to the client", formatNumber(messagesOut)],
@@ -85,6 +85,5 @@ function trafficFacts(connection: ConnectionDetails) {
     ["Bytes to the client", formatBytes(bytesOut)],
     ["Waiting for the client", formatBytes(bufferedBytes)],
     ["Reads", isLagging ? "too slowly" : "fast enough"],
-    ["Round trip", roundTripMs === undefined ? "unknown" : `${formatNumber(roundTripMs)} ms`],
   ] as const;
 }
