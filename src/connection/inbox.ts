@@ -46,6 +46,8 @@ export class Inbox implements PausedInbox {
   /** How many of the waiting messages are counted: the first ones, since a message that is read at once is not. */
   #heldCount = 0;
   #heldBytes = 0;
+  /** The bytes of the message that the reader has. They are held until it has finished with it. */
+  #handedBytes = 0;
   #reader: Reader | undefined;
   #resolveTake: ((message: Message | undefined) => void) | undefined;
   #arrivedCount = 0;
@@ -102,6 +104,7 @@ export class Inbox implements PausedInbox {
   /** The reader has finished: discards waiting messages, and ends pending reads. */
   abandon(): void {
     this.discard();
+    this.#hand(0);
     this.#reader?.onDone();
   }
 
@@ -130,6 +133,7 @@ export class Inbox implements PausedInbox {
       return Promise.reject(readingError("another read of this connection is still pending; await it first"));
     }
     const message = this.#next();
+    this.#hand(message?.bytes.length ?? 0);
     this.resumeIfLow();
     if (message !== undefined || this.#isOver) return Promise.resolve(message);
     return new Promise((resolve) => {
@@ -170,7 +174,7 @@ export class Inbox implements PausedInbox {
       this.#isBusy = true;
       try {
         const result = reader.read(reader.subject, message);
-        if (isThenable(result)) this.#continueAfter(result, reader);
+        if (isThenable(result)) this.#continueAfter(result, reader, message.bytes.length);
         else this.#isBusy = false;
       } catch (error) {
         // #isBusy stays true: nothing is read after a failure.
@@ -181,9 +185,11 @@ export class Inbox implements PausedInbox {
     if (this.#isOver && !this.#isBusy) reader.onDone();
   }
 
-  #continueAfter(result: PromiseLike<unknown>, reader: Reader): void {
+  #continueAfter(result: PromiseLike<unknown>, reader: Reader, bytes: number): void {
+    this.#hand(bytes);
     result.then(
       () => {
+        this.#hand(0);
         this.#isBusy = false;
         this.#drain(reader);
       },
@@ -198,6 +204,7 @@ export class Inbox implements PausedInbox {
     const message = this.#next();
     if (message === undefined && !this.#isOver) return;
     this.#resolveTake = undefined;
+    this.#hand(message?.bytes.length ?? 0);
     resolve(message);
   }
 
@@ -240,6 +247,13 @@ export class Inbox implements PausedInbox {
     this.#heldCount -= 1;
     const isShared = this.#heldCount > 0 && this.#waiting[0]?.bytes.buffer === buffer;
     this.#count(-waitingBytes - (isShared ? 0 : buffer.byteLength));
+  }
+
+  /** Counts the message that the reader has, in place of the one before. */
+  #hand(bytes: number): void {
+    const change = bytes - this.#handedBytes;
+    this.#handedBytes = bytes;
+    if (change !== 0) this.#memory?.add(change);
   }
 
   #count(bytes: number): void {

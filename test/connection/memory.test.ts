@@ -111,6 +111,43 @@ describe("memoryBytesMax", () => {
     await app.close();
   });
 
+  it.each(["onMessage", "serve"])(
+    "counts the message that a busy handler has, until it has finished: %s",
+    async (by) => {
+      const { app } = appWith({});
+      const gate = new Mailbox<true>();
+      const has = new Mailbox<number>();
+      const work = async (text: string) => {
+        has.put(text.length);
+        await gate.have(1);
+        if (text.startsWith("throw")) throw new Error("boom");
+      };
+      class Busy extends WebSocketHandler {
+        override async onMessage(text: string) {
+          await work(text);
+        }
+      }
+      class Serving extends WebSocketHandler {
+        override async serve() {
+          for await (const { text } of this.connection) await work(text);
+        }
+      }
+      app.on("error", () => undefined);
+      app.route("/busy", by === "serve" ? Serving : Busy);
+      const clients = await Promise.all(["a", "b", "throw"].map(() => connect(app, "/busy")));
+      for (const [index, client] of clients.entries()) client.sendText((index === 2 ? "throw" : "").padEnd(10 * KiB));
+      await has.have(3);
+      expect(app.status().memory).toMatchObject({ inboxBytes: 30 * KiB, bytes: 30 * KiB });
+      const [first] = clients;
+      gate.put(true);
+      while (app.status().memory.bytes > 0) await nextTurn();
+      first?.sendText("next");
+      await has.have(4);
+      await app.close({ timeoutMs: 100 });
+      expect(app.status().memory.bytes).toBe(0);
+    },
+  );
+
   it("counts what remembered frames hold, and forgets it with their clients", async () => {
     const { app } = appWith({});
     const receiptsOf = () => app.status().memory.receiptBytes;

@@ -20,7 +20,7 @@ export interface IncomingMemoryDeps {
 /** Messages are resumed below this part of the maximum, so that sockets do not pause and resume with each message. */
 const resumeShare = 7 / 8;
 
-/** The bytes of all received messages that wait for busy handlers, and of those whose rest is missing. */
+/** The bytes of received messages: those that busy handlers have, those that wait, and those whose rest is missing. */
 export class IncomingMemory {
   readonly #deps: IncomingMemoryDeps;
   /** The inboxes that are paused only because memory is full. */

@@ -6,7 +6,7 @@ import { OutgoingMemory } from "./outgoing.js";
 export interface MemoryStatus {
   /** All of them; see the limit `memoryBytesMax`. */
   readonly bytes: number;
-  /** Received messages that wait for their handlers. */
+  /** Received messages that busy handlers have, and those that wait for them. */
   readonly inboxBytes: number;
   /** Messages of which a part was received. Counted every eighth part of `messageMs`. */
   readonly unfinishedBytes: number;
