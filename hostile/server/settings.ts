@@ -1,3 +1,4 @@
+import type { Position } from "../../src/index.js";
 import type { EngineAddress } from "../../test/support/engineAddress.js";
 
 /** The settings of a server process, as JSON. */
@@ -81,6 +82,8 @@ export interface RoomView {
   readonly members: number;
   /** The texts or values that its history keeps, the oldest first; empty if it has none. */
   readonly history: readonly unknown[];
+  /** The position of the newest of them. */
+  readonly position: Position | undefined;
   /** The ids of the users, in any order; empty if it has no presence. */
   readonly users: readonly string[];
 }
