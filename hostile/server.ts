@@ -6,6 +6,7 @@
 import { App, defaultLimits } from "../src/index.js";
 import { backplaneOf } from "../test/support/engineAddress.js";
 import { Meter } from "./server/meter.js";
+import { countObjects } from "./server/objects.js";
 import { Publisher } from "./server/publisher.js";
 import { addRoutes, count, tally } from "./server/routes.js";
 import type { Command, Log, Report, ServerSettings } from "./server/settings.js";
@@ -77,6 +78,8 @@ class Server {
         return this.#meter.measure(command.collect);
       case "resetPeaks":
         return this.#meter.reset();
+      case "objects":
+        return countObjects();
       case "status":
         return this.#app.status();
       case "health":

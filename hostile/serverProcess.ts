@@ -4,7 +4,17 @@ import type { HealthReport, Status } from "../src/index.js";
 import { ChildCommands } from "../test/support/childCommands.js";
 import { end } from "../test/support/engineProcess.js";
 import { programFile } from "./programs.js";
-import type { Command, Log, Measure, Publishing, Report, RoomView, ServerSettings, Tally } from "./server/settings.js";
+import type {
+  Command,
+  Log,
+  Measure,
+  Objects,
+  Publishing,
+  Report,
+  RoomView,
+  ServerSettings,
+  Tally,
+} from "./server/settings.js";
 
 /** Characters of output that are kept. */
 const outputMax = 4_000_000;
@@ -69,6 +79,10 @@ export class ServerProcess {
 
   async resetPeaks(): Promise<void> {
     await this.ask({ do: "resetPeaks" });
+  }
+
+  objects(): Promise<Objects> {
+    return this.ask({ do: "objects" }) as Promise<Objects>;
   }
 
   status(): Promise<Status> {

@@ -39,8 +39,6 @@ export class Meter {
     if (collect) globalThis.gc?.();
     const { rss, heapUsed, external } = this.#memory();
     const { user, system } = process.cpuUsage();
-    const resources: Record<string, number> = {};
-    for (const kind of process.getActiveResourcesInfo()) resources[kind] = (resources[kind] ?? 0) + 1;
     return {
       rss,
       heap: heapUsed,
@@ -53,8 +51,6 @@ export class Meter {
       cpuMs: (user + system) / 1_000,
       loopP99: this.#loop.percentile(99) / nanos,
       loopMax: this.#loop.max / nanos,
-      resources,
-      processListeners: process.eventNames().reduce((sum, name) => sum + process.listenerCount(name), 0),
       pollution: Object.getOwnPropertyNames(Object.prototype).filter((name) => !ownNames.has(name)),
     };
   }

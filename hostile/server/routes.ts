@@ -164,5 +164,7 @@ export function addRoutes(app: App): void {
     .route("/work/:room", Work)
     .route("/present/:room", Work, { presence: { mode: "full", leaveGraceMs: 0 } })
     .route("/model/:room", Work, { history: { size: 20 }, presence: { mode: "full", leaveGraceMs: 0 } })
+    .route("/whole/:room", Work, { history: { size: 1_000_000, bytesMax: 2 ** 30 } })
+    .route("/brief/:room", Work, { history: { size: 2 } })
     .route("/kept/:room", Work, { history: { size: 1_000 }, presence: { mode: "full", leaveGraceMs: 100 } });
 }

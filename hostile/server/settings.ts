@@ -1,3 +1,4 @@
+import type { Position } from "../../src/index.js";
 import type { EngineAddress } from "../../test/support/engineAddress.js";
 
 /** The settings of a server process, as JSON. */
@@ -22,6 +23,7 @@ export interface ServerSettings {
 export type Command =
   | { readonly do: "measure"; readonly collect: boolean }
   | { readonly do: "resetPeaks" }
+  | { readonly do: "objects" }
   | { readonly do: "status" }
   | { readonly do: "health" }
   | { readonly do: "log" }
@@ -58,11 +60,20 @@ export interface Measure {
   /** Milliseconds: the delays of the event loop since the last reset. */
   readonly loopP99: number;
   readonly loopMax: number;
-  /** The timers and handles that keep a process running, by kind. */
-  readonly resources: Readonly<Record<string, number>>;
-  readonly processListeners: number;
   /** Names on `Object.prototype` that do not belong there. */
   readonly pollution: readonly string[];
+}
+
+/** What the heap of the server holds after a garbage collection. */
+export interface Objects {
+  readonly bytes: number;
+  /** Timers, also those that do not keep a process running. */
+  readonly timers: number;
+  /** Functions, and so listeners. */
+  readonly functions: number;
+  readonly rooms: number;
+  readonly sessions: number;
+  readonly processListeners: number;
 }
 
 /** The log of a server process. */
@@ -81,6 +92,8 @@ export interface RoomView {
   readonly members: number;
   /** The texts or values that its history keeps, the oldest first; empty if it has none. */
   readonly history: readonly unknown[];
+  /** The position of the newest of them. */
+  readonly position: Position | undefined;
   /** The ids of the users, in any order; empty if it has no presence. */
   readonly users: readonly string[];
 }

@@ -7,9 +7,11 @@ const contentOf = ({ data, text }: Publication): unknown => data ?? text;
 export async function viewOf(app: App, path: string): Promise<RoomView> {
   const room = app.registry.room(path);
   const { users } = await room.presence();
+  const history = await room.history().catch(withoutHistory);
   return {
     members: room.size,
-    history: await room.history().then((all) => all.map(contentOf), withoutHistory),
+    history: history.map(contentOf),
+    position: history.at(-1)?.position,
     users: users.map(({ id }) => id),
   };
 }

@@ -94,7 +94,8 @@ export class ProcessRun {
     for (let n = 0; n < clients; n += 1) {
       const port = clientWay?.port ?? places[n % nodeCount]?.node.port;
       const url = `ws://127.0.0.1:${port}${runPath}?user=user-${n}`;
-      run.clients.push(new SequenceClient(url, `client ${n}`, () => clientDice.roll(), throughProxies ? haste : 1));
+      const options = { random: () => clientDice.roll(), haste: throughProxies ? haste : 1 };
+      run.clients.push(new SequenceClient(url, `client ${n}`, options));
     }
     await Promise.all(run.clients.map(({ room }) => room.opened));
     // Everyone is there for the first one, and so for all later ones.

@@ -3,7 +3,7 @@ import type { Position } from "../../src/index.js";
 /** An observation of a member, in order: a publication, or a report that some may be missing here. */
 export type Observation =
   | { readonly kind: "got"; readonly id: string; readonly position: Position | undefined }
-  | { readonly kind: "reported"; readonly why: string };
+  | { readonly kind: "reported"; readonly why: string; readonly missed?: number | undefined };
 
 /** A member of the room with its observations. */
 export interface Observer {
@@ -130,6 +130,40 @@ export class PublicationLog {
       );
     }
     return { acknowledged: order.length, ...sums, examples };
+  }
+
+  /**
+   * Reports whose number is not that of the publications which are missing at their place. For a log of everything that
+   * was published: a member can also miss publications that were rejected, and not be in the log.
+   */
+  miscounted(observers: readonly Observer[]): string[] {
+    const order = this.#order();
+    const places = new Map(order.map((id, place) => [id, place]));
+    const examples: string[] = [];
+    for (const { name, observations } of observers) {
+      let last = -1;
+      let told: number | undefined;
+      const compare = (place: number) => {
+        const missing = Math.max(0, place - last - 1);
+        // A report without a number says that the number is not known.
+        if (told === undefined || Number.isNaN(told) || told === missing) return;
+        examples.push(
+          `${name} got a report of ${told} after ${order[last] ?? "the beginning"}; ${missing} are missing`,
+        );
+      };
+      for (const observation of observations) {
+        if (observation.kind === "reported") {
+          told = (told ?? 0) + (observation.missed ?? Number.NaN);
+          continue;
+        }
+        const place = places.get(observation.id);
+        if (place === undefined) continue;
+        compare(place);
+        [last, told] = [Math.max(last, place), undefined];
+      }
+      compare(order.length);
+    }
+    return examples;
   }
 
   /** The accepted publications, in the order of their epochs and offsets. */

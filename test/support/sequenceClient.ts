@@ -4,8 +4,22 @@ import { type ClientRoom, ConnectError, connect, type Lost } from "../../src/cli
 import type { Observation, Observer } from "../faults/publicationLog.js";
 import { Mailbox } from "./app.js";
 
-/** Of the delays of the client: a test need not wait as long as a crowd of browsers. */
-const delayShare = 0.02;
+/** A factor for the delays of the client: a test need not wait as long as a crowd of browsers. */
+const defaultDelayShare = 0.02;
+
+export interface SequenceClientOptions {
+  /** For the delays between attempts. Default: `Math.random`. */
+  readonly random?: () => number;
+  /** A factor for these delays. Default: 0.02. */
+  readonly delayShare?: number;
+  /** How much faster its clock is, so that it soon notices a connection that is half open. Default: 1. */
+  readonly haste?: number;
+  /** The class of its connections. Default: that of ws. */
+  readonly socketClass?: new (
+    url: string,
+    protocols?: string[],
+  ) => WebSocket;
+}
 
 function clockOf(haste: number) {
   return {
@@ -27,18 +41,15 @@ export class SequenceClient implements Observer {
   readonly #got = new Mailbox<string>();
   readonly #ids = new Set<string>();
 
-  /**
-   * @param random For the delays between attempts.
-   * @param haste How much faster its clock is, so that it soon notices a connection that is half open.
-   */
+  /** A client that its owner closes. */
   constructor(
     url: string,
     readonly name: string,
-    random: () => number = Math.random,
-    haste = 1,
+    options: SequenceClientOptions = {},
   ) {
+    const { random = Math.random, delayShare = defaultDelayShare, haste = 1, socketClass = WebSocket } = options;
     // The class of ws has more than the client needs of a WebSocket, with other types.
-    const own = { WebSocket: WebSocket as never, clock: clockOf(haste) };
+    const own = { WebSocket: socketClass as never, clock: clockOf(haste) };
     this.room = connect(url, { ...own, random: () => delayShare * haste * random() });
     this.room.on("message", ({ data, offset }) => {
       // The handler greets without a position.
@@ -46,7 +57,7 @@ export class SequenceClient implements Observer {
     });
     this.room.on("lost", (lost) => {
       this.lost.push(lost);
-      this.observations.push({ kind: "reported", why: lost.reason });
+      this.observations.push({ kind: "reported", why: lost.reason, missed: lost.missed });
     });
     this.room.on("recovered", () => {
       this.recovered += 1;
@@ -55,12 +66,12 @@ export class SequenceClient implements Observer {
       // A closing server refuses clients, and a killed one cannot be reached; they try again.
       if (!(error instanceof ConnectError && (error.status ?? 503) === 503)) this.faults.push(`${name}: ${error}`);
     });
-    onTestFinished(() => this.room.close());
   }
 
-  /** A client that is in the room. */
+  /** A client that is in the room, until the end of the test. */
   static async open(url: string, name = "client"): Promise<SequenceClient> {
     const client = new SequenceClient(url, name);
+    onTestFinished(() => client.room.close());
     await client.room.opened;
     return client;
   }

@@ -1,11 +1,15 @@
 import { jsonFrame } from "../../clients/frames.js";
 import { inParallel, openMany, RawSocket } from "../../clients/rawSocket.js";
 import type { Row, Scene } from "../../scene.js";
-import type { ServerSettings } from "../../server/settings.js";
+import type { Objects, ServerSettings } from "../../server/settings.js";
 import type { ServerProcess } from "../../serverProcess.js";
 
 const MB = 1024 * 1024;
 const atOnce = 32;
+/** Milliseconds until nothing is left of clients that have disconnected. */
+const idleMs = 5_000;
+/** A rare branch may make some functions once. A listener that each visit leaves is a function for each. */
+const functionsMax = 20;
 /** Rooms that a client is in before it leaves them all. */
 const joinsEach = 100;
 const room = (scene: Scene) => `/kept/${scene.dice.from(0, 2 ** 31).toString(36)}`;
@@ -48,7 +52,7 @@ export async function roomFlood(scene: Scene, settings: ServerSettings = {}): Pr
   scene.atMost("rooms at once", most, roomsMax);
   scene.show("random rooms", total);
   for (const client of clients) client.destroy();
-  await scene.until("no room is left", 20_000, async () => (await server.status()).rooms <= 1);
+  await scene.until("no room is left", scene.pick(20_000, idleMs), async () => (await server.status()).rooms <= 1);
 }
 
 /** Connects, joins, leaves and disconnects, each time with another user in another room. */
@@ -60,27 +64,39 @@ async function visit(scene: Scene, server: ServerProcess, number: number): Promi
   client.destroy();
 }
 
-async function idle(scene: Scene, server: ServerProcess) {
-  await scene.until("no room is left", 20_000, async () => {
+/** What the server still has when all clients have disconnected. */
+async function remains(scene: Scene, server: ServerProcess): Promise<Objects> {
+  const left = async () => {
     const { rooms, connections, users } = await server.status();
-    return rooms === 1 && connections === 1 && users === 0;
-  });
-  return server.measure();
+    return { rooms: rooms - 1, connections: connections - 1, users };
+  };
+  await scene.until("nothing is left of the visits", idleMs, async () =>
+    Object.values(await left()).every((count) => count === 0),
+  );
+  scene.equal("left of the visits, besides the neighbour", await left(), { rooms: 0, connections: 0, users: 0 });
+  return server.objects();
 }
 
 async function visits(scene: Scene): Promise<void> {
   const server = await scene.start();
-  const total = scene.pick(1_000_000, 2_000);
-  await inParallel(total / 4, atOnce, (number) => visit(scene, server, number));
-  const before = await idle(scene, server);
-  await inParallel(total, atOnce, (number) => visit(scene, server, total + number));
-  const after = await idle(scene, server);
+  const total = scene.pick(1_000_000, 5_000);
+  // The heap grows at first: V8 compiles, and reserves room.
+  const warmUp = scene.pick(total / 4, 2_000);
+  await inParallel(warmUp, atOnce, (number) => visit(scene, server, number));
+  const before = await remains(scene, server);
+  await inParallel(total, atOnce, (number) => visit(scene, server, warmUp + number));
+  const after = await remains(scene, server);
   scene.show("visits", total);
-  scene.atMost("heap more after them, MB", (after.heap - before.heap) / MB, 5);
-  const timers = (resources: Readonly<Record<string, number>>) => resources.Timeout ?? 0;
-  scene.atMost("timers more", timers(after.resources) - timers(before.resources), 0);
-  scene.atMost("sockets more", after.sockets - before.sockets, 0);
+  const bytes = after.bytes - before.bytes;
+  scene.show("bytes of heap more for each visit", bytes / total);
+  scene.atMost("heap more after them, MB", bytes / MB, scene.pick(5, 0.3));
+  for (const kind of ["timers", "rooms", "sessions"] as const) {
+    scene.atMost(`${kind} in the heap more`, after[kind] - before[kind], 0);
+  }
+  scene.atMost("functions in the heap more", after.functions - before.functions, functionsMax);
   scene.atMost("listeners of the process more", after.processListeners - before.processListeners, 0);
+  const { sockets } = await server.measure();
+  scene.equal("sockets left, with that of the neighbour", sockets, 1);
   scene.equal("connects and closes", await server.tally("work:close"), await server.tally("work:connect"));
 }
 

@@ -4,10 +4,8 @@ export type Verdict = "valid" | "invalid" | "unfinished" | "either";
 const token = /^[!#$%&'*+\-.^_`|~\dA-Za-z]+$/;
 /** Visible characters, spaces, tabs, and bytes above ASCII (RFC 9110 5.5). */
 const fieldValue = /^[\t\x20-\x7e\x80-\xff]*$/;
-/** Paths that the route `/echo/:room` matches. */
-const routePath = /^\/echo\/[\w\-.~!$&'()*+,;=:@]+\/?$/;
-/** The same with the visible characters that are in no path of RFC 3986. */
-const loosePath = /^\/echo\/[\w\-.~!$&'()*+,;=:@"<>[\]^`{|}]+\/?$/;
+/** Paths that the route `/echo/:room` matches, also with the visible characters that RFC 3986 2 leaves out of paths. */
+const routePath = /^\/echo\/[\w\-.~!$&'()*+,;=:@"<>[\]^`{|}]+\/?$/;
 const anyPath = /^\/[\x21-\x7e]*$/;
 
 interface Field {
@@ -31,10 +29,9 @@ export function judge(request: string): Verdict {
   if (fields.some((field) => field === undefined)) return isOdd ? "either" : "invalid";
   const known = fields.filter((field) => field !== undefined);
   const isRight = isRequestLine(first) && areFields(known);
-  // A client of `enfilade.v1` gets 101 and a close code for a path without a route. The characters that RFC 3986 2
-  // leaves out of paths are left to the server.
+  // A client of `enfilade.v1` gets 101 and a close code for a path without a route.
   const isRefusedLater = offersV1(known) && isRequestLine(first, anyPath);
-  if (!isRight && areFields(known) && (isRefusedLater || isRequestLine(first, loosePath))) return "either";
+  if (!isRight && areFields(known) && isRefusedLater) return "either";
   if (isOdd) return isRight ? "either" : "invalid";
   // Bytes after the head are frames for a server that upgrades. A server may refuse an expectation, and an upgrade
   // that also offers another protocol. It has no extensions here, so it may ignore or refuse malformed offers of them.

@@ -21,6 +21,7 @@ const names = [
 const targets = [
   ...["/echo/a", "/echo/a?x=1", "/echo/a/", "/nowhere", "/echo", "//echo/a", "/echo/../a", "/echo/%2e", "*", ""],
   ...["http://127.0.0.1/echo/a", "/echo/a#b", "/echo/a b", "/echo/\x80", `/echo/${"a".repeat(600)}`, "echo/a"],
+  ...["/echo/<a>", "/echo/[a]", '/echo/{a|b}^`"'],
 ];
 const methods = ["GET", "POST", "get", "OPTIONS", "CONNECT", "PUT", "G\x00T", "PRI", ""];
 const versions = ["HTTP/1.1", "HTTP/1.0", "HTTP/0.9", "HTTP/2.0", "HTTP/1.2", "http/1.1", "HTTP/1.1 ", ""];
