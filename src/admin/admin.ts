@@ -47,6 +47,9 @@ export function admin(options: AdminOptions): Extension {
     name: "admin",
     path: config.path,
     install(app) {
+      if (running?.isClosed === false) {
+        throw new EnfiladeError("ERR_OPTION", "an app has this admin already; call admin() once for each app");
+      }
       running = new RunningAdmin(app, config);
     },
     onRequest: (request) => running?.requests.answer(request),
@@ -58,6 +61,7 @@ export function admin(options: AdminOptions): Extension {
 /** The admin of one app. */
 class RunningAdmin {
   readonly requests: Requests;
+  isClosed = false;
   readonly #app: ExtensionHost;
   readonly #nodes: Nodes;
   readonly #taps: NodeTaps;
@@ -127,6 +131,7 @@ class RunningAdmin {
   }
 
   close(): void {
+    this.isClosed = true;
     this.#overview.stop();
     this.#operators.stop();
     this.#taps.closeAll();
