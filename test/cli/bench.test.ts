@@ -139,7 +139,9 @@ describe("enfilade bench", patient, () => {
   it("exits with 1 if a connection is refused", async () => {
     const url = await startServer();
     const { code, err } = await bench(`${url}/nowhere`);
-    expect(err).toBe("enfilade: connection 0 could not be opened: 1006 Unexpected server response: 404\n");
+    expect(err).toBe(
+      "enfilade: connection 0 could not be opened: 1006 the server answered with HTTP 404, and opened no WebSocket\n",
+    );
     expect(code).toBe(1);
   });
 
