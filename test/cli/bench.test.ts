@@ -165,6 +165,17 @@ describe("enfilade bench", patient, () => {
     },
   );
 
+  it.skipIf(missing("python", "enfilade bench on a terminal"))(
+    "shows its progress in one line of a terminal with 20 columns",
+    async () => {
+      const url = await startServer();
+      const terminal = new Terminal(["bench", `${url}/echo/a`, "--duration", "2"], 20);
+      await terminal.shows((lines) => lines.some((line) => /^\d+ arrived, p99 [\d.]+/.test(line)));
+      expect(terminal.lines).toHaveLength(1);
+      expect((await terminal.running.result).code).toBe(0);
+    },
+  );
+
   it("prints what it has when it is interrupted, and exits with 130", async () => {
     const { app, url } = await startApp(new App().route("/echo", Echo));
     const arrived = new Promise<void>((resolve) => app.on("open", () => resolve()));

@@ -119,15 +119,14 @@ export class RoomLink implements Link {
   }
 
   #onWaiting(detail: StateDetail): void {
+    // The client has waited for the first welcome of the server.
+    const isForeign = !this.#wasOpen && detail.reason === "silent";
+    const hint = "the server did not answer in enfilade.v1; for another server, use --plain";
+    const text = isForeign ? hint : endOf(detail);
     if (this.#wasOpen || this.#isPatient) {
       const seconds = ((detail.delayMs ?? 0) / 1_000).toFixed(1);
-      this.#screen.note(`no connection: ${endOf(detail)}; the next attempt is in ${seconds} s`);
+      this.#screen.note(`no connection: ${text}; the next attempt is in ${seconds} s`);
     } else {
-      // The client has waited for the welcome of the server.
-      const isSilent = detail.reason === "silent";
-      const text = isSilent
-        ? "the server did not answer in enfilade.v1; for another server, use --plain"
-        : endOf(detail);
       this.#end({ isNormal: false, text });
       this.#room.close();
     }
