@@ -31,7 +31,8 @@ import { RouteFinder } from "./routeFinder.js";
  * clients. An extension, for `app.use()`.
  *
  * ```ts
- * app.use(admin({ authorize: ({ token }) => token === process.env.ADMIN_TOKEN && "ops" }));
+ * // `operatorOf` returns the name of the operator who sends this request, or refuses it; the guide "Admin" has one.
+ * app.use(admin({ authorize: (request) => operatorOf(request) }));
  * ```
  *
  * Pages and calls are below `path`. Each request is authorized by itself. Calls that change something need the origin
