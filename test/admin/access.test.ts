@@ -140,6 +140,14 @@ describe("a call that changes something", () => {
     return (await app.fetch(path, { method: "POST", headers: { ...type, ...headers }, body })).status;
   }
 
+  it("names the origin and the host that a refused call has, and what a proxy must do", async () => {
+    const app = await startAdmin();
+    const refused = await app.fetch("/api/close", { method: "POST", headers: { origin: "https://example.com" } });
+    expect(await refused.text()).toContain(
+      String.raw`got \"https://example.com\" for the host \"127.0.0.1:${app.port}\"; a proxy must forward Host`,
+    );
+  });
+
   it("needs the origin of its host and the token of its operator", async () => {
     const entries: AuditEntry[] = [];
     const app = await startAdmin({ admin: { onAudit: (entry) => entries.push(entry) } });
