@@ -42,7 +42,7 @@ export function isOfAdmin({ path }: ConnectionRequest): boolean {
 /** The operator who sent this name and the password. A browser asks for them, and then sends them with each request. */
 function operatorOf({ headers }: ConnectionRequest, token: string): string {
   const [, encoded = ""] = /^Basic (.+)$/.exec(headers.authorization ?? "") ?? [];
-  const [name = "", password = ""] = Buffer.from(encoded, "base64").toString().split(":");
+  const [, name = "", password = ""] = /^([^:]+):(.*)$/.exec(Buffer.from(encoded, "base64").toString()) ?? [];
   if (name !== "" && isEqual(password, token)) return name;
   throw new HttpError(401, "", { headers: { "www-authenticate": 'Basic realm="admin"' } });
 }

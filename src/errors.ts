@@ -251,6 +251,8 @@ const describedLengthMax = 200;
 /** A short text for any value. Never throws, even if neither JSON nor `String` can convert the value. */
 export function describeValue(value: unknown): string {
   try {
+    // Its text is the source.
+    if (typeof value === "function") return `the function ${value.name || "without a name"}`;
     return (JSON.stringify(value) ?? String(value)).slice(0, describedLengthMax);
   } catch {
     return `a value of type ${typeof value}`;

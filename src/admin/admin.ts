@@ -31,7 +31,8 @@ import { RouteFinder } from "./routeFinder.js";
  * clients. An extension, for `app.use()`.
  *
  * ```ts
- * app.use(admin({ authorize: ({ token }) => token === process.env.ADMIN_TOKEN && "ops" }));
+ * // `operatorOf` returns the name of the operator who sends this request, or refuses it; the guide "Admin" has one.
+ * app.use(admin({ authorize: (request) => operatorOf(request) }));
  * ```
  *
  * Pages and calls are below `path`. Each request is authorized by itself. Calls that change something need the origin
@@ -47,6 +48,9 @@ export function admin(options: AdminOptions): Extension {
     name: "admin",
     path: config.path,
     install(app) {
+      if (running?.isClosed === false) {
+        throw new EnfiladeError("ERR_OPTION", "an app has this admin already; call admin() once for each app");
+      }
       running = new RunningAdmin(app, config);
     },
     onRequest: (request) => running?.requests.answer(request),
@@ -58,6 +62,7 @@ export function admin(options: AdminOptions): Extension {
 /** The admin of one app. */
 class RunningAdmin {
   readonly requests: Requests;
+  isClosed = false;
   readonly #app: ExtensionHost;
   readonly #nodes: Nodes;
   readonly #taps: NodeTaps;
@@ -127,6 +132,7 @@ class RunningAdmin {
   }
 
   close(): void {
+    this.isClosed = true;
     this.#overview.stop();
     this.#operators.stop();
     this.#taps.closeAll();

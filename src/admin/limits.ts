@@ -1,5 +1,5 @@
 import { timerMsMax } from "../connection/clock.js";
-import { EnfiladeError } from "../errors.js";
+import { describeValue, EnfiladeError } from "../errors.js";
 import { checkNames } from "../wire/options.js";
 
 /** The limits of the admin on one node: the option `limits` of `admin()`. */
@@ -47,7 +47,10 @@ export function adminLimitsOf(given: Partial<AdminLimits> = {}): AdminLimits {
     const max = name.endsWith("Ms") ? timerMsMax : Number.MAX_SAFE_INTEGER;
     if (Number.isSafeInteger(value) && value > 0 && value <= max) continue;
     const expected = `a whole number from 1 to ${max}`;
-    throw new EnfiladeError("ERR_OPTION", `the limit "${name}" of admin() takes ${expected}, got ${String(value)}`);
+    throw new EnfiladeError(
+      "ERR_OPTION",
+      `the limit "${name}" of admin() takes ${expected}, got ${describeValue(value)}`,
+    );
   }
   // The names and the values were checked above.
   return { ...defaultAdminLimits, ...(Object.fromEntries(set) as Partial<AdminLimits>) };

@@ -1,8 +1,9 @@
 import { hostname } from "node:os";
 import type { ConnectionRequest } from "../connection/request.js";
 import { describeValue, EnfiladeError } from "../errors.js";
+import { extensionPath } from "../server/extensions/extensionPath.js";
 import { checkNames } from "../wire/options.js";
-import { type RoomPath, roomName } from "../wire/path.js";
+import type { RoomPath } from "../wire/path.js";
 import type { AuditEntry } from "./access/audit.js";
 import { type AdminLimits, adminLimitsOf } from "./limits.js";
 
@@ -76,17 +77,18 @@ export function adminConfigOf(options: AdminOptions): AdminConfig {
   checkFunction("onAudit", onAudit);
   checkFunction("systemMessage", systemMessage);
   if (secret !== undefined && (typeof secret !== "string" || secret.length < secretLengthMin)) {
-    throw new EnfiladeError("ERR_OPTION", `secret of admin() takes a string of at least ${secretLengthMin} characters`);
+    throw badSecret(secret);
   }
   if (typeof node !== "string" || node === "" || node.length > nodeNameLengthMax) {
     throw bad(`node takes a string of 1 to ${nodeNameLengthMax} characters`, node);
   }
+  const own = extensionPath("admin()", path);
   // The path becomes a part of the patterns of routes.
   if (/[^\p{L}\p{N}/._~-]/u.test(path)) throw bad("path takes a path of letters, digits, and / . _ ~ -", path);
   const limits = adminLimitsOf(options.limits);
   return {
     authorize,
-    path: roomName(path),
+    path: own,
     secret,
     node,
     onAudit,
@@ -101,6 +103,14 @@ function defaultMessage(operator: string, data: unknown): unknown {
 
 function checkFunction(name: string, value: unknown): void {
   if (value !== undefined && typeof value !== "function") throw bad(`${name} takes a function`, value);
+}
+
+/** The error does not repeat the secret. */
+function badSecret(secret: unknown): EnfiladeError {
+  const came = typeof secret === "string" ? `one of ${secret.length}` : typeof secret;
+  const hint = "create one with: openssl rand -hex 32";
+  const expected = `a string of at least ${secretLengthMin} characters`;
+  return new EnfiladeError("ERR_OPTION", `secret of admin() takes ${expected}, got ${came}; ${hint}`);
 }
 
 function bad(expected: string, came: unknown): EnfiladeError {

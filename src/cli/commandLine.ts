@@ -94,7 +94,7 @@ function configOf(options: Readonly<Record<string, Option>>): NonNullable<ParseA
 function checkCount({ name, usage, args: [min, max] }: Command, given: readonly string[]): void {
   if (given.length >= min && given.length <= max) return;
   const came = given.length === 0 ? "nothing" : given.map((text) => `"${text}"`).join(" ");
-  throw new UsageError(`enfilade ${name} takes ${usage}, got ${came}; see enfilade ${name} --help`);
+  throw new UsageError(`enfilade ${name} takes ${usage || "no argument"}, got ${came}; see enfilade ${name} --help`);
 }
 
 /** Turns an error of a check into one of usage, its message in one line. */
@@ -104,6 +104,10 @@ function asUsage<T>(check: () => T): T {
   } catch (error) {
     const isOfUser = error instanceof EnfiladeError || (error instanceof TypeError && "code" in error);
     if (!isOfUser) throw error;
-    throw new UsageError(error.message.replaceAll("\n", " "));
+    const message = error.message.replace(
+      /^Option '(--[\w-]+) <value>' argument missing$/,
+      "$1 takes a value, got nothing",
+    );
+    throw new UsageError(message.replaceAll("\n", " "));
   }
 }

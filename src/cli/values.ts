@@ -40,7 +40,9 @@ export function headersOf(input: Input): Headers {
 export function roomURL(text: string): URL {
   // A host with a port looks like a scheme: localhost:8000.
   const withScheme = /^[a-z][a-z+.-]*:\/\//i.test(text) ? text : `ws://${text}`;
-  const url = URL.canParse(withScheme) ? new URL(withScheme) : undefined;
+  // Alone, a path would be read as a host, and a port as the address 0.0.31.64.
+  const isPart = /^(?:\/|\d+(?:\/|$))/.test(text);
+  const url = !isPart && URL.canParse(withScheme) ? new URL(withScheme) : undefined;
   if (url === undefined || !/^(?:ws|http)s?:$/.test(url.protocol)) {
     throw new UsageError(`a URL such as ws://localhost:8000/chat/general is expected, got "${text}"`);
   }

@@ -30,11 +30,30 @@ export interface PrometheusClient {
 
 const methods = ["metrics", "registerMetric", "getSingleMetric", "removeSingleMetric"] as const;
 
-/** @throws EnfiladeError `ERR_OPTION` when it is not the registry of a Prometheus client. */
-export function checkRegistry(registry: PrometheusRegistry | undefined): PrometheusRegistry {
+/**
+ * The default registry of a Prometheus client.
+ *
+ * @throws EnfiladeError `ERR_OPTION` when it is not the module of a Prometheus client.
+ */
+export function registryOfClient(client: PrometheusClient | undefined): PrometheusRegistry {
   // In JavaScript it may be anything.
-  const given: Partial<PrometheusRegistry> | null | undefined = registry;
-  if (given && methods.every((method) => typeof given[method] === "function")) return given as PrometheusRegistry;
-  const expected = "client: the module @prometheus-io/client or prom-client, or a registry of it as registry";
-  throw new EnfiladeError("ERR_OPTION", `metrics() takes ${expected}; the registry is ${describeValue(given)}`);
+  const registry: unknown = client?.register;
+  if (isRegistry(registry)) return registry;
+  const expected = 'the module, as of import client from "@prometheus-io/client" or "prom-client"';
+  throw new EnfiladeError("ERR_OPTION", `client of metrics() takes ${expected}; got ${describeValue(client)}`);
+}
+
+/** @throws EnfiladeError `ERR_OPTION` when it is not the registry of a Prometheus client. */
+export function checkedRegistry(registry: PrometheusRegistry): PrometheusRegistry {
+  if (isRegistry(registry)) return registry;
+  const expected = "a registry of the client, such as new client.Registry()";
+  throw new EnfiladeError("ERR_OPTION", `registry of metrics() takes ${expected}; got ${describeValue(registry)}`);
+}
+
+function isRegistry(given: unknown): given is PrometheusRegistry {
+  return (
+    typeof given === "object" &&
+    given !== null &&
+    methods.every((name) => typeof Reflect.get(given, name) === "function")
+  );
 }

@@ -1,9 +1,9 @@
 import type { ConnectionRequest } from "../connection/request.js";
-import { EnfiladeError, HttpError } from "../errors.js";
+import { describeValue, EnfiladeError, HttpError } from "../errors.js";
 import type { Extension } from "../server/extensions/extension.js";
+import { extensionPath } from "../server/extensions/extensionPath.js";
 import { checkNames } from "../wire/options.js";
-import { roomName } from "../wire/path.js";
-import { checkRegistry, type PrometheusClient, type PrometheusRegistry } from "./client.js";
+import { checkedRegistry, type PrometheusClient, type PrometheusRegistry, registryOfClient } from "./client.js";
 import { metricSetOf } from "./metricSet.js";
 
 /** Options of {@link metrics}. */
@@ -78,10 +78,10 @@ function endpoint(options: MetricsEndpointOptions): Extension {
   checkNames("metrics()", options, endpointNames);
   const { path = "/metrics", authorize } = options;
   if (authorize !== undefined && typeof authorize !== "function") {
-    throw new EnfiladeError("ERR_OPTION", `authorize of metrics() takes a function, got ${typeof authorize}`);
+    throw new EnfiladeError("ERR_OPTION", `authorize of metrics() takes a function, got ${describeValue(authorize)}`);
   }
   const registry = registryOf(options);
-  const own = roomName(path);
+  const own = extensionPath("metrics()", path);
   return {
     ...collector(options),
     path,
@@ -102,10 +102,13 @@ function collector(options: MetricsOptions): Extension {
   const { prefix = "enfilade_", name } = options;
   const registry = registryOf(options);
   if (typeof prefix !== "string" || !prefixPattern.test(prefix)) {
-    throw new EnfiladeError("ERR_OPTION", `prefix of metrics() takes a text such as "chat_", got ${String(prefix)}`);
+    throw new EnfiladeError(
+      "ERR_OPTION",
+      `prefix of metrics() takes a text such as "chat_", got ${describeValue(prefix)}`,
+    );
   }
   if (name !== undefined && typeof name !== "string") {
-    throw new EnfiladeError("ERR_OPTION", `name of metrics() takes a string, got ${typeof name}`);
+    throw new EnfiladeError("ERR_OPTION", `name of metrics() takes a string, got ${describeValue(name)}`);
   }
   const set = metricSetOf(registry, prefix);
   let isInstalled = false;
@@ -123,5 +126,5 @@ function collector(options: MetricsOptions): Extension {
 }
 
 function registryOf({ client, registry }: MetricsOptions): PrometheusRegistry {
-  return checkRegistry(registry ?? client?.register);
+  return registry === undefined ? registryOfClient(client) : checkedRegistry(registry);
 }

@@ -226,7 +226,7 @@ export class App implements Application, ExtensionHost {
   /**
    * Answers plain HTTP: by the extension that has the path, else with 426 on a path with a route. For other paths it
    * calls `next`; without `next` it answers 404. The server of `listen` uses it. Another server can mount it as
-   * middleware: `expressApp.use(app.requestListener)`.
+   * middleware: `expressApp.use(app.requestListener)`, before middleware that reads bodies, such as `express.json()`.
    */
   readonly requestListener = (request: IncomingMessage, response: ServerResponse, next?: () => void): void => {
     this.#parts.plainRequests.answer(request, response, next);

@@ -26,9 +26,27 @@ describe("the options of admin()", () => {
     ["an unknown limit", { limits: { operatorMax: 1 } }],
     ["a node without a name", { node: "" }],
     ["a path with a parameter", { path: "/admin/:name" }],
+    ["a path that is no string", { path: 7 }],
     ["an onAudit that is no function", { onAudit: true }],
   ])("refuse %s", (_what, options) => {
     expect(() => admin({ ...normal, ...options })).toThrow(expect.objectContaining({ code: "ERR_OPTION" }));
+  });
+});
+
+describe("an admin", () => {
+  it("belongs to one app, until that app closes", async () => {
+    const extension = admin(normal);
+    const first = new App().use(extension);
+    await using second = new App();
+    expect(() => second.use(extension)).toThrow("an app has this admin already; call admin() once for each app");
+    await first.close();
+    second.use(extension);
+  });
+
+  it("says how long a short secret is, and how to create one, without the secret", () => {
+    const message =
+      "secret of admin() takes a string of at least 32 characters, got one of 5; create one with: openssl";
+    expect(() => admin({ ...normal, secret: "12345" })).toThrow(message);
   });
 });
 
@@ -121,6 +139,14 @@ describe("a call that changes something", () => {
     const type = { "content-type": "application/json" };
     return (await app.fetch(path, { method: "POST", headers: { ...type, ...headers }, body })).status;
   }
+
+  it("names the origin and the host that a refused call has, and what a proxy must do", async () => {
+    const app = await startAdmin();
+    const refused = await app.fetch("/api/close", { method: "POST", headers: { origin: "https://example.com" } });
+    expect(await refused.text()).toContain(
+      String.raw`got \"https://example.com\" for the host \"127.0.0.1:${app.port}\"; a proxy must forward Host`,
+    );
+  });
 
   it("needs the origin of its host and the token of its operator", async () => {
     const entries: AuditEntry[] = [];

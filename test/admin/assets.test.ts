@@ -1,4 +1,5 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import express from "express";
@@ -49,6 +50,25 @@ it("has its page at the path with a slash at its end", async () => {
   expect((await app.fetch("/rooms")).status).toBe(404);
   expect((await app.fetch("/..%2f..%2fpackage.json")).status).toBe(400);
   expect((await app.fetch("/assets/%2e%2e/%2e%2e/package.json")).status).not.toBe(200);
+});
+
+it("says which order is right if middleware of Express has read the body of a call", async () => {
+  const app = new App().use(admin(normal));
+  const server = express().use(express.json(), app.requestListener).listen(0, "127.0.0.1");
+  await new Promise((resolve) => server.once("listening", resolve));
+  onTestFinished(async () => {
+    await app.close();
+    server.close();
+  });
+  // The server listens on a port, so its address is an object.
+  const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const headers = { authorization: `Bearer ${token}`, origin, "content-type": "application/json" };
+  const session = await fetch(`${origin}/admin/api/session`, { headers });
+  // The API has this type for the call.
+  const { csrf } = (await session.json()) as SessionInfo;
+  const call = { method: "POST", body: '{"to":"all"}', headers: { ...headers, "x-enfilade-csrf": csrf } };
+  const answer = await fetch(`${origin}/admin/api/count`, call);
+  expect([answer.status, await answer.text()]).toEqual([500, expect.stringContaining("such as express.json()")]);
 });
 
 it("works at the root of an app, and in Express", async () => {

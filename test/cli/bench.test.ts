@@ -139,7 +139,9 @@ describe("enfilade bench", patient, () => {
   it("exits with 1 if a connection is refused", async () => {
     const url = await startServer();
     const { code, err } = await bench(`${url}/nowhere`);
-    expect(err).toBe("enfilade: connection 0 could not be opened: 1006 Unexpected server response: 404\n");
+    expect(err).toBe(
+      "enfilade: connection 0 could not be opened: 1006 the server answered with HTTP 404, and opened no WebSocket\n",
+    );
     expect(code).toBe(1);
   });
 
@@ -160,6 +162,17 @@ describe("enfilade bench", patient, () => {
       await terminal.shows((lines) => lines.some((line) => /^\[#*\.*\] \d+ arrived, p99 [\d.]+ ms$/.test(line)));
       expect((await terminal.running.result).code).toBe(0);
       expect(terminal.lines[0]).toMatch(/^10 connections, 200 messages sent/);
+    },
+  );
+
+  it.skipIf(missing("python", "enfilade bench on a terminal"))(
+    "shows its progress in one line of a terminal with 20 columns",
+    async () => {
+      const url = await startServer();
+      const terminal = new Terminal(["bench", `${url}/echo/a`, "--duration", "2"], 20);
+      await terminal.shows((lines) => lines.some((line) => /^\d+ arrived, p99 [\d.]+/.test(line)));
+      expect(terminal.lines).toHaveLength(1);
+      expect((await terminal.running.result).code).toBe(0);
     },
   );
 

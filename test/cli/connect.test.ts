@@ -169,9 +169,42 @@ describe("enfilade connect, with a pipe", patient, () => {
 
   it("exits with 1 if the server cannot be reached", async () => {
     const { code, out, err } = await run(["connect", "ws://127.0.0.1:1/chat/a"], { input: "hello\n" });
-    expect([code, out, err]).toEqual([1, "", "* closed: 1006 connect ECONNREFUSED 127.0.0.1:1\n"]);
+    expect([code, out, err]).toEqual([1, "", "* closed: 1006 no server listens at 127.0.0.1:1\n"]);
     const plain = await run(["connect", "ws://127.0.0.1:1/chat/a", "--plain"], { input: "hello\n" });
     expect([plain.code, plain.err]).toEqual([1, err]);
+  });
+
+  it("says in words why a server opens no room", async () => {
+    const plain = new WebSocketServer({ host: "127.0.0.1", port: 0, handleProtocols: () => false });
+    onTestFinished(() => plain.close());
+    await new Promise((resolve) => plain.once("listening", resolve));
+    // The server listens on a port, so its address is an object.
+    const other = `127.0.0.1:${(plain.address() as AddressInfo).port}/`;
+    const { port } = await startApp(new App());
+    const urls = [`ws://${other}`, `wss://${other}`, `ws://127.0.0.1:${port}/nowhere --plain`, "ws://nowhere.invalid/"];
+    const results = await Promise.all(urls.map((url) => run(["connect", ...url.split(" ")], { input: "hello\n" })));
+    expect(results.map(({ err }) => err)).toEqual([
+      "* closed: 1006 the server does not speak enfilade.v1; use --plain\n",
+      "* closed: 1006 the server has no TLS at this port; use ws:// or http://\n",
+      "* closed: 1006 the server answered with HTTP 404, and opened no WebSocket\n",
+      "* closed: 1006 no address is known for the host nowhere.invalid\n",
+    ]);
+  });
+
+  it("and enfilade doctor say that a server opens WebSockets, but does not answer in enfilade.v1", async () => {
+    const server = new WebSocketServer({ host: "127.0.0.1", port: 0 });
+    onTestFinished(() => server.close());
+    await new Promise((resolve) => server.once("listening", resolve));
+    // The server listens on a port, so its address is an object.
+    const url = `ws://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+    const [connect, doctor] = await Promise.all([
+      run(["connect", url], { input: "hello\n" }),
+      run(["doctor", "--url", url]),
+    ]);
+    expect(connect.err).toContain(
+      "* closed: the server did not answer in enfilade.v1; for another server, use --plain\n",
+    );
+    expect(doctor.out).toContain(`warning  ${url} upgrades, but sent no welcome`);
   });
 
   it("exits with 1 if the server closes before all lines are sent, or does not answer in time", async () => {

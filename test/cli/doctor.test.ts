@@ -249,6 +249,16 @@ describe("enfilade doctor --listen", patient, () => {
     expect(code).toBe(0);
   });
 
+  it("exits with 130 when it is interrupted, without a problem", async () => {
+    const running = start(["doctor", "--json", "--listen", "0", "--host", "127.0.0.1"], {
+      folder: await project(good),
+    });
+    await running.until((_out, err) => err.includes("port "));
+    running.signal("SIGINT");
+    const { code, out } = await running.result;
+    expect([code, out]).toEqual([130, expect.not.stringContaining('"problem"')]);
+  });
+
   it("finds a port that is in use, and a handshake that does not arrive", async () => {
     const { port } = await startApp(new App());
     const taken = await run(["doctor", "--listen", String(port), "--host", "127.0.0.1"], {

@@ -33,7 +33,7 @@ describe("enfilade init", patient, () => {
     const folder = await emptyFolder();
     await mkdir(join(folder, "My Chat!/.git"), { recursive: true });
     const { code, out } = await run(["init", "My Chat!", "--js"], { folder });
-    expect([code, out]).toEqual([0, expect.stringContaining("next:\n  cd My Chat!\n  npm install\n")]);
+    expect([code, out]).toEqual([0, expect.stringContaining("next:\n  cd 'My Chat!'\n  npm install\n")]);
     const { version } = JSON.parse(await readFile(join(root, "package.json"), "utf8"));
     const file = JSON.parse(await readFile(join(folder, "My Chat!/package.json"), "utf8"));
     expect(file).toMatchObject({ name: "my-chat", type: "module", dependencies: { enfilade: `^${version}` } });

@@ -3,7 +3,7 @@ import { Attempts } from "../../example-app/sign-in/attempts.js";
 import { ManualClock } from "../../src/testing/index.js";
 import { readUntil, startSite } from "./site.js";
 
-const site = await startSite({ operationsToken: "token-of-operations" });
+const site = await startSite({ operationsToken: "token:of-operations" });
 afterAll(() => site.stop());
 const { url } = site;
 const ann = site.visitor("Ann");
@@ -60,13 +60,13 @@ describe("the example over HTTP", () => {
     expect((await fetch(`${url}/ready`)).status).toBe(204);
     expect((await fetch(`${url}/health`)).status).toBe(401);
     expect((await fetch(`${url}/health`, { headers: { authorization: "Bearer token" } })).status).toBe(401);
-    const answer = await fetch(`${url}/health`, { headers: { authorization: "Bearer token-of-operations" } });
+    const answer = await fetch(`${url}/health`, { headers: { authorization: "Bearer token:of-operations" } });
     expect(await answer.json()).toMatchObject({ ready: true, status: { state: "open" } });
   });
 
   it("gives its metrics and the admin pages to operators only", async () => {
-    const bearer = { authorization: "Bearer token-of-operations" };
-    const basic = { authorization: `Basic ${Buffer.from("olga:token-of-operations").toString("base64")}` };
+    const bearer = { authorization: "Bearer token:of-operations" };
+    const basic = { authorization: `Basic ${Buffer.from("olga:token:of-operations").toString("base64")}` };
     expect((await fetch(`${url}/metrics`)).status).toBe(401);
     expect(await (await fetch(`${url}/metrics`, { headers: bearer })).text()).toContain("enfilade_connections ");
     for (const path of ["/admin/", "/admin/api/session"]) {

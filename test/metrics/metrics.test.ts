@@ -372,17 +372,22 @@ describe("the numbers of metrics", () => {
 describe("the options of metrics", () => {
   const client = promClient;
   it.each<[why: string, options: unknown, message: string]>([
-    ["no client", {}, "metrics() takes client: the module @prometheus-io/client or prom-client"],
-    ["a client without a registry", { client: { register: {} } }, "the registry is {}"],
+    ["no client", {}, "client of metrics() takes the module, as of import client"],
+    ["a client without a registry", { client: { register: {} } }, 'got {"register":{}}'],
+    ["a registry that is none", { client, registry: {} }, "registry of metrics() takes a registry of the client"],
     ["an unknown option", { client, pathh: "/x" }, 'metrics() has no option "pathh"; did you mean "path"?'],
     [
       "a prefix that is none",
       { client, prefix: "my-app" },
-      'prefix of metrics() takes a text such as "chat_", got my-app',
+      'prefix of metrics() takes a text such as "chat_", got "my-app"',
     ],
-    ["a name that is none", { client, name: 7 }, "name of metrics() takes a string, got number"],
+    ["a name that is none", { client, name: 7 }, "name of metrics() takes a string, got 7"],
     ["a path that is none", { client, path: "metrics" }, 'it does not begin with "/"'],
-    ["authorize that is none", { client, authorize: "secret" }, "authorize of metrics() takes a function, got string"],
+    [
+      "authorize that is none",
+      { client, authorize: "secret" },
+      'authorize of metrics() takes a function, got "secret"',
+    ],
     ["nothing", undefined, "metrics() takes an object, got undefined"],
   ])("refuse %s", (_why, options, message) => {
     // As JavaScript code may call it.

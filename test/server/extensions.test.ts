@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
+import { Readable } from "node:stream";
 import express from "express";
 import Fastify from "fastify";
 import { describe, expect, it, onTestFinished } from "vitest";
@@ -127,6 +128,67 @@ describe("an extension with a path", () => {
     expect(errors.map(({ message }) => message)).toEqual(["too late"]);
   });
 
+  it.each<[string, unknown, string]>([
+    ["a text", "hello", 'returned "hello"; return a Response or nothing'],
+    ["an object", { a: 1 }, 'returned {"a":1}; return a Response or nothing'],
+    ["nothing but null", null, "returned null; return a Response or nothing"],
+    ["an error of Response", Response.error(), "returned Response.error(), which has no status"],
+  ])("answers 500 and reports it when it returns %s", async (_what, answer, message) => {
+    // In JavaScript it may return anything.
+    const onRequest = () => answer as Response;
+    const { port, errors } = await start(new App().use({ name: "odd", path: "/odd", onRequest }));
+    expect((await ask(port, "/odd")).status).toBe(500);
+    expect(errors).toEqual([expect.objectContaining({ code: "ERR_VALUE", message: expect.stringContaining(message) })]);
+  });
+
+  it("cannot return one Response with a body twice", async () => {
+    const answer = new Response("once");
+    const { port, errors } = await start(new App().use({ name: "again", path: "/again", onRequest: () => answer }));
+    expect(await (await ask(port, "/again")).text()).toBe("once");
+    expect((await ask(port, "/again")).status).toBe(500);
+    expect(errors.map(({ message }) => message)).toEqual([
+      expect.stringContaining("whose body was sent or read before; create one for each request"),
+    ]);
+  });
+
+  it("cannot return a Response after it has written to the response of Node", async () => {
+    const onRequest: Extension["onRequest"] = (_request, response) => {
+      response.end("by Node");
+      return new Response("by Fetch");
+    };
+    const { port, errors } = await start(new App().use({ name: "both", path: "/both", onRequest }));
+    expect(await (await ask(port, "/both")).text()).toBe("by Node");
+    expect(errors.map(({ message }) => message)).toEqual([expect.stringContaining("has written to response already")]);
+  });
+
+  it("reports an error of the body that it streams, and none when the client disconnects", async () => {
+    let canceled: () => void = () => undefined;
+    const isCanceled = new Promise<void>((resolve) => {
+      canceled = resolve;
+    });
+    const endless = { pull: (part: ReadableStreamDefaultController) => part.enqueue(Buffer.alloc(65_536)) };
+    const failing = {
+      pull() {
+        throw new Error("no more");
+      },
+    };
+    const { port, errors } = await start(
+      new App().use({
+        name: "streams",
+        path: "/streams",
+        onRequest: ({ path }) =>
+          new Response(new ReadableStream(path === "/streams" ? { ...endless, cancel: canceled } : failing)),
+      }),
+    );
+    const leaving = new AbortController();
+    const answer = await ask(port, "/streams", { signal: leaving.signal });
+    await answer.body?.getReader().read();
+    leaving.abort();
+    await isCanceled;
+    await expect(ask(port, "/streams/failing").then((other) => other.text())).rejects.toThrow();
+    expect(errors.map(({ message }) => message)).toEqual(["no more"]);
+  });
+
   it("sees the client that a trusted proxy names", async () => {
     const { port } = await start(new App({ trustProxy: 1 }).use(mirror("/mirror")));
     const answer = await ask(port, "/mirror", { headers: { "x-forwarded-for": "203.0.113.9" } });
@@ -140,7 +202,12 @@ function endOf(controller: ReadableStreamDefaultController, chunk: string | unde
 }
 
 describe("an extension answers", () => {
-  const makeApp = () => new App().route("/echo", Echo).use(mirror("/mirror"));
+  const body: Extension = {
+    name: "body",
+    path: "/body",
+    onRequest: async ({ raw }) => new Response(raw && (await new Response(Readable.toWeb(raw)).text())),
+  };
+  const makeApp = () => new App().route("/echo", Echo).use(mirror("/mirror")).use(body);
 
   it("in a server of its own, and 503 after the app has closed", async () => {
     const app = makeApp();
@@ -170,12 +237,15 @@ describe("an extension answers", () => {
     const app = makeApp().attach(fastify.server);
     fastify.addHook("preClose", () => app.close());
     fastify.get("/page", async () => "a page");
-    fastify.setNotFoundHandler((request, reply) => {
+    fastify.addHook("onRequest", async (request, reply) => {
+      if (!request.is404) return;
       reply.hijack();
       app.requestListener(request.raw, reply.raw);
     });
     const url = await fastify.listen({ host: "127.0.0.1", port: 0 });
     expect((await mirrored(fetch(`${url}/mirror/a`)))[2]).toBe("/mirror/a");
+    const json = { method: "POST", headers: { "content-type": "application/json" }, body: '{"a":1}' };
+    expect(await (await fetch(`${url}/body`, json)).text()).toBe('{"a":1}');
     expect(await (await fetch(`${url}/page`)).text()).toBe("a page");
   });
 
@@ -255,17 +325,36 @@ describe("an extension with hooks", () => {
 describe("use() refuses", () => {
   it.each<[string, unknown, string]>([
     ["nothing", undefined, "use() takes an extension: an object with a name, such as metrics(); got undefined"],
-    ["a function", () => undefined, "got () => undefined"],
+    ["a function", mirror, "got the function mirror"],
     ["an object without a name", { path: "/x" }, "an object with a name"],
     ["an unknown key", { name: "x", onRequst: () => undefined }, 'did you mean "onRequest"?'],
     [
       "a hook that is no function",
       { name: "x", onStart: "now" },
-      "onStart of the extension x takes a function, got string",
+      'onStart of the extension x takes a function, got "now"',
     ],
     ["a path without onRequest", { name: "x", path: "/x" }, "the extension x needs both path and onRequest"],
     ["onRequest without a path", { name: "x", onRequest: () => undefined }, "needs both path and onRequest"],
-    ["an invalid path", { name: "x", path: "x", onRequest: () => undefined }, 'does not begin with "/"'],
+    [
+      "an invalid path",
+      { name: "x", path: "x", onRequest: () => undefined },
+      'path of the extension x: "x" is not a room path: it does not begin with "/"',
+    ],
+    [
+      "a path that is no string",
+      { name: "x", path: 7, onRequest: () => undefined },
+      'path of the extension x takes a path such as "/rooms", got 7',
+    ],
+    [
+      "a path with a parameter",
+      { name: "x", path: "/x/:id/y", onRequest: () => undefined },
+      'path of the extension x takes a path without parameters; pass "/x"',
+    ],
+    [
+      "an install that returns a promise",
+      { name: "x", install: () => Promise.reject(new Error("no database")) },
+      "install of the extension x returned a promise; use() does not wait; move what takes time to onStart",
+    ],
   ])("%s", (_what, extension, message) => {
     // In JavaScript it may be anything.
     expect(() => new App().use(extension as Extension)).toThrow(message);
@@ -286,6 +375,12 @@ describe("use() refuses", () => {
   it("a path that another extension has", () => {
     const app = new App().use(mirror("/mirror", "first"));
     expect(() => app.use(mirror("/mirror/", "second"))).toThrow("the extensions first and second have one path");
+  });
+
+  it("an extension that the app has already", () => {
+    const extension: Extension = { name: "x", install: () => undefined };
+    const app = new App().use(extension);
+    expect(() => app.use(extension)).toThrow("the app has this extension x already; call use() once");
   });
 
   it("an extension of an app that is closed", async () => {

@@ -1,7 +1,7 @@
 import type { Clock } from "../../connection/clock.js";
 import { TokenBuckets } from "../../connection/rate/tokenBuckets.js";
 import type { ConnectionRequest } from "../../connection/request.js";
-import { EnfiladeError, HttpError, isInstance } from "../../errors.js";
+import { describeValue, EnfiladeError, HttpError, isInstance } from "../../errors.js";
 import { networkOf } from "../../server/access/network.js";
 import { originCheck } from "../../server/access/origin.js";
 import type { CsrfHeader } from "../api.js";
@@ -61,7 +61,9 @@ export class Guard {
   checkChange({ headers, host }: ConnectionRequest, operator: string): void {
     const { origin } = headers;
     if (origin === undefined || !isSameHost(origin, host)) {
-      throw new HttpError(403, "This call needs the header Origin, with the host of the request");
+      const came = `got ${describeValue(origin)} for the host ${describeValue(host)}`;
+      const hint = "a proxy must forward Host, or be named by trustProxy";
+      throw new HttpError(403, `This call needs the header Origin, with the host of the request; ${came}; ${hint}`);
     }
     if (this.#signer.isSigned("csrf", operator, headers[csrfHeader])) return;
     throw new HttpError(403, `This call needs the header ${csrfHeader}, with the value csrf of GET api/session`);

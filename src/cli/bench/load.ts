@@ -1,5 +1,6 @@
 import { createHistogram, type RecordableHistogram } from "node:perf_hooks";
 import { type Clock, deferred } from "../../connection/clock.js";
+import { meaningOf, messageOf } from "../failure.js";
 import type { Sockets, WebSocket } from "../socket.js";
 import { visible } from "../text.js";
 import { Marks } from "./mark.js";
@@ -164,8 +165,8 @@ export class Load {
     const { promise, resolve, reject } = deferred<void>();
     let failure = "";
     socket.on("open", () => resolve());
-    socket.on("error", (error: NodeJS.ErrnoException) => {
-      failure = error.message || error.code || "";
+    socket.on("error", (error) => {
+      failure = meaningOf(messageOf(error));
     });
     socket.on("message", (data: Buffer) => this.#onMessage(at, data));
     socket.on("close", (code, reason) => {

@@ -84,7 +84,7 @@ export function describe(report: Report, seconds: number): string {
     `${received} messages arrived (${rate(received, seconds)}), ${returned} of them at their sender`,
     `${missing} missing, ${late} out of order, ${repeated} repeated`,
     "",
-    `latency   ${row(latencyMs)}`,
+    `latency   ${received === 0 ? "none, since no message arrived" : row(latencyMs)}`,
     `own delay ${row(latenessMs)}`,
     "",
     "Latency is the time from the moment when a message was due to each arrival, so a stall counts for all messages",

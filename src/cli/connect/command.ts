@@ -108,8 +108,9 @@ async function talk(session: Session, stays: boolean): Promise<number> {
   if (first === "interrupted") return stays && state.hasSentAll ? exitCodes.done : exitCodes.interrupted;
   if (first !== "sent") screen.note(`closed: ${first.text}`);
   const isEnd = first === "sent" ? state.isTimely : first.isNormal && (state.hasSentAll || context.stdin.isTTY);
-  if (!state.isTimely) screen.note(`the server did not answer ${link.unanswered} lines in time`);
-  else if (!isEnd && link.unanswered > 0) screen.note(`the server did not answer ${link.unanswered} lines`);
+  const unanswered = `the server did not answer ${link.unanswered} ${link.unanswered === 1 ? "line" : "lines"}`;
+  if (!state.isTimely) screen.note(`${unanswered} in time`);
+  else if (!isEnd && link.unanswered > 0) screen.note(unanswered);
   return isEnd && link.failures + state.refused === 0 ? exitCodes.done : exitCodes.failed;
 }
 

@@ -1,4 +1,5 @@
 import type { SocketEvent, WebSocketConstructor, WebSocketLike } from "../../client/connection/socket.js";
+import { messageOf } from "../failure.js";
 import type { Sockets } from "../socket.js";
 import type { Unanswered } from "./unanswered.js";
 
@@ -22,14 +23,9 @@ export function observedSockets(sockets: Sockets, unanswered: Unanswered): WebSo
     }
 
     addEventListener(type: "message" | "close" | "error", listener: (event: SocketEvent) => void): void {
-      if (type === "error") this.#socket.on("error", (error) => listener({ type, message: describe(error) }));
+      if (type === "error") this.#socket.on("error", (error) => listener({ type, message: messageOf(error) }));
       else if (type === "message") this.#socket.on("message", (data) => listener({ type, data: String(data) }));
       else this.#socket.on("close", (code, reason) => listener({ type, code, reason: String(reason) }));
     }
   };
-}
-
-/** An error of several addresses has an empty message, but a code. */
-export function describe(error: Error & { readonly code?: string }): string {
-  return error.message || error.code || "no connection";
 }

@@ -1,8 +1,8 @@
 import { deferred } from "../../connection/clock.js";
+import { meaningOf, messageOf } from "../failure.js";
 import type { Sockets, WebSocket } from "../socket.js";
 import { visibleJSON } from "../text.js";
 import type { Content, Ending, Link } from "./link.js";
-import { describe } from "./observedSocket.js";
 import type { Screen } from "./screen.js";
 import { Unanswered } from "./unanswered.js";
 
@@ -33,7 +33,7 @@ export class PlainLink implements Link {
       opened.resolve();
     });
     this.#socket.on("error", (error) => {
-      failure = describe(error);
+      failure = meaningOf(messageOf(error));
     });
     this.#socket.on("message", (data: Buffer, isBinary) => {
       screen.message({ tag: "", text: isBinary ? bytesOf(data, isJSON) : textOf(data.toString(), isJSON) });

@@ -5,6 +5,8 @@ import type { ClientMessage } from "../../client/messages/message.js";
 import type { ClientRoom } from "../../client/room.js";
 import type { Lost } from "../../client/roomEvents.js";
 import { deferred } from "../../connection/clock.js";
+import { ABNORMAL } from "../../wire/closeCodes.js";
+import { meaningOf } from "../failure.js";
 import type { Sockets } from "../socket.js";
 import { visibleJSON } from "../text.js";
 import type { Content, Ending, Link } from "./link.js";
@@ -117,11 +119,15 @@ export class RoomLink implements Link {
   }
 
   #onWaiting(detail: StateDetail): void {
+    // The client has waited for the first welcome of the server.
+    const isForeign = !this.#wasOpen && detail.reason === "silent";
+    const hint = "the server did not answer in enfilade.v1; for another server, use --plain";
+    const text = isForeign ? hint : endOf(detail);
     if (this.#wasOpen || this.#isPatient) {
       const seconds = ((detail.delayMs ?? 0) / 1_000).toFixed(1);
-      this.#screen.note(`no connection: ${endOf(detail)}; the next attempt is in ${seconds} s`);
+      this.#screen.note(`no connection: ${text}; the next attempt is in ${seconds} s`);
     } else {
-      this.#end({ isNormal: false, text: endOf(detail) });
+      this.#end({ isNormal: false, text });
       this.#room.close();
     }
   }
@@ -129,7 +135,7 @@ export class RoomLink implements Link {
 
 function endOf({ code, reason = "", status }: StateDetail): string {
   const http = status === undefined || reason.includes(String(status)) ? "" : ` (HTTP ${status})`;
-  return `${code} ${reason}`.trim() + http;
+  return `${code} ${code === ABNORMAL ? meaningOf(reason) : reason}`.trim() + http;
 }
 
 function lossOf({ reason, missed }: Lost): string {

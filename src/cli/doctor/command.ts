@@ -27,7 +27,7 @@ export const doctorCommand: Command = {
     "Checks Node.js, the versions of packages and the decorators of the project in the current folder. With --listen,",
     "stop the app and use its port; then connect through the proxies, or let --url do that. The handshake is refused.",
     "",
-    "Exit codes: 0 no problem, 1 a problem, 2 wrong usage.",
+    "Exit codes: 0 no problem, 1 a problem, 2 wrong usage, 130 interrupted.",
   ].join("\n"),
   run,
 };
@@ -36,6 +36,7 @@ async function run(input: Input, context: Context): Promise<number> {
   const findings = await findingsOf(input, context);
   const output = input.has("json") ? visibleJSON({ findings }) : findings.map(describe).join("\n");
   context.stdout.write(`${output}\n`);
+  if (context.interrupted.aborted) return exitCodes.interrupted;
   return findings.some(({ level }) => level === "problem") ? exitCodes.failed : exitCodes.done;
 }
 

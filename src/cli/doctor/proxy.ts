@@ -24,7 +24,10 @@ export interface ProxyCheck {
 const fieldMax = 200;
 const fields = ["forwarded", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "via"];
 
-/** Listens in place of the app, waits for one WebSocket handshake, and explains what the proxies made of it. */
+/**
+ * Listens in place of the app, waits for one WebSocket handshake, and explains what the proxies made of it. If it is
+ * interrupted before, there is nothing to say.
+ */
 export async function checkProxy(check: ProxyCheck): Promise<Finding[]> {
   const { promise: arrived, resolve } = deferred<IncomingMessage>();
   const server = listenFor(resolve);
@@ -36,6 +39,7 @@ export async function checkProxy(check: ProxyCheck): Promise<Finding[]> {
     const aborted = once(check.interrupted, "abort").then((): typeof timeIsUp => timeIsUp);
     const request = await within(check.clock, check.waitMs, Promise.race([arrived, aborted]));
     if (request !== timeIsUp) return explain(request, check.url);
+    if (check.interrupted.aborted) return [];
     const text = `no WebSocket handshake arrived on port ${check.port} within ${check.waitMs / 1_000} s`;
     return [problem(text, "check that the proxy forwards to this port, and that this URL leads to the proxy")];
   } finally {

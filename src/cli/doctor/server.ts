@@ -1,7 +1,8 @@
 import { type Clock, deferred, timeIsUp, within } from "../../connection/clock.js";
 import { isFinal } from "../../wire/closeCodes.js";
 import { v1 } from "../../wire/frames.js";
-import { Sockets } from "../socket.js";
+import { meaningOf, messageOf } from "../failure.js";
+import { Sockets, type WebSocket } from "../socket.js";
 import { type Finding, ok, problem, warning } from "./finding.js";
 
 /** Milliseconds for the handshake and the welcome. */
@@ -22,21 +23,20 @@ export function originOf(url: URL): string {
 export async function checkServer(url: URL, clock: Clock): Promise<Finding> {
   const sockets = new Sockets({ origin: originOf(url) });
   try {
-    const answer = await within(clock, answerMs, answerOf(sockets, url));
-    if (answer === timeIsUp) return problem(`${url} did not answer`, "check that the proxy forwards to the app");
-    return explain(url, answer);
+    const socket = sockets.open(url.href, [v1]);
+    const answer = await within(clock, answerMs, answerOf(socket));
+    if (answer !== timeIsUp) return explain(url, answer);
+    if (socket.readyState === socket.OPEN) return noWelcome(url);
+    return problem(`${url} did not answer`, "check that the proxy forwards to the app");
   } finally {
     await sockets.closeAll(clock);
   }
 }
 
-function answerOf(sockets: Sockets, url: URL): Promise<Answer> {
+function answerOf(socket: WebSocket): Promise<Answer> {
   const { promise, resolve } = deferred<Answer>();
-  const socket = sockets.open(url.href, [v1]);
   socket.on("message", (data) => resolve({ kind: "welcome", frame: String(data) }));
-  socket.on("error", (error: NodeJS.ErrnoException) =>
-    resolve({ kind: "failed", reason: error.message || error.code || "no connection" }),
-  );
+  socket.on("error", (error) => resolve({ kind: "failed", reason: messageOf(error) }));
   socket.on("close", (code, reason) => resolve({ kind: "closed", code, reason: String(reason) }));
   return promise;
 }
@@ -52,14 +52,18 @@ function explain(url: URL, answer: Answer): Finding {
     return isFinal(code) ? warning(text, advice) : problem(text, "see the log of the server");
   }
   const [, status] = /response: (\d+)$/.exec(answer.reason) ?? [];
-  return problem(`${url}: ${answer.reason}`, adviceFor(Number(status)));
+  return problem(`${url}: ${meaningOf(answer.reason)}`, adviceFor(Number(status)));
 }
 
 function explainWelcome(url: URL, frame: string): Finding {
   const [, heartbeat] = /"heartbeatMs":(\d+)/.exec(frame) ?? [];
-  if (heartbeat === undefined) return warning(`${url} upgrades, but sent no welcome`, "is it a server of enfilade?");
+  if (heartbeat === undefined) return noWelcome(url);
   const limit = heartbeat === "0" ? "; there is no heartbeat" : `; timeouts of proxies must be above ${heartbeat} ms`;
   return ok(`${url} speaks ${v1}${limit}`);
+}
+
+function noWelcome(url: URL): Finding {
+  return warning(`${url} upgrades, but sent no welcome`, "is it a server of enfilade?");
 }
 
 /** The usual cause of a status in place of an upgrade. */

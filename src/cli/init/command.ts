@@ -46,10 +46,16 @@ async function run(input: Input, { folder, stdout }: Context): Promise<number> {
     await writeFile(file, text, { flag: "wx" });
   }
   const place = relative(folder, target);
-  const next = [...(place === "" ? [] : [`cd ${visible(place)}`]), "npm install", "npm test", "npm start"];
+  const next = [...(place === "" ? [] : [`cd ${quoted(visible(place))}`]), "npm install", "npm test", "npm start"];
   const created = [...files.keys()].map((path) => `  ${path}`);
   stdout.write(`${["created:", ...created, "next:", ...next.map((step) => `  ${step}`)].join("\n")}\n`);
   return exitCodes.done;
+}
+
+/** A path as the shell of this system reads it. */
+function quoted(path: string): string {
+  if (/^[\p{L}\p{N}_./\\:-]+$/u.test(path)) return path;
+  return process.platform === "win32" ? `"${path}"` : `'${path.replaceAll("'", "'\\''")}'`;
 }
 
 /** @throws Error when the folder has files, or is a file. */

@@ -1,7 +1,9 @@
+import { isThenable } from "../../connection/inbox.js";
 import { describeValue, EnfiladeError } from "../../errors.js";
 import { checkNames } from "../../wire/options.js";
-import { type RoomPath, roomName } from "../../wire/path.js";
+import type { RoomPath } from "../../wire/path.js";
 import type { Extension, ExtensionHost } from "./extension.js";
+import { extensionPath } from "./extensionPath.js";
 
 export interface ExtensionsDeps {
   readonly app: ExtensionHost;
@@ -22,19 +24,35 @@ export class Extensions {
     this.#deps = deps;
   }
 
-  /** @throws EnfiladeError `ERR_OPTION` for an invalid extension, or for a path that another one has. */
+  /**
+   * @throws EnfiladeError `ERR_OPTION` for an invalid extension, for one that the app has already, or for a path that
+   *   another one has; `ERR_PATH` for an invalid path.
+   */
   add(extension: Extension): void {
     checkExtension(extension);
+    if (this.#all.includes(extension)) {
+      const hint = "call use() once for each extension";
+      throw new EnfiladeError("ERR_OPTION", `the app has this extension ${extension.name} already; ${hint}`);
+    }
     const path = extension.path === undefined ? undefined : this.#freePath(extension.name, extension.path);
     // First, so that an extension that throws has no part in the app.
-    extension.install?.(this.#deps.app);
+    this.#install(extension);
     if (path !== undefined) this.#byPath.set(path, extension);
     this.#all.push(extension);
     if (this.#hasStarted) void this.#run(extension, "onStart");
   }
 
+  #install(extension: Extension): void {
+    const result: unknown = extension.install?.(this.#deps.app);
+    if (!isThenable(result)) return;
+    // Its rejection is ignored, since a promise is an error in any case.
+    result.then(undefined, () => undefined);
+    const hint = "use() does not wait; move what takes time to onStart";
+    throw new EnfiladeError("ERR_OPTION", `install of the extension ${extension.name} returned a promise; ${hint}`);
+  }
+
   #freePath(name: string, path: string): RoomPath {
-    const canonical = roomName(path);
+    const canonical = extensionPath(`the extension ${name}`, path);
     const other = this.#byPath.get(canonical);
     if (other !== undefined) {
       const hint = "give one of them another path";
@@ -104,7 +122,7 @@ function checkExtension(extension: Extension): void {
   for (const hook of hooks) {
     const value: unknown = extension[hook];
     if (value === undefined || typeof value === "function") continue;
-    throw new EnfiladeError("ERR_OPTION", `${hook} of ${where} takes a function, got ${typeof value}`);
+    throw new EnfiladeError("ERR_OPTION", `${hook} of ${where} takes a function, got ${describeValue(value)}`);
   }
   if ((extension.path === undefined) === (extension.onRequest === undefined)) return;
   throw new EnfiladeError("ERR_OPTION", `${where} needs both path and onRequest to answer requests`);

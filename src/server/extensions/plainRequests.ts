@@ -3,7 +3,7 @@ import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { ConnectionRequest } from "../../connection/request.js";
 import type { Refusal } from "../../connection/transport.js";
-import { isInstance } from "../../errors.js";
+import { describeValue, EnfiladeError, isInstance } from "../../errors.js";
 import { type PathLimits, pathOfTarget, type RoomPath } from "../../wire/path.js";
 import type { Acceptor, Destination } from "../acceptor.js";
 import type { SourceFinder } from "../access/proxies.js";
@@ -63,7 +63,7 @@ export class PlainRequests {
   async #extend({ path, extension }: Extended, raw: IncomingMessage, response: ServerResponse): Promise<void> {
     try {
       if (this.#deps.shutdown.state === "closed") send(response, busy("closing", "The app is closed"));
-      else await answerWith(await extension.onRequest?.(this.#requestOf(raw, path), response), response);
+      else await answerWith(await extension.onRequest?.(this.#requestOf(raw, path), response), response, extension);
     } catch (error) {
       const known = refusalOfError(error);
       if (known === undefined) this.#deps.report(error, undefined, `onRequest of the extension ${extension.name}`);
@@ -84,14 +84,42 @@ function send(response: ServerResponse, { status, headers, body }: Refusal): voi
   response.end(body);
 }
 
-/** Writes the `Response` of an extension. Anything else means that it answers by itself. */
-async function answerWith(answer: unknown, response: ServerResponse): Promise<void> {
-  if (!isInstance(answer, Response)) return;
+/**
+ * Writes the `Response` of an extension. If `onRequest` returns nothing, it answers by itself.
+ *
+ * @throws EnfiladeError (as a rejection) `ERR_VALUE` for an answer that cannot be sent.
+ */
+async function answerWith(answer: unknown, response: ServerResponse, { name }: Extension): Promise<void> {
+  // Functions of Node return the response, such as response.end().
+  if (answer === undefined || answer === response) return;
+  const isResponse = isInstance(answer, Response);
+  if (!isResponse && response.headersSent) return;
+  const mistake = isResponse ? mistakeOf(answer, response) : `${describeValue(answer)}; return a Response or nothing`;
+  if (mistake) throw new EnfiladeError("ERR_VALUE", `onRequest of the extension ${name} returned ${mistake}`);
+  if (isResponse) await write(answer, response);
+}
+
+/** Why a `Response` cannot be sent; `undefined` if it can. */
+function mistakeOf({ body, bodyUsed, type }: Response, { headersSent }: ServerResponse): string | undefined {
+  if (headersSent) return "a Response, but has written to response already; do one of both";
+  if (bodyUsed || body?.locked) return "a Response whose body was sent or read before; create one for each request";
+  return type === "error" ? "Response.error(), which has no status; throw an HttpError" : undefined;
+}
+
+async function write(answer: Response, response: ServerResponse): Promise<void> {
   const cookies = answer.headers.getSetCookie();
   response.writeHead(answer.status, {
     ...Object.fromEntries(answer.headers),
     ...(cookies.length > 0 && { "set-cookie": cookies }),
   });
-  if (answer.body === null) response.end();
-  else await pipeline(Readable.fromWeb(answer.body), response);
+  if (answer.body === null) {
+    response.end();
+    return;
+  }
+  try {
+    await pipeline(Readable.fromWeb(answer.body), response);
+  } catch (error) {
+    // An error of the body ends the response with it. Without one, the client has disconnected.
+    if (response.errored) throw error;
+  }
 }
