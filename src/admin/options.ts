@@ -72,7 +72,9 @@ export function adminConfigOf(options: AdminOptions): AdminConfig {
   const { authorize, path = "/admin", secret, node = nodeName(), onAudit, systemMessage } = options;
   if (typeof authorize !== "function") {
     const reason = "the admin shows all users and can close connections, so it must know who asks";
-    throw bad(`authorize is required: ${reason}; pass authorize: (request) => operator`, authorize);
+    const expected = `authorize is required: ${reason}; pass authorize: (request) => operator`;
+    // The error does not repeat it: it may be a secret.
+    throw new EnfiladeError("ERR_OPTION", `${expected}; admin() got ${typeof authorize}`);
   }
   checkFunction("onAudit", onAudit);
   checkFunction("systemMessage", systemMessage);

@@ -78,7 +78,8 @@ function endpoint(options: MetricsEndpointOptions): Extension {
   checkNames("metrics()", options, endpointNames);
   const { path = "/metrics", authorize } = options;
   if (authorize !== undefined && typeof authorize !== "function") {
-    throw new EnfiladeError("ERR_OPTION", `authorize of metrics() takes a function, got ${describeValue(authorize)}`);
+    // The error does not repeat it: it may be a secret.
+    throw new EnfiladeError("ERR_OPTION", `authorize of metrics() takes a function, got ${typeof authorize}`);
   }
   const registry = registryOf(options);
   const own = extensionPath("metrics()", path);

@@ -16,6 +16,11 @@ export function refusal(
   return { reason, status, headers: { "content-type": "text/plain; charset=utf-8", ...headers }, body };
 }
 
+/** Accepts a `Response` of any library: an installed undici has its own class, which is not the global one. */
+export function isResponse(value: unknown): value is Response {
+  return Object.prototype.toString.call(value) === "[object Response]";
+}
+
 /** Reads a `Response` that `authorize` returned. */
 export async function refusalOfResponse(response: Response): Promise<Refusal> {
   const headers: Record<string, string | string[]> = Object.fromEntries(response.headers);

@@ -19,6 +19,13 @@ describe("the options of admin()", () => {
     );
   });
 
+  it("do not appear in the error when a secret is in the place of authorize", () => {
+    // @ts-expect-error: the type requires a function.
+    const make = () => admin({ authorize: "t0p-secret" });
+    expect(make).toThrow(/got string$/);
+    expect(make).not.toThrow("t0p-secret");
+  });
+
   it.each<[string, object]>([
     ["a short secret", { secret: "short" }],
     ["an unknown option", { user: "ann" }],

@@ -4,6 +4,7 @@ import type { AddressInfo } from "node:net";
 import { Readable } from "node:stream";
 import express from "express";
 import Fastify from "fastify";
+import { Response as UndiciResponse } from "undici";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { App, type Extension, HttpError, WebSocketHandler } from "../../src/index.js";
 import { connectURL } from "../../src/testing/index.js";
@@ -80,13 +81,16 @@ describe("an extension with a path", () => {
     const { port } = await start(
       new App()
         .use({ name: "node", path: "/node", onRequest: (_request, response) => void response.writeHead(202).end("ok") })
-        .use({ name: "web", path: "/web", onRequest: () => new Response(body(), { status: 201, headers }) }),
+        .use({ name: "web", path: "/web", onRequest: () => new Response(body(), { status: 201, headers }) })
+        // undici as a package has a class of its own, with the same members.
+        .use({ name: "other", path: "/other", onRequest: () => new UndiciResponse("hi") as unknown as Response }),
     );
     const node = await ask(port, "/node");
     expect([node.status, await node.text()]).toEqual([202, "ok"]);
     const web = await ask(port, "/web");
     expect([web.status, await web.text(), web.headers.get("x-part")]).toEqual([201, "one two three", "yes"]);
     expect(web.headers.getSetCookie()).toEqual(["a=1", "b=2"]);
+    expect(await (await ask(port, "/other")).text()).toBe("hi");
   });
 
   it("gives the client an HttpError, and for any other error a 500 without details", async () => {

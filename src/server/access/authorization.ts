@@ -7,7 +7,7 @@ import type { Reauthorization } from "../../handler/credentialRefresh.js";
 import type { AnyHandler } from "../../handler/handler.js";
 import { anonymous, userId } from "../../handler/user.js";
 import { validate } from "../../wire/schema.js";
-import { busy, refusal, refusalOfError, refusalOfResponse } from "../refusal.js";
+import { busy, isResponse, refusal, refusalOfError, refusalOfResponse } from "../refusal.js";
 import type { Route } from "../router.js";
 
 /** Thrown to refuse a client with a given answer. */
@@ -129,11 +129,6 @@ async function validParams(schema: NonNullable<Route["params"]>, params: unknown
     if (isInstance(error, MessageError)) throw new InvalidParamsError(error.message);
     throw error;
   }
-}
-
-/** Accepts a `Response` of any library: an installed undici has its own class, which is not the global one. */
-function isResponse(value: unknown): value is Response {
-  return Object.prototype.toString.call(value) === "[object Response]";
 }
 
 /** Applies the result of an `authorize`: a `Response` refuses, a user is stored, {@link anonymous} changes nothing. */

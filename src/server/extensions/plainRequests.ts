@@ -3,12 +3,12 @@ import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { ConnectionRequest } from "../../connection/request.js";
 import type { Refusal } from "../../connection/transport.js";
-import { describeValue, EnfiladeError, isInstance } from "../../errors.js";
+import { describeValue, EnfiladeError } from "../../errors.js";
 import { type PathLimits, pathOfTarget, type RoomPath } from "../../wire/path.js";
 import type { Acceptor, Destination } from "../acceptor.js";
 import type { SourceFinder } from "../access/proxies.js";
 import type { Shutdown } from "../end/shutdown.js";
-import { busy, refusal, refusalOfError, upgradeHeaders } from "../refusal.js";
+import { busy, isResponse, refusal, refusalOfError, upgradeHeaders } from "../refusal.js";
 import type { Extension } from "./extension.js";
 import type { Extensions } from "./extensions.js";
 
@@ -92,11 +92,16 @@ function send(response: ServerResponse, { status, headers, body }: Refusal): voi
 async function answerWith(answer: unknown, response: ServerResponse, { name }: Extension): Promise<void> {
   // Functions of Node return the response, such as response.end().
   if (answer === undefined || answer === response) return;
-  const isResponse = isInstance(answer, Response);
-  if (!isResponse && response.headersSent) return;
-  const mistake = isResponse ? mistakeOf(answer, response) : `${describeValue(answer)}; return a Response or nothing`;
-  if (mistake) throw new EnfiladeError("ERR_VALUE", `onRequest of the extension ${name} returned ${mistake}`);
-  if (isResponse) await write(answer, response);
+  const fail = (mistake: string) => {
+    throw new EnfiladeError("ERR_VALUE", `onRequest of the extension ${name} returned ${mistake}`);
+  };
+  if (!isResponse(answer)) {
+    if (!response.headersSent) fail(`${describeValue(answer)}; return a Response or nothing`);
+    return;
+  }
+  const mistake = mistakeOf(answer, response);
+  if (mistake !== undefined) fail(mistake);
+  await write(answer, response);
 }
 
 /** Why a `Response` cannot be sent; `undefined` if it can. */
