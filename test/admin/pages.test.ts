@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import type { Page } from "playwright-core";
 import { describe, expect, it } from "vitest";
 import { connect } from "../../src/testing/index.js";
+import { Mailbox } from "../support/app.js";
 import { missing } from "../support/parts.js";
 import { columnOf, forBrowsers, inTab, useBrowser } from "./pagesTab.js";
 import { type AdminApp, startAdmin } from "./support.js";
@@ -109,7 +110,8 @@ describe.skipIf(missing("chromium", "the pages of the admin in a browser"))("the
     const admin = await start();
     const rooms = Array.from({ length: 10_000 }, (_, n) => `/chat/room-${n % 100}?user=user-${n}`);
     for (const path of rooms) await connect(admin.app, path);
-    await open(admin, "#/connections", async (page) => {
+    // Without the connection of the page itself, which may open after the first answer.
+    await open(admin, "#/connections?path=/chat", async (page) => {
       await page.getByText("50 connections on page 1").waitFor();
       const first = await columnOf(page, "Connections", 2);
       await page.getByRole("button", { name: "Next page" }).click();
@@ -131,6 +133,27 @@ describe.skipIf(missing("chromium", "the pages of the admin in a browser"))("the
       expect(page.url()).toContain("path=%2Fchat%2Froom-42");
       await fill(page, { "Search everything": "nothing like it" });
       await page.getByText("No connection matches.").waitFor();
+    });
+  });
+
+  it("name a page of a list only when its rows are shown, and skip none when Next is pressed twice", async () => {
+    const admin = await start();
+    for (let n = 0; n < 120; n += 1) await connect(admin.app, `/chat/a?user=user-${n}`);
+    await open(admin, "#/connections?path=/chat", async (page) => {
+      await page.getByText("50 connections on page 1").waitFor();
+      const held = new Mailbox<() => Promise<void>>();
+      await page.route(/api\/connections\?.*after=/, (route) => held.put(() => route.continue()));
+      const next = page.getByRole("button", { name: "Next page" });
+      await next.click();
+      await next.click();
+      const [release] = await held.have(1);
+      expect(await page.getByRole("status").allTextContents()).toContain("Loading…");
+      await release?.();
+      await page.getByText("50 connections on page 2").waitFor();
+      expect(held.all).toHaveLength(1);
+      await page.unroute(/api\/connections\?.*after=/);
+      await next.click();
+      await page.getByText("20 connections on page 3").waitFor();
     });
   });
 

@@ -90,7 +90,9 @@ for (const name of ["redis", "nats"] as const) {
         }
         const { tally, faults } = await run.conclude();
         const problems = [...faults, ...tally.examples];
-        if (problems.length > 0) console.log([`${name}, seed ${seed}:`, ...happened, ...problems].join("\n"));
+        // The trace, since the same seed may not fail again.
+        const trace = problems.length === 0 ? [] : run.traceOf(tally.examples);
+        if (problems.length > 0) console.log([`${name}, seed ${seed}:`, ...happened, ...problems, ...trace].join("\n"));
         expect({ faults, tally }).toEqual({ faults: [], tally: expect.objectContaining(perfect) });
         expect(tally.acknowledged).toBeGreaterThan(faultCount);
       },

@@ -95,7 +95,7 @@ export class ProcessRun {
       const port = clientWay?.port ?? places[n % nodeCount]?.node.port;
       const url = `ws://127.0.0.1:${port}${runPath}?user=user-${n}`;
       const options = { random: () => clientDice.roll(), haste: throughProxies ? haste : 1 };
-      run.clients.push(new SequenceClient(url, `client ${n}`, options));
+      run.clients.push(new SequenceClient(url, `client ${n}`, { ...options, keepsFrames: throughProxies }));
     }
     await Promise.all(run.clients.map(({ room }) => room.opened));
     // Everyone is there for the first one, and so for all later ones.
@@ -128,6 +128,11 @@ export class ProcessRun {
   async drain(node: NodeProcess): Promise<void> {
     await node.rest();
     await node.drain(2_000);
+  }
+
+  /** What the first client saw to which one of these happened, in frames. */
+  traceOf(examples: readonly string[]): readonly string[] {
+    return this.clients.find(({ name }) => examples.some((example) => example.includes(`${name}:`)))?.trace ?? [];
   }
 
   /** Repairs nothing: waits until all members have the same end. Returns the numbers, and what else went wrong. */

@@ -14,12 +14,19 @@ export interface SequenceClientOptions {
   readonly delayShare?: number;
   /** How much faster its clock is, so that it soon notices a connection that is half open. Default: 1. */
   readonly haste?: number;
+  /** Whether it keeps its frames and states, for {@link SequenceClient.trace}. Default: `false`. */
+  readonly keepsFrames?: boolean;
   /** The class of its connections. Default: that of ws. */
   readonly socketClass?: new (
     url: string,
     protocols?: string[],
   ) => WebSocket;
 }
+
+/** The number of characters of a kept frame, and of lines before and after one that matters. */
+const frameMax = 240;
+const linesAround = 3;
+const linesMax = 150;
 
 function clockOf(haste: number) {
   return {
@@ -37,6 +44,7 @@ export class SequenceClient implements Observer {
   readonly faults: string[] = [];
   readonly lost: Lost[] = [];
   recovered = 0;
+  readonly #lines: string[] = [];
   readonly room: ClientRoom;
   readonly #got = new Mailbox<string>();
   readonly #ids = new Set<string>();
@@ -49,7 +57,11 @@ export class SequenceClient implements Observer {
   ) {
     const { random = Math.random, delayShare = defaultDelayShare, haste = 1, socketClass = WebSocket } = options;
     // The class of ws has more than the client needs of a WebSocket, with other types.
-    const own = { WebSocket: socketClass as never, clock: clockOf(haste) };
+    const own = {
+      WebSocket: socketClass as never,
+      clock: clockOf(haste),
+      ...(options.keepsFrames && this.#keepFrames()),
+    };
     this.room = connect(url, { ...own, random: () => delayShare * haste * random() });
     this.room.on("message", ({ data, offset }) => {
       // The handler greets without a position.
@@ -74,6 +86,26 @@ export class SequenceClient implements Observer {
     onTestFinished(() => client.room.close());
     await client.room.opened;
     return client;
+  }
+
+  /** What it saw near its connects, its reports, and all that came twice; at most {@link linesMax} lines. */
+  get trace(): readonly string[] {
+    const seen = new Set<string>();
+    const matters = this.#lines.map((line) => {
+      const [, message] = / ← (\{"type":"message".*)/.exec(line) ?? [];
+      const data = message && /"data":.*/.exec(message)?.[0];
+      const isNew = data !== undefined && !seen.has(data);
+      if (isNew) seen.add(data);
+      return !isNew;
+    });
+    const isNear = (at: number) => matters.slice(Math.max(0, at - linesAround), at + linesAround + 1).includes(true);
+    return this.#lines.filter((_line, at) => isNear(at)).slice(0, linesMax);
+  }
+
+  #keepFrames() {
+    return {
+      debug: (line: string) => void this.#lines.push(`${performance.now().toFixed(0)} ${line.slice(0, frameMax)}`),
+    };
   }
 
   /** Everything it got, in order. */

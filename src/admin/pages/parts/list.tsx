@@ -28,12 +28,14 @@ export function List<Answer extends ListPage, Row>(props: ListProps<Answer, Row>
   const pages = usePages(JSON.stringify(params));
   const { value, error, isLoading, reload } = useGet<Answer>(call, { ...params, after: pages.after });
   const rows = value === undefined ? [] : rowsOf(value);
-  const count = value === undefined ? "Loading…" : `${formatCount(rows.length, noun, plural)} on page ${pages.number}`;
+  // Until the answer is there, the rows are those of the page before.
+  const isShown = !isLoading && error === undefined;
+  const count = `${formatCount(rows.length, noun, plural)} on page ${pages.number}`;
   return (
     <div class="list">
       <div class="tools">
         <p class="soft" role="status">
-          {count}
+          {isShown ? count : isLoading ? "Loading…" : "Not loaded"}
         </p>
         <button type="button" onClick={reload}>
           Refresh
@@ -47,7 +49,7 @@ export function List<Answer extends ListPage, Row>(props: ListProps<Answer, Row>
           <button type="button" disabled={pages.number === 1} onClick={pages.previous}>
             Previous page
           </button>
-          <button type="button" disabled={value.next === undefined} onClick={() => pages.next(value.next)}>
+          <button type="button" disabled={value.next === undefined} onClick={() => isShown && pages.next(value.next)}>
             Next page
           </button>
         </nav>
