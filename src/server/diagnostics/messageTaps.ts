@@ -28,17 +28,18 @@ export class MessageTaps {
     this.#taps.delete(tap);
   }
 
-  /** Whether a message of this connection, to any room, may match. */
+  /** Whether a message from or to this connection may match, in any room. */
   watchesConnection(connection: Pick<Connection, "id" | "request">): boolean {
     for (const { matcher } of this.#taps) if (matcher.mayMatch(connection)) return true;
     return false;
   }
 
-  /** Whether a message to this topic, from any connection, may match. */
+  /** Whether a message to this topic, to any connection, may match. */
   watchesTopic(topic: Topic): boolean {
     if (this.#taps.size === 0) return false;
     const address = isTree(topic) ? patternOf(topic) : isRoom(topic) ? topic : undefined;
-    for (const { matcher } of this.#taps) if (address !== undefined && matcher.includes(address)) return true;
+    if (address === undefined) return false;
+    for (const { matcher } of this.#taps) if (matcher.directions.has("out") && matcher.includes(address)) return true;
     return false;
   }
 

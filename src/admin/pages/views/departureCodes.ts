@@ -21,25 +21,26 @@ const closes = new Map<number, string>([
 ]);
 
 /** By the reason that the diagnostics channel `enfilade:refuse` has. */
-const refusals = new Map<string, string>([
-  ["request", "It was no valid WebSocket request."],
-  ["path", "The path was not valid."],
-  ["route", "No route matches the path."],
-  ["params", "A parameter of the path does not fit its schema."],
-  ["origin", "The origin of the page may not connect."],
-  ["authorize", "The application refused it: the credentials were missing or wrong."],
-  ["revoked", "The access of the user was revoked."],
-  ["timeout", "The application could not check the credentials in time."],
-  ["error", "The application failed; see the errors."],
-  ["rate", "Too many connects from this address."],
-  ["address", "Too many connections from this address."],
-  ["user", "Too many connections of this user."],
-  ["connections", "The node is full."],
-  ["handshakes", "The application checked too many credentials at once."],
-  ["rooms", "The node has too many rooms."],
-  ["draining", "The node was draining."],
-  ["closing", "The node was closing."],
-] satisfies [RefusalReason, string][]);
+const causes: Readonly<Record<RefusalReason, string>> = {
+  request: "It was no valid WebSocket request.",
+  path: "The path was not valid.",
+  route: "No route matches the path.",
+  params: "A parameter of the path does not fit its schema.",
+  origin: "The origin of the page may not connect.",
+  authorize: "The application refused it: the credentials were missing or wrong.",
+  revoked: "The access of the user was revoked.",
+  timeout: "The application could not check the credentials in time.",
+  error: "The application failed; see the errors.",
+  rate: "Too many connects from this address.",
+  address: "Too many connections from this address.",
+  user: "Too many connections of this user.",
+  connections: "The node is full.",
+  handshakes: "The application checked too many credentials at once.",
+  rooms: "The node has too many rooms.",
+  draining: "The node was draining.",
+  closing: "The node was closing.",
+};
+const refusals = new Map(Object.entries(causes));
 
 /** The usual cause of a close code, or of the reason of a refusal. */
 export function explain({ kind, code, reason }: Pick<Departure, "kind" | "code" | "reason">): string {
