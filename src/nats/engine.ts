@@ -18,11 +18,12 @@ import type {
 } from "../cluster/engine.js";
 import { asError } from "../errors.js";
 import type { Position } from "../wire/position.js";
+import { hasNoResponders } from "./apiErrors.js";
 import { NatsClaims } from "./claims.js";
 import { ConnectionLoss } from "./connectionLoss.js";
 import { OrderedLanes } from "./orderedLanes.js";
 import { epochOf } from "./roomStream.js";
-import { hasNoResponders, RoomStreams, type RoomStreamsDeps } from "./streams.js";
+import { RoomStreams, type RoomStreamsDeps } from "./streams.js";
 import { Subjects } from "./subjects.js";
 
 export interface NatsEngineDeps extends Pick<RoomStreamsDeps, "prefix" | "storage" | "replicas" | "now"> {

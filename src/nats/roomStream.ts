@@ -50,17 +50,27 @@ export function epochOf(subject: string): string {
   return subject.slice(subject.lastIndexOf(".") + 1);
 }
 
+/** A stream with other notes. Each epoch has its own subject. */
+export function withNotes({ info, subject }: RoomStream, notes: StreamNotes): RoomStream {
+  const start = subject.slice(0, subject.lastIndexOf(".") + 1);
+  return { info, notes, subject: start + (notes.epochs.at(-1)?.epoch ?? "") };
+}
+
 /**
- * The notes of a stream after a new epoch began. All nodes that notice the same reason make the same id, so that it
- * does not matter which of them is first.
+ * A stream after a new epoch began. All nodes that notice the same reason make the same id, so that it does not matter
+ * which of them is first.
  */
-export function withEpoch(stream: RoomStream, base: number, reason: string, life?: string): StreamNotes {
+export function withEpoch(stream: RoomStream, base: number, life = stream.notes.life): RoomStream {
   const { subject, notes } = stream;
   const hash = createHash("sha256")
-    .update(`${epochOf(subject)} ${reason}`)
+    .update(`${epochOf(subject)} ${base} ${life}`)
     .digest("base64url");
   const epoch = epochId(timeOf(stream, life), hash.slice(0, 8));
-  return { ...notes, life, epochs: [...notes.epochs, { epoch, base, lost: undefined }].slice(-epochsMax) };
+  return withNotes(stream, {
+    ...notes,
+    life,
+    epochs: [...notes.epochs, { epoch, base, lost: undefined }].slice(-epochsMax),
+  });
 }
 
 /** The time of a new epoch, the same on all nodes: that of the last message, or of the epoch before. */
@@ -79,8 +89,9 @@ export function hasOldMessages({ info, notes }: RoomStream): boolean {
   return messages > 0 && notes.epochs.length === 1 && Date.parse(firstAt) < Date.parse(info.created);
 }
 
-/** The notes with the epochs of old messages. The server counts the messages of each subject; they are in order. */
-export function withOldEpochs({ info, notes }: RoomStream, subjects: Readonly<Record<string, number>>): StreamNotes {
+/** A stream with the epochs of old messages. The server counts the messages of each subject; they are in order. */
+export function withOldEpochs(stream: RoomStream, subjects: Readonly<Record<string, number>>): RoomStream {
+  const { info, notes } = stream;
   const known = new Set(notes.epochs.map(({ epoch }) => epoch));
   const old = Object.entries(subjects)
     .map(([subject, count]) => ({ epoch: epochOf(subject), count }))
@@ -92,13 +103,19 @@ export function withOldEpochs({ info, notes }: RoomStream, subjects: Readonly<Re
     epochs.push({ epoch, base, lost: undefined });
     base += count;
   }
-  return { ...notes, epochs: [...epochs, ...notes.epochs.map((one) => ({ ...one, base }))].slice(-epochsMax) };
+  const all = [...epochs, ...notes.epochs.map((one) => ({ ...one, base }))];
+  return withNotes(stream, { ...notes, epochs: all.slice(-epochsMax) });
 }
 
-/** The notes of a stream whose number of lost publications is known. */
-export function withLost({ notes }: RoomStream, epoch: string, lost: number): StreamNotes {
-  const epochs = notes.epochs.map((one) => (one.epoch === epoch ? { ...one, lost: one.lost ?? lost } : one));
-  return { ...notes, epochs };
+/** A stream whose number of lost publications is known. The first number that is noted for an epoch stays. */
+export function withLost(stream: RoomStream, epoch: string, lost: number): RoomStream {
+  const { notes } = stream;
+  const isOpen = notes.epochs.some((one) => one.epoch === epoch && one.lost === undefined);
+  if (!isOpen) return stream;
+  return withNotes(stream, {
+    ...notes,
+    epochs: notes.epochs.map((one) => (one.epoch === epoch ? { ...one, lost } : one)),
+  });
 }
 
 /** Whether a node has seen more of an epoch than the stream has: the server has lost its last publications. */

@@ -1,8 +1,6 @@
 import { randomBytes } from "node:crypto";
 import {
-  type ConsumerMessages,
   DiscardPolicy,
-  JetStreamApiError,
   type JetStreamClient,
   type JetStreamManager,
   RetentionPolicy,
@@ -10,12 +8,13 @@ import {
   type StreamConfig,
   type StreamInfo,
 } from "@nats-io/jetstream";
-import { NoRespondersError } from "@nats-io/transport-node";
-import type { HistoryConfig, HistoryQuery } from "../backplane/backplane.js";
+import type { HistoryQuery } from "../backplane/backplane.js";
 import type { EngineHistoryPage, EngineRoom, EngineTop, PublicationId } from "../cluster/engine.js";
 import type { RoomPath } from "../wire/path.js";
 import { epochAt, epochId, epochTime, offsetAfter, type Position } from "../wire/position.js";
+import { hasNoResponders, isApiError } from "./apiErrors.js";
 import type { ConnectionLoss } from "./connectionLoss.js";
+import { fetchEntries } from "./fetchEntries.js";
 import {
   descriptionOf,
   epochOf,
@@ -23,15 +22,16 @@ import {
   isBelow,
   type RoomStream,
   rangeOf,
-  type StreamNotes,
   streamOf,
   topOf,
   withEpoch,
   withLost,
+  withNotes,
   withOldEpochs,
 } from "./roomStream.js";
 import { stackless } from "./stackless.js";
 import { hasLimits, limitsOf, nanosPerMs } from "./streamLimits.js";
+import { StreamLocks } from "./streamLocks.js";
 import { tokenOf } from "./subjects.js";
 
 export interface RoomStreamsDeps {
@@ -50,26 +50,33 @@ export interface RoomStreamsDeps {
   readonly subjectOf: (path: RoomPath) => string;
 }
 
-type Entries = EngineHistoryPage["entries"];
+/** Returns a stream with other notes, or the stream itself if nothing is to be changed. */
+type Change = (stream: RoomStream) => RoomStream;
+const unchanged: Change = (stream) => stream;
+
+interface LookedAt {
+  readonly found: RoomStream;
+  /** What it has to become. */
+  readonly changed: RoomStream;
+  readonly isDone: boolean;
+}
 
 /** The maximum number of attempts to read a stream that is replaced meanwhile. */
 const attemptsMax = 5;
-/** Error codes: https://github.com/nats-io/nats-server/blob/main/server/errors.json */
-const streamNotFound = 10_059;
-const nameTaken = 10_058;
+/** The maximum number of attempts to change a stream that other nodes change: more than one of them can take. */
+const changesMax = 1_000;
 /** Milliseconds that a stream is kept after its last publication and after its room was last open. */
 const unusedMs = 3_600_000;
 /** Milliseconds after which an open room updates the time of last use in its stream. */
 const touchMs = 1_800_000;
 /** The maximum number of cached streams. */
 const cachedStreamsMax = 10_000;
-/** Milliseconds to fetch messages. A message that is removed meanwhile never arrives. */
-const fetchMs = 1_000;
 const nothing: EngineTop = { top: { epoch: "", offset: 0 }, epochs: [] };
 
 /** The JetStream streams with the history of rooms, one per room, over one connection. */
 export class RoomStreams {
   readonly #deps: RoomStreamsDeps;
+  readonly #locks: StreamLocks;
   /** A cache of streams that exist. */
   readonly #streams = new Map<RoomPath, RoomStream>();
   /** The streams that are looked for or created, for publications. */
@@ -79,6 +86,7 @@ export class RoomStreams {
 
   constructor(deps: RoomStreamsDeps) {
     this.#deps = deps;
+    this.#locks = new StreamLocks(deps);
   }
 
   async append(room: EngineRoom, bytes: Uint8Array, id?: PublicationId, attempt = 1): Promise<Position> {
@@ -90,7 +98,7 @@ export class RoomStreams {
       return await this.#appendTo(known ?? (await this.#stream(room)), bytes, id);
     } catch (error) {
       // No stream listens to the subject: it was deleted or has a new epoch, and the publication was not kept.
-      const isStale = hasNoResponders(error) || isNotFound(error);
+      const isStale = hasNoResponders(error) || isApiError(error, "streamNotFound");
       const isFirst = known !== undefined && this.#streams.get(path) === known;
       // Those behind the first one are refused, since later ones may have been sent.
       const canRepeat = attempt < attemptsMax && (isFirst || this.#lastCalls.get(path) === call);
@@ -117,30 +125,24 @@ export class RoomStreams {
   }
 
   async top(room: EngineRoom): Promise<EngineTop> {
-    const { path, seen } = room;
-    const stream = await this.#details(room);
-    if (stream === undefined) return nothing;
-    const { info, notes } = stream;
-    if (isBelow(stream, seen)) {
-      const { last_seq: last } = info.state;
-      return topOf(await this.#update(path, stream, withEpoch(stream, last, `ends at ${last}`, notes.life)));
-    }
-    // A room without publications must not look unused to tidy().
-    if (this.#now() - notes.usedMs > touchMs) await this.#update(path, stream, { ...notes, usedMs: this.#now() });
-    return topOf(stream);
+    const stream = await this.#details(room, (now) => {
+      if (isBelow(now, room.seen)) return withEpoch(now, now.info.state.last_seq);
+      // A room without publications must not look unused to tidy().
+      const isFresh = this.#now() - now.notes.usedMs <= touchMs;
+      return isFresh ? now : withNotes(now, { ...now.notes, usedMs: this.#now() });
+    });
+    return stream === undefined ? nothing : topOf(stream);
   }
 
   async confirmLost(room: EngineRoom, epoch: string, lost: number): Promise<void> {
-    const stream = await this.#details(room);
-    const isOpen = stream?.notes.epochs.some((one) => one.epoch === epoch && one.lost === undefined);
-    if (stream !== undefined && isOpen === true) await this.#update(room.path, stream, withLost(stream, epoch, lost));
+    await this.#details(room, (stream) => withLost(stream, epoch, lost));
   }
 
   async renumber(room: EngineRoom, { epoch, offset }: Position): Promise<void> {
-    const stream = await this.#details(room);
-    if (stream === undefined || epochOf(stream.subject) !== epoch) return;
-    const base = Math.min(offset, stream.info.state.last_seq);
-    await this.#update(room.path, stream, withEpoch(stream, base, `again after ${base}`, stream.notes.life));
+    await this.#details(room, (stream) => {
+      if (epochOf(stream.subject) !== epoch) return stream;
+      return withEpoch(stream, Math.min(offset, stream.info.state.last_seq));
+    });
   }
 
   /** Deletes the streams of rooms that have been closed and empty for an hour. */
@@ -186,7 +188,8 @@ export class RoomStreams {
     if (this.#streams.size > cachedStreamsMax && oldest !== undefined) this.#streams.delete(oldest);
   }
 
-  async #create({ path, history }: EngineRoom): Promise<RoomStream> {
+  async #create(room: EngineRoom): Promise<RoomStream> {
+    const { path, history } = room;
     const { prefix, storage, replicas, manager, subjectOf, life } = this.#deps;
     const token = tokenOf(path);
     const epoch = epochId(this.#now(), randomBytes(6).toString("base64url"));
@@ -205,56 +208,68 @@ export class RoomStreams {
       republish: { src: `${subjects}.*`, dest: `${subjectOf(path)}.{{wildcard(1)}}` },
     };
     const info = await manager.streams.add(config).catch((error) => {
-      if (!isNameTaken(error)) throw error;
-      return manager.streams.info(config.name);
+      if (!isApiError(error, "nameTaken")) throw error;
     });
-    return this.#withOldEpochs(path, streamOf(info));
+    const created = info && streamOf(info);
+    if (created !== undefined && !hasOldMessages(created)) return created;
+    const found = await this.#find(room);
+    if (found === undefined) throw new Error(`the stream of ${path} was deleted while it was created`);
+    return found;
   }
 
-  async #withOldEpochs(path: RoomPath, stream: RoomStream): Promise<RoomStream> {
-    if (!hasOldMessages(stream)) return stream;
-    const { name } = stream.info.config;
-    const { state } = await this.#deps.manager.streams.info(name, { subjects_filter: ">" });
-    return this.#update(path, stream, withOldEpochs(stream, state.subjects ?? {}));
+  /** A stream that exists, after the changes that it needs: those of `change`, and the limits of the room. */
+  async #find(room: EngineRoom, change: Change = unchanged): Promise<RoomStream | undefined> {
+    for (let attempts = 0; attempts < changesMax; attempts += 1) {
+      const stream = await this.#look(room, change);
+      if (stream === undefined || stream.isDone) return stream?.found;
+      // Looks again, since another node may have changed it before.
+      const changed = await this.#locks.run(tokenOf(room.path), async () => {
+        const now = await this.#look(room, change);
+        return now === undefined || now.isDone ? now?.found : this.#update(now.changed, room);
+      });
+      if (changed !== undefined) return changed;
+    }
+    throw new Error(`the stream of ${room.path} was being changed by another node all the time`);
   }
 
-  /** A stream that exists; with a new epoch if the server has been restarted, and with the limits of the room. */
-  async #find(room: EngineRoom): Promise<RoomStream | undefined> {
-    const { path, history } = room;
-    const { life, manager } = this.#deps;
-    let stream: RoomStream;
+  /** Reads a stream, and what it has to become. */
+  async #look({ path, history }: EngineRoom, change: Change): Promise<LookedAt | undefined> {
+    const { manager } = this.#deps;
     try {
       const found = streamOf(await manager.streams.info(this.#nameOf(path)));
-      stream = await this.#withOldEpochs(path, found);
+      const changed = change(this.#afterRestart(await this.#withOldEpochs(found)));
+      return { found, changed, isDone: changed === found && hasLimits(found.info.config, history) };
     } catch (error) {
-      if (isNotFound(error)) return undefined;
+      if (isApiError(error, "streamNotFound")) return undefined;
       throw error;
     }
-    const { info, notes } = stream;
-    // In a cluster, a server that restarts gets from the others what they have acknowledged.
-    const isRestarted = life !== undefined && notes.life !== life && !info.cluster?.name;
-    if (isRestarted) {
-      // It may have lost the last publications, and would use their numbers again.
-      return this.#update(path, stream, withEpoch(stream, info.state.last_seq, `served by ${life}`, life), history);
-    }
-    return hasLimits(info.config, history) ? stream : this.#update(path, stream, notes, history);
   }
 
-  /** Changes the description of a stream, its current epoch, and its limits if `history` is given. */
-  async #update(path: RoomPath, stream: RoomStream, notes: StreamNotes, history?: HistoryConfig): Promise<RoomStream> {
-    const { manager, prefix } = this.#deps;
-    const { config } = stream.info;
-    const subject = `${prefix}.log.${tokenOf(path)}.${notes.epochs.at(-1)?.epoch}`;
-    const changed: StreamConfig = { ...config, ...(history && limitsOf(history)), subjects: [subject] };
-    const info = await manager.streams.update(config.name, { ...changed, description: descriptionOf(path, notes) });
-    const updated = streamOf(info);
-    this.#keep(path, updated);
-    return updated;
+  async #withOldEpochs(stream: RoomStream): Promise<RoomStream> {
+    if (!hasOldMessages(stream)) return stream;
+    const { state } = await this.#deps.manager.streams.info(stream.info.config.name, { subjects_filter: ">" });
+    return withOldEpochs(stream, state.subjects ?? {});
+  }
+
+  /** With a new epoch if the server was restarted: it may have lost messages, and would use their numbers again. */
+  #afterRestart(stream: RoomStream): RoomStream {
+    const { info, notes } = stream;
+    const { life } = this.#deps;
+    // In a cluster, a server that restarts gets from the others what they have acknowledged.
+    const isRestarted = life !== undefined && notes.life !== life && !info.cluster?.name;
+    return isRestarted ? withEpoch(stream, info.state.last_seq, life) : stream;
+  }
+
+  /** Stores the description of a stream, its subject, and the limits of its room. */
+  async #update({ info, notes, subject }: RoomStream, { path, history }: EngineRoom): Promise<RoomStream> {
+    const description = descriptionOf(path, notes);
+    const config: StreamConfig = { ...info.config, ...limitsOf(history), subjects: [subject], description };
+    return streamOf(await this.#deps.manager.streams.update(config.name, config));
   }
 
   /** The current state of a room's stream; `undefined` if there is none. */
-  async #details(room: EngineRoom): Promise<RoomStream | undefined> {
-    const stream = await this.#find(room);
+  async #details(room: EngineRoom, change?: Change): Promise<RoomStream | undefined> {
+    const stream = await this.#find(room, change);
     if (stream === undefined) this.#streams.delete(room.path);
     else this.#keep(room.path, stream);
     return stream;
@@ -266,7 +281,7 @@ export class RoomStreams {
     start: number,
     count: number,
     bytesMax = Number.POSITIVE_INFINITY,
-  ): Promise<Entries | undefined> {
+  ): Promise<EngineHistoryPage["entries"] | undefined> {
     const { name } = info.config;
     const newest = epochTime(notes.epochs.at(-1)?.epoch ?? "") ?? 0;
     // A stream that was deleted and made again has a later epoch. The notes may lack earlier ones.
@@ -274,14 +289,13 @@ export class RoomStreams {
     try {
       const consumer = await this.#deps.client.consumers.get(name, { opt_start_seq: start });
       try {
-        const messages = await consumer.fetch(fetchOf(count));
-        return await this.#deps.loss.unlessLost(readAll(messages, { name, count, bytesMax, isFresh }));
+        return await this.#deps.loss.unlessLost(fetchEntries(consumer, { name, count, bytesMax, isFresh }));
       } finally {
         // The server would also delete the consumer, but only after a while.
         consumer.delete().catch(() => undefined);
       }
     } catch (error) {
-      if (isNotFound(error)) return undefined;
+      if (isApiError(error, "streamNotFound")) return undefined;
       throw error;
     }
   }
@@ -300,48 +314,4 @@ export class RoomStreams {
   #now(): number {
     return (this.#deps.now ?? Date.now)();
   }
-}
-
-interface Reading {
-  /** The name of the stream. */
-  readonly name: string;
-  readonly count: number;
-  readonly bytesMax: number;
-  /** Whether a message with this subject belongs to the stream as it was described before. */
-  readonly isFresh: (subject: string) => boolean;
-}
-
-async function readAll(messages: ConsumerMessages, reading: Reading): Promise<Entries | undefined> {
-  const { name, count, bytesMax, isFresh } = reading;
-  const entries: { offset: number; bytes: Uint8Array }[] = [];
-  let bytes = 0;
-  for await (const { seq, subject, data, info } of messages) {
-    bytes += data.length;
-    if (entries.length === 0 && !isFresh(subject)) return undefined;
-    if (bytes > bytesMax && entries.length > 0) return entries;
-    entries.push({ offset: seq, bytes: data });
-    // Messages that were removed meanwhile do not arrive.
-    if (info.pending === 0 || entries.length === count) return entries;
-  }
-  // On a slow connection, a page may end before its time is over.
-  if (entries.length > 0 && Number.isFinite(bytesMax)) return entries;
-  throw new Error(`the stream ${name} delivered only ${entries.length} of ${count} publications`);
-}
-
-function fetchOf(count: number): { readonly max_messages: number; readonly expires: number } {
-  return { max_messages: count, expires: fetchMs };
-}
-
-/** Whether an error means that the stream, or JetStream, does not exist. */
-export function hasNoResponders(error: unknown): boolean {
-  if (error instanceof NoRespondersError) return true;
-  return error instanceof Error && hasNoResponders(error.cause);
-}
-
-function isNotFound(error: unknown): boolean {
-  return error instanceof JetStreamApiError && error.code === streamNotFound;
-}
-
-function isNameTaken(error: unknown): boolean {
-  return error instanceof JetStreamApiError && error.code === nameTaken;
 }

@@ -19,6 +19,18 @@ async function managerOf(url: string) {
 const roomName = (path: string) => nameOf(path, defaultPathLimits);
 const streamOf = (path: string) => `enfilade-room-${Buffer.from(path).toString("base64url")}`;
 
+/** The engine of one node. */
+async function startNats(url: string, now = Date.now): Promise<NatsEngine> {
+  const terms = { prefix: "enfilade", durable: false, storage: "memory", replicas: 1 } as const;
+  const nats = new NatsEngine({ ...terms, connect: () => connectNats({ servers: url }), now });
+  await new Promise<void>((onUp) => {
+    const ignore = () => undefined;
+    nats.start({ onUp, onDown: ignore, onMessage: ignore, onMalformed: ignore, onError: ignore });
+  });
+  onTestFinished(() => nats.stop());
+  return nats;
+}
+
 describe.skipIf(missing("nats", "what is particular to NATS"))("the backplane over NATS", () => {
   it("keeps a room in a stream with its limits, and leaves no consumer behind", async () => {
     const cluster = await startCluster("nats", 1, { historySize: 3 });
@@ -64,21 +76,15 @@ describe.skipIf(missing("nats", "what is particular to NATS"))("the backplane ov
   it("deletes streams without messages if no node had the room open for an hour", async () => {
     const engine = await startEngine("nats");
     const manager = await managerOf(engine.url);
-    const terms = { prefix: "enfilade", durable: false, storage: "memory", replicas: 1 } as const;
-    const nats = new NatsEngine({ ...terms, connect: () => connectNats({ servers: engine.url }), now: () => later });
     let later = Date.now();
-    await new Promise<void>((onUp) => {
-      const ignore = () => undefined;
-      nats.start({ onUp, onDown: ignore, onMessage: ignore, onMalformed: ignore, onError: ignore });
-    });
-    onTestFinished(() => nats.stop());
+    const nats = await startNats(engine.url, () => later);
     const history = { size: 5, bytesMax: 1_000, ageMsMax: 100 };
     await nats.append({ path: roomName("/empty"), history }, [Buffer.from("x")]);
     while ((await manager.streams.info(streamOf("/empty"))).state.messages > 0) expect(later).toBeGreaterThan(0);
     await nats.append({ path: roomName("/full"), history: { ...history, ageMsMax: Number.POSITIVE_INFINITY } }, [
       Buffer.from("x"),
     ]);
-    const names = async () => (await manager.streams.names().next()).sort();
+    const names = async () => (await manager.streams.names("enfilade.log.>").next()).sort();
     await nats.tidy();
     expect(await names()).toEqual([streamOf("/empty"), streamOf("/full")].sort());
     later += 3_700_000;
@@ -89,5 +95,51 @@ describe.skipIf(missing("nats", "what is particular to NATS"))("the backplane ov
     later += 3_700_000;
     await nats.tidy();
     expect(await names()).toEqual([streamOf("/full")]);
+  });
+
+  it("changes a stream once if several nodes notice at the same time that its numbers come again", async () => {
+    const engine = await startEngine("nats");
+    const nodes = await Promise.all([1, 2, 3].map(() => startNats(engine.url)));
+    const [node] = nodes;
+    const history = { size: 5, bytesMax: 1_000, ageMsMax: 60_000 };
+    const rooms = Array.from({ length: 20 }, (_, n) => ({ path: roomName(`/room-${n}`), history }));
+    const append = () => Promise.all(rooms.map((room) => node?.append(room, [Buffer.from("x")])));
+    const before = await append();
+    const spy = await connectNats({ servers: engine.url });
+    onTestFinished(() => spy.close());
+    const changed: string[] = [];
+    spy.subscribe("$JS.API.STREAM.UPDATE.>", { callback: (_error, { subject }) => void changed.push(subject) });
+    await spy.flush();
+    const all = nodes.flatMap((one) =>
+      rooms.map((room, n) => one.renumber(room, before[n] ?? { epoch: "", offset: 1 })),
+    );
+    await Promise.all(all);
+    await spy.flush();
+    expect(changed.sort()).toEqual(rooms.map(({ path }) => `$JS.API.STREAM.UPDATE.${streamOf(path)}`).sort());
+    const after = await append();
+    expect(after.map((position) => position?.offset)).toEqual(rooms.map(() => 2));
+    for (const [n, position] of after.entries()) expect(position?.epoch).not.toBe(before[n]?.epoch);
+    // A server that subscribes twice to a subject stores each message twice.
+    const tops = await Promise.all(rooms.map((room) => node?.top(room)));
+    expect(tops.map((answer) => answer?.top)).toEqual(after);
+  });
+
+  it("keeps the new numbering if another node notes a loss in the one before at the same time", async () => {
+    const engine = await startEngine("nats");
+    const [one, other] = [await startNats(engine.url), await startNats(engine.url)];
+    const history = { size: 5, bytesMax: 1_000, ageMsMax: 60_000 };
+    const rooms = Array.from({ length: 20 }, (_, n) => ({ path: roomName(`/room-${n}`), history }));
+    await Promise.all(
+      rooms.map(async (room, n) => {
+        const first = await one.append(room, [Buffer.from("x")]);
+        await Promise.all([one.renumber(room, first), other.confirmLost(room, first.epoch, n)]);
+        const { top, epochs } = await one.top(room);
+        expect(top.epoch).not.toBe(first.epoch);
+        expect(epochs.map(({ epoch, lost }) => [epoch, lost])).toEqual([
+          [first.epoch, n],
+          [top.epoch, undefined],
+        ]);
+      }),
+    );
   });
 });

@@ -1,0 +1,56 @@
+import { randomBytes } from "node:crypto";
+import { setTimeout as pause } from "node:timers/promises";
+import { EntryStream, type EntryStreamDeps } from "./entryStream.js";
+
+export interface StreamLocksDeps extends Omit<EntryStreamDeps, "name" | "subjects" | "bytesMax"> {
+  /** The start of every subject and stream name. */
+  readonly prefix: string;
+}
+
+/** Bytes of all locks. */
+const locksBytesMax: readonly number[] = [4, 1].map((megabytes) => megabytes * 1024 * 1024);
+/** Milliseconds after which a lock ends whose node has died. A request to the server fails after the same time. */
+const lockMs = 5_000;
+/** Milliseconds until a lock that another node has is tried again. */
+const againMs = 25;
+
+/**
+ * Locks, so that one node at a time changes the stream of a room. A change is made from what was read before, and the
+ * server cannot check that it is still so. A single server that runs two changes at once may also subscribe to the
+ * subject of a stream twice, and then stores each message twice.
+ */
+export class StreamLocks {
+  readonly #entries: EntryStream;
+  readonly #subjects: string;
+  /** Distinguishes the locks of this connection. */
+  readonly #owner = randomBytes(9).toString("base64url");
+
+  constructor({ prefix, ...deps }: StreamLocksDeps) {
+    this.#subjects = `${prefix}.locks`;
+    this.#entries = new EntryStream({
+      ...deps,
+      name: `${prefix}-locks`,
+      subjects: this.#subjects,
+      bytesMax: locksBytesMax,
+    });
+  }
+
+  /**
+   * Runs `task` while this node has the lock. If another node has it, waits a moment instead and resolves with
+   * `undefined`: the other node may have done what is to be done.
+   *
+   * @param token What is locked, as a token of a subject.
+   */
+  async run<T>(token: string, task: () => Promise<T>): Promise<T | undefined> {
+    await this.#entries.create(lockMs);
+    const subject = `${this.#subjects}.${token}`;
+    const sequence = await this.#entries.store(subject, this.#owner, 0);
+    if (sequence === undefined) return pause(againMs, undefined, { ref: false });
+    try {
+      return await task();
+    } finally {
+      // It would also end by itself, but only after a while.
+      this.#entries.remove(sequence).catch(() => undefined);
+    }
+  }
+}
