@@ -105,7 +105,7 @@ export class ClusterBackplane implements Backplane {
     const message = encodeNodeMessage({ message: { delivery }, address: undefined });
     const { publicationIdsMax: idsMax, publicationIdsMs: idsMs } = context.limits;
     const id = delivery.id === undefined ? undefined : { id: delivery.id, idsMax, idsMs };
-    return run.outgoing.append({ path: topic, history }, message, id);
+    return run.outgoing.append(run.cursors.engineRoom(topic, history), message, id);
   }
 
   closeAll(topic: Topic | RevokedTopic, closing: CloseCommand): Promise<void> {

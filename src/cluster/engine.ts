@@ -42,7 +42,10 @@ export interface EngineRoom {
   readonly path: RoomPath;
   /** How much of the room's history the engine keeps. */
   readonly history: HistoryConfig;
-  /** With `top`: the position of the last publication that this node has received; `undefined` if it knows none. */
+  /**
+   * The position of the last publication that this node has received; `undefined` if it knows none, or if it does not
+   * have the room open.
+   */
   readonly seen?: Position | undefined;
 }
 

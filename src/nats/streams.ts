@@ -126,7 +126,6 @@ export class RoomStreams {
 
   async top(room: EngineRoom): Promise<EngineTop> {
     const stream = await this.#details(room, (now) => {
-      if (isBelow(now, room.seen)) return withEpoch(now, now.info.state.last_seq);
       // A room without publications must not look unused to tidy().
       const isFresh = this.#now() - now.notes.usedMs <= touchMs;
       return isFresh ? now : withNotes(now, { ...now.notes, usedMs: this.#now() });
@@ -233,11 +232,11 @@ export class RoomStreams {
   }
 
   /** Reads a stream, and what it has to become. */
-  async #look({ path, history }: EngineRoom, change: Change): Promise<LookedAt | undefined> {
+  async #look({ path, history, seen }: EngineRoom, change: Change): Promise<LookedAt | undefined> {
     const { manager } = this.#deps;
     try {
       const found = streamOf(await manager.streams.info(this.#nameOf(path)));
-      const changed = change(this.#afterRestart(await this.#withOldEpochs(found)));
+      const changed = change(this.#afterLoss(await this.#withOldEpochs(found), seen));
       return { found, changed, isDone: changed === found && hasLimits(found.info.config, history) };
     } catch (error) {
       if (isApiError(error, "streamNotFound")) return undefined;
@@ -251,13 +250,13 @@ export class RoomStreams {
     return withOldEpochs(stream, state.subjects ?? {});
   }
 
-  /** With a new epoch if the server was restarted: it may have lost messages, and would use their numbers again. */
-  #afterRestart(stream: RoomStream): RoomStream {
+  /** With a new epoch if the server may have lost messages: it would use their numbers again. */
+  #afterLoss(stream: RoomStream, seen: Position | undefined): RoomStream {
     const { info, notes } = stream;
-    const { life } = this.#deps;
+    const { life = notes.life } = this.#deps;
     // In a cluster, a server that restarts gets from the others what they have acknowledged.
-    const isRestarted = life !== undefined && notes.life !== life && !info.cluster?.name;
-    return isRestarted ? withEpoch(stream, info.state.last_seq, life) : stream;
+    const isRestarted = notes.life !== life && !info.cluster?.name;
+    return isRestarted || isBelow(stream, seen) ? withEpoch(stream, info.state.last_seq, life) : stream;
   }
 
   /** Stores the description of a stream, its subject, and the limits of its room. */

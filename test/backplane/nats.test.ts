@@ -142,4 +142,14 @@ describe.skipIf(missing("nats", "what is particular to NATS"))("the backplane ov
       }),
     );
   });
+
+  it("begins a new epoch before a publication of a node that has seen more than the server has", async () => {
+    const engine = await startEngine("nats");
+    const [one, other] = [await startNats(engine.url), await startNats(engine.url)];
+    const room = { path: roomName("/a"), history: { size: 5, bytesMax: 1_000, ageMsMax: 60_000 } };
+    const { epoch } = await one.append(room, [Buffer.from("x")]);
+    const next = await other.append({ ...room, seen: { epoch, offset: 3 } }, [Buffer.from("y")]);
+    expect(next).toEqual({ epoch: expect.not.stringMatching(epoch), offset: 2 });
+    expect((await one.top(room)).epochs.map(({ base }) => base)).toEqual([0, 1]);
+  });
 });

@@ -100,7 +100,7 @@ export class PublicationLog {
       for (const observation of observations) {
         if (observation.kind === "reported") {
           sums.told += 1;
-          told = true;
+          told ||= isTold(observation);
           continue;
         }
         const { id } = observation;
@@ -208,7 +208,7 @@ export class PublicationLog {
     let wasReported = false;
     for (const observation of observations) {
       if (observation.kind === "reported") {
-        wasReported = true;
+        wasReported ||= isTold(observation);
         continue;
       }
       const place = places.get(observation.id) ?? -1;
@@ -226,6 +226,11 @@ export class PublicationLog {
       wasReported = false;
     }
   }
+}
+
+/** Whether the server has told of a loss. A client reports a jump of the offsets by itself. */
+function isTold(observation: Observation): boolean {
+  return observation.kind === "reported" && observation.why !== "jump";
 }
 
 function epochsOf({ observations }: Observer): string[] {

@@ -69,7 +69,22 @@ export class RoomCursors {
     const cursor = this.#makeCursor({ path, history });
     // While the engine is away, nothing is published: what is delivered on this node alone must not wait.
     const beginning = this.#deps.engineState.state === "away" ? undefined : deferred<void>();
-    this.#rooms.set(path, { path, history, cursor, beginning });
+    const seen = () => this.seen(path);
+    this.#rooms.set(path, {
+      path,
+      history,
+      get seen() {
+        return seen();
+      },
+      cursor,
+      beginning,
+    });
+  }
+
+  /** A room as the engine needs it for a publication of this node. */
+  engineRoom(path: RoomPath, history: HistoryConfig): EngineRoom {
+    const room = this.#rooms.get(path);
+    return room?.history === history ? room : { path, history };
   }
 
   /**
@@ -261,10 +276,9 @@ export class RoomCursors {
     const { engine, inTime, engineState, outgoing, now } = this.#deps;
     const { connectionNumber } = engineState;
     try {
-      const { path, history } = room;
-      const answer = await inTime(engine.top({ path, history, seen: this.seen(path) }));
+      const answer = await inTime(engine.top(room));
       const { top } = withUnborn(answer, room.cursor.last, now());
-      this.#failingRooms.delete(path);
+      this.#failingRooms.delete(room.path);
       if (room.cursor.last === undefined) room.cursor.begin(top);
       else room.cursor.compare(top);
     } catch (error) {
