@@ -117,7 +117,8 @@ export class ClusterBackplane implements Backplane {
   }
 
   async readHistory(path: RoomPath, query: HistoryQuery, history: HistoryConfig): Promise<HistoryPage> {
-    return this.#runOrThrow().cursors.readHistory({ path, history }, query);
+    const { cursors } = this.#runOrThrow();
+    return cursors.readHistory(cursors.engineRoom(path, history), query);
   }
 
   announce(path: RoomPath, key: string, entry: PresenceEntry | undefined): Promise<unknown> | undefined {

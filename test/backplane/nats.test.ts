@@ -1,13 +1,14 @@
 import { jetstreamManager } from "@nats-io/jetstream";
 import { connect as connectNats } from "@nats-io/transport-node";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { App } from "../../src/index.js";
+import { ClusterBackplane, type EngineRoom } from "../../src/backplane/index.js";
+import { App, type Position } from "../../src/index.js";
 import { NatsEngine } from "../../src/nats/engine.js";
 import { connect } from "../../src/testing/index.js";
 import { defaultPathLimits, roomName as nameOf } from "../../src/wire/path.js";
 import { startEngine } from "../support/engines.js";
 import { missing } from "../support/parts.js";
-import { nodeOf, startCluster } from "./cluster.js";
+import { nodeOf, startCluster, until } from "./cluster.js";
 import { Talker } from "./talker.js";
 
 async function managerOf(url: string) {
@@ -19,9 +20,10 @@ async function managerOf(url: string) {
 const roomName = (path: string) => nameOf(path, defaultPathLimits);
 const streamOf = (path: string) => `enfilade-room-${Buffer.from(path).toString("base64url")}`;
 
+const terms = { prefix: "enfilade", durable: false, storage: "memory", replicas: 1 } as const;
+
 /** The engine of one node. */
 async function startNats(url: string, now = Date.now): Promise<NatsEngine> {
-  const terms = { prefix: "enfilade", durable: false, storage: "memory", replicas: 1 } as const;
   const nats = new NatsEngine({ ...terms, connect: () => connectNats({ servers: url }), now });
   await new Promise<void>((onUp) => {
     const ignore = () => undefined;
@@ -143,13 +145,55 @@ describe.skipIf(missing("nats", "what is particular to NATS"))("the backplane ov
     );
   });
 
-  it("begins a new epoch before a publication of a node that has seen more than the server has", async () => {
+  it("begins a new epoch before a node that has seen more than the server has publishes or reads", async () => {
     const engine = await startEngine("nats");
     const [one, other] = [await startNats(engine.url), await startNats(engine.url)];
-    const room = { path: roomName("/a"), history: { size: 5, bytesMax: 1_000, ageMsMax: 60_000 } };
-    const { epoch } = await one.append(room, [Buffer.from("x")]);
-    const next = await other.append({ ...room, seen: { epoch, offset: 3 } }, [Buffer.from("y")]);
-    expect(next).toEqual({ epoch: expect.not.stringMatching(epoch), offset: 2 });
-    expect((await one.top(room)).epochs.map(({ base }) => base)).toEqual([0, 1]);
+    const history = { size: 5, bytesMax: 1_000, ageMsMax: 60_000 };
+    const rooms = [roomName("/a"), roomName("/b")].map((path) => ({ path, history }));
+    const calls = [
+      (room: EngineRoom) => other.append(room, [Buffer.from("y")]),
+      (room: EngineRoom, since: Position) => other.read(room, { since, limit: 5 }),
+    ];
+    for (const [n, room] of rooms.entries()) {
+      const { epoch } = await one.append(room, [Buffer.from("x")]);
+      const seen = { epoch, offset: 3 };
+      const answer = await calls[n]?.({ ...room, seen }, seen);
+      const { top, epochs } = await one.top(room);
+      expect(epochs.map(({ base }) => base)).toEqual([0, 1]);
+      expect(answer).toMatchObject(n === 0 ? { epoch: top.epoch, offset: 2 } : { top, entries: [] });
+    }
+  });
+
+  it("gets what the node has seen with each publication, reading and comparison of an open room", async () => {
+    const engine = await startEngine("nats");
+    const seen: (readonly [string, Position | undefined])[] = [];
+    class Recorder extends NatsEngine {
+      override append(...args: Parameters<NatsEngine["append"]>) {
+        seen.push(["append", args[0].seen]);
+        return super.append(...args);
+      }
+      override read(...args: Parameters<NatsEngine["read"]>) {
+        seen.push(["read", args[0].seen]);
+        return super.read(...args);
+      }
+      override top(...args: Parameters<NatsEngine["top"]>) {
+        seen.push(["top", args[0].seen]);
+        return super.top(...args);
+      }
+    }
+    const recorder = new Recorder({ ...terms, connect: () => connectNats({ servers: engine.url }) });
+    const app = new App({ backplane: new ClusterBackplane(recorder), limits: { roomCheckMs: 100 } });
+    app.route("/kept/:name", Talker, { history: { size: 5 } });
+    onTestFinished(() => app.close());
+    const client = await connect(app, "/kept/a");
+    await client.readJSON();
+    const room = app.registry.room("/kept/a");
+    const first = await room.publish(1);
+    const second = await room.publish(2);
+    expect([await client.readJSON(), await client.readJSON()]).toEqual([1, 2]);
+    await room.history();
+    await until(() => seen.some(([call, position]) => call === "top" && position?.offset === 2));
+    expect(seen.filter(([call]) => call === "append").at(-1)).toEqual(["append", first]);
+    expect(seen.filter(([call]) => call === "read").at(-1)).toEqual(["read", second]);
   });
 });

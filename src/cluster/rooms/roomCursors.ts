@@ -26,7 +26,9 @@ const readBytesMax = 1024 * 1024;
 /** The number of rooms that are compared at the same time. */
 const compareMax = 200;
 
-interface CursorRoom extends EngineRoom {
+interface CursorRoom {
+  /** The room as the engine needs it. What this node has seen is read at each call. */
+  readonly engineRoom: EngineRoom;
   readonly cursor: RoomCursor;
   /** Pending until the start position of the room on this node is known. */
   beginning: { readonly promise: Promise<void>; readonly resolve: () => void } | undefined;
@@ -66,25 +68,23 @@ export class RoomCursors {
 
   /** Adds the cursor of a room. Call {@link begin} when the channel of the room is subscribed. */
   open(path: RoomPath, history: HistoryConfig): void {
-    const cursor = this.#makeCursor({ path, history });
-    // While the engine is away, nothing is published: what is delivered on this node alone must not wait.
-    const beginning = this.#deps.engineState.state === "away" ? undefined : deferred<void>();
     const seen = () => this.seen(path);
-    this.#rooms.set(path, {
+    const engineRoom: EngineRoom = {
       path,
       history,
       get seen() {
         return seen();
       },
-      cursor,
-      beginning,
-    });
+    };
+    // While the engine is away, nothing is published: what is delivered on this node alone must not wait.
+    const beginning = this.#deps.engineState.state === "away" ? undefined : deferred<void>();
+    this.#rooms.set(path, { engineRoom, cursor: this.#makeCursor(engineRoom), beginning });
   }
 
-  /** A room as the engine needs it for a publication of this node. */
+  /** A room as the engine needs it, with what this node has seen if it has the room open. */
   engineRoom(path: RoomPath, history: HistoryConfig): EngineRoom {
-    const room = this.#rooms.get(path);
-    return room?.history === history ? room : { path, history };
+    const known = this.#rooms.get(path)?.engineRoom;
+    return known?.history === history ? known : { path, history };
   }
 
   /**
@@ -259,7 +259,7 @@ export class RoomCursors {
     const room = this.#rooms.get(path);
     if (room === undefined) return;
     const { engine, inTime } = this.#deps;
-    inTime(engine.renumber(room, last)).then(
+    inTime(engine.renumber(room.engineRoom, last)).then(
       () => this.#compareOne(room),
       (error) => this.#fail(path, this.#deps.outgoing.errorOf(`${path} cannot be numbered again`, asError(error))),
     );
@@ -275,16 +275,17 @@ export class RoomCursors {
   async #compareOne(room: CursorRoom): Promise<void> {
     const { engine, inTime, engineState, outgoing, now } = this.#deps;
     const { connectionNumber } = engineState;
+    const { path } = room.engineRoom;
     try {
-      const answer = await inTime(engine.top(room));
+      const answer = await inTime(engine.top(room.engineRoom));
       const { top } = withUnborn(answer, room.cursor.last, now());
-      this.#failingRooms.delete(room.path);
+      this.#failingRooms.delete(path);
       if (room.cursor.last === undefined) room.cursor.begin(top);
       else room.cursor.compare(top);
     } catch (error) {
-      const failure = outgoing.errorOf(`the history of ${room.path} cannot be checked`, asError(error));
+      const failure = outgoing.errorOf(`the history of ${path} cannot be checked`, asError(error));
       const isCurrent = engineState.isUp && engineState.connectionNumber === connectionNumber;
-      if (isCurrent) this.#fail(room.path, failure);
+      if (isCurrent) this.#fail(path, failure);
     } finally {
       endBeginning(room);
     }
