@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { deferred } from "../../src/connection/clock.js";
 import { App, EventHandler, On, WebSocketHandler } from "../../src/index.js";
 import { start as startApp } from "../support/app.js";
 import { missing } from "../support/parts.js";
@@ -184,6 +185,28 @@ describe("enfilade bench", patient, () => {
     running.signal("SIGINT");
     const { code, out } = await running.result;
     expect([code, JSON.parse(out)]).toEqual([130, expect.objectContaining({ connections: 10 })]);
+  });
+
+  it("waits for the messages that are on their way when it is interrupted", async () => {
+    let answers = 0;
+    const { promise: hundred, resolve } = deferred<void>();
+    class LateEcho extends WebSocketHandler {
+      override onMessage(text: string): void {
+        setTimeout(() => {
+          answers += 1;
+          if (answers === 100) resolve();
+          this.sendText(text);
+        }, 200);
+      }
+    }
+    const { url } = await startApp(new App().route("/echo", LateEcho));
+    const running = start(["bench", `${url}/echo`, "--duration", "3600", "--json"]);
+    await hundred;
+    running.signal("SIGINT");
+    const { code, out } = await running.result;
+    const { sent, returned, problems } = JSON.parse(out);
+    expect([code, problems, returned]).toEqual([130, [], sent]);
+    expect(sent).toBe(answers);
   });
 
   it.each([

@@ -37,7 +37,7 @@ async function run(input: Input, context: Context): Promise<number> {
     const startedAt = clock.now();
     await load.send(interrupted);
     const seconds = (clock.now() - startedAt) / 1_000;
-    await load.settle(interrupted);
+    await load.settle();
     hideProgress();
     const report = reportOf(plan, load);
     stdout.write(`${input.has("json") ? visibleJSON(report) : describe(report, seconds)}\n`);

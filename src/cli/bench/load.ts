@@ -105,13 +105,19 @@ export class Load {
     }
   }
 
-  /** Waits until nothing has arrived for some time: for `waitMs` if messages are missing, else for less. */
-  async settle(interrupted: AbortSignal): Promise<void> {
+  /**
+   * Waits until nothing has arrived for some time: for `waitMs` if messages are missing, else for less. After an
+   * interruption too: what is on its way is not lost.
+   */
+  async settle(): Promise<void> {
     const { waitMs } = this.#plan;
     const end = this.#clock.now() + settleMsMax;
     let [received, quietSince] = [this.received, this.#clock.now()];
-    const quietMs = () => (received > 0 && this.missing === 0 ? Math.min(waitMs, quietEnoughMs) : waitMs);
-    while (this.#clock.now() - quietSince < quietMs() && this.#clock.now() < end && !interrupted.aborted) {
+    const quietMs = () => {
+      if (this.sent === 0) return 0;
+      return received > 0 && this.missing === 0 ? Math.min(waitMs, quietEnoughMs) : waitMs;
+    };
+    while (this.#clock.now() - quietSince < quietMs() && this.#clock.now() < end) {
       await this.#pause(pollMs);
       if (this.received !== received) [received, quietSince] = [this.received, this.#clock.now()];
     }
