@@ -19,6 +19,8 @@ interface ChartProps {
 
 const heightPx = 150;
 const windowSeconds = 300;
+/** The steps of the vertical axis: 1, 2, 5, 10 and so on. There is no half connection. */
+const wholeSteps = Array.from({ length: 15 }, (_, power) => [1, 2, 5].map((digit) => digit * 10 ** power)).flat();
 
 /** A chart of the last minutes. Its caption has the last values, or those under the pointer. */
 export function Chart({ title, times, lines, format }: ChartProps) {
@@ -90,7 +92,7 @@ function optionsOf(parent: HTMLElement, lines: readonly ChartLine[], onPoint: On
     },
     axes: [
       { ...axis, ticks, space: 70, size: 28, values: (_plot, times) => times.map(clockOf) },
-      { ...axis, ticks, size: 48, values: (_plot, values) => values.map(formatShort) },
+      { ...axis, ticks, size: 48, incrs: wholeSteps, values: (_plot, values) => values.map(formatShort) },
     ],
     series: [{}, ...lines.map((line) => ({ stroke: color(line.color), width: 2, points: { show: false } }))],
     hooks: { setCursor: [({ cursor }) => onPoint(cursor.idx ?? undefined)] },

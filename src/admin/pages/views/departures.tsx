@@ -40,18 +40,17 @@ const columns: readonly Column<Departure>[] = [
 const sides = { client: "the client", server: "the server", network: "the network" };
 
 function Why({ departure }: { readonly departure: Departure }) {
-  const { reason } = departure;
+  const { kind, reason } = departure;
+  const explanation = explain(departure);
+  if (reason === "") return <>{explanation}</>;
+  // That of a refusal is a label of the metrics; that of a close is what the closing side said.
+  const Reason = kind === "refusal" ? "code" : "q";
   return (
     <>
-      {explain(departure)}
-      {reason !== "" && (
-        <>
-          {" "}
-          <q>
-            <Text value={reason} />
-          </q>
-        </>
-      )}
+      {explanation}{" "}
+      <Reason>
+        <Text value={reason} />
+      </Reason>
     </>
   );
 }

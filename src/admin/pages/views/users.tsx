@@ -6,7 +6,7 @@ import { formatNumber, visible } from "../parts/format.js";
 import { List } from "../parts/list.js";
 import { Page } from "../parts/page.js";
 import type { Column } from "../parts/table.js";
-import { UserLink } from "../parts/text.js";
+import { Text, UserLink } from "../parts/text.js";
 import { place } from "../routes.js";
 
 /** The users with a connection to any node. */
@@ -33,7 +33,7 @@ function columns(reload: () => void): readonly Column<UserSummary>[] {
   return [
     { header: "User", cell: ({ id }) => <UserLink user={id} /> },
     { header: "Connections", isNumber: true, cell: ({ connections }) => formatNumber(connections) },
-    { header: "Nodes", cell: ({ nodes }) => <bdi>{nodes.map((node) => visible(node)).join(", ")}</bdi> },
+    { header: "Nodes", cell: ({ nodes }) => <Text value={nodes.join(", ")} /> },
     {
       header: "Action",
       cell: ({ id }) => (
