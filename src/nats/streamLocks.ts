@@ -12,12 +12,13 @@ const locksBytesMax: readonly number[] = [4, 1].map((megabytes) => megabytes * 1
 /** Milliseconds after which a lock ends whose node has died. A request to the server fails after the same time. */
 const lockMs = 5_000;
 /** Milliseconds until a lock that another node has is tried again. */
-const againMs = 25;
+const againMs = 10;
 
 /**
- * Locks, so that one node at a time changes the stream of a room. A change is made from what was read before, and the
- * server cannot check that it is still so. A single server that runs two changes at once may also subscribe to the
- * subject of a stream twice, and then stores each message twice.
+ * Locks, so that one node at a time creates or changes the stream of a room. A change is made from what was read
+ * before, and the server cannot check that it is still so. A single server that runs two changes at once may also
+ * subscribe to the subject of a stream twice, and then stores each message twice; of two that create the same stream
+ * at once, both may succeed, and the messages of one are lost.
  */
 export class StreamLocks {
   readonly #entries: EntryStream;
@@ -36,18 +37,21 @@ export class StreamLocks {
   }
 
   /**
-   * Runs `task` while this node has the lock. If another node has it, waits a moment instead and resolves with
-   * `undefined`: the other node may have done what is to be done.
+   * Runs `task` while this node has the lock. If another node has it, waits a moment instead: that node may have done
+   * what is to be done.
    *
    * @param token What is locked, as a token of a subject.
    */
-  async run<T>(token: string, task: () => Promise<T>): Promise<T | undefined> {
+  async run(token: string, task: () => Promise<void>): Promise<void> {
     await this.#entries.create(lockMs);
     const subject = `${this.#subjects}.${token}`;
     const sequence = await this.#entries.store(subject, this.#owner, 0);
-    if (sequence === undefined) return pause(againMs, undefined, { ref: false });
+    if (sequence === undefined) {
+      await pause(againMs, undefined, { ref: false });
+      return;
+    }
     try {
-      return await task();
+      await task();
     } finally {
       // It would also end by itself, but only after a while.
       this.#entries.remove(sequence).catch(() => undefined);

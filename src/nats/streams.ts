@@ -54,6 +54,12 @@ export interface RoomStreamsDeps {
 type Change = (stream: RoomStream) => RoomStream;
 const unchanged: Change = (stream) => stream;
 
+interface Settling {
+  readonly change?: Change | undefined;
+  /** Whether a stream that does not exist is created. */
+  readonly mayCreate?: boolean;
+}
+
 interface LookedAt {
   readonly found: RoomStream;
   /** What it has to become. */
@@ -176,7 +182,8 @@ export class RoomStreams {
   }
 
   async #findOrCreate(room: EngineRoom): Promise<RoomStream> {
-    const stream = (await this.#find(room)) ?? (await this.#create(room));
+    const stream = await this.#settle(room, { mayCreate: true });
+    if (stream === undefined) throw new Error(`the stream of ${room.path} was deleted while it was created`);
     this.#keep(room.path, stream);
     return stream;
   }
@@ -187,8 +194,7 @@ export class RoomStreams {
     if (this.#streams.size > cachedStreamsMax && oldest !== undefined) this.#streams.delete(oldest);
   }
 
-  async #create(room: EngineRoom): Promise<RoomStream> {
-    const { path, history } = room;
+  async #create({ path, history }: EngineRoom): Promise<void> {
     const { prefix, storage, replicas, manager, subjectOf, life } = this.#deps;
     const token = tokenOf(path);
     const epoch = epochId(this.#now(), randomBytes(6).toString("base64url"));
@@ -206,29 +212,32 @@ export class RoomStreams {
       discard: DiscardPolicy.Old,
       republish: { src: `${subjects}.*`, dest: `${subjectOf(path)}.{{wildcard(1)}}` },
     };
-    const info = await manager.streams.add(config).catch((error) => {
+    await manager.streams.add(config).catch((error) => {
+      // A node whose lock has ended has created it meanwhile.
       if (!isApiError(error, "nameTaken")) throw error;
     });
-    const created = info && streamOf(info);
-    if (created !== undefined && !hasOldMessages(created)) return created;
-    const found = await this.#find(room);
-    if (found === undefined) throw new Error(`the stream of ${path} was deleted while it was created`);
-    return found;
   }
 
-  /** A stream that exists, after the changes that it needs: those of `change`, and the limits of the room. */
-  async #find(room: EngineRoom, change: Change = unchanged): Promise<RoomStream | undefined> {
-    for (let attempts = 0; attempts < changesMax; attempts += 1) {
+  /**
+   * Reads a stream after the changes that it needs: those of `change`, those after a loss, and the limits of its room.
+   * Resolves with `undefined` if there is none.
+   */
+  async #settle(room: EngineRoom, { change = unchanged, mayCreate = false }: Settling = {}) {
+    const look = async () => {
       const stream = await this.#look(room, change);
-      if (stream === undefined || stream.isDone) return stream?.found;
-      // Looks again, since another node may have changed it before.
-      const changed = await this.#locks.run(tokenOf(room.path), async () => {
-        const now = await this.#look(room, change);
-        return now === undefined || now.isDone ? now?.found : this.#update(now.changed, room);
+      return { stream, isSettled: stream === undefined ? !mayCreate : stream.isDone };
+    };
+    for (let attempts = 0; attempts < changesMax; attempts += 1) {
+      const { stream, isSettled } = await look();
+      if (isSettled) return stream?.found;
+      await this.#locks.run(tokenOf(room.path), async () => {
+        // Looks again, since another node may have changed it before.
+        const now = await look();
+        if (now.isSettled) return;
+        await (now.stream === undefined ? this.#create(room) : this.#update(now.stream.changed, room));
       });
-      if (changed !== undefined) return changed;
     }
-    throw new Error(`the stream of ${room.path} was being changed by another node all the time`);
+    throw new Error(`the stream of ${room.path} was being changed by other nodes all the time`);
   }
 
   /** Reads a stream, and what it has to become. */
@@ -260,15 +269,15 @@ export class RoomStreams {
   }
 
   /** Stores the description of a stream, its subject, and the limits of its room. */
-  async #update({ info, notes, subject }: RoomStream, { path, history }: EngineRoom): Promise<RoomStream> {
+  async #update({ info, notes, subject }: RoomStream, { path, history }: EngineRoom): Promise<void> {
     const description = descriptionOf(path, notes);
     const config: StreamConfig = { ...info.config, ...limitsOf(history), subjects: [subject], description };
-    return streamOf(await this.#deps.manager.streams.update(config.name, config));
+    await this.#deps.manager.streams.update(config.name, config);
   }
 
   /** The current state of a room's stream; `undefined` if there is none. */
   async #details(room: EngineRoom, change?: Change): Promise<RoomStream | undefined> {
-    const stream = await this.#find(room, change);
+    const stream = await this.#settle(room, { change });
     if (stream === undefined) this.#streams.delete(room.path);
     else this.#keep(room.path, stream);
     return stream;

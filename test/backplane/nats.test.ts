@@ -99,6 +99,26 @@ describe.skipIf(missing("nats", "what is particular to NATS"))("the backplane ov
     expect(await names()).toEqual([streamOf("/full")]);
   });
 
+  it("creates a stream once if several nodes publish to a new room at the same time", async () => {
+    const engine = await startEngine("nats");
+    const nodes = await Promise.all([1, 2, 3].map(() => startNats(engine.url)));
+    const history = { size: 5, bytesMax: 1_000, ageMsMax: 60_000 };
+    const rooms = Array.from({ length: 20 }, (_, n) => ({ path: roomName(`/room-${n}`), history }));
+    const spy = await connectNats({ servers: engine.url });
+    onTestFinished(() => spy.close());
+    const created: string[] = [];
+    spy.subscribe("$JS.API.STREAM.CREATE.*", { callback: (_error, { subject }) => void created.push(subject) });
+    await spy.flush();
+    for (const room of rooms) {
+      const positions = await Promise.all(nodes.map((node) => node.append(room, [Buffer.from("x")])));
+      expect(positions.map(({ offset }) => offset).sort()).toEqual([1, 2, 3]);
+      expect(new Set(positions.map(({ epoch }) => epoch)).size).toBe(1);
+    }
+    await spy.flush();
+    const ofRooms = created.filter((subject) => subject.includes("-room-"));
+    expect(ofRooms).toEqual(rooms.map(({ path }) => `$JS.API.STREAM.CREATE.${streamOf(path)}`));
+  });
+
   it("changes a stream once if several nodes notice at the same time that its numbers come again", async () => {
     const engine = await startEngine("nats");
     const nodes = await Promise.all([1, 2, 3].map(() => startNats(engine.url)));
