@@ -4,8 +4,8 @@ import { type Span, trace, traces } from "../diagnostics.js";
 import { asErrorOf, type CloseInfo, ConnectionError, isInstance, MessageError } from "../errors.js";
 import type { Member, SessionDialect } from "../protocol/dialect.js";
 import type { MemberConfig, MemberHooks } from "../room/memberships.js";
-import type { Presence } from "../room/presence/presence.js";
 import type { Registry } from "../room/registry.js";
+import type { RoomState } from "../room/roomState.js";
 import { CloseCode } from "../wire/closeCodes.js";
 import type { RoomPath } from "../wire/path.js";
 import type { Application } from "./application.js";
@@ -193,7 +193,7 @@ function watchPresence(session: Session): void {
 }
 
 /** The presence of the home; `undefined` if it has none, or the client is not in it. */
-function presenceOf({ member, config }: Session): Presence | undefined {
+function presenceOf({ member, config }: Session): RoomState["presence"] {
   const room = config.registry.roomState(member.home);
   return room?.members.has(member) ? room.presence : undefined;
 }

@@ -5,7 +5,7 @@ import type { Member } from "../protocol/dialect.js";
 import type { RoomPath } from "../wire/path.js";
 import { PathTree } from "../wire/pathTree.js";
 import type { DeliveryListener, DeliverySink } from "./audience.js";
-import { Presence } from "./presence/presence.js";
+import type { PresenceDeps } from "./presence/presence.js";
 import type { PresenceChange, PresentUser } from "./presence/presenceState.js";
 import type { RoomConfig } from "./roomConfig.js";
 import { RoomState } from "./roomState.js";
@@ -36,10 +36,22 @@ export class RoomTable implements Iterable<RoomState> {
   readonly #deps: RoomTableDeps;
   readonly #rooms = new Map<RoomPath, RoomState>();
   readonly #tree = new PathTree<RoomState>();
+  readonly #presenceDeps: PresenceDeps<RoomState>;
   #isClosing = false;
 
   constructor(deps: RoomTableDeps) {
     this.#deps = deps;
+    const { backplane, clock, events, report } = deps;
+    this.#presenceDeps = {
+      clock,
+      report,
+      reportPresence: (...args) => backplane.reportPresence(...args),
+      onReport: (...args) => events.onReport(...args),
+      announce: (...args) => backplane.announce(...args),
+      onChange: (...args) => events.onPresence(...args),
+      hasGrace: () => !this.#isClosing,
+      onGraceEnd: (room) => this.#freeUnused(room),
+    };
   }
 
   get size(): number {
@@ -132,7 +144,7 @@ export class RoomTable implements Iterable<RoomState> {
   /** Opens the room of a path if needed, and calls `enter` before the event `onOpen`. */
   #open(path: RoomPath, enter: (room: RoomState) => void): void {
     const known = this.#rooms.get(path);
-    const room = known ?? this.#createRoom(path);
+    const room = known ?? new RoomState(path, this.#deps.configOf(path), this.#presenceDeps);
     if (known === undefined) {
       // Before `enter`, which may call code of the application.
       this.#rooms.set(path, room);
@@ -141,27 +153,6 @@ export class RoomTable implements Iterable<RoomState> {
     }
     enter(room);
     if (known === undefined) this.#deps.events.onOpen(room);
-  }
-
-  #createRoom(path: RoomPath): RoomState {
-    const { clock, events, report } = this.#deps;
-    const config = this.#deps.configOf(path);
-    if (config.presence.mode === "off") return new RoomState(path, config, undefined);
-    const presence: Presence = new Presence({
-      path,
-      clock,
-      report,
-      config: config.presence,
-      isMember: (member) => room.members.has(member),
-      reportPresence: (key, isPresent, report) => this.#deps.backplane.reportPresence(path, key, isPresent, report),
-      onReport: (event, user) => events.onReport(path, event, user),
-      announce: (key, entry) => this.#deps.backplane.announce(path, key, entry),
-      onChange: (change) => events.onPresence(room, change),
-      hasGrace: () => !this.#isClosing,
-      onGraceEnd: () => this.#freeUnused(room),
-    });
-    const room = new RoomState(path, config, presence);
-    return room;
   }
 
   #freeUnused(room: RoomState): void {

@@ -20,61 +20,69 @@ import {
   type UserEntry,
 } from "./presenceState.js";
 
-/** The room of a presence, and the operations that it needs. */
-export interface PresenceDeps {
+/** The room of a presence. */
+export interface PresenceRoom {
   readonly path: RoomPath;
-  readonly config: PresenceConfig;
+  readonly config: { readonly presence: PresenceConfig };
+  readonly members: ReadonlySet<Member>;
+}
+
+/** The operations that presence needs, the same for all rooms: a node may have a hundred thousand of them. */
+export interface PresenceDeps<Room extends PresenceRoom> {
   readonly clock: Clock;
-  readonly isMember: (member: Member) => boolean;
   /** Called with each change, after the watchers were notified. */
-  readonly onChange: (change: PresenceChange) => void;
+  readonly onChange: (room: Room, change: PresenceChange) => void;
   /** Makes exactly one node of the cluster report that a user joined or left; see `Backplane.reportPresence`. */
-  readonly reportPresence: (key: string, isPresent: boolean, report: PresenceReport) => void;
+  readonly reportPresence: (path: RoomPath, key: string, isPresent: boolean, report: PresenceReport) => void;
   /** Called if this node is the one that reports it. */
-  readonly onReport: (event: "join" | "leave", user: PresentUser) => void;
+  readonly onReport: (path: RoomPath, event: "join" | "leave", user: PresentUser) => void;
   /** Sends the entry of a user on this node to the other nodes; see `Backplane.announce`. */
-  readonly announce: (key: string, entry: PresenceEntry | undefined) => Promise<unknown> | undefined;
+  readonly announce: (path: RoomPath, key: string, entry: PresenceEntry | undefined) => Promise<unknown> | undefined;
   /** Whether users who leave have a grace period to return; false while the app closes. */
   readonly hasGrace: () => boolean;
   /** Called when no user may return any more: the last one is on another node, or the grace period is over. */
-  readonly onGraceEnd: () => void;
+  readonly onGraceEnd: (room: Room) => void;
   /** Receives errors of calls that nothing awaits. */
   readonly report: (error: unknown) => void;
+}
+
+/** Users who joined or left since the last version. */
+interface PendingChange {
+  readonly joined: Map<string, UserEntry>;
+  readonly left: Map<string, UserEntry>;
 }
 
 const noIds: readonly string[] = [];
 
 /** The presence of one room. Changes of one tick are sent together; a leave is sent after its grace period. */
-export class Presence {
-  readonly #deps: PresenceDeps;
+export class Presence<Room extends PresenceRoom> {
+  readonly #room: Room;
+  readonly #deps: PresenceDeps<Room>;
   readonly #entries = new Map<string, UserEntry>();
-  readonly #watchers = new Audience();
-  /** Users who joined or left since the last version. */
-  readonly #joined = new Map<string, UserEntry>();
-  readonly #left = new Map<string, UserEntry>();
+  #watchers: Audience | undefined;
+  #pending: PendingChange | undefined;
   #version = 0;
   /** All users, encoded; `undefined` after a change. */
   #snapshot: Payload | undefined;
   #isScheduled = false;
-  readonly #grace: GracePeriods<string>;
+  #grace: GracePeriods<string> | undefined;
   /** Keeps the room open for a grace period after a user left this node, since the user may also leave another node. */
   #keepOpenTimer: Timer | undefined;
   #loaded: Promise<void> | undefined;
 
-  constructor(deps: PresenceDeps) {
+  constructor(room: Room, deps: PresenceDeps<Room>) {
+    this.#room = room;
     this.#deps = deps;
-    this.#grace = new GracePeriods(deps.clock, (keys) => this.#onGraceOver(keys));
   }
 
   get state(): PresenceState {
-    const isFull = this.#deps.config.mode === "full";
-    const users = isFull ? [...this.#entries.values()].map(presentUser) : [];
+    const users = this.#isFull ? [...this.#entries.values()].map(presentUser) : [];
     return { count: this.#entries.size, version: this.#version, users };
   }
 
   /** Whether the room stays open because users who left may return. */
   get isInGrace(): boolean {
-    return this.#grace.size > 0 || this.#keepOpenTimer !== undefined;
+    return (this.#grace?.size ?? 0) > 0 || this.#keepOpenTimer !== undefined;
   }
 
   /** Resolves when the users on other nodes are known; `undefined` if they are. */
@@ -94,7 +102,7 @@ export class Presence {
   }
 
   exit(member: Member, userId: string | undefined): void {
-    this.#watchers.members.delete(member);
+    this.#watchers?.members.delete(member);
     const key = keyOf(member, userId);
     const entry = this.#entries.get(key);
     if (entry === undefined) return;
@@ -112,7 +120,7 @@ export class Presence {
       else this.#setRemote(node, key, entry);
     }
     // The last user who could return has joined on another node.
-    if (wasInGrace && !this.isInGrace) this.#deps.onGraceEnd();
+    if (wasInGrace && !this.isInGrace) this.#deps.onGraceEnd(this.#room);
   }
 
   /** Sends all users to a member, and then each change. */
@@ -120,14 +128,15 @@ export class Presence {
     // Publishes pending changes first, so that the snapshot is that of a version.
     this.#publishChanges();
     // A listener may have removed the member from the room.
-    if (!this.#deps.isMember(member)) return;
+    if (!this.#room.members.has(member)) return;
     member.send(this.#snapshotPayload());
+    this.#watchers ??= new Audience();
     this.#watchers.members.add(member);
   }
 
   /** The version, if the member gets each change; else `undefined`. */
   watchedVersion(member: Member): number | undefined {
-    return this.#watchers.members.has(member) ? this.#version : undefined;
+    return this.#watchers?.members.has(member) === true ? this.#version : undefined;
   }
 
   /**
@@ -139,15 +148,23 @@ export class Presence {
     this.#keepOpenTimer?.cancel();
     this.#keepOpenTimer = undefined;
     for (const key of this.#entries.keys()) {
-      this.#grace.cancel(key);
+      this.#grace?.cancel(key);
       if (!isOpenElsewhere) this.#remove(key);
     }
     this.#publishChanges();
   }
 
+  get #config(): PresenceConfig {
+    return this.#room.config.presence;
+  }
+
+  get #isFull(): boolean {
+    return this.#config.mode === "full";
+  }
+
   /** Calls `presence.show`. If it throws, or JSON cannot encode its result, others see only the id. */
   #show(user: unknown): unknown {
-    const { mode, show } = this.#deps.config;
+    const { mode, show } = this.#config;
     if (mode !== "full" || show === undefined) return undefined;
     try {
       const shown = show(user);
@@ -161,7 +178,8 @@ export class Presence {
   }
 
   #rejectPromise(shown: Promise<unknown>): undefined {
-    const { report, path } = this.#deps;
+    const { report } = this.#deps;
+    const { path } = this.#room;
     const error = new EnfiladeError(
       "ERR_OPTION",
       `presence.show of ${path} returned a promise; return the value itself`,
@@ -170,7 +188,8 @@ export class Presence {
   }
 
   #announce(key: string, { id, shown, local }: UserEntry): void {
-    const loaded = this.#deps.announce(key, local === 0 ? undefined : { id, shown, connections: local });
+    const { path } = this.#room;
+    const loaded = this.#deps.announce(path, key, local === 0 ? undefined : { id, shown, connections: local });
     if (loaded === undefined || this.#loaded !== undefined) return;
     this.#loaded = loaded.then(() => {
       this.#loaded = undefined;
@@ -194,45 +213,59 @@ export class Presence {
   /** Marks a user as present, or as returned. */
   #setPresent(key: string, entry: UserEntry): void {
     this.#snapshot = undefined;
-    this.#grace.cancel(key);
+    this.#grace?.cancel(key);
     if (this.#entries.has(key)) return;
     this.#entries.set(key, entry);
     // A user who left and returned in the same tick is no change.
-    if (!this.#left.delete(key)) this.#joined.set(key, entry);
+    const { joined, left } = this.#change();
+    if (!left.delete(key)) joined.set(key, entry);
     this.#schedulePublish();
   }
 
   #leaveIfUnused(key: string, entry: UserEntry): void {
     this.#snapshot = undefined;
     if (connectionsOf(entry) > 0) return;
-    const { leaveGraceMs } = this.#deps.config;
+    const { leaveGraceMs } = this.#config;
     // An anonymous connection never returns.
     if (leaveGraceMs === 0 || !isUserKey(key) || !this.#deps.hasGrace()) this.#remove(key);
-    else this.#grace.start(key, leaveGraceMs);
+    else this.#startGrace(key, leaveGraceMs);
+  }
+
+  #startGrace(key: string, ms: number): void {
+    this.#grace ??= new GracePeriods(this.#deps.clock, (keys) => this.#onGraceOver(keys));
+    this.#grace.start(key, ms);
   }
 
   #onGraceOver(keys: readonly string[]): void {
     for (const key of keys) this.#remove(key);
-    if (!this.isInGrace) this.#deps.onGraceEnd();
+    if (!this.isInGrace) this.#deps.onGraceEnd(this.#room);
   }
 
   #keepOpen(): void {
     this.#keepOpenTimer?.cancel();
     this.#keepOpenTimer = undefined;
-    const { clock, config, hasGrace, onGraceEnd } = this.#deps;
-    if (config.leaveGraceMs === 0 || !hasGrace()) return;
+    const { clock, hasGrace, onGraceEnd } = this.#deps;
+    const { leaveGraceMs } = this.#config;
+    if (leaveGraceMs === 0 || !hasGrace()) return;
     this.#keepOpenTimer = clock.setTimeout(() => {
       this.#keepOpenTimer = undefined;
-      if (!this.isInGrace) onGraceEnd();
-    }, config.leaveGraceMs);
+      if (!this.isInGrace) onGraceEnd(this.#room);
+    }, leaveGraceMs);
   }
 
   #remove(key: string): void {
     const entry = this.#entries.get(key);
     if (entry === undefined) return;
     this.#entries.delete(key);
-    if (!this.#joined.delete(key)) this.#left.set(key, entry);
+    const { joined, left } = this.#change();
+    if (!joined.delete(key)) left.set(key, entry);
     this.#schedulePublish();
+  }
+
+  /** The change that is published next. */
+  #change(): PendingChange {
+    this.#pending ??= { joined: new Map(), left: new Map() };
+    return this.#pending;
   }
 
   #schedulePublish(): void {
@@ -254,35 +287,36 @@ export class Presence {
 
   /** Makes a new version of the pending changes, and sends it to watchers, listeners and the cluster. */
   #publishChanges(): void {
-    if (this.#joined.size === 0 && this.#left.size === 0) return;
-    const [joined, left] = [[...this.#joined.values()], [...this.#left.values()]];
-    this.#joined.clear();
-    this.#left.clear();
+    const pending = this.#pending;
+    this.#pending = undefined;
+    if (pending === undefined || (pending.joined.size === 0 && pending.left.size === 0)) return;
+    const [joined, left] = [[...pending.joined.values()], [...pending.left.values()]];
     this.#version += 1;
     this.#snapshot = undefined;
     const change = { version: this.#version, count: this.#entries.size };
     // Before the listeners, which may cause the next change.
     this.#sendToWatchers(joined, left);
-    this.#deps.onChange({ ...change, joined: joined.map(presentUser), left: left.map(presentUser) });
+    this.#deps.onChange(this.#room, { ...change, joined: joined.map(presentUser), left: left.map(presentUser) });
     for (const entry of joined) this.#report(entry, true);
     for (const entry of left) this.#report(entry, false);
   }
 
   #report(entry: UserEntry, isPresent: boolean): void {
-    const report: PresenceReport = (event) => this.#deps.onReport(event, presentUser(entry));
-    this.#deps.reportPresence(entry.key, isPresent, report);
+    const { path } = this.#room;
+    const report: PresenceReport = (event) => this.#deps.onReport(path, event, presentUser(entry));
+    this.#deps.reportPresence(path, entry.key, isPresent, report);
   }
 
   #sendToWatchers(joined: readonly UserEntry[], left: readonly UserEntry[]): void {
-    if (!this.#watchers.isInUse) return;
-    const ids = this.#deps.config.mode === "full" ? { left: left.map(({ id }) => id) } : {};
+    if (this.#watchers?.isInUse !== true) return;
+    const ids = this.#isFull ? { left: left.map(({ id }) => id) } : {};
     const payload = this.#payloadOf({ ...this.#usersField(joined, "joined"), ...ids });
     this.#watchers.deliver(new Delivery({ payload, except: noIds }));
   }
 
   /** Users as clients see them: id, connections, and the result of `presence.show`. */
   #usersField(entries: readonly UserEntry[], name: "users" | "joined"): object {
-    if (this.#deps.config.mode !== "full") return {};
+    if (!this.#isFull) return {};
     const shownUser = (entry: UserEntry) => ({ id: entry.id, user: entry.shown, connections: connectionsOf(entry) });
     return { [name]: entries.map(shownUser) };
   }
@@ -294,9 +328,8 @@ export class Presence {
   }
 
   #payloadOf(content: object): Payload {
-    const { path } = this.#deps;
     const count = this.#entries.size;
-    const frame = { type: "presence", room: path, version: this.#version, count, ...content };
+    const frame = { type: "presence", room: this.#room.path, version: this.#version, count, ...content };
     return Payload.notice(frame);
   }
 }
