@@ -39,7 +39,7 @@ describe("checkNames", () => {
   });
 
   it.each([
-    [null, "object"],
+    [null, "null"],
     ["fast", "string"],
     [7, "number"],
   ])("refuses options that are not an object: %j", (options, shown) => {
