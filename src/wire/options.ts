@@ -8,7 +8,8 @@ import { EnfiladeError } from "../errors.js";
  */
 export function checkNames(owner: string, options: object, names: readonly string[]): void {
   if (typeof options !== "object" || !options) {
-    throw new EnfiladeError("ERR_OPTION", `${owner} takes an object, got ${options === null ? options : typeof options}`);
+    const came = options === null ? options : typeof options;
+    throw new EnfiladeError("ERR_OPTION", `${owner} takes an object, got ${came}`);
   }
   for (const name of Object.keys(options)) checkName(`${owner} has no option`, name, names);
 }
