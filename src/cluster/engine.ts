@@ -43,8 +43,8 @@ export interface EngineRoom {
   /** How much of the room's history the engine keeps. */
   readonly history: HistoryConfig;
   /**
-   * The position of the last publication that this node has received; `undefined` if it knows none, or if it does not
-   * have the room open.
+   * The position of the last publication that this node has received; `undefined` if it knows none, if it does not have
+   * the room open, and with `renumber`.
    */
   readonly seen?: Position | undefined;
 }

@@ -2,7 +2,7 @@ import { JetStreamApiError } from "@nats-io/jetstream";
 import { NoRespondersError } from "@nats-io/transport-node";
 
 /** Error codes of JetStream: https://github.com/nats-io/nats-server/blob/main/server/errors.json */
-export const apiErrors = {
+const apiErrors = {
   nameTaken: 10_058,
   notEnabled: 10_076,
   notEnabledForAccount: 10_039,

@@ -4,9 +4,7 @@ import { hasNoResponders, isApiError } from "./apiErrors.js";
 import { type Entry, EntryStream, type EntryStreamDeps } from "./entryStream.js";
 import { tokenOf } from "./subjects.js";
 
-export interface NatsClaimsDeps extends Omit<EntryStreamDeps, "name" | "subjects" | "bytesMax"> {
-  /** The start of every subject and stream name. */
-  readonly prefix: string;
+export interface NatsClaimsDeps extends Omit<EntryStreamDeps, "kind" | "bytesMax"> {
   /** Whether the server says that it has JetStream. */
   readonly hasJetStream: boolean;
 }
@@ -24,21 +22,14 @@ const attemptsMax = 5;
  */
 export class NatsClaims implements EngineClaims {
   readonly #entries: EntryStream;
-  readonly #subjects: string;
   readonly #hasJetStream: boolean;
   #isUnsupported = false;
   /** The sequence of each claim that is not settled, by subject. */
   readonly #sequences = new Map<string, number>();
 
-  constructor({ prefix, hasJetStream, ...deps }: NatsClaimsDeps) {
-    this.#subjects = `${prefix}.claims`;
+  constructor({ hasJetStream, ...deps }: NatsClaimsDeps) {
     this.#hasJetStream = hasJetStream;
-    this.#entries = new EntryStream({
-      ...deps,
-      name: `${prefix}-claims`,
-      subjects: this.#subjects,
-      bytesMax: claimsBytesMax,
-    });
+    this.#entries = new EntryStream({ ...deps, kind: "claims", bytesMax: claimsBytesMax });
   }
 
   async claim(frame: ClaimedFrame, owner: string): Promise<EngineClaim> {
@@ -78,7 +69,7 @@ export class NatsClaims implements EngineClaims {
   }
 
   #subject({ client, id }: Pick<ClaimedFrame, "client" | "id">): string {
-    return `${this.#subjects}.${client}.${tokenOf(id)}`;
+    return this.#entries.subjectOf(`${client}.${tokenOf(id)}`);
   }
 
   #cache(subject: string, sequence: number): void {

@@ -1,21 +1,14 @@
-import {
-  DiscardPolicy,
-  type JetStreamClient,
-  type JetStreamManager,
-  RetentionPolicy,
-  StorageType,
-  type StreamConfig,
-} from "@nats-io/jetstream";
+import type { JetStreamClient, JetStreamManager, StreamConfig } from "@nats-io/jetstream";
 import { hasNoResponders, isApiError } from "./apiErrors.js";
 import type { ConnectionLoss } from "./connectionLoss.js";
 import { stackless } from "./stackless.js";
-import { nanosPerMs } from "./streamLimits.js";
+import { keepingOf, nanosPerMs } from "./streamLimits.js";
 
 export interface EntryStreamDeps {
-  /** The name of the stream. */
-  readonly name: string;
-  /** The start of its subjects. */
-  readonly subjects: string;
+  /** The start of every subject and stream name. */
+  readonly prefix: string;
+  /** What the entries are, as a part of the name and of the subjects. */
+  readonly kind: "claims" | "locks";
   /** The bytes of all entries. Above: the oldest are removed. A server reserves them; one with less gets the next. */
   readonly bytesMax: readonly number[];
   readonly storage: "file" | "memory";
@@ -43,6 +36,12 @@ export class EntryStream {
 
   constructor(deps: EntryStreamDeps) {
     this.#deps = deps;
+  }
+
+  /** @param tokens The end of the subject, after the prefix and the kind. */
+  subjectOf(tokens: string): string {
+    const { prefix, kind } = this.#deps;
+    return `${prefix}.${kind}.${tokens}`;
   }
 
   /** Creates the stream, or uses the one that exists. An entry is removed after `ageMs`. */
@@ -75,14 +74,18 @@ export class EntryStream {
 
   /** Asks the leader of the stream, since a replica may not have the last entry yet. */
   async read(subject: string): Promise<Entry | undefined> {
-    const { loss, manager, name } = this.#deps;
-    const stored = await loss.unlessLost(manager.streams.getMessage(name, { last_by_subj: subject }));
+    const { loss, manager } = this.#deps;
+    const stored = await loss.unlessLost(manager.streams.getMessage(this.#name, { last_by_subj: subject }));
     return stored === null ? undefined : { sequence: stored.seq, text: stored.string() };
   }
 
   async remove(sequence: number): Promise<void> {
-    const { loss, manager, name } = this.#deps;
-    await loss.unlessLost(manager.streams.deleteMessage(name, sequence, false));
+    const { loss, manager } = this.#deps;
+    await loss.unlessLost(manager.streams.deleteMessage(this.#name, sequence, false));
+  }
+
+  get #name(): string {
+    return `${this.#deps.prefix}-${this.#deps.kind}`;
   }
 
   async #addOrAdopt(age: StreamAge): Promise<void> {
@@ -103,26 +106,23 @@ export class EntryStream {
   }
 
   async #add(age: StreamAge, bytesMax: number): Promise<void> {
-    const { name, subjects, storage, replicas, manager } = this.#deps;
+    const { storage, replicas, manager } = this.#deps;
     await manager.streams.add({
       ...age,
-      name,
-      subjects: [`${subjects}.>`],
+      ...keepingOf(storage, replicas),
+      name: this.#name,
+      subjects: [this.subjectOf(">")],
       max_msgs_per_subject: 1,
       max_bytes: bytesMax,
-      num_replicas: replicas,
-      storage: storage === "file" ? StorageType.File : StorageType.Memory,
-      retention: RetentionPolicy.Limits,
-      discard: DiscardPolicy.Old,
     });
   }
 
   /** Uses a stream that exists already, and updates the age if it differs. Returns `false` if there is none. */
   async #adopt(age: StreamAge): Promise<boolean> {
-    const { manager, name } = this.#deps;
+    const { manager } = this.#deps;
     try {
-      const { config } = await manager.streams.info(name);
-      if (config.max_age !== age.max_age) await manager.streams.update(name, { ...config, ...age });
+      const { config } = await manager.streams.info(this.#name);
+      if (config.max_age !== age.max_age) await manager.streams.update(this.#name, { ...config, ...age });
       return true;
     } catch (error) {
       if (isApiError(error, "streamNotFound")) return false;

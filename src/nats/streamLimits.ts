@@ -1,4 +1,4 @@
-import type { StreamConfig } from "@nats-io/jetstream";
+import { DiscardPolicy, RetentionPolicy, StorageType, type StreamConfig } from "@nats-io/jetstream";
 import type { HistoryConfig } from "../backplane/backplane.js";
 
 export const nanosPerMs = 1_000_000;
@@ -14,6 +14,16 @@ export function limitsOf({ size, bytesMax, ageMsMax }: HistoryConfig) {
     max_bytes: wholeOf(bytesMax),
     max_age: nanosOf(ageMsMax),
     duplicate_window: nanosOf(Math.min(ageMsMax, publicationIdMs)),
+  } satisfies Partial<StreamConfig>;
+}
+
+/** Where a stream keeps its messages, and that it drops the oldest of them past its limits. */
+export function keepingOf(storage: "file" | "memory", replicas: number) {
+  return {
+    num_replicas: replicas,
+    storage: storage === "file" ? StorageType.File : StorageType.Memory,
+    retention: RetentionPolicy.Limits,
+    discard: DiscardPolicy.Old,
   } satisfies Partial<StreamConfig>;
 }
 

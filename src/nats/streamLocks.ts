@@ -1,11 +1,5 @@
-import { randomBytes } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import { EntryStream, type EntryStreamDeps } from "./entryStream.js";
-
-export interface StreamLocksDeps extends Omit<EntryStreamDeps, "name" | "subjects" | "bytesMax"> {
-  /** The start of every subject and stream name. */
-  readonly prefix: string;
-}
 
 /** Bytes of all locks. */
 const locksBytesMax: readonly number[] = [4, 1].map((megabytes) => megabytes * 1024 * 1024);
@@ -22,18 +16,9 @@ const againMs = 10;
  */
 export class StreamLocks {
   readonly #entries: EntryStream;
-  readonly #subjects: string;
-  /** Distinguishes the locks of this connection. */
-  readonly #owner = randomBytes(9).toString("base64url");
 
-  constructor({ prefix, ...deps }: StreamLocksDeps) {
-    this.#subjects = `${prefix}.locks`;
-    this.#entries = new EntryStream({
-      ...deps,
-      name: `${prefix}-locks`,
-      subjects: this.#subjects,
-      bytesMax: locksBytesMax,
-    });
+  constructor(deps: Omit<EntryStreamDeps, "kind" | "bytesMax">) {
+    this.#entries = new EntryStream({ ...deps, kind: "locks", bytesMax: locksBytesMax });
   }
 
   /**
@@ -44,8 +29,8 @@ export class StreamLocks {
    */
   async run(token: string, task: () => Promise<void>): Promise<void> {
     await this.#entries.create(lockMs);
-    const subject = `${this.#subjects}.${token}`;
-    const sequence = await this.#entries.store(subject, this.#owner, 0);
+    // Its sequence says whose it is.
+    const sequence = await this.#entries.store(this.#entries.subjectOf(token), "", 0);
     if (sequence === undefined) {
       await pause(againMs, undefined, { ref: false });
       return;

@@ -1,13 +1,5 @@
 import { randomBytes } from "node:crypto";
-import {
-  DiscardPolicy,
-  type JetStreamClient,
-  type JetStreamManager,
-  RetentionPolicy,
-  StorageType,
-  type StreamConfig,
-  type StreamInfo,
-} from "@nats-io/jetstream";
+import type { JetStreamClient, JetStreamManager, StreamConfig, StreamInfo } from "@nats-io/jetstream";
 import type { HistoryQuery } from "../backplane/backplane.js";
 import type { EngineHistoryPage, EngineRoom, EngineTop, PublicationId } from "../cluster/engine.js";
 import type { RoomPath } from "../wire/path.js";
@@ -30,7 +22,7 @@ import {
   withOldEpochs,
 } from "./roomStream.js";
 import { stackless } from "./stackless.js";
-import { hasLimits, limitsOf, nanosPerMs } from "./streamLimits.js";
+import { hasLimits, keepingOf, limitsOf, nanosPerMs } from "./streamLimits.js";
 import { StreamLocks } from "./streamLocks.js";
 import { tokenOf } from "./subjects.js";
 
@@ -202,14 +194,11 @@ export class RoomStreams {
     const notes = { usedMs: this.#now(), life, epochs: [{ epoch, base: 0, lost: undefined }] };
     const config = {
       ...limitsOf(history),
+      ...keepingOf(storage, replicas),
       name: this.#nameOf(path),
       // Each epoch has its own subject. A node that does not know of the epoch yet cannot publish.
       subjects: [`${subjects}.${epoch}`],
       description: descriptionOf(path, notes),
-      num_replicas: replicas,
-      storage: storage === "file" ? StorageType.File : StorageType.Memory,
-      retention: RetentionPolicy.Limits,
-      discard: DiscardPolicy.Old,
       republish: { src: `${subjects}.*`, dest: `${subjectOf(path)}.{{wildcard(1)}}` },
     };
     await manager.streams.add(config).catch((error) => {

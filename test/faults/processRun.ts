@@ -130,7 +130,7 @@ export class ProcessRun {
     await node.drain(2_000);
   }
 
-  /** What the first client saw to which one of these happened, in frames. */
+  /** The frames of the first client that one of these examples names. */
   traceOf(examples: readonly string[]): readonly string[] {
     return this.clients.find(({ name }) => examples.some((example) => example.includes(`${name}:`)))?.trace ?? [];
   }

@@ -259,7 +259,9 @@ export class RoomCursors {
     const room = this.#rooms.get(path);
     if (room === undefined) return;
     const { engine, inTime } = this.#deps;
-    inTime(engine.renumber(room.engineRoom, last)).then(
+    const { history } = room.engineRoom;
+    // Without what this node has seen: an epoch that begins for that reason would begin later, after new publications.
+    inTime(engine.renumber({ path, history }, last)).then(
       () => this.#compareOne(room),
       (error) => this.#fail(path, this.#deps.outgoing.errorOf(`${path} cannot be numbered again`, asError(error))),
     );
