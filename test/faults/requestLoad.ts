@@ -19,9 +19,9 @@ const requestsPerCut = 8;
 const turnsMax = 40;
 const longTurnsMax = 5_000;
 const requestsPerLong = 10;
-/** One of this many requests breaks the connections of a node to the engine when its handler begins. */
-const requestsPerOutage = 30;
-/** One of this many outcomes repairs the connections of a node. */
+/** After this many requests, the next handler that begins breaks the connections of a node to the engine. */
+const requestsPerOutage = 80;
+/** One of this many outcomes repairs the connections of all nodes. */
 const outcomesPerRepair = 4;
 const limits = { heartbeatMs: 500 };
 /** Short times, so that an outage of the engine is noticed soon. */
@@ -51,6 +51,8 @@ export class RequestLoad {
   readonly #sent = new Set<string>();
   #repeated = 0;
   #cuts = 0;
+  /** Outages that wait for a handler to begin: while no node reaches the engine, few do. */
+  #outagesDue = 0;
   #outages = 0;
 
   private constructor(dice: Dice, proxy: FaultyProxy) {
@@ -82,6 +84,7 @@ export class RequestLoad {
       while (next < count) {
         const name = `request-${next}`;
         next += 1;
+        if (next % requestsPerOutage === 0) this.#outagesDue += 1;
         outcomes.push(await this.#request(room, name));
       }
     };
@@ -102,7 +105,7 @@ export class RequestLoad {
       const code = error instanceof RequestError ? error.code : "";
       return code === "unavailable" || code === "duplicate" ? code : `${name} failed: ${String(error)}`;
     } finally {
-      if (this.#dice.from(0, outcomesPerRepair) === 0) this.#dice.of(this.#ways)?.open();
+      if (this.#dice.from(0, outcomesPerRepair) === 0) for (const way of this.#ways) way.open();
     }
   }
 
@@ -142,11 +145,12 @@ export class RequestLoad {
   #onRun(name: string): void {
     this.runs.set(name, (this.runs.get(name) ?? 0) + 1);
     if (this.#dice.from(0, requestsPerCut) === 0) this.#cut();
-    if (this.#ways.length > 0 && this.#dice.from(0, requestsPerOutage) === 0) this.#breakEngine();
+    if (this.#ways.length > 0 && this.#outagesDue > 0) this.#breakEngine();
   }
 
   #breakEngine(): void {
     const way = this.#dice.of(this.#ways);
+    this.#outagesDue -= 1;
     this.#outages += 1;
     if (this.#dice.roll() < 0.5) way?.cut();
     else way?.stall();
