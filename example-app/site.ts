@@ -43,7 +43,7 @@ export function createSite(deps: SiteDeps): Express {
   site.use(createSignIn(deps));
   site.use("/api", requirePerson(deps.sessions), createAPI(deps));
   site.use(createPageRoutes(deps));
-  // Answers the extensions of the app, and 426 to plain HTTP on the path of a WebSocket.
+  // Answers for the extensions of the app, and for its rooms: 426 if they have no plain HTTP.
   site.use(deps.app.requestListener);
   site.use((_request, response) => response.status(404).type("text").send("Page not found."));
   site.use(answerError);

@@ -16,8 +16,11 @@ const outputRoom = "/output-of-steps";
 const command = [fileURLToPath(new URL("steps.mjs", import.meta.url))];
 const runMsMax = 30_000;
 
+/** Read also over plain HTTP: curl -N -H 'Cookie: session=…' http://localhost:3000/output-of-steps */
+const http = { events: true, history: true };
+
 /** Pages that show the output. One that comes later gets the output so far from the history. */
-@Route(outputRoom, { history: { size: 200, seconds: 3600 }, replay: 200 })
+@Route(outputRoom, { history: { size: 200, seconds: 3600 }, replay: 200, http })
 export class Output extends PersonHandler {
   onMessage(): void {
     this.close(4505, "start the process over HTTP");

@@ -35,6 +35,7 @@ export function showProblem(input, problem) {
   element("problem").textContent = problem;
   input.setAttribute("aria-invalid", String(problem !== ""));
   if (problem === "") return;
+  input.addEventListener("input", () => showProblem(input, ""), { once: true });
   input.focus();
   element("problem").scrollIntoView({ block: "nearest" });
 }

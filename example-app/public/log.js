@@ -8,10 +8,21 @@ const linesMax = 500;
 /** True while the end of the log is in view: then a new line is scrolled into view. */
 let isAtEnd = true;
 
+/** The size of the log. A change of it, as when a phone is turned, also scrolls, before the observer is called. */
+let size = "";
+
 element("log").addEventListener("scroll", ({ target }) => {
+  if (sizeOf(target) !== size) return;
   isAtEnd = target.scrollHeight - target.scrollTop - target.clientHeight < 60;
 });
-new ResizeObserver(scrollToEnd).observe(element("log"));
+new ResizeObserver(([{ target }]) => {
+  size = sizeOf(target);
+  scrollToEnd();
+}).observe(element("log"));
+
+function sizeOf({ clientWidth, clientHeight }) {
+  return `${clientWidth} ${clientHeight}`;
+}
 
 /** Shows a message of a person. `to` names the recipient of a private message. */
 export function showMessage({ from, to, text, at }, me) {

@@ -42,8 +42,8 @@ async function startBusy(): Promise<{
     admin,
     views: [
       ["overview", "overview", "ready, memory up"],
-      ["rooms", "rooms", /rooms on page 1/],
-      ["tree", "rooms?under=/chat", /rooms on page 1/],
+      ["rooms", "rooms", /paths? on page 1/],
+      ["tree", "rooms?under=/chat", /paths? on page 1/],
       ["room", "room?path=/kept/a", "1 member on page 1"],
       ["connections", "connections", /connections on page 1/],
       ["connection", `connection?${new URLSearchParams({ node, id })}`, "fast enough"],

@@ -30,6 +30,27 @@ describe("the example over HTTP", () => {
     expect((await fetch(`${url}/api/output`, { method: "POST" })).status).toBe(401);
   });
 
+  it("streams the output of a process to a program that speaks plain HTTP", async () => {
+    const output = await startSite({ stepMs: 1 });
+    const reader = output.visitor("Bot");
+    const headers = { cookie: `session=${reader.session}`, accept: "text/event-stream" };
+    const abort = new AbortController();
+    const room = `${output.url}/output-of-steps`;
+    expect((await fetch(room)).status).toBe(401);
+    const stream = await fetch(room, { headers, signal: abort.signal });
+    await output.call(reader, "POST", "/output");
+    let text = "";
+    for await (const part of (stream.body ?? new ReadableStream()).pipeThrough(new TextDecoderStream())) {
+      text += part;
+      if (text.includes('{"type":"ended","code":0}')) break;
+    }
+    abort.abort();
+    expect(text).toContain("Step  1 of 20");
+    const history = await fetch(room, { headers: { ...headers, accept: "application/json" } });
+    expect(await history.text()).toContain('{"type":"started","by":"Bot"}');
+    await output.stop();
+  });
+
   it.each([
     ["no title", {}, "A to-do has 1 to 100 characters."],
     ["an empty title", { title: " " }, "A to-do has 1 to 100 characters."],

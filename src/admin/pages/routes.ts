@@ -12,10 +12,7 @@ export interface Place {
 export const place = new Store(placeOf(location.hash, 0));
 
 addEventListener("hashchange", () => {
-  const { view, params, visit } = place.value;
-  if (location.hash === "" || location.hash.startsWith("#/")) place.set(placeOf(location.hash, visit + 1));
-  // The link that skips to the content has moved the focus; the URL names the page again.
-  else history.replaceState(null, "", hrefOf(view, params));
+  place.set(placeOf(location.hash, place.value.visit + 1));
 });
 
 export function hrefOf(view: string, params: Params = {}): string {

@@ -18,7 +18,8 @@ export function Shell() {
   const View: ComponentType = viewOf(view);
   return (
     <>
-      <a class="skip" href="#main">
+      {/* biome-ignore lint/a11y/useValidAnchor: it leads to a part of this page, and works without the handler */}
+      <a class="skip" href="#main" onClick={skip}>
         Skip to the content
       </a>
       <Header session={session.value} />
@@ -110,3 +111,9 @@ function Announcer() {
 }
 
 const shownMs = 8000;
+
+/** Without a change of the URL, which names the page. */
+function skip(event: Event): void {
+  event.preventDefault();
+  document.getElementById("main")?.focus();
+}

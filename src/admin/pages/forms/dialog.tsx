@@ -1,5 +1,5 @@
 import type { ComponentChildren } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { asCallError } from "../data/useGet.js";
 import { visible } from "../parts/format.js";
 
@@ -12,10 +12,14 @@ interface DialogProps {
 /** A modal dialog. The browser keeps the focus in it. Afterwards the focus is where it was before. */
 export function Dialog({ title, children, onClose }: DialogProps) {
   const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
+  // Not an effect, whose end may come after the next frame: until then, nothing would have the focus.
+  useLayoutEffect(() => {
     const before = document.activeElement;
-    dialog.current?.showModal();
+    const element = dialog.current;
+    element?.showModal();
     return () => {
+      // As long as it is open, the page behind cannot have the focus.
+      element?.close();
       // The button that opened it may be on a row that no longer exists.
       const next = before?.isConnected ? before : document.querySelector("h1");
       if (next instanceof HTMLElement) next.focus();

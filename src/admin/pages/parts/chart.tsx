@@ -1,6 +1,6 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";
-import { formatShort } from "./format.js";
+import { formatBytes, formatShort } from "./format.js";
 
 export interface ChartLine {
   readonly label: string;
@@ -15,6 +15,8 @@ interface ChartProps {
   readonly times: readonly number[];
   readonly lines: readonly ChartLine[];
   format(value: number): string;
+  /** Whether the axis has bytes in steps of powers of 2. Default: numbers in steps of 1, 2, 5, 10 and so on. */
+  readonly isBytes?: boolean;
 }
 
 const heightPx = 150;
@@ -22,8 +24,11 @@ const windowSeconds = 300;
 /** The steps of the vertical axis: 1, 2, 5, 10 and so on. There is no half connection. */
 const wholeSteps = Array.from({ length: 15 }, (_, power) => [1, 2, 5].map((digit) => digit * 10 ** power)).flat();
 
+const byteSteps = Array.from({ length: 50 }, (_, power) => 2 ** power);
+
 /** A chart of the last minutes. Its caption has the last values, or those under the pointer. */
-export function Chart({ title, times, lines, format }: ChartProps) {
+export function Chart(props: ChartProps) {
+  const { title, times, lines, format } = props;
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot>(null);
   const [pointed, setPointed] = useState<number>();
@@ -33,7 +38,7 @@ export function Chart({ title, times, lines, format }: ChartProps) {
   useEffect(() => {
     const parent = box.current;
     if (parent === null) return undefined;
-    const chart = new uPlot(optionsOf(parent, lines, setPointed), dataOf(times, lines), parent);
+    const chart = new uPlot(optionsOf(parent, props, setPointed), dataOf(times, lines), parent);
     plot.current = chart;
     const observer = new ResizeObserver(() => chart.setSize({ width: widthOf(parent), height: heightPx }));
     observer.observe(parent);
@@ -76,11 +81,17 @@ function dataOf(times: readonly number[], lines: readonly ChartLine[]): uPlot.Al
 
 type OnPoint = (index: number | undefined) => void;
 
-function optionsOf(parent: HTMLElement, lines: readonly ChartLine[], onPoint: OnPoint): uPlot.Options {
+function optionsOf(parent: HTMLElement, { lines, isBytes = false }: ChartProps, onPoint: OnPoint): uPlot.Options {
   const style = getComputedStyle(parent);
   const color = (name: string) => style.getPropertyValue(`--${name}`).trim();
   const axis = { stroke: color("soft"), font: "12px system-ui", grid: { stroke: color("edge"), width: 1 } };
   const ticks = { show: false };
+  const format = isBytes ? formatBytes : formatShort;
+  const valueAxis = {
+    size: isBytes ? 60 : 48,
+    incrs: isBytes ? byteSteps : wholeSteps,
+    values: (_plot: uPlot, values: readonly number[]) => values.map((value) => format(value)),
+  };
   return {
     width: widthOf(parent),
     height: heightPx,
@@ -92,7 +103,7 @@ function optionsOf(parent: HTMLElement, lines: readonly ChartLine[], onPoint: On
     },
     axes: [
       { ...axis, ticks, space: 70, size: 28, values: (_plot, times) => times.map(clockOf) },
-      { ...axis, ticks, size: 48, incrs: wholeSteps, values: (_plot, values) => values.map(formatShort) },
+      { ...axis, ticks, ...valueAxis, space: 24 },
     ],
     series: [{}, ...lines.map((line) => ({ stroke: color(line.color), width: 2, points: { show: false } }))],
     hooks: { setCursor: [({ cursor }) => onPoint(cursor.idx ?? undefined)] },

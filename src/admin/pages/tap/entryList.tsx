@@ -50,6 +50,7 @@ export function EntryList({ buffer, version }: EntryListProps) {
             ))}
           </tbody>
         </table>
+        {shown.length === 0 && <p class="empty">There are no entries yet.</p>}
       </section>
       <button type="button" class="newest" disabled={held === undefined} onClick={() => setHeld(undefined)}>
         Go to the newest

@@ -8,7 +8,7 @@ import { explain } from "./departureCodes.js";
 /** Why clients went, and why clients were refused. */
 export function Departures() {
   return (
-    <Page title="Why did this client go?">
+    <Page title="Departures">
       <List<DeparturesPage, Departure>
         call="departures"
         caption="Closed connections and refused clients"

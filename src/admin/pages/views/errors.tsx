@@ -3,7 +3,7 @@ import { visible } from "../parts/format.js";
 import { List } from "../parts/list.js";
 import { Page } from "../parts/page.js";
 import type { Column } from "../parts/table.js";
-import { ConnectionLink, None, Text, Time, UserLink } from "../parts/text.js";
+import { ConnectionLink, None, RoomLink, Text, Time, UserLink } from "../parts/text.js";
 
 /** The last errors of handlers. */
 export function Errors() {
@@ -26,7 +26,7 @@ const columns: readonly Column<ErrorReport>[] = [
   { header: "Time", cell: ({ at }) => <Time at={at} /> },
   { header: "Error", cell: (error) => <Stack error={error} /> },
   { header: "Route", cell: ({ route }) => (route === undefined ? <None /> : <Text value={route} />) },
-  { header: "Path", cell: ({ path }) => (path === undefined ? <None /> : <Text value={path} />) },
+  { header: "Path", cell: ({ path }) => (path === undefined ? <None /> : <RoomLink path={path} />) },
   { header: "User", cell: ({ user }) => <UserLink user={user} /> },
   {
     header: "Connection",

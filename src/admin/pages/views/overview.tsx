@@ -69,9 +69,9 @@ function Sums({ figures }: { readonly figures: Figures | undefined }) {
     ["Connections", sum((node) => node.connections)],
     ["Rooms", sum((node) => node.rooms)],
     ["Users", sum((node) => node.users)],
-    ["Refused", sum(({ totals }) => totals.refused)],
-    ["Dropped", sum(({ totals }) => totals.dropped)],
-    ["Too slow", sum(({ totals }) => totals.slow)],
+    ["Refused since the start", sum(({ totals }) => totals.refused)],
+    ["Messages dropped", sum(({ totals }) => totals.dropped)],
+    ["Closed as too slow", sum(({ totals }) => totals.slow)],
   ];
   return (
     <dl class="tiles">
@@ -93,7 +93,7 @@ function Charts() {
       <Chart {...counts} title="Connections" lines={[{ label: "all nodes", color: "first", values: connections }]} />
       <Chart {...counts} title="Rooms" lines={[{ label: "all nodes", color: "first", values: rooms }]} />
       <Chart {...counts} title="Messages per second" lines={inAndOut(messagesIn, messagesOut)} />
-      <Chart times={times} format={formatBytes} title="Bytes per second" lines={inAndOut(bytesIn, bytesOut)} />
+      <Chart times={times} format={formatBytes} isBytes title="Bytes per second" lines={inAndOut(bytesIn, bytesOut)} />
     </div>
   );
 }

@@ -19,7 +19,7 @@ export function Rooms() {
         call="rooms"
         params={search === "" ? { under } : { search }}
         caption="Rooms"
-        noun="room"
+        noun={search === "" ? "path" : "room"}
         empty="There are no rooms here."
         rowsOf={({ rooms }) => rooms}
         keyOf={({ path }) => path}

@@ -21,8 +21,8 @@ export function Tap() {
         {state === "running" ? "The tap is running." : `The tap is ${state}.`}
       </p>
       <p class="soft figures">
-        {formatCount(buffer.total, "entry", "entries")} came, {formatNumber(buffer.size)} are kept,{" "}
-        {formatNumber(buffer.missed)} were missed.
+        {formatCount(buffer.total, "entry", "entries")} came: {formatNumber(buffer.size)} kept,{" "}
+        {formatNumber(buffer.missed)} missed.
       </p>
       <EntryList buffer={buffer} version={version} />
     </Page>

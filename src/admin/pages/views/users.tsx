@@ -14,7 +14,7 @@ export function Users() {
   const { search } = useStore(place).params;
   return (
     <Page title="Users">
-      <Filters label="Users" fields={[["search", "Search"]]} />
+      <Filters label="Users" fields={[["search", "Search the ids of users"]]} />
       <List<UsersPage, UserSummary>
         call="users"
         params={{ search }}
