@@ -41,7 +41,7 @@ async function resultOf(workload) {
   for (let round = 1; round <= options.rounds; round++) {
     for (const peer of startingAt(round, peers)) {
       showProgress(`${workload.name}, round ${round} of ${options.rounds}: ${peer.name}`);
-      rounds.get(peer.name)?.push(await outcomeOf(workload, peer));
+      rounds.get(peer.name)?.push(await outcomeOf(workload, peer, round));
     }
   }
   showProgress("");
@@ -53,12 +53,16 @@ function startingAt(round, peers) {
   return [...peers.slice(first), ...peers.slice(0, first)];
 }
 
-async function outcomeOf(workload, peer) {
+/** The baseline runs first in every other round, since the place in a round affects the result. */
+async function outcomeOf(workload, peer, round) {
   try {
     if (workload.inside !== undefined) return await measureInside(workload, options.times);
-    const load = await measure(generator, workload, peer, options.times);
-    if (workload.base === undefined) return { load };
-    return { load, base: await measure(generator, baseOf(workload), peer, options.times) };
+    const run = (one) => measure(generator, one, peer, options.times);
+    if (workload.base === undefined) return { load: await run(workload) };
+    const isBaseFirst = round % 2 === 0;
+    const first = await run(isBaseFirst ? baseOf(workload) : workload);
+    const second = await run(isBaseFirst ? workload : baseOf(workload));
+    return isBaseFirst ? { load: second, base: first } : { load: first, base: second };
   } catch (error) {
     return { failed: error.message };
   }

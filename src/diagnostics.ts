@@ -38,8 +38,10 @@ export interface PeerObserver<Peer, Message, Payload> {
   onMessageOut(peer: Peer, payload: Payload, bytes: number, room: string | undefined): void;
 }
 
-/** The outcome of a call: set when the call has returned, or when the promise that it returned has settled. */
+/** A call with its outcome: set when the call has returned, or when the promise that it returned has settled. */
 export interface Span {
+  /** When the call began, in milliseconds by the clock of the app; without a clock of its own, `performance.now()`. */
+  readonly begunAt: number;
   /** The return value, or the value that the promise was resolved with. */
   result?: unknown;
   /** The value that was thrown, or that the promise was rejected with. */
@@ -47,16 +49,30 @@ export interface Span {
 }
 
 /**
- * Runs `call` as a span, as `TracingChannel.tracePromise` of Node does. A synchronous result stays synchronous, so that
- * tracing does not delay the caller. Call this only while the channel has subscribers.
+ * Calls `method` of `owner` as a span, as `TracingChannel.tracePromise` of Node does. A synchronous result stays
+ * synchronous, so that tracing does not delay the caller. Call this only while the channel has subscribers.
  */
-export function trace<T>(tracing: TracingChannel<object, object>, span: Span, call: () => T): T {
-  return tracing.start.runStores(span, run<T>, undefined, tracing, span, call);
+export function trace<T>(
+  tracing: TracingChannel<object, object>,
+  span: Span,
+  method: (...args: never[]) => T,
+  owner: object | undefined,
+  args: readonly unknown[],
+): T {
+  // Without a subscriber of the start there is also no store, and a plain call costs less.
+  if (!tracing.start.hasSubscribers) return run(tracing, span, method, owner, args);
+  return tracing.start.runStores(span, run<T>, undefined, tracing, span, method, owner, args);
 }
 
-function run<T>(tracing: TracingChannel<object, object>, span: Span, call: () => T): T {
+function run<T>(
+  tracing: TracingChannel<object, object>,
+  span: Span,
+  method: (...args: never[]) => T,
+  owner: object | undefined,
+  args: readonly unknown[],
+): T {
   try {
-    const called = call();
+    const called: T = Reflect.apply(method, owner, args);
     if (isThenable(called)) return settled(tracing, span, called);
     span.result = called;
     return called;

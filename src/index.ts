@@ -39,6 +39,7 @@ export type { BadMessage, Interceptor } from "./handler/reader.js";
 export type {
   HandlerClass,
   HistoryOptions,
+  HttpOptions,
   Origins,
   PresenceOptions,
   RouteDeclaration,

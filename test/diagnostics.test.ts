@@ -373,7 +373,7 @@ it("traces a handshake until the connection is open", async () => {
   await open("/x/1");
   await spans.have(4);
   const [connection] = app.registry.connections;
-  const about = { app, request: connection?.request, route: "/x/:id" };
+  const about = { app, begunAt: expect.any(Number), request: connection?.request, route: "/x/:id" };
   const before = { ...about, status: undefined, connection: undefined };
   const after = { ...about, status: 101, connection, result: undefined };
   expect(spans.all).toEqual([
@@ -431,7 +431,14 @@ it("traces the calls of a handler's methods, each until it has finished", async 
     ["start", "onMessage"],
     ["end", "onMessage"],
   ]);
-  const about = { app, connection, route: "/x/:id", method: "onMessage", event: undefined };
+  const about = {
+    app,
+    begunAt: expect.any(Number),
+    connection,
+    route: "/x/:id",
+    method: "onMessage",
+    event: undefined,
+  };
   expect(spans.all.slice(4).map(([, span]) => span)).toEqual([about, { ...about, result: undefined }]);
 });
 
@@ -482,7 +489,14 @@ it("traces a publication with its position, and one that fails", async () => {
     ...["start", "end", "asyncStart", "asyncEnd"],
     ...["start", "end", "error", "asyncStart", "asyncEnd"],
   ]);
-  const about = { app, to: { kind: "room", path: "/kept" }, kind: "json", data: "1", kept: true };
+  const about = {
+    app,
+    begunAt: expect.any(Number),
+    to: { kind: "room", path: "/kept" },
+    kind: "json",
+    data: "1",
+    kept: true,
+  };
   expect(spans.all[0]?.[1]).toEqual(about);
   expect(spans.all[3]?.[1]).toEqual({ ...about, result: position });
   expect(spans.all[8]?.[1]).toMatchObject({ to: { kind: "all" }, error: new Error("away") });

@@ -46,7 +46,14 @@ it("exports exactly the public values", () => {
   expect(Object.keys(tickets)).toEqual(["tickets"]);
   expect(Object.keys(metrics)).toEqual(["metrics"]);
   expect(Object.keys(admin)).toEqual(["admin"]);
-  expect(Object.keys(testing).sort()).toEqual(["ManualClock", "TestClient", "connect", "connectURL", "socketsOf"]);
+  expect(Object.keys(testing).sort()).toEqual([
+    "ManualClock",
+    "TestClient",
+    "connect",
+    "connectURL",
+    "fetchOf",
+    "socketsOf",
+  ]);
 });
 
 /** The types that an index exports. */
@@ -164,6 +171,7 @@ it("exports exactly the public types", () => {
     "HandlerClass",
     "HealthReport",
     "HistoryOptions",
+    "HttpOptions",
     "IncomingEvent",
     "Interceptor",
     "Limits",
@@ -232,7 +240,18 @@ it("exports exactly the public types", () => {
 it("offers each entry of the package with its types first", () => {
   const { exports } = JSON.parse(readFileSync(join(import.meta.dirname, "../package.json"), "utf8"));
   expect(Object.keys(exports)).toEqual([
-    ...[".", "./client", "./backplane", "./redis", "./nats", "./tickets", "./metrics", "./admin", "./testing"],
+    ...[
+      ".",
+      "./client",
+      "./fallback",
+      "./backplane",
+      "./redis",
+      "./nats",
+      "./tickets",
+      "./metrics",
+      "./admin",
+      "./testing",
+    ],
     "./package.json",
   ]);
   const { "./package.json": _file, ...entries } = exports;

@@ -19,6 +19,14 @@ export const introductions = new Map([
     },
   ],
   [
+    "fallback",
+    {
+      text: "For the client: plain HTTP where no WebSocket can be opened.",
+      example: 'import { httpFallback } from "enfilade/fallback";',
+      next: ["client", "http"],
+    },
+  ],
+  [
     "testing",
     {
       text: "Tools for tests: clients without a port, and a clock that a test moves.",
@@ -92,6 +100,7 @@ export const titles = {
   events: "Events",
   extensions: "Extensions",
   handlers: "Handlers",
+  http: "Rooms over HTTP",
   "history-and-recovery": "History and recovery",
   limits: "Limits",
   "many-nodes": "Many nodes",

@@ -126,6 +126,11 @@ export interface Transport {
    * `messageMs` and `memoryBytesMax`. Default: never.
    */
   readonly unfinishedBytes?: number | undefined;
+  /**
+   * Whether the client can read the HTTP status of a refusal. If not, a client of `enfilade.v1` is opened and gets a
+   * close code instead, for some of them. Default: `false`.
+   */
+  readonly showsStatus?: boolean | undefined;
   /** Calls `listener.onGone` once when the transport has ended, whether it was opened or not. */
   whenGone(listener: GoneListener): void;
   /** Accepts the client. Returns `false` if that failed: the transport then answers the client and ends by itself. */

@@ -83,7 +83,7 @@ class EventReader {
       // Registration checked that every event names a method of its class.
       const method: (data: unknown, incoming: IncomingEvent) => unknown = Reflect.get(session.handler, event.method);
       const reply = traces.handler.hasSubscribers
-        ? session.call(event.method, [data, incoming], incoming.event)
+        ? session.trace(method, event.method, [data, incoming], incoming.event)
         : method.call(session.handler, data, incoming);
       return isThenable(reply) ? this.#replyLater(session, call, reply) : this.#reply(session, incoming, reply);
     } catch (error) {

@@ -15,11 +15,16 @@ export interface ReadSession {
   readonly member: Member;
   /** Calls a method of the handler if it exists; as a span if the tracing channel has subscribers. */
   call(method: string, args: readonly unknown[], event?: string): unknown;
+  /** Calls a method of the handler as a span. Call this only while the tracing channel has subscribers. */
+  trace(called: HandlerMethod, method: string, args: readonly unknown[], event?: string): unknown;
   /** Reports an error that a method threw, to the app and to the handler's `onError`. Never rejects. */
   report(thrown: unknown, method: string): Promise<void>;
   /** Logs a warning about the handler's class, once per kind and route; `text` follows the name of the class. */
   warn(kind: WarningKind, text: () => string): void;
 }
+
+/** A method of a handler, with any parameters. */
+export type HandlerMethod = (...args: never[]) => unknown;
 
 /** Kinds of warnings about the handlers of a route. */
 export type WarningKind = "not JSON" | "event" | "unknown event" | "no Error" | `busy ${string}`;
@@ -206,7 +211,9 @@ async function readAndSettle(receipt: Receipt, run: () => unknown): Promise<void
 // The next three readers call the method directly, so that tracing costs no extra call while it is off.
 const textReader: Read = (session, { text, origin }) => {
   if (origin?.event !== undefined) session.warn("event", unansweredEvent);
-  return traces.handler.hasSubscribers ? session.call("onMessage", [text]) : session.handler.onMessage?.(text);
+  const { handler } = session;
+  if (!traces.handler.hasSubscribers) return handler.onMessage?.(text);
+  return handler.onMessage && session.trace(handler.onMessage, "onMessage", [text]);
 };
 
 function jsonReader(prototype: AnyHandler, badMessage: BadMessage, isGivenErrors: boolean): Read {
@@ -224,7 +231,8 @@ function jsonReader(prototype: AnyHandler, badMessage: BadMessage, isGivenErrors
       const error = asError(thrown);
       return isGivenErrors ? session.call("onJSON", [undefined, error]) : session.call("onError", [error]);
     }
-    return traces.handler.hasSubscribers ? session.call("onJSON", [value]) : handler.onJSON?.(value);
+    if (!traces.handler.hasSubscribers) return handler.onJSON?.(value);
+    return handler.onJSON && session.trace(handler.onJSON, "onJSON", [value]);
   };
 }
 

@@ -62,6 +62,16 @@ export interface PresenceOptions {
   show?(user: unknown): unknown;
 }
 
+/** The uses of a room over plain HTTP: the option `http`. */
+export interface HttpOptions {
+  /** `GET` as an event stream, which is a connection like a WebSocket. Default: `false`. */
+  readonly events?: boolean | undefined;
+  /** `GET` as JSON: the history and the presence of the room. Default: `false`. */
+  readonly history?: boolean | undefined;
+  /** `POST`: one message to the handler. Default: `false`. */
+  readonly publish?: boolean | undefined;
+}
+
 /** Options of one route, for `@Route` and `app.route()`. */
 export interface RouteOptions<Params extends object = object> extends SharedOptions {
   /** The name for `app.channel(name)` and `app.url(name, params)`. Several patterns of one class may share it. */
@@ -86,6 +96,11 @@ export interface RouteOptions<Params extends object = object> extends SharedOpti
   readonly replay?: number | undefined;
   /** Whether the rooms of this route have presence: which users are in a room, or only how many. Default: `"off"`. */
   readonly presence?: PresenceMode | PresenceOptions | undefined;
+  /**
+   * Whether the rooms of this route can be used over plain HTTP: read as an event stream, read as JSON, and sent to
+   * with POST; see docs/http.md. Default: `false`.
+   */
+  readonly http?: boolean | HttpOptions | undefined;
   /** Policies for the events of an `EventHandler`, by event name. Default for each event: the route's `policy`. */
   readonly eventPolicies?: Readonly<Record<string, DeliveryPolicy>> | undefined;
 }

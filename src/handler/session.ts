@@ -2,7 +2,7 @@ import { type Connection, connectionOf } from "../connection/connection.js";
 import { isThenable } from "../connection/inbox.js";
 import { type Span, trace, traces } from "../diagnostics.js";
 import { asErrorOf, type CloseInfo, ConnectionError, isInstance, MessageError } from "../errors.js";
-import type { Member, SessionDialect } from "../protocol/dialect.js";
+import type { Member } from "../protocol/dialect.js";
 import type { MemberConfig, MemberHooks } from "../room/memberships.js";
 import type { Registry } from "../room/registry.js";
 import type { RoomState } from "../room/roomState.js";
@@ -12,7 +12,7 @@ import type { Application } from "./application.js";
 import type { HandlerContext } from "./context.js";
 import { CredentialRefresh, type Reauthorize } from "./credentialRefresh.js";
 import type { AnyHandler } from "./handler.js";
-import { closedForJSON, type Reader, type ReadSession, type WarningKind } from "./reader.js";
+import { closedForJSON, type HandlerMethod, type Reader, type ReadSession, type WarningKind } from "./reader.js";
 import { userId } from "./user.js";
 
 /** Shared by all sessions of one route. */
@@ -55,8 +55,23 @@ export interface HandlerCall extends Span {
   readonly event: string | undefined;
 }
 
+/** A class, not a literal: V8 reserves space in its objects for the outcome, which is added later. */
+class HandlerSpan implements HandlerCall {
+  constructor(
+    readonly app: Application,
+    readonly connection: Connection,
+    readonly route: string,
+    readonly method: string,
+    readonly event: string | undefined,
+    readonly begunAt: number,
+  ) {}
+}
+
 /** One connection and its handler. */
 export class Session implements ReadSession {
+  /** Kept for its spans, once there was one. */
+  #connection: Connection | undefined;
+
   constructor(
     readonly handler: AnyHandler,
     readonly context: HandlerContext,
@@ -65,13 +80,19 @@ export class Session implements ReadSession {
   ) {}
 
   call(method: string, args: readonly unknown[], event?: string): unknown {
-    const { handler, member, config } = this;
-    const called: unknown = Reflect.get(handler, method);
+    const called: HandlerMethod | undefined = Reflect.get(this.handler, method);
     if (typeof called !== "function") return undefined;
-    if (!traces.handler.hasSubscribers) return Reflect.apply(called, handler, args);
-    const connection = connectionOf(member);
-    const call: HandlerCall = { app: handler.app, connection, route: config.route, method, event };
-    return trace(traces.handler, call, () => Reflect.apply(called, handler, args));
+    return traces.handler.hasSubscribers
+      ? this.trace(called, method, args, event)
+      : Reflect.apply(called, this.handler, args);
+  }
+
+  trace(called: HandlerMethod, method: string, args: readonly unknown[], event?: string): unknown {
+    const { handler, config } = this;
+    this.#connection ??= connectionOf(this.member);
+    const begunAt = config.registry.clock.now();
+    const span = new HandlerSpan(handler.app, this.#connection, config.route, method, event, begunAt);
+    return trace(traces.handler, span, called, handler, args);
   }
 
   async report(thrown: unknown, method: string): Promise<void> {
@@ -104,20 +125,40 @@ export class Session implements ReadSession {
 }
 
 /** Runs one connection from its opening to its last hook. Resolves when the last hook has finished; never rejects. */
-export async function runSession(session: Session): Promise<void> {
-  const { handler, context, member, config } = session;
+export function runSession(session: Session): Promise<void> {
+  return runHandler(session, connect, disconnect);
+}
+
+async function disconnect(session: Session): Promise<void> {
+  const { member, config } = session;
+  const info = await member.ended;
+  const onClose = () => warnIfLate(session, "onClose", session.call("onClose", [info.code, info.reason]));
+  await runGuarded(session, "onClose", onClose);
+  config.onLeft(member, info);
+}
+
+/**
+ * Runs the handler of a client that sends one message and gets one answer. It enters no room, and no hook is called.
+ *
+ * Resolves when the answer is sent; never rejects.
+ */
+export function runExchange(session: Session): Promise<void> {
+  return runHandler(
+    session,
+    async () => startDialect(session),
+    () => session.member.ended,
+  );
+}
+
+type Step = (session: Session) => Promise<unknown>;
+
+/** Calls the handler until there is nothing more to read. Only this function waits while a connection is idle. */
+async function runHandler(session: Session, begin: Step, end: Step): Promise<void> {
+  const { context, member, config } = session;
   const { registry, reader } = config;
-  const { dialect } = member;
   let method = "onConnect";
   try {
-    const catchingUp = enterHome(session);
-    if (catchingUp !== undefined) await untilDetached(session, catchingUp);
-    if (dialect.joining !== undefined) watchPresence(session);
-    if (handler.onDrain !== undefined) {
-      member.whenDrained(() => void runGuarded(session, "onDrain", () => session.call("onDrain", [])));
-    }
-    const connecting = session.call("onConnect", []);
-    if (isThenable(connecting)) await untilDetached(session, connecting, method);
+    await begin(session);
     method = reader.method;
     if (reader.method !== "serve") await member.each(reader.read, session);
     else if (!member.isDetached) await untilDetached(session, serve(session), method);
@@ -128,12 +169,22 @@ export async function runSession(session: Session): Promise<void> {
   } finally {
     member.detachHandler((error) => void session.report(error, method));
     context.leftRooms = registry.memberships.exit(member);
-    dialect.session?.end();
+    member.dialect.session?.end();
   }
-  const info = await member.ended;
-  const onClose = () => warnIfLate(session, "onClose", session.call("onClose", [info.code, info.reason]));
-  await runGuarded(session, "onClose", onClose);
-  config.onLeft(member, info);
+  await end(session);
+}
+
+/** Enters the home, and calls `onConnect`. */
+async function connect(session: Session): Promise<void> {
+  const { handler, member } = session;
+  const catchingUp = enterHome(session);
+  if (catchingUp !== undefined) await untilDetached(session, catchingUp);
+  if (member.dialect.joining !== undefined) watchPresence(session);
+  if (handler.onDrain !== undefined) {
+    member.whenDrained(() => void runGuarded(session, "onDrain", () => session.call("onDrain", [])));
+  }
+  const connecting = session.call("onConnect", []);
+  if (isThenable(connecting)) await untilDetached(session, connecting, "onConnect");
 }
 
 /**
@@ -143,19 +194,21 @@ export async function runSession(session: Session): Promise<void> {
  */
 function enterHome(session: Session): Promise<void> | undefined {
   const { context, member, config } = session;
-  const { dialect } = member;
   try {
-    if (dialect.session !== undefined) startDialect(dialect.session, session);
+    startDialect(session);
     const user = userId(context.user);
     const hooks = memberHooksOf(session);
-    return config.registry.memberships.enter(member, user, config.member, dialect.joining, hooks);
+    return config.registry.memberships.enter(member, user, config.member, member.dialect.joining, hooks);
   } finally {
     config.onEntered(member);
   }
 }
 
-function startDialect(dialect: SessionDialect, session: Session): void {
+/** Begins the part of the session that the dialect takes, if it takes one. */
+function startDialect(session: Session): void {
   const { context, member, config } = session;
+  const dialect = member.dialect.session;
+  if (dialect === undefined) return;
   const onError = (error: unknown) => {
     member.close(CloseCode.internalError, "internal error", false);
     session.reportToApp(error, "authorize");

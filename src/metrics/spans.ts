@@ -3,12 +3,8 @@ import type { Clock } from "../connection/clock.js";
 import type { Span } from "../diagnostics.js";
 import type { Application } from "../handler/application.js";
 
-/** When a span began, by the clock of its app. The span itself has it, so that no table of open spans is needed. */
-const begunAt = Symbol("begunAt");
-
 interface AppSpan extends Span {
   readonly app: Application;
-  [begunAt]?: number;
 }
 
 /**
@@ -22,12 +18,8 @@ export function timeSpans<S extends AppSpan>(
   clock: Clock,
   onDone: (span: S, seconds: number) => void,
 ): () => void {
-  const onStart = (message: unknown) => {
-    spanOf<S>(message)[begunAt] = clock.now();
-  };
   const finish = (span: S) => {
-    const begun = span[begunAt];
-    if (span.app === app && begun !== undefined) onDone(span, (clock.now() - begun) / 1_000);
+    if (span.app === app) onDone(span, (clock.now() - span.begunAt) / 1_000);
   };
   const onEnd = (message: unknown) => {
     const span = spanOf<S>(message);
@@ -35,11 +27,9 @@ export function timeSpans<S extends AppSpan>(
     if ("result" in span || "error" in span) finish(span);
   };
   const onAsyncEnd = (message: unknown) => finish(spanOf<S>(message));
-  channel.start.subscribe(onStart);
   channel.end.subscribe(onEnd);
   channel.asyncEnd.subscribe(onAsyncEnd);
   return () => {
-    channel.start.unsubscribe(onStart);
     channel.end.unsubscribe(onEnd);
     channel.asyncEnd.unsubscribe(onAsyncEnd);
   };

@@ -3,10 +3,13 @@ import type { Transport } from "../connection/transport.js";
 import type { EventProtocol } from "../wire/events/protocol.js";
 import { v1 } from "../wire/frames.js";
 import type { Dialect } from "./dialect.js";
+import { EventStreamDialect } from "./http/eventStream.js";
+import { eventStreamEncoder } from "./http/eventStreamEncoder.js";
+import { ExchangeDialect } from "./http/exchange.js";
 import { plainDialect } from "./plain.js";
+import { Receipts, type ReceiptsDeps } from "./receipts/receipts.js";
 import { V1Dialect } from "./v1/dialect.js";
 import { v1Encoder } from "./v1/encoder.js";
-import { Receipts, type ReceiptsDeps } from "./v1/receipts.js";
 
 /** The dialects of one app, with the state of clients that outlives their connections. */
 export class Dialects {
@@ -27,5 +30,19 @@ export class Dialects {
   of({ framing, protocol }: Transport, request: ConnectionRequest, eventProtocol: EventProtocol): Dialect {
     if (protocol !== v1) return plainDialect(framing, eventProtocol);
     return new V1Dialect(v1Encoder(framing, eventProtocol), request, this.#receipts);
+  }
+
+  /** The dialect of a client that reads a room as an event stream. */
+  ofEventStream(request: ConnectionRequest, eventProtocol: EventProtocol): EventStreamDialect {
+    return new EventStreamDialect(eventStreamEncoder(eventProtocol), request);
+  }
+
+  /**
+   * The dialect of a client that sends one message and gets one answer.
+   *
+   * @param key The same for a message that is sent again; `undefined`: it is not sent again.
+   */
+  ofExchange(key: string | undefined, eventProtocol: EventProtocol): ExchangeDialect {
+    return new ExchangeDialect(eventProtocol, this.#receipts, key);
   }
 }

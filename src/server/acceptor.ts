@@ -9,7 +9,9 @@ import { asError, EnfiladeError } from "../errors.js";
 import type { HandlerContext } from "../handler/context.js";
 import { type AnyHandler, bind } from "../handler/handler.js";
 import type { Interceptor } from "../handler/reader.js";
-import { runSession, Session } from "../handler/session.js";
+import { Session } from "../handler/session.js";
+import { userId } from "../handler/user.js";
+import { CloseCode } from "../wire/closeCodes.js";
 import { pathOfTarget, type RoomPath } from "../wire/path.js";
 import { Authorizer, ForeignOriginError, hasChecks, RefusedError } from "./access/authorization.js";
 import { Capacity } from "./access/capacity.js";
@@ -21,6 +23,7 @@ import { PendingWork } from "./access/pendingWork.js";
 import type { SourceFinder } from "./access/proxies.js";
 import { type RefusalListener, Refuser } from "./access/refuser.js";
 import { type ConnectionDeps, RouteConfigs } from "./access/routeConfigs.js";
+import { messageService, type Service } from "./access/service.js";
 import type { UserLimit } from "./access/userLimit.js";
 import type { HandlerFactory } from "./creation.js";
 import { HandshakeTrace } from "./diagnostics/handshake.js";
@@ -50,6 +53,7 @@ interface Candidate {
   readonly client: Client;
   readonly request: ConnectionRequest;
   readonly match: Match;
+  readonly service: Service;
   /** `undefined` when the tracing channel has no subscribers. */
   readonly span: HandshakeTrace | undefined;
 }
@@ -65,15 +69,19 @@ export class Acceptor {
   readonly #configs: RouteConfigs;
   readonly #refuser: Refuser;
   readonly #clients = new Set<Client>();
+  /** The sessions that get one answer: they are in no room, so that no message to a room or a user reaches them. */
+  readonly #exchanges = new Set<Session>();
   /** Handshakes and sessions. */
   readonly #pending: PendingWork;
   readonly #handshakes = new PendingHandshakes();
+  readonly #messages: Service;
   /** Refuses every client; `undefined` while clients are accepted. */
   #refuseAll: (() => Refusal) | undefined;
 
   constructor(deps: AcceptorDeps) {
     this.#deps = deps;
-    const { clock, limits, report } = deps;
+    const { clock, limits, report, dialects } = deps;
+    this.#messages = messageService(dialects);
     this.#capacity = new Capacity(limits);
     this.#connectRates = new ConnectRates(limits, clock);
     this.#pending = new PendingWork(report);
@@ -101,8 +109,15 @@ export class Acceptor {
     this.#refuseAll = refuse;
   }
 
-  /** The access of these clients is revoked: what is kept for a user is forgotten, and its handshakes are refused. */
+  /**
+   * The access of these clients is revoked: what is kept for a user is forgotten, its handshakes are refused, and those
+   * that wait for one answer are closed. Connections are closed by their rooms and their user.
+   */
   onRevoked(clients: RevokedClients): void {
+    for (const { member, context } of [...this.#exchanges]) {
+      const isRevoked = "user" in clients && userId(context.user) === clients.user;
+      if (isRevoked) member.close(CloseCode.unauthorized, "revoked", false);
+    }
     if (!("user" in clients)) return;
     this.#deps.dialects.forgetUser(clients.user);
     this.#handshakes.revoke(clients.user);
@@ -131,13 +146,19 @@ export class Acceptor {
   }
 
   /** Connects a client to `found`, or refuses it. */
-  receive(transport: Transport, asked: TransportRequest, found: Destination | Refusal): void {
+  receive(
+    transport: Transport,
+    asked: TransportRequest,
+    found: Destination | Refusal,
+    service: Service = this.#messages,
+  ): void {
     const { url, headers = {}, remoteAddress = "", secure = false, raw } = asked;
     const source = this.#deps.sourceOf(headers, { remoteAddress, secure, host: headers.host });
     const client = this.#track(transport);
     const tooFast = this.#connectRates.count(networkOf(source.remoteAddress));
     if (tooFast === undefined && "match" in found) {
-      this.#accept(client, new ConnectionRequest({ url, path: found.path, headers, ...source, raw }), found.match);
+      const request = new ConnectionRequest({ url, path: found.path, headers, ...source, raw });
+      this.#accept(client, request, found.match, service);
       return;
     }
     const request = { url, headers, remoteAddress: source.remoteAddress };
@@ -148,7 +169,7 @@ export class Acceptor {
     }
   }
 
-  #accept(client: Client, request: ConnectionRequest, match: Match): void {
+  #accept(client: Client, request: ConnectionRequest, match: Match, service: Service): void {
     const network = networkOf(request.remoteAddress);
     const refusal = this.#refuseAll?.() ?? this.#capacity.admit(network);
     if (refusal !== undefined) {
@@ -158,8 +179,9 @@ export class Acceptor {
     // Capacity is released when the transport ends. It does not wait for the last hook.
     client.network = network;
     const span = traces.handshake.hasSubscribers ? new HandshakeTrace(this.#deps.app, request, match.route) : undefined;
-    if (span === undefined) this.#startHandshake({ client, request, match, span });
-    else span.run(() => this.#startHandshake({ client, request, match, span }));
+    const candidate: Candidate = { client, request, match, service, span };
+    if (span === undefined) this.#startHandshake(candidate);
+    else span.run(() => this.#startHandshake(candidate));
   }
 
   #track(transport: Transport): Client {
@@ -251,13 +273,11 @@ export class Acceptor {
   }
 
   /** Opens the connection. If the transport cannot open, it has answered the client itself. */
-  #open({ client, request, match, span }: Candidate, handler: AnyHandler, context: HandlerContext): void {
+  #open(candidate: Candidate, handler: AnyHandler, context: HandlerContext): void {
+    const { client, request, match, service, span } = candidate;
     if (this.#refuseAll !== undefined) throw new RefusedError(this.#refuseAll());
-    const { app, counters } = this.#deps;
     // Checked here, since the connection enters its room in this same call: no other one can take the space.
-    if (!app.registry.hasSpace(request.path)) throw new RefusedError(busy("rooms", "Too many rooms"));
-    const tooMany = this.#deps.userLimit.admit(app.registry, context.user);
-    if (tooMany !== undefined) throw new RefusedError(tooMany);
+    if (service.isConnection) this.#checkSpace(request, context);
     const { transport } = client;
     const config = this.#configs.of(match.route);
     if (!transport.open(config.transport)) {
@@ -267,14 +287,29 @@ export class Acceptor {
       return;
     }
     const { id, user } = context;
-    const dialect = this.#deps.dialects.of(transport, request, match.route.room.eventProtocol);
+    const dialect = service.dialectOf(transport, request, match.route.room.eventProtocol);
     const member = new Peer({ id, request, user, lifetime: client, transport, dialect }, config.peer);
     member.isTapped = this.#deps.reporter.messageTaps.watchesConnection(member);
     context.member = member;
-    counters.totals.opened += 1;
-    span?.onOpened(member);
+    if (service.isConnection) this.#deps.counters.totals.opened += 1;
+    span?.onOpened(service.status, member);
     request.dropRaw();
     request.pack();
-    this.#pending.add(runSession(new Session(handler, context, member, config.session)));
+    const session = new Session(handler, context, member, config.session);
+    this.#pending.add(service.isConnection ? service.run(session) : this.#exchange(service, session));
+  }
+
+  async #exchange(service: Service, session: Session): Promise<void> {
+    this.#exchanges.add(session);
+    await service.run(session);
+    this.#exchanges.delete(session);
+  }
+
+  /** @throws RefusedError when a limit of rooms or of the user is reached. */
+  #checkSpace({ path }: ConnectionRequest, { user }: HandlerContext): void {
+    const { app, userLimit } = this.#deps;
+    if (!app.registry.hasSpace(path)) throw new RefusedError(busy("rooms", "Too many rooms"));
+    const tooMany = userLimit.admit(app.registry, user);
+    if (tooMany !== undefined) throw new RefusedError(tooMany);
   }
 }

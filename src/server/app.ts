@@ -1,4 +1,4 @@
-import type { Server as HttpServer, IncomingMessage, ServerResponse } from "node:http";
+import type { Server as HttpServer } from "node:http";
 import type { Server as HttpsServer } from "node:https";
 import type { Transport, TransportRequest } from "../connection/transport.js";
 import { EnfiladeError } from "../errors.js";
@@ -21,6 +21,7 @@ import type { TapOptions } from "./diagnostics/taps.js";
 import type { DrainOptions, DrainResult } from "./end/drain.js";
 import type { SignalOptions } from "./end/signals.js";
 import type { Extension, ExtensionHost } from "./extensions/extension.js";
+import type { PlainRequest, PlainResponse } from "./http/messages.js";
 import type { Listening } from "./listening.js";
 import type { AppOptions, Logger, ScopeOptions } from "./options.js";
 import { makeParts, type Parts } from "./parts.js";
@@ -224,11 +225,12 @@ export class App implements Application, ExtensionHost {
   }
 
   /**
-   * Answers plain HTTP: by the extension that has the path, else with 426 on a path with a route. For other paths it
-   * calls `next`; without `next` it answers 404. The server of `listen` uses it. Another server can mount it as
-   * middleware: `expressApp.use(app.requestListener)`, before middleware that reads bodies, such as `express.json()`.
+   * Answers plain HTTP: by the extension that has the path, else by the room if its route has the option `http`, else
+   * with 426 on a path with a route. For other paths it calls `next`; without `next` it answers 404. The server of
+   * `listen` uses it. Another server can mount it as middleware: `expressApp.use(app.requestListener)`, before
+   * middleware that reads bodies, such as `express.json()`. For HTTP/2, pass it to `http2.createSecureServer()`.
    */
-  readonly requestListener = (request: IncomingMessage, response: ServerResponse, next?: () => void): void => {
+  readonly requestListener = (request: PlainRequest, response: PlainResponse, next?: () => void): void => {
     this.#parts.plainRequests.answer(request, response, next);
   };
 

@@ -4,7 +4,7 @@ import { defaultFlushLimits, type FlushLimits } from "../connection/limits.js";
 import { defaultMemoryLimits, type MemoryLimits } from "../connection/memory/limits.js";
 import { EnfiladeError } from "../errors.js";
 import { type ConnectionLimits, defaultConnectionLimits } from "../handler/limits.js";
-import { defaultReceiptLimits, type ReceiptLimits } from "../protocol/v1/receipts.js";
+import { defaultReceiptLimits, type ReceiptLimits } from "../protocol/receipts/receipts.js";
 import { defaultRecoveryLimits, type RecoveryLimits } from "../room/limits.js";
 import { checkName } from "../wire/options.js";
 import { defaultPathLimits, type PathLimits } from "../wire/path.js";
@@ -23,8 +23,8 @@ export interface ServerLimits {
    */
   readonly connectionsPerUserMax: number;
   /**
-   * Upgrade requests per second from one address; an IPv6 address counts as its /64. Above: 429 with `Retry-After`.
-   * Default: no limit.
+   * Upgrade requests, and HTTP requests to rooms, per second from one address; an IPv6 address counts as its /64.
+   * Above: 429 with `Retry-After`. Default: no limit.
    */
   readonly connectsPerSecondMax: number;
   /** Addresses whose rate is known. Above: those that were quiet for longest are forgotten. Default: 100,000. */

@@ -101,7 +101,7 @@ const optionNames = {
     "random",
   ],
   "a scope": [...sharedNames, "authorize"],
-  "a route": [...sharedNames, "name", "params", "closeOnLastRoomLeft", "eventPolicies", ...roomNames],
+  "a route": [...sharedNames, "name", "params", "closeOnLastRoomLeft", "eventPolicies", "http", ...roomNames],
 };
 
 /** RFC 6455 4.1: a subprotocol is a token of RFC 9110 5.6.2. */

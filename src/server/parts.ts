@@ -22,6 +22,7 @@ import { Shutdown } from "./end/shutdown.js";
 import type { ExtensionHost } from "./extensions/extension.js";
 import { Extensions } from "./extensions/extensions.js";
 import { PlainRequests } from "./extensions/plainRequests.js";
+import { RoomRequests } from "./http/roomRequests.js";
 import { defaultLimits, type Limits, mergeLimits } from "./limits.js";
 import { OwnServer } from "./listening.js";
 import { type AppOptions, checkAppOptions, type Logger } from "./options.js";
@@ -50,6 +51,7 @@ interface Carriers {
   /** Used unless the options have a backplane. Its history is freed when the app is closed. */
   readonly memory: MemoryBackplane;
   readonly ledger: MemoryLedger;
+  readonly dialects: Dialects;
 }
 
 /** What leads a client to its handler. */
@@ -108,7 +110,24 @@ export function makeParts(app: ExtensionHost, options: AppOptions): Parts {
   const ending = { acceptor, ownServer, detachments, extensions, registry, backplane, memory, taps, health };
   const shutdown = new Shutdown({ ...ending, clock, limits, logger });
   const { router, scope, sourceOf } = routing;
-  const plainRequests = new PlainRequests({ acceptor, extensions, shutdown, sourceOf, limits, report });
+  const roomRequests = new RoomRequests({
+    acceptor,
+    dialects: carriers.dialects,
+    registry,
+    backplane,
+    limits,
+    sourceOf,
+    report,
+  });
+  const plainRequests = new PlainRequests({
+    acceptor,
+    extensions,
+    roomRequests,
+    shutdown,
+    sourceOf,
+    limits,
+    report,
+  });
   const { ledger } = carriers;
   return { ...ending, plainRequests, router, scope, ledger, counters, logger, events, refusalTime, shutdown };
 }
@@ -125,11 +144,12 @@ function baseOf(app: ExtensionHost, options: AppOptions): Base {
 
 function carriersOf({ options, limits, clock, logger, counters }: Base): Carriers {
   const memory = new MemoryBackplane({ clock, limits });
-  const backplane = options.backplane ?? memory;
+  const backplane: Backplane = options.backplane ?? memory;
   const warn = (message: string) => logger.warn(message);
   const historyBytes = () => backplane.status().historyBytes;
   const ledger = new MemoryLedger({ bytesMax: limits.memoryBytesMax, counters, warn, historyBytes });
-  return { backplane, memory, ledger };
+  const dialects = new Dialects({ clock, limits, claims: backplane.claims, memory: ledger });
+  return { backplane, memory, ledger, dialects };
 }
 
 function routingOf({ options, limits, logger }: Base): Routing {
@@ -145,7 +165,7 @@ function routingOf({ options, limits, logger }: Base): Routing {
   return { router, handlers, scope, sourceOf: sourceFinder(options.trustProxy) };
 }
 
-function acceptorOf(base: Base, { backplane, ledger }: Carriers, { router, handlers, sourceOf }: Routing): Acceptor {
+function acceptorOf(base: Base, { dialects, ledger }: Carriers, { router, handlers, sourceOf }: Routing): Acceptor {
   const { app, options, limits, clock, logger, reporter, events, report, counters } = base;
   return new Acceptor({
     app,
@@ -153,7 +173,7 @@ function acceptorOf(base: Base, { backplane, ledger }: Carriers, { router, handl
     userLimit: new UserLimit(limits.connectionsPerUserMax, options.userOverflow),
     router,
     handlers,
-    dialects: new Dialects({ clock, limits, claims: backplane.claims, memory: ledger }),
+    dialects,
     counters,
     memory: ledger,
     limits,

@@ -11,6 +11,7 @@ import { encodePath, type RoomPath } from "../wire/path.js";
 import { fillPattern, namedParams, readPattern, type Values } from "../wire/pattern.js";
 import type { Schema } from "../wire/schema.js";
 import type { OriginCheck } from "./access/origin.js";
+import type { RouteHttp } from "./http/routeHttp.js";
 
 /**
  * Decides if a client may connect, like the `authorize` of a handler.
@@ -44,6 +45,8 @@ export interface Route {
   /** The configuration of the rooms whose path matches. */
   readonly room: RoomConfig;
   readonly replay: number;
+  /** The uses of its rooms over plain HTTP; `undefined` if there are none. */
+  readonly http: RouteHttp | undefined;
   /** The default policy of messages that its handlers send to their own client. */
   readonly policy: DeliveryPolicy | undefined;
 }

@@ -11,6 +11,7 @@ import { jsonEvents } from "../wire/events/jsonEvents.js";
 import type { EventProtocol } from "../wire/events/protocol.js";
 import { checkSchema } from "../wire/schema.js";
 import { originCheck } from "./access/origin.js";
+import { routeHttp } from "./http/routeHttp.js";
 import { connectionLimitsOf, type Limits, mergeLimits } from "./limits.js";
 import { type AppOptions, checkOptions, type ScopeOptions } from "./options.js";
 import { checkRoomOptions, roomConfigOf } from "./roomConfig.js";
@@ -132,6 +133,7 @@ export class Scope<Prefix extends string = ""> {
       origins,
       allowsOrigin: originCheck(origins),
       room: roomConfigOf(options, { policy, eventProtocol }),
+      http: routeHttp(options),
       replay: options.replay ?? 0,
       name: options.name,
       params: options.params,

@@ -8,6 +8,7 @@ import { openWebSocket } from "./webSocket.js";
 
 export { TestClient } from "./client.js";
 export { ManualClock } from "./clock.js";
+export { type AppFetch, fetchOf } from "./fetch.js";
 export type { ConnectOptions } from "./socket.js";
 export {
   socketsOf,

@@ -6,6 +6,18 @@ export interface Position {
   readonly offset: number;
 }
 
+/** The position as `epoch:offset`: its form in URLs and event streams. */
+export function positionText({ epoch, offset }: Position): string {
+  return `${epoch}:${offset}`;
+}
+
+/** Reads `epoch:offset`; `undefined` if the text is no position. */
+export function readPosition(text: string): Position | undefined {
+  const [, epoch, digits] = /^([\w-]{1,64}):(\d{1,16})$/.exec(text) ?? [];
+  const offset = Number(digits);
+  return epoch !== undefined && Number.isSafeInteger(offset) ? { epoch, offset } : undefined;
+}
+
 /** Whether `next` directly follows `position`. */
 export function isNext(position: Position, next: Position): boolean {
   return next.epoch === position.epoch && next.offset === position.offset + 1;

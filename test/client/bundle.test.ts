@@ -29,6 +29,13 @@ it("is at most 6 KB (6,160 bytes) gzipped, without modules of Node", async () =>
   expect(code).not.toMatch(/node:|require|process|Buffer|reflect-metadata|\bimport\b/);
 });
 
+it("is at most 8 KB gzipped with the fallback to HTTP", async () => {
+  const fallback = fileURLToPath(new URL("../../src/client/http/index.ts", import.meta.url));
+  const code = await bundle(`export * from ${JSON.stringify(entry)}; export * from ${JSON.stringify(fallback)};`);
+  expect(gzipSync(code, { level: 9 }).length).toBeLessThanOrEqual(8_192);
+  expect(code).toContain("enfilade-stream");
+});
+
 it("has no side effects on import, so that a bundler can remove unused parts", async () => {
   const code = await bundle(`import ${JSON.stringify(entry)}; import { connect } from ${JSON.stringify(entry)};`);
   expect(code.trim()).toBe("");

@@ -108,6 +108,36 @@ describe("the outbox of a slow client", () => {
     expect(connection.bufferedBytes).toBe(4);
   });
 
+  it("counts its messages and bytes, and says whether the client lags", async () => {
+    const { app, client, connection } = slowClient({ highWaterBytes: 10 });
+    const traffic = () => {
+      const { messagesOut, bytesOut, bufferedBytes, isLagging } =
+        app.registry.memberships.get(connection.id)?.traffic ?? {};
+      return [messagesOut, bytesOut, bufferedBytes, isLagging, app.status().totals.sentBytes];
+    };
+    expect(traffic()).toEqual([0, 0, 0, false, 0]);
+    await sendEach(connection, ["111", "222", "333"]);
+    expect(traffic()).toEqual([3, 12, 12, false, 12]);
+    await sendEach(connection, ["444"]);
+    expect(traffic()).toEqual([4, 12, 16, true, 12]);
+    client.readAll();
+    await nextTurn();
+    expect(traffic()).toEqual([4, 16, 0, false, 16]);
+  });
+
+  it("holds the memory of bytes in the socket from a quarter of highWaterBytes on, until they have left", async () => {
+    const { app, client, connection } = slowClient({ highWaterBytes: 40 });
+    const held = () => app.status().memory.outboxBytes;
+    await sendEach(connection, ["123", "456"]);
+    expect([client.bufferedBytes, held()]).toEqual([8, 0]);
+    await sendEach(connection, ["9"]);
+    // Two bytes, and what a buffer and its entry take.
+    expect([client.bufferedBytes, held()]).toEqual([10, 322]);
+    client.read();
+    await nextTurn();
+    expect(held()).toBe(0);
+  });
+
   it("keeps the order if it can write only some of what waits, and reports once that all is written", async () => {
     const { client, connection } = slowClient({ highWaterBytes: 4 });
     await sendEach(connection, ["111", "222", "333", "444"]);

@@ -1,5 +1,11 @@
 import { WebSocket } from "ws";
-import { type ClientRoom, ConnectError, connect, type Lost } from "../../src/client/index.js";
+import {
+  type ClientRoom,
+  ConnectError,
+  connect,
+  type Lost,
+  type WebSocketConstructor,
+} from "../../src/client/index.js";
 import { Mailbox } from "../support/app.js";
 
 /** A clock fifty times as fast, so that a client waits for a moment instead of seconds. */
@@ -12,6 +18,9 @@ export const hastyClock = {
   },
 };
 
+/** The class of ws has more than the client needs of a WebSocket, with other types. */
+const webSocketOfWs = WebSocket as never as WebSocketConstructor;
+
 /** A client that records its messages, and reports errors in them. */
 export class CheckingClient {
   readonly faults: string[] = [];
@@ -22,9 +31,9 @@ export class CheckingClient {
   /** The reasons of its losses, and the number of its recoveries. */
   readonly reports = { lost: new Set<string>(), recovered: 0 };
 
-  constructor(url: string, random: () => number, name: string, clock = hastyClock) {
-    // The class of ws has more than the client needs of a WebSocket, with other types.
-    this.room = connect(url, { WebSocket: WebSocket as never, clock, random });
+  /** @param WebSocketClass Default: that of ws. */
+  constructor(url: string, random: () => number, name: string, clock = hastyClock, WebSocketClass = webSocketOfWs) {
+    this.room = connect(url, { WebSocket: WebSocketClass, clock, random });
     this.room.on("message", ({ data }) => this.#take(Number(data), name));
     this.room.on("lost", (lost) => {
       this.reports.lost.add(lost.reason);

@@ -1,4 +1,4 @@
-import { expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { runFaults } from "./run.js";
 
 /** `FAULT_SEED=7 npm run test:faults` repeats one seed. FAULT_RUNS is the number of runs, from a random seed on. */
@@ -7,12 +7,14 @@ const first = FAULT_SEED === undefined ? Math.floor(Math.random() * 1_000_000) :
 const runs = FAULT_SEED === undefined ? Number(FAULT_RUNS) : 1;
 const seeds = Array.from({ length: runs }, (_, n) => first + n);
 
-it.each(seeds)(
-  "every client sees each publication once and in order, or gets a report of the loss: seed %i",
-  async (seed) => {
-    const { faults, cuts } = await runFaults(seed);
-    expect(faults).toEqual([]);
-    expect(Object.keys(cuts).length).toBeGreaterThan(0);
-  },
-  60_000,
-);
+describe.each(["websocket", "http"] as const)("over %s", (way) => {
+  it.each(seeds)(
+    "every client sees each publication once and in order, or gets a report of the loss: seed %i",
+    async (seed) => {
+      const { faults, cuts } = await runFaults(seed, way);
+      expect(faults).toEqual([]);
+      expect(Object.keys(cuts).length).toBeGreaterThan(0);
+    },
+    60_000,
+  );
+});

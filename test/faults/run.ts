@@ -1,6 +1,8 @@
 import { MemoryBackplane } from "../../src/backplane/index.js";
+import { httpFallback } from "../../src/client/http/index.js";
+import type { SocketEvent, WebSocketLike } from "../../src/client/index.js";
 import { App, WebSocketHandler } from "../../src/index.js";
-import { CheckingClient } from "./checkingClient.js";
+import { CheckingClient, hastyClock } from "./checkingClient.js";
 import { FaultyProxy, type ProxiedConnection } from "./faultyProxy.js";
 
 const clients = 50;
@@ -42,9 +44,25 @@ function randomOf(seed: number): () => number {
   };
 }
 
+/** How the clients of a run connect: by WebSocket, or over HTTP since they cannot. */
+export type Way = "websocket" | "http";
+
+/** A WebSocket in a network that lets none through. */
+class NoWebSocket implements WebSocketLike {
+  send(): void {
+    throw new Error("it never opens");
+  }
+  close(): void {
+    // It never opens.
+  }
+  addEventListener(type: string, listener: (event: SocketEvent) => void): void {
+    if (type === "error") setImmediate(() => listener({ type, message: "blocked" }));
+  }
+}
+
 /** One run: clients listen, a publisher publishes as fast as possible, and connections break at random moments. */
-export async function runFaults(seed: number): Promise<Report> {
-  const run = new Run(seed);
+export async function runFaults(seed: number, way: Way): Promise<Report> {
+  const run = new Run(seed, way);
   try {
     return await run.run();
   } finally {
@@ -65,7 +83,10 @@ class Run {
   #port = 0;
   #proxy: FaultyProxy | undefined;
 
-  constructor(seed: number) {
+  readonly #way: Way;
+
+  constructor(seed: number, way: Way) {
+    this.#way = way;
     this.#random = randomOf(seed);
     this.#historySize = this.#below(2) === 0 ? 5_000 : 200;
     this.#losesHistory = this.#below(2) === 0;
@@ -75,7 +96,10 @@ class Run {
     await this.#startServer();
     this.#proxy = await FaultyProxy.start(() => this.#port);
     const url = `ws://127.0.0.1:${this.#proxy.port}${path}`;
-    for (let n = 0; n < clients; n += 1) this.#clients.push(new CheckingClient(url, this.#random, `client ${n}`));
+    const fallback = this.#way === "http" ? httpFallback({ WebSocket: NoWebSocket }) : undefined;
+    for (let n = 0; n < clients; n += 1) {
+      this.#clients.push(new CheckingClient(url, this.#random, `client ${n}`, hastyClock, fallback));
+    }
     const moments = new Set(Array.from({ length: faultsMax }, () => this.#below(publications / batch) * batch));
     for (let n = 1; n <= publications; n += 1) {
       if (moments.has(n)) await this.#breakSomething();
@@ -138,7 +162,7 @@ class Run {
   async #startServer(): Promise<void> {
     const limits = { heartbeatMs: 150, closeMs: 50, recoverMessagesMax: 20 };
     this.#app = new App({ backplane: this.#backplane, limits, logger: silent });
-    this.#app.route("/feed/:name", Feed, { history: { size: this.#historySize }, replay: 3 });
+    this.#app.route("/feed/:name", Feed, { history: { size: this.#historySize }, replay: 3, http: true });
     this.#port = (await this.#app.listen(0, "127.0.0.1")).port;
   }
 

@@ -497,7 +497,7 @@ it("holds nothing after the app has closed, and observes nothing", async () => {
   const subscribed = () => observed().filter(({ hasSubscribers }) => hasSubscribers).length;
   const { app } = await start(new App().use(metrics(fresh())));
   // Per message of a client nothing is observed but the call of its handler.
-  expect([subscribed(), channel("enfilade:message:out").hasSubscribers]).toEqual([10, false]);
+  expect([subscribed(), channel("enfilade:message:out").hasSubscribers]).toEqual([8, false]);
   await app.close();
   expect(subscribed()).toBe(0);
 });

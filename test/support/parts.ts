@@ -16,6 +16,7 @@ const parts = {
     probe: ["-c", "import websockets"],
     install: "apt-get install python3 python3-websockets",
   },
+  curl: { command: "/usr/bin/curl", probe: ["--version"], install: "apt-get install curl" },
   redis: { command: "/usr/bin/redis-server", probe: ["--version"], install: "apt-get install redis-server" },
   nats: { command: "/usr/sbin/nats-server", probe: ["--version"], install: "apt-get install nats-server" },
   nginx: { command: "/usr/sbin/nginx", probe: ["-v"], install: "apt-get install nginx" },

@@ -11,6 +11,8 @@ import {
   isUpTo,
   offsetAfter,
   type Position,
+  positionText,
+  readPosition,
 } from "../../src/wire/position.js";
 
 /** Few epochs and mostly small offsets, so that equal and adjacent positions are common. */
@@ -187,5 +189,35 @@ describe("the gap between a reader and its next publication", () => {
   it("counts from the smallest offset at which a later epoch began", () => {
     expect(gapBetween(at("a:3"), at("c:4"), rewound)).toEqual({ position: at("c:3"), missed: 4 });
     expect(gapBetween(at("a:5"), at("c:4"), rewound)).toEqual({ position: at("c:3"), missed: 2 });
+  });
+});
+
+describe("a position as text", () => {
+  it.each([
+    ["Qm3x-1:0", { epoch: "Qm3x-1", offset: 0 }],
+    [`${"e".repeat(64)}:9007199254740991`, { epoch: "e".repeat(64), offset: 9_007_199_254_740_991 }],
+    ["_-9:12", { epoch: "_-9", offset: 12 }],
+  ])("%s is read and written", (text, position) => {
+    expect(readPosition(text)).toEqual(position);
+    expect(positionText(position)).toBe(text);
+  });
+
+  it.each([
+    "",
+    ":",
+    "e:",
+    ":1",
+    "e:x",
+    "e:-1",
+    "e:1 ",
+    " e:1",
+    "e:1:2",
+    "é:1",
+    "e e:1",
+    `${"e".repeat(65)}:1`,
+    "e:12345678901234567",
+    "e:9007199254740992",
+  ])("%o is none", (text) => {
+    expect(readPosition(text)).toBeUndefined();
   });
 });

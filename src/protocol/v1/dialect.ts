@@ -9,7 +9,7 @@ import type { OutgoingEvent } from "../../wire/events/protocol.js";
 import { type FrameId, secretPrefix } from "../../wire/frames.js";
 import { Message } from "../../wire/message.js";
 import { Payload } from "../../wire/payload.js";
-import type { Position } from "../../wire/position.js";
+import { type Position, readPosition } from "../../wire/position.js";
 import type {
   Dialect,
   DialectSession,
@@ -19,18 +19,18 @@ import type {
   Resumption,
   SessionDialect,
 } from "../dialect.js";
-import { type ClientReceipts, hashOf } from "./clientReceipts.js";
+import { LossTracker } from "../lossTracker.js";
+import { hashOf } from "../receipts/clientReceipts.js";
+import type { Receipts } from "../receipts/receipts.js";
+import { type FrameReceiver, ReceivedFrames } from "../receipts/receivedFrames.js";
+import { replyText } from "../receipts/reply.js";
 import type { V1Encoder } from "./encoder.js";
-import { FrameReceipt, type ReceiptOwner } from "./frameReceipt.js";
-import type { FrameRecord } from "./frameRecord.js";
-import { frameText, type IncomingFrame, readFrame, replyText } from "./frames.js";
-import { LossTracker } from "./lossTracker.js";
+import { frameText, type IncomingFrame, readFrame } from "./frames.js";
 import { PresenceRequests } from "./presenceRequests.js";
-import type { Receipts } from "./receipts.js";
 import { V1Requests } from "./requests.js";
 
 /** The dialect of an `enfilade.v1` client (PROTOCOL.md): turns frames into messages for the handler or answers them. */
-export class V1Dialect implements Dialect, SessionDialect, JoiningClient, Replies, ReceiptOwner {
+export class V1Dialect implements Dialect, SessionDialect, JoiningClient, Replies, FrameReceiver {
   readonly clientName: string | undefined;
   readonly since: Position | "invalid" | undefined;
   readonly reportsLosses = true;
@@ -39,51 +39,33 @@ export class V1Dialect implements Dialect, SessionDialect, JoiningClient, Replie
   #session: DialectSession | undefined;
   /** Proves that connections are of the same client; `undefined` if the client has no id. */
   readonly #secret: string | undefined;
-  /** Identifies the client over its connections: a hash of its id, its secret, its user and its home. */
-  #receiptsName: string | undefined;
-  readonly #receipts: Receipts;
-  #clientReceipts: ClientReceipts | undefined;
+  readonly #frames: ReceivedFrames;
   /** Made on first use. */
   #requests: V1Requests | undefined;
-  /** The frame that the handler is handling, if it has an id. */
-  #current: FrameRecord | undefined;
   /** Made on first use. */
   #watch: PresenceRequests | undefined;
-  #hasEnded = false;
 
   constructor(encoder: V1Encoder, { query, headers }: ConnectionRequest, receipts: Receipts) {
     this.#encoder = encoder;
-    this.#receipts = receipts;
+    this.#frames = new ReceivedFrames(receipts, this);
     this.clientName = clientNameOf(query.get("client"));
     this.#secret = this.clientName && (secretOf(headers["sec-websocket-protocol"]) ?? newConnectionId());
-    this.since = positionOf(query.get("since"));
+    const since = query.get("since");
+    this.since = since === null ? undefined : (readPosition(since) ?? "invalid");
   }
 
   start(session: DialectSession): void {
     const { member, userId } = session;
     this.#session = session;
     const { clientName } = this;
-    this.#receiptsName = clientName && hashOf(JSON.stringify([member.home, userId ?? null, clientName, this.#secret]));
-    this.#clientReceipts = this.#receipts.enter(this.#receiptsName, member.id, userId);
+    const identity = clientName && hashOf(JSON.stringify([member.home, userId ?? null, clientName, this.#secret]));
+    this.#frames.start(identity, userId);
     member.holdBack();
   }
 
   end(): void {
-    this.#hasEnded = true;
     this.#watch?.end();
-    // If the client awaits the reply on another connection, it still gets the result of the handler.
-    if (this.#current?.isAwaitedElsewhere(this) === false) this.#current.abandon();
-    if (this.#clientReceipts === undefined) return;
-    this.#clientReceipts.removeConnection(this);
-    this.#receipts.leave(this.#receiptsName, this.#clientReceipts);
-  }
-
-  get hasEnded(): boolean {
-    return this.#hasEnded;
-  }
-
-  onCurrent(record: FrameRecord | undefined): void {
-    this.#current = record;
+    this.#frames.end();
   }
 
   get id(): string {
@@ -154,7 +136,7 @@ export class V1Dialect implements Dialect, SessionDialect, JoiningClient, Replie
   }
 
   reportLosses(): Uint8Array[] {
-    return this.#losses.takeFrames().map((text) => this.#encoder.encodeText(text));
+    return this.#losses.take().map((loss) => this.#encoder.encodeText(frameText("lagged", loss)));
   }
 
   receive(message: Message): Message | undefined {
@@ -168,7 +150,7 @@ export class V1Dialect implements Dialect, SessionDialect, JoiningClient, Replie
   }
 
   get isAwaited(): boolean {
-    return this.#current !== undefined;
+    return this.#frames.current !== undefined;
   }
 
   reply(outgoing: OutgoingEvent): boolean {
@@ -176,7 +158,8 @@ export class V1Dialect implements Dialect, SessionDialect, JoiningClient, Replie
     const { kind, id } = outgoing;
     const outcome = kind === "reply" ? { data: outgoing.data ?? null } : { error: outgoing.error };
     // The handler answers the message that it is handling; an id in its data is ignored.
-    if (this.#current !== undefined) this.#current.answer(outcome);
+    const { current } = this.#frames;
+    if (current !== undefined) current.answer(outcome);
     else if (id !== undefined) this.sendFrame(replyText(id, outcome));
     else if (kind === "error") this.sendFrame(frameText("error", { event: outgoing.event, ...outcome }));
     return true;
@@ -203,11 +186,9 @@ export class V1Dialect implements Dialect, SessionDialect, JoiningClient, Replie
   /** The message for the handler; `undefined` if the handler has got it before. */
   #messageOf(frame: IncomingFrame & { readonly type: "message" | "event" }): Message | undefined {
     const event = frame.type === "event" ? frame.event : undefined;
-    const client = this.#clientReceipts;
-    if (frame.id === undefined || client === undefined) return Message.within(frame.text, { event });
-    const record = client.receive(frame.id, this);
-    if (record === undefined) return undefined;
-    return Message.within(frame.text, { event, receipt: new FrameReceipt(record, client, this) });
+    if (frame.id === undefined) return Message.within(frame.text, { event });
+    const receipt = this.#frames.receive(frame.id);
+    return receipt && Message.within(frame.text, { event, receipt });
   }
 
   #refuseFrame(id: FrameId | undefined): void {
@@ -227,12 +208,4 @@ function secretOf(offered = ""): string | undefined {
   const entry = offered.split(",").find((one) => one.trimStart().startsWith(secretPrefix));
   const secret = entry?.trim().slice(secretPrefix.length);
   return secret !== undefined && isConnectionId(secret) ? secret : undefined;
-}
-
-/** Reads `epoch:offset` from the query. */
-function positionOf(since: string | null): Position | "invalid" | undefined {
-  if (since === null) return undefined;
-  const [, epoch, digits] = /^([\w-]{1,64}):(\d{1,16})$/.exec(since) ?? [];
-  const offset = Number(digits);
-  return epoch !== undefined && Number.isSafeInteger(offset) ? { epoch, offset } : "invalid";
 }

@@ -4,6 +4,8 @@ import { type EventFailure, fieldsOf } from "../../wire/events/protocol.js";
 import type { FrameId } from "../../wire/frames.js";
 import type { Message } from "../../wire/message.js";
 import { encodeJSON, type Payload } from "../../wire/payload.js";
+import { base64 } from "../base64.js";
+import type { Outcome } from "../receipts/reply.js";
 
 /** A frame of a client. */
 export type IncomingFrame =
@@ -72,13 +74,6 @@ export function frameText(type: string, fields: object): string {
   return encodeJSON({ type, ...fields });
 }
 
-/** The outcome of a request: data, or an error. */
-export type Outcome = { readonly data: unknown } | { readonly error: EventFailure };
-
-export function replyText(id: FrameId, outcome: Outcome): string {
-  return frameText("reply", { id, ...outcome });
-}
-
 /** Encodes a `message` frame; the content is encoded already. */
 export function messageText(
   payload: Payload,
@@ -93,10 +88,6 @@ export function messageText(
 function contentOf({ kind, data }: Payload): string {
   if (typeof data !== "string") return `"base64":"${base64(data)}"`;
   return kind === "json" ? `"data":${data}` : `"text":${JSON.stringify(data)}`;
-}
-
-function base64({ buffer, byteOffset, byteLength }: Uint8Array): string {
-  return Buffer.from(buffer, byteOffset, byteLength).toString("base64");
 }
 
 const idLengthMax = 64;

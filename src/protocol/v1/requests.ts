@@ -6,7 +6,8 @@ import type { FrameId } from "../../wire/frames.js";
 import { oneLine } from "../../wire/line.js";
 import { checkNames } from "../../wire/options.js";
 import type { Member } from "../dialect.js";
-import { frameText, type Outcome } from "./frames.js";
+import type { Outcome } from "../receipts/reply.js";
+import { frameText } from "./frames.js";
 
 export interface V1RequestsDeps {
   readonly member: Member;

@@ -17,6 +17,7 @@ import {
   type PresenceState,
   type PresentUser,
   presentUser,
+  shownUser,
   type UserEntry,
 } from "./presenceState.js";
 
@@ -77,6 +78,12 @@ export class Presence<Room extends PresenceRoom> {
 
   get state(): PresenceState {
     const users = this.#isFull ? [...this.#entries.values()].map(presentUser) : [];
+    return { count: this.#entries.size, version: this.#version, users };
+  }
+
+  /** As {@link state}, with the part of each user that others see. */
+  get shownState(): PresenceState {
+    const users = this.#isFull ? [...this.#entries.values()].map(shownUser) : [];
     return { count: this.#entries.size, version: this.#version, users };
   }
 
@@ -317,7 +324,6 @@ export class Presence<Room extends PresenceRoom> {
   /** Users as clients see them: id, connections, and the result of `presence.show`. */
   #usersField(entries: readonly UserEntry[], name: "users" | "joined"): object {
     if (!this.#isFull) return {};
-    const shownUser = (entry: UserEntry) => ({ id: entry.id, user: entry.shown, connections: connectionsOf(entry) });
     return { [name]: entries.map(shownUser) };
   }
 

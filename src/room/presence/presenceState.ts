@@ -88,6 +88,12 @@ export function connectionsOf({ local, others }: UserEntry): number {
   return [...others.values()].reduce((sum, { connections }) => sum + connections, local);
 }
 
+/** The user as others see it. */
+export function shownUser(entry: UserEntry): PresentUser {
+  const { id, shown } = entry;
+  return { id, user: shown, connections: connectionsOf(entry) };
+}
+
 export function presentUser(entry: UserEntry): PresentUser {
   const { id, user } = entry;
   return { id, user, connections: connectionsOf(entry) };

@@ -120,7 +120,8 @@ export class Refuser {
     request: RefusedRequest,
     canUpgrade: () => boolean,
   ): Promise<void> | undefined {
-    const close = offersV1(request.headers) ? closeOf(refusal) : undefined;
+    const needsCode = transport.showsStatus !== true && offersV1(request.headers);
+    const close = needsCode ? closeOf(refusal) : undefined;
     if (close === undefined || !canUpgrade()) return this.#answer(transport, refusal, request);
     this.#deps.onRefused(request, refusal);
     // If the transport does not open, it has answered the client itself.

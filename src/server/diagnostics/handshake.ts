@@ -13,7 +13,8 @@ export class HandshakeTrace {
   readonly #span: TraceSpans["enfilade:handshake"];
 
   constructor(app: Application, request: ConnectionRequest, { pattern }: Route) {
-    this.#span = { app, request, route: pattern, status: undefined, connection: undefined };
+    const begunAt = app.registry.clock.now();
+    this.#span = { app, request, route: pattern, begunAt, status: undefined, connection: undefined };
   }
 
   /** @param startHandshake Returns a promise for the asynchronous part of the handshake. The promise never rejects. */
@@ -23,11 +24,12 @@ export class HandshakeTrace {
       if (this.#span.error !== undefined) throw this.#span.error;
     };
     // The acceptor has reported the error already.
-    trace(traces.handshake, this.#span, handshake).catch(() => undefined);
+    trace(traces.handshake, this.#span, handshake, undefined, []).catch(() => undefined);
   }
 
-  onOpened(peer: Peer): void {
-    this.#span.status = 101;
+  /** @param status 101, or the HTTP status of a client that is no WebSocket. */
+  onOpened(status: number, peer: Peer): void {
+    this.#span.status = status;
     this.#span.connection = connectionOf(peer);
   }
 

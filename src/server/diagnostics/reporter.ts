@@ -67,8 +67,7 @@ export class Reporter implements PeerObserver<Peer, Message, Payload>, Publicati
   }
 
   observe(topic: Topic, delivery: Delivery, publish: Publish): Promise<Position | undefined> {
-    const span: TraceSpans["enfilade:publish"] = { app: this.#app, ...publicationOf(topic, delivery) };
-    const position = traces.publish.hasSubscribers ? trace(traces.publish, span, publish) : publish();
+    const position = traces.publish.hasSubscribers ? this.#tracePublish(topic, delivery, publish) : publish();
     if (!channels.published.hasSubscribers) return position;
     position.then(
       (at) => this.#onPublished(topic, delivery, at),
@@ -76,6 +75,12 @@ export class Reporter implements PeerObserver<Peer, Message, Payload>, Publicati
       () => undefined,
     );
     return position;
+  }
+
+  #tracePublish(topic: Topic, delivery: Delivery, publish: Publish): Promise<Position | undefined> {
+    const begunAt = this.#app.registry.clock.now();
+    const span: TraceSpans["enfilade:publish"] = { app: this.#app, begunAt, ...publicationOf(topic, delivery) };
+    return trace(traces.publish, span, publish, undefined, []);
   }
 
   #onPublished(topic: Topic, delivery: Delivery, position: Position | undefined): void {

@@ -8,6 +8,8 @@ import { type PathLimits, pathOfTarget, type RoomPath } from "../../wire/path.js
 import type { Acceptor, Destination } from "../acceptor.js";
 import type { SourceFinder } from "../access/proxies.js";
 import type { Shutdown } from "../end/shutdown.js";
+import { answerWithRefusal, headersOf, type PlainRequest, type PlainResponse } from "../http/messages.js";
+import type { RoomRequests } from "../http/roomRequests.js";
 import { busy, isResponse, refusal, refusalOfError, upgradeHeaders } from "../refusal.js";
 import type { Extension } from "./extension.js";
 import type { Extensions } from "./extensions.js";
@@ -15,6 +17,7 @@ import type { Extensions } from "./extensions.js";
 export interface PlainRequestsDeps {
   readonly acceptor: Acceptor;
   readonly extensions: Extensions;
+  readonly roomRequests: RoomRequests;
   readonly shutdown: Shutdown;
   readonly sourceOf: SourceFinder;
   readonly limits: PathLimits;
@@ -41,14 +44,22 @@ export class PlainRequests {
   }
 
   /**
-   * Answers a request: by the extension that has its path, else with 426 on a path with a route. Else calls `next`;
-   * without `next` it answers 404 or 400.
+   * Answers a request: by the extension that has its path, else by its room. A room without the option `http` answers
+   * with 426. For other paths it calls `next`; without `next` it answers 404 or 400.
    */
-  answer(request: IncomingMessage, response: ServerResponse, next?: () => void): void {
+  answer(request: PlainRequest, response: PlainResponse, next?: () => void): void {
     const found = this.#find(request.url ?? "/");
-    if ("extension" in found) void this.#extend(found, request, response);
-    else if ("status" in found && next !== undefined) next();
-    else send(response, "status" in found ? found : refusal("request", 426, "This is a WebSocket", upgradeHeaders));
+    // The compatibility API of http2 has the methods that extensions need.
+    if ("extension" in found) void this.#extend(found, request as IncomingMessage, response as ServerResponse);
+    else if ("match" in found) this.#answerByRoom(found, request, response);
+    else if (next === undefined) answerWithRefusal(request, response, found);
+    else next();
+  }
+
+  #answerByRoom(found: Destination, request: PlainRequest, response: PlainResponse): void {
+    const { http } = found.match.route;
+    if (http !== undefined) this.#deps.roomRequests.answer(request, response, http, found);
+    else answerWithRefusal(request, response, refusal("request", 426, "This is a WebSocket", upgradeHeaders));
   }
 
   #find(target: string): Extended | Destination | Refusal {
@@ -62,26 +73,23 @@ export class PlainRequests {
 
   async #extend({ path, extension }: Extended, raw: IncomingMessage, response: ServerResponse): Promise<void> {
     try {
-      if (this.#deps.shutdown.state === "closed") send(response, busy("closing", "The app is closed"));
+      if (this.#deps.shutdown.state === "closed")
+        answerWithRefusal(raw, response, busy("closing", "The app is closed"));
       else await answerWith(await extension.onRequest?.(this.#requestOf(raw, path), response), response, extension);
     } catch (error) {
       const known = refusalOfError(error);
       if (known === undefined) this.#deps.report(error, undefined, `onRequest of the extension ${extension.name}`);
       if (response.headersSent) response.destroy();
-      else send(response, known ?? refusal("error", 500));
+      else answerWithRefusal(raw, response, known ?? refusal("error", 500));
     }
   }
 
   #requestOf(raw: IncomingMessage, path: RoomPath): ConnectionRequest {
-    const { url = "/", headers, socket } = raw;
+    const { url = "/", socket } = raw;
+    const headers = headersOf(raw);
     const peer = { remoteAddress: socket.remoteAddress ?? "", secure: "encrypted" in socket, host: headers.host };
     return new ConnectionRequest({ url, path, headers, ...this.#deps.sourceOf(headers, peer), raw });
   }
-}
-
-function send(response: ServerResponse, { status, headers, body }: Refusal): void {
-  response.writeHead(status, { ...headers });
-  response.end(body);
 }
 
 /**

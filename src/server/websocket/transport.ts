@@ -93,6 +93,8 @@ export class WebSocketTransport implements Transport {
   #upgrade: UpgradeRequest | undefined;
   #refusalTime: RefusalTime | undefined;
   #ws: ServerSocket | undefined;
+  /** The bytes of the upgrade request. */
+  #handshakeBytes = 0;
   #goneListener: GoneListener | undefined;
   /** The socket of a client that waits for its answer. */
   #waiting: WaitingSocket | undefined;
@@ -120,7 +122,7 @@ export class WebSocketTransport implements Transport {
   }
 
   get receivedBytes(): number {
-    return this.#socket.bytesRead ?? 0;
+    return (this.#socket.bytesRead ?? 0) - this.#handshakeBytes;
   }
 
   get unfinishedBytes(): number | undefined {
@@ -139,6 +141,7 @@ export class WebSocketTransport implements Transport {
     if (upgrade === undefined) return false;
     const { incoming, socket } = upgrade;
     const head = this.#waiting?.takeHead(upgrade.head) ?? upgrade.head;
+    this.#handshakeBytes = (socket.bytesRead ?? 0) - head.length;
     const { headers } = incoming;
     const offers = headers["sec-websocket-extensions"];
     if (offers !== undefined) headers["sec-websocket-extensions"] = usableOffers(offers);

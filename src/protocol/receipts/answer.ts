@@ -1,7 +1,7 @@
 import type { EventFailure } from "../../wire/events/protocol.js";
 import type { FrameId } from "../../wire/frames.js";
 import type { ReplyTarget } from "./frameRecord.js";
-import { replyText } from "./frames.js";
+import { replyText } from "./reply.js";
 
 const duplicate: EventFailure = { code: "duplicate", message: "this was run already, and its reply is not kept" };
 

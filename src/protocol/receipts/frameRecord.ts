@@ -1,12 +1,14 @@
 import { type EventFailure, internalFailure } from "../../wire/events/protocol.js";
 import type { FrameId } from "../../wire/frames.js";
-import { type Outcome, replyText } from "./frames.js";
+import { type Outcome, replyText } from "./reply.js";
 
 /** The connection that a reply is sent to. */
 export interface ReplyTarget {
   /** The id of the connection. */
   readonly id: string;
   sendFrame(text: string): void;
+  /** Whether it needs the reply, even if the frame was received again elsewhere. Default: only the newest one does. */
+  readonly waitsOn?: boolean | undefined;
 }
 
 /** Stores the answers to frames. */
@@ -17,17 +19,17 @@ export interface AnswerStore {
   onResult(record: FrameRecord, reply: string): void;
 }
 
-const noHolders: readonly ReplyTarget[] = [];
+const noTargets: readonly ReplyTarget[] = [];
 
 /** The state of one frame with an id until it is answered, however often the client sends it. */
 export class FrameRecord {
   readonly id: FrameId;
   /** The handler has got the message of the frame. */
   hasBegun = false;
-  /** The connection that awaits the reply; `undefined` once it was sent, or if the connection has ended. */
-  #target: ReplyTarget | undefined;
+  /** The connections that await the reply; empty once it was sent, or if they have ended. Mostly one. */
+  #targets = noTargets;
   /** The connections whose inbox may hold the message, until the handler gets it. */
-  #holders = noHolders;
+  #holders = noTargets;
   #isConcluded = false;
   /** Its handler has no result yet, and is not awaited any more. */
   #isAbandoned = false;
@@ -41,23 +43,23 @@ export class FrameRecord {
   /** The frame was received on `connection`, which gets the reply, once. */
   receivedOn(connection: ReplyTarget): void {
     if (!this.hasBegun && !this.#holders.includes(connection)) this.#holders = [...this.#holders, connection];
-    this.#target = connection;
+    this.#targets = [...this.#targets.filter((one) => one.waitsOn === true && one !== connection), connection];
   }
 
   /** The handler gets the message now. */
   begin(): void {
     this.hasBegun = true;
-    this.#holders = noHolders;
+    this.#holders = noTargets;
   }
 
   /** Whether another connection awaits the reply. */
   isAwaitedElsewhere(connection: ReplyTarget): boolean {
-    return this.#target !== undefined && this.#target !== connection;
+    return this.#targets.some((one) => one !== connection);
   }
 
   /** The connection has ended. Returns `true` if the handler cannot get the message any more, and has not got it. */
   removeConnection(connection: ReplyTarget): boolean {
-    if (this.#target === connection) this.#target = undefined;
+    this.#targets = this.#targets.filter((one) => one !== connection);
     if (!this.#holders.includes(connection)) return false;
     this.#holders = this.#holders.filter((holder) => holder !== connection);
     return !this.hasBegun && this.#holders.length === 0;
@@ -75,10 +77,10 @@ export class FrameRecord {
   /** Answers with a reply that is known already. */
   answerWith(reply: string): void {
     if (this.#isConcluded) return;
-    const target = this.#takeTarget();
+    const targets = this.#takeTargets();
     this.#isConcluded = true;
-    target?.sendFrame(reply);
-    this.#store.onAnswered(this, reply, target?.id ?? "");
+    for (const target of targets) target.sendFrame(reply);
+    this.#store.onAnswered(this, reply, targets.at(-1)?.id ?? "");
   }
 
   /** Answers with an error, since the handler is not awaited any more. Other nodes still get its result. */
@@ -90,12 +92,12 @@ export class FrameRecord {
 
   /** Sends an error that is no answer: if the client sends the frame again, it may be run. */
   refuse(failure: EventFailure): void {
-    this.#takeTarget()?.sendFrame(replyText(this.id, { error: failure }));
+    for (const target of this.#takeTargets()) target.sendFrame(replyText(this.id, { error: failure }));
   }
 
-  #takeTarget(): ReplyTarget | undefined {
-    const target = this.#target;
-    this.#target = undefined;
-    return target;
+  #takeTargets(): readonly ReplyTarget[] {
+    const targets = this.#targets;
+    this.#targets = noTargets;
+    return targets;
   }
 }

@@ -1,8 +1,15 @@
-import type { DeliveryPolicy } from "../../connection/policy.js";
-import type { Position } from "../../wire/position.js";
-import { frameText } from "./frames.js";
+import type { DeliveryPolicy } from "../connection/policy.js";
+import type { Position } from "../wire/position.js";
 
-/** Tracks the messages that were dropped for a client of `enfilade.v1`, to notify the client of them. */
+/** Messages that were dropped for a client. */
+export interface Loss {
+  /** How many. */
+  readonly missed: number;
+  /** The position after them, if they were publications to its home. */
+  readonly position?: Position;
+}
+
+/** Tracks the messages that were dropped for a client that tracks positions, to notify the client of them. */
 export class LossTracker {
   /** Dropped messages without a position. */
   #lostCount = 0;
@@ -34,13 +41,13 @@ export class LossTracker {
     this.#lostCount += count;
   }
 
-  /** Takes the frames that report losses. No frame is needed for a loss that the next offset shows as a jump. */
-  takeFrames(): string[] {
+  /** Takes the losses since the last call, without those that a jump to the next offset shows. */
+  take(): Loss[] {
     const [missed, position] = [this.#lostCount, this.#lostPosition];
     this.#lostCount = 0;
-    const counted = missed > 0 ? [frameText("lagged", { missed })] : [];
+    const counted = missed > 0 ? [{ missed }] : [];
     if (position === undefined) return counted;
-    const last = frameText("lagged", { missed: position.offset - this.#sentOffset, position });
+    const last = { missed: position.offset - this.#sentOffset, position };
     this.recordSent(position);
     return [...counted, last];
   }

@@ -1,0 +1,1 @@
+export { type HttpFallbackOptions, httpFallback } from "./httpFallback.js";

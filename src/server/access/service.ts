@@ -1,0 +1,27 @@
+import type { ConnectionRequest } from "../../connection/request.js";
+import type { Transport } from "../../connection/transport.js";
+import { runSession, type Session } from "../../handler/session.js";
+import type { Dialect } from "../../protocol/dialect.js";
+import type { Dialects } from "../../protocol/dialects.js";
+import type { EventProtocol } from "../../wire/events/protocol.js";
+
+/** How the clients of one kind are served. */
+export interface Service {
+  /** Whether the client is in its room and counts as a connection; else it gets one answer. */
+  readonly isConnection: boolean;
+  /** The HTTP status of an accepted client. */
+  readonly status: number;
+  dialectOf(transport: Transport, request: ConnectionRequest, eventProtocol: EventProtocol): Dialect;
+  /** Serves an accepted client. Resolves when it has ended; never rejects. */
+  run(session: Session): Promise<void>;
+}
+
+/** The service of a client that sends and receives messages, with the dialect of its subprotocol. */
+export function messageService(dialects: Dialects): Service {
+  return {
+    isConnection: true,
+    status: 101,
+    dialectOf: (transport, request, eventProtocol) => dialects.of(transport, request, eventProtocol),
+    run: runSession,
+  };
+}
