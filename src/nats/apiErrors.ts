@@ -7,6 +7,7 @@ const apiErrors = {
   notEnabled: 10_076,
   notEnabledForAccount: 10_039,
   streamNotFound: 10_059,
+  subjectsTaken: 10_065,
   tooLittleMemory: 10_028,
   tooLittleResources: 10_023,
   tooLittleStorage: 10_047,

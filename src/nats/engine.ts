@@ -208,6 +208,7 @@ export class NatsEngine implements Engine {
       manager,
       loss,
       life: this.#deps.durable ? undefined : connection.info?.server_id,
+      serverRun: connection.info?.cluster ? undefined : connection.info?.server_id,
       subjectOf: (path) => this.#subjects.of(path),
     });
     const hasJetStream = connection.info?.jetstream === true;

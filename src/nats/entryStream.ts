@@ -97,7 +97,8 @@ export class EntryStream {
         return;
       } catch (error) {
         const hasTooLittle = isApiError(error, "tooLittleMemory", "tooLittleResources", "tooLittleStorage");
-        if (!hasTooLittle && !isApiError(error, "nameTaken")) throw error;
+        // A server that two nodes ask at the same time finds the name of the stream free, and then its subjects taken.
+        if (!hasTooLittle && !isApiError(error, "nameTaken", "subjectsTaken")) throw error;
         refusal = error;
       }
     }

@@ -8,6 +8,11 @@ const lockMs = 5_000;
 /** Milliseconds until a lock that another node has is tried again. */
 const againMs = 10;
 
+export interface StreamLocksDeps extends Omit<EntryStreamDeps, "kind" | "bytesMax"> {
+  /** Identifies the run of a single server, from its start to its end; `undefined` in a cluster of servers. */
+  readonly serverRun: string | undefined;
+}
+
 /**
  * Locks, so that one node at a time creates or changes the stream of a room. A change is made from what was read
  * before, and the server cannot check that it is still so. A single server that runs two changes at once may also
@@ -16,9 +21,11 @@ const againMs = 10;
  */
 export class StreamLocks {
   readonly #entries: EntryStream;
+  readonly #serverRun: string;
 
-  constructor(deps: Omit<EntryStreamDeps, "kind" | "bytesMax">) {
+  constructor({ serverRun = "", ...deps }: StreamLocksDeps) {
     this.#entries = new EntryStream({ ...deps, kind: "locks", bytesMax: locksBytesMax });
+    this.#serverRun = serverRun;
   }
 
   /**
@@ -30,7 +37,7 @@ export class StreamLocks {
   async run(token: string, task: () => Promise<void>): Promise<void> {
     await this.#entries.create(lockMs);
     // Its sequence says whose it is.
-    const sequence = await this.#entries.store(this.#entries.subjectOf(token), "", 0);
+    const sequence = await this.#take(this.#entries.subjectOf(token));
     if (sequence === undefined) {
       await pause(againMs, undefined, { ref: false });
       return;
@@ -41,5 +48,18 @@ export class StreamLocks {
       // It would also end by itself, but only after a while.
       this.#entries.remove(sequence).catch(() => undefined);
     }
+  }
+
+  /**
+   * Resolves with the sequence of the lock, or `undefined` if another node has it. A lock from an earlier run of the
+   * server has no holder: the connection that it was taken on ended with that run.
+   */
+  async #take(subject: string): Promise<number | undefined> {
+    const run = this.#serverRun;
+    const sequence = await this.#entries.store(subject, run, 0);
+    if (sequence !== undefined || run === "") return sequence;
+    const held = await this.#entries.read(subject);
+    if (held === undefined || held.text === run) return undefined;
+    return this.#entries.store(subject, run, held.sequence);
   }
 }

@@ -37,6 +37,8 @@ export interface RoomStreamsDeps {
   readonly manager: JetStreamManager;
   /** Identifies this run of the server; `undefined` if the server keeps everything over a restart. */
   readonly life: string | undefined;
+  /** Identifies this run of a single server, whatever it keeps; `undefined` in a cluster of servers. */
+  readonly serverRun: string | undefined;
   readonly loss: ConnectionLoss;
   /** The subject of republished messages; nodes subscribe to it while they have the room open. */
   readonly subjectOf: (path: RoomPath) => string;
@@ -203,7 +205,7 @@ export class RoomStreams {
     };
     await manager.streams.add(config).catch((error) => {
       // A node whose lock has ended has created it meanwhile.
-      if (!isApiError(error, "nameTaken")) throw error;
+      if (!isApiError(error, "nameTaken", "subjectsTaken")) throw error;
     });
   }
 

@@ -1,4 +1,4 @@
-import { jetstreamManager } from "@nats-io/jetstream";
+import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { connect as connectNats } from "@nats-io/transport-node";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { ClusterBackplane, type EngineEvents, type EngineRoom } from "../../src/backplane/index.js";
@@ -117,6 +117,24 @@ describe.skipIf(missing("nats", "what is particular to NATS"))("the backplane ov
     await spy.flush();
     const ofRooms = created.filter((subject) => subject.includes("-room-"));
     expect(ofRooms).toEqual(rooms.map(({ path }) => `$JS.API.STREAM.CREATE.${streamOf(path)}`));
+  });
+
+  it("takes over a lock that a node took before the server crashed, and does not wait until it ends", async () => {
+    const engine = await startEngine("nats");
+    const node = await startNats(engine.url);
+    const history = { size: 5, bytesMax: 1_000, ageMsMax: 60_000 };
+    await node.append({ path: roomName("/first"), history }, [Buffer.from("x")]);
+    const spy = await connectNats({ servers: engine.url });
+    onTestFinished(() => spy.close());
+    const lock = `enfilade.locks.${Buffer.from("/second").toString("base64url")}`;
+    await jetstream(spy).publish(lock, "an earlier run of the server");
+    const attempts: string[] = [];
+    spy.subscribe(lock, { callback: (_error, { subject }) => void attempts.push(subject) });
+    await spy.flush();
+    const { offset } = await node.append({ path: roomName("/second"), history }, [Buffer.from("x")]);
+    await spy.flush();
+    expect(offset).toBe(1);
+    expect(attempts).toHaveLength(2);
   });
 
   it("changes a stream once if several nodes notice at the same time that its numbers come again", async () => {

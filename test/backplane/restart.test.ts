@@ -71,6 +71,8 @@ async function publishAround(scene: Scene, restarting: () => Promise<void>): Pro
   engineWay.cut();
   clientWay.cut();
   await stateIs("away", far);
+  // Until then it is asked for what it has seen, and its silence makes every loss unknown.
+  await waitFor("the far node is given up", () => near.app.status().backplane.nodes === 1);
   ids.push(...(await publish(near, "behind", behind)));
   await allGet(`behind-${behind - 1}`, there);
   await restarting();
