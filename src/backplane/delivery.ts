@@ -36,8 +36,11 @@ export interface DeliveryFields {
   readonly position?: Position | undefined;
 }
 
-/** The receiver of encoded bytes: a member with this room as its home, another member, or an excepted member. */
-export type EncodedForm = "home" | "other" | "excepted";
+/**
+ * The receiver of encoded bytes: a member with this room as its home, another member, or an excepted member; `shared…`
+ * for members whose socket has several connections.
+ */
+export type EncodedForm = "home" | "other" | "excepted" | "sharedHome" | "sharedExcepted";
 
 /** Encoded bytes of a delivery, as a linked list; mostly of one element. */
 class Encoded {

@@ -26,3 +26,5 @@ export type { RequestOptions } from "./messages/request.js";
 export type { Presence } from "./presence.js";
 export type { ClientRoom } from "./room.js";
 export type { Dropped, Lost, Recovered, RoomEvents } from "./roomEvents.js";
+export type { ClientSocket, SocketRoomOptions } from "./shared/clientSocket.js";
+export { connectSocket, type SocketOptions } from "./shared/connectSocket.js";

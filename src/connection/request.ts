@@ -14,6 +14,8 @@ export interface RequestDeps {
   readonly secure: boolean;
   /** The host and the port that the client addressed, if a trusted proxy named them. Default: the header `Host`. */
   readonly host?: string | undefined;
+  /** The token of the client. Default: the one in the headers. */
+  readonly token?: string | undefined;
   /** Node's own request object, until `authorize` has finished. */
   readonly raw?: IncomingMessage | undefined;
 }
@@ -70,7 +72,7 @@ export class ConnectionRequest implements RequestDeps {
   #token: string | undefined;
   #raw: IncomingMessage | undefined;
 
-  constructor({ url, path, headers, remoteAddress, secure, host, raw }: RequestDeps) {
+  constructor({ url, path, headers, remoteAddress, secure, host, token, raw }: RequestDeps) {
     this.url = url;
     this.path = path;
     this.#headers = headers;
@@ -78,6 +80,7 @@ export class ConnectionRequest implements RequestDeps {
     this.secure = secure;
     // The header is kept anyway.
     this.#host = host === headers.host ? undefined : host;
+    this.#token = token;
     this.#raw = raw;
   }
 
@@ -138,9 +141,7 @@ export class ConnectionRequest implements RequestDeps {
   /** @internal A copy of this request with another token, without `raw`. */
   with(token: string): ConnectionRequest {
     const { url, path, headers, remoteAddress, secure, host } = this;
-    const request = new ConnectionRequest({ url, path, headers, remoteAddress, secure, host });
-    request.renew(token);
-    return request;
+    return new ConnectionRequest({ url, path, headers, remoteAddress, secure, host, token });
   }
 
   /** @internal Replaces the token. */

@@ -76,6 +76,8 @@ export interface TransportRequest {
   readonly remoteAddress?: string | undefined;
   /** Whether the transport is encrypted, as with TLS. Default: `false`. */
   readonly secure?: boolean | undefined;
+  /** The token of the client, for `request.token`. Default: the one in the headers. */
+  readonly token?: string | undefined;
   /** A request of Node for `request.raw`, for session middleware. Default: none. */
   readonly raw?: IncomingMessage | undefined;
 }

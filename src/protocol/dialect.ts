@@ -28,6 +28,13 @@ export interface Dialect extends Codec {
   readonly joining: JoiningClient | undefined;
   /** `undefined` if the dialect has no ids of messages. */
   readonly replies: Replies | undefined;
+  /** `undefined` if the connection has a socket of its own. */
+  readonly socketRooms?: SocketRooms | undefined;
+}
+
+/** The rooms of all connections on one socket, counted together. The object identifies the socket. */
+export interface SocketRooms {
+  count: number;
 }
 
 /** The part of a dialect that takes part in the session of its client. */

@@ -1,15 +1,17 @@
 import type { ConnectionRequest } from "../connection/request.js";
-import type { Transport } from "../connection/transport.js";
+import type { Framing, Transport } from "../connection/transport.js";
 import type { EventProtocol } from "../wire/events/protocol.js";
 import { v1 } from "../wire/frames.js";
-import type { Dialect } from "./dialect.js";
+import type { Dialect, SocketRooms } from "./dialect.js";
 import { EventStreamDialect } from "./http/eventStream.js";
 import { eventStreamEncoder } from "./http/eventStreamEncoder.js";
 import { ExchangeDialect } from "./http/exchange.js";
 import { plainDialect } from "./plain.js";
 import { Receipts, type ReceiptsDeps } from "./receipts/receipts.js";
+import { clientOf } from "./v1/client.js";
 import { V1Dialect } from "./v1/dialect.js";
 import { v1Encoder } from "./v1/encoder.js";
+import { RoomEncoder } from "./v1/roomEncoder.js";
 
 /** The dialects of one app, with the state of clients that outlives their connections. */
 export class Dialects {
@@ -29,7 +31,18 @@ export class Dialects {
   /** The dialect of a client, chosen by the subprotocol of its transport. */
   of({ framing, protocol }: Transport, request: ConnectionRequest, eventProtocol: EventProtocol): Dialect {
     if (protocol !== v1) return plainDialect(framing, eventProtocol);
-    return new V1Dialect(v1Encoder(framing, eventProtocol), request, this.#receipts);
+    return new V1Dialect(v1Encoder(framing, eventProtocol), clientOf(request), this.#receipts);
+  }
+
+  /** The dialect of one of the connections on a shared socket. */
+  ofRoom(
+    framing: Framing,
+    request: ConnectionRequest,
+    eventProtocol: EventProtocol,
+    { secret, socketRooms }: { readonly secret: string | undefined; readonly socketRooms: SocketRooms },
+  ): Dialect {
+    const encoder = new RoomEncoder(v1Encoder(framing, eventProtocol), request.path);
+    return new V1Dialect(encoder, clientOf(request, secret), this.#receipts, socketRooms);
   }
 
   /** The dialect of a client that reads a room as an event stream. */

@@ -109,6 +109,7 @@ export class Memberships implements Iterable<Member> {
     if (membership === undefined || index === -1) return;
     const { member, userId, config, hooks, rooms } = membership;
     rooms.splice(index, 1);
+    countRooms(member, -1);
     if (path === member.home) member.readHomeBy(undefined);
     this.#deps.rooms.leave(path, member, userId);
     if (path !== member.home) hooks?.onLeft(path, reason);
@@ -145,6 +146,7 @@ export class Memberships implements Iterable<Member> {
     const { home } = member;
     const { rooms, catchUps, audiences } = this.#deps;
     const membership: Membership = { member, userId, config, hooks, rooms: [home], pendingJoins: undefined };
+    countRooms(member, 1);
     this.#memberships.set(member.id, membership);
     for (const topic of topicsOf(membership)) audiences.add(topic, member);
     const hasHistory = rooms.configOf(home).history !== undefined;
@@ -168,6 +170,7 @@ export class Memberships implements Iterable<Member> {
     const membership = this.#memberships.get(member.id);
     if (membership === undefined) return noRooms;
     this.#memberships.delete(member.id);
+    countRooms(member, -membership.rooms.length);
     for (const room of membership.rooms) this.#deps.rooms.leave(room, member, membership.userId);
     for (const topic of topicsOf(membership)) this.#deps.audiences.remove(topic, member);
     return membership.rooms;
@@ -210,16 +213,20 @@ export class Memberships implements Iterable<Member> {
     if (this.#memberships.get(member.id) !== membership || rooms.includes(path)) return;
     this.#checkSpace(membership, path);
     rooms.push(path);
+    countRooms(member, 1);
     this.#deps.rooms.enter(path, member, userId);
     if (path === member.home && this.#deps.rooms.configOf(path).history) member.readHomeBy(this.#deps.catchUps);
     if (path !== member.home) hooks?.onJoined(path);
   }
 
-  #checkSpace({ config: { joinsMax }, rooms, pendingJoins }: Membership, path: RoomPath): void {
-    if (rooms.length + (pendingJoins?.size ?? 0) >= joinsMax) {
+  #checkSpace({ member, config: { joinsMax }, rooms, pendingJoins }: Membership, path: RoomPath): void {
+    const { socketRooms } = member.dialect;
+    const count = socketRooms?.count ?? rooms.length;
+    if (count + (pendingJoins?.size ?? 0) >= joinsMax) {
+      const whose = socketRooms === undefined ? "a connection" : "the connections on a socket";
       throw new EnfiladeError(
         "ERR_JOINS_MAX",
-        `a connection can be in at most ${joinsMax} rooms (joinsMax); leave one first`,
+        `${whose} can be in at most ${joinsMax} rooms (joinsMax); leave one first`,
       );
     }
     this.#deps.rooms.checkSpace(path);
@@ -251,4 +258,9 @@ function topicsOf({ userId, config }: Pick<Membership, "userId" | "config">): To
   if (config.channel !== undefined) topics.push(`channel:${config.channel}`);
   if (userId !== undefined) topics.push(`user:${userId}`);
   return topics;
+}
+
+/** Counts rooms for the socket that the connection shares with others, if it does. */
+function countRooms({ dialect: { socketRooms } }: Member, change: number): void {
+  if (socketRooms !== undefined) socketRooms.count += change;
 }

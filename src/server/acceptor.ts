@@ -11,6 +11,7 @@ import { type AnyHandler, bind } from "../handler/handler.js";
 import type { Interceptor } from "../handler/reader.js";
 import { Session } from "../handler/session.js";
 import { userId } from "../handler/user.js";
+import type { SocketRooms } from "../protocol/dialect.js";
 import { CloseCode } from "../wire/closeCodes.js";
 import { pathOfTarget, type RoomPath } from "../wire/path.js";
 import { Authorizer, ForeignOriginError, hasChecks, RefusedError } from "./access/authorization.js";
@@ -30,7 +31,8 @@ import { HandshakeTrace } from "./diagnostics/handshake.js";
 import type { RefusedRequest } from "./diagnostics/messages.js";
 import { withoutSecrets } from "./diagnostics/redaction.js";
 import { busy, refusal } from "./refusal.js";
-import type { Match, Router } from "./router.js";
+import type { Destination, Match, Router } from "./router.js";
+import { offersRooms, type SharedDestination, SharedSockets, sharedSocket } from "./shared/sharedSockets.js";
 import { Warnings } from "./warnings.js";
 
 export interface AcceptorDeps extends ConnectionDeps {
@@ -39,13 +41,9 @@ export interface AcceptorDeps extends ConnectionDeps {
   /** Finds the client behind trusted proxies. */
   readonly sourceOf: SourceFinder;
   readonly userLimit: UserLimit;
+  /** Whether the messages of sockets with many rooms may be compressed. */
+  readonly compression: boolean;
   readonly warn: (message: string) => void;
-}
-
-/** A valid path and its route. */
-export interface Destination {
-  readonly path: RoomPath;
-  readonly match: Match;
 }
 
 /** A client whose path has a route, until it is connected or refused. */
@@ -59,6 +57,8 @@ interface Candidate {
 }
 
 const noRooms: readonly RoomPath[] = [];
+/** ws answers a malformed handshake itself. */
+const malformed = refusal("request", 400);
 
 /** Turns clients of any transport into connections: checks capacity and origin, authorizes, and starts sessions. */
 export class Acceptor {
@@ -75,6 +75,7 @@ export class Acceptor {
   readonly #pending: PendingWork;
   readonly #handshakes = new PendingHandshakes();
   readonly #messages: Service;
+  readonly #shared: SharedSockets;
   /** Refuses every client; `undefined` while clients are accepted. */
   #refuseAll: (() => Refusal) | undefined;
 
@@ -92,6 +93,14 @@ export class Acceptor {
     this.#authorizer = authorizer;
     this.#refuser = refuser;
     this.#configs = new RouteConfigs(deps, { attentiveClocks, authorizer, refuser, warnings });
+    this.#shared = new SharedSockets({
+      ...deps,
+      attentiveClocks,
+      incomingMemory: deps.memory.incoming,
+      find: (target) => this.find(target),
+      receive: (transport, asked, found, service) => this.receive(transport, asked, found, service),
+      isAccepting: () => this.#refuseAll === undefined,
+    });
   }
 
   /** The number of clients that wait for `authorize`. */
@@ -107,6 +116,7 @@ export class Acceptor {
   /** Refuses every further client, and those that wait for `authorize`. */
   stopAccepting(refuse: () => Refusal): void {
     this.#refuseAll = refuse;
+    this.#shared.endEmpty();
   }
 
   /**
@@ -145,39 +155,60 @@ export class Acceptor {
     }
   }
 
+  /** As {@link find}; for a client that offers the subprotocol of a socket with many rooms, whatever its path. */
+  findFor({ url, headers }: TransportRequest): Destination | SharedDestination | Refusal {
+    return offersRooms(headers) ? sharedSocket : this.find(url);
+  }
+
   /** Connects a client to `found`, or refuses it. */
   receive(
     transport: Transport,
     asked: TransportRequest,
-    found: Destination | Refusal,
+    found: Destination | SharedDestination | Refusal,
     service: Service = this.#messages,
   ): void {
-    const { url, headers = {}, remoteAddress = "", secure = false, raw } = asked;
+    const { url, headers = {}, remoteAddress = "", secure = false, token, raw } = asked;
     const source = this.#deps.sourceOf(headers, { remoteAddress, secure, host: headers.host });
     const client = this.#track(transport);
     const tooFast = this.#connectRates.count(networkOf(source.remoteAddress));
     if (tooFast === undefined && "match" in found) {
-      const request = new ConnectionRequest({ url, path: found.path, headers, ...source, raw });
+      const request = new ConnectionRequest({ url, path: found.path, headers, ...source, token, raw });
       this.#accept(client, request, found.match, service);
       return;
     }
     const request = { url, headers, remoteAddress: source.remoteAddress };
     if (tooFast !== undefined) this.#refuse(client, tooFast, request);
+    else if (found === sharedSocket) this.#acceptShared(client, { ...asked, raw: undefined }, request);
     else if ("status" in found) {
       if (found.status === 404) this.#refuser.warnOfPath(url, () => this.#deps.router.describe());
       this.#refuse(client, found, request);
     }
   }
 
-  #accept(client: Client, request: ConnectionRequest, match: Match, service: Service): void {
-    const network = networkOf(request.remoteAddress);
+  /** Opens a socket for many rooms. Each room is authorized when the client opens it. */
+  #acceptShared(client: Client, asked: TransportRequest, request: RefusedRequest): void {
+    const refusal = this.#admit(client, request.remoteAddress);
+    if (refusal !== undefined) this.#refuse(client, refusal, request);
+    else if (!client.transport.open(this.#shared.transportOptions)) this.#onRefused(request, malformed);
+    else void this.#pending.add(this.#shared.serve(client.transport, asked));
+  }
+
+  /** Refuses a client, or counts it until its transport ends. That does not wait for the last hook. */
+  #admit(client: Client, remoteAddress: string): Refusal | undefined {
+    const network = networkOf(remoteAddress);
     const refusal = this.#refuseAll?.() ?? this.#capacity.admit(network);
+    if (refusal === undefined) client.network = network;
+    return refusal;
+  }
+
+  #accept(client: Client, request: ConnectionRequest, match: Match, service: Service): void {
+    // Capacity counts sockets.
+    const isShared = service.socketRooms !== undefined;
+    const refusal = isShared ? this.#refuseAll?.() : this.#admit(client, request.remoteAddress);
     if (refusal !== undefined) {
       this.#refuse(client, refusal, request);
       return;
     }
-    // Capacity is released when the transport ends. It does not wait for the last hook.
-    client.network = network;
     const span = traces.handshake.hasSubscribers ? new HandshakeTrace(this.#deps.app, request, match.route) : undefined;
     const candidate: Candidate = { client, request, match, service, span };
     if (span === undefined) this.#startHandshake(candidate);
@@ -277,12 +308,11 @@ export class Acceptor {
     const { client, request, match, service, span } = candidate;
     if (this.#refuseAll !== undefined) throw new RefusedError(this.#refuseAll());
     // Checked here, since the connection enters its room in this same call: no other one can take the space.
-    if (service.isConnection) this.#checkSpace(request, context);
+    if (service.isConnection) this.#checkSpace(request, context, service.socketRooms);
     const { transport } = client;
     const config = this.#configs.of(match.route);
     if (!transport.open(config.transport)) {
-      // ws answers a malformed handshake itself, with 400.
-      this.#onRefused(request, refusal("request", 400));
+      this.#onRefused(request, malformed);
       span?.onRefused(400);
       return;
     }
@@ -294,7 +324,8 @@ export class Acceptor {
     if (service.isConnection) this.#deps.counters.totals.opened += 1;
     span?.onOpened(service.status, member);
     request.dropRaw();
-    request.pack();
+    // The connections of one socket share its headers.
+    if (service.socketRooms === undefined) request.pack();
     const session = new Session(handler, context, member, config.session);
     this.#pending.add(service.isConnection ? service.run(session) : this.#exchange(service, session));
   }
@@ -306,10 +337,10 @@ export class Acceptor {
   }
 
   /** @throws RefusedError when a limit of rooms or of the user is reached. */
-  #checkSpace({ path }: ConnectionRequest, { user }: HandlerContext): void {
+  #checkSpace({ path }: ConnectionRequest, { user }: HandlerContext, socketRooms: SocketRooms | undefined): void {
     const { app, userLimit } = this.#deps;
     if (!app.registry.hasSpace(path)) throw new RefusedError(busy("rooms", "Too many rooms"));
-    const tooMany = userLimit.admit(app.registry, user);
+    const tooMany = userLimit.admit(app.registry, user, socketRooms);
     if (tooMany !== undefined) throw new RefusedError(tooMany);
   }
 }

@@ -221,7 +221,7 @@ export class App implements Application, ExtensionHost {
   accept(transport: Transport, request: TransportRequest): void {
     const { acceptor, extensions } = this.#parts;
     extensions.startSoon();
-    acceptor.receive(transport, request, acceptor.find(request.url));
+    acceptor.receive(transport, request, acceptor.findFor(request));
   }
 
   /**

@@ -1,9 +1,8 @@
 import { Server as HttpServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { Server as HttpsServer } from "node:https";
 import type { Duplex } from "node:stream";
-import type { Refusal } from "../connection/transport.js";
 import { EnfiladeError } from "../errors.js";
-import type { Acceptor, Destination } from "./acceptor.js";
+import type { Acceptor } from "./acceptor.js";
 import type { PlainRequests } from "./extensions/plainRequests.js";
 import { refusal, upgradeHeaders } from "./refusal.js";
 import { WebSocketTransport } from "./websocket/transport.js";
@@ -46,7 +45,7 @@ export function attach(
     const isOnlyListener = server.listenerCount("upgrade") === 1;
     if (!isOnlyListener && takenSockets.has(socket)) return;
     const found = isWebSocket(incoming)
-      ? acceptor.find(incoming.url ?? "/")
+      ? acceptor.findFor({ url: incoming.url ?? "/", headers: incoming.headers })
       : refusal("request", 426, "", upgradeHeaders);
     const isRefused = "status" in found;
     if (isRefused && canAnswerElsewhere(server.listeners("upgrade"), onUpgrade)) return;
@@ -80,7 +79,7 @@ function receive(
   acceptor: Acceptor,
   transport: WebSocketTransport,
   incoming: IncomingMessage,
-  found: Destination | Refusal,
+  found: ReturnType<Acceptor["findFor"]>,
 ): void {
   const { headers, socket, url = "/" } = incoming;
   const { remoteAddress } = socket;

@@ -170,6 +170,7 @@ function acceptorOf(base: Base, { dialects, ledger }: Carriers, { router, handle
   return new Acceptor({
     app,
     sourceOf,
+    compression: options.compression ?? false,
     userLimit: new UserLimit(limits.connectionsPerUserMax, options.userOverflow),
     router,
     handlers,

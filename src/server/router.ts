@@ -71,6 +71,12 @@ export interface Match {
   readonly params: Readonly<Record<string, string>>;
 }
 
+/** A valid path and its route. */
+export interface Destination {
+  readonly path: RoomPath;
+  readonly match: Match;
+}
+
 /**
  * Finds the route of a path: the most specific route that matches.
  *

@@ -3,6 +3,8 @@ import type { Position } from "./position.js";
 
 /** The subprotocol that PROTOCOL.md describes. */
 export const v1 = "enfilade.v1";
+/** The subprotocol of a socket with many rooms; see PROTOCOL.md. */
+export const v1Rooms = "enfilade.v1.rooms";
 /** The prefix of a token among the subprotocols that a client offers. */
 export const tokenPrefix = "enfilade.token.";
 /** The prefix of the secret of a client among the subprotocols that it offers. */

@@ -22,6 +22,8 @@ export interface MessageOrigin {
   /** The event that the message is; `null` if it has to be decoded again, since the message had to wait. */
   event?: DecodedEvent | null | undefined;
   readonly receipt?: Receipt | undefined;
+  /** The fields of the message as a frame, if its transport has parsed it. */
+  readonly frame?: Readonly<Record<string, unknown>> | undefined;
 }
 
 const encoder = new TextEncoder();

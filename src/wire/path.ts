@@ -24,8 +24,6 @@ export const defaultPathLimits: PathLimits = { pathBytesMax: 512, pathSegmentsMa
 const forbidden = /[\\?#\p{Cc}\p{Zl}\p{Zp}\p{Cs}\u202a-\u202e\u2066-\u2069]/u;
 /** Characters that need no decoding and no normalization. */
 const plain = /^[\w\-.~!$&'()*+,;=:@/]*$/;
-const encoder = new TextEncoder();
-const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /**
  * The room path of a request target: without the query, percent-decoded once as UTF-8, then as {@link roomName}.
@@ -63,7 +61,7 @@ export function roomName(name: string, limits: PathLimits = defaultPathLimits): 
   if (!isPlain && forbidden.test(path))
     throw badPath(name, "it has a control character or another forbidden character");
   checkSegments(path, name, limits);
-  const bytes = isPlain ? path.length : encoder.encode(path).length;
+  const bytes = isPlain ? path.length : new TextEncoder().encode(path).length;
   if (bytes > limits.pathBytesMax) throw tooLong(limits);
   // The only cast to this type: all that it promises was checked above.
   return path as RoomPath;
@@ -108,7 +106,7 @@ function decode(raw: string): string {
     length += 1;
   }
   try {
-    return decoder.decode(bytes.subarray(0, length));
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes.subarray(0, length));
   } catch (error) {
     throw badPath(raw, "it is not UTF-8", error);
   }

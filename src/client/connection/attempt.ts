@@ -1,16 +1,16 @@
 import type { Clock, Timer } from "../../connection/clock.js";
 import { ABNORMAL } from "../../wire/closeCodes.js";
 import { type ReceivedFrame, readFrame } from "../messages/readFrame.js";
-import type { WebSocketConstructor, WebSocketLike } from "./socket.js";
+import type { SocketEvent, WebSocketConstructor, WebSocketLike } from "./socket.js";
 
 /** Receives the frames of an attempt and its end. Not called after the end, nor after `drop`. */
 export interface AttemptOwner {
   /**
    * The first frame is the welcome.
    *
-   * @param size The number of characters of the frame.
+   * @param text The frame as it was received.
    */
-  onFrame(attempt: Attempt, frame: ReceivedFrame, size: number): void;
+  onFrame(attempt: Attempt, frame: ReceivedFrame, text: string): void;
   onEnd(attempt: Attempt, code: number, reason: string): void;
 }
 
@@ -77,7 +77,7 @@ export class Attempt {
     if (this.hasEnded) return;
     const socket = new WebSocket(url(), subprotocols);
     this.#socket = socket;
-    socket.addEventListener("message", ({ data }) => this.#onMessage(data));
+    socket.addEventListener("message", (event) => this.#onMessage(event));
     socket.addEventListener("close", ({ code = ABNORMAL, reason = "" }) => this.#end(code, reason));
     // Before the connection is open, some implementations emit no close event after an error.
     socket.addEventListener(
@@ -87,13 +87,13 @@ export class Attempt {
     );
   }
 
-  #onMessage(data: unknown): void {
+  #onMessage({ data, frame: parsed }: SocketEvent): void {
     if (this.hasEnded) return;
     const { clock, trace, report } = this.#deps;
     trace(`← ${data}`);
     try {
       const text = String(data);
-      const frame = readFrame(text);
+      const frame = parsed ?? readFrame(text);
       const isWelcome = frame.type === "welcome";
       // The welcome must be the first frame, and must come once. Other frames are ignored.
       if (isWelcome !== (this.#heartbeatMs === undefined)) return;
@@ -103,7 +103,7 @@ export class Attempt {
         this.#heartbeatMs = frame.heartbeatMs;
         this.#checkAfter(frame.heartbeatMs);
       }
-      this.#owner.onFrame(this, frame, text.length);
+      this.#owner.onFrame(this, frame, text);
     } catch (error) {
       report(error);
     }

@@ -127,7 +127,7 @@ export class Reconnector implements AttemptOwner, Record<PageEvent["type"], () =
     this.online();
   }
 
-  onFrame(attempt: Attempt, frame: ReceivedFrame, size: number): void {
+  onFrame(attempt: Attempt, frame: ReceivedFrame, text: string): void {
     const isRenewed = attempt === this.#successor;
     const isWelcome = frame.type === "welcome";
     if (isRenewed && isWelcome) {
@@ -147,7 +147,7 @@ export class Reconnector implements AttemptOwner, Record<PageEvent["type"], () =
       this.#state = "open";
     }
     if (frame.type === "drain") this.#connectIn(frame.afterMs ?? 0);
-    else this.#owner.onFrame(frame, size, isRenewed, attempt);
+    else this.#owner.onFrame(frame, text.length, isRenewed, attempt);
     if (frame.type === "lagged" && this.#successor) {
       // It resumes after a position whose epoch may be over, and would repeat what comes in the new one.
       this.#successor.drop(1000);

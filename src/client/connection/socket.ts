@@ -1,9 +1,13 @@
+import type { ReceivedFrame } from "../messages/readFrame.js";
+
 /** An event of a WebSocket; its `type` decides which properties it has. */
 export interface SocketEvent {
   /** `message`, `close` or `error`. */
   readonly type: string;
   /** With `message`: the content, a string for a text message. */
   readonly data?: unknown;
+  /** @internal With `message`: the frame, if a socket with many rooms has parsed it. */
+  readonly frame?: ReceivedFrame;
   /** With `close`: the close code. */
   readonly code?: number;
   /** With `close`: the close reason. */

@@ -1,15 +1,14 @@
 import type { Gap } from "../../backplane/backplane.js";
-import { isConnectionId, newConnectionId } from "../../backplane/connectionId.js";
+import { newConnectionId } from "../../backplane/connectionId.js";
 import type { Delivery } from "../../backplane/delivery.js";
 import type { DeliveryPolicy } from "../../connection/policy.js";
-import type { ConnectionRequest } from "../../connection/request.js";
 import { isReported } from "../../diagnostics.js";
 import { CloseCode } from "../../wire/closeCodes.js";
 import type { OutgoingEvent } from "../../wire/events/protocol.js";
-import { type FrameId, secretPrefix } from "../../wire/frames.js";
+import type { FrameId } from "../../wire/frames.js";
 import { Message } from "../../wire/message.js";
 import { Payload } from "../../wire/payload.js";
-import { type Position, readPosition } from "../../wire/position.js";
+import type { Position } from "../../wire/position.js";
 import type {
   Dialect,
   DialectSession,
@@ -18,13 +17,15 @@ import type {
   Replies,
   Resumption,
   SessionDialect,
+  SocketRooms,
 } from "../dialect.js";
 import { LossTracker } from "../lossTracker.js";
 import { hashOf } from "../receipts/clientReceipts.js";
 import type { Receipts } from "../receipts/receipts.js";
 import { type FrameReceiver, ReceivedFrames } from "../receipts/receivedFrames.js";
 import { replyText } from "../receipts/reply.js";
-import type { V1Encoder } from "./encoder.js";
+import type { V1Client } from "./client.js";
+import type { FrameEncoder } from "./encoder.js";
 import { frameText, type IncomingFrame, readFrame } from "./frames.js";
 import { PresenceRequests } from "./presenceRequests.js";
 import { V1Requests } from "./requests.js";
@@ -34,7 +35,7 @@ export class V1Dialect implements Dialect, SessionDialect, JoiningClient, Replie
   readonly clientName: string | undefined;
   readonly since: Position | "invalid" | undefined;
   readonly reportsLosses = true;
-  readonly #encoder: V1Encoder;
+  readonly #encoder: FrameEncoder;
   readonly #losses = new LossTracker();
   #session: DialectSession | undefined;
   /** Proves that connections are of the same client; `undefined` if the client has no id. */
@@ -45,13 +46,18 @@ export class V1Dialect implements Dialect, SessionDialect, JoiningClient, Replie
   /** Made on first use. */
   #watch: PresenceRequests | undefined;
 
-  constructor(encoder: V1Encoder, { query, headers }: ConnectionRequest, receipts: Receipts) {
+  /** @param socketRooms The rooms of the socket, if the client has several connections on it. */
+  constructor(
+    encoder: FrameEncoder,
+    { name, secret, since }: V1Client,
+    receipts: Receipts,
+    readonly socketRooms?: SocketRooms,
+  ) {
     this.#encoder = encoder;
     this.#frames = new ReceivedFrames(receipts, this);
-    this.clientName = clientNameOf(query.get("client"));
-    this.#secret = this.clientName && (secretOf(headers["sec-websocket-protocol"]) ?? newConnectionId());
-    const since = query.get("since");
-    this.since = since === null ? undefined : (readPosition(since) ?? "invalid");
+    this.clientName = name;
+    this.#secret = name && (secret ?? newConnectionId());
+    this.since = since;
   }
 
   start(session: DialectSession): void {
@@ -101,9 +107,9 @@ export class V1Dialect implements Dialect, SessionDialect, JoiningClient, Replie
     const member = this.#session?.member;
     if (member === undefined) return;
     const { heartbeatMs } = member.limits;
-    const fields = { id: member.id, room: member.home, secret: this.#secret, ...resumption };
+    const fields = { id: member.id, secret: this.#secret, ...resumption, heartbeatMs: heartbeatMs || 0 };
     this.#losses.begin(resumption.position?.offset ?? 0);
-    member.release(this.#encoder.encodeText(frameText("welcome", { ...fields, heartbeatMs: heartbeatMs || 0 })));
+    member.release(this.#encoder.encodeFrame("welcome", fields, member.home));
   }
 
   onSkipped(count: number): void {
@@ -198,14 +204,3 @@ export class V1Dialect implements Dialect, SessionDialect, JoiningClient, Replie
 }
 
 const badFrame = { code: "bad_frame", message: "this is no frame of enfilade.v1" };
-
-function clientNameOf(client: string | null): string | undefined {
-  return client !== null && /^[\w-]{16,64}$/.test(client) ? client : undefined;
-}
-
-/** The secret among the offered subprotocols; `undefined` if there is none, or none that a server can have made. */
-function secretOf(offered = ""): string | undefined {
-  const entry = offered.split(",").find((one) => one.trimStart().startsWith(secretPrefix));
-  const secret = entry?.trim().slice(secretPrefix.length);
-  return secret !== undefined && isConnectionId(secret) ? secret : undefined;
-}

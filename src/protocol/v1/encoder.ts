@@ -1,19 +1,32 @@
 import type { Gap } from "../../backplane/backplane.js";
-import type { Delivery, EncodedForm } from "../../backplane/delivery.js";
+import type { Delivery } from "../../backplane/delivery.js";
 import type { Framing } from "../../connection/transport.js";
 import type { EventProtocol } from "../../wire/events/protocol.js";
 import type { Payload } from "../../wire/payload.js";
 import type { Member } from "../dialect.js";
 import { isExcepted } from "../excepted.js";
 import { SharedByFraming } from "../sharedByFraming.js";
-import { frameText, messageText } from "./frames.js";
+import { fieldText, frameText, messageText } from "./frames.js";
+
+/** Encodes deliveries and messages as frames of `enfilade.v1`. */
+export interface FrameEncoder {
+  /** The frame of a delivery; `undefined` if the member does not get it. */
+  encode(delivery: Delivery, member: Member): Uint8Array | undefined;
+  /** The frame of a message to one client. */
+  encodePayload(payload: Payload): Uint8Array;
+  /** A frame that is about no room other than the home. */
+  encodeText(text: string): Uint8Array;
+  /** @param room The room that the frame is about. */
+  encodeFrame(type: string, fields: object, room: string): Uint8Array;
+  /** The frame that reports publications of a room as lost. */
+  encodeGap(gap: Gap, address: string, member: Member): Uint8Array;
+}
 
 /**
- * Encodes deliveries and messages as frames of `enfilade.v1`.
- *
- * All clients with the same framing and event protocol share one encoder, and with it the encoded bytes.
+ * The encoder of clients with a socket of their own. All with the same framing and event protocol share one, and with
+ * it the encoded bytes.
  */
-export class V1Encoder {
+export class V1Encoder implements FrameEncoder {
   readonly #framing: Framing;
   readonly #eventProtocol: EventProtocol;
 
@@ -29,30 +42,34 @@ export class V1Encoder {
       return undefined;
     }
     const form = isHome ? "home" : "other";
-    return delivery.encoded(this, form) ?? delivery.keepEncoded(this, form, this.#encodeFor(delivery, form));
+    return delivery.encoded(this, form) ?? delivery.keepEncoded(this, form, this.#encodeFor(delivery, isHome));
   }
 
   encodePayload(payload: Payload): Uint8Array {
-    return this.encodeText(
-      payload.kind === "notice" ? String(payload.data) : messageText(payload.in(this.#eventProtocol)),
-    );
+    return this.encodeText(this.textOf(payload));
   }
 
   encodeText(text: string): Uint8Array {
     return this.#framing.encode(text);
   }
 
-  encodeGap({ missed, position }: Gap, address: string, member: Member): Uint8Array {
-    const place = address === member.home ? { position } : { room: address };
-    return this.encodeText(frameText("lagged", { missed, ...place }));
+  encodeFrame(type: string, fields: object, room: string): Uint8Array {
+    return this.encodeText(frameText(type, { room, ...fields }));
   }
 
-  #encodeFor(delivery: Delivery, form: EncodedForm): Uint8Array {
-    const { payload, address, position } = delivery;
-    if (payload.kind === "notice") return this.encodePayload(payload);
-    const isNumbered = form === "home" && position !== undefined;
-    const about = isNumbered ? { offset: position.offset } : form === "other" && address ? { room: address } : {};
-    return this.encodeText(messageText(payload.in(this.#eventProtocol), about));
+  encodeGap({ missed, position }: Gap, address: string, member: Member): Uint8Array {
+    if (address === member.home) return this.encodeText(frameText("lagged", { missed, position }));
+    return this.encodeFrame("lagged", { missed }, address);
+  }
+
+  /** @param fields Further fields of a message; see {@link messageText}. */
+  textOf(payload: Payload, fields = ""): string {
+    return payload.kind === "notice" ? String(payload.data) : messageText(payload.in(this.#eventProtocol), fields);
+  }
+
+  #encodeFor({ payload, address, position }: Delivery, isHome: boolean): Uint8Array {
+    if (isHome) return this.encodeText(this.textOf(payload, position && fieldText("offset", position.offset)));
+    return this.encodeText(this.textOf(payload, address && fieldText("room", address)));
   }
 
   /** Sends the offset without content to an excepted member, which would else see a jump; no policy may drop it. */

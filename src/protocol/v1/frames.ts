@@ -31,7 +31,7 @@ export interface BadFrame {
 export function readFrame(message: Message): IncomingFrame {
   let frame: Readonly<Record<string, unknown>> = {};
   try {
-    frame = fieldsOf(message);
+    frame = message.origin?.frame ?? fieldsOf(message);
     return frameOf(frame);
   } catch (error) {
     // Not JSON; or nested so deeply that JSON.stringify exceeds the stack, though JSON.parse did not (RFC 8259 9).
@@ -74,15 +74,18 @@ export function frameText(type: string, fields: object): string {
   return encodeJSON({ type, ...fields });
 }
 
-/** Encodes a `message` frame; the content is encoded already. */
-export function messageText(
-  payload: Payload,
-  about: { readonly room?: string; readonly offset?: number } = {},
-): string {
-  const { room, offset } = about;
-  const roomField = room === undefined ? "" : `"room":${JSON.stringify(room)},`;
-  const offsetField = offset === undefined ? "" : `"offset":${offset},`;
-  return `{"type":"message",${roomField}${offsetField}${contentOf(payload)}}`;
+/**
+ * Encodes a `message` frame; the content is encoded already.
+ *
+ * @param fields Further fields, each with a comma after it: see {@link fieldText}.
+ */
+export function messageText(payload: Payload, fields = ""): string {
+  return `{"type":"message",${fields}${contentOf(payload)}}`;
+}
+
+/** A field of a frame, with a comma after it. */
+export function fieldText(name: string, value: string | number): string {
+  return `"${name}":${typeof value === "number" ? value : JSON.stringify(value)},`;
 }
 
 function contentOf({ kind, data }: Payload): string {

@@ -1,7 +1,7 @@
 import type { ConnectionRequest } from "../../connection/request.js";
 import type { Transport } from "../../connection/transport.js";
 import { runSession, type Session } from "../../handler/session.js";
-import type { Dialect } from "../../protocol/dialect.js";
+import type { Dialect, SocketRooms } from "../../protocol/dialect.js";
 import type { Dialects } from "../../protocol/dialects.js";
 import type { EventProtocol } from "../../wire/events/protocol.js";
 
@@ -9,6 +9,8 @@ import type { EventProtocol } from "../../wire/events/protocol.js";
 export interface Service {
   /** Whether the client is in its room and counts as a connection; else it gets one answer. */
   readonly isConnection: boolean;
+  /** The rooms of the socket, if it is one of several connections on it; `undefined` for a socket of its own. */
+  readonly socketRooms?: SocketRooms;
   /** The HTTP status of an accepted client. */
   readonly status: number;
   dialectOf(transport: Transport, request: ConnectionRequest, eventProtocol: EventProtocol): Dialect;

@@ -5,12 +5,13 @@ import { ConnectionRequest } from "../../connection/request.js";
 import type { Refusal } from "../../connection/transport.js";
 import { describeValue, EnfiladeError } from "../../errors.js";
 import { type PathLimits, pathOfTarget, type RoomPath } from "../../wire/path.js";
-import type { Acceptor, Destination } from "../acceptor.js";
+import type { Acceptor } from "../acceptor.js";
 import type { SourceFinder } from "../access/proxies.js";
 import type { Shutdown } from "../end/shutdown.js";
 import { answerWithRefusal, headersOf, type PlainRequest, type PlainResponse } from "../http/messages.js";
 import type { RoomRequests } from "../http/roomRequests.js";
 import { busy, isResponse, refusal, refusalOfError, upgradeHeaders } from "../refusal.js";
+import type { Destination } from "../router.js";
 import type { Extension } from "./extension.js";
 import type { Extensions } from "./extensions.js";
 

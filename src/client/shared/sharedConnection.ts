@@ -1,0 +1,117 @@
+import type { Clock } from "../../connection/clock.js";
+import { v1Rooms, type WelcomeFrame } from "../../wire/frames.js";
+import { Attempt, type AttemptOwner } from "../connection/attempt.js";
+import type { WebSocketConstructor } from "../connection/socket.js";
+import type { ReceivedFrame } from "../messages/readFrame.js";
+import type { RoomCarrier, RoomConnection } from "./roomConnection.js";
+
+export interface SharedConnectionDeps {
+  readonly WebSocket: WebSocketConstructor;
+  readonly url: string;
+  readonly clock: Clock;
+  readonly report: (error: unknown) => void;
+  /** The last room has ended. */
+  readonly onEmpty: (connection: SharedConnection) => void;
+  readonly onEnd: (connection: SharedConnection) => void;
+}
+
+/** The fields of each frame about a room: the connection, and the room that it is about, if that is another one. */
+interface AboutRoom {
+  readonly room?: string;
+  readonly address?: string;
+}
+
+/** A frame of the server about a room. */
+type RoomFrame = ReceivedFrame | ControlFrame;
+type ControlFrame =
+  | (Omit<WelcomeFrame, "type"> & { readonly type: "opened" })
+  | { readonly type: "pause" }
+  | { readonly type: "resume" }
+  | { readonly type: "refused"; readonly status: number }
+  | { readonly type: "closed"; readonly code: number; readonly reason: string };
+
+/** One WebSocket with many rooms. */
+export class SharedConnection implements RoomCarrier, AttemptOwner {
+  readonly #deps: SharedConnectionDeps;
+  readonly #attempt: Attempt;
+  readonly #rooms = new Map<string, RoomConnection>();
+  /** The frames that wait until the socket is open. */
+  #early: string[] | undefined = [];
+
+  constructor(deps: SharedConnectionDeps) {
+    const { WebSocket, url, clock, report } = deps;
+    this.#deps = deps;
+    this.#attempt = new Attempt(
+      // The rooms log their frames.
+      { WebSocket, clock, report, url: () => url, offer: async () => [v1Rooms], trace: () => undefined },
+      this,
+    );
+  }
+
+  get isEmpty(): boolean {
+    return this.#rooms.size === 0;
+  }
+
+  /** Whether a room can be opened on this socket. While another server takes over, a room has two connections. */
+  accepts({ room }: RoomConnection): boolean {
+    return !(this.#attempt.hasEnded || this.#rooms.has(room));
+  }
+
+  add(connection: RoomConnection): void {
+    this.#rooms.set(connection.room, connection);
+    connection.start(this);
+  }
+
+  send(text: string): void {
+    if (this.#early) this.#early.push(text);
+    else if (!this.#attempt.hasEnded) this.#attempt.send(text);
+  }
+
+  forget({ room }: RoomConnection): void {
+    this.#rooms.delete(room);
+    if (this.isEmpty) this.#deps.onEmpty(this);
+  }
+
+  close(code = 1000, reason = ""): void {
+    if (this.#attempt.hasEnded) return;
+    this.#attempt.drop(code, reason);
+    this.onEnd(this.#attempt, code, reason);
+  }
+
+  onFrame(_attempt: Attempt, received: RoomFrame, text: string): void {
+    if (received.type === "welcome") {
+      this.#onOpen();
+      return;
+    }
+    // The server guarantees the shape described in PROTOCOL.md.
+    const frame = received as RoomFrame & AboutRoom;
+    const connection = this.#rooms.get(frame.room ?? "");
+    if (!connection) return;
+    if (frame.type === "refused") connection.refuse(frame.status);
+    else if (frame.type === "closed") connection.end(frame.code, frame.reason);
+    else if (frame.type === "pause" || frame.type === "resume") connection.onPaused(frame.type === "pause");
+    // The socket has one heartbeat for all rooms.
+    else if (frame.type === "opened") connection.onFrame({ ...frame, type: "welcome", heartbeatMs: 0 }, text);
+    else connection.onFrame(roomFrameOf(frame), text);
+  }
+
+  onEnd(_attempt: Attempt, code: number, reason: string): void {
+    const wasOpen = this.#early === undefined;
+    for (const connection of [...this.#rooms.values()]) {
+      if (wasOpen) connection.end(code, reason);
+      else connection.fail(reason);
+    }
+    this.#deps.onEnd(this);
+  }
+
+  #onOpen(): void {
+    const early = this.#early ?? [];
+    this.#early = undefined;
+    for (const text of early) this.send(text);
+  }
+}
+
+/** The frame as on a socket with one room. */
+function roomFrameOf(frame: ReceivedFrame & AboutRoom): ReceivedFrame {
+  return frame.type === "presence" && !frame.address ? frame : Object.assign(frame, { room: frame.address });
+}

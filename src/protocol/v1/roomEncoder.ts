@@ -1,0 +1,83 @@
+import type { Gap } from "../../backplane/backplane.js";
+import type { Delivery } from "../../backplane/delivery.js";
+import type { RoomPath } from "../../wire/path.js";
+import type { Payload } from "../../wire/payload.js";
+import type { Member } from "../dialect.js";
+import { isExcepted } from "../excepted.js";
+import type { FrameEncoder, V1Encoder } from "./encoder.js";
+import { fieldText, frameText } from "./frames.js";
+
+/**
+ * The encoder of one connection among several on a socket: each frame has the home of its connection as `room`. The
+ * room that a frame is about, if it is another one, is its `address`.
+ *
+ * A publication to the home has the same bytes for all members of this kind.
+ */
+export class RoomEncoder implements FrameEncoder {
+  readonly #encoder: V1Encoder;
+  readonly #home: RoomPath;
+
+  constructor(encoder: V1Encoder, home: RoomPath) {
+    this.#encoder = encoder;
+    this.#home = home;
+  }
+
+  encode(delivery: Delivery, member: Member): Uint8Array | undefined {
+    const { address, payload, position } = delivery;
+    const isHome = address === this.#home;
+    if (delivery.except.length > 0 && isExcepted(delivery, member)) {
+      if (isHome && position !== undefined) this.#sendOffset(delivery, member);
+      return undefined;
+    }
+    if (!isHome) return this.#encodeOther(payload, address);
+    const encoder = this.#encoder;
+    const known = delivery.encoded(encoder, "sharedHome");
+    if (known !== undefined) return known;
+    const text = encoder.textOf(payload, position && fieldText("offset", position.offset));
+    const bytes = payload.kind === "notice" ? encoder.encodeText(text) : this.encodeText(text);
+    return delivery.keepEncoded(encoder, "sharedHome", bytes);
+  }
+
+  encodePayload(payload: Payload): Uint8Array {
+    return payload.kind === "notice" ? this.#encodeNotice(payload) : this.encodeText(this.#encoder.textOf(payload));
+  }
+
+  encodeText(text: string): Uint8Array {
+    return this.#encoder.encodeText(`{${fieldText("room", this.#home)}${text.slice(1)}`);
+  }
+
+  encodeFrame(type: string, fields: object, room: string): Uint8Array {
+    // The socket has a welcome of its own.
+    const name = type === "welcome" ? "opened" : type;
+    return this.encodeText(frameText(name, room === this.#home ? fields : { address: room, ...fields }));
+  }
+
+  encodeGap({ missed, position }: Gap, address: string): Uint8Array {
+    return this.encodeFrame("lagged", address === this.#home ? { missed, position } : { missed }, address);
+  }
+
+  #encodeOther(payload: Payload, address: string | undefined): Uint8Array {
+    if (payload.kind === "notice") return this.#encodeNotice(payload);
+    return this.encodeText(this.#encoder.textOf(payload, address && fieldText("address", address)));
+  }
+
+  /** A notice is a whole frame, with its room. */
+  #encodeNotice({ data }: Payload): Uint8Array {
+    const { type, room, ...fields } = JSON.parse(String(data));
+    return this.encodeFrame(type, fields, room);
+  }
+
+  /** Sends the offset without content to an excepted member, which would else see a jump; no policy may drop it. */
+  #sendOffset(delivery: Delivery, member: Member): void {
+    const { position } = delivery;
+    const encoder = this.#encoder;
+    const bytes =
+      delivery.encoded(encoder, "sharedExcepted") ??
+      delivery.keepEncoded(
+        encoder,
+        "sharedExcepted",
+        this.encodeText(frameText("message", { offset: position?.offset })),
+      );
+    member.push(bytes, undefined, position);
+  }
+}

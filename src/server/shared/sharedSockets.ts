@@ -1,0 +1,123 @@
+import type { IncomingHttpHeaders } from "node:http";
+import type { Clock } from "../../connection/clock.js";
+import type { IncomingMemory } from "../../connection/memory/incoming.js";
+import type { Refusal, Transport, TransportOptions, TransportRequest } from "../../connection/transport.js";
+import type { AttentiveClocks } from "../../connection/watch/attentiveClock.js";
+import { Watches } from "../../connection/watch/watch.js";
+import type { Dialects } from "../../protocol/dialects.js";
+import { v1Rooms } from "../../wire/frames.js";
+import { encodePath, roomName } from "../../wire/path.js";
+import { messageService, type Service } from "../access/service.js";
+import type { Limits } from "../limits.js";
+import { refusal } from "../refusal.js";
+import type { Destination } from "../router.js";
+import type { OpenFrame } from "./roomFrames.js";
+import type { RoomTransport } from "./roomTransport.js";
+import { SharedSocket } from "./sharedSocket.js";
+
+/** The bytes of a frame beside its message. */
+const envelopeBytes = 2_048;
+/** The destination of a client that opens a socket for many rooms, whatever its path. */
+export const sharedSocket = { isShared: true } as const;
+export type SharedDestination = typeof sharedSocket;
+
+/** Whether a client asks for a socket with many rooms. */
+export function offersRooms({ "sec-websocket-protocol": offered = "" }: IncomingHttpHeaders = {}): boolean {
+  return offered.split(",").some((name) => name.trim() === v1Rooms);
+}
+
+export interface SharedSocketsDeps {
+  readonly limits: Limits;
+  readonly clock: Clock;
+  readonly attentiveClocks: AttentiveClocks;
+  readonly incomingMemory: IncomingMemory;
+  readonly dialects: Dialects;
+  readonly compression: boolean;
+  readonly find: (target: string) => Destination | Refusal;
+  readonly receive: (
+    transport: Transport,
+    asked: TransportRequest,
+    found: Destination | Refusal,
+    service: Service,
+  ) => void;
+  readonly isAccepting: () => boolean;
+}
+
+/** The sockets with many rooms of an app. */
+export class SharedSockets {
+  /** The frames of a room have more than its messages: the room, and bytes in base64. */
+  readonly transportOptions: TransportOptions;
+  readonly #deps: SharedSocketsDeps;
+  readonly #clock: Clock;
+  readonly #watches: Watches;
+  readonly #sockets = new Set<SharedSocket>();
+
+  constructor(deps: SharedSocketsDeps) {
+    const { limits, clock, attentiveClocks, incomingMemory, compression } = deps;
+    this.#deps = deps;
+    this.#clock = attentiveClocks.of(limits);
+    this.#watches = new Watches(this.#clock, limits, incomingMemory);
+    const messageBytesMax = envelopeBytes + Math.ceil((limits.messageBytesMax * 4) / 3);
+    this.transportOptions = { ...limits, messageBytesMax, clock, compression, subprotocols: [v1Rooms] };
+  }
+
+  /** Serves an open socket. Resolves when it has ended. */
+  serve(transport: Transport, asked: TransportRequest): Promise<void> {
+    const { limits, isAccepting } = this.#deps;
+    return new Promise((resolve) => {
+      const socket = new SharedSocket(transport, {
+        limits,
+        clock: this.#clock,
+        watches: this.#watches,
+        connect: (room, frame, of) => this.#connect(room, frame, of, asked),
+        isEnding: () => !isAccepting(),
+        onEnd: (ended) => {
+          this.#sockets.delete(ended);
+          resolve();
+        },
+      });
+      this.#sockets.add(socket);
+    });
+  }
+
+  /** No client is accepted any more: closes the sockets without rooms, and the others when they have none. */
+  endEmpty(): void {
+    for (const socket of [...this.#sockets]) socket.endIfEmpty();
+  }
+
+  #connect(
+    transport: RoomTransport,
+    { room, query, secret, token }: OpenFrame,
+    socket: SharedSocket,
+    by: TransportRequest,
+  ): void {
+    const { dialects, receive } = this.#deps;
+    const { socketRooms } = socket;
+    const path = this.#pathOf(room);
+    const url = `${path ?? room}${query === "" ? "" : `?${query}`}`;
+    const service: Service = {
+      ...messageService(dialects),
+      socketRooms,
+      dialectOf: ({ framing }, request, eventProtocol) =>
+        dialects.ofRoom(framing, request, eventProtocol, { secret, socketRooms }),
+    };
+    receive(transport, { ...by, url, token, raw: undefined }, this.#destinationOf(path, socket), service);
+  }
+
+  #destinationOf(path: string | undefined, { roomCount }: SharedSocket): Destination | Refusal {
+    if (path === undefined) return refusal("path", 400, "The path is not valid");
+    // The room that is to be opened is counted already.
+    if (roomCount > this.#deps.limits.joinsMax) return refusal("rooms", 429, "Too many rooms on this socket");
+    return this.#deps.find(path);
+  }
+
+  /** The request target of a room; `undefined` if the name is not canonical: frames are found by it. */
+  #pathOf(room: string): string | undefined {
+    try {
+      const name = roomName(room, this.#deps.limits);
+      return name === room ? encodePath(name) : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+}

@@ -1,0 +1,315 @@
+import { once } from "node:events";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { WebSocket } from "ws";
+import {
+  type ClientRoom,
+  type ClientSocket,
+  ConnectError,
+  connectSocket,
+  type SocketOptions,
+} from "../../src/client/index.js";
+import { App, anonymous, EventHandler, HttpError } from "../../src/index.js";
+import { ManualClock } from "../../src/testing/index.js";
+import { Mailbox, type RunningApp, start } from "../support/app.js";
+import { startProxy } from "../support/proxy.js";
+
+interface User {
+  readonly id: string;
+}
+
+class Chat extends EventHandler<{ channel: string }, User | undefined> {
+  static events = { say: "onSay", add: "onAdd", who: "onWho", leave: "onLeave" };
+
+  async authorize({ query, token }: { readonly query: URLSearchParams; readonly token: string | undefined }) {
+    if (query.get("refuse") !== null) throw new HttpError(Number(query.get("refuse")), "not you");
+    return token === undefined ? anonymous : { id: token };
+  }
+  onSay(data: unknown) {
+    this.sendJSONToThisRoom(data);
+  }
+  onAdd([a, b]: readonly [number, number]) {
+    return a + b;
+  }
+  onWho() {
+    return { user: this.user?.id, channel: this.params.channel, as: this.request.query.get("as") };
+  }
+  onLeave() {
+    this.close(3_000, "bye");
+  }
+  onBinary(bytes: Uint8Array) {
+    this.sendBinary(bytes.map((byte) => byte + 1));
+  }
+}
+
+const options = { history: { size: 10_000 }, presence: "full" } as const;
+
+function startChat(): Promise<RunningApp> {
+  return start(new App().route("/chat/:channel", Chat, options));
+}
+
+/** A WebSocket class that counts its instances. */
+class Counted extends WebSocket {
+  static count = 0;
+  static last: Counted;
+
+  constructor(url: string, subprotocols: string[]) {
+    super(url, subprotocols);
+    Counted.count += 1;
+    Counted.last = this;
+  }
+}
+
+function socketTo(port: number, more: SocketOptions = {}): ClientSocket {
+  Counted.count = 0;
+  const socket = connectSocket(`ws://127.0.0.1:${port}`, { WebSocket: Counted, random: () => 0, ...more });
+  onTestFinished(() => socket.close());
+  return socket;
+}
+
+function collect(room: ClientRoom): Mailbox<unknown> {
+  const messages = new Mailbox<unknown>();
+  room.on("message", ({ data, bytes }) => messages.put(bytes ? [...bytes] : data));
+  return messages;
+}
+
+function states(room: ClientRoom): Mailbox<unknown> {
+  const seen = new Mailbox<unknown>();
+  room.on("state", (state, { code, reason, status }) => seen.put([state, status ?? code, reason]));
+  // A refusal is also reported as an error.
+  room.on("error", () => undefined);
+  return seen;
+}
+
+describe("connectSocket()", () => {
+  it("opens many rooms over one WebSocket, each with its own handler, id, presence and messages", async () => {
+    const { port, app } = await startChat();
+    const socket = socketTo(port);
+    const [a, b] = [socket.room("/chat/a?as=ann"), socket.room("/chat/b")];
+    const messages = [collect(a), collect(b)] as const;
+    await Promise.all([a.opened, b.opened]);
+    expect(Counted.count).toBe(1);
+    expect(a.id).not.toBe(b.id);
+    expect(await a.request("who")).toEqual({ channel: "a", as: "ann" });
+    expect(await b.request("who")).toEqual({ channel: "b", as: null });
+    a.emit("say", "to a");
+    b.emit("say", "to b");
+    app.registry.room("/chat/b").sendJSON("from the server");
+    expect(await messages[0].have(1)).toEqual(["to a"]);
+    expect((await messages[1].have(2)).sort()).toEqual(["from the server", "to b"]);
+    expect([a.presence.count, b.presence.count, app.status().connections]).toEqual([1, 1, 2]);
+    expect(await a.request("add", [1, 2])).toBe(3);
+  });
+
+  it("carries binary messages in both directions", async () => {
+    const { port } = await startChat();
+    const room = socketTo(port).room("/chat/a");
+    const messages = collect(room);
+    await room.opened;
+    room.sendBinary(Uint8Array.from({ length: 300 }, (_, n) => n % 255));
+    const [bytes] = await messages.have(1);
+    expect(bytes).toEqual(Array.from({ length: 300 }, (_, n) => (n % 255) + 1));
+  });
+
+  it("returns the open room for its path again, and refuses other options for it", async () => {
+    const { port } = await startChat();
+    const socket = socketTo(port);
+    const room = socket.room("/chat/caf%C3%A9");
+    expect(socket.room("/chat/café")).toBe(room);
+    expect(() => socket.room("/chat/café", { token: "x" })).toThrow(
+      expect.objectContaining({ code: "ERR_OPTION", message: expect.stringContaining("open already") }),
+    );
+    await room.opened;
+    expect(await room.request("who")).toMatchObject({ channel: "café" });
+    room.close();
+    const again = socket.room("/chat/café", { token: "ann" });
+    await again.opened;
+    expect(await again.request("who")).toMatchObject({ user: "ann" });
+  });
+
+  it.each([
+    [() => connectSocket("ws://localhost", { onResync: () => undefined } as object), "ERR_OPTION"],
+    [() => socketTo(1).room("chat"), "ERR_PATH"],
+    [() => socketTo(1).room("/chat/%2f"), "ERR_PATH"],
+    [() => socketTo(1).room("/chat", { clock: {} } as object), "ERR_OPTION"],
+  ])("refuses bad arguments with a code", (call, code) => {
+    expect(call).toThrow(expect.objectContaining({ code }));
+  });
+
+  it("sends each room its own token, and calls a function once for rooms that connect together", async () => {
+    const { port } = await startChat();
+    let calls = 0;
+    const token = async () => {
+      calls += 1;
+      return "känn";
+    };
+    const socket = socketTo(port, { token });
+    const rooms = ["a", "b", "c"].map((name) => socket.room(`/chat/${name}`));
+    const own = socket.room("/chat/d", { token: "bob" });
+    await Promise.all([...rooms, own].map((room) => room.opened));
+    expect(await Promise.all(rooms.map((room) => room.request("who")))).toMatchObject([
+      { user: "känn" },
+      { user: "känn" },
+      { user: "känn" },
+    ]);
+    expect(await own.request("who")).toMatchObject({ user: "bob" });
+    expect(calls).toBe(1);
+  });
+
+  it("tells the HTTP status of a room that is refused, and leaves the others", async () => {
+    const { port } = await startChat();
+    const socket = socketTo(port);
+    const good = socket.room("/chat/good");
+    for (const [path, status] of [
+      ["/nowhere", 404],
+      ["/chat/a?refuse=403", 403],
+    ] as const) {
+      const refused = socket.room(path);
+      const seen = states(refused);
+      await expect(refused.opened).rejects.toMatchObject({ status });
+      expect(await seen.have(1)).toEqual([["closed", status, `Unexpected server response: ${status}`]]);
+    }
+    await good.opened;
+    expect(await good.request("add", [2, 2])).toBe(4);
+    expect(Counted.count).toBe(1);
+  });
+
+  it("connects a room again that was refused for a moment", async () => {
+    const { port } = await startChat();
+    const room = socketTo(port).room("/chat/a?refuse=503");
+    const [error] = await new Promise<unknown[]>((resolve) => room.on("error", (...args) => resolve(args)));
+    expect(error).toBeInstanceOf(ConnectError);
+    expect(error).toMatchObject({ status: 503 });
+    expect(room.state).toBe("waiting");
+  });
+
+  it("closes one room for both sides, and leaves the others", async () => {
+    const { port, app } = await startChat();
+    const socket = socketTo(port);
+    const [a, b, c] = [socket.room("/chat/a"), socket.room("/chat/b"), socket.room("/chat/c")];
+    await Promise.all([a.opened, b.opened, c.opened]);
+    const closed = new Mailbox<unknown>();
+    app.on("close", (_connection, code, reason) => closed.put([code, reason]));
+    const seen = states(b);
+    a.close(3_001, "enough");
+    expect(await closed.have(1)).toEqual([[3_001, "enough"]]);
+    b.emit("leave");
+    expect(await seen.have(1)).toEqual([["closed", 3_000, "bye"]]);
+    expect(await closed.have(2)).toContainEqual([3_000, "bye"]);
+    expect(await c.request("add", [1, 1])).toBe(2);
+    expect([app.status().connections, Counted.count]).toEqual([1, 1]);
+  });
+
+  it("recovers all rooms together when the socket breaks, without a gap or a repeat", async () => {
+    const running = await startChat();
+    const way = await startProxy(running.port);
+    const socket = socketTo(way.port);
+    const rooms = Array.from({ length: 5 }, (_, n) => socket.room(`/chat/${n}`));
+    const messages = rooms.map(collect);
+    await Promise.all(rooms.map((room) => room.opened));
+    for (let round = 0; round < 4; round += 1) {
+      const lost = Promise.all(
+        rooms.map((room) => new Promise((resolve) => room.on("state", resolve, { once: true }))),
+      );
+      way.cut();
+      await lost;
+      for (const [n] of rooms.entries()) {
+        await running.app.registry.room(`/chat/${n}`).publish({ n, round });
+      }
+      const recovered = rooms.map((room) => new Promise((resolve) => room.on("recovered", resolve, { once: true })));
+      way.open();
+      await Promise.all(recovered);
+    }
+    for (const [n, all] of messages.entries()) {
+      expect(await all.have(4)).toEqual([0, 1, 2, 3].map((round) => ({ n, round })));
+    }
+    expect(Counted.count).toBeLessThan(20);
+  });
+
+  it("moves its rooms to another socket in a drain, and closes the old one", async () => {
+    const startPlain = () => start(new App().route("/chat/:channel", Chat));
+    const [first, second] = [await startPlain(), await startPlain()];
+    let port = first.port;
+    const Moved = class extends Counted {
+      constructor(url: string, subprotocols: string[]) {
+        super(url.replace(String(first.port), String(port)), subprotocols);
+      }
+    };
+    const socket = socketTo(first.port, { WebSocket: Moved });
+    const rooms = [socket.room("/chat/a"), socket.room("/chat/b"), socket.room("/chat/c")];
+    await Promise.all(rooms.map((room) => room.opened));
+    const old = Counted.last;
+    port = second.port;
+    const closed = once(old, "close");
+    const moved = new Promise<void>((resolve) => {
+      second.app.on("open", () => second.app.status().connections === 3 && resolve());
+    });
+    expect(await first.app.drain({ withinMs: 400, settleMs: 1 })).toEqual({ left: 3, remaining: [] });
+    await moved;
+    await closed;
+    expect(Counted.count).toBe(2);
+    expect(await Promise.all(rooms.map((room) => room.request("add", [1, 1])))).toEqual([2, 2, 2]);
+  });
+
+  it("pings once for all rooms, and ends them when the server is silent", async () => {
+    const { port } = await startChat();
+    const way = await startProxy(port);
+    const clock = new ManualClock();
+    const socket = socketTo(way.port, { clock });
+    const rooms = [socket.room("/chat/a"), socket.room("/chat/b")];
+    await Promise.all(rooms.map((room) => room.opened));
+    const sent = new Mailbox<string>();
+    const { last } = Counted;
+    const send = last.send.bind(last);
+    last.send = (data: string) => {
+      sent.put(data);
+      send(data);
+    };
+    const pong = once(last, "message");
+    clock.advance(25_000);
+    expect(String(await pong)).toContain("pong");
+    expect(sent.all).toEqual(['{"type":"ping"}']);
+    way.stall();
+    const seen = rooms.map(states);
+    for (const ms of [10_000, 25_000, 10_000]) clock.advance(ms);
+    for (const all of seen) expect((await all.have(1))[0]).toEqual(["waiting", 1006, "silent"]);
+  });
+
+  it("closes the socket a moment after its last room, and opens another one for the next", async () => {
+    const { port } = await startChat();
+    const socket = socketTo(port);
+    const a = socket.room("/chat/a");
+    await a.opened;
+    a.close();
+    const b = socket.room("/chat/b");
+    await b.opened;
+    expect(Counted.count).toBe(1);
+    const [last, closed] = [Counted.last, once(Counted.last, "close")];
+    b.close();
+    await closed;
+    expect(last.readyState).toBe(WebSocket.CLOSED);
+    await socket.room("/chat/c").opened;
+    expect(Counted.count).toBe(2);
+  });
+
+  it("closes all rooms and the socket at once", async () => {
+    const { port, app } = await startChat();
+    const socket = socketTo(port);
+    const rooms = [socket.room("/chat/a"), socket.room("/chat/b")];
+    await Promise.all(rooms.map((room) => room.opened));
+    const gone = once(Counted.last, "close");
+    const closed = new Mailbox<number>();
+    app.on("close", (_connection, code) => closed.put(code));
+    socket.close(3_000, "done");
+    expect(await closed.have(2)).toEqual([3_000, 3_000]);
+    expect((await gone)[0]).toBe(3_000);
+    expect(rooms.map(({ state }) => state)).toEqual(["closed", "closed"]);
+  });
+
+  it("gives each room the error of a server that cannot be reached", async () => {
+    const socket = socketTo(1);
+    const errors = ["a", "b"].map(
+      (name) => new Promise((resolve) => socket.room(`/chat/${name}`).on("error", resolve, { once: true })),
+    );
+    for (const error of await Promise.all(errors)) expect(error).toMatchObject({ code: "ERR_CONNECTION" });
+  });
+});
