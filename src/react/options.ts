@@ -1,4 +1,5 @@
 import { type ConnectOptions, connectOptionNames } from "../client/connectOptions.js";
+import { checkNames } from "../wire/options.js";
 
 /** Options of {@link useRoom}: those of `connect`, except for `onResync`, which is the hook {@link useResync}. */
 export interface UseRoomOptions extends Omit<ConnectOptions, "onResync"> {
@@ -14,12 +15,6 @@ export interface UseRoomOptions extends Omit<ConnectOptions, "onResync"> {
   readonly lingerMs?: number | undefined;
 }
 
-export const useRoomOptionNames = [
-  ...connectOptionNames.filter((name) => name !== "onResync"),
-  "key",
-  "lingerMs",
-] satisfies readonly (keyof UseRoomOptions)[];
-
 const ids = new WeakMap<object, number>();
 let lastId = 0;
 
@@ -29,6 +24,12 @@ function idOf(object: object | undefined): number {
   const id = ids.get(object) ?? ++lastId;
   ids.set(object, id);
   return id;
+}
+
+/** @throws EnfiladeError `ERR_OPTION` when an option is unknown. */
+export function checkOptions(options: UseRoomOptions): void {
+  const names = connectOptionNames.filter((name) => name !== "onResync");
+  checkNames("useRoom()", options, [...names, "key", "lingerMs"]);
 }
 
 /**

@@ -19,8 +19,8 @@ export interface UseRoomResult<Client = unknown, Server = unknown> {
   readonly reconnect: () => void;
 }
 
-const nothing = (): void => undefined;
+const reconnect = (): void => undefined;
 /** Without a URL. */
-export const idle: UseRoomResult = { room: undefined, state: "idle", detail: {}, reconnect: nothing };
+export const idle: UseRoomResult = { room: undefined, state: "idle", detail: {}, reconnect };
 /** Until the effects of a component have run: always so on a server. */
-export const connecting: UseRoomResult = { ...idle, state: "connecting" };
+export const connecting: UseRoomResult = { room: undefined, state: "connecting", detail: {}, reconnect };

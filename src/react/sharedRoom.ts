@@ -1,9 +1,7 @@
 import { connect } from "../client/connect.js";
 import { clientClock } from "../client/connection/clock.js";
-import type { ClientRoom } from "../client/room.js";
 import type { Timer } from "../connection/clock.js";
-import { checkNames } from "../wire/options.js";
-import { type UseRoomOptions, useRoomOptionNames } from "./options.js";
+import { checkOptions, type UseRoomOptions } from "./options.js";
 import { connecting, type UseRoomResult } from "./result.js";
 
 /** One component that uses a room. */
@@ -29,7 +27,7 @@ export function readShared(identity: string): UseRoomResult {
  * @param onChange Called after each change of {@link readShared}.
  */
 export function joinShared(identity: string, user: RoomUser, onChange: () => void): () => void {
-  checkNames("useRoom()", user.options, useRoomOptionNames);
+  checkOptions(user.options);
   const shared = sharedRooms.get(identity) ?? new SharedRoom(identity, user);
   sharedRooms.set(identity, shared);
   return shared.add(user, onChange);
@@ -41,14 +39,13 @@ class SharedRoom {
   readonly #users = new Map<() => void, RoomUser>();
   /** The user that was added last, of those that are left; without users, the last one. */
   #user: RoomUser;
-  #room: ClientRoom;
   #timer: Timer | undefined;
-  result: UseRoomResult = connecting;
+  result: UseRoomResult;
 
   constructor(identity: string, user: RoomUser) {
     this.#identity = identity;
     this.#user = user;
-    this.#room = this.#connect();
+    this.result = this.#connect();
   }
 
   add(user: RoomUser, onChange: () => void): () => void {
@@ -63,7 +60,7 @@ class SharedRoom {
     this.#user = [...this.#users.values()].at(-1) ?? this.#user;
     if (this.#users.size) return;
     const { clock = clientClock, lingerMs = lingerMsDefault } = this.#user.options;
-    this.#timer = clock.setTimeout(() => this.#room.close(), lingerMs);
+    this.#timer = clock.setTimeout(() => this.result.room?.close(), lingerMs);
     this.#forgetIfClosed();
   }
 
@@ -74,33 +71,27 @@ class SharedRoom {
     sharedRooms.delete(this.#identity);
   }
 
-  #connect(): ClientRoom {
+  #connect(): UseRoomResult {
     const { key: _key, lingerMs: _lingerMs, token, ...options } = this.#user.options;
-    const current = typeof token === "function" ? () => this.#token() : token;
-    const room = connect(this.#user.url, { ...options, token: current });
+    const room = connect(this.#user.url, { ...options, token: token && (() => this.#token()) });
     const reconnect = () => this.#reconnect();
-    this.result = { room, state: room.state, detail: {}, reconnect };
-    room.on("state", (state, detail) => {
-      this.result = { room, state, detail, reconnect };
-      this.#forgetIfClosed();
-      this.#notify();
-    });
-    return room;
+    room.on("state", (state, detail) => this.#show({ room, state, detail, reconnect }));
+    return { room, state: room.state, detail: {}, reconnect };
   }
 
-  /** The token by the current function, which may use the state of its component. */
+  /** The token as of now: a function of the last render may use the state of its component. */
   #token(): string | Promise<string> {
     const { token = "" } = this.#user.options;
     return typeof token === "function" ? token() : token;
   }
 
   #reconnect(): void {
-    if (this.result.state !== "closed" || !this.#users.size) return;
-    this.#room = this.#connect();
-    this.#notify();
+    if (this.result.state === "closed" && this.#users.size) this.#show(this.#connect());
   }
 
-  #notify(): void {
-    for (const onChange of [...this.#users.keys()]) onChange();
+  #show(result: UseRoomResult): void {
+    this.result = result;
+    this.#forgetIfClosed();
+    for (const onChange of this.#users.keys()) onChange();
   }
 }

@@ -12,15 +12,11 @@ interface Subscription {
 }
 
 function subscriptionOf(identity: string | undefined, user: RoomUser): Subscription {
-  if (identity === undefined) {
-    const read = () => idle;
-    return { user, subscribe: () => read, read, readOnServer: read };
-  }
   return {
     user,
-    subscribe: (onChange) => joinShared(identity, user, onChange),
-    read: () => readShared(identity),
-    readOnServer: () => connecting,
+    subscribe: (onChange) => (identity ? joinShared(identity, user, onChange) : () => undefined),
+    read: () => (identity ? readShared(identity) : idle),
+    readOnServer: () => (identity ? connecting : idle),
   };
 }
 

@@ -125,6 +125,32 @@ describe.skipIf(missing("chromium", "the React hooks in a browser"))("useRoom in
     });
   });
 
+  it("calls the token function of a component that is still mounted", async () => {
+    const server = await startServer();
+    await open(server, "Tokens", async ({ see, click, advance }) => {
+      await see("first is open");
+      await click("hide second");
+      await server.app.registry.room("/chat/a").close(4000, "restart");
+      await see("first is waiting");
+      await advance(30_000);
+      await see("first is open");
+      expect((await server.opened.have(2))[1]).toBe("/chat/a first");
+    });
+  });
+
+  it("opens a new connection for a component that mounts after the room was closed for good", async () => {
+    const server = await startServer();
+    await open(server, "One", async ({ see, click }) => {
+      await see("ann is open");
+      await server.app.registry.room("/chat/a").close(3000, "over");
+      await see("ann is closed");
+      await click("hide ann");
+      await click("show ann");
+      await see("ann is open");
+      expect(server.upgrades).toHaveLength(2);
+    });
+  });
+
   it("shows a refusal, and connects again by reconnect()", async () => {
     const server = await startServer();
     server.refused.add("token-1");

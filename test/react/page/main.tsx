@@ -2,7 +2,7 @@ import { type ComponentType, StrictMode } from "react";
 import { createRoot, hydrateRoot } from "react-dom/client";
 import { clock } from "./parts.js";
 import { Requests } from "./requests.js";
-import { Hidden, Latest, Mistakes, Moving, One, Presence, Resync, Several, TextToken, Token } from "./rooms.js";
+import { Hidden, Latest, Mistakes, Moving, One, Presence, Resync, Several, TextToken, Token, Tokens } from "./rooms.js";
 
 const scenarios = new Map<string, ComponentType>(
   Object.entries({
@@ -17,6 +17,7 @@ const scenarios = new Map<string, ComponentType>(
     Several,
     TextToken,
     Token,
+    Tokens,
   }),
 );
 

@@ -100,6 +100,27 @@ export function Token(): ReactNode {
   );
 }
 
+function Holder({ token }: { readonly token: string }): ReactNode {
+  const { state } = useRoom("/chat/a", { clock, random: () => 0.5, token: () => token });
+  return (
+    <p>
+      {token} is {state}
+    </p>
+  );
+}
+
+/** Two components share a room, each with a token function of its own. */
+export function Tokens(): ReactNode {
+  return (
+    <>
+      <Holder token="first" />
+      <Toggle name="second">
+        <Holder token="second" />
+      </Toggle>
+    </>
+  );
+}
+
 /** The token is a text, so each one is another client. */
 export function TextToken(): ReactNode {
   const [token, setToken] = useState("ann");
