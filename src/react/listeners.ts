@@ -1,7 +1,6 @@
 import { useCallback, useEffect, useInsertionEffect, useRef } from "react";
 import type { ServerEventData, ServerEventName } from "../client/events.js";
 import type { ClientMessage } from "../client/messages/message.js";
-import type { LoadState } from "../client/messages/messageQueue.js";
 import type { ClientRoom } from "../client/room.js";
 
 /**
@@ -36,17 +35,20 @@ export function useMessages<Client, Server>(
 }
 
 /**
- * Calls `loadState` when the component has mounted and the room is connected, and after each reconnect that may have
- * lost messages. Messages wait until it settles, so that none is missing in the loaded state. See `onResync` of a room.
+ * Calls `loadState` with the room when the component has mounted and the room is connected, and after each reconnect
+ * that may have lost messages. Messages wait until it settles. See `onResync` of {@link ClientRoom}.
  *
  * `loadState` may be a new function in each render: that of the last render is called. Its error is reported to the
  * event `"error"` of the room.
  *
  * @param room The room of {@link useRoom}; without one it does nothing.
  */
-export function useResync<Client, Server>(room: ClientRoom<Client, Server> | undefined, loadState: LoadState): void {
+export function useResync<Client, Server>(
+  room: ClientRoom<Client, Server> | undefined,
+  loadState: (room: ClientRoom<Client, Server>) => unknown,
+): void {
   const latest = useLatest(loadState);
-  useEffect(() => room?.onResync(latest), [room, latest]);
+  useEffect(() => room?.onResync(() => latest(room)), [room, latest]);
 }
 
 /** Returns a function that is the same in each render, and calls the `callback` of the last one. */

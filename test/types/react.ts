@@ -87,7 +87,9 @@ export function OfInterfaces(): void {
   is<{ name: string } | null | undefined>(useRequest(contract, "who is").data);
   is<void>(useEvent(contract, "joined", ({ name, at }) => name + at.slice(0, 10)));
   is<void>(useMessages(contract, (message) => is<ClientMessage>(message)));
-  is<void>(useResync(contract, async () => contract?.request("who is", "ann")));
+  is<void>(
+    useResync(contract, async (connected) => is<{ name: string } | null>(await connected.request("who is", "ann"))),
+  );
   is<Presence>(usePresence(contract));
 
   // @ts-expect-error: names are those of the wire

@@ -165,7 +165,7 @@ const MemoUsers = memo(Users);
 export function Resync(): ReactNode {
   const { room, state } = useTestRoom("/chat/a", { clock, random: () => 0.5 });
   const [loaded, setLoaded] = useState<readonly string[]>([]);
-  useResync(room, async () => setLoaded((await room?.request("load")) ?? []));
+  useResync(room, async (connected) => setLoaded(await connected.request("load")));
   return (
     <>
       <p>
