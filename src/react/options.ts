@@ -4,8 +4,8 @@ import { checkNames } from "../wire/options.js";
 /** Options of {@link useRoom}: those of `connect`, except for `onResync`, which is the hook {@link useResync}. */
 export interface UseRoomOptions extends Omit<ConnectOptions, "onResync"> {
   /**
-   * Separates rooms with the same URL: components with different keys have different connections. Use the id of the
-   * user if users can change without a new page. Default: none.
+   * A part of the identity of the room: components with different keys have different connections to the same URL. Use
+   * the id of the user if users can change without a new page. Default: none.
    */
   readonly key?: string | number | undefined;
   /**
