@@ -2,7 +2,7 @@ import { connect } from "../client/connect.js";
 import { clientClock } from "../client/connection/clock.js";
 import type { Timer } from "../connection/clock.js";
 import { checkOptions, type UseRoomOptions } from "./options.js";
-import { connecting, type UseRoomResult } from "./result.js";
+import type { UseRoomResult } from "./result.js";
 
 /** One component that uses a room. */
 export interface RoomUser {
@@ -16,9 +16,9 @@ const lingerMsDefault = 1_000;
 /** The rooms in use, by their identity. Only effects change it, so on a server it is empty. */
 const sharedRooms = new Map<string, SharedRoom>();
 
-/** The same object until something changes. */
-export function readShared(identity: string): UseRoomResult {
-  return sharedRooms.get(identity)?.result ?? connecting;
+/** The same object until something changes; `undefined` if no effect has connected yet. */
+export function readShared(identity = ""): UseRoomResult | undefined {
+  return sharedRooms.get(identity)?.result;
 }
 
 /**

@@ -1,24 +1,7 @@
-import { useInsertionEffect, useMemo, useSyncExternalStore } from "react";
+import { useCallback, useInsertionEffect, useMemo, useSyncExternalStore } from "react";
 import { identityOf, type UseRoomOptions } from "./options.js";
 import { connecting, idle, type UseRoomResult } from "./result.js";
 import { joinShared, type RoomUser, readShared } from "./sharedRoom.js";
-
-/** How a component uses the room of one identity: the arguments of `useSyncExternalStore`. */
-interface Subscription {
-  readonly user: RoomUser;
-  readonly subscribe: (onChange: () => void) => () => void;
-  readonly read: () => UseRoomResult;
-  readonly readOnServer: () => UseRoomResult;
-}
-
-function subscriptionOf(identity: string | undefined, user: RoomUser): Subscription {
-  return {
-    user,
-    subscribe: (onChange) => (identity ? joinShared(identity, user, onChange) : () => undefined),
-    read: () => (identity ? readShared(identity) : idle),
-    readOnServer: () => (identity ? connecting : idle),
-  };
-}
 
 /**
  * Connects to a room while the component is mounted, and renders it when the state of the connection changes.
@@ -38,13 +21,20 @@ export function useRoom<Client = unknown, Server = unknown>(
 ): UseRoomResult<Client, Server> {
   const identity = url ? identityOf(url, options) : undefined;
   // biome-ignore lint/correctness/useExhaustiveDependencies: the URL is a part of the identity; options are set below
-  const { user, subscribe, read, readOnServer } = useMemo(
-    () => subscriptionOf(identity, { url: url ?? "", options }),
-    [identity],
-  );
+  const user = useMemo<RoomUser>(() => ({ url: url ?? "", options }), [identity]);
   useInsertionEffect(() => {
     user.options = options;
   });
+  const subscribe = useCallback(
+    (onChange: () => void) => (identity ? joinShared(identity, user, onChange) : () => undefined),
+    [identity, user],
+  );
+  const initial = identity ? connecting : idle;
+  const result = useSyncExternalStore(
+    subscribe,
+    () => readShared(identity) ?? initial,
+    () => initial,
+  );
   // The types of the events are those that the component declares; they are not checked.
-  return useSyncExternalStore(subscribe, read, readOnServer) as UseRoomResult<Client, Server>;
+  return result as UseRoomResult<Client, Server>;
 }

@@ -90,8 +90,8 @@ export function withPorts(text: string, ports: Ports): string {
 }
 
 /**
- * Writes examples into a project, those in TypeScript and JSX also as the JavaScript that runs. Each line keeps the line number
- * of the page.
+ * Writes examples into a project, those in TypeScript and JSX also as the JavaScript that runs. Each line keeps the
+ * line number of the page.
  */
 export async function writeExamples(project: string, examples: readonly Example[], ports: Ports = {}): Promise<void> {
   for (const { block, file } of examples) {
