@@ -8,9 +8,11 @@ const layers = ["wire", "connection", "backplane", "protocol", "room", "handler"
 const leaves = ["diagnostics.ts", "errors.ts", "counters.ts"];
 /** Many nodes: it imports from the layers, and only edges import it. */
 const clusterFolder = "cluster";
-const edges = ["client", "testing", "redis", "nats", "tickets", "metrics", "admin", "cli"];
+const edges = ["client", "testing", "redis", "nats", "tickets", "metrics", "admin", "react", "cli"];
 /** Edges that may import other edges: a program, not a part of a program. */
 const programs = ["cli"];
+/** Edges that are built on another one, by their names. */
+const bases = new Map([["react", "client"]]);
 /** Entries that users import. They may import from anywhere, and no file imports them. */
 const entries = ["index.ts", "backplane/index.ts"];
 const filesMax = 14;
@@ -60,6 +62,7 @@ function isUpward(from: string, to: string): boolean {
   if (leaves.includes(from)) return true;
   const [own, other] = [folderOf(from), folderOf(to)];
   if (own === other) return false;
+  if (edges.includes(other) && bases.get(own) === other) return false;
   if (edges.includes(other)) return !programs.includes(own) || programs.includes(other);
   if (edges.includes(own)) return false;
   if (own === clusterFolder) return !layers.includes(other);
@@ -113,6 +116,8 @@ describe("the architecture", () => {
     expect(["ioredis"].every(enginesOf("redis"))).toBe(true);
     expect(["@nats-io/transport-node", "@nats-io/jetstream"].every(enginesOf("nats"))).toBe(true);
     expect(usersOf("jose")).toEqual(["tickets/tickets.ts"]);
+    expect(usersOf("react").every((path) => folderOf(path) === "react")).toBe(true);
+    expect(usersOf("react").length).toBeGreaterThan(0);
     expect(usersOf("negotiator")).toEqual(["server/http/mediaTypes.ts"]);
     expect(usersOf("reflect-metadata")).toEqual(["handler/decorators.ts"]);
   });

@@ -108,6 +108,15 @@ it("exports the names for writing a backplane and an engine from their own subpa
   ]);
 });
 
+it("exports the hooks and their types from their own subpath", async () => {
+  // As text: the types of React would add those of browsers to all tests.
+  const path: string = "../src/react/index.js";
+  const hooks = ["useEvent", "useMessages", "usePresence", "useRequest", "useResync", "useRoom"];
+  expect(Object.keys(await import(path)).sort()).toEqual(hooks);
+  const types = ["UseRequestResult", "UseRoomOptions", "UseRoomResult", "UseRoomState"];
+  expect(typesOf("react/index.ts")).toEqual(types);
+});
+
 it("exports the types of tickets from their own subpath", () => {
   expect(typesOf("tickets/index.ts")).toEqual(["IssueOptions", "Tickets", "TicketsOptions"]);
 });
@@ -244,6 +253,7 @@ it("offers each entry of the package with its types first", () => {
       ".",
       "./client",
       "./fallback",
+      "./react",
       "./backplane",
       "./redis",
       "./nats",

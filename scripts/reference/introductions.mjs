@@ -27,6 +27,14 @@ export const introductions = new Map([
     },
   ],
   [
+    "react",
+    {
+      text: "Hooks for React 19: components connect to rooms and share connections. They need the package `react`.",
+      example: 'import { useEvent, usePresence, useRequest, useRoom } from "enfilade/react";',
+      next: ["react", "client", "typescript"],
+    },
+  ],
+  [
     "testing",
     {
       text: "Tools for tests: clients without a port, and a clock that a test moves.",

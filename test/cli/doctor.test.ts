@@ -29,7 +29,12 @@ async function folderWith(files: Readonly<Record<string, string>>): Promise<stri
   return folder;
 }
 
-const peerDependencies = { ioredis: "^5.9.0 || ^6.0.0", jose: "^6.2.0", "@nats-io/jetstream": "^3.4.0" };
+const peerDependencies = {
+  ioredis: "^5.9.0 || ^6.0.0",
+  jose: "^6.2.0",
+  "@nats-io/jetstream": "^3.4.0",
+  react: "^19.0.0",
+};
 
 /** A project with packages of these versions. */
 function project(versions: Readonly<Record<string, string>>, files: Readonly<Record<string, string>> = {}) {
@@ -61,6 +66,7 @@ describe("enfilade doctor", patient, () => {
     expect(out).toContain("ok       ws 8.23.0\n");
     expect(out).toContain("ok       ioredis 6.1.2, for enfilade/redis\n");
     expect(out).toContain("ok       jose is not installed; only enfilade/tickets needs it\n");
+    expect(out).toContain("ok       react is not installed; only enfilade/react needs it\n");
     expect(out).not.toMatch(/^(warning|problem)/m);
     expect(code).toBe(0);
   });

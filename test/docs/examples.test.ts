@@ -10,6 +10,7 @@ import {
   type Example,
   examplesOf,
   hasDecorators,
+  isTypeScript,
   mistakesOf,
   type Ports,
   writeExamples,
@@ -31,6 +32,7 @@ const compilerOptions = {
   strict: true,
   skipLibCheck: false,
   types: ["node"],
+  jsx: "react-jsx",
   moduleDetection: "force",
   noEmit: true,
 };
@@ -81,7 +83,7 @@ function programsOf(isConcerned: (example: Example) => boolean): Example[][] {
   const shared: Example[] = [];
   const own: Example[][] = [];
   for (const page of pages) {
-    const examples = examplesOf(page).filter(({ block }) => block.language === "ts");
+    const examples = examplesOf(page).filter(({ block }) => isTypeScript(block.language));
     if (examples.some(augmentsTypes)) own.push(examples.filter(isConcerned));
     else shared.push(...examples.filter(isConcerned));
   }

@@ -15,7 +15,7 @@ export interface Example {
 }
 
 /** Languages of blocks that become files of the project. */
-const runnable = ["ts", "js"];
+const runnable = ["ts", "tsx", "js"];
 /** Languages of all blocks. No test would check a block in another language. */
 const languages = [...runnable, "sh", "json", "nginx", "haproxy", "html", "dockerfile", "text"];
 
@@ -54,7 +54,7 @@ function isJSON(code: string): boolean {
 /** The file name in the first line of a block. */
 function nameOf({ language, code }: CodeBlock): string | undefined {
   if (!runnable.includes(language)) return undefined;
-  const [, name] = /^\/\/ ([\w./-]+\.(?:ts|js))\n/.exec(code) ?? [];
+  const [, name] = /^\/\/ ([\w./-]+\.(?:tsx?|js))\n/.exec(code) ?? [];
   return name;
 }
 
@@ -90,8 +90,8 @@ export function withPorts(text: string, ports: Ports): string {
 }
 
 /**
- * Writes examples into a project, those in TypeScript also as the JavaScript that runs. Each line keeps the line number
- * of the page.
+ * Writes examples into a project, those in TypeScript and JSX also as the JavaScript that runs. Each line keeps the
+ * line number of the page.
  */
 export async function writeExamples(project: string, examples: readonly Example[], ports: Ports = {}): Promise<void> {
   for (const { block, file } of examples) {
@@ -99,18 +99,24 @@ export async function writeExamples(project: string, examples: readonly Example[
     const text = "\n".repeat(block.line - 1) + withPorts(block.code, ports);
     await mkdir(dirname(path), { recursive: true });
     await writeFile(path, text);
-    if (block.language === "ts") await writeFile(programOf(path), await asJavaScript(text));
+    const { language } = block;
+    if (isTypeScript(language)) await writeFile(programOf(path), await asJavaScript(text, language));
   }
+}
+
+/** Whether a compiler checks the block. */
+export function isTypeScript(language: string): language is "ts" | "tsx" {
+  return language === "ts" || language === "tsx";
 }
 
 /** The file that runs for an example: Node.js 20 cannot load TypeScript. */
 export function programOf(file: string): string {
-  return file.replace(/\.ts$/, ".js");
+  return file.replace(/\.tsx?$/, ".js");
 }
 
 /** As tsx does it at run time. Here it needs no compiler in each process. */
-async function asJavaScript(text: string): Promise<string> {
-  const { code } = await transform(text, { loader: "ts", format: "esm", target: "node20" });
+async function asJavaScript(text: string, loader: "ts" | "tsx"): Promise<string> {
+  const { code } = await transform(text, { loader, format: "esm", target: "node20", jsx: "automatic" });
   return code;
 }
 

@@ -9,6 +9,7 @@ const uses: Readonly<Record<string, string>> = {
   "@nats-io/transport-node": "enfilade/nats",
   "@nats-io/jetstream": "enfilade/nats",
   jose: "enfilade/tickets",
+  react: "enfilade/react",
 };
 
 /** Checks the versions of Node.js, of this package, and of the packages that it uses. */
