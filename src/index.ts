@@ -31,6 +31,12 @@ export {
   RequestError,
 } from "./errors.js";
 export type { AppContext, Application, Status } from "./handler/application.js";
+export type {
+  ContractHandler,
+  ContractHandlerClass,
+  ContractMark,
+  EventMethods,
+} from "./handler/contract/contractHandler.js";
 export { type EventDeclaration, type EventOptions, On, Route } from "./handler/decorators.js";
 export { EventHandler } from "./handler/events.js";
 export { type AnyHandler, WebSocketHandler } from "./handler/handler.js";
@@ -77,6 +83,13 @@ export type { AppOptions, Logger, ScopeOptions } from "./server/options.js";
 export type { AuthorizeCheck, RouteInfo } from "./server/router.js";
 export type { Scope } from "./server/scope.js";
 export { CloseCode } from "./wire/closeCodes.js";
+export {
+  type Contract,
+  type ContractEvents,
+  contract,
+  type EventSchemas,
+} from "./wire/contract/contract.js";
+export type { DataOf, ReplyOf, SentDataOf } from "./wire/contract/eventTypes.js";
 export { commandEvents } from "./wire/events/commandEvents.js";
 export type { DecodedEvent, IncomingEvent } from "./wire/events/incomingEvent.js";
 export { jsonEvents } from "./wire/events/jsonEvents.js";

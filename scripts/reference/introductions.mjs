@@ -19,6 +19,14 @@ export const introductions = new Map([
     },
   ],
   [
+    "contract",
+    {
+      text: "Contracts for a file that a page imports, too: the same `contract()` as that of `enfilade`, without the server.",
+      example: 'import { contract } from "enfilade/contract";',
+      next: ["contracts", "client", "typescript"],
+    },
+  ],
+  [
     "fallback",
     {
       text: "For the client: plain HTTP where no WebSocket can be opened.",
