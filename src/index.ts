@@ -66,6 +66,7 @@ export type { Revocation } from "./server/access/revocation.js";
 export type { UserOverflow } from "./server/access/userLimit.js";
 export { App } from "./server/app.js";
 export type { AppEvents } from "./server/appEvents.js";
+export type { AsyncAPIDocument, AsyncAPIInfo, AsyncAPIOptions, AsyncAPIServer } from "./server/asyncapi/document.js";
 export type { CreateHandler } from "./server/creation.js";
 export type { HealthReport } from "./server/diagnostics/health.js";
 export type { LoopDelay } from "./server/diagnostics/loopDelay.js";

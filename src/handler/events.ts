@@ -176,8 +176,8 @@ function withRequests(
 
 /** Adds the checks of development. In production these methods do not exist, so that a message costs no more. */
 function withChecks(base: EventHandlerClass, checks: OutgoingChecks): EventHandlerClass {
-  const check = ({ constructor }: object, event: string, data: unknown) =>
-    checks.checkEvent(constructor.name, event, data);
+  const check = (handler: object, event: string, data: unknown) =>
+    checks.checkEvent(handler.constructor.name, event, data);
   abstract class CheckedHandler extends base {
     override emit(event: string, data?: unknown, options?: DeliveryOptions): void {
       check(this, event, data);
