@@ -7,7 +7,7 @@ export const introductions = new Map([
     {
       text: "The server: handlers, routes, rooms, events, limits and errors.",
       example: 'import { App, Route, WebSocketHandler } from "enfilade";',
-      next: ["handlers", "rooms", "events", "limits", "errors"],
+      next: ["handlers", "rooms", "events", "contracts", "limits", "errors"],
     },
   ],
   [
@@ -102,6 +102,7 @@ export function specifierOf(page) {
 /** The titles of the pages that a reference page links to. */
 export const titles = {
   client: "Client",
+  contracts: "Contracts",
   deployment: "Deployment",
   diagnostics: "Diagnostics",
   errors: "Errors",

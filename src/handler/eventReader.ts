@@ -153,7 +153,8 @@ class EventReader {
     const { event, incoming } = call;
     try {
       const data = await reading;
-      await this.#reply(session, call, await session.call(event.method, [data, incoming], incoming.event));
+      const sending = this.#reply(session, call, await session.call(event.method, [data, incoming], incoming.event));
+      if (sending !== undefined) await sending;
     } catch (error) {
       await this.#fail(session, call, error);
     }

@@ -76,7 +76,7 @@ export abstract class EventHandler<
   static of<C extends Contract, Base extends EventHandlerClass>(
     this: Base,
     contract: C,
-  ): ContractHandlerClass<C, InstanceType<Base>> {
+  ): ContractHandlerClass<C, InstanceType<Base>, ConstructorParameters<Base>> {
     if (!isContract(contract)) {
       throw new EnfiladeError("ERR_OPTION", `of() takes a contract, got ${typeof contract}; make one with contract()`);
     }
@@ -87,7 +87,7 @@ export abstract class EventHandler<
     const made: unknown = checks === undefined ? requesting : withChecks(requesting, checks);
     bindContract(requesting, { contract, checksOutgoing: checks !== undefined });
     // It has the methods of this type, which are those of EventHandler with narrower names and data.
-    return made as ContractHandlerClass<C, InstanceType<Base>>;
+    return made as ContractHandlerClass<C, InstanceType<Base>, ConstructorParameters<Base>>;
   }
 
   /**
@@ -154,7 +154,7 @@ export abstract class EventHandler<
 }
 
 /** `EventHandler`, or a class that extends it. */
-type EventHandlerClass = abstract new () => EventHandler<object, unknown>;
+type EventHandlerClass = abstract new (...args: never[]) => EventHandler<object, unknown>;
 
 /** Adds the requests of a contract. */
 function withRequests(

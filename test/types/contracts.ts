@@ -236,6 +236,23 @@ export class WrongPerson extends PersonHandler.of(withZod) {
   }
 }
 
+/** A class whose constructor has arguments, for dependency injection. */
+abstract class StoreHandler extends EventHandler {
+  constructor(readonly store: ReadonlyMap<string, number>) {
+    super();
+  }
+}
+class OfStore extends StoreHandler.of(withZod) {
+  constructor() {
+    // @ts-expect-error: the store is a map
+    super(7);
+  }
+  onJoin() {
+    return { size: this.store.size };
+  }
+}
+app.route("/store", OfStore);
+
 /** Both ends of each event: inputs of schemas are what one side sends, outputs are what the other one gets. */
 is<number>(0 as DataOf<typeof withZod, "at">);
 is<number>(0 as ReplyOf<typeof withZod, "at">);

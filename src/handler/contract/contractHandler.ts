@@ -106,11 +106,17 @@ type DefaultUser<Base> = Base extends WebSocketHandler<object, infer User> ? Use
 
 /**
  * The class that `EventHandler.of(contract)` makes, to be extended. The parameters and the user are type arguments:
- * `class Chat extends EventHandler.of(chat)<{ channel: string }, Person>`. `Base` is the class that it was made of.
+ * `class Chat extends EventHandler.of(chat)<{ channel: string }, Person>`. `Base` is the class that it was made of, and
+ * `Args` are the arguments of its constructor.
  */
-export interface ContractHandlerClass<C extends Contract, Base = WebSocketHandler> {
+export interface ContractHandlerClass<
+  C extends Contract,
+  Base = WebSocketHandler,
+  Args extends readonly unknown[] = readonly [],
+> {
   /** Typed so that the compiler compares it with that of a class that extends this one, and reports its mismatches. */
   readonly prototype: ContractHandler<C, DefaultParams<Base>, DefaultUser<Base>>;
-  new <Params extends object = DefaultParams<Base>, User = DefaultUser<Base>>(): ContractHandler<C, Params, User> &
-    Omit<Base, TypedByContract>;
+  new <Params extends object = DefaultParams<Base>, User = DefaultUser<Base>>(
+    ...args: Args
+  ): ContractHandler<C, Params, User> & Omit<Base, TypedByContract>;
 }

@@ -8,7 +8,7 @@ import { UniqueNames } from "./uniqueNames.js";
 
 /** The info object of a document: its title and version, and other members of AsyncAPI 3. */
 export interface AsyncAPIInfo {
-  /** Default: `"Enfilade app"`. */
+  /** The name of the application. Default: `"Enfilade app"`. */
   readonly title?: string | undefined;
   /** The version of the application. Default: `"0.0.0"`. */
   readonly version?: string | undefined;
