@@ -13,7 +13,7 @@ export function publishAPI(app: App): Extension {
     path: "/asyncapi.json",
     onRequest() {
       // Made once, since routes do not change while the app runs.
-      text ??= JSON.stringify(app.asyncapi({ info }));
+      text ??= JSON.stringify(app.asyncapi({ info, include: ({ pattern }) => !pattern.startsWith("/admin/") }));
       return new Response(text, { headers: { "content-type": "application/json" } });
     },
   };

@@ -1,9 +1,8 @@
 import { isRoom, type Topic, type UserAddress, userTopic } from "../backplane/topic.js";
 import type { RequestOptions } from "../connection/codec.js";
 import { type DeliveryOptions, type DeliveryPolicy, policyOf } from "../connection/policy.js";
-import { EnfiladeError } from "../errors.js";
 import type { SendOptions } from "../room/address.js";
-import { type Contract, type EventSchemas, isContract, schemasOf } from "../wire/contract/contract.js";
+import { type Contract, checkContract, type EventSchemas, schemasOf } from "../wire/contract/contract.js";
 import { encodeEvent, Payload } from "../wire/payload.js";
 import { bindContract } from "./contract/boundContracts.js";
 import type { ContractHandlerClass } from "./contract/contractHandler.js";
@@ -77,9 +76,7 @@ export abstract class EventHandler<
     this: Base,
     contract: C,
   ): ContractHandlerClass<C, InstanceType<Base>, ConstructorParameters<Base>> {
-    if (!isContract(contract)) {
-      throw new EnfiladeError("ERR_OPTION", `of() takes a contract, got ${typeof contract}; make one with contract()`);
-    }
+    checkContract("of()", contract);
     const sends = schemasOf(contract.sends);
     const checks = process.env.NODE_ENV === "production" ? undefined : new OutgoingChecks(sends);
     // biome-ignore lint/complexity/noThisInStatic: a class that extends this one is the base, when it is called on that

@@ -112,7 +112,7 @@ export class App implements Application, ExtensionHost {
    * const document = app.asyncapi({ info: { title: "Chat", version: "1.0.0" } });
    * ```
    *
-   * @throws EnfiladeError `ERR_OPTION` when an option is unknown or not an object.
+   * @throws EnfiladeError `ERR_OPTION` when an option is unknown or has the wrong type.
    */
   asyncapi(options: AsyncAPIOptions = {}): AsyncAPIDocument {
     return asyncAPIOf(this.#parts.router.routes, options);

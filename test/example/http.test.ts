@@ -111,6 +111,7 @@ describe("the example over HTTP", () => {
     expect(diagnostics.filter(({ severity }) => severity === 0)).toEqual([]);
     const { channels, operations } = JSON.parse(text);
     expect(channels).toMatchObject({ people: { address: "/people" }, chat_channel: { address: "/chat/{channel}" } });
+    expect(text).not.toContain("/admin/");
     expect(Object.keys(operations)).toEqual(["people.receive.write", "people.send.private"]);
   });
 

@@ -491,6 +491,7 @@ describe("contract()", () => {
   it("is needed by EventHandler.of()", () => {
     const of = (value: unknown) => () => EventHandler.of(value as typeof chat);
     expect(of(undefined)).toThrow(expect.objectContaining({ code: "ERR_OPTION" }));
+    expect(of({ receives: {}, sends: { at: 7 } })).toThrow(/"at" in sends takes a schema/);
     expect(of({ receives: {} })).toThrow(/of\(\) takes a contract, got object; make one with contract\(\)/);
   });
 });

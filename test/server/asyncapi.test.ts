@@ -234,6 +234,13 @@ describe("app.asyncapi()", () => {
     expect(document.channels.chat?.description).toMatch(/a form of its own/);
   });
 
+  it("leaves out routes on request", async () => {
+    const app = new App().route("/chat", Chat).route("/internal/echo", Echo);
+    const document = app.asyncapi({ include: ({ pattern }) => !pattern.startsWith("/internal/") });
+    expect(Object.keys(document.channels)).toEqual(["chat"]);
+    expect(await mistakesIn(document)).toEqual([]);
+  });
+
   it("is the same for the same routes, and valid for an app without routes", async () => {
     const make = () => new App().route("/chat/:channel", Chat).route("/echo", Echo).asyncapi();
     expect(JSON.stringify(make())).toBe(JSON.stringify(make()));
@@ -245,6 +252,7 @@ describe("app.asyncapi()", () => {
   it.each<[unknown, RegExp]>([
     [{ inf: {} }, /asyncapi\(\) has no option "inf"; did you mean "info"\?/],
     [{ info: "Chat" }, /info of asyncapi\(\) takes an object, got string/],
+    [{ include: "/chat" }, /include of asyncapi\(\) takes a function, got string/],
     [{ servers: [] }, /servers of asyncapi\(\) takes an object, got an array/],
   ])("refuses the options %j", (options, message) => {
     expect(() => new App().asyncapi(options as object)).toThrow(

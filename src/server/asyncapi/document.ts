@@ -1,6 +1,6 @@
 import { EnfiladeError } from "../../errors.js";
 import { checkNames } from "../../wire/options.js";
-import type { Route } from "../router.js";
+import { infoOf, type Route, type RouteInfo } from "../router.js";
 import { type AsyncAPIChannel, type AsyncAPIOperation, describeRoute } from "./channel.js";
 import { ComponentSchemas, type JSONSchema } from "./componentSchemas.js";
 import { type AsyncAPIMessage, errorMessage, errorSchema } from "./messages.js";
@@ -32,6 +32,8 @@ export interface AsyncAPIOptions {
   readonly info?: AsyncAPIInfo | undefined;
   /** The servers by name, such as `{ production: { host: "example.com", protocol: "wss" } }`. Default: none. */
   readonly servers?: Readonly<Record<string, AsyncAPIServer>> | undefined;
+  /** Whether the document has a route, such as `({ pattern }) => !pattern.startsWith("/admin/")`. Default: all have. */
+  readonly include?: ((route: RouteInfo) => boolean) | undefined;
 }
 
 /** A document of AsyncAPI 3.0, as JSON. */
@@ -58,15 +60,26 @@ export interface AsyncAPIDocument {
 /**
  * Describes routes and the contracts of their classes. Equal routes give equal documents.
  *
- * @throws EnfiladeError `ERR_OPTION` when an option is unknown or not an object.
+ * @throws EnfiladeError `ERR_OPTION` when an option is unknown or has the wrong type.
  */
 export function asyncAPIOf(routes: readonly Route[], options: AsyncAPIOptions): AsyncAPIDocument {
-  checkNames("asyncapi()", options, ["info", "servers"]);
-  const { info = {}, servers } = options;
-  checkObject("info", info);
-  if (servers !== undefined) checkObject("servers", servers);
-  const { title = "Enfilade app", version = "0.0.0", ...more } = info;
+  checkOptions(options);
+  const { info: { title = "Enfilade app", version = "0.0.0", ...more } = {}, servers, include = () => true } = options;
   const schemas = new ComponentSchemas();
+  const included = routes.filter((route) => include(infoOf(route)));
+  const { channels, operations } = describeRoutes(included, schemas);
+  return {
+    asyncapi: "3.0.0",
+    info: { title, version, ...more },
+    ...(servers !== undefined && { servers }),
+    defaultContentType: "application/json",
+    channels: Object.fromEntries(channels),
+    operations: Object.fromEntries(operations),
+    components: { messages: { error: errorMessage }, schemas: { error: errorSchema, ...schemas.all } },
+  };
+}
+
+function describeRoutes(routes: readonly Route[], schemas: ComponentSchemas) {
   const channelNames = new UniqueNames();
   const operationNames = new UniqueNames();
   const channels = new Map<string, AsyncAPIChannel>();
@@ -77,15 +90,16 @@ export function asyncAPIOf(routes: readonly Route[], options: AsyncAPIOptions): 
     channels.set(id, described.channel);
     for (const [wanted, operation] of described.operations) operations.set(operationNames.unique(wanted), operation);
   }
-  return {
-    asyncapi: "3.0.0",
-    info: { title, version, ...more },
-    ...(servers !== undefined && { servers }),
-    defaultContentType: "application/json",
-    channels: Object.fromEntries(channels),
-    operations: Object.fromEntries(operations),
-    components: { messages: { error: errorMessage }, schemas: { error: errorSchema, ...schemas.all } },
-  };
+  return { channels, operations };
+}
+
+function checkOptions(options: AsyncAPIOptions): void {
+  checkNames("asyncapi()", options, ["info", "servers", "include"]);
+  const { info, servers, include } = options;
+  if (info !== undefined) checkObject("info", info);
+  if (servers !== undefined) checkObject("servers", servers);
+  if (include === undefined || typeof include === "function") return;
+  throw new EnfiladeError("ERR_OPTION", `include of asyncapi() takes a function, got ${typeof include}`);
 }
 
 function checkObject(name: string, value: unknown): void {

@@ -70,15 +70,28 @@ export function contract<
 >(events: { readonly receives?: Receives | undefined; readonly sends?: Sends | undefined }): Contract<Receives, Sends> {
   checkNames("contract()", events, ["receives", "sends"]);
   const { receives = {}, sends = {} } = events;
-  checkEvents("receives", receives);
-  checkEvents("sends", sends);
+  checkDirections({ receives, sends });
   // Without a value, the type of a direction is its default: no events.
   return Object.freeze({ receives: receives as Receives, sends: sends as Sends });
 }
 
-/** Whether a value is a contract, made by this or another copy of the package. */
-export function isContract(value: unknown): value is Contract {
-  return typeof value === "object" && value !== null && "receives" in value && "sends" in value;
+/**
+ * Checks a contract, which may be made by another copy of the package.
+ *
+ * @param owner Takes the contract, as the error names it.
+ * @throws EnfiladeError `ERR_OPTION` when `value` is not a contract.
+ */
+export function checkContract(owner: string, value: unknown): void {
+  if (typeof value === "object" && value !== null && "receives" in value && "sends" in value) {
+    checkDirections(value);
+    return;
+  }
+  throw new EnfiladeError("ERR_OPTION", `${owner} takes a contract, got ${typeof value}; make one with contract()`);
+}
+
+function checkDirections({ receives, sends }: { readonly receives: unknown; readonly sends: unknown }): void {
+  checkEvents("receives", receives);
+  checkEvents("sends", sends);
 }
 
 /** The events of one direction of a contract by name, each in its long form. */
