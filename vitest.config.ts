@@ -15,6 +15,7 @@ export default defineConfig({
     // The example app imports the library by its name; tests want its source, not what was built last.
     alias: [
       { find: /^enfilade$/, replacement: source("index.ts") },
+      { find: /^enfilade\/contract$/, replacement: source("wire/contract/index.ts") },
       { find: /^enfilade\/backplane$/, replacement: source("backplane/index.ts") },
       { find: /^enfilade\/testing$/, replacement: source("testing/index.ts") },
       { find: /^enfilade\/metrics$/, replacement: source("metrics/index.ts") },

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { createServer, type Server } from "node:http";
 import { App, anonymous, type Clock } from "enfilade";
 import type { Backplane } from "enfilade/backplane";
+import { publishAPI } from "./corners/api.js";
 import { Board } from "./corners/board.js";
 import { Chat, reportPeople } from "./corners/chat.js";
 import { Messages } from "./corners/messages.js";
@@ -59,6 +60,7 @@ export function createExample(options: ExampleOptions = {}): Example {
   addOperations(app, { token: options.operationsToken, secret });
   const output = new OutputRunner(options.stepMs ?? 250);
   app.use(output);
+  app.use(publishAPI(app));
   const site = createSite({
     app,
     sessions,

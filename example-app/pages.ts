@@ -11,12 +11,20 @@ const titles = {
   todos: "To-dos",
   board: "Board",
   output: "Output",
+  api: "API",
 } as const;
 
 export type PageName = keyof typeof titles;
 
 /** The paths of the pages in the navigation. */
-export const pagePaths = { channels: "/", messages: "/messages", todos: "/todos", board: "/board", output: "/output" };
+export const pagePaths = {
+  channels: "/",
+  messages: "/messages",
+  todos: "/todos",
+  board: "/board",
+  output: "/output",
+  api: "/asyncapi",
+};
 
 /** The pages as HTML. They contain nothing that a user wrote: scripts load that, and show it as text. */
 export class Pages {

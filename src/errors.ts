@@ -32,6 +32,8 @@ export type ErrorCode =
   | "ERR_NOT_TEXT"
   /** A value does not fit its schema. */
   | "ERR_SCHEMA"
+  /** In development: what a handler sends does not fit its contract, or the contract does not send this event. */
+  | "ERR_CONTRACT"
   /** Something else reads this connection already, or an interceptor called `next()` twice or too late. */
   | "ERR_READING"
   /** The handler is not connected yet, or no longer. */

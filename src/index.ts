@@ -31,6 +31,12 @@ export {
   RequestError,
 } from "./errors.js";
 export type { AppContext, Application, Status } from "./handler/application.js";
+export type {
+  ContractHandler,
+  ContractHandlerClass,
+  ContractMark,
+  EventMethods,
+} from "./handler/contract/contractHandler.js";
 export { type EventDeclaration, type EventOptions, On, Route } from "./handler/decorators.js";
 export { EventHandler } from "./handler/events.js";
 export { type AnyHandler, WebSocketHandler } from "./handler/handler.js";
@@ -60,6 +66,7 @@ export type { Revocation } from "./server/access/revocation.js";
 export type { UserOverflow } from "./server/access/userLimit.js";
 export { App } from "./server/app.js";
 export type { AppEvents } from "./server/appEvents.js";
+export type { AsyncAPIDocument, AsyncAPIInfo, AsyncAPIOptions, AsyncAPIServer } from "./server/asyncapi/document.js";
 export type { CreateHandler } from "./server/creation.js";
 export type { HealthReport } from "./server/diagnostics/health.js";
 export type { LoopDelay } from "./server/diagnostics/loopDelay.js";
@@ -77,6 +84,13 @@ export type { AppOptions, Logger, ScopeOptions } from "./server/options.js";
 export type { AuthorizeCheck, RouteInfo } from "./server/router.js";
 export type { Scope } from "./server/scope.js";
 export { CloseCode } from "./wire/closeCodes.js";
+export {
+  type Contract,
+  type ContractEvents,
+  contract,
+  type EventSchemas,
+} from "./wire/contract/contract.js";
+export type { DataOf, ReplyOf, SentDataOf } from "./wire/contract/eventTypes.js";
 export { commandEvents } from "./wire/events/commandEvents.js";
 export type { DecodedEvent, IncomingEvent } from "./wire/events/incomingEvent.js";
 export { jsonEvents } from "./wire/events/jsonEvents.js";

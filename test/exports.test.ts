@@ -9,6 +9,7 @@ import * as nats from "../src/nats/index.js";
 import * as redis from "../src/redis/index.js";
 import * as testing from "../src/testing/index.js";
 import * as tickets from "../src/tickets/index.js";
+import * as contracts from "../src/wire/contract/index.js";
 
 it("exports exactly the public values", () => {
   expect(Object.keys(enfilade).sort()).toEqual([
@@ -26,6 +27,7 @@ it("exports exactly the public values", () => {
     "WebSocketHandler",
     "anonymous",
     "commandEvents",
+    "contract",
     "defaultLimits",
     "jsonEvents",
     "latest",
@@ -41,6 +43,7 @@ it("exports exactly the public values", () => {
     "Payload",
     "joinNodeMessages",
   ]);
+  expect(Object.keys(contracts)).toEqual(["contract"]);
   expect(Object.keys(redis)).toEqual(["redis"]);
   expect(Object.keys(nats)).toEqual(["nats"]);
   expect(Object.keys(tickets)).toEqual(["tickets"]);
@@ -117,6 +120,11 @@ it("exports the hooks and their types from their own subpath", async () => {
   expect(typesOf("react/index.ts")).toEqual(types);
 });
 
+it("exports the types of contracts from a subpath without the server, too", () => {
+  const types = ["Contract", "ContractEvents", "DataOf", "EventSchemas", "ReplyOf", "Schema", "SentDataOf"];
+  expect(typesOf("wire/contract/index.ts")).toEqual(types);
+});
+
 it("exports the types of tickets from their own subpath", () => {
   expect(typesOf("tickets/index.ts")).toEqual(["IssueOptions", "Tickets", "TicketsOptions"]);
 });
@@ -145,6 +153,10 @@ it("exports exactly the public types", () => {
     "AppEvents",
     "AppOptions",
     "Application",
+    "AsyncAPIDocument",
+    "AsyncAPIInfo",
+    "AsyncAPIOptions",
+    "AsyncAPIServer",
     "AuthorizeCheck",
     "Authorized",
     "BackplaneOutage",
@@ -157,8 +169,14 @@ it("exports exactly the public types", () => {
     "Connection",
     "ConnectionLimits",
     "ConnectionRequest",
+    "Contract",
+    "ContractEvents",
+    "ContractHandler",
+    "ContractHandlerClass",
+    "ContractMark",
     "Counts",
     "CreateHandler",
+    "DataOf",
     "DecodedEvent",
     "DeliveryOptions",
     "DeliveryPolicy",
@@ -168,8 +186,10 @@ it("exports exactly the public types", () => {
     "ErrorCode",
     "EventDeclaration",
     "EventFailure",
+    "EventMethods",
     "EventOptions",
     "EventProtocol",
+    "EventSchemas",
     "EvictOptions",
     "Evictee",
     "Except",
@@ -207,6 +227,7 @@ it("exports exactly the public types", () => {
     "Registry",
     "RegistryEvents",
     "RemainingConnection",
+    "ReplyOf",
     "RequestOptions",
     "Revocation",
     "Room",
@@ -219,6 +240,7 @@ it("exports exactly the public types", () => {
     "Scope",
     "ScopeOptions",
     "SendOptions",
+    "SentDataOf",
     "SharedOptions",
     "SignalOptions",
     "Status",
@@ -252,6 +274,7 @@ it("offers each entry of the package with its types first", () => {
     ...[
       ".",
       "./client",
+      "./contract",
       "./fallback",
       "./react",
       "./backplane",

@@ -33,7 +33,7 @@ beforeAll(async () => {
   await run("npm", ["install", ...quiet, join(project, filename), ...tools], { cwd: project });
   await copyFile(join(root, "test/package/plain.js"), join(project, "plain.js"));
   await copyFile(join(root, "test/package/decorated.ts"), join(project, "decorated.ts"));
-  for (const file of ["sums.ts", "page.ts", "engine.ts"])
+  for (const file of ["sums.ts", "page.ts", "engine.ts", "contracts.ts"])
     await copyFile(join(root, "test/package", file), join(project, file));
 }, 180_000);
 
@@ -87,11 +87,14 @@ describe("the packed library in an empty project", () => {
     };
     await writeFile(
       join(project, "tsconfig.json"),
-      JSON.stringify({ compilerOptions, files: ["decorated.ts", "sums.ts", "page.ts", "engine.ts"] }),
+      JSON.stringify({ compilerOptions, files: ["decorated.ts", "sums.ts", "page.ts", "engine.ts", "contracts.ts"] }),
     );
     await outputOf(bin("tsc"), "-p", ".");
     expect(await outputOf(process.execPath, `${outDir}/decorated.js`)).toBe(decoratedOutput);
     expect(await outputOf(process.execPath, `${outDir}/engine.js`)).toBe("from one node to the other\n");
+    expect(await outputOf(process.execPath, `${outDir}/contracts.js`)).toBe(
+      "hello\nhello in general unknown_event 3.0.0\n",
+    );
   });
 
   it.each([[{}], [{ experimentalDecorators: true }]])("works through tsx with %j", async (compilerOptions) => {

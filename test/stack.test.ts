@@ -1,6 +1,6 @@
 import { expect, it, onTestFinished } from "vitest";
 import { Outbox } from "../src/connection/outbox.js";
-import { EventHandler, latest, On, Route, WebSocketHandler } from "../src/index.js";
+import { contract, EventHandler, latest, On, Route, WebSocketHandler } from "../src/index.js";
 import { Mailbox, startWith } from "./support/app.js";
 
 /** The current calls of the library, the innermost first: the function and its file. */
@@ -41,10 +41,18 @@ class Events extends EventHandler {
   }
 }
 
+class Contracted extends EventHandler.of(contract({ receives: { look: {} } })) {
+  static readonly seen = new Mailbox<ReturnType<typeof callsOfLibrary>>();
+  onLook() {
+    Contracted.seen.put(callsOfLibrary());
+  }
+}
+
 it.each([
   ["onMessage", Text, "look"],
   ["onJSON", JSONReader, "{}"],
   ["an event", Events, '{"event":"look"}'],
+  ["an event of a contract", Contracted, '{"event":"look"}'],
 ] as const)("takes at most six calls from the socket to %s", async (_name, handlerClass, text) => {
   const { open } = await startWith("/x", handlerClass);
   (await open("/x")).sendText(text);

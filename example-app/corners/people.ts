@@ -1,4 +1,4 @@
-import { CloseCode, type ConnectionRequest, HttpError, type Room, WebSocketHandler } from "enfilade";
+import { CloseCode, type ConnectionRequest, EventHandler, HttpError, type Room, WebSocketHandler } from "enfilade";
 import type { Person, Sessions } from "../sign-in/sessions.js";
 
 /** A person as others see them. */
@@ -29,17 +29,31 @@ export function authorizeBy(sessions: Sessions) {
 /** A connection of a person who is signed in. It is in the room of all people, and ends with the session. */
 export abstract class PersonHandler<Params extends object = object> extends WebSocketHandler<Params, Person> {
   onConnect(): void {
-    this.join(peopleRoom);
-    const { expiresAtMs } = this.user;
-    const timer = setTimeout(
-      () => this.close(CloseCode.unauthorized, "the session has ended"),
-      expiresAtMs - Date.now(),
-    );
-    this.signal.addEventListener("abort", () => clearTimeout(timer));
+    enter(this);
   }
 
   /** A page joins no other room than its own and that of all people. */
   authorizeJoin({ path }: Room): boolean {
     return path === peopleRoom;
   }
+}
+
+/** As {@link PersonHandler}, for handlers of events: `PersonEvents.of(contract)`. */
+export abstract class PersonEvents<Params extends object = object> extends EventHandler<Params, Person> {
+  onConnect(): void {
+    enter(this);
+  }
+
+  authorizeJoin({ path }: Room): boolean {
+    return path === peopleRoom;
+  }
+}
+
+function enter(handler: WebSocketHandler<object, Person>): void {
+  handler.join(peopleRoom);
+  const timer = setTimeout(
+    () => handler.close(CloseCode.unauthorized, "the session has ended"),
+    handler.user.expiresAtMs - Date.now(),
+  );
+  handler.signal.addEventListener("abort", () => clearTimeout(timer));
 }

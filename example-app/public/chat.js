@@ -16,6 +16,7 @@ room.on("presence", ({ users }) => showPeople(users));
 // The server replays the messages that it still has. Without clearing, they would appear twice.
 room.on("lost", () => clearLog("Some messages may be missing: the connection was lost for too long."));
 room.on("message", ({ data }) => receive(data));
+room.onEvent("private", (message) => showMessage(message, me));
 reportTyping(input, () => room.state === "open" && room.sendJSON({ typing: true }));
 onSubmit(element("say"), say);
 input.focus();
@@ -24,8 +25,6 @@ function receive(message) {
   switch (message.type) {
     case "said":
       hideTyping(message.from);
-      return showMessage(message, me);
-    case "private":
       return showMessage(message, me);
     case "joined":
     case "left":

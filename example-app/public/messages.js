@@ -4,26 +4,27 @@ import { join, me } from "./page.js";
 
 const input = element("text");
 let recipientId = new URLSearchParams(location.search).get("to");
-/** The text that was sent last. It returns to the input if the server refuses it. */
-let draft = "";
 
 const room = join("/people");
 room.on("presence", ({ users }) => showPeople(users.filter(({ id }) => id !== me.id)));
-room.on("message", ({ data }) => {
-  if (data.type === "private") return showMessage(data, me);
-  if (input.value === "") input.value = draft;
-  showProblem(input, data.message);
-});
+room.onEvent("private", (message) => showMessage(message, me));
 element("people").addEventListener("change", ({ target }) => choose(target.value));
 onSubmit(element("say"), send);
 
 function send() {
   if (input.value.trim() === "") return;
   if (document.querySelector("[name=to]:checked") === null) return showProblem(input, "Choose a person first.");
-  room.sendJSON({ to: recipientId, text: input.value });
-  draft = input.value;
+  const text = input.value;
   input.value = "";
   showProblem(input, "");
+  // Without a connection the client queues the request until it has reconnected.
+  room.request("write", { to: recipientId, text }, { timeoutMs: Infinity }).catch((error) => refuse(error, text));
+}
+
+/** The text returns to the input, unless the person has begun another one. */
+function refuse({ message, issues: [issue] = [] }, text) {
+  if (input.value === "") input.value = text;
+  showProblem(input, issue?.message ?? message);
 }
 
 function choose(id) {

@@ -7,7 +7,7 @@ export const introductions = new Map([
     {
       text: "The server: handlers, routes, rooms, events, limits and errors.",
       example: 'import { App, Route, WebSocketHandler } from "enfilade";',
-      next: ["handlers", "rooms", "events", "limits", "errors"],
+      next: ["handlers", "rooms", "events", "contracts", "limits", "errors"],
     },
   ],
   [
@@ -16,6 +16,14 @@ export const introductions = new Map([
       text: "The client for browsers and Node.js: it reconnects, resumes, and sends requests.",
       example: 'import { connect } from "enfilade/client";',
       next: ["client", "history-and-recovery", "presence", "typescript"],
+    },
+  ],
+  [
+    "contract",
+    {
+      text: "Contracts for a file that a page imports, too: the same `contract()` as that of `enfilade`, without the server.",
+      example: 'import { contract } from "enfilade/contract";',
+      next: ["contracts", "client", "typescript"],
     },
   ],
   [
@@ -102,6 +110,7 @@ export function specifierOf(page) {
 /** The titles of the pages that a reference page links to. */
 export const titles = {
   client: "Client",
+  contracts: "Contracts",
   deployment: "Deployment",
   diagnostics: "Diagnostics",
   errors: "Errors",

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { systemClock } from "../connection/clock.js";
+import { asyncapiCommand } from "./asyncapi/command.js";
 import { benchCommand } from "./bench/command.js";
 import type { Context } from "./command.js";
 import { runCommandLine } from "./commandLine.js";
@@ -22,7 +23,7 @@ const context: Context = {
   clock: systemClock,
   interrupted: interruption.signal,
 };
-const commands = [connectCommand, benchCommand, doctorCommand, initCommand];
+const commands = [connectCommand, benchCommand, doctorCommand, initCommand, asyncapiCommand];
 // Timers of the clock do not keep the process alive, but a command does until it has finished.
 const alive = setInterval(() => undefined, 0x7fff_ffff);
 const code = await runCommandLine(process.argv.slice(2), commands, context);

@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 
 /** The part of a package.json that commands use. */
 export interface PackageFile {
+  readonly name?: string;
   readonly version?: string;
   readonly type?: string;
   readonly engines?: Readonly<Record<string, string>>;

@@ -1,6 +1,7 @@
 import { checkNames } from "../wire/options.js";
 import { webSocketURL } from "./connection/address.js";
 import { type ConnectOptions, connectOptionNames } from "./connectOptions.js";
+import type { ServerOf } from "./events.js";
 import { ClientRoom } from "./room.js";
 
 /**
@@ -11,6 +12,7 @@ import { ClientRoom } from "./room.js";
  * events: the method `onJoin` answers the event `join`. With two interfaces, `connect<ClientEvents, ServerEvents>`, the
  * first has the events of the client by their names on the wire, each as a function from data to reply. The second has
  * the events of the server, each as the type of its data, or as such a function if the server requests it.
+ * `connect<typeof chat>` has both from a contract; see `contract()`.
  *
  * @param url A URL with `ws`, `wss`, `http` or `https`. In a page it may be relative, such as `/chat/general`.
  * @throws TypeError when the URL is invalid, or there is no global `WebSocket` and none in the options.
@@ -41,7 +43,7 @@ import { ClientRoom } from "./room.js";
  * await app.close();
  * ```
  */
-export function connect<Client = unknown, Server = unknown>(
+export function connect<Client = unknown, Server = ServerOf<Client>>(
   url: string | URL,
   options: ConnectOptions = {},
 ): ClientRoom<Client, Server> {

@@ -1,3 +1,5 @@
+import type { Contract } from "../wire/contract/contract.js";
+import type { ClientEventsOf, ServerEventsOf } from "../wire/contract/eventTypes.js";
 import type { AsJSON, ReplyAsJSON } from "./asJSON.js";
 
 /** Hooks of a handler. They do not answer events. */
@@ -26,13 +28,28 @@ interface AnyCalls {
   readonly [event: string]: (data?: unknown) => unknown;
 }
 
+/** The contract that a type is, or that a handler class was made of; `never` if there is none. */
+type ContractOf<Client> = unknown extends Client
+  ? never
+  : Client extends Contract
+    ? Client
+    : Client extends { readonly "~contract"?: { readonly contract: infer C extends Contract } }
+      ? C
+      : never;
+
+/** The events of the server in the contract of `Client`; `unknown` if there is no contract. */
+export type ServerOf<Client> = [ContractOf<Client>] extends [never] ? unknown : ServerEventsOf<ContractOf<Client>>;
+
+/** The events that a client may send, each as a function from data to reply. */
+type Calls<Client, Server> = [ContractOf<Client>] extends [never]
+  ? CallsWithoutContract<Client, Server>
+  : ClientEventsOf<ContractOf<Client>>;
+
 /**
- * The events that a client may send, each as a function from data to reply.
- *
  * If `Server` is not given, `Client` is a handler class, whose method `onJoin` answers `join`. Else `Client` has the
  * events by their names.
  */
-type Calls<Client, Server> = unknown extends Server
+type CallsWithoutContract<Client, Server> = unknown extends Server
   ? unknown extends Client
     ? AnyCalls
     : { readonly [Method in keyof Client as EventOf<Method>]-?: NonNullable<Client[Method]> }

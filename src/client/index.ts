@@ -14,6 +14,7 @@ export type {
   EventReply,
   ServerEventData,
   ServerEventName,
+  ServerOf,
   ServerRequestData,
   ServerRequestName,
   ServerRequestReply,

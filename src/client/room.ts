@@ -18,6 +18,7 @@ import type {
   EventReply,
   ServerEventData,
   ServerEventName,
+  ServerOf,
   ServerRequestData,
   ServerRequestName,
   ServerRequestReply,
@@ -36,7 +37,9 @@ import { type Presence, PresenceState } from "./presence.js";
 import { type InternalEvents, type RoomEvents, roomEventNames } from "./roomEvents.js";
 
 /** A room that this client is connected to, across reconnects. Made by {@link connect}. */
-export class ClientRoom<Client = unknown, Server = unknown> implements AsyncIterable<ClientMessage>, AsyncDisposable {
+export class ClientRoom<Client = unknown, Server = ServerOf<Client>>
+  implements AsyncIterable<ClientMessage>, AsyncDisposable
+{
   /**
    * Resolves with the room when it is connected for the first time. Rejects with a `ConnectError` if the room is closed
    * first, such as by a refusal.

@@ -107,6 +107,8 @@ export type EventDeclaration = string | (EventOptions & { readonly method: strin
 export interface EventMethod extends EventOptions {
   readonly event: string;
   readonly method: string;
+  /** Throws, or returns a promise that rejects, when the reply does not fit the contract of the class. */
+  readonly checkReply?: ((reply: unknown) => unknown) | undefined;
 }
 
 const eventKey = Symbol.for("enfilade:event");

@@ -57,6 +57,9 @@ interface Call {
   readonly incoming: IncomingEvent;
 }
 
+/** Sends the reply of a method. Returns a promise if it could not be sent at once. */
+type SendReply = (session: ReadSession, call: Call, data: unknown) => Promise<void> | undefined;
+
 /** Characters of an unknown event name in the log. */
 const nameLengthMax = 64;
 
@@ -65,11 +68,15 @@ class EventReader {
   readonly #events: ReadonlyMap<string, EventMethod>;
   readonly #protocol: EventProtocol;
   readonly #badMessage: BadMessage;
+  /** Chosen once: replies are checked only by a contract, and not in production. */
+  readonly #reply: SendReply;
 
   constructor(events: ReadonlyMap<string, EventMethod>, protocol: EventProtocol, badMessage: BadMessage) {
     this.#events = events;
     this.#protocol = protocol;
     this.#badMessage = badMessage;
+    const isChecked = [...events.values()].some(({ checkReply }) => checkReply !== undefined);
+    this.#reply = isChecked ? this.#checkedReply : this.#uncheckedReply;
   }
 
   /** Returns a promise only if the schema or the method is asynchronous. */
@@ -85,7 +92,7 @@ class EventReader {
       const reply = traces.handler.hasSubscribers
         ? session.trace(method, event.method, [data, incoming], incoming.event)
         : method.call(session.handler, data, incoming);
-      return isThenable(reply) ? this.#replyLater(session, call, reply) : this.#reply(session, incoming, reply);
+      return isThenable(reply) ? this.#replyLater(session, call, reply) : this.#reply(session, call, reply);
     } catch (error) {
       return this.#fail(session, call, error);
     }
@@ -121,7 +128,7 @@ class EventReader {
       const shown = oneLine(name, nameLengthMax);
       const names = [...this.#events.keys()];
       const near = nearest(shown, names);
-      const hint = near ? `did you mean "${near}"?` : `it answers: ${names.join(", ")}`;
+      const hint = near ? `did you mean "${near}"?` : `it answers: ${names.join(", ") || "no event"}`;
       return `received the event "${shown}", which it does not answer; ${hint}`;
     });
   }
@@ -146,7 +153,8 @@ class EventReader {
     const { event, incoming } = call;
     try {
       const data = await reading;
-      this.#reply(session, incoming, await session.call(event.method, [data, incoming], incoming.event));
+      const sending = this.#reply(session, call, await session.call(event.method, [data, incoming], incoming.event));
+      if (sending !== undefined) await sending;
     } catch (error) {
       await this.#fail(session, call, error);
     }
@@ -154,16 +162,34 @@ class EventReader {
 
   async #replyLater(session: ReadSession, call: Call, reply: PromiseLike<unknown>): Promise<void> {
     try {
-      this.#reply(session, call.incoming, await reply);
+      const sending = this.#reply(session, call, await reply);
+      if (sending !== undefined) await sending;
     } catch (error) {
       await this.#fail(session, call, error);
     }
   }
 
-  #reply(session: ReadSession, { id }: IncomingEvent, data: unknown): void {
+  /** Returns a promise only if the schema of the reply is asynchronous. */
+  readonly #checkedReply: SendReply = (session, call, data) => {
+    const checking = call.event.checkReply?.(data);
+    if (!isThenable(checking)) return this.#uncheckedReply(session, call, data);
+    return this.#replyWhenChecked(session, call, data, checking);
+  };
+
+  async #replyWhenChecked(session: ReadSession, call: Call, data: unknown, checking: PromiseLike<unknown>) {
+    try {
+      await checking;
+      this.#uncheckedReply(session, call, data);
+    } catch (error) {
+      await this.#fail(session, call, error);
+    }
+  }
+
+  readonly #uncheckedReply: SendReply = (session, { incoming: { id } }, data) => {
     const isAwaited = session.member.dialect.replies?.isAwaited ?? false;
     if (id !== undefined || isAwaited) this.#send(session, { kind: "reply", id: id ?? "", data });
-  }
+    return undefined;
+  };
 
   /** Answers with the error and keeps the connection open. Errors that are no refusal are also reported to the app. */
   #fail(session: ReadSession, { event, incoming }: Call, error: unknown): Promise<void> | undefined {

@@ -1,6 +1,8 @@
 import { EnfiladeError } from "../errors.js";
 import { checkNames } from "../wire/options.js";
 import { checkSchema } from "../wire/schema.js";
+import { contractOf } from "./contract/boundContracts.js";
+import { contractEvents } from "./contract/contractEvents.js";
 import { decoratedEvents, type EventDeclaration, type EventMethod, eventOptionNames } from "./decorators.js";
 import type { AnyHandler } from "./handler.js";
 import { hookNames } from "./reader.js";
@@ -9,9 +11,9 @@ const declarationNames = ["method", ...eventOptionNames];
 const tables = new WeakMap<object, ReadonlyMap<string, EventMethod>>();
 
 /**
- * The events of a class by name: from `@On` of the class and its parents, and from `static events`.
+ * The events of a class by name: from its contract, from `@On` of the class and its parents, and from `static events`.
  *
- * @throws EnfiladeError `ERR_EVENTS` when there are none, or when an event has no method or several.
+ * @throws EnfiladeError `ERR_EVENTS` when there are none and no contract, or when an event has no method or several.
  */
 export function eventsOf(handlerClass: object): ReadonlyMap<string, EventMethod> {
   const known = tables.get(handlerClass);
@@ -20,10 +22,12 @@ export function eventsOf(handlerClass: object): ReadonlyMap<string, EventMethod>
   const eventClass = handlerClass as EventClass;
   const { name, prototype } = eventClass;
   const table = new Map<string, EventMethod>();
-  for (const event of [...decoratedEvents(prototype), ...declaredEvents(eventClass)]) {
+  const marked = [...decoratedEvents(prototype), ...declaredEvents(eventClass)];
+  const bound = contractOf(handlerClass);
+  for (const event of bound === undefined ? marked : contractEvents(eventClass, bound, marked)) {
     addEvent(table, event, name, prototype);
   }
-  if (table.size === 0) {
+  if (table.size === 0 && bound === undefined) {
     throw new EnfiladeError("ERR_EVENTS", `${name} answers no event: add @On() to a method, or declare static events`);
   }
   tables.set(handlerClass, table);

@@ -1,7 +1,13 @@
 import { isRoom, type Topic, type UserAddress, userTopic } from "../backplane/topic.js";
+import type { RequestOptions } from "../connection/codec.js";
 import { type DeliveryOptions, type DeliveryPolicy, policyOf } from "../connection/policy.js";
 import type { SendOptions } from "../room/address.js";
+import { type Contract, checkContract, type EventSchemas, schemasOf } from "../wire/contract/contract.js";
 import { encodeEvent, Payload } from "../wire/payload.js";
+import { bindContract } from "./contract/boundContracts.js";
+import type { ContractHandlerClass } from "./contract/contractHandler.js";
+import { OutgoingChecks } from "./contract/outgoing.js";
+import { requestByContract } from "./contract/requests.js";
 import { configOf, memberOf, WebSocketHandler } from "./handler.js";
 
 /**
@@ -45,6 +51,42 @@ export abstract class EventHandler<
   Params extends object = Readonly<Record<string, string | undefined>>,
   User = unknown,
 > extends WebSocketHandler<Params, User> {
+  /**
+   * Makes a base class for handlers of a contract. The method `onJoin` answers the event `join`, or the one that
+   * `@On("join")` or `static events` names.
+   *
+   * Data of clients is always checked. Outside of production (`NODE_ENV` is not `"production"` when the class is made),
+   * the data of events, replies and requests that the server sends is checked, too, and `emit` and its relatives throw
+   * `ERR_CONTRACT` at the call.
+   *
+   * ```ts
+   * class Chat extends EventHandler.of(chat)<{ channel: string }, Person> {
+   *   onJoin({ name }: DataOf<typeof chat, "join">) {
+   *     this.emitToThisRoom("joined", { name });
+   *   }
+   * }
+   * ```
+   *
+   * A class of yours that extends `EventHandler` has it, too: `PersonHandler.of(chat)` keeps its hooks and its public
+   * members.
+   *
+   * @throws EnfiladeError `ERR_OPTION` when `contract` is not a contract.
+   */
+  static of<C extends Contract, Base extends EventHandlerClass>(
+    this: Base,
+    contract: C,
+  ): ContractHandlerClass<C, InstanceType<Base>, ConstructorParameters<Base>> {
+    checkContract("of()", contract);
+    const sends = schemasOf(contract.sends);
+    const checks = process.env.NODE_ENV === "production" ? undefined : new OutgoingChecks(sends);
+    // biome-ignore lint/complexity/noThisInStatic: a class that extends this one is the base, when it is called on that
+    const requesting = withRequests(this, sends, checks);
+    const made: unknown = checks === undefined ? requesting : withChecks(requesting, checks);
+    bindContract(requesting, { contract, checksOutgoing: checks !== undefined });
+    // It has the methods of this type, which are those of EventHandler with narrower names and data.
+    return made as ContractHandlerClass<C, InstanceType<Base>, ConstructorParameters<Base>>;
+  }
+
   /**
    * Sends an event to this client.
    *
@@ -106,4 +148,54 @@ export abstract class EventHandler<
     const policy = options?.policy ?? roomPolicy ?? configOf(this).eventPolicies.get(event);
     return policy === options?.policy ? options : { ...options, policy };
   }
+}
+
+/** `EventHandler`, or a class that extends it. */
+type EventHandlerClass = abstract new (...args: never[]) => EventHandler<object, unknown>;
+
+/** Adds the requests of a contract. */
+function withRequests(
+  base: EventHandlerClass,
+  sends: ReadonlyMap<string, EventSchemas>,
+  checks: OutgoingChecks | undefined,
+): EventHandlerClass {
+  abstract class RequestingHandler extends base {
+    sendRequest(event: string, data?: unknown, options?: RequestOptions): Promise<unknown> {
+      const request = { event, data, options, sender: this.constructor.name };
+      const reply = requestByContract(this.connection, sends, request, checks);
+      // As with `connection.sendRequest`: a handler may await it later, when the client has disconnected.
+      reply.catch(() => undefined);
+      return reply;
+    }
+  }
+  return RequestingHandler;
+}
+
+/** Adds the checks of development. In production these methods do not exist, so that a message costs no more. */
+function withChecks(base: EventHandlerClass, checks: OutgoingChecks): EventHandlerClass {
+  const check = (handler: object, event: string, data: unknown) =>
+    checks.checkEvent(handler.constructor.name, event, data);
+  abstract class CheckedHandler extends base {
+    override emit(event: string, data?: unknown, options?: DeliveryOptions): void {
+      check(this, event, data);
+      super.emit(event, data, options);
+    }
+    override emitToThisRoom(event: string, data?: unknown, options?: SendOptions): void {
+      check(this, event, data);
+      super.emitToThisRoom(event, data, options);
+    }
+    override emitToRoom(path: string, event: string, data?: unknown, options?: SendOptions): void {
+      check(this, event, data);
+      super.emitToRoom(path, event, data, options);
+    }
+    override emitToAll(event: string, data?: unknown, options?: SendOptions): void {
+      check(this, event, data);
+      super.emitToAll(event, data, options);
+    }
+    override emitToUser(user: UserAddress, event: string, data?: unknown, options?: SendOptions): void {
+      check(this, event, data);
+      super.emitToUser(user, event, data, options);
+    }
+  }
+  return CheckedHandler;
 }

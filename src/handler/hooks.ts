@@ -1,4 +1,6 @@
 import { nearest } from "../wire/options.js";
+import { contractOf } from "./contract/boundContracts.js";
+import { methodsWithoutEvent } from "./contract/contractEvents.js";
 import { EventHandler } from "./events.js";
 import { eventsOf } from "./eventTable.js";
 import { WebSocketHandler } from "./handler.js";
@@ -32,9 +34,21 @@ export function unusedMethods(handlerClass: object, { method, ignored }: Reader)
   const misspelled = misspelledHooks(handlerClass).map(({ name, hook }) => {
     return `has "${name}", which is never called; did you mean "${hook}"?`;
   });
-  if (ignored.length === 0) return misspelled;
+  const warnings = [...misspelled, ...unansweredMethods(handlerClass)];
+  if (ignored.length === 0) return warnings;
   const reads = isEventClass(handlerClass) ? "answers events" : `reads with ${method}`;
-  return [...misspelled, `${reads}; its ${ignored.join(" and ")} is never called`];
+  return [...warnings, `${reads}; its ${ignored.join(" and ")} is never called`];
+}
+
+/** Methods of a class with a contract that are named like one for an event, but the contract has no such event. */
+function unansweredMethods(handlerClass: object): readonly string[] {
+  const bound = contractOf(handlerClass);
+  if (bound === undefined) return [];
+  const classes = classesOf(handlerClass);
+  const text = sourceOf(classes);
+  const answering = new Set([...eventsOf(handlerClass).values()].map(methodOf));
+  const names = methodsOf(classes).filter((name) => hookLike(name) === undefined && !isNamed(name, text));
+  return methodsWithoutEvent(bound, names, answering);
 }
 
 /**
@@ -44,7 +58,7 @@ export function unusedMethods(handlerClass: object, { method, ignored }: Reader)
  */
 function misspelledHooks(handlerClass: object): { readonly name: string; readonly hook: string }[] {
   const classes = classesOf(handlerClass);
-  const text = classes.map((one) => Function.prototype.toString.call(one)).join("\n");
+  const text = sourceOf(classes);
   const answering = new Set(isEventClass(handlerClass) ? [...eventsOf(handlerClass).values()].map(methodOf) : []);
   const misspelled = methodsOf(classes).flatMap((name) => {
     const hook = hookLike(name);
@@ -73,6 +87,10 @@ function classesOf(handlerClass: object): object[] {
     classes.push(at);
   }
   return classes;
+}
+
+function sourceOf(classes: readonly object[]): string {
+  return classes.map((one) => Function.prototype.toString.call(one)).join("\n");
 }
 
 function methodsOf(classes: readonly object[]): string[] {

@@ -111,5 +111,15 @@ export interface RouteDeclaration extends RouteOptions {
   readonly pattern: string;
 }
 
-/** A handler class with these parameters. A class whose constructor has arguments needs `new App({ create })`. */
-export type HandlerClass<Params extends object = object> = new (...args: never[]) => WebSocketHandler<Params>;
+/** The methods of a class with a contract fit it. Other classes have no such member. */
+interface FittingContract {
+  readonly "~contract"?: { readonly mismatches: never };
+}
+
+/**
+ * A handler class with these parameters, and with the methods of its contract if it has one. A class whose constructor
+ * has arguments needs `new App({ create })`.
+ */
+export type HandlerClass<Params extends object = object> = new (
+  ...args: never[]
+) => WebSocketHandler<Params> & FittingContract;

@@ -12,6 +12,7 @@ import type { ListenOptions } from "../wire/notifier.js";
 import { checkNames } from "../wire/options.js";
 import { type Revocation, revokedTopicOf } from "./access/revocation.js";
 import type { AppEvents } from "./appEvents.js";
+import { type AsyncAPIDocument, type AsyncAPIOptions, asyncAPIOf } from "./asyncapi/document.js";
 import { attach } from "./attachment.js";
 import type { HealthReport } from "./diagnostics/health.js";
 import { statusOf } from "./diagnostics/status.js";
@@ -101,6 +102,20 @@ export class App implements Application, ExtensionHost {
 
   url(name: string, params: Readonly<Record<string, string | number | undefined>> = {}): string {
     return this.#parts.router.url(name, params);
+  }
+
+  /**
+   * Describes the routes of this app as a document of AsyncAPI 3.0: a channel for each route, and the messages and
+   * operations of the contract of its class. A schema whose library writes no JSON Schema is described as any value.
+   *
+   * ```ts
+   * const document = app.asyncapi({ info: { title: "Chat", version: "1.0.0" } });
+   * ```
+   *
+   * @throws EnfiladeError `ERR_OPTION` when an option is unknown or has the wrong type.
+   */
+  asyncapi(options: AsyncAPIOptions = {}): AsyncAPIDocument {
+    return asyncAPIOf(this.#parts.router.routes, options);
   }
 
   status(): Status {

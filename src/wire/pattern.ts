@@ -21,7 +21,7 @@ export type PathParams<Pattern extends string> = string extends Pattern
 export type Values = Readonly<Record<string, string | number | undefined>>;
 
 /** A part of a pattern: literal text, a parameter with a name, or syntax without a name. */
-interface Piece {
+export interface Piece {
   /** The part as the pattern has it. */
   readonly source: string;
   /** The literal text, without escapes. */
@@ -234,6 +234,11 @@ function paramValue(name: string, pattern: string, params: Values, isOptional: b
     "ERR_PARAMS",
     `the parameter "${name}" of "${pattern}" takes a non-empty string or a finite number, got ${came}`,
   );
+}
+
+/** The parts of a pattern, in order. */
+export function patternPieces(pattern: string): readonly Piece[] {
+  return piecesOf(pattern.normalize("NFC"));
 }
 
 function piecesOf(pattern: string): Piece[] {

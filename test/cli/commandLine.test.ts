@@ -12,13 +12,16 @@ describe("enfilade", patient, () => {
     expect(await run(["--version"])).toEqual({ code: 0, err: "", out: `${version}\n` });
   });
 
-  it.each(["connect", "bench", "doctor", "init"])("describes %s with its options and its exit codes", async (name) => {
-    const { code, out } = await run([name, "--help"]);
-    expect([code, out]).toEqual([0, expect.stringContaining("  --help ")]);
-    expect(out).toContain("Exit codes: 0");
-    const wide = out.split("\n").filter((line) => line.length > 120);
-    expect(wide).toEqual([]);
-  });
+  it.each(["connect", "bench", "doctor", "init", "asyncapi"])(
+    "describes %s with its options and its exit codes",
+    async (name) => {
+      const { code, out } = await run([name, "--help"]);
+      expect([code, out]).toEqual([0, expect.stringContaining("  --help ")]);
+      expect(out).toContain("Exit codes: 0");
+      const wide = out.split("\n").filter((line) => line.length > 120);
+      expect(wide).toEqual([]);
+    },
+  );
 
   it.each([
     [["conect"], 'there is no command "conect"; did you mean "connect"?'],
@@ -29,6 +32,8 @@ describe("enfilade", patient, () => {
     [["connect"], "enfilade connect takes URL, got nothing; see enfilade connect --help"],
     [["connect", "/chat/a"], 'a URL such as ws://localhost:8000/chat/general is expected, got "/chat/a"'],
     [["connect", "8000"], 'a URL such as ws://localhost:8000/chat/general is expected, got "8000"'],
+    [["asyncapi", "a.js", "b.js"], 'enfilade asyncapi takes [MODULE], got "a.js" "b.js"'],
+    [["asyncapi", "--server", "example.com"], '--server takes a URL such as wss://example.com, got "example.com"'],
     [["doctor", "a"], 'enfilade doctor takes no argument, got "a"'],
     [["connect", "a", "b"], 'enfilade connect takes URL, got "a" "b"'],
     [["connect", "ftp://x/"], 'a URL such as ws://localhost:8000/chat/general is expected, got "ftp://x/"'],

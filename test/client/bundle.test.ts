@@ -50,3 +50,10 @@ it("has no side effects on import, so that a bundler can remove unused parts", a
   const errors = await bundle(`export { RequestError } from ${JSON.stringify(entry)}`);
   expect(errors).not.toContain("enfilade.v1");
 });
+
+it("has a contract in a page without the server and the client: it adds at most 1 KB gzipped", async () => {
+  const contracts = fileURLToPath(new URL("../../src/wire/contract/index.ts", import.meta.url));
+  const code = await bundle(`import { contract } from ${JSON.stringify(contracts)}; window.chat = contract({});`);
+  expect(gzipSync(code, { level: 9 }).length).toBeLessThanOrEqual(1_024);
+  expect(code).not.toMatch(/node:|require|process|Buffer|reflect-metadata|\bimport\b|enfilade\.v1/);
+});

@@ -1,3 +1,4 @@
+import { Parser } from "@asyncapi/parser";
 import { afterAll, describe, expect, it } from "vitest";
 import { Attempts } from "../../example-app/sign-in/attempts.js";
 import { ManualClock } from "../../src/testing/index.js";
@@ -20,7 +21,7 @@ describe("the example over HTTP", () => {
   });
 
   it("sends people who are not signed in to the sign-in page, and refuses their requests to the API", async () => {
-    for (const path of ["/", "/c/general", "/messages", "/todos", "/board", "/output"]) {
+    for (const path of ["/", "/c/general", "/messages", "/todos", "/board", "/output", "/asyncapi"]) {
       const { status, headers } = await fetch(url + path, { redirect: "manual" });
       expect([status, headers.get("location")]).toEqual([303, `/sign-in?next=${encodeURIComponent(path)}`]);
     }
@@ -102,6 +103,18 @@ describe("the example over HTTP", () => {
     await expect(site.connect("/admin/live", ann)).rejects.toMatchObject({ status: 401 });
   });
 
+  it("publishes its rooms and contracts as a valid AsyncAPI document", async () => {
+    const response = await fetch(`${url}/asyncapi.json`);
+    expect([response.status, response.headers.get("content-type")]).toEqual([200, "application/json"]);
+    const text = await response.text();
+    const { diagnostics } = await new Parser().parse(text);
+    expect(diagnostics.filter(({ severity }) => severity === 0)).toEqual([]);
+    const { channels, operations } = JSON.parse(text);
+    expect(channels).toMatchObject({ people: { address: "/people" }, chat_channel: { address: "/chat/{channel}" } });
+    expect(text).not.toContain("/admin/");
+    expect(Object.keys(operations)).toEqual(["people.receive.write", "people.send.private"]);
+  });
+
   it("answers 426 to HTTP on a WebSocket path", async () => {
     expect((await fetch(`${url}/chat/general`)).status).toBe(426);
   });
@@ -134,8 +147,12 @@ describe("the example over a WebSocket", () => {
 
   it("refuses a private message to a person who is not there", async () => {
     const client = await site.connect("/people", site.visitor("Bob"));
-    client.sendJSON({ to: "nobody's id", text: "hello" });
-    expect(await client.readJSON()).toEqual({ type: "error", message: "This person has left." });
+    client.sendJSON({ event: "write", data: { to: "nobody's id", text: "hello" }, id: 1 });
+    expect(await client.readJSON()).toEqual({ id: 1, error: { code: "left", message: "This person has left." } });
+    client.sendJSON({ event: "write", data: { to: "nobody's id", text: " " }, id: 2 });
+    expect(await client.readJSON()).toMatchObject({
+      error: { code: "bad_data", issues: [{ path: "text", message: "A message has at least one character." }] },
+    });
   });
 
   it("closes clients that write where they can only read", async () => {

@@ -143,6 +143,27 @@ describe.skipIf(missing("chromium", "the look of the example"))("each page of th
     await inspect(page, "output");
   });
 
+  it("is easy to see and complete: the API", async () => {
+    const { page } = await tabs.visit("/asyncapi", longName);
+    const people = page.getByRole("region", { name: "/people" });
+    await people.getByRole("heading", { name: "private to clients" }).waitFor();
+    await people.getByText("{ to: string of 1 to 100 characters, text: string of", { exact: false }).waitFor();
+    await people.getByText("{ at: string (date-time) }", { exact: true }).waitFor();
+    await page.getByRole("region", { name: "/boards/{board}" }).getByText("This room has no contract.").waitFor();
+    await page.getByLabel("JSON Schema of write").focus();
+    await press(page, "Enter");
+    await people.getByText('"const": "write"').waitFor();
+    await inspect(page, "api");
+  });
+
+  it("says so if the document of the API cannot be loaded", async () => {
+    const site = await tabs.site();
+    const page = await tabs.openAs(site.url, "/", site.visitor("Ann"), { isNoisy: true });
+    await page.route("**/asyncapi.json", (route) => route.fulfill({ status: 503, body: "no" }));
+    await page.getByRole("link", { name: "API", exact: true }).click();
+    await page.getByRole("alert").getByText("The document cannot be loaded: HTTP 503").waitFor();
+  });
+
   it("can be used by keyboard alone", async () => {
     const { url } = await tabs.site();
     const { page: bob } = await tabs.visit("/messages", "Kim");

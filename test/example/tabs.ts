@@ -56,8 +56,8 @@ export class Tabs {
     const page = await context.newPage();
     watch(page, options);
     await page.goto(url + path);
-    // The list of channels has no connection.
-    if (path !== "/") await connected(page).waitFor();
+    // The list of channels and the page "API" have no connection.
+    if (!["/", "/asyncapi"].includes(path)) await connected(page).waitFor();
     return page;
   }
 
