@@ -82,7 +82,7 @@ export class ClientRoom<Client = unknown, Server = ServerOf<Client>>
     if (onResync) this.#messages.load(onResync);
     const attempts: AttemptDeps = {
       WebSocket,
-      url: () => urlOf(url, client, this.position),
+      url: () => urlOf(url, client, this.position, this.#progress.joined),
       offer: async () => subprotocols(this.#welcome?.secret, await this.#token()),
       clock,
       trace: (line) => this.#listeners.emit("line", line),
@@ -314,6 +314,7 @@ export class ClientRoom<Client = unknown, Server = ServerOf<Client>>
     else if (frame.type === "request") this.#answer(frame, connection);
     else if (frame.type === "error") this.#report(new RequestError(frame.error));
     else if (frame.type === "lagged") this.#progress.lag(frame);
+    else if (frame.type === "joined" || frame.type === "left") this.#progress.move(frame);
     else if (frame.type === "presence" && frame.room === this.#welcome?.room && this.#presenceState.take(frame)) {
       this.#listeners.emit("presence", this.presence);
     }

@@ -26,6 +26,8 @@ export interface Lost {
   readonly reason: ResumeFailure | "jump" | "lagged" | "overflow";
   /** The number of missing messages; `undefined` if it is not known. With `off` it is possible that none is missing. */
   readonly missed: number | undefined;
+  /** The room, if the handler joined it besides the room of this connection; else `undefined`. */
+  readonly room?: string | undefined;
 }
 
 /** Outgoing messages and events that were dropped before they were sent. A request that is dropped rejects instead. */

@@ -5,6 +5,7 @@ import type { Codec } from "../connection/codec.js";
 import type { Peer } from "../connection/peer.js";
 import type { OutgoingEvent } from "../wire/events/protocol.js";
 import type { ResumeFailure } from "../wire/frames.js";
+import type { RoomPath } from "../wire/path.js";
 import type { Position } from "../wire/position.js";
 
 /** One connection as a member of its rooms. */
@@ -26,6 +27,8 @@ export interface Dialect extends Codec {
   readonly session: SessionDialect | undefined;
   /** `undefined` if the client does not support positions. */
   readonly joining: JoiningClient | undefined;
+  /** `undefined` if the client does not support positions in other rooms than its home. */
+  readonly joins?: RoomJoins | undefined;
   /** `undefined` if the dialect has no ids of messages. */
   readonly replies: Replies | undefined;
   /** `undefined` if the connection has a socket of its own. */
@@ -69,6 +72,15 @@ export interface JoiningClient {
   welcome(resumption: Resumption): void;
   /** `count` messages without history were dropped before the client had caught up. */
   onSkipped(count: number): void;
+}
+
+/** A client that supports positions in rooms that its connection joins besides its home, if they have history. */
+export interface RoomJoins {
+  /** The position of the last publication of such a room that it received on an earlier connection. */
+  sinceOf(path: RoomPath): Position | undefined;
+  /** Called before any publication of the room is sent. */
+  onJoined(path: RoomPath, resumption: Resumption): void;
+  onLeft(path: RoomPath): void;
 }
 
 /** Answers messages that have an id in the dialect. */

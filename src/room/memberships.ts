@@ -6,7 +6,7 @@ import type { JoiningClient, Member } from "../protocol/dialect.js";
 import { CloseCode } from "../wire/closeCodes.js";
 import type { RoomPath } from "../wire/path.js";
 import type { Audiences } from "./audiences.js";
-import type { CatchUps } from "./history/catchUps.js";
+import type { CatchUp, CatchUps } from "./history/catchUps.js";
 import type { RoomTable } from "./roomTable.js";
 
 /** The configuration of the connections of one route. */
@@ -112,7 +112,10 @@ export class Memberships implements Iterable<Member> {
     countRooms(member, -1);
     if (path === member.home) member.readHomeBy(undefined);
     this.#deps.rooms.leave(path, member, userId);
-    if (path !== member.home) hooks?.onLeft(path, reason);
+    if (path !== member.home) {
+      if (this.#deps.rooms.configOf(path).history !== undefined) member.dialect.joins?.onLeft(path);
+      hooks?.onLeft(path, reason);
+    }
     if (config.closeOnLastRoomLeft && rooms.length === 0) member.close(CloseCode.normal, reason);
   }
 
@@ -214,9 +217,20 @@ export class Memberships implements Iterable<Member> {
     this.#checkSpace(membership, path);
     rooms.push(path);
     countRooms(member, 1);
-    this.#deps.rooms.enter(path, member, userId);
-    if (path === member.home && this.#deps.rooms.configOf(path).history) member.readHomeBy(this.#deps.catchUps);
-    if (path !== member.home) hooks?.onJoined(path);
+    const hasHistory = this.#deps.rooms.configOf(path).history !== undefined;
+    const isHome = path === member.home;
+    const joins = isHome || !hasHistory ? undefined : member.dialect.joins;
+    const catchUp = joins && this.#deps.catchUps.join(member, path, joins);
+    this.#deps.rooms.enter(path, member, userId, catchUp?.buffer);
+    if (catchUp !== undefined) void this.#runWhenSubscribed(path, catchUp);
+    if (isHome && hasHistory) member.readHomeBy(this.#deps.catchUps);
+    if (!isHome) hooks?.onJoined(path);
+  }
+
+  /** Never rejects. */
+  async #runWhenSubscribed(path: RoomPath, catchUp: CatchUp): Promise<void> {
+    await this.#deps.rooms.get(path)?.subscribed;
+    await catchUp.run();
   }
 
   #checkSpace({ member, config: { joinsMax }, rooms, pendingJoins }: Membership, path: RoomPath): void {

@@ -79,7 +79,7 @@ export class Registry extends Sender {
       observer: deps.observer,
       onError: report,
       read: (path, query) => this.#history.readPage(path, query),
-      homeOf: (member) => rooms.homeOf(member),
+      roomOf: (member, path) => rooms.roomOf(member, path),
     });
     this.memberships = new Memberships({ audiences: this.#audiences, rooms, catchUps });
     this.publisher = new Publisher({

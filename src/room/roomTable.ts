@@ -111,9 +111,9 @@ export class RoomTable implements Iterable<RoomState> {
     this.#freeUnused(room);
   }
 
-  /** The home of a member; `undefined` if the member has left it. */
-  homeOf(member: Member): RoomState | undefined {
-    const room = this.#rooms.get(member.home);
+  /** A room of a member; `undefined` if the member is not in it. */
+  roomOf(member: Member, path: RoomPath): RoomState | undefined {
+    const room = this.#rooms.get(path);
     return room?.members.has(member) ? room : undefined;
   }
 

@@ -47,6 +47,8 @@ export interface MessageFrame {
   readonly type: "message";
   readonly offset?: number;
   readonly room?: string;
+  /** With `room`: as `offset`, for a room that the connection joined besides its home. */
+  readonly roomOffset?: number;
   readonly data?: unknown;
   readonly text?: string;
   readonly base64?: string;
@@ -84,6 +86,19 @@ export interface LaggedFrame {
   readonly missed?: number;
   readonly position?: Position;
   readonly room?: string;
+  /** With `room`: as `position`, for a room that the connection joined besides its home. */
+  readonly roomPosition?: Position;
+}
+
+/** The connection has joined or left a room with history besides its home. */
+export interface RoomFrame {
+  readonly type: "joined" | "left";
+  readonly room: string;
+  /** With `joined`, as the fields of the welcome. */
+  readonly position?: Position;
+  readonly recovered?: boolean;
+  readonly reason?: ResumeFailure;
+  readonly missed?: number;
 }
 
 /** A request of the server; the client answers it with one reply. */
@@ -110,6 +125,7 @@ export type ServerFrame<Id extends FrameId = FrameId> =
   | ErrorFrame
   | PresenceFrame
   | LaggedFrame
+  | RoomFrame
   | RequestFrame
   | DrainFrame
   | { readonly type: "pong" };

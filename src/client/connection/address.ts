@@ -16,11 +16,27 @@ export function webSocketURL(url: string | URL): URL {
   throw new TypeError(`connect takes ws, wss, http or https, got ${absolute.protocol}`);
 }
 
-/** Adds the query parameters of `enfilade.v1` to `url`: the id of the client and the position to resume at. */
-export function urlOf(url: URL, client: string, since: Position | undefined): string {
+/** Proxies limit the length of a request; 8 KB is usual. */
+const urlLengthMax = 4_096;
+
+/**
+ * Adds the query parameters of `enfilade.v1` to `url`: the id of the client, and the positions to resume at.
+ *
+ * @param joined The positions in other rooms. Those that do not fit are left out; the server then reports a loss.
+ */
+export function urlOf(
+  url: URL,
+  client: string,
+  since: Position | undefined,
+  joined: ReadonlyMap<string, Position>,
+): string {
   const complete = new URL(url);
-  complete.searchParams.set("client", client);
-  if (since) complete.searchParams.set("since", `${since.epoch}:${since.offset}`);
+  const query = complete.searchParams;
+  query.set("client", client);
+  if (since) query.set("since", `${since.epoch}:${since.offset}`);
+  for (const [room, { epoch, offset }] of joined) {
+    if (complete.href.length < urlLengthMax) query.append("joined", `${epoch}:${offset}:${room}`);
+  }
   return complete.href;
 }
 

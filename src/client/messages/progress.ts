@@ -1,4 +1,4 @@
-import type { LaggedFrame, MessageFrame, WelcomeFrame } from "../../wire/frames.js";
+import type { LaggedFrame, MessageFrame, RoomFrame, WelcomeFrame } from "../../wire/frames.js";
 import { isUpTo, type Position } from "../../wire/position.js";
 import type { Lost, RoomListeners } from "../roomEvents.js";
 import { messageOf } from "./message.js";
@@ -9,6 +9,8 @@ export class Progress {
   readonly #queue: MessageQueue;
   readonly #listeners: RoomListeners;
   #position: Position | undefined;
+  /** The positions in rooms that the connection joined besides its home, by path. */
+  readonly joined = new Map<string, Position>();
 
   constructor(queue: MessageQueue, listeners: RoomListeners) {
     this.#queue = queue;
@@ -45,8 +47,24 @@ export class Progress {
     };
   }
 
+  /** The connection has joined or left a room besides its home. */
+  move({ type, room, position, recovered, reason = "off", missed }: RoomFrame): void {
+    const last = this.joined.get(room);
+    // After a drain, it is at the place where the last connection was.
+    if (recovered || (last && position && isUpTo(last, position))) return;
+    this.joined.delete(room);
+    if (position) this.joined.set(room, position);
+    if (last && type === "joined") this.#queueLost({ reason, missed, room });
+  }
+
   /** @param size The number of characters of the frame. */
   receive(frame: MessageFrame, size: number): void {
+    const { room = "", roomOffset } = frame;
+    const joined = this.joined.get(room);
+    if (joined && roomOffset) {
+      if (roomOffset <= joined.offset) return;
+      this.joined.set(room, { ...joined, offset: roomOffset });
+    }
     const last = this.#position;
     if (frame.offset !== undefined && last) {
       const missed = frame.offset - last.offset - 1;
@@ -59,10 +77,11 @@ export class Progress {
     if (message) this.#queue.push({ message, size, missed: 1 });
   }
 
-  lag({ position = this.#position, missed }: LaggedFrame): void {
+  lag({ position = this.#position, missed, room, roomPosition }: LaggedFrame): void {
     this.#position = position;
+    if (room && roomPosition) this.joined.set(room, roomPosition);
     // Without a loss, only the numbers of the publications have changed.
-    if (missed !== 0) this.#queueLost({ reason: "lagged", missed });
+    if (missed !== 0) this.#queueLost({ reason: "lagged", missed, room });
   }
 
   /** Queues the event, so that it is emitted in order with the messages. */

@@ -22,7 +22,7 @@ interface AboutRoom {
 }
 
 /** A frame of the server about a room. */
-type RoomFrame = ReceivedFrame | ControlFrame;
+type SocketFrame = ReceivedFrame | ControlFrame;
 type ControlFrame =
   | (Omit<WelcomeFrame, "type"> & { readonly type: "opened" })
   | { readonly type: "pause" }
@@ -78,13 +78,13 @@ export class SharedConnection implements RoomCarrier, AttemptOwner {
     this.onEnd(this.#attempt, code, reason);
   }
 
-  onFrame(_attempt: Attempt, received: RoomFrame, text: string): void {
+  onFrame(_attempt: Attempt, received: SocketFrame, text: string): void {
     if (received.type === "welcome") {
       this.#onOpen();
       return;
     }
     // The server guarantees the shape described in PROTOCOL.md.
-    const frame = received as RoomFrame & AboutRoom;
+    const frame = received as SocketFrame & AboutRoom;
     const connection = this.#rooms.get(frame.room ?? "");
     if (!connection) return;
     if (frame.type === "refused") connection.refuse(frame.status);

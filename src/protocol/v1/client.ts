@@ -11,7 +11,12 @@ export interface V1Client {
   readonly secret: string | undefined;
   /** The last position that it received. */
   readonly since: Position | "invalid" | undefined;
+  /** The last positions in the rooms that it was in besides its home, by path; `undefined` if there is none. */
+  readonly joined: Map<string, Position> | undefined;
 }
+
+/** The rooms whose positions are read. */
+const joinedMax = 128;
 
 /** @param secret The secret, if the client sent it in another way than among the subprotocols. */
 export function clientOf({ query, headers }: ConnectionRequest, secret?: string): V1Client {
@@ -21,7 +26,20 @@ export function clientOf({ query, headers }: ConnectionRequest, secret?: string)
     name: name !== null && /^[\w-]{16,64}$/.test(name) ? name : undefined,
     secret: validSecret(secret ?? secretAmong(headers["sec-websocket-protocol"])),
     since: since === null ? undefined : (readPosition(since) ?? "invalid"),
+    joined: joinedOf(query.getAll("joined")),
   };
+}
+
+/** Each value is a position and a path: `epoch:offset:/path`. */
+function joinedOf(values: readonly string[]): Map<string, Position> | undefined {
+  if (values.length === 0) return undefined;
+  const positions = new Map<string, Position>();
+  for (const value of values.slice(0, joinedMax)) {
+    const at = value.indexOf(":/");
+    const position = readPosition(value.slice(0, at));
+    if (position !== undefined) positions.set(value.slice(at + 1), position);
+  }
+  return positions;
 }
 
 function secretAmong(offered = ""): string | undefined {

@@ -7,6 +7,7 @@ import { CloseCode } from "../../wire/closeCodes.js";
 import type { OutgoingEvent } from "../../wire/events/protocol.js";
 import type { FrameId } from "../../wire/frames.js";
 import { Message } from "../../wire/message.js";
+import type { RoomPath } from "../../wire/path.js";
 import { Payload } from "../../wire/payload.js";
 import type { Position } from "../../wire/position.js";
 import type {
@@ -16,6 +17,7 @@ import type {
   Member,
   Replies,
   Resumption,
+  RoomJoins,
   SessionDialect,
   SocketRooms,
 } from "../dialect.js";
@@ -31,12 +33,14 @@ import { PresenceRequests } from "./presenceRequests.js";
 import { V1Requests } from "./requests.js";
 
 /** The dialect of an `enfilade.v1` client (PROTOCOL.md): turns frames into messages for the handler or answers them. */
-export class V1Dialect implements Dialect, SessionDialect, JoiningClient, Replies, FrameReceiver {
+export class V1Dialect implements Dialect, SessionDialect, JoiningClient, RoomJoins, Replies, FrameReceiver {
   readonly clientName: string | undefined;
   readonly since: Position | "invalid" | undefined;
   readonly reportsLosses = true;
   readonly #encoder: FrameEncoder;
   readonly #losses = new LossTracker();
+  /** The last positions in the rooms that the client was in besides its home; `undefined` if there is none. */
+  readonly #joined: Map<string, Position> | undefined;
   #session: DialectSession | undefined;
   /** Proves that connections are of the same client; `undefined` if the client has no id. */
   readonly #secret: string | undefined;
@@ -49,7 +53,7 @@ export class V1Dialect implements Dialect, SessionDialect, JoiningClient, Replie
   /** @param socketRooms The rooms of the socket, if the client has several connections on it. */
   constructor(
     encoder: FrameEncoder,
-    { name, secret, since }: V1Client,
+    { name, secret, since, joined }: V1Client,
     receipts: Receipts,
     readonly socketRooms?: SocketRooms,
   ) {
@@ -58,6 +62,7 @@ export class V1Dialect implements Dialect, SessionDialect, JoiningClient, Replie
     this.clientName = name;
     this.#secret = name && (secret ?? newConnectionId());
     this.since = since;
+    this.#joined = joined;
   }
 
   start(session: DialectSession): void {
@@ -86,6 +91,10 @@ export class V1Dialect implements Dialect, SessionDialect, JoiningClient, Replie
     return this;
   }
 
+  get joins(): RoomJoins {
+    return this;
+  }
+
   get replies(): Replies {
     return this;
   }
@@ -110,6 +119,25 @@ export class V1Dialect implements Dialect, SessionDialect, JoiningClient, Replie
     const fields = { id: member.id, secret: this.#secret, ...resumption, heartbeatMs: heartbeatMs || 0 };
     this.#losses.begin(resumption.position?.offset ?? 0);
     member.release(this.#encoder.encodeFrame("welcome", fields, member.home));
+  }
+
+  sinceOf(path: RoomPath): Position | undefined {
+    const since = this.#joined?.get(path);
+    // A client that leaves and joins again misses nothing that it should have got.
+    this.#joined?.delete(path);
+    return since;
+  }
+
+  onJoined(path: RoomPath, resumption: Resumption): void {
+    this.#pushAbout("joined", resumption, path);
+  }
+
+  onLeft(path: RoomPath): void {
+    this.#pushAbout("left", {}, path);
+  }
+
+  #pushAbout(type: string, fields: object, path: RoomPath): void {
+    this.#session?.member.push(this.#encoder.encodeFrame(type, fields, path), undefined);
   }
 
   onSkipped(count: number): void {

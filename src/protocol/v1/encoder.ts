@@ -59,7 +59,7 @@ export class V1Encoder implements FrameEncoder {
 
   encodeGap({ missed, position }: Gap, address: string, member: Member): Uint8Array {
     if (address === member.home) return this.encodeText(frameText("lagged", { missed, position }));
-    return this.encodeFrame("lagged", { missed }, address);
+    return this.encodeFrame("lagged", { missed, roomPosition: position }, address);
   }
 
   /** @param fields Further fields of a message; see {@link messageText}. */
@@ -69,7 +69,8 @@ export class V1Encoder implements FrameEncoder {
 
   #encodeFor({ payload, address, position }: Delivery, isHome: boolean): Uint8Array {
     if (isHome) return this.encodeText(this.textOf(payload, position && fieldText("offset", position.offset)));
-    return this.encodeText(this.textOf(payload, address && fieldText("room", address)));
+    const offset = position === undefined ? "" : fieldText("roomOffset", position.offset);
+    return this.encodeText(this.textOf(payload, address && fieldText("room", address) + offset));
   }
 
   /** Sends the offset without content to an excepted member, which would else see a jump; no policy may drop it. */

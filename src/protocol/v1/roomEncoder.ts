@@ -29,7 +29,7 @@ export class RoomEncoder implements FrameEncoder {
       if (isHome && position !== undefined) this.#sendOffset(delivery, member);
       return undefined;
     }
-    if (!isHome) return this.#encodeOther(payload, address);
+    if (!isHome) return this.#encodeOther(delivery);
     const encoder = this.#encoder;
     const known = delivery.encoded(encoder, "sharedHome");
     if (known !== undefined) return known;
@@ -53,12 +53,17 @@ export class RoomEncoder implements FrameEncoder {
   }
 
   encodeGap({ missed, position }: Gap, address: string): Uint8Array {
-    return this.encodeFrame("lagged", address === this.#home ? { missed, position } : { missed }, address);
+    return this.encodeFrame(
+      "lagged",
+      { missed, [address === this.#home ? "position" : "roomPosition"]: position },
+      address,
+    );
   }
 
-  #encodeOther(payload: Payload, address: string | undefined): Uint8Array {
+  #encodeOther({ payload, address, position }: Delivery): Uint8Array {
     if (payload.kind === "notice") return this.#encodeNotice(payload);
-    return this.encodeText(this.#encoder.textOf(payload, address && fieldText("address", address)));
+    const offset = position === undefined ? "" : fieldText("roomOffset", position.offset);
+    return this.encodeText(this.#encoder.textOf(payload, address && fieldText("address", address) + offset));
   }
 
   /** A notice is a whole frame, with its room. */

@@ -3,7 +3,7 @@ import { type Clock, timeIsUp, within } from "../../connection/clock.js";
 import type { HomeReader } from "../../connection/outbox.js";
 import { channels } from "../../diagnostics.js";
 import { EnfiladeError } from "../../errors.js";
-import type { JoiningClient, Member, Resumption } from "../../protocol/dialect.js";
+import type { JoiningClient, Member, Resumption, RoomJoins } from "../../protocol/dialect.js";
 import { CloseCode } from "../../wire/closeCodes.js";
 import type { RoomPath } from "../../wire/path.js";
 import type { Position } from "../../wire/position.js";
@@ -32,8 +32,8 @@ export interface CatchUpsDeps {
   readonly observer: ResumptionObserver;
   /** Receives errors of calls that nothing awaits. */
   readonly onError: (error: unknown) => void;
-  /** The home of a member; `undefined` if the member has left it. */
-  readonly homeOf: (member: Member) => Audience | undefined;
+  /** A room of a member; `undefined` if the member is not in it. */
+  readonly roomOf: (member: Member, path: RoomPath) => Audience | undefined;
 }
 
 /** One connection that catches up with its home. */
@@ -47,7 +47,7 @@ export interface CatchUp {
   run(): Promise<void>;
 }
 
-/** Sends history to connections: to those that enter a home with history, and to those that lag. */
+/** Sends history to connections: to those that enter a room with history, and to those that lag. */
 export class CatchUps implements HomeReader<Member> {
   readonly #deps: CatchUpsDeps;
   readonly #turns = new TurnScheduler();
@@ -62,10 +62,12 @@ export class CatchUps implements HomeReader<Member> {
   begin(member: Member, replay: number, client: JoiningClient | undefined): CatchUp {
     // The offset of the newest publication that the replay contains.
     let replayed = 0;
+    const { home } = member;
     const handover = this.#handover(
       member,
+      home,
       () => isLagging(member),
-      lossesOf(member, () => replayed),
+      lossesOf(member, home, () => replayed),
     );
     const read = async () => {
       const first = await this.#readFirst(member, replay, client);
@@ -83,6 +85,34 @@ export class CatchUps implements HomeReader<Member> {
     return { buffer: handover, run };
   }
 
+  /**
+   * A client of `enfilade.v1` joins a room in addition to its home: tells it the position there, and sends it what it
+   * has missed since it was in the room on an earlier connection. Call `run` as that of {@link begin}.
+   */
+  join(member: Member, path: RoomPath, joins: RoomJoins): CatchUp {
+    const losses = lossesOf(member, path, () => 0);
+    const handover = this.#handover(member, path, () => isLagging(member), losses);
+    const read = async () => {
+      const pages = this.#pagesOf(path);
+      const { recoverTotalMessagesMax: totalMax } = this.#deps.limits;
+      const { resumption, ...first } = await recover({ pages, replay: 0, totalMax, since: joins.sinceOf(path) });
+      joins.onJoined(path, resumption);
+      return first;
+    };
+    const run = async () => {
+      try {
+        if (!(await handover.begin(read))) await handover.finish();
+      } catch (error) {
+        handover.cancel();
+        // The client gets new publications only, and learns that others may be missing.
+        this.#deps.roomOf(member, path)?.redirect(member, undefined);
+        joins.onJoined(path, { recovered: false, reason: "off" });
+        if (!isOutage(error)) this.#deps.onError(error);
+      }
+    };
+    return { buffer: handover, run };
+  }
+
   /** Welcomes a client of `enfilade.v1`, and reports the outcome if it asked to resume. */
   welcome(member: Member, client: JoiningClient, resumption: Resumption): void {
     if (resumption.recovered !== undefined && channels.resumed.hasSubscribers) {
@@ -93,10 +123,10 @@ export class CatchUps implements HomeReader<Member> {
 
   /** The member reads the publications from `next` on from the history, when it has read what was sent to it. */
   readOn(member: Member, next: Position): boolean {
-    const home = this.#deps.homeOf(member);
+    const home = this.#deps.roomOf(member, member.home);
     if (home?.last === undefined) return false;
-    const losses = lossesOf(member, () => 0);
-    const handover = this.#handover(member, () => true, losses);
+    const losses = lossesOf(member, member.home, () => 0);
+    const handover = this.#handover(member, member.home, () => true, losses);
     home.redirect(member, handover);
     handover.beginAfter(home.last, next);
     this.#finish(member, handover, this.#waitForClient(member, handover));
@@ -113,7 +143,7 @@ export class CatchUps implements HomeReader<Member> {
     });
   }
 
-  #handover(member: Member, isLagging: () => boolean, losses: Losses): Handover {
+  #handover(member: Member, path: RoomPath, isLagging: () => boolean, losses: Losses): Handover {
     const { subscriberMessagesMax: messagesMax } = this.#deps.limits;
     const { outboxBytesMax: bytesMax, highWaterBytes } = member.limits;
     const handover: Handover = new Handover({
@@ -122,10 +152,10 @@ export class CatchUps implements HomeReader<Member> {
       bytesMax,
       isLagging,
       waitForTurn: () => this.#turns.next(),
-      readAfter: (since) => this.#readAfter(member, since),
+      readAfter: (since) => this.#readAfter(member, path, since),
       deliver: (delivery) => {
         this.#encoded.add(delivery);
-        delivery.address ??= member.home;
+        delivery.address ??= path;
         try {
           deliverTo(member, delivery);
         } catch (error) {
@@ -137,8 +167,8 @@ export class CatchUps implements HomeReader<Member> {
         return member.bufferedBytes < highWaterBytes ? undefined : this.#waitForClient(member, handover);
       },
       onLive: (last) => {
-        this.#deps.homeOf(member)?.endRedirect(member, last);
-        member.readHomeBy(this);
+        this.#deps.roomOf(member, path)?.endRedirect(member, last);
+        if (path === member.home) member.readHomeBy(this);
       },
     });
     return handover;
@@ -146,7 +176,7 @@ export class CatchUps implements HomeReader<Member> {
 
   /** Reads the first publications of a connection, and welcomes a client of `enfilade.v1`. */
   async #readFirst(member: Member, replay: number, client: JoiningClient | undefined): Promise<FirstPage> {
-    const pages = this.#pagesOf(member);
+    const pages = this.#pagesOf(member.home);
     if (client === undefined) return pages.last(replay);
     const { recoverTotalMessagesMax: totalMax } = this.#deps.limits;
     const { resumption, ...first } = await recover({ pages, replay, totalMax, since: client.since });
@@ -155,10 +185,10 @@ export class CatchUps implements HomeReader<Member> {
   }
 
   /** Reads the next page. While the engine cannot be reached, the client stays connected, and waits. */
-  async #readAfter(member: Member, since: Position): Promise<HistoryPage> {
+  async #readAfter(member: Member, path: RoomPath, since: Position): Promise<HistoryPage> {
     for (;;) {
       try {
-        return await this.#pagesOf(member).after(since);
+        return await this.#pagesOf(path).after(since);
       } catch (error) {
         if (!isOutage(error) || !member.isOpen) throw error;
         if ((await within(this.#deps.clock, retryMs, member.ended)) !== timeIsUp) throw error;
@@ -166,8 +196,8 @@ export class CatchUps implements HomeReader<Member> {
     }
   }
 
-  #pagesOf({ home }: Member): HistoryPages {
-    return new HistoryPages((query) => this.#deps.read(home, query), this.#deps.limits);
+  #pagesOf(path: RoomPath): HistoryPages {
+    return new HistoryPages((query) => this.#deps.read(path, query), this.#deps.limits);
   }
 
   /** Waits until the client has read, at most as long as a message may wait for it. */
@@ -204,13 +234,15 @@ type Losses = Pick<HandoverDeps, "onGap" | "onSkipped">;
  *
  * @param replayed The newest offset of the replay. What the history has lost before is no loss of a new client.
  */
-function lossesOf(member: Member, replayed: () => number): Losses {
+function lossesOf(member: Member, path: RoomPath, replayed: () => number): Losses {
   const client = member.dialect.joining;
   if (client !== undefined) {
+    const isHome = path === member.home;
     return {
       onGap: (gap, isVisible) => {
-        const bytes = isVisible ? undefined : member.dialect.encodeGap(gap, member.home, member);
-        if (bytes !== undefined) member.push(bytes, undefined, gap.position);
+        // Only the offsets of the home show a loss.
+        const bytes = isHome && isVisible ? undefined : member.dialect.encodeGap(gap, path, member);
+        if (bytes !== undefined) member.push(bytes, undefined, isHome ? gap.position : undefined);
       },
       onSkipped: (count) => client.onSkipped(count),
     };

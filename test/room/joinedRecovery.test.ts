@@ -1,0 +1,172 @@
+import { describe, expect, it, onTestFinished } from "vitest";
+import { WebSocket } from "ws";
+import { type ClientRoom, connect, connectSocket, type Lost } from "../../src/client/index.js";
+import { App, EventHandler, WebSocketHandler } from "../../src/index.js";
+import { until } from "../backplane/cluster.js";
+import { Mailbox, start } from "../support/app.js";
+import { type EngineName, type EngineServer, startEngine } from "../support/engines.js";
+import { missing } from "../support/parts.js";
+import { type Proxy as Way, startProxy } from "../support/proxy.js";
+
+class Desk extends EventHandler {
+  static events = { leave: "onLeave", join: "onJoin", say: "onSay" };
+
+  onConnect() {
+    if (this.query.get("joins") === null) this.join("/org/7");
+  }
+  onLeave() {
+    this.leave("/org/7");
+  }
+  onJoin() {
+    this.join("/org/7");
+  }
+  onSay(text: string) {
+    this.sendJSONToRoom("/org/7", text, { except: this });
+  }
+}
+
+class Org extends WebSocketHandler {
+  onJSON() {
+    return undefined;
+  }
+}
+
+interface Scene {
+  readonly apps: readonly App[];
+  readonly way: Way;
+  readonly room: ClientRoom;
+  readonly messages: Mailbox<unknown>;
+  readonly lost: Mailbox<Lost>;
+  publish(...values: readonly unknown[]): Promise<void>;
+  /** Resolves when the room is connected again. */
+  reconnect(): Promise<void>;
+}
+
+interface SceneOptions {
+  readonly engine?: EngineServer | undefined;
+  readonly size?: number;
+  readonly open?: (port: number) => ClientRoom;
+}
+
+function openRoom(port: number): ClientRoom {
+  return connect(`ws://127.0.0.1:${port}/desk/a`, { WebSocket, random: () => 0 });
+}
+
+async function startScene({ engine, size = 100, open = openRoom }: SceneOptions = {}): Promise<Scene> {
+  const make = async () => {
+    const app = new App(engine && { backplane: engine.backplane() })
+      .route("/desk/:id", Desk)
+      .route("/org/:id", Org, { history: { size } });
+    return start(app);
+  };
+  const [near, far] = [await make(), engine === undefined ? undefined : await make()];
+  const way = await startProxy(near.port);
+  const room = open(way.port);
+  onTestFinished(() => room.close());
+  room.on("error", () => undefined);
+  const [messages, lost] = [new Mailbox<unknown>(), new Mailbox<Lost>()];
+  room.on("message", (message) => messages.put([message.room, message.data]));
+  room.on("lost", (one) => lost.put(one));
+  await room.opened;
+  const publisher = (far ?? near).app.registry.room("/org/7");
+  await until(() => near.app.registry.room("/org/7").size === 1);
+  return {
+    apps: [near.app, ...(far === undefined ? [] : [far.app])],
+    way,
+    room,
+    messages,
+    lost,
+    publish: async (...values) => {
+      for (const value of values) await publisher.publish(value);
+    },
+    reconnect: async () => {
+      const opened = new Promise<void>((resolve) => room.on("state", (state) => state === "open" && resolve()));
+      way.open();
+      await opened;
+    },
+  };
+}
+
+async function cut({ way, room, apps: [app] }: Scene): Promise<void> {
+  way.cut();
+  await until(() => room.state !== "open" && app?.registry.room("/org/7").size === 0);
+}
+
+const of = (...values: readonly unknown[]) => values.map((value) => ["/org/7", value]);
+
+for (const name of ["memory", "redis", "nats"] as const satisfies readonly (EngineName | "memory")[]) {
+  const skips = name !== "memory" && missing(name, `joined rooms over ${name}`);
+  describe.skipIf(skips)(`a room that a handler joins, over ${name}`, () => {
+    it("is recovered after a reconnect: all that was missed, once and in order", async () => {
+      const scene = await startScene({ engine: name === "memory" ? undefined : await startEngine(name) });
+      await scene.publish(1, 2);
+      await scene.messages.have(2);
+      for (const round of [3, 5, 7]) {
+        await cut(scene);
+        await scene.publish(round, round + 1);
+        await scene.reconnect();
+        await scene.messages.have(round + 1);
+      }
+      await scene.publish(9);
+      expect(await scene.messages.have(9)).toEqual(of(1, 2, 3, 4, 5, 6, 7, 8, 9));
+      expect(scene.lost.all.filter(({ room }) => room !== undefined)).toEqual([]);
+    });
+  });
+}
+
+describe("a room that a handler joins", () => {
+  it("reports what its history no longer has", async () => {
+    const scene = await startScene({ size: 3 });
+    await scene.publish(1);
+    await scene.messages.have(1);
+    await cut(scene);
+    await scene.publish(2, 3, 4, 5, 6);
+    await scene.reconnect();
+    expect(await scene.messages.have(4)).toEqual(of(1, 4, 5, 6));
+    expect(scene.lost.all).toContainEqual({ reason: "trimmed", missed: 2, room: "/org/7" });
+  });
+
+  it("gives a client that left it and joins again only what follows, and reports no loss", async () => {
+    const scene = await startScene();
+    await scene.publish(1);
+    await scene.messages.have(1);
+    await scene.room.request("leave");
+    await scene.publish(2);
+    await scene.room.request("join");
+    await scene.publish(3);
+    expect(await scene.messages.have(2)).toEqual(of(1, 3));
+    await cut(scene);
+    await scene.publish(4);
+    await scene.reconnect();
+    expect(await scene.messages.have(3)).toEqual(of(1, 3, 4));
+    expect(scene.lost.all.filter(({ room }) => room !== undefined)).toEqual([]);
+  });
+
+  it("does not repeat to its sender what it was excepted from", async () => {
+    const scene = await startScene();
+    await scene.room.request("say", "own");
+    await scene.publish(1);
+    await scene.messages.have(1);
+    await cut(scene);
+    await scene.publish(2);
+    await scene.reconnect();
+    expect(await scene.messages.have(2)).toEqual(of(1, 2));
+  });
+
+  it("is recovered for each room on a socket with many rooms", async () => {
+    const open = (port: number) => {
+      const socket = connectSocket(`ws://127.0.0.1:${port}`, { WebSocket, random: () => 0 });
+      onTestFinished(() => socket.close());
+      return socket.room("/desk/a");
+    };
+    const scene = await startScene({ open });
+    await scene.publish(1);
+    await scene.messages.have(1);
+    await cut(scene);
+    await scene.publish(2, 3);
+    await scene.reconnect();
+    await scene.publish(4);
+    expect(await scene.messages.have(4)).toEqual(of(1, 2, 3, 4));
+    expect(scene.lost.all.filter(({ room }) => room !== undefined)).toEqual([]);
+  });
+});
