@@ -8,6 +8,7 @@ import { eventStreamEncoder } from "./http/eventStreamEncoder.js";
 import { ExchangeDialect } from "./http/exchange.js";
 import { plainDialect } from "./plain.js";
 import { Receipts, type ReceiptsDeps } from "./receipts/receipts.js";
+import { Streams, type StreamsDeps } from "./streams/streams.js";
 import { V1Dialect } from "./v1/dialect.js";
 import { v1Encoder } from "./v1/encoder.js";
 
@@ -16,20 +17,28 @@ export class Dialects {
   /** The names of the subprotocols of this library. */
   readonly subprotocols: readonly string[] = [v1];
   readonly #receipts: Receipts;
+  readonly #streams: Streams;
 
-  constructor(receipts: ReceiptsDeps) {
-    this.#receipts = new Receipts(receipts);
+  constructor(deps: ReceiptsDeps & StreamsDeps) {
+    this.#receipts = new Receipts(deps);
+    this.#streams = new Streams(deps);
   }
 
-  /** Forgets the frames that clients of this user sent, and the replies. */
+  /** Ends all streams: the app closes. */
+  close(): void {
+    this.#streams.loseAll();
+  }
+
+  /** Forgets the frames that clients of this user sent, and the replies, and ends the streams to them. */
   forgetUser(userId: string): void {
+    this.#streams.loseOf(userId);
     this.#receipts.forgetUser(userId);
   }
 
   /** The dialect of a client, chosen by the subprotocol of its transport. */
   of({ framing, protocol }: Transport, request: ConnectionRequest, eventProtocol: EventProtocol): Dialect {
     if (protocol !== v1) return plainDialect(framing, eventProtocol);
-    return new V1Dialect(v1Encoder(framing, eventProtocol), request, this.#receipts);
+    return new V1Dialect(v1Encoder(framing, eventProtocol), request, this.#receipts, this.#streams);
   }
 
   /** The dialect of a client that reads a room as an event stream. */

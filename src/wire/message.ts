@@ -1,6 +1,7 @@
 import { asError, MessageError } from "../errors.js";
 import type { DecodedEvent } from "./events/incomingEvent.js";
 import { type Schema, validate } from "./schema.js";
+import type { StreamRequest } from "./stream.js";
 
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
@@ -22,6 +23,8 @@ export interface MessageOrigin {
   /** The event that the message is; `null` if it has to be decoded again, since the message had to wait. */
   event?: DecodedEvent | null | undefined;
   readonly receipt?: Receipt | undefined;
+  /** Present if the client reads the answer as a stream. */
+  readonly stream?: StreamRequest | undefined;
 }
 
 const encoder = new TextEncoder();

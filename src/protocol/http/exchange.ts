@@ -114,7 +114,7 @@ export class ExchangeDialect implements Dialect, SessionDialect, Replies, FrameR
   }
 
   reply(outgoing: OutgoingEvent): boolean {
-    if (outgoing.kind === "event") return false;
+    if (outgoing.kind === "event" || outgoing.kind === "item") return false;
     if (outgoing.kind === "error") this.#outcome = { error: outgoing.error };
     // A copy, so that a value that JSON cannot encode fails here.
     else if (outgoing.data !== undefined) this.#outcome = { data: { reply: JSON.parse(encodeJSON(outgoing.data)) } };

@@ -24,6 +24,8 @@ import { hashOf } from "../receipts/clientReceipts.js";
 import type { Receipts } from "../receipts/receipts.js";
 import { type FrameReceiver, ReceivedFrames } from "../receipts/receivedFrames.js";
 import { replyText } from "../receipts/reply.js";
+import { ConnectionStreams } from "../streams/connectionStreams.js";
+import type { Streams } from "../streams/streams.js";
 import type { V1Encoder } from "./encoder.js";
 import { frameText, type IncomingFrame, readFrame } from "./frames.js";
 import { PresenceRequests } from "./presenceRequests.js";
@@ -40,13 +42,19 @@ export class V1Dialect implements Dialect, SessionDialect, JoiningClient, Replie
   /** Proves that connections are of the same client; `undefined` if the client has no id. */
   readonly #secret: string | undefined;
   readonly #frames: ReceivedFrames;
+  readonly #receipts: Receipts;
+  readonly #appStreams: Streams;
+  /** Made on first use. */
+  #streams: ConnectionStreams | undefined;
   /** Made on first use. */
   #requests: V1Requests | undefined;
   /** Made on first use. */
   #watch: PresenceRequests | undefined;
 
-  constructor(encoder: V1Encoder, { query, headers }: ConnectionRequest, receipts: Receipts) {
+  constructor(encoder: V1Encoder, { query, headers }: ConnectionRequest, receipts: Receipts, streams: Streams) {
     this.#encoder = encoder;
+    this.#receipts = receipts;
+    this.#appStreams = streams;
     this.#frames = new ReceivedFrames(receipts, this);
     this.clientName = clientNameOf(query.get("client"));
     this.#secret = this.clientName && (secretOf(headers["sec-websocket-protocol"]) ?? newConnectionId());
@@ -65,6 +73,7 @@ export class V1Dialect implements Dialect, SessionDialect, JoiningClient, Replie
 
   end(): void {
     this.#watch?.end();
+    this.#streams?.end();
     this.#frames.end();
   }
 
@@ -95,6 +104,15 @@ export class V1Dialect implements Dialect, SessionDialect, JoiningClient, Replie
   get #presenceRequests(): PresenceRequests | undefined {
     if (this.#session !== undefined) this.#watch ??= new PresenceRequests(this.#session);
     return this.#watch;
+  }
+
+  get #connectionStreams(): ConnectionStreams | undefined {
+    const session = this.#session;
+    if (session !== undefined) {
+      const deps = { streams: this.#appStreams, receipts: this.#receipts, frames: this.#frames, session };
+      this.#streams ??= new ConnectionStreams(deps);
+    }
+    return this.#streams;
   }
 
   welcome(resumption: Resumption): void {
@@ -154,7 +172,7 @@ export class V1Dialect implements Dialect, SessionDialect, JoiningClient, Replie
   }
 
   reply(outgoing: OutgoingEvent): boolean {
-    if (outgoing.kind === "event") return false;
+    if (outgoing.kind === "event" || outgoing.kind === "item") return false;
     const { kind, id } = outgoing;
     const outcome = kind === "reply" ? { data: outgoing.data ?? null } : { error: outgoing.error };
     // The handler answers the message that it is handling; an id in its data is ignored.
@@ -178,6 +196,8 @@ export class V1Dialect implements Dialect, SessionDialect, JoiningClient, Replie
     if (frame.type === "ping") this.#session?.member.push(this.#encoder.encodeText(frameText("pong", {})), undefined);
     else if (frame.type === "watch") this.#presenceRequests?.ask();
     else if (frame.type === "reply") this.#requests?.settle(frame.id, frame.outcome);
+    else if (frame.type === "ack") this.#streams?.acknowledge(frame.id, frame.seq);
+    else if (frame.type === "cancel") this.#streams?.cancel(frame.id);
     else if (frame.type === "bad") this.#refuseFrame(frame.id);
     else this.#session?.onRefresh(frame.token);
     return undefined;
@@ -187,6 +207,10 @@ export class V1Dialect implements Dialect, SessionDialect, JoiningClient, Replie
   #messageOf(frame: IncomingFrame & { readonly type: "message" | "event" }): Message | undefined {
     const event = frame.type === "event" ? frame.event : undefined;
     if (frame.id === undefined) return Message.within(frame.text, { event });
+    if (frame.type === "event" && frame.stream !== undefined) {
+      const origin = this.#connectionStreams?.request(frame.id, frame.stream);
+      return origin && Message.within(frame.text, { event, ...origin });
+    }
     const receipt = this.#frames.receive(frame.id);
     return receipt && Message.within(frame.text, { event, receipt });
   }
