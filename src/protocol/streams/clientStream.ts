@@ -251,7 +251,7 @@ export class ClientStream implements StreamRequest, PumpOwner, Linked<ClientStre
     });
   }
 
-  /** Ends the stream at once, whatever still waits. */
+  /** Ends the stream at once: what still waits is dropped. */
   #stop(outcome: Outcome): void {
     if (this.isOver) return;
     if (!this.#isAnswered) this.#answer.answer(outcome);

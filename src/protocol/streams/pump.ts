@@ -13,12 +13,16 @@ export interface PumpOwner {
   onFailed(failure: EventFailure): void;
 }
 
+/** Values in one turn of the event loop. A generator that never waits must not keep other clients waiting. */
+const turnValuesMax = 256;
+
 /** Asks a generator for values, one at a time, and only when the next one is wanted. */
 export class Pump {
   readonly #source: StreamSource;
   readonly #owner: PumpOwner;
   #iterator: AsyncIterator<unknown> | undefined;
   #state: "asking" | "stopped" | "ended" = "asking";
+  #valuesOfTurn = 0;
 
   constructor(source: StreamSource, owner: PumpOwner) {
     this.#source = source;
@@ -38,7 +42,7 @@ export class Pump {
       const iterator = this.#source.values[Symbol.asyncIterator]();
       this.#iterator = iterator;
       while (this.#state === "asking") {
-        const waiting = this.#owner.whenWanted();
+        const waiting = this.#endTurn() ?? this.#owner.whenWanted();
         if (waiting !== undefined) {
           await waiting;
           continue;
@@ -51,11 +55,19 @@ export class Pump {
           this.#owner.onEnd(value);
           return;
         }
+        this.#valuesOfTurn += 1;
         this.#owner.onValue(value);
       }
     } catch (error) {
       this.#fail(error);
     }
+  }
+
+  /** After many values, a promise of the next turn. */
+  #endTurn(): Promise<void> | undefined {
+    if (this.#valuesOfTurn < turnValuesMax) return undefined;
+    this.#valuesOfTurn = 0;
+    return new Promise((resolve) => setImmediate(resolve));
   }
 
   get #isStopped(): boolean {
