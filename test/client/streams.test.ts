@@ -1,10 +1,12 @@
 import { once } from "node:events";
 import { type AddressInfo, connect as connectTCP, createServer } from "node:net";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
+import { WebSocket } from "ws";
 import { httpFallback } from "../../src/client/http/index.js";
 import { RequestError } from "../../src/client/index.js";
+import { App, EventHandler } from "../../src/index.js";
 import type { ManualClock } from "../../src/testing/index.js";
-import { Mailbox } from "../support/app.js";
+import { Mailbox, start } from "../support/app.js";
 import { startProxy } from "../support/proxy.js";
 import { openRoom, startStreams } from "../support/streams.js";
 import { connectScripted } from "./scripted.js";
@@ -75,6 +77,43 @@ describe("room.stream()", () => {
     expect(generators.asked.all).toHaveLength(15);
     await stream.return(undefined);
     await generators.ended.have(2);
+  });
+
+  it("does not ask for more while the socket of its client is full", async () => {
+    const asked = new Mailbox<number>();
+    class Rows extends EventHandler {
+      static events = { rows: "onRows" };
+      async *onRows() {
+        for (let n = 0; n < 1_000; n += 1) {
+          asked.put(n);
+          yield { n, row: "x".repeat(64 * 1024) };
+        }
+      }
+    }
+    const limits = { streamBytesMax: 128 * 1024 * 1024, streamsBytesMax: 128 * 1024 * 1024 };
+    const { url } = await start(new App({ limits }).route("/rows", Rows));
+    const sockets: WebSocket[] = [];
+    class Pausable extends WebSocket {
+      constructor(address: string, protocols: string[]) {
+        super(address, protocols);
+        sockets.push(this);
+      }
+    }
+    const room = openRoom(`${url}/rows`, { WebSocket: Pausable });
+    await room.opened;
+    const stream = room.stream("rows", null, { readAhead: 1_000 });
+    const first = stream.next();
+    sockets[0]?.pause();
+    await asked.have(10);
+    for (let seen = -1; seen !== asked.all.length; ) {
+      seen = asked.all.length;
+      for (let turn = 0; turn < 100; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+    }
+    // The sockets of the system hold a few MiB.
+    expect(asked.all.length).toBeLessThan(500);
+    sockets[0]?.resume();
+    expect(await first).toMatchObject({ value: { n: 0 } });
+    expect(await readAll(stream)).toHaveLength(999);
   });
 
   it("does not grow its read-ahead by reconnecting", async () => {

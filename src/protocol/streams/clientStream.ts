@@ -13,6 +13,9 @@ import type { Outcome } from "../receipts/reply.js";
 import { KeptItems } from "./keptItems.js";
 import { closeUnread, Pump, type PumpOwner } from "./pump.js";
 
+/** Bytes that are sent before it is checked again whether the client lags. */
+const uncheckedBytesMax = 4_096;
+
 /** The frame of a client that asked for a stream, on one connection. */
 export interface StreamSink {
   /** Whether the client reads more slowly than it is sent to. */
@@ -80,6 +83,7 @@ export class ClientStream implements StreamRequest, PumpOwner, Linked<ClientStre
   /** The number of the first item that the loop of the client has not read. */
   #unread = 0;
   #window: number;
+  #uncheckedBytes = 0;
   #outcome: Outcome | undefined;
   #isAnswered = false;
   /** The connection that has to read before it is sent more. */
@@ -166,7 +170,7 @@ export class ClientStream implements StreamRequest, PumpOwner, Linked<ClientStre
     if (this.#sink !== sink) return;
     this.#unread = Math.max(this.#unread, Math.min(seq, this.#unsent));
     this.#forgetBefore(this.#unread);
-    if (this.#isAnswered && this.#kept.count === 0) this.#finish();
+    if (this.#isAnswered && this.#kept.bytes === 0) this.#finish();
     else this.#wakePump();
   }
 
@@ -184,12 +188,21 @@ export class ClientStream implements StreamRequest, PumpOwner, Linked<ClientStre
     if (this.#state === "requested") this.#finish();
   }
 
+  get clock(): Clock {
+    return this.#store.clock;
+  }
+
   whenWanted(): Promise<void> | undefined {
-    const { next, count, bytes } = this.#kept;
-    const isCrowded = bytes >= this.#limits.streamBytesMax || (count > 0 && !this.#store.hasSpace());
+    const { next, bytes } = this.#kept;
+    const isCrowded = bytes >= this.#limits.streamBytesMax || (bytes > 0 && !this.#store.hasSpace());
     const isAhead = next - this.#unread >= this.#window;
     const isResending = this.#sink !== undefined && this.#unsent < next;
     if (isAhead || isCrowded || isResending) return this.#whenWoken();
+    return this.#uncheckedBytes < uncheckedBytesMax ? undefined : this.#whenKeptUp();
+  }
+
+  #whenKeptUp(): Promise<void> | undefined {
+    this.#uncheckedBytes = 0;
     if (this.#sink?.isLagging !== true) return undefined;
     this.#deliverWhenFlushed(this.#sink);
     return this.#whenWoken();
@@ -198,8 +211,9 @@ export class ClientStream implements StreamRequest, PumpOwner, Linked<ClientStre
   onValue(value: unknown): void {
     const json = encodeJSON(value ?? null);
     const seq = this.#kept.next;
-    this.#kept.add(json);
-    this.#store.onBytes(Buffer.byteLength(json));
+    const bytes = this.#kept.add(json);
+    this.#uncheckedBytes += bytes;
+    this.#store.onBytes(bytes);
     if (this.#sink === undefined) {
       if (this.#kept.bytes > this.#limits.streamBytesMax) this.lose();
     } else if (this.#unsent === seq) {
@@ -263,13 +277,11 @@ export class ClientStream implements StreamRequest, PumpOwner, Linked<ClientStre
     if (this.#isAnswered) sink.awaitAnswer();
     else this.#answer.answer(outcome);
     this.#isAnswered = true;
-    if (this.#kept.count === 0) this.#finish();
+    if (this.#kept.bytes === 0) this.#finish();
   }
 
   #forgetBefore(seq: number): void {
-    const { bytes } = this.#kept;
-    this.#kept.forgetBefore(seq);
-    this.#store.onBytes(this.#kept.bytes - bytes);
+    this.#store.onBytes(-this.#kept.forgetBefore(seq));
   }
 
   #return(): void {

@@ -1,3 +1,4 @@
+import type { Clock } from "../../connection/clock.js";
 import type { EventFailure } from "../../wire/events/protocol.js";
 import type { StreamSource } from "../../wire/stream.js";
 import type { Member } from "../dialect.js";
@@ -27,6 +28,10 @@ export class DirectStream implements PumpOwner {
     const { signal } = member;
     if (signal.aborted) this.#stop();
     else signal.addEventListener("abort", this.#stop);
+  }
+
+  get clock(): Clock {
+    return this.#member.clock;
   }
 
   whenWanted(): Promise<void> | undefined {

@@ -1,8 +1,10 @@
+import type { Clock } from "../../connection/clock.js";
 import type { EventFailure } from "../../wire/events/protocol.js";
 import type { StreamSource } from "../../wire/stream.js";
 
 /** The stream of a pump. */
 export interface PumpOwner {
+  readonly clock: Clock;
   /** `undefined` if the next value is wanted now; else a promise, after which this is called again. */
   whenWanted(): Promise<void> | undefined;
   /** If it throws, the stream fails. */
@@ -13,8 +15,11 @@ export interface PumpOwner {
   onFailed(failure: EventFailure): void;
 }
 
-/** Values in one turn of the event loop. A generator that never waits must not keep other clients waiting. */
-const turnValuesMax = 256;
+/** A generator that never waits must not keep other clients waiting: values in one turn of the event loop. */
+const turnValuesMax = 1_024;
+/** Milliseconds for these values, looked at after every 16th. */
+const turnMs = 4;
+const lookEach = 16;
 
 /** Asks a generator for values, one at a time, and only when the next one is wanted. */
 export class Pump {
@@ -22,7 +27,8 @@ export class Pump {
   readonly #owner: PumpOwner;
   #iterator: AsyncIterator<unknown> | undefined;
   #state: "asking" | "stopped" | "ended" = "asking";
-  #valuesOfTurn = 0;
+  #turnValues = 0;
+  #turnEndsAt = 0;
 
   constructor(source: StreamSource, owner: PumpOwner) {
     this.#source = source;
@@ -41,8 +47,10 @@ export class Pump {
     try {
       const iterator = this.#source.values[Symbol.asyncIterator]();
       this.#iterator = iterator;
+      this.#turnEndsAt = this.#owner.clock.now() + turnMs;
       while (this.#state === "asking") {
-        const waiting = this.#endTurn() ?? this.#owner.whenWanted();
+        const isLook = this.#turnValues % lookEach === 0;
+        const waiting = (isLook ? this.#whenTurn() : undefined) ?? this.#owner.whenWanted();
         if (waiting !== undefined) {
           await waiting;
           continue;
@@ -55,7 +63,7 @@ export class Pump {
           this.#owner.onEnd(value);
           return;
         }
-        this.#valuesOfTurn += 1;
+        this.#turnValues += 1;
         this.#owner.onValue(value);
       }
     } catch (error) {
@@ -63,11 +71,17 @@ export class Pump {
     }
   }
 
-  /** After many values, a promise of the next turn. */
-  #endTurn(): Promise<void> | undefined {
-    if (this.#valuesOfTurn < turnValuesMax) return undefined;
-    this.#valuesOfTurn = 0;
-    return new Promise((resolve) => setImmediate(resolve));
+  /** A promise of the next turn, if this one has taken long enough. */
+  #whenTurn(): Promise<void> | undefined {
+    const { clock } = this.#owner;
+    if (this.#turnValues < turnValuesMax && clock.now() < this.#turnEndsAt) return undefined;
+    return new Promise((resolve) => {
+      setImmediate(() => {
+        this.#turnValues = 0;
+        this.#turnEndsAt = clock.now() + turnMs;
+        resolve();
+      });
+    });
   }
 
   get #isStopped(): boolean {
