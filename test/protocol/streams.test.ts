@@ -400,6 +400,27 @@ describe("a stream whose connection breaks", () => {
     expect(await second.take(3)).toMatchObject([{ seq: 0 }, { seq: 1 }, { type: "reply", seq: 2 }]);
   });
 
+  it("is continued and answered after the server has forgotten the frames of its client", async () => {
+    const { app, open, generators } = setUp({ receiptClientsMax: 1 });
+    const leave = async (name: string, fields: object) => {
+      const client = await open(name);
+      client.count(1, 3, fields);
+      await client.next();
+      await client.cut(app);
+    };
+    // Both the running stream and the ended one belong to clients whose frames are forgotten now.
+    await leave("client-00000000a", { window: 1 });
+    await leave("client-00000000b", {});
+    await leave("client-00000000c", { window: 1 });
+    for (const name of ["client-00000000a", "client-00000000b"]) {
+      const client = await open(name);
+      client.count(1, 3, { from: 1 });
+      expect(await client.take(3)).toMatchObject([...items(1, 1, 3), { type: "reply", data: "3 numbers", seq: 3 }]);
+      expect(await client.untilQuiet()).toEqual([]);
+    }
+    expect(generators.asked.all).toHaveLength(7);
+  });
+
   it("ends at once when the server closes the connection for good", async () => {
     const { app, open, generators } = setUp();
     const client = await open();

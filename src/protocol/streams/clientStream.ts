@@ -25,6 +25,8 @@ export interface StreamSink {
   sendItem(seq: number, json: string): void;
   /** From now on, the frame is answered here. An answer that is known already is sent at once. */
   awaitAnswer(): void;
+  /** The new answer of the frame, if the earlier one was forgotten, for lack of space; called after `awaitAnswer`. */
+  renewAnswer(): StreamAnswer | undefined;
   /** Another frame continues the stream in place of this one. */
   onReplaced(): void;
 }
@@ -73,7 +75,7 @@ export class ClientStream implements StreamRequest, PumpOwner, Linked<ClientStre
   next: ClientStream | undefined;
   readonly #store: StreamStore;
   readonly #limits: RouteStreamLimits;
-  readonly #answer: StreamAnswer;
+  #answer: StreamAnswer;
   readonly #kept = new KeptItems();
   #state: "requested" | "running" | "ended" | "over" = "requested";
   /** `undefined` while the client has no connection. */
@@ -144,7 +146,7 @@ export class ClientStream implements StreamRequest, PumpOwner, Linked<ClientStre
     if (replaced === undefined) this.#return();
     else replaced.onReplaced();
     // If it is answered, the items come first.
-    if (!this.#isAnswered || !isKept) sink.awaitAnswer();
+    if (!this.#isAnswered || !isKept) this.#awaitAnswer(sink);
     if (!isKept) {
       this.lose();
       return;
@@ -274,10 +276,18 @@ export class ClientStream implements StreamRequest, PumpOwner, Linked<ClientStre
   }
 
   #conclude(sink: StreamSink, outcome: Outcome): void {
-    if (this.#isAnswered) sink.awaitAnswer();
-    else this.#answer.answer(outcome);
+    if (this.#isAnswered) this.#awaitAnswer(sink);
+    if (!this.#isAnswered) this.#answer.answer(outcome);
     this.#isAnswered = true;
     if (this.#kept.bytes === 0) this.#finish();
+  }
+
+  #awaitAnswer(sink: StreamSink): void {
+    sink.awaitAnswer();
+    const renewed = this.isStreaming ? sink.renewAnswer() : undefined;
+    if (renewed === undefined) return;
+    this.#answer = renewed;
+    this.#isAnswered = false;
   }
 
   #forgetBefore(seq: number): void {

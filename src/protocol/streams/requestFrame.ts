@@ -71,6 +71,13 @@ export class RequestFrame implements StreamSink, ReceiptOwner {
     this.unbegun = this.#client.receive(this.#recordId, this);
   }
 
+  renewAnswer(): FrameRecord | undefined {
+    const record = this.unbegun;
+    record?.begin();
+    this.unbegun = undefined;
+    return record;
+  }
+
   /** Answers with an error, and forgets the frame. */
   refuse(failure: EventFailure): void {
     if (this.unbegun !== undefined) this.#client.refuse(this.unbegun, failure);
