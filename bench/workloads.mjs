@@ -5,7 +5,7 @@
  *
  * @typedef {"rooms" | "members" | "flight" | "random" | "bytes" | "burst" | "json" | "drivers" | "rate"} TrafficName
  * @typedef {"stall" | "idle" | "measureMs" | "roomsEach" | "v1" | "clients" | "missed" | "everyMs"} ClientName
- * @typedef {TrafficName | ClientName | "kept" | "nodes" | "width" | "rounds"} NumberName
+ * @typedef {TrafficName | ClientName | "kept" | "nodes" | "width" | "rounds" | "count"} NumberName
  * @typedef {Partial<Record<NumberName, number> & Record<"prefix" | "suffix" | "engine", string>>} Load
  *
  * @typedef {object} Figure
@@ -322,6 +322,21 @@ export const workloads = [
       { ...cpuOverBase, name: "CPU µs/delivery" },
     ],
     note: "Both servers in one process, one after the other; the next burst when all clients have this one.",
+  },
+  {
+    name: "stream-items",
+    what: "values of a streamed reply, 64 bytes each; compared with a handler that sends the same values itself",
+    inside: "streamItems.mjs",
+    alone: true,
+    load: { count: 20_000, bytes: 64 },
+    base: { name: "sends" },
+    figures: [
+      { name: "items/s", of: (run) => run.perSecond, against: "base", atLeast: { least: 0.7, aim: 0.8 } },
+      { ...cpuOverBase, name: "CPU µs/item" },
+    ],
+    note:
+      "One client of enfilade.v1, which acknowledges every 512 items of a window of 1,024. The handler that sends reads " +
+      "the same generator, and waits whenever the socket holds 64 KiB.",
   },
   recoveryWorkload("recovery", 1000),
   recoveryWorkload("recovery-10000", 10_000),

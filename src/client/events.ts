@@ -71,13 +71,37 @@ export type EventData<Client, Event extends EventName<Client, Server>, Server = 
   ? Args[0]
   : never;
 
-/** The reply to an event of the client: the awaited result of its method, as JSON. */
-export type EventReply<Client, Event extends EventName<Client, Server>, Server = unknown> = Calls<
-  Client,
-  Server
->[Event] extends (...args: never) => infer Reply
-  ? ReplyAsJSON<Awaited<Reply>>
+/** The awaited result of the method of an event. */
+type EventResult<Client, Event extends EventName<Client, Server>, Server> = Calls<Client, Server>[Event] extends (
+  ...args: never
+) => infer Reply
+  ? Awaited<Reply>
   : never;
+
+/**
+ * The reply to an event of the client: the awaited result of its method, as JSON. `never` if the answer is a stream.
+ */
+export type EventReply<Client, Event extends EventName<Client, Server>, Server = unknown> =
+  EventResult<Client, Event, Server> extends AsyncIterable<unknown>
+    ? never
+    : ReplyAsJSON<EventResult<Client, Event, Server>>;
+
+/** The names of the events that are answered with a stream. */
+export type StreamName<Client, Server = unknown> = {
+  [Event in EventName<Client, Server>]: unknown extends EventResult<Client, Event, Server>
+    ? Event
+    : EventResult<Client, Event, Server> extends AsyncIterable<unknown>
+      ? Event
+      : never;
+}[EventName<Client, Server>];
+
+/** The values of a stream, as JSON. */
+export type StreamItem<Client, Event extends EventName<Client, Server>, Server = unknown> =
+  EventResult<Client, Event, Server> extends AsyncIterable<infer Item> ? ReplyAsJSON<Item> : unknown;
+
+/** The reply at the end of a stream, as JSON: the return value of the generator, or `null`. */
+export type StreamReply<Client, Event extends EventName<Client, Server>, Server = unknown> =
+  EventResult<Client, Event, Server> extends AsyncGenerator<unknown, infer Reply> ? ReplyAsJSON<Reply> : unknown;
 
 /** The arguments after the name of an event. The data is optional if the method accepts `undefined`. */
 export type EventArguments<

@@ -18,12 +18,16 @@ export type {
   ServerRequestData,
   ServerRequestName,
   ServerRequestReply,
+  StreamItem,
+  StreamName,
+  StreamReply,
 } from "./events.js";
 export type { ListenOptions } from "./listeners.js";
 export type { LogElement } from "./log.js";
 export type { ClientMessage } from "./messages/message.js";
 export type { LoadState } from "./messages/messageQueue.js";
 export type { RequestOptions } from "./messages/request.js";
+export type { StreamOptions } from "./messages/stream.js";
 export type { Presence } from "./presence.js";
 export type { ClientRoom } from "./room.js";
 export type { Dropped, Lost, Recovered, RoomEvents } from "./roomEvents.js";

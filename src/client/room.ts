@@ -5,13 +5,13 @@ import { checkName } from "../wire/options.js";
 import type { Bytes } from "../wire/payload.js";
 import type { Position } from "../wire/position.js";
 import { newClientId, subprotocols, urlOf } from "./connection/address.js";
-import { type Attempt, type AttemptDeps, notAttempted } from "./connection/attempt.js";
+import type { Attempt, AttemptDeps } from "./connection/attempt.js";
 import { clientClock } from "./connection/clock.js";
 import { watchPage } from "./connection/page.js";
 import { type ClientState, Reconnector, type StateDetail } from "./connection/reconnector.js";
 import { defaultWebSocket } from "./connection/socket.js";
 import type { ConnectOptions } from "./connectOptions.js";
-import { asError, ConnectError, RequestError } from "./errors.js";
+import { asError, RequestError } from "./errors.js";
 import type {
   EventArguments,
   EventName,
@@ -22,7 +22,11 @@ import type {
   ServerRequestData,
   ServerRequestName,
   ServerRequestReply,
+  StreamItem,
+  StreamName,
+  StreamReply,
 } from "./events.js";
+import { failures } from "./failures.js";
 import { Listeners, type ListenOptions } from "./listeners.js";
 import { type LogElement, logInto, printable } from "./log.js";
 import type { ClientMessage } from "./messages/message.js";
@@ -33,6 +37,8 @@ import type { ReceivedFrame } from "./messages/readFrame.js";
 import { replyTo } from "./messages/reply.js";
 import { type RequestOptions, request } from "./messages/request.js";
 import { SendQueue } from "./messages/sendQueue.js";
+import { type StreamOptions, stream } from "./messages/stream.js";
+import { whenOpened } from "./opened.js";
 import { type Presence, PresenceState } from "./presence.js";
 import { type InternalEvents, type RoomEvents, roomEventNames } from "./roomEvents.js";
 
@@ -40,10 +46,7 @@ import { type InternalEvents, type RoomEvents, roomEventNames } from "./roomEven
 export class ClientRoom<Client = unknown, Server = ServerOf<Client>>
   implements AsyncIterable<ClientMessage>, AsyncDisposable
 {
-  /**
-   * Resolves with the room when it is connected for the first time. Rejects with a `ConnectError` if the room is closed
-   * first, such as by a refusal.
-   */
+  /** Resolves with the room when it is first connected; rejects with a `ConnectError` if it is closed before. */
   readonly opened: Promise<this>;
   readonly #clock: Clock;
   readonly #report = (error: unknown): void => {
@@ -55,9 +58,8 @@ export class ClientRoom<Client = unknown, Server = ServerOf<Client>>
     if (event === "error") console.error(error);
     else this.#report(error);
   });
-  /** Listeners of requests, by the name of the event. */
+  /** Listeners of requests, and of the events that handlers emit, by name. */
   readonly #requestListeners = new Listeners<Record<string, [data: never]>>(this.#report);
-  /** Listeners of the events that handlers emit, by name. */
   readonly #eventListeners = new Listeners<Record<string, [data: never]>>(this.#report);
   readonly #presenceState = new PresenceState(() => this.#reconnector.attempt?.send('{"type":"watch"}'));
   readonly #messages = new MessageQueue(this.#listeners, (message) => this.#deliver(message), this.#report);
@@ -66,8 +68,7 @@ export class ClientRoom<Client = unknown, Server = ServerOf<Client>>
   readonly #reconnector: Reconnector;
   readonly #token: () => Promise<string | undefined>;
   readonly #unwatchPage: () => void;
-  /** The status, or before the first welcome the close code, of the last failed attempt. */
-  #lastFailure: number | undefined;
+  readonly #reportFailure = failures(this.#report);
   /** The last welcome. Its secret shows the server that the next connection is of the same client. */
   #welcome: WelcomeFrame | undefined;
 
@@ -82,7 +83,7 @@ export class ClientRoom<Client = unknown, Server = ServerOf<Client>>
     if (onResync) this.#messages.load(onResync);
     const attempts: AttemptDeps = {
       WebSocket,
-      url: () => urlOf(url, client, this.position, this.#progress.joined),
+      url: () => urlOf(url, client, this.#progress.positions),
       offer: async () => subprotocols(this.#welcome?.secret, await this.#token()),
       clock,
       trace: (line) => this.#listeners.emit("line", line),
@@ -94,14 +95,7 @@ export class ClientRoom<Client = unknown, Server = ServerOf<Client>>
       onState: (state, detail) => this.#onState(state, detail),
     });
     this.#sendQueue = new SendQueue(this.#reconnector, this.#listeners, queueMessagesMax, queueBytesMax);
-    this.opened = new Promise((resolve, reject) => {
-      this.on("state", (state, detail) => {
-        if (state === "open") resolve(this);
-        else if (state === "closed") reject(new ConnectError(detail));
-      });
-    });
-    // Code that does not use `opened` must not get an unhandled rejection.
-    this.opened.catch(() => undefined);
+    this.opened = whenOpened(this);
     this.#unwatchPage = watchPage(({ type }) => this.#reconnector[type]());
   }
 
@@ -207,6 +201,20 @@ export class ClientRoom<Client = unknown, Server = ServerOf<Client>>
   }
 
   /**
+   * Sends an event when the loop begins, and yields the values of its answer, over reconnects too. Leaving the loop
+   * ends the generator of the handler. Throws as {@link request}, without a timeout, and `lost` if it cannot continue.
+   *
+   * @throws EnfiladeError `ERR_OPTION` when an option is unknown or invalid.
+   */
+  stream<Event extends StreamName<Client, Server>>(
+    event: Event,
+    ...args: EventArguments<Client, Event, [options?: StreamOptions], Server>
+  ): AsyncGenerator<StreamItem<Client, Event, Server>, StreamReply<Client, Event, Server>, undefined>;
+  stream(event: string, data?: unknown, options: StreamOptions = {}): AsyncGenerator<unknown, unknown, undefined> {
+    return stream(this.#sendQueue, { type: "event", event, data }, options);
+  }
+
+  /**
    * Sends an event to the handler, without a reply. A refusal is reported to `"error"`. Waits in a queue while there is
    * no connection.
    *
@@ -266,6 +274,8 @@ export class ClientRoom<Client = unknown, Server = ServerOf<Client>>
   close(code = 1000, reason = ""): void {
     const checked = checkedReason(code, reason);
     this.#messages.discard();
+    // Requests end while there is a connection, so that streams can be canceled.
+    this.#sendQueue.close();
     this.#reconnector.close({ code, reason: checked });
   }
 
@@ -275,9 +285,8 @@ export class ClientRoom<Client = unknown, Server = ServerOf<Client>>
   }
 
   /**
-   * Logs each frame and each state as a line of text in an element of the page. Returns a function that ends the log.
-   *
-   * @param linesMax The number of lines; past it the oldest line is removed. Default: 500.
+   * Logs each frame and each state as a line in an element of the page, the last `linesMax`. Returns a function that
+   * ends the log.
    */
   attachLog(element: LogElement, linesMax = 500): () => void {
     return this.#log(logInto(element, linesMax));
@@ -310,7 +319,7 @@ export class ClientRoom<Client = unknown, Server = ServerOf<Client>>
   #onFrame(frame: ReceivedFrame, size: number, isRenewed: boolean, connection: Attempt): void {
     if (frame.type === "welcome") this.#onWelcome(frame, isRenewed);
     else if (frame.type === "message") this.#progress.receive(frame, size);
-    else if (frame.type === "reply") this.#sendQueue.settle(frame, this.#report);
+    else if (frame.type === "reply" || frame.type === "item") this.#sendQueue.settle(frame, this.#report);
     else if (frame.type === "request") this.#answer(frame, connection);
     else if (frame.type === "error") this.#report(new RequestError(frame.error));
     else if (frame.type === "lagged") this.#progress.lag(frame);
@@ -335,15 +344,7 @@ export class ClientRoom<Client = unknown, Server = ServerOf<Client>>
       this.#sendQueue.close();
       this.#messages.close();
     }
-    const { status, code = 0, reason } = detail;
-    // A server that was never reached is an error, since the URL may be wrong. A broken connection is restored.
-    const isUnreachable = state === "waiting" && !this.#welcome && reason !== notAttempted;
-    // Only the end of a connection has a status, known or not. 1000 and 3000–3999 are the application's.
-    const isRejected = state === "closed" && "status" in detail && (code > 4000 || (code > 1000 && code < 3000));
-    const failure = status ?? (isUnreachable || isRejected ? code : 0);
-    // Equal failures in a row are reported once.
-    if (failure && failure !== this.#lastFailure) this.#report(new ConnectError(detail));
-    if (failure || state === "open") this.#lastFailure = failure;
+    this.#reportFailure(state, detail, this.#welcome !== undefined);
     this.#listeners.emit("state", state, detail);
   }
 }

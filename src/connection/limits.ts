@@ -39,6 +39,17 @@ export interface PeerLimits {
   /** Requests to an `enfilade.v1` client without a reply yet. Above: `sendRequest` rejects. Default: 64. */
   readonly requestsMax: number;
   /**
+   * Streamed replies that a client reads on one connection at the same time. Above: `too_many_streams`. Default: 16.
+   */
+  readonly streamsMax: number;
+  /** Milliseconds in which a client without a connection may continue a streamed reply. Default: 30,000. */
+  readonly streamGraceMs: number;
+  /**
+   * Bytes of the values of one stream that its client has not read, as JSON. When reached, the generator is asked for
+   * no more; above, without a connection: the stream is lost. Default: 1 MiB.
+   */
+  readonly streamBytesMax: number;
+  /**
    * Renewals of credentials by an `enfilade.v1` client, per minute. Above: the newest token waits. Default: 30.
    */
   readonly refreshesPerMinuteMax: number;
@@ -70,6 +81,9 @@ export const defaultPeerLimits: PeerLimits = {
   outboxAgeMsMax: 30_000,
   earlyMessagesMax: 1_000,
   requestsMax: 64,
+  streamsMax: 16,
+  streamGraceMs: 30_000,
+  streamBytesMax: 1024 * 1024,
   refreshesPerMinuteMax: 30,
   presenceListMs: 1_000,
   heartbeatMs: 25_000,

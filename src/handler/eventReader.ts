@@ -1,13 +1,15 @@
 import { isThenable } from "../connection/inbox.js";
 import { traces } from "../diagnostics.js";
 import { ConnectionError, EventError, isInstance, MessageError } from "../errors.js";
-import type { DecodedEvent, IncomingEvent } from "../wire/events/incomingEvent.js";
+import { closeUnread } from "../protocol/streams/pump.js";
+import type { DecodedEvent } from "../wire/events/incomingEvent.js";
 import { type EventFailure, type EventProtocol, internalFailure, type OutgoingEvent } from "../wire/events/protocol.js";
 import { oneLine } from "../wire/line.js";
 import type { Message } from "../wire/message.js";
 import { nearest } from "../wire/options.js";
 import { encodeEvent } from "../wire/payload.js";
 import { validate } from "../wire/schema.js";
+import { type StreamSource, streamOnly, tooManyStreams } from "../wire/stream.js";
 import type { EventMethod } from "./decorators.js";
 import { eventsOf } from "./eventTable.js";
 import type { AnyHandler } from "./handler.js";
@@ -22,6 +24,8 @@ import {
   readingMethods,
   refuseJSON,
 } from "./reader.js";
+import { EventCall } from "./streams/eventCall.js";
+import { hasStreamSpace, sendToPlain } from "./streams/plainStreams.js";
 
 /** The part of an `EventHandler` class that this file reads. */
 export interface EventClass {
@@ -54,7 +58,7 @@ function ignoredMethods({ prototype }: EventClass, events: ReadonlyMap<string, E
 /** A method to call for a message. */
 interface Call {
   readonly event: EventMethod;
-  readonly incoming: IncomingEvent;
+  readonly incoming: EventCall;
 }
 
 /** Sends the reply of a method. Returns a promise if it could not be sent at once. */
@@ -88,7 +92,7 @@ class EventReader {
       const data = readData(event, incoming.data);
       if (data instanceof Promise) return this.#callLater(session, call, data);
       // Registration checked that every event names a method of its class.
-      const method: (data: unknown, incoming: IncomingEvent) => unknown = Reflect.get(session.handler, event.method);
+      const method: (data: unknown, incoming: EventCall) => unknown = Reflect.get(session.handler, event.method);
       const reply = traces.handler.hasSubscribers
         ? session.trace(method, event.method, [data, incoming], incoming.event)
         : method.call(session.handler, data, incoming);
@@ -109,8 +113,8 @@ class EventReader {
   #callOf(session: ReadSession, message: Message): Call | undefined {
     const decoded = this.#decode(session, message);
     if (decoded === undefined) return undefined;
-    const { event: name, data, id, channel } = decoded;
-    if (typeof name !== "string") return this.#refuse(session, { id }, malformed(this.#protocol));
+    const { event: name, channel } = decoded;
+    if (typeof name !== "string") return this.#refuse(session, { id: decoded.id }, malformed(this.#protocol));
     const event = this.#events.get(name);
     if (event === undefined) {
       this.#warnOfUnknown(session, name);
@@ -119,7 +123,7 @@ class EventReader {
     const { app } = session.handler;
     const room = channel === undefined ? undefined : app.registry.roomOf(session.member.id, channel);
     if (room === undefined && channel !== undefined) return this.#refuse(session, decoded, notMember);
-    return { event, incoming: { event: name, data, id: message.id ?? id, channel: room } };
+    return { event, incoming: new EventCall(session.member, name, decoded, message, room) };
   }
 
   /** Warns of the first unknown event: a developer may have misspelled a name, but a client may send any number. */
@@ -171,7 +175,7 @@ class EventReader {
 
   /** Returns a promise only if the schema of the reply is asynchronous. */
   readonly #checkedReply: SendReply = (session, call, data) => {
-    const checking = call.event.checkReply?.(data);
+    const checking = isAsyncIterable(data) ? undefined : call.event.checkReply?.(data);
     if (!isThenable(checking)) return this.#uncheckedReply(session, call, data);
     return this.#replyWhenChecked(session, call, data, checking);
   };
@@ -185,11 +189,50 @@ class EventReader {
     }
   }
 
-  readonly #uncheckedReply: SendReply = (session, { incoming: { id } }, data) => {
+  readonly #uncheckedReply: SendReply = (session, call, data) => {
+    if (isAsyncIterable(data)) {
+      this.#stream(session, call, data);
+      return undefined;
+    }
+    const { id } = call.incoming;
     const isAwaited = session.member.dialect.replies?.isAwaited ?? false;
     if (id !== undefined || isAwaited) this.#send(session, { kind: "reply", id: id ?? "", data });
     return undefined;
   };
+
+  /** Answers with values, one after another. A client that did not ask for them gets an error. */
+  #stream(session: ReadSession, call: Call, values: AsyncIterable<unknown>): void {
+    const { member } = session;
+    const { id, event } = call.incoming;
+    const source = this.#sourceOf(session, call, values);
+    const request = EventCall.streamOf(call.incoming);
+    const isPlain = member.dialect.replies === undefined && id !== undefined;
+    if (request !== undefined) {
+      request.answerWith(source);
+    } else if (isPlain && hasStreamSpace(member)) {
+      sendToPlain(source, member, { id, event }, (outgoing) => this.#send(session, outgoing));
+    } else {
+      closeUnread(source);
+      this.#refuse(session, call.incoming, isPlain ? tooManyStreams : streamOnly);
+    }
+  }
+
+  #sourceOf(session: ReadSession, { event, incoming }: Call, values: AsyncIterable<unknown>): StreamSource {
+    return {
+      values,
+      failureOf: (error) => {
+        const refusal = refusalOf(error);
+        if (refusal === undefined) void session.report(error, event.method);
+        return refusal ?? internalFailure;
+      },
+      onLateError: (error) => {
+        // The generator was told to stop by its signal.
+        const { signal } = incoming;
+        const isStop = signal.aborted && (error === signal.reason || isAbortError(error));
+        if (!isStop && refusalOf(error) === undefined) void session.report(error, event.method);
+      },
+    };
+  }
 
   /** Answers with the error and keeps the connection open. Errors that are no refusal are also reported to the app. */
   #fail(session: ReadSession, { event, incoming }: Call, error: unknown): Promise<void> | undefined {
@@ -211,6 +254,14 @@ class EventReader {
 /** Whether a pending read or request of the method ended with the connection. That is not an error of the method. */
 function isEndOfConnection({ member }: ReadSession, error: unknown): boolean {
   return isInstance(error, ConnectionError) && member.closeInfo !== undefined;
+}
+
+function isAsyncIterable(value: unknown): value is AsyncIterable<unknown> {
+  return typeof value === "object" && value !== null && Symbol.asyncIterator in value;
+}
+
+function isAbortError(error: unknown): boolean {
+  return isInstance(error, Error) && error.name === "AbortError";
 }
 
 function readData({ schema, raw }: EventMethod, data: unknown): unknown {

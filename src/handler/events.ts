@@ -17,6 +17,10 @@ import { configOf, memberOf, WebSocketHandler } from "./handler.js";
  * second argument, the whole {@link IncomingEvent}. If the message has an `id`, the return value of the method is the
  * reply: `{"id": 7, "data": …}`.
  *
+ * A method that is `async *`, or returns another async iterable, answers with a stream: each value goes to the client
+ * at once, and the return value is the reply. `signal` of the second argument is aborted when the client does not want
+ * the values any more. See docs/streams.md.
+ *
  * On an error the client gets `{"id"?, "event"?, "error": {"code", "message"}}`, and the connection stays open. The
  * code is `bad_json`, `bad_message`, `unknown_event`, `bad_data`, `not_member`, or that of an {@link EventError} that
  * the method threw. For any other error of the method it is `internal`, and the error is reported to `onError` and the

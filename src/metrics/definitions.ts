@@ -98,6 +98,7 @@ const load: readonly Definition[] = [
   gauge("unfinished_bytes", "Messages of which a part has arrived.", ({ status }) => status.memory.unfinishedBytes),
   gauge("outbox_bytes", "Messages that wait for their clients.", ({ status }) => status.memory.outboxBytes),
   gauge("receipts_bytes", "Remembered frames with their replies.", ({ status }) => status.memory.receiptBytes),
+  gauge("streams_bytes", "Values of streamed replies that wait.", ({ status }) => status.memory.streamBytes),
   counter("flushes_total", "Flushes of messages to the sockets.", ({ status }) => status.flush.count),
   gauge("flush_max_seconds", "The longest flush so far.", ({ status }) => status.flush.msMax / 1_000, "max"),
   {

@@ -8,9 +8,10 @@ import { eventStreamEncoder } from "./http/eventStreamEncoder.js";
 import { ExchangeDialect } from "./http/exchange.js";
 import { plainDialect } from "./plain.js";
 import { Receipts, type ReceiptsDeps } from "./receipts/receipts.js";
-import { clientOf } from "./v1/client.js";
+import { Streams, type StreamsDeps } from "./streams/streams.js";
+import { clientOf, type V1Client } from "./v1/client.js";
 import { V1Dialect } from "./v1/dialect.js";
-import { v1Encoder } from "./v1/encoder.js";
+import { type FrameEncoder, v1Encoder } from "./v1/encoder.js";
 import { RoomEncoder } from "./v1/roomEncoder.js";
 
 /** The dialects of one app, with the state of clients that outlives their connections. */
@@ -18,20 +19,28 @@ export class Dialects {
   /** The names of the subprotocols of this library. */
   readonly subprotocols: readonly string[] = [v1];
   readonly #receipts: Receipts;
+  readonly #streams: Streams;
 
-  constructor(receipts: ReceiptsDeps) {
-    this.#receipts = new Receipts(receipts);
+  constructor(deps: ReceiptsDeps & StreamsDeps) {
+    this.#receipts = new Receipts(deps);
+    this.#streams = new Streams(deps);
   }
 
-  /** Forgets the frames that clients of this user sent, and the replies. */
+  /** Ends all streams: the app closes. */
+  close(): void {
+    this.#streams.loseAll();
+  }
+
+  /** Forgets the frames that clients of this user sent, and the replies, and ends the streams to them. */
   forgetUser(userId: string): void {
+    this.#streams.loseOf(userId);
     this.#receipts.forgetUser(userId);
   }
 
   /** The dialect of a client, chosen by the subprotocol of its transport. */
   of({ framing, protocol }: Transport, request: ConnectionRequest, eventProtocol: EventProtocol): Dialect {
     if (protocol !== v1) return plainDialect(framing, eventProtocol);
-    return new V1Dialect(v1Encoder(framing, eventProtocol), clientOf(request), this.#receipts);
+    return this.#v1(v1Encoder(framing, eventProtocol), clientOf(request));
   }
 
   /** The dialect of one of the connections on a shared socket. */
@@ -42,7 +51,11 @@ export class Dialects {
     { secret, socketRooms }: { readonly secret: string | undefined; readonly socketRooms: SocketRooms },
   ): Dialect {
     const encoder = new RoomEncoder(v1Encoder(framing, eventProtocol), request.path);
-    return new V1Dialect(encoder, clientOf(request, secret), this.#receipts, socketRooms);
+    return this.#v1(encoder, clientOf(request, secret), socketRooms);
+  }
+
+  #v1(encoder: FrameEncoder, client: V1Client, socketRooms?: SocketRooms): Dialect {
+    return new V1Dialect({ encoder, client, receipts: this.#receipts, streams: this.#streams, socketRooms });
   }
 
   /** The dialect of a client that reads a room as an event stream. */

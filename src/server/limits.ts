@@ -5,6 +5,7 @@ import { defaultMemoryLimits, type MemoryLimits } from "../connection/memory/lim
 import { EnfiladeError } from "../errors.js";
 import { type ConnectionLimits, defaultConnectionLimits } from "../handler/limits.js";
 import { defaultReceiptLimits, type ReceiptLimits } from "../protocol/receipts/receipts.js";
+import { defaultStreamLimits, type StreamLimits } from "../protocol/streams/limits.js";
 import { defaultRecoveryLimits, type RecoveryLimits } from "../room/limits.js";
 import { checkName } from "../wire/options.js";
 import { defaultPathLimits, type PathLimits } from "../wire/path.js";
@@ -47,6 +48,7 @@ export interface Limits
     ConnectionLimits,
     RecoveryLimits,
     ReceiptLimits,
+    StreamLimits,
     BackplaneLimits,
     FlushLimits,
     MemoryLimits,
@@ -72,6 +74,7 @@ export const defaultLimits: Limits = {
   ...defaultBackplaneLimits,
   ...defaultRecoveryLimits,
   ...defaultReceiptLimits,
+  ...defaultStreamLimits,
   ...defaultFlushLimits,
   ...defaultMemoryLimits,
   ...defaultTapLimits,

@@ -108,7 +108,7 @@ export function makeParts(app: ExtensionHost, options: AppOptions): Parts {
   const extensions = new Extensions({ app, report });
   const detachments: (() => void)[] = [];
   const ending = { acceptor, ownServer, detachments, extensions, registry, backplane, memory, taps, health };
-  const shutdown = new Shutdown({ ...ending, clock, limits, logger });
+  const shutdown = new Shutdown({ ...ending, dialects: carriers.dialects, clock, limits, logger });
   const { router, scope, sourceOf } = routing;
   const roomRequests = new RoomRequests({
     acceptor,

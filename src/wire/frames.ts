@@ -60,6 +60,17 @@ export interface ReplyFrame<Id extends FrameId = FrameId> {
   readonly id: Id;
   readonly data?: unknown;
   readonly error?: EventFailure;
+  /** At the end of a stream: the number of its values. */
+  readonly seq?: number;
+}
+
+/** A value of a streamed reply. */
+export interface ItemFrame<Id extends FrameId = FrameId> {
+  readonly type: "item";
+  readonly id: Id;
+  /** The number of the value: 0 for the first one. */
+  readonly seq: number;
+  readonly data: unknown;
 }
 
 /** A frame without an `id` that failed. */
@@ -117,11 +128,26 @@ export interface DrainFrame {
   readonly afterMs?: number;
 }
 
+/** An event whose answer is a stream. */
+export interface StreamFrame {
+  readonly type: "event";
+  readonly event: string;
+  readonly data?: unknown;
+  readonly id: FrameId;
+  /** The number of the next value: 0, or after those that were received on an earlier connection. */
+  readonly from: number;
+  /** The number of the first value that the client has received and not read yet. */
+  readonly read?: number;
+  readonly window?: number;
+  readonly key?: string;
+}
+
 /** A frame from the server. `Id` is the type of the ids that this client chooses. */
 export type ServerFrame<Id extends FrameId = FrameId> =
   | WelcomeFrame
   | MessageFrame
   | ReplyFrame<Id>
+  | ItemFrame<Id>
   | ErrorFrame
   | PresenceFrame
   | LaggedFrame
@@ -135,6 +161,9 @@ export type ClientFrame =
   | { readonly type: "message"; readonly data: unknown; readonly id?: FrameId }
   | { readonly type: "message"; readonly text: string; readonly id?: FrameId }
   | { readonly type: "event"; readonly event: string; readonly data?: unknown; readonly id?: FrameId }
+  | StreamFrame
+  | { readonly type: "ack"; readonly id: FrameId; readonly seq: number }
+  | { readonly type: "cancel"; readonly id: FrameId }
   | ReplyFrame
   | { readonly type: "refresh"; readonly token: string }
   | { readonly type: "watch" | "ping" };

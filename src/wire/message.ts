@@ -1,6 +1,7 @@
 import { asError, MessageError } from "../errors.js";
 import type { DecodedEvent } from "./events/incomingEvent.js";
 import { type Schema, validate } from "./schema.js";
+import type { StreamRequest } from "./stream.js";
 
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
@@ -24,6 +25,8 @@ export interface MessageOrigin {
   readonly receipt?: Receipt | undefined;
   /** The fields of the message as a frame, if its transport has parsed it. */
   readonly frame?: Readonly<Record<string, unknown>> | undefined;
+  /** Present if the client reads the answer as a stream. */
+  readonly stream?: StreamRequest | undefined;
 }
 
 const encoder = new TextEncoder();

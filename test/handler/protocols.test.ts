@@ -542,7 +542,7 @@ describe("events as MessagePack", () => {
     encode(outgoing) {
       encoded += 1;
       if (outgoing.kind === "event") return pack([0, outgoing.event, outgoing.data]);
-      if (outgoing.kind === "reply") return pack([1, outgoing.id, outgoing.data]);
+      if (outgoing.kind === "reply" || outgoing.kind === "item") return pack([1, outgoing.id, outgoing.data]);
       return pack([2, outgoing.id ?? outgoing.event, outgoing.error.code]);
     },
   };

@@ -300,6 +300,7 @@ describe("the numbers of metrics", () => {
       unfinishedBytes: 35,
       outboxBytes: 32,
       receiptBytes: 33,
+      streamBytes: 36,
       historyBytes: 34,
     };
     const link = { engine: "redis", state: "away", nodes: 41, malformed: 42, healed: 43, lagged: 44, unpublished: 45 };
@@ -332,6 +333,7 @@ describe("the numbers of metrics", () => {
       unfinished_bytes: 35,
       outbox_bytes: 32,
       receipts_bytes: 33,
+      streams_bytes: 36,
       flushes_total: 21,
       flush_max_seconds: 0.022,
       history_bytes: 34,

@@ -6,7 +6,7 @@ import { until } from "../backplane/cluster.js";
 import { Mailbox, start } from "../support/app.js";
 import { type EngineName, type EngineServer, startEngine } from "../support/engines.js";
 import { missing } from "../support/parts.js";
-import { type Proxy as Way, startProxy } from "../support/proxy.js";
+import { startProxy, type Proxy as Way } from "../support/proxy.js";
 
 class Desk extends EventHandler {
   static events = { leave: "onLeave", join: "onJoin", say: "onSay" };

@@ -50,6 +50,18 @@ class Chat extends EventHandler {
   override onRoomJoin(): void {
     this.greet();
   }
+  @On()
+  async *onCount(_upTo: number) {
+    yield new Date();
+    return { total: 1 };
+  }
+  @On()
+  async onLines(): Promise<AsyncIterable<{ readonly line: string }>> {
+    return this.lines();
+  }
+  private async *lines() {
+    yield { line: "x" };
+  }
   protected onSecret(): void {
     this.greet();
   }
@@ -83,6 +95,21 @@ is<Promise<number>>(room.request("leave", undefined, { timeoutMs: 5 }));
 room.emit("join", { name: "x" });
 room.emit("typing");
 is<EventName<Chat>>("join");
+
+is<AsyncGenerator<string, { total: number }, undefined>>(room.stream("count", 5));
+is<AsyncGenerator<string, { total: number }, undefined>>(
+  room.stream("count", 5, { signal: new AbortController().signal, key: "0123456789abcdef", from: 1, readAhead: 2 }),
+);
+is<AsyncGenerator<{ line: string }, unknown, undefined>>(room.stream("lines"));
+is<Promise<never>>(room.request("count", 5));
+// @ts-expect-error: it is answered with one value
+room.stream("join", { name: "x" });
+// @ts-expect-error: it counts up to a number
+room.stream("count", "5");
+// @ts-expect-error: a Date arrives as a string
+is<AsyncGenerator<Date, unknown, undefined>>(room.stream("count", 5));
+// @ts-expect-error: there is no such option
+room.stream("count", 5, { timeoutMs: 5 });
 
 // @ts-expect-error: there is no such event
 room.request("jion", { name: "x" });
@@ -135,6 +162,10 @@ is<Promise<"ok" | "taken">>(declared.request("move", [1, 2]));
 is<Promise<number>>(declared.request("ping"));
 // @ts-expect-error: a place has two numbers
 declared.request("move", [1]);
+
+const typed = connect<{ ask(question: string): AsyncIterable<string> }, object>("/assistant");
+is<AsyncGenerator<string, unknown, undefined>>(typed.stream("ask", "why?"));
+is<AsyncGenerator<unknown, unknown, undefined>>(connect("/any").stream("ask", { any: "data" }));
 
 class Plain extends WebSocketHandler {
   override onMessage(): void {

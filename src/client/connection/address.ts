@@ -1,5 +1,5 @@
 import { secretPrefix, tokenPrefix, v1 } from "../../wire/frames.js";
-import type { Position } from "../../wire/position.js";
+import { type Position, positionText } from "../../wire/position.js";
 
 /**
  * Returns `url` as an absolute URL with `ws` or `wss`. A relative URL is resolved against the page.
@@ -22,20 +22,17 @@ const urlLengthMax = 4_096;
 /**
  * Adds the query parameters of `enfilade.v1` to `url`: the id of the client, and the positions to resume at.
  *
- * @param joined The positions in other rooms. Those that do not fit are left out; the server then reports a loss.
+ * @param positions By the path of the room; `""` for the home. Those that do not fit are left out: the server then
+ *   reports a loss.
  */
-export function urlOf(
-  url: URL,
-  client: string,
-  since: Position | undefined,
-  joined: ReadonlyMap<string, Position>,
-): string {
+export function urlOf(url: URL, client: string, positions: ReadonlyMap<string, Position>): string {
   const complete = new URL(url);
   const query = complete.searchParams;
   query.set("client", client);
-  if (since) query.set("since", `${since.epoch}:${since.offset}`);
-  for (const [room, { epoch, offset }] of joined) {
-    if (complete.href.length < urlLengthMax) query.append("joined", `${epoch}:${offset}:${room}`);
+  for (const [room, position] of positions) {
+    const text = positionText(position);
+    if (!room) query.set("since", text);
+    else if (complete.href.length < urlLengthMax) query.append("joined", `${text}:${room}`);
   }
   return complete.href;
 }

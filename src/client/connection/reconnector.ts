@@ -140,8 +140,8 @@ export class Reconnector implements AttemptOwner, Record<PageEvent["type"], () =
         this.attempt = attempt;
       }
     }
-    // A connection that was replaced is kept for replies only.
-    if (attempt !== this.attempt && frame.type !== "reply") return;
+    // A connection that was replaced is kept for replies only, and for the items before them.
+    if (attempt !== this.attempt && frame.type !== "reply" && frame.type !== "item") return;
     if (isWelcome) {
       this.#openedAt ??= this.#deps.clock.now();
       this.#state = "open";

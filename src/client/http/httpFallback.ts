@@ -47,7 +47,7 @@ export function httpFallback(options: HttpFallbackOptions = {}): WebSocketConstr
   if (typeof retryMs !== "number" || !(retryMs > 0 && retryMs <= retryMsMax)) {
     throw new EnfiladeError("ERR_OPTION", `retryMs takes milliseconds from 1 to ${retryMsMax}, got ${retryMs}`);
   }
-  const { WebSocket = globalWebSocket(), fetch = globalThis.fetch.bind(globalThis) } = options;
+  const { WebSocket = defaultWebSocket(), fetch = globalThis.fetch.bind(globalThis) } = options;
   for (const [name, value] of Object.entries({ WebSocket, fetch })) {
     if (typeof value === "function") continue;
     throw new EnfiladeError("ERR_OPTION", `${name} of httpFallback() takes a function, got ${value}`);
@@ -78,15 +78,6 @@ export function httpFallback(options: HttpFallbackOptions = {}): WebSocketConstr
       this.#socket.addEventListener(type, isHidden ? () => listener({ type, message: "no WebSocket" }) : listener);
     }
   };
-}
-
-/** @throws TypeError when there is no global WebSocket. */
-function globalWebSocket(): WebSocketConstructor {
-  try {
-    return defaultWebSocket();
-  } catch {
-    throw new TypeError("no WebSocket here; use httpFallback({ WebSocket })");
-  }
 }
 
 /** Knows whether WebSockets can be opened. */

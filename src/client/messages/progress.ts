@@ -4,22 +4,27 @@ import type { Lost, RoomListeners } from "../roomEvents.js";
 import { messageOf } from "./message.js";
 import { type MessageQueue, resync } from "./messageQueue.js";
 
-/** Tracks the position in the publications of the room. Skips publications that were seen, and reports lost ones. */
+/** The key of the home among the positions. */
+const home = "";
+
+/**
+ * Tracks the positions in the publications of the home, and of the rooms that the connection joins besides it. Skips
+ * publications that were seen, and reports lost ones.
+ */
 export class Progress {
   readonly #queue: MessageQueue;
   readonly #listeners: RoomListeners;
-  #position: Position | undefined;
-  /** The positions in rooms that the connection joined besides its home, by path. */
-  readonly joined = new Map<string, Position>();
+  /** The positions of the last publications, by the path of the room; `""` for the home. */
+  readonly positions = new Map<string, Position>();
 
   constructor(queue: MessageQueue, listeners: RoomListeners) {
     this.#queue = queue;
     this.#listeners = listeners;
   }
 
-  /** The position of the last publication; `undefined` if the server keeps no history. */
+  /** The position of the last publication of the home; `undefined` if the server keeps no history. */
   get position(): Position | undefined {
-    return this.#position;
+    return this.positions.get(home);
   }
 
   /**
@@ -28,64 +33,61 @@ export class Progress {
    * @param isRenewed True if the connection replaces one that was open until now.
    * @param isFirst True for the first welcome of the room.
    */
-  begin(
-    { position, recovered, reason = "off", missed }: WelcomeFrame,
-    isRenewed: boolean,
-    isFirst: boolean,
-  ): () => void {
-    const last = this.#position;
-    // Nothing is missing: the publications that this connection repeats are skipped.
-    const isBehind = last && position && reason !== "epoch" && isUpTo(last, position);
-    if (!recovered && !isBehind) this.#position = position;
+  begin(welcome: WelcomeFrame, isRenewed: boolean, isFirst: boolean): () => void {
+    const { position } = welcome;
+    const isContinued = this.#continue(home, welcome);
     return () => {
-      if ((recovered || isBehind) && position) {
+      if (isContinued && position) {
         this.#queue.push({ emit: () => this.#listeners.emit("recovered", { position }) });
       } else if (!isRenewed) {
-        if (!isFirst) this.#queueLost({ reason, missed });
+        if (!isFirst) this.#queueLost(welcome);
         this.#queue.push(resync);
       }
     };
   }
 
   /** The connection has joined or left a room besides its home. */
-  move({ type, room, position, recovered, reason = "off", missed }: RoomFrame): void {
-    const last = this.joined.get(room);
-    // After a drain, it is at the place where the last connection was.
-    if (recovered || (last && position && isUpTo(last, position))) return;
-    this.joined.delete(room);
-    if (position) this.joined.set(room, position);
-    if (last && type === "joined") this.#queueLost({ reason, missed, room });
+  move(frame: RoomFrame): void {
+    const isKnown = this.positions.has(frame.room);
+    const isContinued = this.#continue(frame.room, frame);
+    if (isKnown && !isContinued && frame.type === "joined") this.#queueLost(frame, frame.room);
   }
 
   /** @param size The number of characters of the frame. */
   receive(frame: MessageFrame, size: number): void {
-    const { room = "", roomOffset } = frame;
-    const joined = this.joined.get(room);
-    if (joined && roomOffset) {
-      if (roomOffset <= joined.offset) return;
-      this.joined.set(room, { ...joined, offset: roomOffset });
-    }
-    const last = this.#position;
-    if (frame.offset !== undefined && last) {
-      const missed = frame.offset - last.offset - 1;
+    const { room = home, offset = frame.roomOffset } = frame;
+    const last = this.positions.get(room);
+    if (offset && last) {
+      const missed = offset - last.offset - 1;
       // It was seen on the connection that this one replaced.
       if (missed < 0) return;
-      this.#position = { epoch: last.epoch, offset: frame.offset };
-      if (missed) this.#queueLost({ reason: "jump", missed });
+      this.positions.set(room, { epoch: last.epoch, offset });
+      // In other rooms, a jump may be a message that this client is excepted from.
+      if (missed && !room) this.#queueLost({ reason: "jump", missed });
     }
     const message = messageOf(frame);
     if (message) this.#queue.push({ message, size, missed: 1 });
   }
 
-  lag({ position = this.#position, missed, room, roomPosition }: LaggedFrame): void {
-    this.#position = position;
-    if (room && roomPosition) this.joined.set(room, roomPosition);
+  lag({ room = home, position, roomPosition = position, missed }: LaggedFrame): void {
+    if (roomPosition) this.positions.set(room, roomPosition);
     // Without a loss, only the numbers of the publications have changed.
-    if (missed !== 0) this.#queueLost({ reason: "lagged", missed, room });
+    if (missed !== 0) this.#queueLost({ reason: "lagged", missed }, room);
+  }
+
+  /** Applies the position of a room; returns whether nothing is missing since the last one. */
+  #continue(room: string, { position, recovered, reason }: WelcomeFrame | RoomFrame): boolean | undefined {
+    const last = this.positions.get(room);
+    // Publications that this connection repeats are skipped.
+    if (recovered || (last && position && reason !== "epoch" && isUpTo(last, position))) return true;
+    this.positions.delete(room);
+    if (position) this.positions.set(room, position);
+    return false;
   }
 
   /** Queues the event, so that it is emitted in order with the messages. */
-  #queueLost(lost: Lost): void {
-    this.#queue.push({ missed: lost.missed, emit: () => this.#listeners.emit("lost", lost) });
+  #queueLost({ reason = "off", missed }: Partial<Lost>, room = home): void {
+    const lost: Lost = { reason, missed, ...(room && { room }) };
+    this.#queue.push({ missed, emit: () => this.#listeners.emit("lost", lost) });
   }
 }

@@ -38,7 +38,7 @@ export function request(sendQueue: SendQueue, clock: Clock, frame: object, optio
     // If one of these three throws, the promise rejects. There is no timer or listener yet.
     checkNames("request()", options, ["signal", "timeoutMs"]);
     signal?.throwIfAborted();
-    const id = sendQueue.push(frame, settle);
+    const { id } = sendQueue.push(frame, settle);
     if (timeoutMs < foreverMs) timer = clock.setTimeout(expire, timeoutMs);
     signal?.addEventListener("abort", abort);
   });

@@ -1,5 +1,5 @@
 import type { EventFailure } from "../../wire/events/protocol.js";
-import type { ReplyFrame } from "../../wire/frames.js";
+import type { ItemFrame, ReplyFrame } from "../../wire/frames.js";
 import type { Bytes } from "../../wire/payload.js";
 import type { Attempt } from "../connection/attempt.js";
 import type { Reconnector } from "../connection/reconnector.js";
@@ -7,7 +7,14 @@ import { RequestError } from "../errors.js";
 import type { Dropped, RoomListeners } from "../roomEvents.js";
 
 /** Called once with the result of a request: an error or the reply. */
-export type OnSettled = (error: RequestError | undefined, reply?: unknown) => void;
+export type OnSettled = (error: RequestError | undefined, reply?: unknown, seq?: number) => void;
+
+/** A frame whose answer is a stream. */
+interface StreamEntry {
+  /** Makes the text that is sent on the next connection. */
+  again(): string;
+  onItem(item: ItemFrame<number>): void;
+}
 
 interface Entry {
   /** `undefined` for a binary message, which gets no reply and is sent once. */
@@ -15,6 +22,7 @@ interface Entry {
   readonly data: string | Uint8Array;
   readonly bytes: number;
   readonly onSettled?: OnSettled | undefined;
+  readonly stream?: StreamEntry | undefined;
   /** The connection that it was sent on last. If it is set, the server may have run the frame. */
   connection?: Attempt | undefined;
 }
@@ -55,19 +63,20 @@ export class SendQueue {
   }
 
   /**
-   * Sends a frame, now or when there is a connection. Returns its id.
+   * Sends a frame, now or when there is a connection. Returns its entry, with its id.
    *
    * @throws RequestError `closed` or `queue_full` when there will be no reply for `onSettled`.
    * @throws TypeError when JSON cannot encode the frame.
    */
-  push(frame: object, onSettled?: OnSettled): number {
+  push(frame: object, onSettled?: OnSettled, stream?: StreamEntry): Entry & { readonly id: number } {
     const id = this.#lastId + 1;
     const text = JSON.stringify({ ...frame, id });
     const bytes = new TextEncoder().encode(text).length;
     if (this.#isClosed && onSettled) throw new RequestError(closed);
     this.#lastId = id;
-    this.#add({ id, data: text, bytes, onSettled });
-    return id;
+    const entry = { id, data: text, bytes, onSettled, stream };
+    this.#add(entry);
+    return entry;
   }
 
   /**
@@ -89,28 +98,34 @@ export class SendQueue {
     const awaited: Attempt[] = [];
     let oldest: number | undefined;
     for (const entry of this.#entries.values()) {
-      const { id, connection } = entry;
-      oldest ??= id;
+      const { id, connection, stream } = entry;
+      // A stream may take long. The server does not run it again: it knows how much of it was received.
+      if (!stream) oldest ??= id;
       if (connection && !connection.hasEnded) awaited.push(connection);
       else if (this.#reconnector.state === "open") {
         if (id === undefined) this.#entries.delete(entry);
         else if (id - (oldest ?? id) >= unansweredMax) break;
         // Set before, since a listener of the log may send the next frame.
         entry.connection = this.#reconnector.attempt;
-        entry.connection?.send(entry.data);
+        entry.connection?.send((connection && stream?.again()) ?? entry.data);
       }
     }
     this.#reconnector.release(awaited);
   }
 
-  /** Applies a reply. @param onRefused Receives the error of a frame without `onSettled`. */
-  settle({ id, data, error }: ReplyFrame<number>, onRefused: (error: RequestError) => void): void {
+  /** Applies a reply, or an item of a stream. @param onRefused Receives the error of a frame without `onSettled`. */
+  settle(frame: ReplyFrame<number> | ItemFrame<number>, onRefused: (error: RequestError) => void): void {
+    const { id, data, seq } = frame;
     const entry = this.#entries.get(id);
     // The request was withdrawn.
     if (!entry) return;
+    if (frame.type === "item") {
+      entry.stream?.onItem(frame);
+      return;
+    }
     this.withdraw(id);
-    const refusal = error && new RequestError(error);
-    if (entry.onSettled) entry.onSettled(refusal, data);
+    const refusal = frame.error && new RequestError(frame.error);
+    if (entry.onSettled) entry.onSettled(refusal, data, seq);
     else if (refusal) onRefused(refusal);
   }
 

@@ -14,6 +14,8 @@ export interface MemoryStatus {
   readonly outboxBytes: number;
   /** Remembered frames of `enfilade.v1` clients, with their replies. */
   readonly receiptBytes: number;
+  /** Values of streamed replies, until their clients have read them. */
+  readonly streamBytes: number;
   /** History in this process. */
   readonly historyBytes: number;
 }
@@ -53,6 +55,8 @@ export class MemoryLedger {
   readonly #warned = new Set<keyof typeof warnings>();
   /** The bytes of remembered frames. Their owner sets them. */
   receiptBytes = 0;
+  /** The bytes of values of streams. Their owner sets them. */
+  streamBytes = 0;
 
   constructor(deps: MemoryLedgerDeps) {
     this.#deps = deps;
@@ -72,12 +76,12 @@ export class MemoryLedger {
   }
 
   get status(): MemoryStatus {
-    const { receiptBytes } = this;
+    const { receiptBytes, streamBytes } = this;
     const { unfinishedBytes } = this.incoming;
     const [inboxBytes, outboxBytes] = [this.incoming.bytes - unfinishedBytes, this.outgoing.bytes];
     const historyBytes = this.#deps.historyBytes();
-    const bytes = inboxBytes + unfinishedBytes + outboxBytes + receiptBytes + historyBytes;
-    return { bytes, inboxBytes, unfinishedBytes, outboxBytes, receiptBytes, historyBytes };
+    const bytes = inboxBytes + unfinishedBytes + outboxBytes + receiptBytes + streamBytes + historyBytes;
+    return { bytes, inboxBytes, unfinishedBytes, outboxBytes, receiptBytes, streamBytes, historyBytes };
   }
 
   /** Answered frames were forgotten for lack of space. */
@@ -85,10 +89,11 @@ export class MemoryLedger {
     this.#record("forgotten", () => (this.#deps.counters.totals.receiptsForgotten += count));
   }
 
-  /** The bytes that all waiting messages may take. History and receipts keep to their own limits. */
+  /** The bytes that all waiting messages may take. History, receipts and streams keep to their own limits. */
   get #messageBytesMax(): number {
     const { bytesMax, historyBytes } = this.#deps;
-    return Math.max(bytesMax - historyBytes() - this.receiptBytes, bytesMax * messagesShareMin);
+    const otherBytes = historyBytes() + this.receiptBytes + this.streamBytes;
+    return Math.max(bytesMax - otherBytes, bytesMax * messagesShareMin);
   }
 
   #record(kind: keyof typeof warnings, count: () => void): void {

@@ -18,6 +18,16 @@ export function messageBlock(data: string | Uint8Array, id?: string): string {
   return `${idField(id)}data: ${lines}\n\n`;
 }
 
+/** A value of a streamed reply, as JSON, with its number as the id. */
+export function itemBlock(seq: number, json: string): string {
+  return `id: ${seq}\ndata: ${json}\n\n`;
+}
+
+/** The end of a streamed reply: an event `reply` or `error` with its data. */
+export function endBlock(type: "reply" | "error", data: unknown): string {
+  return `event: ${type}\ndata: ${JSON.stringify(data)}\n\n`;
+}
+
 function idField(id: string | undefined): string {
   return id === undefined ? "" : `id: ${id}\n`;
 }

@@ -22,15 +22,22 @@ export class FrameReceipt implements Receipt {
   readonly #record: FrameRecord;
   readonly #client: ClientReceipts;
   readonly #owner: ReceiptOwner;
+  readonly #begunFailure: EventFailure;
 
-  constructor(record: FrameRecord, client: ClientReceipts, owner: ReceiptOwner) {
+  /** @param begunFailure The error for a frame that was begun on another node. */
+  constructor(record: FrameRecord, client: ClientReceipts, owner: ReceiptOwner, begunFailure = begun) {
     this.#record = record;
+    this.#begunFailure = begunFailure;
     this.#client = client;
     this.#owner = owner;
   }
 
   get key(): string {
     return this.#client.keyOf(this.#record.id);
+  }
+
+  get hasBegun(): boolean {
+    return this.#record.hasBegun;
   }
 
   begin(): boolean | Promise<boolean> {
@@ -49,7 +56,7 @@ export class FrameReceipt implements Receipt {
       return true;
     }
     if (result.state === "answered") this.#record.answerWith(result.reply ?? duplicateReply(this.#record.id));
-    else if (result.state === "begun") this.#client.refuse(this.#record, begun);
+    else if (result.state === "begun") this.#client.refuse(this.#record, this.#begunFailure);
     else {
       if (result.state === "run") this.#client.release(this.#record);
       this.#client.refuse(this.#record, unavailable);

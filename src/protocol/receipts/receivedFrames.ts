@@ -51,6 +51,12 @@ export class ReceivedFrames implements ReceiptOwner {
     this.#client = this.#receipts.enter(clientName, this.id, userId);
   }
 
+  /** The frames of the client over all its connections. Call this after {@link start}. */
+  get client(): ClientReceipts {
+    if (this.#client === undefined) throw new Error("the session has not begun");
+    return this.#client;
+  }
+
   /** The receipt of a frame for the handler; `undefined` if the handler has got the frame before. */
   receive(id: FrameId): Receipt | undefined {
     const client = this.#client;

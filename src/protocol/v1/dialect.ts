@@ -26,16 +26,28 @@ import { hashOf } from "../receipts/clientReceipts.js";
 import type { Receipts } from "../receipts/receipts.js";
 import { type FrameReceiver, ReceivedFrames } from "../receipts/receivedFrames.js";
 import { replyText } from "../receipts/reply.js";
+import { ConnectionStreams } from "../streams/connectionStreams.js";
+import type { Streams } from "../streams/streams.js";
 import type { V1Client } from "./client.js";
 import type { FrameEncoder } from "./encoder.js";
 import { frameText, type IncomingFrame, readFrame } from "./frames.js";
 import { PresenceRequests } from "./presenceRequests.js";
 import { V1Requests } from "./requests.js";
 
+export interface V1DialectDeps {
+  readonly encoder: FrameEncoder;
+  readonly client: V1Client;
+  readonly receipts: Receipts;
+  readonly streams: Streams;
+  /** The rooms of the socket, if the client has several connections on it. */
+  readonly socketRooms: SocketRooms | undefined;
+}
+
 /** The dialect of an `enfilade.v1` client (PROTOCOL.md): turns frames into messages for the handler or answers them. */
 export class V1Dialect implements Dialect, SessionDialect, JoiningClient, RoomJoins, Replies, FrameReceiver {
   readonly clientName: string | undefined;
   readonly since: Position | "invalid" | undefined;
+  readonly socketRooms: SocketRooms | undefined;
   readonly reportsLosses = true;
   readonly #encoder: FrameEncoder;
   readonly #losses = new LossTracker();
@@ -45,19 +57,21 @@ export class V1Dialect implements Dialect, SessionDialect, JoiningClient, RoomJo
   /** Proves that connections are of the same client; `undefined` if the client has no id. */
   readonly #secret: string | undefined;
   readonly #frames: ReceivedFrames;
+  readonly #receipts: Receipts;
+  readonly #appStreams: Streams;
+  /** Made on first use. */
+  #streams: ConnectionStreams | undefined;
   /** Made on first use. */
   #requests: V1Requests | undefined;
   /** Made on first use. */
   #watch: PresenceRequests | undefined;
 
-  /** @param socketRooms The rooms of the socket, if the client has several connections on it. */
-  constructor(
-    encoder: FrameEncoder,
-    { name, secret, since, joined }: V1Client,
-    receipts: Receipts,
-    readonly socketRooms?: SocketRooms,
-  ) {
+  constructor({ encoder, client, receipts, streams, socketRooms }: V1DialectDeps) {
+    const { name, secret, since, joined } = client;
+    this.socketRooms = socketRooms;
     this.#encoder = encoder;
+    this.#receipts = receipts;
+    this.#appStreams = streams;
     this.#frames = new ReceivedFrames(receipts, this);
     this.clientName = name;
     this.#secret = name && (secret ?? newConnectionId());
@@ -76,6 +90,7 @@ export class V1Dialect implements Dialect, SessionDialect, JoiningClient, RoomJo
 
   end(): void {
     this.#watch?.end();
+    this.#streams?.end();
     this.#frames.end();
   }
 
@@ -110,6 +125,15 @@ export class V1Dialect implements Dialect, SessionDialect, JoiningClient, RoomJo
   get #presenceRequests(): PresenceRequests | undefined {
     if (this.#session !== undefined) this.#watch ??= new PresenceRequests(this.#session);
     return this.#watch;
+  }
+
+  get #connectionStreams(): ConnectionStreams | undefined {
+    const session = this.#session;
+    if (session !== undefined) {
+      const deps = { streams: this.#appStreams, receipts: this.#receipts, frames: this.#frames, session };
+      this.#streams ??= new ConnectionStreams(deps);
+    }
+    return this.#streams;
   }
 
   welcome(resumption: Resumption): void {
@@ -188,7 +212,7 @@ export class V1Dialect implements Dialect, SessionDialect, JoiningClient, RoomJo
   }
 
   reply(outgoing: OutgoingEvent): boolean {
-    if (outgoing.kind === "event") return false;
+    if (outgoing.kind === "event" || outgoing.kind === "item") return false;
     const { kind, id } = outgoing;
     const outcome = kind === "reply" ? { data: outgoing.data ?? null } : { error: outgoing.error };
     // The handler answers the message that it is handling; an id in its data is ignored.
@@ -212,6 +236,8 @@ export class V1Dialect implements Dialect, SessionDialect, JoiningClient, RoomJo
     if (frame.type === "ping") this.#session?.member.push(this.#encoder.encodeText(frameText("pong", {})), undefined);
     else if (frame.type === "watch") this.#presenceRequests?.ask();
     else if (frame.type === "reply") this.#requests?.settle(frame.id, frame.outcome);
+    else if (frame.type === "ack") this.#streams?.acknowledge(frame.id, frame.seq);
+    else if (frame.type === "cancel") this.#streams?.cancel(frame.id);
     else if (frame.type === "bad") this.#refuseFrame(frame.id);
     else this.#session?.onRefresh(frame.token);
     return undefined;
@@ -221,6 +247,10 @@ export class V1Dialect implements Dialect, SessionDialect, JoiningClient, RoomJo
   #messageOf(frame: IncomingFrame & { readonly type: "message" | "event" }): Message | undefined {
     const event = frame.type === "event" ? frame.event : undefined;
     if (frame.id === undefined) return Message.within(frame.text, { event });
+    if (frame.type === "event" && frame.stream !== undefined) {
+      const origin = this.#connectionStreams?.request(frame.id, frame.stream);
+      return origin && Message.within(frame.text, { event, ...origin });
+    }
     const receipt = this.#frames.receive(frame.id);
     return receipt && Message.within(frame.text, { event, receipt });
   }

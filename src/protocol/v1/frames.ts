@@ -4,18 +4,30 @@ import { type EventFailure, fieldsOf } from "../../wire/events/protocol.js";
 import type { FrameId } from "../../wire/frames.js";
 import type { Message } from "../../wire/message.js";
 import { encodeJSON, type Payload } from "../../wire/payload.js";
+import { type StreamFields, streamKeyPattern, streamWindow, streamWindowMax } from "../../wire/stream.js";
 import { base64 } from "../base64.js";
 import type { Outcome } from "../receipts/reply.js";
 
 /** A frame of a client. */
 export type IncomingFrame =
   | { readonly type: "message"; readonly id: FrameId | undefined; readonly text: string }
-  | { readonly type: "event"; readonly id: FrameId | undefined; readonly text: string; readonly event: DecodedEvent }
+  | EventFrame
+  | { readonly type: "ack"; readonly id: FrameId; readonly seq: number }
+  | { readonly type: "cancel"; readonly id: FrameId }
   | { readonly type: "reply"; readonly id: FrameId; readonly outcome: Outcome }
   | { readonly type: "refresh"; readonly id: FrameId | undefined; readonly token: string }
   | { readonly type: "watch"; readonly id: FrameId | undefined }
   | { readonly type: "ping"; readonly id: FrameId | undefined }
   | BadFrame;
+
+/** An event; with `stream`, it has an id. */
+export interface EventFrame {
+  readonly type: "event";
+  readonly id: FrameId | undefined;
+  readonly text: string;
+  readonly event: DecodedEvent;
+  readonly stream: StreamFields | undefined;
+}
 
 /**
  * An invalid frame. If it has a valid `id`, the client gets an error with this id.
@@ -49,12 +61,29 @@ function frameOf(fields: Readonly<Record<string, unknown>>): IncomingFrame {
     if (text === undefined && data !== undefined) return { type, id, text: JSON.stringify(data) };
   }
   if (!isBadId && type === "event" && typeof event === "string") {
-    return { type, id, text: JSON.stringify({ event, data, id }), event: { event, data, id } };
+    const stream = fields.from === undefined ? undefined : streamFields(fields);
+    if (stream === null || (stream !== undefined && id === undefined)) return { type: "bad", id };
+    return { type, id, text: JSON.stringify({ event, data, id }), event: { event, data, id }, stream };
   }
+  if (type === "ack" && id !== undefined && isCount(fields.seq)) return { type, id, seq: fields.seq };
+  if (type === "cancel" && id !== undefined) return { type, id };
   if (type === "reply") return replyOf(id, fields);
   if (type === "refresh" && typeof token === "string") return { type, id, token };
   if (type === "watch" || type === "ping") return { type, id };
   return { type: "bad", id };
+}
+
+/** The fields of an event with `from`; `null` if one of them is not valid. */
+function streamFields(fields: Readonly<Record<string, unknown>>): StreamFields | null {
+  const { from, read = from, window = streamWindow, key } = fields;
+  if (!isCount(from) || !isCount(read) || read > from) return null;
+  const isWindow = isCount(window) && window >= 1 && window <= streamWindowMax;
+  const isKey = key === undefined || (typeof key === "string" && streamKeyPattern.test(key));
+  return isWindow && isKey ? { from, read, window, key } : null;
+}
+
+function isCount(value: unknown): value is number {
+  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
 }
 
 function replyOf(id: FrameId | undefined, { data, error }: Readonly<Record<string, unknown>>): IncomingFrame {

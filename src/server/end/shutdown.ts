@@ -4,6 +4,7 @@ import type { RevokedTopic } from "../../backplane/topic.js";
 import { type Clock, timeIsUp, within } from "../../connection/clock.js";
 import { EnfiladeError } from "../../errors.js";
 import type { Status } from "../../handler/application.js";
+import type { Dialects } from "../../protocol/dialects.js";
 import type { Registry } from "../../room/registry.js";
 import { CloseCode } from "../../wire/closeCodes.js";
 import type { Acceptor } from "../acceptor.js";
@@ -26,6 +27,7 @@ export interface ShutdownDeps {
   readonly extensions: Extensions;
   readonly registry: Registry;
   readonly backplane: Backplane;
+  readonly dialects: Dialects;
   readonly memory: MemoryBackplane;
   readonly taps: Taps;
   readonly health: Health;
@@ -106,11 +108,14 @@ export class Shutdown {
   async #close(timeoutMs: number): Promise<boolean> {
     const { acceptor, ownServer, detachments, extensions, registry, backplane, memory, taps, health, clock, logger } =
       this.#deps;
+    const { dialects } = this.#deps;
     this.#state = "closing";
     this.#drain?.stop();
     acceptor.stopAccepting(() => busy("closing", "The server is shutting down"));
     const stopped = ownServer.stop();
     registry.endSubscriptions();
+    // A client would find its streams on no other node.
+    dialects.close();
     for (const member of [...registry.members]) member.close(CloseCode.goingAway, "server shutting down");
     const isEnded = async (end: Promise<void>) => (await within(clock, timeoutMs, end)) !== timeIsUp;
     const [isInTime, areClosed] = await Promise.all([isEnded(acceptor.whenIdle()), isEnded(extensions.close())]);

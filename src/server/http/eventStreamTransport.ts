@@ -3,13 +3,14 @@ import { eventBlock } from "../../protocol/http/eventStreamFraming.js";
 import { hasEnded } from "./messages.js";
 import { ResponseTransport } from "./responseTransport.js";
 
-/** Without them, a proxy may keep events back until it has many, or store them. */
-const headers = {
+/** The headers of an event stream. Without them, a proxy may keep events back until it has many, or store them. */
+export const eventStreamHeaders = {
   "content-type": "text/event-stream; charset=utf-8",
   "cache-control": "no-store, no-transform",
   "x-accel-buffering": "no",
 };
-const heartbeat = Buffer.from(":\n\n");
+/** A comment, which clients ignore. */
+export const heartbeat = Buffer.from(":\n\n");
 const nothing = new Uint8Array(0);
 
 /** A response that is an event stream (WHATWG HTML, 9.2). The server closes it with an event `close`. */
@@ -19,7 +20,7 @@ export class EventStreamTransport extends ResponseTransport {
     const isOverHTTP1 = this.request.httpVersionMajor < 2;
     // The stream ends with the connection, so that its events need no frames of chunked encoding.
     if (isOverHTTP1) this.response.removeHeader("transfer-encoding");
-    this.response.writeHead(200, isOverHTTP1 ? { ...headers, connection: "close" } : headers);
+    this.response.writeHead(200, isOverHTTP1 ? { ...eventStreamHeaders, connection: "close" } : eventStreamHeaders);
     return true;
   }
 

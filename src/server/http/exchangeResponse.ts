@@ -1,3 +1,4 @@
+import { endBlock } from "../../protocol/http/eventStreamFraming.js";
 import type { ExchangeAnswer, ExchangeFailure, SentMessage } from "../../protocol/http/exchange.js";
 import { CloseCode } from "../../wire/closeCodes.js";
 
@@ -13,6 +14,8 @@ const statusByError = new Map([
   ["unavailable", 503],
   ["duplicate", 409],
   ["unknown_event", 404],
+  ["is_stream", 406],
+  ["too_many_streams", 429],
 ]);
 
 const statusByClose = new Map<number, number>([
@@ -35,6 +38,13 @@ export function responseOfAnswer(answer: ExchangeAnswer): ExchangeResponse {
   const [first, ...more] = answer.messages;
   if (first === undefined) return { status: 204, headers: {}, body: "" };
   return more.length > 0 ? json(200, answer.messages) : responseOfMessage(first);
+}
+
+/** The end of a stream of items. */
+export function endOfStream(answer: ExchangeAnswer): ExchangeResponse {
+  const body =
+    "error" in answer ? endBlock("error", answer.error) : endBlock("reply", "reply" in answer && answer.reply);
+  return { status: 200, headers: {}, body };
 }
 
 /** The response to a client whose connection the server closed. */

@@ -17,6 +17,11 @@ export function representationOf(
   return offered.find((one) => one === preferred);
 }
 
+/** Whether the client of a `POST` asks for an event stream. A client that accepts anything does not. */
+export function wantsStream(headers: IncomingHttpHeaders): boolean {
+  return new Negotiator({ headers }).mediaType(["application/json", "text/event-stream"]) === "text/event-stream";
+}
+
 /** `curl -d` sends the last one, and some clients none. */
 const textTypes = ["application/json", "text/plain", "application/x-www-form-urlencoded", ""];
 

@@ -16,7 +16,7 @@ import { addOriginHeaders, answerOptions, isHiddenPage } from "./crossOrigin.js"
 import { EventStreamTransport } from "./eventStreamTransport.js";
 import { ExchangeTransport } from "./exchangeTransport.js";
 import { FrameStreams } from "./frameStreams.js";
-import { messageKindOf, representationOf } from "./mediaTypes.js";
+import { messageKindOf, representationOf, wantsStream } from "./mediaTypes.js";
 import { answerWithRefusal, headersOf, type PlainRequest, type ResponseWriter } from "./messages.js";
 import type { ResponseTransport } from "./responseTransport.js";
 import { contentQuery, roomContent } from "./roomContent.js";
@@ -147,7 +147,7 @@ export class RoomRequests {
     const key = keyOf(headers);
     const fault =
       bodyFault(headers, kind, found.match.route) ?? (key === "" ? badKey() : undefined) ?? this.#readFault(request);
-    return { transport, outcome: fault ?? exchangeService(this.#deps.dialects, transport, key) };
+    return { transport, outcome: fault ?? exchangeService(this.#deps.dialects, transport, key, wantsStream(headers)) };
   }
 
   /** Middleware before the app may have read the body. */

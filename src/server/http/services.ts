@@ -5,7 +5,7 @@ import type { Dialects } from "../../protocol/dialects.js";
 import { CloseCode } from "../../wire/closeCodes.js";
 import type { Service } from "../access/service.js";
 import type { AnswerTransport } from "./answerTransport.js";
-import { json, responseOfAnswer } from "./exchangeResponse.js";
+import { endOfStream, json, responseOfAnswer } from "./exchangeResponse.js";
 
 /** The service of a client that reads a room as an event stream: a connection that sends nothing. */
 export function eventStreamService(dialects: Dialects): Service {
@@ -21,14 +21,24 @@ export function eventStreamService(dialects: Dialects): Service {
  * The service of a client that sends one message.
  *
  * @param key The same for a message that is sent again; `undefined`: it is not sent again.
+ * @param canStream Whether the client accepts an event stream as the answer.
  */
-export function exchangeService(dialects: Dialects, transport: AnswerTransport, key: string | undefined): Service {
+export function exchangeService(
+  dialects: Dialects,
+  transport: AnswerTransport,
+  key: string | undefined,
+  canStream: boolean,
+): Service {
   return {
     isConnection: false,
     status: 200,
     dialectOf(_transport, _request, eventProtocol) {
       const dialect = dialects.ofExchange(key, eventProtocol);
-      transport.respond = (code, reason) => responseOfAnswer(dialect.conclude(code, reason));
+      if (canStream) dialect.onStream = () => transport.beginStream();
+      transport.respond = (code, reason) => {
+        const answer = dialect.conclude(code, reason);
+        return dialect.isStreaming ? endOfStream(answer) : responseOfAnswer(answer);
+      };
       return dialect;
     },
     run: runExchange,

@@ -6,8 +6,8 @@ import { type EventProtocol, fieldsOf, idOf, textOf } from "./protocol.js";
  *
  * A handler emits `{"from", "channel", "cmd", "param"}`. The server sets `from`, the id of the sender's connection; it
  * ignores a `from` of a client. `channel` is the path of a room that the sender is in. A reply is
- * `{"id": 7, "param": …}`. An error is `{"id": 7, "error": {"code", "message"}}`, or has `cmd` in place of `id` if the
- * client sent no id.
+ * `{"id": 7, "param": …}`, and a value of a streamed reply `{"id": 7, "seq": 0, "param": …}`. An error is
+ * `{"id": 7, "error": {"code", "message"}}`, or has `cmd` in place of `id` if the client sent no id.
  */
 export const commandEvents: EventProtocol = {
   example: '{"cmd": "name", "channel"?: "/path", "param"?: …, "id"?: …}',
@@ -23,6 +23,7 @@ export const commandEvents: EventProtocol = {
       return encodeJSON({ from, channel, cmd: event, param: data });
     }
     const { id } = outgoing;
+    if (outgoing.kind === "item") return encodeJSON({ id, seq: outgoing.seq, param: outgoing.data ?? null });
     if (outgoing.kind === "reply") return encodeJSON({ id, param: outgoing.data ?? null });
     const { event, error } = outgoing;
     return encodeJSON(id === undefined ? { cmd: event, error } : { id, error });

@@ -15,7 +15,14 @@ export interface IncomingEvent {
    * this room; this is checked before the call.
    */
   readonly channel?: string | undefined;
+  /**
+   * Aborted when the answer is not wanted any more. For a streamed reply: when the client cancels it, or cannot
+   * continue it; a broken connection alone does not abort it. For any other reply: when the connection ends.
+   */
+  readonly signal: AbortSignal;
 }
 
 /** The fields that an event protocol could read from a message. Without `event` the message is not an event. */
-export type DecodedEvent = { readonly [Field in keyof IncomingEvent]?: IncomingEvent[Field] | undefined };
+export type DecodedEvent = {
+  readonly [Field in Exclude<keyof IncomingEvent, "signal">]?: IncomingEvent[Field] | undefined;
+};

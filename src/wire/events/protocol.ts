@@ -1,21 +1,10 @@
-import type { MessageIssue } from "../../errors.js";
 import type { Message } from "../message.js";
+import { type EventFailure, internalFailure } from "./failure.js";
 import type { DecodedEvent } from "./incomingEvent.js";
 
-/** The error that a client gets for an event that failed or was refused. */
-export interface EventFailure {
-  /** Such as `unknown_event`, `bad_data` or `internal`, or the `eventCode` of an `EventError`. */
-  readonly code: string;
-  /** A text for people. */
-  readonly message: string;
-  /** With `bad_data`: each part of the data that does not fit its schema. */
-  readonly issues?: readonly MessageIssue[];
-}
+export { type EventFailure, internalFailure };
 
-/** The answer to a client when the server failed: it has no details. */
-export const internalFailure: EventFailure = { code: "internal", message: "internal error" };
-
-/** A message that an {@link EventProtocol} encodes for a client: an event, a reply, or an error. */
+/** A message that an {@link EventProtocol} encodes for a client: an event, a reply or a value of it, or an error. */
 export type OutgoingEvent =
   | {
       readonly kind: "event";
@@ -27,6 +16,16 @@ export type OutgoingEvent =
       readonly from?: string | undefined;
       /** The path of the room that it is sent to. */
       readonly channel?: string | undefined;
+    }
+  | {
+      /** A value of a streamed reply; the reply follows after the last one. */
+      readonly kind: "item";
+      /** The id of the event that is answered. */
+      readonly id: string | number;
+      /** The number of the value: 0 for the first one. */
+      readonly seq: number;
+      /** The value that the method yielded. */
+      readonly data: unknown;
     }
   | {
       readonly kind: "reply";

@@ -16,6 +16,9 @@ export const spacedEvents: EventProtocol = {
     return { event: text.slice(0, space) || undefined, data: parse(text.slice(space + 1)) };
   },
   encode(outgoing) {
+    if (outgoing.kind === "item") {
+      return spaced("item", { id: outgoing.id, seq: outgoing.seq, data: outgoing.data ?? null });
+    }
     if (outgoing.kind === "reply") return spaced("reply", { id: outgoing.id, data: outgoing.data ?? null });
     if (outgoing.kind === "error") return spaced("error", { event: outgoing.event, ...outgoing.error });
     return spaced(outgoing.event, outgoing.data);
