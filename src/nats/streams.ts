@@ -37,7 +37,7 @@ export interface RoomStreamsDeps {
   readonly manager: JetStreamManager;
   /** Identifies this run of the server; `undefined` if the server keeps everything over a restart. */
   readonly life: string | undefined;
-  /** Identifies this run of a single server, whatever it keeps; `undefined` in a cluster of servers. */
+  /** Identifies this run of a single server, as `life`, also if it keeps all; `undefined` in a cluster of servers. */
   readonly serverRun: string | undefined;
   readonly loss: ConnectionLoss;
   /** The subject of republished messages; nodes subscribe to it while they have the room open. */

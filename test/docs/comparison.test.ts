@@ -13,7 +13,11 @@ const claims: Readonly<
     ["test/foreign/foreign.test.ts", "talks to its room, and the other members receive it"],
     ["test/package.test.ts", "has a client that a bundler can put into a page, and that works in a browser"],
   ],
-  "HTTP fallback": ["no"],
+  "HTTP fallback": ["yes", ["test/client/http.test.ts", "uses HTTP at the third attempt, with requests"]],
+  "many rooms on one socket": [
+    "yes",
+    ["test/client/shared.test.ts", "opens many rooms over one WebSocket, each with its own handler, id, presence"],
+  ],
   rooms: ["URL paths", ["test/foreign/foreign.test.ts", "receives nothing from another room"]],
   "missed messages": [
     "by position",

@@ -81,10 +81,12 @@ describe("a client of enfilade.v1", () => {
     const [connection] = app.registry.connections;
     if (connection === undefined) throw new Error("there is no connection");
     app.registry.join(connection, "/chat/b");
+    const position = { epoch: expect.any(String), offset: 0 };
+    expect(await client.readJSON()).toEqual({ type: "joined", room: "/chat/b", position });
     app.registry.sendJSONToRoom("/chat/b", "b");
     app.registry.sendJSONToRoom("/chat/a", "hidden", { except: connection });
     app.registry.sendJSONToRoom("/chat/a", "a");
-    expect(await client.readJSON()).toEqual({ type: "message", room: "/chat/b", data: "b" });
+    expect(await client.readJSON()).toEqual({ type: "message", room: "/chat/b", roomOffset: 1, data: "b" });
     expect(await client.readJSON()).toEqual({ type: "message", offset: 1 });
     expect(await client.readJSON()).toEqual({ type: "message", offset: 2, data: "a" });
   });
