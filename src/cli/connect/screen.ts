@@ -1,4 +1,7 @@
+import { on } from "node:events";
 import { clearScreenDown, createInterface, cursorTo, type Interface, moveCursor } from "node:readline";
+import type { Readable } from "node:stream";
+import { StringDecoder } from "node:string_decoder";
 import type { Context } from "../command.js";
 import { visible } from "../text.js";
 
@@ -102,16 +105,14 @@ class PromptScreen implements Screen {
 /** Messages go to stdout and notes to stderr, so that a program can read the messages alone. */
 class PipeScreen implements Screen {
   readonly #context: Context;
-  #readline: Interface | undefined;
+  readonly #closing = new AbortController();
 
   constructor(context: Context) {
     this.#context = context;
   }
 
-  /** Reading starts with the iteration: readline loses lines that come before. */
   get lines(): AsyncIterable<string> {
-    this.#readline = createInterface({ input: this.#context.stdin, terminal: false });
-    return this.#readline;
+    return linesOf(this.#context.stdin, this.#closing.signal);
   }
 
   message(message: ShownMessage): void {
@@ -124,6 +125,24 @@ class PipeScreen implements Screen {
   }
 
   close(): void {
-    this.#readline?.close();
+    this.#closing.abort();
+    this.#context.stdin.pause();
   }
+}
+
+/** The lines of a stream, until `signal` is aborted. readline of Node 26 also ends lines at U+2028, which is text. */
+async function* linesOf(input: Readable, signal: AbortSignal): AsyncGenerator<string, void, undefined> {
+  const decoder = new StringDecoder("utf8");
+  let rest = "";
+  try {
+    for await (const [chunk] of on(input, "data", { signal, close: ["end"] })) {
+      const lines = (rest + decoder.write(chunk)).split(/\r?\n/);
+      rest = lines.pop() ?? "";
+      yield* lines;
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    return;
+  }
+  if (rest !== "") yield rest;
 }
