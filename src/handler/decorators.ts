@@ -109,6 +109,8 @@ export interface EventMethod extends EventOptions {
   readonly method: string;
   /** Throws, or returns a promise that rejects, when the reply does not fit the contract of the class. */
   readonly checkReply?: ((reply: unknown) => unknown) | undefined;
+  /** Checks a stream that the method returns: the same values, each checked. */
+  readonly checkStream?: ((values: AsyncIterable<unknown>) => AsyncIterable<unknown>) | undefined;
 }
 
 const eventKey = Symbol.for("enfilade:event");

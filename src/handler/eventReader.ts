@@ -175,7 +175,9 @@ class EventReader {
 
   /** Returns a promise only if the schema of the reply is asynchronous. */
   readonly #checkedReply: SendReply = (session, call, data) => {
-    const checking = isAsyncIterable(data) ? undefined : call.event.checkReply?.(data);
+    const { checkReply, checkStream } = call.event;
+    if (isAsyncIterable(data)) return this.#uncheckedReply(session, call, checkStream?.(data) ?? data);
+    const checking = checkReply?.(data);
     if (!isThenable(checking)) return this.#uncheckedReply(session, call, data);
     return this.#replyWhenChecked(session, call, data, checking);
   };

@@ -509,3 +509,98 @@ it("classes without a contract keep the methods of EventHandler, and answer any 
   const client = await open("/x");
   expect(await ask(client, { event: "go", id: 1 })).toEqual({ event: "anything", data: { at: 1 } });
 });
+
+describe("an event of a contract with items", () => {
+  const model = contract({
+    receives: { ask: { data: z.string(), items: z.string(), reply: z.object({ tokens: z.number() }) } },
+  });
+  function answering(answer: (question: string) => unknown) {
+    class Model extends EventHandler.of(model) {
+      onAsk(question: string) {
+        // The mistakes of this file do not compile with the types of a contract.
+        return answer(question) as AsyncGenerator<string, { tokens: number }>;
+      }
+    }
+    return Model;
+  }
+
+  async function stream(answer: (question: string) => unknown) {
+    const { app, errors } = await startWith("/model", answering(answer));
+    const room = connect<typeof model>("ws://app/model", { WebSocket: socketsOf(app) });
+    await room.opened;
+    const values: string[] = [];
+    const reading = room.stream("ask", "a b c");
+    try {
+      for (;;) {
+        const { done, value } = await reading.next();
+        if (done === true) return { values, end: value, errors };
+        values.push(value);
+      }
+    } catch (error) {
+      return { values, end: error, errors };
+    } finally {
+      room.close();
+    }
+  }
+
+  it("streams the values and the reply to a typed client", async () => {
+    const { values, end } = await stream(async function* (question) {
+      yield* question.split(" ");
+      return { tokens: 3 };
+    });
+    expect([values, end]).toEqual([["a", "b", "c"], { tokens: 3 }]);
+  });
+
+  it.each([
+    [
+      "a value",
+      async function* () {
+        yield "a";
+        yield 2;
+      },
+      ["a"],
+      "a value in the reply of Model",
+    ],
+    [
+      "the reply",
+      async function* () {
+        yield "a";
+        return { tokens: "many" };
+      },
+      ["a"],
+      "the reply of Model",
+    ],
+    ["an answer without values", () => ({ tokens: 1 }), [], "is no stream, but its contract has items"],
+  ])("refuses %s that does not fit, in development", async (_name, answer, expected, message) => {
+    const { values, end, errors } = await stream(answer);
+    expect(values).toEqual(expected);
+    expect(end).toMatchObject({ code: "internal" });
+    expect(errors).toEqual([
+      expect.objectContaining({ code: "ERR_CONTRACT", message: expect.stringContaining(message) }),
+    ]);
+  });
+
+  it("refuses a stream that the contract does not have", async () => {
+    class Plain extends EventHandler.of(contract({ receives: { go: {} } })) {
+      onGo() {
+        const values = (async function* () {
+          yield 1;
+        })();
+        return values as unknown as undefined;
+      }
+    }
+    const { app, errors } = await startWith("/plain", Plain);
+    const room = connect("ws://app/plain", { WebSocket: socketsOf(app) });
+    await expect(room.request("go")).rejects.toMatchObject({ code: "internal" });
+    expect(errors).toEqual([
+      expect.objectContaining({ message: expect.stringContaining("its contract has no items") }),
+    ]);
+    room.close();
+  });
+
+  it("is refused in sends", () => {
+    expect(() => contract({ sends: { ask: { items: z.string() } } })).toThrow(
+      expect.objectContaining({ code: "ERR_OPTION", message: expect.stringContaining("only an event in receives") }),
+    );
+  });
+});

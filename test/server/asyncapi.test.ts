@@ -70,6 +70,21 @@ function sending(sends: Parameters<typeof contract>[0]["sends"]): HandlerClass {
 }
 
 describe("app.asyncapi()", () => {
+  it("describes the values of a streamed answer, and its end", async () => {
+    const model = contract({ receives: { ask: { data: z.string(), items: z.number(), reply: z.boolean() } } });
+    class Model extends EventHandler.of(model) {
+      async *onAsk(question: string) {
+        yield question.length;
+        return true;
+      }
+    }
+    const document = new App().route("/model", Model).asyncapi();
+    expect(await mistakesIn(document)).toEqual([]);
+    const [operation] = Object.values(document.operations);
+    const names = operation?.reply?.messages.map(({ $ref }) => $ref.slice($ref.lastIndexOf("/") + 1));
+    expect(names).toEqual(["item.ask", "reply.ask", "error"]);
+  });
+
   it("describes the events of a contract, and the parser of AsyncAPI finds no error", async () => {
     const app = new App().route("/chat/:channel", Chat, { name: "chat" }).route("/echo", Echo);
     const servers = { production: { host: "example.com", protocol: "wss" } };

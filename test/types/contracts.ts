@@ -326,3 +326,43 @@ byClass.onEvent("joined", ({ at }) => is<string>(at));
 byClass.onEvent("jioned", () => undefined);
 // @ts-expect-error: the method is no event of the contract
 byClass.emit("mistakes");
+
+const model = contract({
+  receives: { ask: { data: z.string(), items: z.number().transform(String), reply: z.boolean() } },
+});
+
+class Model extends EventHandler.of(model) implements EventMethods<typeof model> {
+  async *onAsk(question: string) {
+    yield question.length;
+    return true;
+  }
+}
+new App().route("/model", Model);
+
+// @ts-expect-error: the values are numbers
+class WrongItems extends EventHandler.of(model) {
+  async *onAsk(question: string) {
+    yield question;
+    return true;
+  }
+}
+// @ts-expect-error: the values are numbers
+new App().route("/wrong-items", WrongItems);
+
+// @ts-expect-error: the answer is a stream
+class NoItems extends EventHandler.of(model) {
+  onAsk() {
+    return true;
+  }
+}
+// @ts-expect-error: the answer is a stream
+new App().route("/no-items", NoItems);
+
+async function readItems(room: ClientRoom<typeof model>): Promise<boolean> {
+  for await (const item of room.stream("ask", "question")) is<string>(item);
+  // @ts-expect-error: the data is a string
+  room.stream("ask", 7);
+  const { done, value } = await room.stream("ask", "question").next();
+  return done === true && value;
+}
+is<(room: ClientRoom<typeof model>) => Promise<boolean>>(readItems);

@@ -4,7 +4,7 @@ import { nearest } from "../../wire/options.js";
 import type { Schema } from "../../wire/schema.js";
 import type { EventMethod } from "../decorators.js";
 import type { BoundContract } from "./boundContracts.js";
-import { checkSent } from "./outgoing.js";
+import { checkedStream, checkSent } from "./outgoing.js";
 
 /** The part of a class that this file reads. */
 export interface ContractedClass {
@@ -57,10 +57,14 @@ function eventMethod(
   schemas: EventSchemas,
   checksReply: boolean,
 ): EventMethod {
-  const { data: schema = noData, reply } = schemas;
+  const { data: schema = noData, items, reply } = schemas;
   const owner = `the reply of ${name} to the event "${event}"`;
-  const checkReply = checksReply ? (data: unknown) => checkSent(owner, reply, data) : undefined;
-  return { event, method, schema, checkReply };
+  const checkEnd = (data: unknown) => checkSent(owner, reply, data);
+  if (!checksReply) return { event, method, schema };
+  if (items === undefined) return { event, method, schema, checkReply: checkEnd, checkStream: () => failStream(owner) };
+  const checkItem = (item: unknown) => checkSent(`a value in ${owner}`, items, item);
+  const checkStream = (values: AsyncIterable<unknown>) => checkedStream(values, checkItem, checkEnd);
+  return { event, method, schema, checkReply: () => failReply(owner), checkStream };
 }
 
 function checkMarked(name: string, receives: ReadonlyMap<string, EventSchemas>, marked: EventMethod): void {
@@ -88,4 +92,12 @@ function methodOf({ name, prototype }: ContractedClass, event: string): string {
     "ERR_EVENTS",
     `${name} has no method for the event "${event}" of its contract; ${advice}.${hint}`,
   );
+}
+
+function failStream(owner: string): never {
+  throw new EnfiladeError("ERR_CONTRACT", `${owner} is a stream, but its contract has no items; add items`);
+}
+
+function failReply(owner: string): never {
+  throw new EnfiladeError("ERR_CONTRACT", `${owner} is no stream, but its contract has items; use an async generator`);
 }

@@ -4,9 +4,9 @@ import type { DeliveryOptions } from "../../connection/policy.js";
 import type { SendOptions } from "../../room/address.js";
 import type { Contract } from "../../wire/contract/contract.js";
 import type {
+  AnswerOf,
   DataOf,
   ReceivedName,
-  ReplyOf,
   RequestedName,
   RequestedReplyOf,
   SentArguments,
@@ -19,7 +19,7 @@ import type { WebSocketHandler } from "../handler.js";
 type Answer<C extends Contract, Event extends ReceivedName<C>> = (
   data: DataOf<C, Event>,
   incoming: IncomingEvent,
-) => ReplyOf<C, Event> | PromiseLike<ReplyOf<C, Event>>;
+) => AnswerOf<C, Event> | PromiseLike<AnswerOf<C, Event>>;
 
 /**
  * The methods that a contract needs, by the names `onX`: `class Chat extends EventHandler.of(chat) implements

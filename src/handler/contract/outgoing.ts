@@ -78,6 +78,28 @@ export function checkSent(owner: string, schema: Schema | undefined, data: unkno
   }
 }
 
+/** The same values and end, each checked before it is sent. */
+export async function* checkedStream(
+  values: AsyncIterable<unknown>,
+  checkItem: (item: unknown) => unknown,
+  checkEnd: (reply: unknown) => unknown,
+): AsyncGenerator<unknown, unknown, undefined> {
+  const iterator = values[Symbol.asyncIterator]();
+  let isOver = false;
+  try {
+    for (;;) {
+      const { done, value } = await iterator.next();
+      isOver = done === true;
+      await (isOver ? checkEnd(value) : checkItem(value));
+      if (isOver) return value;
+      yield value;
+    }
+  } finally {
+    // The reader has left the stream, or a value does not fit.
+    if (!isOver) await iterator.return?.();
+  }
+}
+
 function refuse(owner: string, error: unknown): never {
   if (isInstance(error, EnfiladeError) && error.code === "ERR_CONTRACT") throw error;
   // A MessageError would be answered with bad_data, and blame the client.

@@ -4,7 +4,7 @@ import { jsonEvents } from "../../wire/events/jsonEvents.js";
 import type { Schema } from "../../wire/schema.js";
 import type { Route } from "../router.js";
 import { type AsyncAPIParameter, addressOf } from "./address.js";
-import type { ComponentSchemas, Reference } from "./componentSchemas.js";
+import type { ComponentSchemas, JSONSchema, Reference } from "./componentSchemas.js";
 import { type AsyncAPIMessage, dataMessage, errorReference, jsonMessages } from "./messages.js";
 import { UniqueNames } from "./uniqueNames.js";
 
@@ -91,8 +91,16 @@ class ContractEvents {
   #receive(event: string, given: EventSchemas): void {
     const data = given.data && this.#refer(`receives.${event}.data`, given.data, "input");
     const reply = given.reply && this.#refer(`receives.${event}.reply`, given.reply, "output");
+    const items = given.items && this.#refer(`receives.${event}.items`, given.items, "output");
     const messages = [this.#add(`receive.${event}`, this.#message(event, given, data, "received"))];
-    this.#addOperation("receive", event, given, messages, reply && this.#replies(event, reply));
+    const replies = (items ?? reply) && [...this.#items(event, items), ...this.#replies(event, reply ?? {})];
+    this.#addOperation("receive", event, given, messages, replies);
+  }
+
+  #items(event: string, data: Reference | undefined): Reference[] {
+    if (data === undefined) return [];
+    const message = this.#isJSON ? jsonMessages.item(event, data) : dataMessage(`value of ${event}`, undefined, data);
+    return [this.#add(`item.${event}`, message)];
   }
 
   #send(event: string, given: EventSchemas): void {
@@ -109,7 +117,7 @@ class ContractEvents {
     return jsonMessages[kind](event, given, data);
   }
 
-  #replies(event: string, data: Reference): Reference[] {
+  #replies(event: string, data: Reference | JSONSchema): Reference[] {
     const message = this.#isJSON ? jsonMessages.reply(event, data) : dataMessage(`reply to ${event}`, undefined, data);
     const reply = this.#add(`reply.${event}`, message);
     return this.#isJSON ? [reply, this.#error()] : [reply];

@@ -55,6 +55,12 @@ export const jsonMessages = {
     return message(`reply to ${event}`, undefined, objectOf(properties, ["type", "id"]));
   },
 
+  /** One value of a streamed answer. */
+  item(event: string, data: Data): AsyncAPIMessage {
+    const seq = { type: "number", description: "The number of the value, from 0." };
+    return message(`value of ${event}`, undefined, objectOf({ id, seq, data: data ?? {} }, ["id", "seq", "data"]));
+  },
+
   /** The reply to an event. */
   reply(event: string, data: Data): AsyncAPIMessage {
     return message(`reply to ${event}`, undefined, objectOf({ id, data: data ?? {} }, ["id", "data"]));

@@ -2,10 +2,12 @@ import { EnfiladeError } from "../../errors.js";
 import { checkNames } from "../options.js";
 import { checkSchema, type Schema } from "../schema.js";
 
-/** An event of a contract with its reply: `{ data?, reply?, summary? }`. */
+/** An event of a contract with its reply: `{ data?, items?, reply?, summary? }`. */
 export interface EventSchemas {
   /** The schema of the data. Default: the event has no data. */
   readonly data?: Schema | undefined;
+  /** The schema of each value, for an event that clients send and that is answered with a stream. Default: none. */
+  readonly items?: Schema | undefined;
   /** The schema of the reply. Default: the event has no reply. */
   readonly reply?: Schema | undefined;
   /** One line about the event, for documents such as that of `app.asyncapi()`. Default: none. */
@@ -37,7 +39,7 @@ export interface Contract<
  * `EventHandler.of(contract)` checks and types the server, and `connect<typeof contract>(url)` types the client.
  * `enfilade/contract` exports the same function without the server, for a file that a page imports, too.
  *
- * @throws EnfiladeError `ERR_OPTION` when an event is not a schema and not `{ data, reply, summary }`.
+ * @throws EnfiladeError `ERR_OPTION` when an event is not a schema and not `{ data, items, reply, summary }`.
  * @example
  * ```ts
  * import { App, contract, type DataOf, EventHandler } from "enfilade";
@@ -104,19 +106,24 @@ function checkEvents(direction: string, events: unknown): void {
     const came = Array.isArray(events) ? "an array" : events === null ? "null" : typeof events;
     throw new EnfiladeError("ERR_OPTION", `${direction} of a contract takes an object of events, got ${came}`);
   }
-  for (const [name, event] of Object.entries(events)) checkEvent(`the event "${name}" in ${direction}`, event);
+  for (const [name, event] of Object.entries(events))
+    checkEvent(direction, `the event "${name}" in ${direction}`, event);
 }
 
-function checkEvent(owner: string, event: unknown): void {
+function checkEvent(direction: string, owner: string, event: unknown): void {
   if (isSchema(event)) return;
   if (typeof event !== "object" || event === null) {
     const came = event === null ? "null" : typeof event;
-    throw new EnfiladeError("ERR_OPTION", `${owner} takes a schema or { data, reply, summary }, got ${came}`);
+    throw new EnfiladeError("ERR_OPTION", `${owner} takes a schema or { data, items, reply, summary }, got ${came}`);
   }
-  checkNames(owner, event, ["data", "reply", "summary"]);
-  const { data, reply, summary }: { data?: unknown; reply?: unknown; summary?: unknown } = event;
+  checkNames(owner, event, ["data", "items", "reply", "summary"]);
+  const { data, items, reply, summary }: Partial<Record<keyof EventSchemas, unknown>> = event;
   if (data !== undefined) checkSchema(data, `data of ${owner}`);
+  if (items !== undefined) checkSchema(items, `items of ${owner}`);
   if (reply !== undefined) checkSchema(reply, `reply of ${owner}`);
+  if (items !== undefined && direction === "sends") {
+    throw new EnfiladeError("ERR_OPTION", `items of ${owner}: only an event in receives is answered with a stream`);
+  }
   if (summary !== undefined && typeof summary !== "string") {
     throw new EnfiladeError("ERR_OPTION", `summary of ${owner} takes a string, got ${typeof summary}`);
   }

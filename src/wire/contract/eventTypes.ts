@@ -8,6 +8,9 @@ type DataSchema<Event> = Event extends Schema ? Event : Event extends { readonly
 /** The schema of the reply to an event; `undefined` if the event has no reply. */
 type ReplySchema<Event> = Event extends Schema ? undefined : Event extends { readonly reply: infer R } ? R : undefined;
 
+/** The schema of the values of a streamed answer; `undefined` if the event is not answered with a stream. */
+type ItemsSchema<Event> = Event extends Schema ? undefined : Event extends { readonly items: infer I } ? I : undefined;
+
 type InputOf<Given> = Given extends Schema ? StandardSchemaV1.InferInput<Given> : undefined;
 type OutputOf<Given> = Given extends Schema ? StandardSchemaV1.InferOutput<Given> : undefined;
 
@@ -42,6 +45,12 @@ export type DataOf<C extends Contract, Event extends ReceivedName<C>> = OutputOf
 export type ReplyOf<C extends Contract, Event extends ReceivedName<C>> =
   ReplySchema<C["receives"][Event]> extends Schema ? InputOf<ReplySchema<C["receives"][Event]>> : NoReply;
 
+/** What a method returns, or a promise of it: the reply, or an async iterable of values that ends with the reply. */
+export type AnswerOf<C extends Contract, Event extends ReceivedName<C>> =
+  ItemsSchema<C["receives"][Event]> extends Schema
+    ? AsyncIterable<InputOf<ItemsSchema<C["receives"][Event]>>, ReplyOf<C, Event>>
+    : ReplyOf<C, Event>;
+
 /** The data that `emit`, its relatives and `sendRequest` take: the input of the schema. */
 export type SentDataOf<C extends Contract, Event extends keyof C["sends"]> = InputOf<DataSchema<C["sends"][Event]>>;
 
@@ -60,8 +69,13 @@ export type SentArguments<C extends Contract, Event extends keyof C["sends"], Mo
 export type ClientEventsOf<C extends Contract> = {
   readonly [Event in ReceivedName<C>]: (
     data: InputOf<DataSchema<C["receives"][Event]>>,
-  ) => ReplySchema<C["receives"][Event]> extends Schema ? OutputOf<ReplySchema<C["receives"][Event]>> : NoReply;
+  ) => ItemsSchema<C["receives"][Event]> extends Schema
+    ? AsyncGenerator<OutputOf<ItemsSchema<C["receives"][Event]>>, ReplyTo<C["receives"][Event]>>
+    : ReplyTo<C["receives"][Event]>;
 };
+
+/** The reply that a client gets. */
+type ReplyTo<Event> = ReplySchema<Event> extends Schema ? OutputOf<ReplySchema<Event>> : NoReply;
 
 /** The events of the server: the data of each, or a function from data to reply if the server requests it. */
 export type ServerEventsOf<C extends Contract> = {
