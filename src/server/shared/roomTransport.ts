@@ -26,8 +26,6 @@ export interface RoomSocket {
   onOpened(): void;
   /** The room has ended on this socket. */
   forget(room: RoomTransport, wasOpen: boolean): void;
-  /** The connection has left all its rooms, and its last hook has finished. */
-  onLeft(room: RoomTransport): void;
 }
 
 /**
@@ -59,10 +57,11 @@ export class RoomTransport implements Transport {
     this.#socket = socket;
   }
 
-  /** The rooms that its connection is in. */
+  /** The number of rooms that its connection is in. */
   get roomCount(): number {
-    const { config, member } = this.#session ?? {};
-    return config === undefined || member === undefined ? 0 : config.registry.memberships.roomsOf(member.id).length;
+    if (this.#session === undefined) return 0;
+    const { config, member } = this.#session;
+    return config.registry.memberships.roomsOf(member.id).length;
   }
 
   get framing(): Framing {
@@ -82,10 +81,9 @@ export class RoomTransport implements Transport {
   }
 
   /** Serves an accepted client. Resolves when its connection has ended; never rejects. */
-  async serve(session: Session): Promise<void> {
+  serve(session: Session): Promise<void> {
     this.#session = session;
-    await runSession(session);
-    this.#socket.onLeft(this);
+    return runSession(session);
   }
 
   whenGone(listener: GoneListener): void {

@@ -37,7 +37,7 @@ export class SharedSocket implements TransportEvents, WatchOwner, RateOwner, Roo
   readonly #rate: RateLimit | undefined;
   /** The rooms that are open or wait for `authorize`, by path. */
   readonly #rooms = new Map<string, RoomTransport>();
-  /** The rooms that have ended, until their handlers have finished: their connections are still in rooms. */
+  /** The rooms that have ended. Until their handlers have finished, their connections are still in rooms. */
   readonly #leaving = new Set<RoomTransport>();
   readonly #holds = new Set<Hold>();
   /** The bytes that rooms have received while they are paused. */
@@ -62,9 +62,7 @@ export class SharedSocket implements TransportEvents, WatchOwner, RateOwner, Roo
 
   /** Whether the client may open the room that it has asked for, which is counted already. */
   mayOpen(joinsMax: number): boolean {
-    let count = this.socketRooms.count;
-    for (const { roomCount } of this.#leaving) count -= roomCount;
-    return count <= joinsMax && !this.#isOverdue;
+    return this.socketRooms.count - this.#leavingCount() <= joinsMax && !this.#isOverdue;
   }
 
   get framing(): Framing {
@@ -119,10 +117,6 @@ export class SharedSocket implements TransportEvents, WatchOwner, RateOwner, Roo
     else this.socketRooms.count -= 1;
     // Later, since the socket may be closing with another code.
     if (this.#rooms.size === 0) process.nextTick(() => this.#onEmpty());
-  }
-
-  onLeft(transport: RoomTransport): void {
-    this.#leaving.delete(transport);
   }
 
   /** Closes the socket if it has no room. */
@@ -230,6 +224,17 @@ export class SharedSocket implements TransportEvents, WatchOwner, RateOwner, Roo
     if (!this.#holds.delete(reason) || this.#holds.size > 0) return;
     this.#watch.setPaused(false);
     this.#transport.resume();
+  }
+
+  /** The rooms of connections that are about to leave them. Forgets those that have. */
+  #leavingCount(): number {
+    let count = 0;
+    for (const room of this.#leaving) {
+      const { roomCount } = room;
+      if (roomCount === 0) this.#leaving.delete(room);
+      count += roomCount;
+    }
+    return count;
   }
 
   #onClosed(transport: RoomTransport): void {
