@@ -39,6 +39,8 @@ export class Progress {
       if ((recovered || isBehind) && position) {
         this.#queue.push({ emit: () => this.#listeners.emit("recovered", { position }) });
       } else if (!isRenewed) {
+        // The last connection may have received more after this one had asked.
+        if (missed && last && position && last.epoch === position.epoch) missed = position.offset - last.offset;
         if (!isFirst) this.#queueLost({ reason, missed });
         this.#queue.push(resync);
       }
