@@ -338,6 +338,29 @@ export const workloads = [
       "One client of enfilade.v1, which acknowledges every 512 items of a window of 1,024. The handler that sends reads " +
       "the same generator, and waits whenever the socket holds 64 KiB.",
   },
+  {
+    name: "shared-rooms",
+    what: "10,000 connections, in 1,000 rooms of 10, over 100 sockets of enfilade.v1.rooms; compared with 10,000 sockets",
+    inside: "sharedRooms.mjs",
+    alone: true,
+    load: { rooms: 1000, members: 10, roomsEach: 100, bytes: 64 },
+    base: { name: "one each" },
+    quick: { rooms: 100, roomsEach: 10 },
+    figures: [
+      {
+        name: "resident bytes per connection",
+        of: (run) => run.residentBytesEach,
+        against: "base",
+        atMost: { most: 0.75, aim: 0.33 },
+      },
+      { name: "heap bytes per connection", of: (run) => run.heapBytesEach, against: "base" },
+      { ...deliveries, against: "base", atLeast: { least: 0.9, aim: 1 } },
+      cpuOverBase,
+    ],
+    note:
+      "A message to each room, the next when all members have it. Memory as in idle, before the first message. " +
+      "The base are clients of enfilade.v1.",
+  },
   recoveryWorkload("recovery", 1000),
   recoveryWorkload("recovery-10000", 10_000),
   ...["redis", "nats"].flatMap((engine) => [engineWorkload(engine, 0), engineWorkload(engine, 1)]),

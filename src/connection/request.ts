@@ -96,9 +96,13 @@ export class ConnectionRequest implements RequestDeps {
     return this.#raw;
   }
 
-  /** @internal Frees the request of Node, which is several times as large as the rest of this object. */
+  /**
+   * @internal Frees the request of Node, which is several times as large as the rest of this object, and the parsed
+   * query, which few handlers read again.
+   */
   dropRaw(): void {
     this.#raw = undefined;
+    this.#query = undefined;
   }
 
   /**

@@ -375,6 +375,22 @@ describe("a drain", () => {
     },
   );
 
+  it("counts a loss after what the first has delivered, if the second had asked before", async () => {
+    const { room, old, next } = await startDrain();
+    const [messages, lost] = [watch(room, "message"), watch(room, "lost")];
+    expect(next.since).toBe("e:5");
+    old.publish(6, 7, 8);
+    await old.roundtrip();
+    old.close(1001);
+    await waitForState(room, "connecting");
+    // From its position, 5 to 10 are missing.
+    next.welcomeAt(10, { recovered: false, reason: "trimmed", missed: 5 });
+    next.publish(11);
+    await next.roundtrip();
+    expect(messages.all.map(({ data }) => data)).toEqual([6, 7, 8, 11]);
+    expect(lost.all).toEqual([{ reason: "trimmed", missed: 2 }]);
+  });
+
   it("opens one second connection for two drain frames", async () => {
     const { old, peers, clock, settled } = await startDrain();
     old.send({ type: "drain", withinMs: 5_000, afterMs: 100 });

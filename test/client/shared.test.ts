@@ -199,6 +199,42 @@ describe("connectSocket()", () => {
     expect([app.status().connections, Counted.count]).toEqual([1, 1]);
   });
 
+  it("opens a room again right after its close, and no frame of the last connection reaches the new one", async () => {
+    const { port, app } = await startChat();
+    const socket = socketTo(port);
+    const keeper = socket.room("/chat/keeper");
+    await keeper.opened;
+    for (let round = 0; round < 30; round += 1) {
+      const last = socket.room("/chat/a", { token: "ann" });
+      if (round % 3 > 0) await last.opened;
+      // The close of the server crosses that of the client.
+      if (round % 3 === 2) last.emit("leave");
+      app.registry.sendJSONToRoom("/chat/a", "for the last connection");
+      last.close();
+      const next = socket.room("/chat/a", { token: "bob" });
+      const got = collect(next);
+      next.on("state", (state) => got.put(state));
+      await next.opened;
+      expect(await next.request("who")).toMatchObject({ user: "bob" });
+      expect(got.all).toEqual(["open"]);
+      next.close();
+    }
+    expect(await keeper.request("add", [1, 1])).toBe(2);
+    expect([Counted.count, app.status().connections]).toEqual([1, 1]);
+  });
+
+  it("closes a room that it has closed and opened again before the server has answered", async () => {
+    const { port, app } = await startChat();
+    const socket = socketTo(port);
+    const keeper = socket.room("/chat/keeper");
+    for (let round = 0; round < 3; round += 1) socket.room("/chat/a").close();
+    await keeper.opened;
+    for (let round = 0; round < 3; round += 1) socket.room("/chat/a").close();
+    const last = socket.room("/chat/a");
+    await last.opened;
+    expect([Counted.count, app.status().connections]).toEqual([1, 2]);
+  });
+
   it("recovers all rooms together when the socket breaks, without a gap or a repeat", async () => {
     const running = await startChat();
     const way = await startProxy(running.port);

@@ -1,8 +1,10 @@
 import { WebSocket } from "ws";
 import {
   type ClientRoom,
+  type ClientSocket,
   ConnectError,
   connect,
+  connectSocket,
   type Lost,
   type WebSocketConstructor,
 } from "../../src/client/index.js";
@@ -21,7 +23,17 @@ export const hastyClock = {
 /** The class of ws has more than the client needs of a WebSocket, with other types. */
 const webSocketOfWs = WebSocket as never as WebSocketConstructor;
 
-/** A client that records its messages, and reports errors in them. */
+/** A client of one room, over a WebSocket of its own. */
+export function openRoom(url: string, random: () => number, WebSocketClass = webSocketOfWs): ClientRoom {
+  return connect(url, { WebSocket: WebSocketClass, clock: hastyClock, random });
+}
+
+/** A client of several rooms, over one WebSocket. */
+export function openSocket(url: string, random: () => number): ClientSocket {
+  return connectSocket(url, { WebSocket: webSocketOfWs, clock: hastyClock, random });
+}
+
+/** Records the messages of a client, and reports errors in them. */
 export class CheckingClient {
   readonly faults: string[] = [];
   readonly room: ClientRoom;
@@ -31,9 +43,8 @@ export class CheckingClient {
   /** The reasons of its losses, and the number of its recoveries. */
   readonly reports = { lost: new Set<string>(), recovered: 0 };
 
-  /** @param WebSocketClass Default: that of ws. */
-  constructor(url: string, random: () => number, name: string, clock = hastyClock, WebSocketClass = webSocketOfWs) {
-    this.room = connect(url, { WebSocket: WebSocketClass, clock, random });
+  constructor(room: ClientRoom, name: string) {
+    this.room = room;
     this.room.on("message", ({ data }) => this.#take(Number(data), name));
     this.room.on("lost", (lost) => {
       this.reports.lost.add(lost.reason);

@@ -1,8 +1,8 @@
 import { MemoryBackplane } from "../../src/backplane/index.js";
 import { httpFallback } from "../../src/client/http/index.js";
-import type { SocketEvent, WebSocketLike } from "../../src/client/index.js";
-import { App, WebSocketHandler } from "../../src/index.js";
-import { CheckingClient, hastyClock } from "./checkingClient.js";
+import type { ClientSocket, SocketEvent, WebSocketLike } from "../../src/client/index.js";
+import { App, EventHandler } from "../../src/index.js";
+import { CheckingClient, openRoom, openSocket } from "./checkingClient.js";
 import { FaultyProxy, type ProxiedConnection } from "./faultyProxy.js";
 
 const clients = 50;
@@ -10,15 +10,23 @@ const publications = 3_000;
 /** Publications in one turn, before other code runs. */
 const batch = 4;
 const faultsMax = 60;
-const path = "/feed/news";
+const roomsPerSocket = 5;
 const freshStart = "restart without history";
 
 /** The log would report connections that the test cuts on purpose. */
 const silent = { warn: () => undefined, error: () => undefined };
 
-class Feed extends WebSocketHandler {
-  onMessage(): void {
-    // Only the server sends messages here.
+/** Publications between two requests of a room. */
+const requestEach = 100;
+
+class Feed extends EventHandler {
+  static events = { run: "onRun" };
+  /** The requests that this server has run, each with how often. */
+  static runs = new Map<unknown, number>();
+
+  onRun(id: unknown): unknown {
+    Feed.runs.set(id, (Feed.runs.get(id) ?? 0) + 1);
+    return id;
   }
 }
 
@@ -44,8 +52,8 @@ function randomOf(seed: number): () => number {
   };
 }
 
-/** How the clients of a run connect: by WebSocket, or over HTTP since they cannot. */
-export type Way = "websocket" | "http";
+/** How the clients of a run connect: by WebSocket, over HTTP since they cannot, or five rooms over one WebSocket. */
+export type Way = "websocket" | "http" | "shared websockets";
 
 /** A WebSocket in a network that lets none through. */
 class NoWebSocket implements WebSocketLike {
@@ -73,6 +81,10 @@ export async function runFaults(seed: number, way: Way): Promise<Report> {
 class Run {
   readonly #random: () => number;
   readonly #clients: CheckingClient[] = [];
+  readonly #sockets: ClientSocket[] = [];
+  readonly #paths: readonly string[];
+  readonly #requests: Promise<void>[] = [];
+  readonly #requestFaults: string[] = [];
   readonly #cuts: Record<string, number> = {};
   /** Small histories cannot keep up, so that losses occur and have to be reported. */
   readonly #historySize: number;
@@ -84,9 +96,12 @@ class Run {
   #proxy: FaultyProxy | undefined;
 
   readonly #way: Way;
+  readonly #isShared: boolean;
 
   constructor(seed: number, way: Way) {
     this.#way = way;
+    this.#isShared = way === "shared websockets";
+    this.#paths = Array.from({ length: this.#isShared ? roomsPerSocket : 1 }, (_, n) => `/feed/${n}`);
     this.#random = randomOf(seed);
     this.#historySize = this.#below(2) === 0 ? 5_000 : 200;
     this.#losesHistory = this.#below(2) === 0;
@@ -95,21 +110,56 @@ class Run {
   async run(): Promise<Report> {
     await this.#startServer();
     this.#proxy = await FaultyProxy.start(() => this.#port);
-    const url = `ws://127.0.0.1:${this.#proxy.port}${path}`;
-    const fallback = this.#way === "http" ? httpFallback({ WebSocket: NoWebSocket }) : undefined;
-    for (let n = 0; n < clients; n += 1) {
-      this.#clients.push(new CheckingClient(url, this.#random, `client ${n}`, hastyClock, fallback));
-    }
+    this.#connect(`ws://127.0.0.1:${this.#proxy.port}`);
     const moments = new Set(Array.from({ length: faultsMax }, () => this.#below(publications / batch) * batch));
     for (let n = 1; n <= publications; n += 1) {
       if (moments.has(n)) await this.#breakSomething();
-      this.#app?.registry.sendJSONToRoom(path, n);
+      this.#publish(n);
+      if (this.#isShared && n % requestEach === 0) this.#request(n);
       if (n % batch === 0) await new Promise((resolve) => setImmediate(resolve));
     }
     return this.#conclude();
   }
 
+  #connect(url: string): void {
+    const fallback = this.#way === "http" ? httpFallback({ WebSocket: NoWebSocket }) : undefined;
+    for (let n = 0; n < clients / this.#paths.length; n += 1) {
+      const socket = this.#isShared ? openSocket(url, this.#random) : undefined;
+      if (socket) this.#sockets.push(socket);
+      for (const path of this.#paths) {
+        const room = socket?.room(path) ?? openRoom(url + path, this.#random, fallback);
+        this.#clients.push(new CheckingClient(room, `client ${n} in ${path}`));
+      }
+    }
+  }
+
+  #publish(n: number): void {
+    for (const path of this.#paths) this.#app?.registry.sendJSONToRoom(path, n);
+  }
+
+  /** Each room sends a request. It may fail, such as when the server is restarted, but it never runs twice. */
+  #request(n: number): void {
+    const { runs } = Feed;
+    for (const [at, { room }] of this.#clients.entries()) {
+      const id = `request ${n} of ${at}`;
+      const isDone = (answer: unknown) => {
+        if (answer !== id) this.#requestFaults.push(`${id} was answered with ${answer}`);
+      };
+      const isFailed = (error: Error) => {
+        if (runs === Feed.runs) this.#requestFaults.push(`${id} failed: ${error.message}`);
+      };
+      this.#requests.push(room.request("run", id, { timeoutMs: 1_000_000 }).then(isDone, isFailed));
+    }
+  }
+
+  #checkRuns(): void {
+    for (const [id, count] of Feed.runs) if (count > 1) this.#requestFaults.push(`${id} ran ${count} times`);
+    // A server that starts again knows nothing of the requests before.
+    Feed.runs = new Map();
+  }
+
   async stop(): Promise<void> {
+    for (const socket of this.#sockets) socket.close();
     for (const { room } of this.#clients) room.close();
     await this.#proxy?.stop();
     await this.#app?.close({ timeoutMs: 50 });
@@ -119,10 +169,12 @@ class Run {
   async #conclude(): Promise<Report> {
     const end = publications + 1;
     // A client without a position finds the publication in the replay.
-    this.#app?.registry.sendJSONToRoom(path, end);
+    this.#publish(end);
     await Promise.all(this.#clients.map((client) => client.reaches(end)));
+    await Promise.all(this.#requests);
+    this.#checkRuns();
     return {
-      faults: this.#clients.flatMap(({ faults }) => faults),
+      faults: [...this.#clients.flatMap(({ faults }) => faults), ...this.#requestFaults],
       lost: [...new Set(this.#clients.flatMap(({ reports }) => [...reports.lost]))],
       losable: this.#losable(),
       recovered: this.#clients.reduce((sum, { reports }) => sum + reports.recovered, 0),
@@ -141,6 +193,8 @@ class Run {
     if (way === 0) return this.#restart("restart", true);
     if (way === 1 && this.#losesHistory) return this.#restart(freshStart, false);
     const connection = this.#anyConnection();
+    if (this.#isShared && way === 2) return this.#restart("drain", true);
+    if (this.#isShared && way < 5) return this.#count("stall", () => connection?.slowDown(2_000, 300));
     if (way < 8) this.#count("reset", () => connection?.reset());
     else if (way < 12) this.#count("half-open", () => connection?.silence());
     else if (way < 16) this.#count("mid-frame", () => connection?.cutAfter(1 + this.#below(200)));
@@ -154,7 +208,9 @@ class Run {
 
   async #restart(way: string, keepsHistory: boolean): Promise<void> {
     this.#count(way, () => undefined);
+    if (way === "drain") await this.#app?.drain({ withinMs: 40, settleMs: 1 });
     await this.#app?.close({ timeoutMs: 20 });
+    this.#checkRuns();
     if (!keepsHistory) this.#backplane = new MemoryBackplane();
     await this.#startServer();
   }

@@ -1,9 +1,11 @@
 import type { App, GoneListener, Transport, TransportEvents } from "../../src/index.js";
+import { Message } from "../../src/wire/message.js";
 import { Mailbox } from "./app.js";
 
 /** A frame of `enfilade.v1`. */
 export interface Frame {
   readonly type: string;
+  readonly room?: string;
   readonly offset?: number;
   readonly data?: unknown;
   readonly missed?: number;
@@ -24,6 +26,8 @@ export class SlowClient implements Transport {
   readonly framing = framing;
   readonly receivedBytes = 0;
   isOpen = true;
+  /** Whether the server reads nothing at the moment. */
+  isPaused = false;
   bufferedBytes = 0;
   bufferedBytesMax = 0;
   #isReading = false;
@@ -36,7 +40,7 @@ export class SlowClient implements Transport {
     url: string,
     readonly protocol = "enfilade.v1",
   ) {
-    app.accept(this, { url });
+    app.accept(this, { url, headers: { "sec-websocket-protocol": protocol } });
   }
 
   /** From now on the network accepts everything at once. */
@@ -49,6 +53,11 @@ export class SlowClient implements Transport {
   read(): void {
     this.bufferedBytes = 0;
     for (const callback of this.#callbacks.splice(0)) setImmediate(callback);
+  }
+
+  /** Sends a frame to the server, whether it reads or not. */
+  send(frame: object): void {
+    this.#events?.onMessage(new Message(Buffer.from(JSON.stringify(frame)), true));
   }
 
   write(bytes: Uint8Array): void {
@@ -99,10 +108,10 @@ export class SlowClient implements Transport {
   }
 
   pause(): void {
-    // It sends nothing.
+    this.isPaused = true;
   }
 
   resume(): void {
-    // It sends nothing.
+    this.isPaused = false;
   }
 }

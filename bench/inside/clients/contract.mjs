@@ -110,3 +110,9 @@ export function shortFrame(text) {
   if (payload.length > 125) throw new Error(`a short frame has at most 125 bytes, got ${payload.length}`);
   return Buffer.concat([Buffer.of(0x81, payload.length), payload]);
 }
+
+/** A text frame as a client sends it, of less than 126 bytes, masked with zeros. */
+export function clientFrame(text) {
+  const frame = shortFrame(text);
+  return Buffer.concat([Buffer.of(frame[0], frame[1] | 0x80, 0, 0, 0, 0), frame.subarray(2)]);
+}

@@ -12,22 +12,32 @@ interface Flood {
   readonly name: string;
   readonly target: string;
   readonly frame: Buffer;
-  readonly isV1?: boolean;
+  /** Default: none. */
+  readonly subprotocol?: string;
 }
+
+const v1 = "enfilade.v1";
+const rooms = "enfilade.v1.rooms";
+const opening = jsonFrame({ type: "open", room: "/echo/flood" });
+const closing = jsonFrame({ type: "close", room: "/echo/flood" });
 
 const floods: readonly Flood[] = [
   { name: "pings", target: "/echo/flood", frame: frame({ opcode: Opcode.ping, payload: "p" }) },
   { name: "pongs", target: "/echo/flood", frame: frame({ opcode: Opcode.pong }) },
   { name: "messages", target: "/echo/flood", frame: textFrame("ab") },
-  { name: "v1 pings", target: "/work/flood", frame: jsonFrame({ type: "ping" }), isV1: true },
-  { name: "v1 bad frames", target: "/work/flood", frame: jsonFrame({ type: "no", id: 1 }), isV1: true },
+  { name: "v1 pings", target: "/work/flood", frame: jsonFrame({ type: "ping" }), subprotocol: v1 },
+  { name: "v1 bad frames", target: "/work/flood", frame: jsonFrame({ type: "no", id: 1 }), subprotocol: v1 },
+  { name: "opened and closed rooms", target: "/", frame: Buffer.concat([opening, closing]), subprotocol: rooms },
+  { name: "refused rooms", target: "/", frame: jsonFrame({ type: "open", room: "/none" }), subprotocol: rooms },
 ];
 
 /** So many clients flood for a time; the neighbour must get its echoes in time. */
 async function runFlood(scene: Scene, server: ServerProcess, flood: Flood, count: number, ms: number): Promise<void> {
   const name = `${count} × ${flood.name}`;
-  const open = flood.isV1 === true ? RawSocket.openV1 : RawSocket.open;
-  const clients = await openMany(count, () => open(server.port, flood.target));
+  const { target, subprotocol } = flood;
+  const clients = await openMany(count, () =>
+    RawSocket.open(server.port, target, subprotocol === undefined ? {} : { subprotocol }),
+  );
   await scene.window(server);
   const flooders = clients.map((client) => new Flooder(client, flood.frame));
   await scene.last(ms);

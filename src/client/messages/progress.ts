@@ -34,13 +34,16 @@ export class Progress {
    * @param isFirst True for the first welcome of the room.
    */
   begin(welcome: WelcomeFrame, isRenewed: boolean, isFirst: boolean): () => void {
-    const { position } = welcome;
+    const last = this.position;
+    const { position, missed } = welcome;
     const isContinued = this.#continue(home, welcome);
     return () => {
       if (isContinued && position) {
         this.#queue.push({ emit: () => this.#listeners.emit("recovered", { position }) });
       } else if (!isRenewed) {
-        if (!isFirst) this.#queueLost(welcome);
+        // The last connection may have received more after this one had asked.
+        const isCounted = missed && last && last.epoch === position?.epoch;
+        if (!isFirst) this.#queueLost({ ...welcome, missed: isCounted ? position.offset - last.offset : missed });
         this.#queue.push(resync);
       }
     };

@@ -6,8 +6,10 @@ import type { ReceivedFrame } from "../messages/readFrame.js";
 
 /** The part of a socket with many rooms that one of them uses. */
 export interface RoomCarrier {
-  /** Sends the text of a frame; it waits until the socket is open. */
-  send(text: string): void;
+  /** Sends the text of a frame of this room; it waits until the socket is open. */
+  send(connection: RoomConnection, text: string): void;
+  /** As {@link send}, for the last frame of the room. */
+  sendClose(connection: RoomConnection, text: string): void;
   /** The room has ended on this socket. */
   forget(connection: RoomConnection): void;
 }
@@ -40,20 +42,20 @@ export class RoomConnection implements WebSocketLike {
 
   start(carrier: RoomCarrier): void {
     this.#carrier = carrier;
-    carrier.send(this.#open);
+    carrier.send(this, this.#open);
   }
 
   send(data: string | Uint8Array): void {
     const fields = typeof data === "string" ? data.slice(1) : `"type":"message","base64":"${base64(data)}"}`;
     const text = `{"room":${JSON.stringify(this.room)},${fields}`;
     if (this.#paused) this.#paused.push(text);
-    else this.#carrier?.send(text);
+    else this.#carrier?.send(this, text);
   }
 
   close(code?: number, reason?: string): void {
     const carrier = this.#carrier;
-    for (const text of this.#paused ?? []) carrier?.send(text);
-    carrier?.send(JSON.stringify({ type: "close", room: this.room, code, reason }));
+    for (const text of this.#paused ?? []) carrier?.send(this, text);
+    carrier?.sendClose(this, JSON.stringify({ type: "close", room: this.room, code, reason }));
     this.end(code ?? 1000, reason ?? "");
   }
 
@@ -69,7 +71,7 @@ export class RoomConnection implements WebSocketLike {
   onPaused(isPaused: boolean): void {
     const waiting = this.#paused ?? [];
     this.#paused = isPaused ? waiting : undefined;
-    if (!isPaused) for (const text of waiting) this.#carrier?.send(text);
+    if (!isPaused) for (const text of waiting) this.#carrier?.send(this, text);
   }
 
   /** The server has refused the room. */

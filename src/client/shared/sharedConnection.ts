@@ -35,6 +35,11 @@ export class SharedConnection implements RoomCarrier, AttemptOwner {
   readonly #deps: SharedConnectionDeps;
   readonly #attempt: Attempt;
   readonly #rooms = new Map<string, RoomConnection>();
+  /**
+   * The rooms that this client has closed, until the server has ended them: what arrives is of the last connection, and
+   * the frames of the next one wait here.
+   */
+  readonly #closing = new Map<string, string[]>();
   /** The frames that wait until the socket is open. */
   #early: string[] | undefined = [];
 
@@ -62,9 +67,16 @@ export class SharedConnection implements RoomCarrier, AttemptOwner {
     connection.start(this);
   }
 
-  send(text: string): void {
-    if (this.#early) this.#early.push(text);
-    else if (!this.#attempt.hasEnded) this.#attempt.send(text);
+  send({ room }: RoomConnection, text: string): void {
+    const waiting = this.#closing.get(room) ?? this.#early;
+    if (waiting) waiting.push(text);
+    else this.#sendNow(text);
+  }
+
+  sendClose(connection: RoomConnection, text: string): void {
+    // While the frames of a connection wait, the server does not know it.
+    if (!this.#closing.has(connection.room)) this.send(connection, text);
+    this.#closing.set(connection.room, []);
   }
 
   forget({ room }: RoomConnection): void {
@@ -85,7 +97,15 @@ export class SharedConnection implements RoomCarrier, AttemptOwner {
     }
     // The server guarantees the shape described in PROTOCOL.md.
     const frame = received as SocketFrame & AboutRoom;
-    const connection = this.#rooms.get(frame.room ?? "");
+    const { room = "" } = frame;
+    const waiting = this.#closing.get(room);
+    if (waiting) {
+      if (frame.type !== "closed" && frame.type !== "refused") return;
+      this.#closing.delete(room);
+      for (const one of waiting) this.#sendNow(one);
+      return;
+    }
+    const connection = this.#rooms.get(room);
     if (!connection) return;
     if (frame.type === "refused") connection.refuse(frame.status);
     else if (frame.type === "closed") connection.end(frame.code, frame.reason);
@@ -107,7 +127,11 @@ export class SharedConnection implements RoomCarrier, AttemptOwner {
   #onOpen(): void {
     const early = this.#early ?? [];
     this.#early = undefined;
-    for (const text of early) this.send(text);
+    for (const text of early) this.#sendNow(text);
+  }
+
+  #sendNow(text: string): void {
+    if (!this.#attempt.hasEnded) this.#attempt.send(text);
   }
 }
 

@@ -6,7 +6,8 @@ import type {
   TransportEvents,
   TransportOptions,
 } from "../../connection/transport.js";
-import { CloseCode } from "../../wire/closeCodes.js";
+import { runSession, type Session } from "../../handler/session.js";
+import { CloseCode, NO_CODE } from "../../wire/closeCodes.js";
 import { v1 } from "../../wire/frames.js";
 import type { Message } from "../../wire/message.js";
 
@@ -19,11 +20,12 @@ export interface RoomSocket {
   whenWritten(callback: () => void): void;
   /** Sends a frame about a room. */
   send(type: string, room: string, fields?: object): void;
-  /** Reads nothing more of any room until {@link proceed}, since one room has received too much while it is paused. */
-  hold(room: RoomTransport): void;
-  proceed(room: RoomTransport): void;
+  /** Counts bytes that a paused room has received: above a bound the socket is paused. Negative: it is resumed. */
+  countPaused(bytes: number): void;
+  /** A client has been accepted in the room. */
+  onOpened(): void;
   /** The room has ended on this socket. */
-  forget(room: RoomTransport): void;
+  forget(room: RoomTransport, wasOpen: boolean): void;
 }
 
 /**
@@ -31,6 +33,9 @@ export interface RoomSocket {
  *
  * A pause asks the client to send nothing more to this room. What is on its way still arrives; beyond a bound the whole
  * socket is paused, so a client that does not listen slows down only itself.
+ *
+ * Each room ends with exactly one frame, `refused` or `closed`, also if its client has closed it: a client that opens
+ * the room again knows which frames are those of the last connection.
  */
 export class RoomTransport implements Transport {
   readonly protocol = v1;
@@ -43,12 +48,20 @@ export class RoomTransport implements Transport {
   #receivedBytes = 0;
   /** The bytes received since the pause; `undefined` while the room is not paused. */
   #bytesSincePause: number | undefined;
+  #session: Session | undefined;
 
   constructor(
     socket: RoomSocket,
     readonly room: string,
   ) {
     this.#socket = socket;
+  }
+
+  /** The number of rooms that its connection is in. */
+  get roomCount(): number {
+    if (this.#session === undefined) return 0;
+    const { config, member } = this.#session;
+    return config.registry.memberships.roomsOf(member.id).length;
   }
 
   get framing(): Framing {
@@ -67,6 +80,12 @@ export class RoomTransport implements Transport {
     return this.#receivedBytes;
   }
 
+  /** Serves an accepted client. Resolves when its connection has ended; never rejects. */
+  serve(session: Session): Promise<void> {
+    this.#session = session;
+    return runSession(session);
+  }
+
   whenGone(listener: GoneListener): void {
     this.#goneListener = listener;
   }
@@ -75,14 +94,17 @@ export class RoomTransport implements Transport {
     if (this.#state !== "waiting") return false;
     this.#state = "open";
     this.#messageBytesMax = messageBytesMax;
+    this.#socket.onOpened();
     return true;
   }
 
-  refuse({ status, phrase, headers }: Refusal): void {
+  refuse({ status, phrase, body, headers }: Refusal): void {
     if (this.#state !== "waiting") return;
     const seconds = Number(headers["retry-after"]);
     const retryAfterMs = seconds > 0 ? seconds * 1_000 : undefined;
-    this.#socket.send("refused", this.room, { status, reason: phrase, retryAfterMs });
+    // As over HTTP, where the body has it.
+    const reason = phrase ?? (typeof body === "string" ? body : undefined);
+    this.#socket.send("refused", this.room, { status, reason, retryAfterMs });
     this.#end(CloseCode.normal, "");
   }
 
@@ -111,8 +133,7 @@ export class RoomTransport implements Transport {
 
   resume(): void {
     if (this.#bytesSincePause === undefined) return;
-    this.#bytesSincePause = undefined;
-    this.#socket.proceed(this);
+    this.#endPause();
     if (this.isOpen) this.#socket.send("resume", this.room);
   }
 
@@ -124,7 +145,8 @@ export class RoomTransport implements Transport {
   }
 
   destroy(): void {
-    if (this.isOpen) this.#socket.send("closed", this.room, { code: CloseCode.tryAgainLater, reason: "" });
+    if (this.#state === "closed") return;
+    this.#socket.send("closed", this.room, { code: CloseCode.tryAgainLater, reason: "" });
     this.#end(CloseCode.tryAgainLater, "");
   }
 
@@ -133,18 +155,23 @@ export class RoomTransport implements Transport {
     if (this.#state !== "open") return false;
     const { length } = message.bytes;
     this.#receivedBytes += length;
-    if (length > this.#messageBytesMax) {
+    if (length > this.#messageBytesMax && length > this.#frameBytesMax(message)) {
       this.close(CloseCode.messageTooBig, "message too big");
       this.#events?.onFailed(CloseCode.messageTooBig, "message too big");
       return true;
     }
-    this.#countSincePause(length);
+    if (this.#bytesSincePause !== undefined) {
+      this.#bytesSincePause += length;
+      this.#socket.countPaused(length);
+    }
     this.#events?.onMessage(message);
     return true;
   }
 
   /** The client has closed the room, or the socket has ended. */
   end(code: number, reason: string): void {
+    if (this.#state === "closed") return;
+    this.#socket.send("closed", this.room, { code: code === NO_CODE ? CloseCode.normal : code, reason });
     this.#end(code, reason);
   }
 
@@ -154,18 +181,24 @@ export class RoomTransport implements Transport {
     this.#end(code, reason);
   }
 
-  #countSincePause(bytes: number): void {
-    if (this.#bytesSincePause === undefined) return;
-    const before = this.#bytesSincePause;
-    this.#bytesSincePause += bytes;
-    if (before <= this.#messageBytesMax && this.#bytesSincePause > this.#messageBytesMax) this.#socket.hold(this);
+  /** The field of a text frame that has the room is not a part of the message. */
+  #frameBytesMax({ isText }: Message): number {
+    return this.#messageBytesMax + (isText ? Buffer.byteLength(`"room":${JSON.stringify(this.room)},`) : 0);
+  }
+
+  #endPause(): void {
+    const bytes = this.#bytesSincePause ?? 0;
+    this.#bytesSincePause = undefined;
+    this.#socket.countPaused(-bytes);
   }
 
   /** Every room ends here. Its connection learns of it later, since it may be the one that ends it. */
   #end(code: number, reason: string): void {
     if (this.#state === "closed") return;
+    const wasOpen = this.#state === "open";
     this.#state = "closed";
-    this.#socket.forget(this);
+    this.#endPause();
+    this.#socket.forget(this, wasOpen);
     process.nextTick(() => {
       this.#events?.onGone(code, reason);
       this.#goneListener?.onGone();

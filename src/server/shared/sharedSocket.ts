@@ -23,12 +23,12 @@ export interface SharedSocketDeps {
   readonly onEnd: (socket: SharedSocket) => void;
 }
 
-/** The reasons to pause the socket. */
-const rate = Symbol("rate");
+/** Why the socket is paused: for its rate, or since the client sends to rooms that are paused. */
+type Hold = "rate" | "paused rooms";
 
 /** A WebSocket with many rooms. Each room is a connection of its own; heartbeat, rate and slowness are those of all. */
 export class SharedSocket implements TransportEvents, WatchOwner, RateOwner, RoomSocket {
-  /** The rooms of all its connections, those that they joined included. */
+  /** The rooms of all its connections, those that they joined and those that wait for `authorize` included. */
   readonly socketRooms: SocketRooms = { count: 0 };
   readonly #transport: Transport;
   readonly #deps: SharedSocketDeps;
@@ -37,8 +37,15 @@ export class SharedSocket implements TransportEvents, WatchOwner, RateOwner, Roo
   readonly #rate: RateLimit | undefined;
   /** The rooms that are open or wait for `authorize`, by path. */
   readonly #rooms = new Map<string, RoomTransport>();
-  /** Why the socket is paused. */
-  readonly #holds = new Set<RoomTransport | typeof rate>();
+  /** The rooms that have ended. Until their handlers have finished, their connections are still in rooms. */
+  readonly #leaving = new Set<RoomTransport>();
+  readonly #holds = new Set<Hold>();
+  /** The bytes that rooms have received while they are paused. */
+  #pausedBytes = 0;
+  /** The rooms that have accepted the client. */
+  #openCount = 0;
+  /** No room has accepted the client in time, and some have not decided yet. */
+  #isOverdue = false;
   #state: "open" | "closing" | "closed" = "open";
   #timer: Timer | undefined;
 
@@ -53,10 +60,9 @@ export class SharedSocket implements TransportEvents, WatchOwner, RateOwner, Roo
     this.#sendText(encodeJSON({ type: "welcome", heartbeatMs: deps.limits.heartbeatMs || 0 }));
   }
 
-  /** How many rooms its connections are in, or wait for. */
-  get roomCount(): number {
-    // Rooms that wait for `authorize` are not in `socketRooms` yet.
-    return Math.max(this.#rooms.size, this.socketRooms.count);
+  /** Whether the client may open the room that it has asked for, which is counted already. */
+  mayOpen(joinsMax: number): boolean {
+    return this.socketRooms.count - this.#leavingCount() <= joinsMax && !this.#isOverdue;
   }
 
   get framing(): Framing {
@@ -91,29 +97,38 @@ export class SharedSocket implements TransportEvents, WatchOwner, RateOwner, Roo
     this.#sendText(encodeJSON({ type, room, ...fields }));
   }
 
-  hold(room: RoomTransport): void {
-    this.#hold(room);
+  countPaused(bytes: number): void {
+    this.#pausedBytes += bytes;
+    if (this.#pausedBytes > this.#deps.limits.messageBytesMax) this.#hold("paused rooms");
+    else this.#release("paused rooms");
   }
 
-  proceed(room: RoomTransport): void {
-    if (this.#holds.delete(room)) this.#resumeIfFree();
+  onOpened(): void {
+    // From here on, its connection counts its rooms itself.
+    this.socketRooms.count -= 1;
+    this.#openCount += 1;
+    this.#isOverdue = false;
+    this.#timer?.cancel();
   }
 
-  forget(room: RoomTransport): void {
-    if (this.#rooms.get(room.room) === room) this.#rooms.delete(room.room);
-    this.proceed(room);
-    if (this.#rooms.size === 0) this.#expectRoom();
+  forget(transport: RoomTransport, wasOpen: boolean): void {
+    this.#rooms.delete(transport.room);
+    if (wasOpen) this.#onClosed(transport);
+    else this.socketRooms.count -= 1;
+    // Later, since the socket may be closing with another code.
+    if (this.#rooms.size === 0) process.nextTick(() => this.#onEmpty());
   }
 
   /** Closes the socket if it has no room. */
-  endIfEmpty(): void {
-    if (this.#rooms.size === 0) this.#close(CloseCode.goingAway, "server shutting down");
+  endIfEmpty(reason = "server shutting down"): void {
+    // Not 1000, which is final: the client may just be opening a room.
+    if (this.#rooms.size === 0) this.#close(CloseCode.goingAway, reason);
   }
 
   onMessage(message: Message): void {
     this.#watch.onMessage();
-    this.#rate?.count(message.bytes.length);
     if (this.#state !== "open") return;
+    this.#rate?.count(message.bytes.length);
     const frame = readRoomFrame(message);
     if (frame === undefined || !this.#take(frame)) this.#fail(CloseCode.badFrame, "bad frame");
   }
@@ -148,11 +163,11 @@ export class SharedSocket implements TransportEvents, WatchOwner, RateOwner, Roo
   }
 
   onRateExceeded(): void {
-    this.#hold(rate);
+    this.#hold("rate");
   }
 
   onRateKept(): void {
-    if (this.#holds.delete(rate)) this.#resumeIfFree();
+    this.#release("rate");
   }
 
   ping(): void {
@@ -179,7 +194,7 @@ export class SharedSocket implements TransportEvents, WatchOwner, RateOwner, Roo
 
   #open(frame: OpenFrame): boolean {
     if (this.#rooms.has(frame.room)) return false;
-    this.#timer?.cancel();
+    this.socketRooms.count += 1;
     const transport = new RoomTransport(this, frame.room);
     this.#rooms.set(frame.room, transport);
     this.#deps.connect(transport, frame, this);
@@ -197,29 +212,54 @@ export class SharedSocket implements TransportEvents, WatchOwner, RateOwner, Roo
     if (this.bufferedBytes > this.#deps.limits.outboxBytesMax) this.#fail(CloseCode.slow, "slow");
   }
 
-  #hold(reason: RoomTransport | typeof rate): void {
+  #hold(reason: Hold): void {
+    if (this.#state !== "open" || this.#holds.has(reason)) return;
     this.#holds.add(reason);
     if (this.#holds.size > 1) return;
     this.#watch.setPaused(true);
     this.#transport.pause();
   }
 
-  #resumeIfFree(): void {
-    if (this.#holds.size > 0) return;
+  #release(reason: Hold): void {
+    if (!this.#holds.delete(reason) || this.#holds.size > 0) return;
     this.#watch.setPaused(false);
     this.#transport.resume();
   }
 
-  /** A socket without rooms is of no use, and no handler has accepted its client. */
+  /** The rooms of connections that are about to leave them. Forgets those that have. */
+  #leavingCount(): number {
+    let count = 0;
+    for (const room of this.#leaving) {
+      const { roomCount } = room;
+      if (roomCount === 0) this.#leaving.delete(room);
+      count += roomCount;
+    }
+    return count;
+  }
+
+  #onClosed(transport: RoomTransport): void {
+    this.#leaving.add(transport);
+    this.#openCount -= 1;
+    if (this.#openCount === 0) this.#expectRoom();
+  }
+
+  /** No room has accepted the client: the socket is of no use, and it is not known who holds it. */
   #expectRoom(): void {
-    const { clock, limits, isEnding } = this.#deps;
     if (this.#state !== "open") return;
+    const { clock, limits } = this.#deps;
     this.#timer?.cancel();
-    const ms = isEnding() ? 0 : limits.handshakeMs;
-    this.#timer = clock.setTimeout(
-      () => this.#close(isEnding() ? CloseCode.goingAway : CloseCode.normal, "no room"),
-      ms,
-    );
+    this.#timer = clock.setTimeout(() => this.#onOverdue(), limits.handshakeMs);
+  }
+
+  /** Rooms that wait for `authorize` may still accept the client. */
+  #onOverdue(): void {
+    this.#isOverdue = true;
+    this.#onEmpty();
+  }
+
+  #onEmpty(): void {
+    if (this.#deps.isEnding()) this.endIfEmpty();
+    else if (this.#isOverdue) this.endIfEmpty("no room");
   }
 
   #fail(code: number, reason: string): void {

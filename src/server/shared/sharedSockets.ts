@@ -1,4 +1,4 @@
-import type { IncomingHttpHeaders } from "node:http";
+import { type IncomingHttpHeaders, maxHeaderSize } from "node:http";
 import type { Clock } from "../../connection/clock.js";
 import type { IncomingMemory } from "../../connection/memory/incoming.js";
 import type { Refusal, Transport, TransportOptions, TransportRequest } from "../../connection/transport.js";
@@ -10,7 +10,7 @@ import { encodePath, roomName } from "../../wire/path.js";
 import { messageService, type Service } from "../access/service.js";
 import type { Limits } from "../limits.js";
 import { refusal } from "../refusal.js";
-import type { Destination } from "../router.js";
+import type { Destination, Router } from "../router.js";
 import type { OpenFrame } from "./roomFrames.js";
 import type { RoomTransport } from "./roomTransport.js";
 import { SharedSocket } from "./sharedSocket.js";
@@ -33,6 +33,7 @@ export interface SharedSocketsDeps {
   readonly incomingMemory: IncomingMemory;
   readonly dialects: Dialects;
   readonly compression: boolean;
+  readonly router: Router;
   readonly find: (target: string) => Destination | Refusal;
   readonly receive: (
     transport: Transport,
@@ -45,20 +46,32 @@ export interface SharedSocketsDeps {
 
 /** The sockets with many rooms of an app. */
 export class SharedSockets {
-  /** The frames of a room have more than its messages: the room, and bytes in base64. */
-  readonly transportOptions: TransportOptions;
   readonly #deps: SharedSocketsDeps;
   readonly #clock: Clock;
   readonly #watches: Watches;
   readonly #sockets = new Set<SharedSocket>();
+  readonly #messages: Service;
+  #transportOptions: TransportOptions;
 
   constructor(deps: SharedSocketsDeps) {
-    const { limits, clock, attentiveClocks, incomingMemory, compression } = deps;
+    const { limits, clock, attentiveClocks, incomingMemory, compression, dialects } = deps;
     this.#deps = deps;
     this.#clock = attentiveClocks.of(limits);
     this.#watches = new Watches(this.#clock, limits, incomingMemory);
-    const messageBytesMax = envelopeBytes + Math.ceil((limits.messageBytesMax * 4) / 3);
-    this.transportOptions = { ...limits, messageBytesMax, clock, compression, subprotocols: [v1Rooms] };
+    this.#messages = messageService(dialects);
+    this.#transportOptions = { ...limits, clock, compression, subprotocols: [v1Rooms] };
+  }
+
+  /** The options of the next socket. One object for all, unless routes are added. */
+  get transportOptions(): TransportOptions {
+    const { limits, router } = this.#deps;
+    const ofRoutes = router.routes.map((route) => route.limits.messageBytesMax);
+    // A frame has more than its message: the room, and bytes in base64.
+    const messageBytesMax = envelopeBytes + Math.ceil((Math.max(limits.messageBytesMax, ...ofRoutes) * 4) / 3);
+    if (this.#transportOptions.messageBytesMax !== messageBytesMax) {
+      this.#transportOptions = { ...this.#transportOptions, messageBytesMax };
+    }
+    return this.#transportOptions;
   }
 
   /** Serves an open socket. Resolves when it has ended. */
@@ -85,29 +98,27 @@ export class SharedSockets {
     for (const socket of [...this.#sockets]) socket.endIfEmpty();
   }
 
-  #connect(
-    transport: RoomTransport,
-    { room, query, secret, token }: OpenFrame,
-    socket: SharedSocket,
-    by: TransportRequest,
-  ): void {
+  #connect(transport: RoomTransport, frame: OpenFrame, socket: SharedSocket, by: TransportRequest): void {
     const { dialects, receive } = this.#deps;
+    const { room, query, secret, token } = frame;
     const { socketRooms } = socket;
     const path = this.#pathOf(room);
-    const url = `${path ?? room}${query === "" ? "" : `?${query}`}`;
+    const url = `${path ?? unknownPath(room)}${query === "" ? "" : `?${query}`}`;
     const service: Service = {
-      ...messageService(dialects),
+      ...this.#messages,
       socketRooms,
       dialectOf: ({ framing }, request, eventProtocol) =>
         dialects.ofRoom(framing, request, eventProtocol, { secret, socketRooms }),
+      run: (session) => transport.serve(session),
     };
-    receive(transport, { ...by, url, token, raw: undefined }, this.#destinationOf(path, socket), service);
+    receive(transport, { ...by, url, token, raw: undefined }, this.#destinationOf(path, frame, socket), service);
   }
 
-  #destinationOf(path: string | undefined, { roomCount }: SharedSocket): Destination | Refusal {
-    if (path === undefined) return refusal("path", 400, "The path is not valid");
-    // The room that is to be opened is counted already.
-    if (roomCount > this.#deps.limits.joinsMax) return refusal("rooms", 429, "Too many rooms on this socket");
+  #destinationOf(path: string | undefined, frame: OpenFrame, socket: SharedSocket): Destination | Refusal {
+    if (path === undefined || !isQuery(frame.query)) return refusal("path", 400, "The path is not valid");
+    // They are kept as long as the connection, as the headers of a request.
+    if (keptLengthOf(frame) > maxHeaderSize) return refusal("request", 431);
+    if (!socket.mayOpen(this.#deps.limits.joinsMax)) return refusal("rooms", 429, "Too many rooms on this socket");
     return this.#deps.find(path);
   }
 
@@ -120,4 +131,19 @@ export class SharedSockets {
       return undefined;
     }
   }
+}
+
+/** The characters of a query in a request target: a URL library escapes all others. */
+function isQuery(query: string): boolean {
+  return /^[!-"$-~]*$/.test(query);
+}
+
+function keptLengthOf({ query, secret = "", token = "" }: OpenFrame): number {
+  return query.length + secret.length + token.length;
+}
+
+/** A name that is no path, as the target of a request that is refused: with the characters and the length of one. */
+function unknownPath(room: string): string {
+  // Through bytes: a lone surrogate cannot be escaped.
+  return encodeURI(Buffer.from(room).toString()).slice(0, maxHeaderSize);
 }

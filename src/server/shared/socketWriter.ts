@@ -14,6 +14,8 @@ export class SocketWriter {
   #batchBytes = 0;
   /** The rooms that wait until the client has read. */
   #waiting: (() => void)[] = [];
+  /** How many of them, the first ones, wait for bytes that the transport has got; the others have to wait longer. */
+  #coveredCount = 0;
   #isWaiting = false;
 
   constructor(transport: Transport, highWaterBytes: number) {
@@ -52,17 +54,18 @@ export class SocketWriter {
     if (this.#isWaiting) return;
     this.#isWaiting = true;
     this.flush();
+    this.#coveredCount = this.#waiting.length;
     this.#transport.whenWritten(this.#onWritten);
   }
 
   readonly #onWritten = (): void => {
-    this.#isWaiting = false;
     const waiting = this.#waiting;
     this.#waiting = [];
     let next = 0;
+    for (; next < this.#coveredCount && this.#canWrite(); next += 1) waiting[next]?.();
     // Those that wait again come after the others.
-    for (; next < waiting.length && this.#canWrite(); next += 1) waiting[next]?.();
     this.#waiting = [...waiting.slice(next), ...this.#waiting];
+    this.#isWaiting = false;
     if (this.#waiting.length > 0) this.#wait();
   };
 
