@@ -39,8 +39,13 @@ function addEvent(table: Map<string, EventMethod>, added: EventMethod, name: str
   const other = table.get(event);
   const owner = `the event "${event}" of ${name}`;
   const errorOf = (problem: string) => new EnfiladeError("ERR_EVENTS", `${owner} ${problem}`);
-  if (typeof Reflect.get(prototype, method) !== "function") {
+  const called: unknown = Reflect.get(prototype, method);
+  if (typeof called !== "function") {
     throw errorOf(`names the method "${method}", which ${name} does not have`);
+  }
+  // Its result is an iterator, which is an empty object as JSON.
+  if (Object.prototype.toString.call(called) === "[object GeneratorFunction]") {
+    throw errorOf(`is answered by a generator that is not async; write: async *${method}`);
   }
   if (hookNames.includes(method)) {
     throw errorOf(`is answered by "${method}", a hook that the library calls; rename the method`);

@@ -164,7 +164,8 @@ describe("the WebSocket class", () => {
     await made.take();
     room.close();
     Reflect.deleteProperty(globalThis, "WebSocket");
-    expect(() => connect("ws://localhost/x")).toThrow(TypeError);
+    const message = "no WebSocket here; pass the option WebSocket, from ws";
+    expect(() => connect("ws://localhost/x")).toThrow(new TypeError(message));
   });
 });
 

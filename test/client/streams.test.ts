@@ -264,9 +264,20 @@ describe("room.stream()", () => {
   it("refuses unknown options and values before anything is sent", async () => {
     const { room, peers } = await connectScripted({}, (peer) => peer.welcome());
     const peer = await peers.take();
-    const options: object[] = [{ sginal: 1 }, { from: -1 }, { readAhead: 0 }, { from: Number.NaN }];
-    for (const wrong of options) {
-      expect(() => room.stream("x", null, wrong)).toThrow(expect.objectContaining({ code: "ERR_OPTION" }));
+    const key = crypto.randomUUID();
+    const refusals: [options: object, message: string][] = [
+      [{ sginal: 1 }, 'did you mean "signal"?'],
+      [{ key, from: -1 }, `got -1, ${key}, 256`],
+      [{ key, from: Number.NaN }, `got NaN, ${key}, 256`],
+      [{ from: 3 }, "got 3, undefined, 256"],
+      [{ readAhead: 0 }, "got 0, undefined, 0"],
+      [{ readAhead: 1_025 }, "got 0, undefined, 1025"],
+      [{ key: "answer" }, "got 0, answer, 256"],
+      [{ key: "" }, "got 0, , 256"],
+    ];
+    for (const [wrong, message] of refusals) {
+      const refused = expect.objectContaining({ code: "ERR_OPTION", message: expect.stringContaining(message) });
+      expect(() => room.stream("x", null, wrong), message).toThrow(refused);
     }
     await peer.roundtrip();
     expect(peer.received.all).toEqual([]);

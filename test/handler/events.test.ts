@@ -270,6 +270,23 @@ it("a hook that is to answer an event is refused: a client could call it", () =>
   );
 });
 
+it("a generator that is not async is refused: clients would get an empty object", () => {
+  class Forgotten extends EventHandler {
+    @On()
+    *onAsk() {
+      yield 1;
+    }
+  }
+  expect(() => new App().route("/x", Forgotten)).toThrow(
+    expect.objectContaining({
+      code: "ERR_EVENTS",
+      message:
+        'the route "/x" of Forgotten: the event "ask" of Forgotten is answered by a generator that is not async; ' +
+        "write: async *onAsk",
+    }),
+  );
+});
+
 describe("@On", () => {
   const method = () => undefined;
   const named = (kind: string, isStatic = false) => ({ kind, name: "onJoin", static: isStatic });

@@ -37,5 +37,5 @@ export function defaultWebSocket(): WebSocketConstructor {
   // Node has it from version 22.
   const { WebSocket } = globalThis as { readonly WebSocket?: WebSocketConstructor };
   if (WebSocket) return WebSocket;
-  throw new TypeError("no WebSocket here; pass the option WebSocket");
+  throw new TypeError("no WebSocket here; pass the option WebSocket, from ws");
 }

@@ -1,6 +1,6 @@
 import { EnfiladeError } from "../../errors.js";
 import { checkNames } from "../../wire/options.js";
-import { lostStream, streamWindow } from "../../wire/stream.js";
+import { lostStream, streamKeyPattern, streamWindow, streamWindowMax } from "../../wire/stream.js";
 import { RequestError } from "../errors.js";
 import type { SendQueue } from "./sendQueue.js";
 
@@ -26,9 +26,13 @@ export function stream(
   options: StreamOptions,
 ): AsyncGenerator<unknown, unknown, undefined> {
   checkNames("stream()", options, ["signal", "key", "from", "readAhead"]);
-  const { from = 0, readAhead = streamWindow } = options;
-  if (!(from >= 0 && readAhead > 0)) {
-    throw new EnfiladeError("ERR_OPTION", `from takes 0 or more, readAhead 1 to 1,024; got ${from}, ${readAhead}`);
+  const { key, from = 0, readAhead = streamWindow } = options;
+  const isKey = key === undefined ? !from : streamKeyPattern.test(key);
+  if (!(isKey && from >= 0 && readAhead > 0 && readAhead <= streamWindowMax)) {
+    throw new EnfiladeError(
+      "ERR_OPTION",
+      `from takes 0 or more, with a key of 16 to 64 letters, readAhead 1 to 1,024; got ${from}, ${key}, ${readAhead}`,
+    );
   }
   return read(queue, frame, options, from, readAhead);
 }
