@@ -211,7 +211,7 @@ export class ClientRoom<Client = unknown, Server = ServerOf<Client>>
     ...args: EventArguments<Client, Event, [options?: StreamOptions], Server>
   ): AsyncGenerator<StreamItem<Client, Event, Server>, StreamReply<Client, Event, Server>, undefined>;
   stream(event: string, data?: unknown, options: StreamOptions = {}): AsyncGenerator<unknown, unknown, undefined> {
-    return stream(this.#sendQueue, { type: "event", event, data }, options);
+    return stream(this.#sendQueue, this.#clock, { type: "event", event, data }, options);
   }
 
   /**

@@ -4,7 +4,7 @@ import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { WebSocket } from "ws";
 import { httpFallback } from "../../src/client/http/index.js";
 import { RequestError } from "../../src/client/index.js";
-import { App, EventHandler } from "../../src/index.js";
+import { App, EventHandler, On } from "../../src/index.js";
 import type { ManualClock } from "../../src/testing/index.js";
 import { Mailbox, start } from "../support/app.js";
 import { startProxy } from "../support/proxy.js";
@@ -259,6 +259,19 @@ describe("room.stream()", () => {
     };
     const room = openRoom(`${url}/room/a`, { WebSocket: httpFallback({ WebSocket: blocked }) });
     expect(await readAll(room.stream("count", 1_000))).toEqual(numbers(1_000));
+  });
+
+  it("yields values that fill the memory of a stream before half of the window is read", async () => {
+    class Pages extends EventHandler {
+      @On()
+      async *onPages(count: number) {
+        for (let n = 0; n < count; n += 1) yield String(n).padEnd(400, " ");
+      }
+    }
+    const app = new App({ limits: { streamBytesMax: 1_000 } }).route("/room/:name", Pages);
+    const room = openRoom(`${(await start(app)).url}/room/a`);
+    const pages = await readAll(room.stream("pages", 8));
+    expect(pages.map(Number)).toEqual(numbers(8));
   });
 
   it("refuses unknown options and values before anything is sent", async () => {

@@ -1,3 +1,4 @@
+import type { Clock } from "../../connection/clock.js";
 import { EnfiladeError } from "../../errors.js";
 import { checkNames } from "../../wire/options.js";
 import { lostStream, streamKeyPattern, streamWindow, streamWindowMax } from "../../wire/stream.js";
@@ -19,9 +20,13 @@ export interface StreamOptions {
   readonly readAhead?: number | undefined;
 }
 
+/** Milliseconds without a value after which those that were read are acknowledged. */
+const idleMs = 100;
+
 /** Sends an event on the first read, and yields the values of the reply. Its return value is the end of the stream. */
 export function stream(
   queue: SendQueue,
+  clock: Clock,
   frame: object,
   options: StreamOptions,
 ): AsyncGenerator<unknown, unknown, undefined> {
@@ -34,11 +39,12 @@ export function stream(
       `from takes 0 or more, with a key of 16 to 64 letters, readAhead 1 to 1,024; got ${from}, ${key}, ${readAhead}`,
     );
   }
-  return read(queue, frame, options, from, readAhead);
+  return read(queue, clock, frame, options, from, readAhead);
 }
 
 async function* read(
   queue: SendQueue,
+  clock: Clock,
   event: object,
   { signal, key }: StreamOptions,
   from: number,
@@ -55,6 +61,10 @@ async function* read(
   const control = (type: string) => {
     const { id, connection } = entry;
     if (!connection?.hasEnded) connection?.send(JSON.stringify({ type, id, seq: unread }));
+  };
+  const acknowledge = () => {
+    control("ack");
+    unacknowledged = unread;
   };
   const finish = (error: unknown, reply?: unknown) => {
     end ??= { error, reply };
@@ -91,16 +101,18 @@ async function* read(
         yield items.shift();
         unread += 1;
         if (unread - unacknowledged >= window / 2 || (isAnswered && !items.length)) {
-          control("ack");
-          unacknowledged = unread;
+          acknowledge();
         }
       } else if (end) {
         if (end.error) throw end.error;
         return end.reply;
       } else {
+        // Until then, the server may have no memory for another value: large ones fill it before half of the window.
+        const timer = unread > unacknowledged ? clock.setTimeout(acknowledge, idleMs) : undefined;
         await new Promise<void>((resolve) => {
           wake = resolve;
         });
+        timer?.cancel();
       }
     }
   } finally {
