@@ -261,6 +261,70 @@ describe("connectSocket()", () => {
     expect(Counted.count).toBeLessThan(20);
   });
 
+  it("keeps the frames of a room that the server has paused, in order, and sends those of other rooms", async () => {
+    const begun: number[] = [];
+    const finish: (() => void)[] = [];
+    class Busy extends EventHandler {
+      static events = { work: "onWork", add: "onAdd" };
+      onWork(n: number): Promise<void> {
+        begun.push(n);
+        return new Promise((resolve) => finish.push(resolve));
+      }
+      onAdd([a, b]: readonly [number, number]) {
+        return a + b;
+      }
+    }
+    const app = new App({ limits: { inboxMessagesMax: 4 } }).route("/busy/:name", Busy);
+    const { port } = await start(app);
+    const socket = socketTo(port);
+    const [busy, other] = [socket.room("/busy/a"), socket.room("/busy/b")];
+    await Promise.all([busy.opened, other.opened]);
+    for (let n = 0; n < 10; n += 1) busy.emit("work", n);
+    // The answer comes after the pause.
+    expect(await other.request("add", [1, 1])).toBe(2);
+    let sent = 0;
+    const { last } = Counted;
+    const send = last.send.bind(last);
+    last.send = (data: string) => {
+      sent += 1;
+      send(data);
+    };
+    for (let n = 10; n < 100; n += 1) busy.emit("work", n);
+    expect(await other.request("add", [2, 2])).toBe(4);
+    expect([sent, begun]).toEqual([1, [0]]);
+    while (begun.length < 100 || finish.length > 0) {
+      finish.shift()?.();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(begun).toEqual(Array.from({ length: 100 }, (_, n) => n));
+  });
+
+  it("sends what waits in a paused room before it closes it", async () => {
+    const begun = new Mailbox<number>();
+    let finish: () => void = () => undefined;
+    class Busy extends EventHandler {
+      static events = { work: "onWork" };
+      onWork(n: number): Promise<void> | undefined {
+        begun.put(n);
+        if (n > 0) return undefined;
+        return new Promise((resolve) => {
+          finish = resolve;
+        });
+      }
+    }
+    const { port } = await start(new App({ limits: { inboxMessagesMax: 4 } }).route("/busy/:name", Busy));
+    const socket = socketTo(port);
+    const [busy, other] = [socket.room("/busy/a"), socket.room("/busy/b")];
+    await Promise.all([busy.opened, other.opened]);
+    for (let n = 0; n < 10; n += 1) busy.emit("work", n);
+    await expect(other.request("unknown")).rejects.toMatchObject({ code: "unknown_event" });
+    for (let n = 10; n < 20; n += 1) busy.emit("work", n);
+    busy.close();
+    await expect(other.request("unknown")).rejects.toMatchObject({ code: "unknown_event" });
+    finish();
+    expect(await begun.have(20)).toEqual(Array.from({ length: 20 }, (_, n) => n));
+  });
+
   it("moves its rooms to another socket in a drain, and closes the old one", async () => {
     const startPlain = () => start(new App().route("/chat/:channel", Chat));
     const [first, second] = [await startPlain(), await startPlain()];
