@@ -1,4 +1,6 @@
 import { once } from "node:events";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { WebSocket } from "ws";
 import {
@@ -221,6 +223,33 @@ describe("connectSocket()", () => {
     }
     expect(await keeper.request("add", [1, 1])).toBe(2);
     expect([Counted.count, app.status().connections]).toEqual([1, 1]);
+  });
+
+  it("forgets rooms that have closed, by either side", async () => {
+    const { port } = await startChat();
+    const socket = socketTo(port);
+    const keeper = socket.room("/chat/keeper");
+    await keeper.opened;
+    const open = async (n: number) => {
+      const room = socket.room(`/chat/${n}`);
+      await room.opened;
+      const seen = states(room);
+      if (n % 2 === 0) room.close();
+      else room.emit("leave");
+      expect(await seen.have(1)).toHaveLength(1);
+      return new WeakRef(room);
+    };
+    const rooms = [];
+    for (let n = 0; n < 10; n += 1) rooms.push(await open(n));
+    setFlagsFromString("--expose-gc");
+    const collect: unknown = runInNewContext("gc");
+    // Timers of the last attempts may keep the newest for a while.
+    for (let n = 0; n < 100 && rooms.slice(0, 8).some((room) => room.deref() !== undefined); n += 1) {
+      await new Promise((resolve) => setImmediate(resolve));
+      if (typeof collect === "function") collect();
+    }
+    expect(rooms.slice(0, 8).filter((room) => room.deref() !== undefined)).toEqual([]);
+    expect(await keeper.request("add", [1, 1])).toBe(2);
   });
 
   it("closes a room that it has closed and opened again before the server has answered", async () => {
