@@ -17,7 +17,7 @@ import { SharedSocket } from "./sharedSocket.js";
 
 /** The bytes of a frame beside its message. */
 const envelopeBytes = 2_048;
-/** The destination of a client that opens a socket for many rooms, whatever its path. */
+/** The destination of a client that opens a socket for many rooms, at any path. */
 export const sharedSocket = { isShared: true } as const;
 export type SharedDestination = typeof sharedSocket;
 
