@@ -155,7 +155,7 @@ export class Acceptor {
     }
   }
 
-  /** As {@link find}; for a client that offers the subprotocol of a socket with many rooms, on any path. */
+  /** As {@link find}; for a client that offers the subprotocol of a socket with many rooms, at any path. */
   findFor({ url, headers }: TransportRequest): Destination | SharedDestination | Refusal {
     return offersRooms(headers) ? sharedSocket : this.find(url);
   }

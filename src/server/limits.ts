@@ -24,15 +24,18 @@ export interface ServerLimits {
    */
   readonly connectionsPerUserMax: number;
   /**
-   * Upgrade requests, and HTTP requests to rooms, per second from one address; an IPv6 address counts as its /64.
-   * Above: 429 with `Retry-After`. Default: no limit.
+   * Upgrade requests, HTTP requests to rooms, and rooms that are opened on a socket with many, per second from one
+   * address; an IPv6 address counts as its /64. Above: 429 with `Retry-After`. Default: no limit.
    */
   readonly connectsPerSecondMax: number;
   /** Addresses whose rate is known. Above: those that were quiet for longest are forgotten. Default: 100,000. */
   readonly connectAddressesMax: number;
   /** Calls of `authorize` at the same time. Above: 503 with `Retry-After`. Default: 1,000. */
   readonly authorizeMax: number;
-  /** Milliseconds for a client to send its request; only with `listen`. Above: 408. Default: 10,000. */
+  /**
+   * Milliseconds for a client to send its request; only with `listen`. Above: 408. Also for a socket with many rooms
+   * until a room has accepted its client. Above: close 1001. Default: 10,000.
+   */
   readonly handshakeMs: number;
 }
 

@@ -1,4 +1,6 @@
 import { once } from "node:events";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { WebSocket } from "ws";
 import {
@@ -223,6 +225,33 @@ describe("connectSocket()", () => {
     expect([Counted.count, app.status().connections]).toEqual([1, 1]);
   });
 
+  it("forgets rooms that have closed, by either side", async () => {
+    const { port } = await startChat();
+    const socket = socketTo(port);
+    const keeper = socket.room("/chat/keeper");
+    await keeper.opened;
+    const open = async (n: number) => {
+      const room = socket.room(`/chat/${n}`);
+      await room.opened;
+      const seen = states(room);
+      if (n % 2 === 0) room.close();
+      else room.emit("leave");
+      expect(await seen.have(1)).toHaveLength(1);
+      return new WeakRef(room);
+    };
+    const rooms = [];
+    for (let n = 0; n < 10; n += 1) rooms.push(await open(n));
+    setFlagsFromString("--expose-gc");
+    const collect: unknown = runInNewContext("gc");
+    // Timers of the last attempts may keep the newest for a while.
+    for (let n = 0; n < 100 && rooms.slice(0, 8).some((room) => room.deref() !== undefined); n += 1) {
+      await new Promise((resolve) => setImmediate(resolve));
+      if (typeof collect === "function") collect();
+    }
+    expect(rooms.slice(0, 8).filter((room) => room.deref() !== undefined)).toEqual([]);
+    expect(await keeper.request("add", [1, 1])).toBe(2);
+  });
+
   it("closes a room that it has closed and opened again before the server has answered", async () => {
     const { port, app } = await startChat();
     const socket = socketTo(port);
@@ -259,6 +288,70 @@ describe("connectSocket()", () => {
       expect(await all.have(4)).toEqual([0, 1, 2, 3].map((round) => ({ n, round })));
     }
     expect(Counted.count).toBeLessThan(20);
+  });
+
+  it("keeps the frames of a room that the server has paused, in order, and sends those of other rooms", async () => {
+    const begun: number[] = [];
+    const finish: (() => void)[] = [];
+    class Busy extends EventHandler {
+      static events = { work: "onWork", add: "onAdd" };
+      onWork(n: number): Promise<void> {
+        begun.push(n);
+        return new Promise((resolve) => finish.push(resolve));
+      }
+      onAdd([a, b]: readonly [number, number]) {
+        return a + b;
+      }
+    }
+    const app = new App({ limits: { inboxMessagesMax: 4 } }).route("/busy/:name", Busy);
+    const { port } = await start(app);
+    const socket = socketTo(port);
+    const [busy, other] = [socket.room("/busy/a"), socket.room("/busy/b")];
+    await Promise.all([busy.opened, other.opened]);
+    for (let n = 0; n < 10; n += 1) busy.emit("work", n);
+    // The answer comes after the pause.
+    expect(await other.request("add", [1, 1])).toBe(2);
+    let sent = 0;
+    const { last } = Counted;
+    const send = last.send.bind(last);
+    last.send = (data: string) => {
+      sent += 1;
+      send(data);
+    };
+    for (let n = 10; n < 100; n += 1) busy.emit("work", n);
+    expect(await other.request("add", [2, 2])).toBe(4);
+    expect([sent, begun]).toEqual([1, [0]]);
+    while (begun.length < 100 || finish.length > 0) {
+      finish.shift()?.();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(begun).toEqual(Array.from({ length: 100 }, (_, n) => n));
+  });
+
+  it("sends what waits in a paused room before it closes it", async () => {
+    const begun = new Mailbox<number>();
+    let finish: () => void = () => undefined;
+    class Busy extends EventHandler {
+      static events = { work: "onWork" };
+      onWork(n: number): Promise<void> | undefined {
+        begun.put(n);
+        if (n > 0) return undefined;
+        return new Promise((resolve) => {
+          finish = resolve;
+        });
+      }
+    }
+    const { port } = await start(new App({ limits: { inboxMessagesMax: 4 } }).route("/busy/:name", Busy));
+    const socket = socketTo(port);
+    const [busy, other] = [socket.room("/busy/a"), socket.room("/busy/b")];
+    await Promise.all([busy.opened, other.opened]);
+    for (let n = 0; n < 10; n += 1) busy.emit("work", n);
+    await expect(other.request("unknown")).rejects.toMatchObject({ code: "unknown_event" });
+    for (let n = 10; n < 20; n += 1) busy.emit("work", n);
+    busy.close();
+    await expect(other.request("unknown")).rejects.toMatchObject({ code: "unknown_event" });
+    finish();
+    expect(await begun.have(20)).toEqual(Array.from({ length: 20 }, (_, n) => n));
   });
 
   it("moves its rooms to another socket in a drain, and closes the old one", async () => {

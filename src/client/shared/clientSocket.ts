@@ -67,7 +67,12 @@ export class ClientSocket implements AsyncDisposable {
     const name = pathOfTarget(url.pathname);
     const known = this.#rooms.get(name);
     if (known === undefined || known.state === "closed") {
-      this.#rooms.set(name, new ClientRoom(url, { ...this.#roomOptions(), ...options }));
+      const room = new ClientRoom(url, { ...this.#roomOptions(), ...options });
+      this.#rooms.set(name, room);
+      // A page may visit any number of rooms.
+      room.on("state", (state) => {
+        if (state === "closed" && this.#rooms.get(name) === room) this.#rooms.delete(name);
+      });
     } else if (Object.keys(options).length > 0) {
       throw new EnfiladeError("ERR_OPTION", `the room ${name} is open already; close it to open it with other options`);
     }

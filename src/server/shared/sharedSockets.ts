@@ -17,7 +17,9 @@ import { SharedSocket } from "./sharedSocket.js";
 
 /** The bytes of a frame beside its message. */
 const envelopeBytes = 2_048;
-/** The destination of a client that opens a socket for many rooms, on any path. */
+/** Frames of one turn: one that opens a room costs more than a message, and most of it after the turn. */
+const turnFramesMax = 64;
+/** The destination of a client that opens a socket for many rooms, at any path. */
 export const sharedSocket = { isShared: true } as const;
 export type SharedDestination = typeof sharedSocket;
 
@@ -59,7 +61,8 @@ export class SharedSockets {
     this.#clock = attentiveClocks.of(limits);
     this.#watches = new Watches(this.#clock, limits, incomingMemory);
     this.#messages = messageService(dialects);
-    this.#transportOptions = { ...limits, clock, compression, subprotocols: [v1Rooms] };
+    const turnMessagesMax = Math.min(limits.turnMessagesMax, turnFramesMax);
+    this.#transportOptions = { ...limits, turnMessagesMax, clock, compression, subprotocols: [v1Rooms] };
   }
 
   /** The options of the next socket. One object for all, unless routes are added. */
