@@ -44,7 +44,7 @@ export function nearest(
   return undefined;
 }
 
-/** Whether `edits` are enough: to replace, remove or insert a letter (Levenshtein 1966). */
+/** Whether `edits` are enough: to replace, remove or insert a letter, or to swap two neighbours (Damerau 1964). */
 function isWithin(edits: number, one: string, other: string): boolean {
   const [rest, otherRest] = [one.slice(1), other.slice(1)];
   return (
@@ -52,7 +52,8 @@ function isWithin(edits: number, one: string, other: string): boolean {
     (one === other ||
       isWithin(one[0] === other[0] ? edits : edits - 1, rest, otherRest) ||
       isWithin(edits - 1, rest, other) ||
-      isWithin(edits - 1, one, otherRest))
+      isWithin(edits - 1, one, otherRest) ||
+      (one[0] === other[1] && one[1] === other[0] && isWithin(edits - 1, one.slice(2), other.slice(2))))
   );
 }
 

@@ -157,22 +157,47 @@ describe("connectSocket()", () => {
     expect(calls).toBe(1);
   });
 
-  it("tells the HTTP status of a room that is refused, and leaves the others", async () => {
+  it("tells the status of a room that is refused, with the code and the reason, and leaves the others", async () => {
     const { port } = await startChat();
     const socket = socketTo(port);
     const good = socket.room("/chat/good");
-    for (const [path, status] of [
-      ["/nowhere", 404],
-      ["/chat/a?refuse=403", 403],
+    for (const [path, status, code, reason] of [
+      ["/nowhere", 404, 4504, "No route for this path"],
+      ["/chat/a?refuse=403", 401, 4501, "not you"],
+      ["/chat/b?refuse=410", 410, 1006, "not you; Unexpected server response: 410"],
     ] as const) {
       const refused = socket.room(path);
       const seen = states(refused);
-      await expect(refused.opened).rejects.toMatchObject({ status });
-      expect(await seen.have(1)).toEqual([["closed", status, `Unexpected server response: ${status}`]]);
+      await expect(refused.opened).rejects.toMatchObject({ status, closeCode: code });
+      expect(await seen.have(1)).toEqual([["closed", status, reason]]);
     }
     await good.opened;
     expect(await good.request("add", [2, 2])).toBe(4);
     expect(Counted.count).toBe(1);
+  });
+
+  it("ends only the room whose message is too large for the socket", async () => {
+    const { port } = await startChat();
+    const socket = socketTo(port);
+    const [good, bad] = [socket.room("/chat/good"), socket.room("/chat/bad")];
+    await Promise.all([good.opened, bad.opened]);
+    const seen = states(bad);
+    bad.emit("say", "\u20ac".repeat(40_000));
+    expect(await seen.have(1)).toEqual([["closed", 1009, "message too big"]]);
+    expect(await good.request("add", [2, 2])).toBe(4);
+    const again = socket.room("/chat/bad");
+    await again.opened;
+    expect([await again.request("add", [1, 2]), Counted.count]).toEqual([3, 1]);
+  });
+
+  it("refuses a room with another query than the open one, and every room after its close", async () => {
+    const { port } = await startChat();
+    const socket = socketTo(port);
+    const ann = socket.room("/chat/a?as=ann");
+    expect(socket.room("/chat/a?as=ann")).toBe(ann);
+    expect(() => socket.room("/chat/a?as=bob")).toThrow(expect.objectContaining({ code: "ERR_OPTION" }));
+    socket.close();
+    expect(() => socket.room("/chat/a")).toThrow(expect.objectContaining({ code: "ERR_CONNECTION" }));
   });
 
   it("connects a room again that was refused for a moment", async () => {

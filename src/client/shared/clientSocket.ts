@@ -23,6 +23,8 @@ const roomOptionNames = [
 ] as const satisfies readonly (keyof SocketRoomOptions)[];
 /** Milliseconds until a socket without rooms is closed: a page that changes its room keeps the socket. */
 const emptyMs = 1_000;
+/** Milliseconds in which rooms share a token. */
+const sharedTokenMs = 100;
 
 /** A WebSocket with many rooms, across reconnects. Made by {@link connectSocket}. */
 export class ClientSocket implements AsyncDisposable {
@@ -31,7 +33,9 @@ export class ClientSocket implements AsyncDisposable {
   readonly #clock: Clock;
   readonly #random: () => number;
   readonly #roomDefaults: ConnectOptions;
-  readonly #rooms = new Map<string, ClientRoom>();
+  /** The rooms that are not closed, by path. */
+  readonly #rooms = new Map<string, { readonly room: ClientRoom; readonly search: string }>();
+  #isClosed = false;
   /** The newest socket: new connections open on it. The others have rooms that are moving to it. */
   #current: SharedConnection | undefined;
   #isHidden = false;
@@ -59,25 +63,31 @@ export class ClientSocket implements AsyncDisposable {
    *
    * @param path The path, with a query if the handler reads one: `/chat/general?as=ann`.
    * @throws EnfiladeError `ERR_PATH` when it is no path; `ERR_OPTION` when an option is unknown, or the room is open
-   *   and options are given.
+   *   and options or another query are given; `ERR_CONNECTION` after {@link close}.
    */
   room<Client = unknown, Server = unknown>(path: string, options: SocketRoomOptions = {}): ClientRoom<Client, Server> {
     checkNames("room()", options, roomOptionNames);
     const url = this.#urlOf(path);
+    if (this.#isClosed) throw new EnfiladeError("ERR_CONNECTION", "the socket is closed; call connectSocket() again");
     const name = pathOfTarget(url.pathname);
     const known = this.#rooms.get(name);
-    if (known === undefined || known.state === "closed") {
-      const room = new ClientRoom(url, { ...this.#roomOptions(), ...options });
-      this.#rooms.set(name, room);
-      // A page may visit any number of rooms.
-      room.on("state", (state) => {
-        if (state === "closed" && this.#rooms.get(name) === room) this.#rooms.delete(name);
-      });
-    } else if (Object.keys(options).length > 0) {
-      throw new EnfiladeError("ERR_OPTION", `the room ${name} is open already; close it to open it with other options`);
+    if (known !== undefined && (Object.keys(options).length > 0 || known.search !== url.search)) {
+      const problem = `the room ${name} is open already, with other options or another query`;
+      throw new EnfiladeError("ERR_OPTION", `${problem}; close it first`);
     }
     // The events are those that the caller declares; they are types only.
-    return this.#rooms.get(name) as ClientRoom<Client, Server>;
+    return (known?.room ?? this.#open(name, url, options)) as ClientRoom<Client, Server>;
+  }
+
+  #open(name: string, url: URL, options: SocketRoomOptions): ClientRoom {
+    const room = new ClientRoom(url, { ...this.#roomOptions(), ...options });
+    const entry = { room, search: url.search };
+    this.#rooms.set(name, entry);
+    // A page may visit any number of rooms.
+    room.on("state", (state) => {
+      if (state === "closed" && this.#rooms.get(name) === entry) this.#rooms.delete(name);
+    });
+    return room;
   }
 
   /**
@@ -87,8 +97,8 @@ export class ClientSocket implements AsyncDisposable {
    */
   close(code = 1000, reason = ""): void {
     checkedReason(code, reason);
-    for (const room of this.#rooms.values()) room.close(code, reason);
-    this.#rooms.clear();
+    this.#isClosed = true;
+    for (const { room } of [...this.#rooms.values()]) room.close(code, reason);
     this.#current?.close(code, reason);
     this.#unwatchPage();
   }
@@ -99,7 +109,7 @@ export class ClientSocket implements AsyncDisposable {
   }
 
   #urlOf(path: string): URL {
-    if (!path.startsWith("/")) {
+    if (typeof path !== "string" || !path.startsWith("/")) {
       throw new EnfiladeError("ERR_PATH", `room() takes a path such as "/chat/general", got ${JSON.stringify(path)}`);
     }
     const url = new URL(this.#url);
@@ -124,11 +134,16 @@ export class ClientSocket implements AsyncDisposable {
     return { ...this.#roomDefaults, WebSocket, clock: this.#clock, random, token: shared };
   }
 
-  /** Rooms that connect at the same time share a call. */
+  /** Rooms that connect together share a call. */
   #tokenOf(get: () => string | Promise<string>): Promise<string> {
-    this.#token ??= Promise.resolve(get()).finally(() => {
-      this.#token = undefined;
-    });
+    if (this.#token === undefined) {
+      const forget = () => {
+        this.#token = undefined;
+      };
+      this.#token = (async () => get())();
+      // The timers of rooms that were lost together do not fire in one turn of the event loop.
+      this.#token.then(() => this.#clock.setTimeout(forget, sharedTokenMs), forget);
+    }
     return this.#token;
   }
 

@@ -1,4 +1,4 @@
-import { ABNORMAL } from "../../wire/closeCodes.js";
+import { ABNORMAL, CloseCode, statusOf } from "../../wire/closeCodes.js";
 import { secretPrefix, tokenPrefix } from "../../wire/frames.js";
 import { pathOfTarget, type RoomPath } from "../../wire/path.js";
 import type { SocketEvent, WebSocketLike } from "../connection/socket.js";
@@ -75,9 +75,13 @@ export class RoomConnection implements WebSocketLike {
   }
 
   /** The server has refused the room. */
-  refuse(status: number): void {
+  refuse(status: number, reason = ""): void {
+    // As on a socket with one room, which is closed with a code in place of these statuses.
+    const shown = status === 403 ? 401 : status;
+    const code = [CloseCode.unauthorized, CloseCode.notFound].find((one) => statusOf(one) === shown);
+    if (code) this.end(code, reason);
     // In the form in which the WebSocket of `ws` reports the status of a refusal.
-    this.fail(`Unexpected server response: ${status}`);
+    else this.fail(`${reason}; Unexpected server response: ${status}`);
   }
 
   /** The room could not be opened. */

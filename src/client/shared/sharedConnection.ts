@@ -1,4 +1,5 @@
 import type { Clock } from "../../connection/clock.js";
+import { CloseCode } from "../../wire/closeCodes.js";
 import { v1Rooms, type WelcomeFrame } from "../../wire/frames.js";
 import { Attempt, type AttemptOwner } from "../connection/attempt.js";
 import type { WebSocketConstructor } from "../connection/socket.js";
@@ -23,11 +24,17 @@ interface AboutRoom {
 
 /** A frame of the server about a room. */
 type SocketFrame = ReceivedFrame | ControlFrame;
+/** The first frame. */
+interface SocketWelcome {
+  readonly type: "welcome";
+  /** Bytes of one frame. Above: the server closes the socket with 1009. */
+  readonly frameBytesMax: number;
+}
 type ControlFrame =
   | (Omit<WelcomeFrame, "type"> & { readonly type: "opened" })
   | { readonly type: "pause" }
   | { readonly type: "resume" }
-  | { readonly type: "refused"; readonly status: number }
+  | { readonly type: "refused"; readonly status: number; readonly reason?: string }
   | { readonly type: "closed"; readonly code: number; readonly reason: string };
 
 /** One WebSocket with many rooms. */
@@ -42,6 +49,7 @@ export class SharedConnection implements RoomCarrier, AttemptOwner {
   readonly #closing = new Map<string, string[]>();
   /** The frames that wait until the socket is open. */
   #early: string[] | undefined = [];
+  #frameBytesMax = 0;
 
   constructor(deps: SharedConnectionDeps) {
     const { WebSocket, url, clock, report } = deps;
@@ -67,10 +75,21 @@ export class SharedConnection implements RoomCarrier, AttemptOwner {
     connection.start(this);
   }
 
-  send({ room }: RoomConnection, text: string): void {
+  send(connection: RoomConnection, text: string): void {
+    const { room } = connection;
     const waiting = this.#closing.get(room) ?? this.#early;
     if (waiting) waiting.push(text);
-    else this.#sendNow(text);
+    else if (!this.#isTooBig(text)) this.#sendNow(text);
+    else {
+      // The server would close all rooms. It learns that this one has ended.
+      this.sendClose(connection, JSON.stringify({ type: "close", room }));
+      connection.end(CloseCode.messageTooBig, "message too big");
+    }
+  }
+
+  /** A character has at most three bytes. */
+  #isTooBig(text: string): boolean {
+    return text.length * 3 > this.#frameBytesMax && new TextEncoder().encode(text).length > this.#frameBytesMax;
   }
 
   sendClose(connection: RoomConnection, text: string): void {
@@ -90,8 +109,9 @@ export class SharedConnection implements RoomCarrier, AttemptOwner {
     this.onEnd(this.#attempt, code, reason);
   }
 
-  onFrame(_attempt: Attempt, received: SocketFrame, text: string): void {
-    if (received.type === "welcome") {
+  onFrame(_attempt: Attempt, received: SocketFrame | SocketWelcome, text: string): void {
+    if ("frameBytesMax" in received) {
+      this.#frameBytesMax = received.frameBytesMax;
       this.#onOpen();
       return;
     }
@@ -107,7 +127,7 @@ export class SharedConnection implements RoomCarrier, AttemptOwner {
     }
     const connection = this.#rooms.get(room);
     if (!connection) return;
-    if (frame.type === "refused") connection.refuse(frame.status);
+    if (frame.type === "refused") connection.refuse(frame.status, frame.reason);
     else if (frame.type === "closed") connection.end(frame.code, frame.reason);
     else if (frame.type === "pause" || frame.type === "resume") connection.onPaused(frame.type === "pause");
     // The socket has one heartbeat for all rooms.

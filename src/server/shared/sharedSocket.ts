@@ -13,6 +13,8 @@ import { SocketWriter } from "./socketWriter.js";
 
 export interface SharedSocketDeps {
   readonly limits: Limits;
+  /** The bytes of a frame of the client; the transport fails above. */
+  readonly frameBytesMax: number;
   /** The attentive clock of the app. */
   readonly clock: Clock;
   readonly watches: Watches;
@@ -57,7 +59,8 @@ export class SharedSocket implements TransportEvents, WatchOwner, RateOwner, Roo
     this.#watch = deps.watches.watch(this);
     this.#expectRoom();
     transport.listen(this);
-    this.#sendText(encodeJSON({ type: "welcome", heartbeatMs: deps.limits.heartbeatMs || 0 }));
+    const { frameBytesMax, limits } = deps;
+    this.#sendText(encodeJSON({ type: "welcome", heartbeatMs: limits.heartbeatMs || 0, frameBytesMax }));
   }
 
   /** Whether the client may open the room that it has asked for, which is counted already. */

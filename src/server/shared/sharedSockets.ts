@@ -83,6 +83,7 @@ export class SharedSockets {
     return new Promise((resolve) => {
       const socket = new SharedSocket(transport, {
         limits,
+        frameBytesMax: this.#transportOptions.messageBytesMax,
         clock: this.#clock,
         watches: this.#watches,
         connect: (room, frame, of) => this.#connect(room, frame, of, asked),

@@ -11,7 +11,11 @@ describe("a socket with many rooms", () => {
     for (const path of ["/", "/nowhere/at/all?x=1", "/chat/a"]) {
       const client = await RoomsClient.open(port, { path });
       expect(client.protocol).toBe("enfilade.v1.rooms");
-      expect(await client.first("welcome")).toEqual({ type: "welcome", heartbeatMs: 7_000 });
+      expect(await client.first("welcome")).toEqual({
+        type: "welcome",
+        heartbeatMs: 7_000,
+        frameBytesMax: expect.any(Number),
+      });
     }
     expect(app.status()).toMatchObject({ connections: 0, rooms: 0 });
   });
