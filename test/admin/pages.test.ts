@@ -3,8 +3,9 @@ import type { Page } from "playwright-core";
 import { describe, expect, it } from "vitest";
 import { connect } from "../../src/testing/index.js";
 import { Mailbox } from "../support/app.js";
+import { useBrowser } from "../support/browser.js";
 import { missing } from "../support/parts.js";
-import { columnOf, forBrowsers, inTab, useBrowser } from "./pagesTab.js";
+import { columnOf, forBrowsers, inTab } from "./pagesTab.js";
 import { type AdminApp, startAdmin } from "./support.js";
 
 const start = () => startAdmin({ admin: forBrowsers });

@@ -4,9 +4,10 @@ import { fileURLToPath } from "node:url";
 import type { Page } from "playwright-core";
 import { describe, expect, it } from "vitest";
 import type { ConnectionsPage } from "../../src/admin/api.js";
+import { useBrowser } from "../support/browser.js";
 import { cutOff } from "../support/layout.js";
 import { missing } from "../support/parts.js";
-import { forBrowsers, inTab, useBrowser } from "./pagesTab.js";
+import { forBrowsers, inTab } from "./pagesTab.js";
 import { type AdminApp, startAdmin } from "./support.js";
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");

@@ -1,8 +1,9 @@
 import { describe, expect, it } from "vitest";
 import type { SessionInfo } from "../../src/admin/api.js";
+import { useBrowser } from "../support/browser.js";
 import { startEngine } from "../support/engines.js";
 import { missing } from "../support/parts.js";
-import { columnOf, forBrowsers, inTab, useBrowser } from "./pagesTab.js";
+import { columnOf, forBrowsers, inTab } from "./pagesTab.js";
 import { startAdmin } from "./support.js";
 
 const isImpossible =

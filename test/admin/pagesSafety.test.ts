@@ -1,7 +1,8 @@
 import type { Page } from "playwright-core";
 import { describe, expect, it } from "vitest";
+import { useBrowser } from "../support/browser.js";
 import { missing } from "../support/parts.js";
-import { columnOf, forBrowsers, inTab, useBrowser } from "./pagesTab.js";
+import { columnOf, forBrowsers, inTab } from "./pagesTab.js";
 import { startAdmin } from "./support.js";
 
 const run = "globalThis.ran=1";

@@ -1,7 +1,6 @@
 import type { Browser, BrowserContextOptions, Page } from "playwright-core";
-import { afterAll, beforeAll, expect } from "vitest";
+import { expect } from "vitest";
 import type { AdminOptions } from "../../src/admin/index.js";
-import { launchBrowser } from "../support/browser.js";
 import { type AdminApp, normal } from "./support.js";
 
 const cookie = "operator=olga";
@@ -10,19 +9,6 @@ const cookie = "operator=olga";
 export const forBrowsers: Partial<AdminOptions> = {
   authorize: (request) => (request.headers.cookie === cookie ? "olga" : normal.authorize(request)),
 };
-
-/** The browser of the tests of one file. */
-export function useBrowser(): () => Browser {
-  let browser: Browser | undefined;
-  beforeAll(async () => {
-    browser = await launchBrowser();
-  });
-  afterAll(() => browser?.close());
-  return () => {
-    if (browser === undefined) throw new Error("the browser has not started");
-    return browser;
-  };
-}
 
 export interface TabOptions extends BrowserContextOptions {
   /** The calls that the server refuses, as the browser reports them. */

@@ -1,7 +1,8 @@
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
-import { build, type Plugin } from "esbuild";
+import type { Plugin } from "esbuild";
 import { expect, it } from "vitest";
+import { bundleOf } from "../support/bundle.js";
 
 const entry = fileURLToPath(new URL("../../src/client/index.ts", import.meta.url));
 
@@ -12,23 +13,8 @@ const withoutStreams: Plugin = {
     onLoad({ filter: /messages\/stream\.ts$/ }, () => ({ contents: "export const stream = () => 0" })),
 };
 
-/** The output of a browser bundler for a module. */
-async function bundle(contents: string, plugins: Plugin[] = []): Promise<string> {
-  const resolveDir = fileURLToPath(new URL(".", import.meta.url));
-  const { outputFiles } = await build({
-    stdin: { contents, resolveDir, loader: "ts" },
-    bundle: true,
-    minify: true,
-    write: false,
-    format: "esm",
-    target: "es2022",
-    platform: "browser",
-    // package.json only claims that there are no side effects; this checks it.
-    ignoreAnnotations: true,
-    plugins,
-  });
-  return outputFiles[0]?.text ?? "";
-}
+const bundle = (contents: string, plugins: Plugin[] = []) =>
+  bundleOf(contents, fileURLToPath(new URL(".", import.meta.url)), plugins);
 
 it("is at most 6.4 KB (6,510 bytes) gzipped without streams, and needs no modules of Node", async () => {
   const contents = `export { connect, ConnectError, RequestError } from ${JSON.stringify(entry)}`;

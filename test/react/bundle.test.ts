@@ -1,7 +1,8 @@
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
-import { build, type Plugin } from "esbuild";
+import type { Plugin } from "esbuild";
 import { expect, it } from "vitest";
+import { bundleOf } from "../support/bundle.js";
 
 const folder = fileURLToPath(new URL("../../src/react/", import.meta.url));
 const entry = JSON.stringify(`${folder}index.ts`);
@@ -14,21 +15,7 @@ const hooksAlone: Plugin = {
   },
 };
 
-async function bundle(contents: string): Promise<string> {
-  const { outputFiles } = await build({
-    stdin: { contents, resolveDir: folder, loader: "ts" },
-    bundle: true,
-    minify: true,
-    write: false,
-    format: "esm",
-    target: "es2022",
-    platform: "browser",
-    plugins: [hooksAlone],
-    // package.json only claims that there are no side effects; this checks it.
-    ignoreAnnotations: true,
-  });
-  return outputFiles[0]?.text ?? "";
-}
+const bundle = (contents: string) => bundleOf(contents, folder, [hooksAlone]);
 
 it("is at most 1.5 KB (1,536 bytes) gzipped, without React and the client", async () => {
   const code = await bundle(`export * from ${entry}`);

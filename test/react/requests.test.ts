@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { useBrowser } from "../support/browser.js";
 import { missing } from "../support/parts.js";
-import { inTab, startServer, type Tab, type TestServer, useBrowser } from "./support.js";
+import { inTab, startServer, type Tab, type TestServer } from "./support.js";
 
 describe.skipIf(missing("chromium", "the React hooks in a browser"))("useRequest", () => {
   const browser = useBrowser();

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { connectURL } from "../../src/testing/index.js";
+import { useBrowser } from "../support/browser.js";
 import { missing } from "../support/parts.js";
-import { inTab, startServer, type Tab, type TestServer, useBrowser } from "./support.js";
+import { inTab, startServer, type Tab, type TestServer } from "./support.js";
 
 describe.skipIf(missing("chromium", "the React hooks in a browser"))("useRoom in StrictMode", () => {
   const browser = useBrowser();

@@ -2,9 +2,10 @@ import { createElement, StrictMode } from "react";
 import { renderToString } from "react-dom/server";
 import { describe, expect, it } from "vitest";
 import { usePresence, useRequest, useRoom } from "../../src/react/index.js";
+import { useBrowser } from "../support/browser.js";
 import { missing } from "../support/parts.js";
 import { Several } from "./page/rooms.js";
-import { inTab, startServer, useBrowser } from "./support.js";
+import { inTab, startServer } from "./support.js";
 
 describe("rendering on a server", () => {
   it("opens no connection and needs no WebSocket", () => {

@@ -3,10 +3,9 @@ import type { AddressInfo } from "node:net";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import type { Browser, BrowserContext, Page } from "playwright-core";
-import { afterAll, beforeAll, expect, onTestFinished } from "vitest";
+import { expect, onTestFinished } from "vitest";
 import { App, anonymous, type ConnectionRequest, EventError, EventHandler, HttpError, On } from "../../src/index.js";
 import { Mailbox } from "../support/app.js";
-import { launchBrowser } from "../support/browser.js";
 
 /** What the server of a test sees, and how the test controls it. */
 export interface TestServer {
@@ -101,19 +100,6 @@ export async function startServer(body = ""): Promise<TestServer> {
   const { port } = server.address() as AddressInfo;
   const reply = (name: string) => replies.get(name)?.();
   return { app, origin: `http://127.0.0.1:${port}`, upgrades, opened, closed, slow, reply, refused };
-}
-
-/** The browser of the tests of one file. */
-export function useBrowser(): () => Browser {
-  let browser: Browser | undefined;
-  beforeAll(async () => {
-    browser = await launchBrowser();
-  });
-  afterAll(() => browser?.close());
-  return () => {
-    if (browser === undefined) throw new Error("the browser has not started");
-    return browser;
-  };
 }
 
 /** A page with one scenario of `page/`. */

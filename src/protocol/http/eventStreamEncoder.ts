@@ -4,10 +4,9 @@ import type { EventProtocol } from "../../wire/events/protocol.js";
 import type { Payload } from "../../wire/payload.js";
 import { type Position, positionText } from "../../wire/position.js";
 import type { Member, Resumption } from "../dialect.js";
-import { isExcepted } from "../excepted.js";
+import { isExcepted, sendPosition } from "../excepted.js";
 import type { Loss } from "../lossTracker.js";
-import { SharedByFraming } from "../sharedByFraming.js";
-import { eventBlock, eventStreamFraming, idBlock, messageBlock } from "./eventStreamFraming.js";
+import { eventBlock, idBlock, messageBlock } from "./eventStreamFraming.js";
 
 /**
  * Encodes deliveries and messages as server-sent events. A publication to the home has its position as the id.
@@ -25,7 +24,8 @@ export class EventStreamEncoder {
     const isHome = delivery.address === member.home;
     const position = isHome ? delivery.position : undefined;
     if (delivery.except.length > 0 && isExcepted(delivery, member)) {
-      if (position !== undefined) this.#sendId(delivery, position, member);
+      const encode = (at: Position) => bytesOf(idBlock(positionText(at)));
+      sendPosition(delivery, member, { encoder: this, form: "excepted", encode });
       return undefined;
     }
     const form = isHome ? "home" : "other";
@@ -59,22 +59,17 @@ export class EventStreamEncoder {
     if (payload.kind === "notice") return bytesOf(`event: presence\n${messageBlock(payload.data)}`);
     return bytesOf(messageBlock(payload.in(this.#eventProtocol).data, position && positionText(position)));
   }
-
-  /** Sends the position without content to an excepted member: it must not get the message when it resumes. */
-  #sendId(delivery: Delivery, position: Position, member: Member): void {
-    const known = delivery.encoded(this, "excepted");
-    const bytes = known ?? delivery.keepEncoded(this, "excepted", bytesOf(idBlock(positionText(position))));
-    member.push(bytes, undefined, position);
-  }
 }
 
 function bytesOf(text: string): Uint8Array {
   return Buffer.from(text);
 }
 
-const encoders = new SharedByFraming((_framing, protocol) => new EventStreamEncoder(protocol));
+const encoders = new WeakMap<EventProtocol, EventStreamEncoder>();
 
 /** The encoder that all event streams with this event protocol share. */
 export function eventStreamEncoder(eventProtocol: EventProtocol): EventStreamEncoder {
-  return encoders.get(eventStreamFraming, eventProtocol);
+  const encoder = encoders.get(eventProtocol) ?? new EventStreamEncoder(eventProtocol);
+  encoders.set(eventProtocol, encoder);
+  return encoder;
 }

@@ -4,9 +4,9 @@ import type { Framing } from "../../connection/transport.js";
 import type { EventProtocol } from "../../wire/events/protocol.js";
 import type { Payload } from "../../wire/payload.js";
 import type { Member } from "../dialect.js";
-import { isExcepted } from "../excepted.js";
+import { isExcepted, sendPosition } from "../excepted.js";
 import { SharedByFraming } from "../sharedByFraming.js";
-import { fieldText, frameText, messageText } from "./frames.js";
+import { fieldText, frameText, messageText, offsetText } from "./frames.js";
 
 /** Encodes deliveries and messages as frames of `enfilade.v1`. */
 export interface FrameEncoder {
@@ -38,7 +38,11 @@ export class V1Encoder implements FrameEncoder {
   encode(delivery: Delivery, member: Member): Uint8Array | undefined {
     const isHome = delivery.address === member.home;
     if (delivery.except.length > 0 && isExcepted(delivery, member)) {
-      if (isHome && delivery.position !== undefined) this.#sendOffset(delivery, member);
+      sendPosition(delivery, member, {
+        encoder: this,
+        form: "excepted",
+        encode: (position) => this.encodeText(offsetText(position)),
+      });
       return undefined;
     }
     const form = isHome ? "home" : "other";
@@ -71,15 +75,6 @@ export class V1Encoder implements FrameEncoder {
     if (isHome) return this.encodeText(this.textOf(payload, position && fieldText("offset", position.offset)));
     const offset = position === undefined ? "" : fieldText("roomOffset", position.offset);
     return this.encodeText(this.textOf(payload, address && fieldText("room", address) + offset));
-  }
-
-  /** Sends the offset without content to an excepted member, which would else see a jump; no policy may drop it. */
-  #sendOffset(delivery: Delivery, member: Member): void {
-    const { position } = delivery;
-    const bytes =
-      delivery.encoded(this, "excepted") ??
-      delivery.keepEncoded(this, "excepted", this.encodeText(frameText("message", { offset: position?.offset })));
-    member.push(bytes, undefined, position);
   }
 }
 

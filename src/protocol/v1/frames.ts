@@ -4,6 +4,7 @@ import { type EventFailure, fieldsOf } from "../../wire/events/protocol.js";
 import type { FrameId } from "../../wire/frames.js";
 import type { Message } from "../../wire/message.js";
 import { encodeJSON, type Payload } from "../../wire/payload.js";
+import type { Position } from "../../wire/position.js";
 import { type StreamFields, streamKeyPattern, streamWindow, streamWindowMax } from "../../wire/stream.js";
 import { base64 } from "../base64.js";
 import type { Outcome } from "../receipts/reply.js";
@@ -110,6 +111,11 @@ export function frameText(type: string, fields: object): string {
  */
 export function messageText(payload: Payload, fields = ""): string {
   return `{"type":"message",${fields}${contentOf(payload)}}`;
+}
+
+/** A `message` frame that only moves the position in the home. */
+export function offsetText({ offset }: Position): string {
+  return frameText("message", { offset });
 }
 
 /** A field of a frame, with a comma after it. */

@@ -2,10 +2,11 @@ import type { Gap } from "../../backplane/backplane.js";
 import type { Delivery } from "../../backplane/delivery.js";
 import type { RoomPath } from "../../wire/path.js";
 import type { Payload } from "../../wire/payload.js";
+import type { Position } from "../../wire/position.js";
 import type { Member } from "../dialect.js";
-import { isExcepted } from "../excepted.js";
+import { isExcepted, sendPosition } from "../excepted.js";
 import type { FrameEncoder, V1Encoder } from "./encoder.js";
-import { fieldText, frameText } from "./frames.js";
+import { fieldText, frameText, offsetText } from "./frames.js";
 
 /**
  * The encoder of one connection among several on a socket: each frame has the home of its connection as `room`. The
@@ -24,13 +25,13 @@ export class RoomEncoder implements FrameEncoder {
 
   encode(delivery: Delivery, member: Member): Uint8Array | undefined {
     const { address, payload, position } = delivery;
-    const isHome = address === this.#home;
+    const encoder = this.#encoder;
     if (delivery.except.length > 0 && isExcepted(delivery, member)) {
-      if (isHome && position !== undefined) this.#sendOffset(delivery, member);
+      const encode = (at: Position) => this.encodeText(offsetText(at));
+      sendPosition(delivery, member, { encoder, form: "sharedExcepted", encode });
       return undefined;
     }
-    if (!isHome) return this.#encodeOther(delivery);
-    const encoder = this.#encoder;
+    if (address !== this.#home) return this.#encodeOther(delivery);
     const known = delivery.encoded(encoder, "sharedHome");
     if (known !== undefined) return known;
     const text = encoder.textOf(payload, position && fieldText("offset", position.offset));
@@ -70,19 +71,5 @@ export class RoomEncoder implements FrameEncoder {
   #encodeNotice({ data }: Payload): Uint8Array {
     const { type, room, ...fields } = JSON.parse(String(data));
     return this.encodeFrame(type, fields, room);
-  }
-
-  /** Sends the offset without content to an excepted member, which would else see a jump; no policy may drop it. */
-  #sendOffset(delivery: Delivery, member: Member): void {
-    const { position } = delivery;
-    const encoder = this.#encoder;
-    const bytes =
-      delivery.encoded(encoder, "sharedExcepted") ??
-      delivery.keepEncoded(
-        encoder,
-        "sharedExcepted",
-        this.encodeText(frameText("message", { offset: position?.offset })),
-      );
-    member.push(bytes, undefined, position);
   }
 }
