@@ -82,6 +82,9 @@ export interface TransportRequest {
   readonly raw?: IncomingMessage | undefined;
 }
 
+/** What reads the frames of WebSockets without compression: `"direct"`, this library, or `"ws"`, the library ws. */
+export type FrameReceiver = "direct" | "ws";
+
 /** The options of the client's route that concern its transport; see {@link Transport.open}. */
 export interface TransportOptions {
   /** Bytes of one received message. Above: the transport fails with 1009, see {@link TransportEvents.onFailed}. */
@@ -104,6 +107,8 @@ export interface TransportOptions {
   readonly compression: boolean;
   /** The subprotocols of the server, the preferred first. */
   readonly subprotocols: readonly string[];
+  /** What reads the frames of a WebSocket without compression. */
+  readonly receiver: FrameReceiver;
 }
 
 /**

@@ -81,7 +81,7 @@ export class Acceptor {
 
   constructor(deps: AcceptorDeps) {
     this.#deps = deps;
-    const { clock, limits, report, dialects } = deps;
+    const { clock, limits, report, dialects, receiver } = deps;
     this.#messages = messageService(dialects);
     this.#capacity = new Capacity(limits);
     this.#connectRates = new ConnectRates(limits, clock);
@@ -89,7 +89,7 @@ export class Acceptor {
     const attentiveClocks = new AttentiveClocks(clock);
     const authorizer = new Authorizer(attentiveClocks.forDeadline(limits.authorizeMs), limits.authorizeMax);
     const warnings = new Warnings(deps.warn, clock);
-    const refuser = new Refuser({ clock, limits, report, warnings, onRefused: this.#onRefused });
+    const refuser = new Refuser({ clock, limits, report, receiver, warnings, onRefused: this.#onRefused });
     this.#authorizer = authorizer;
     this.#refuser = refuser;
     this.#configs = new RouteConfigs(deps, { attentiveClocks, authorizer, refuser, warnings });

@@ -171,6 +171,7 @@ function acceptorOf(base: Base, { dialects, ledger }: Carriers, { router, handle
     app,
     sourceOf,
     compression: options.compression ?? false,
+    receiver: options.receiver ?? "direct",
     userLimit: new UserLimit(limits.connectionsPerUserMax, options.userOverflow),
     router,
     handlers,

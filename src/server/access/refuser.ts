@@ -1,6 +1,12 @@
 import type { IncomingHttpHeaders } from "node:http";
 import { type Clock, deferred } from "../../connection/clock.js";
-import type { Refusal, Transport, TransportEvents, TransportOptions } from "../../connection/transport.js";
+import type {
+  FrameReceiver,
+  Refusal,
+  Transport,
+  TransportEvents,
+  TransportOptions,
+} from "../../connection/transport.js";
 import { asError, asErrorOf, isInstance } from "../../errors.js";
 import { noErrorWarning } from "../../handler/session.js";
 import { CloseCode, checkedReason } from "../../wire/closeCodes.js";
@@ -23,6 +29,7 @@ export interface RefuserDeps {
   /** Receives errors. `thrower` names the code that threw it, for the log. */
   readonly report: (error: Error, member?: undefined, thrower?: string) => void;
   readonly warnings: Warnings;
+  readonly receiver: FrameReceiver;
 }
 
 type Close = readonly [code: number, reason: string];
@@ -50,7 +57,8 @@ export class Refuser {
 
   constructor(deps: RefuserDeps) {
     this.#deps = deps;
-    this.#transportOptions = { ...deps.limits, clock: deps.clock, compression: false, subprotocols: [v1] };
+    const { limits, clock, receiver } = deps;
+    this.#transportOptions = { ...limits, clock, receiver, compression: false, subprotocols: [v1] };
   }
 
   /** Returns the refusal for a thrown value. An error that is not a refusal is reported, and refused with 500. */

@@ -3,7 +3,7 @@ import type { MemoryLedger } from "../../connection/memory/ledger.js";
 import { Flusher } from "../../connection/outbox/flusher.js";
 import type { Peer } from "../../connection/peer.js";
 import type { PeerConfig } from "../../connection/peerConfig.js";
-import type { TransportOptions } from "../../connection/transport.js";
+import type { FrameReceiver, TransportOptions } from "../../connection/transport.js";
 import type { AttentiveClocks } from "../../connection/watch/attentiveClock.js";
 import { Watches } from "../../connection/watch/watch.js";
 import type { Counters } from "../../counters.js";
@@ -39,6 +39,7 @@ export interface ConnectionDeps {
   readonly counters: Counters;
   readonly memory: MemoryLedger;
   readonly reporter: Reporter;
+  readonly receiver: FrameReceiver;
   /** Receives errors. `thrower` names the method that threw the error, for the log. */
   readonly report: (error: Error, member?: Member, thrower?: string) => void;
   readonly onOpened: (member: Member) => void;
@@ -88,8 +89,8 @@ export class RouteConfigs {
   }
 
   #transportOptionsOf({ limits, compression, subprotocols }: Route): TransportOptions {
-    const { clock, dialects } = this.#deps;
-    return { ...limits, clock, compression, subprotocols: [...dialects.subprotocols, ...subprotocols] };
+    const { clock, dialects, receiver } = this.#deps;
+    return { ...limits, clock, compression, receiver, subprotocols: [...dialects.subprotocols, ...subprotocols] };
   }
 
   #handlerConfigOf({ room, policy }: Route): HandlerConfig {

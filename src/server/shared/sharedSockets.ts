@@ -1,7 +1,13 @@
 import { type IncomingHttpHeaders, maxHeaderSize } from "node:http";
 import type { Clock } from "../../connection/clock.js";
 import type { IncomingMemory } from "../../connection/memory/incoming.js";
-import type { Refusal, Transport, TransportOptions, TransportRequest } from "../../connection/transport.js";
+import type {
+  FrameReceiver,
+  Refusal,
+  Transport,
+  TransportOptions,
+  TransportRequest,
+} from "../../connection/transport.js";
 import type { AttentiveClocks } from "../../connection/watch/attentiveClock.js";
 import { Watches } from "../../connection/watch/watch.js";
 import type { Dialects } from "../../protocol/dialects.js";
@@ -35,6 +41,7 @@ export interface SharedSocketsDeps {
   readonly incomingMemory: IncomingMemory;
   readonly dialects: Dialects;
   readonly compression: boolean;
+  readonly receiver: FrameReceiver;
   readonly router: Router;
   readonly find: (target: string) => Destination | Refusal;
   readonly receive: (
@@ -56,13 +63,13 @@ export class SharedSockets {
   #transportOptions: TransportOptions;
 
   constructor(deps: SharedSocketsDeps) {
-    const { limits, clock, attentiveClocks, incomingMemory, compression, dialects } = deps;
+    const { limits, clock, attentiveClocks, incomingMemory, compression, receiver, dialects } = deps;
     this.#deps = deps;
     this.#clock = attentiveClocks.of(limits);
     this.#watches = new Watches(this.#clock, limits, incomingMemory);
     this.#messages = messageService(dialects);
     const turnMessagesMax = Math.min(limits.turnMessagesMax, turnFramesMax);
-    this.#transportOptions = { ...limits, turnMessagesMax, clock, compression, subprotocols: [v1Rooms] };
+    this.#transportOptions = { ...limits, turnMessagesMax, clock, compression, receiver, subprotocols: [v1Rooms] };
   }
 
   /** The options of the next socket. One object for all, unless routes are added. */

@@ -1,7 +1,8 @@
-const FIN = 0x80;
+/** The bit of the last frame of a message (RFC 6455 5.2). */
+export const FIN = 0x80;
 
-/** The opcodes of data frames (RFC 6455 5.6) and of pongs (5.5.3). */
-export const Opcode = { text: 1, binary: 2, pong: 10 } as const;
+/** The opcodes (RFC 6455 5.2, 11.8). */
+export const Opcode = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const;
 
 /**
  * Encodes a message as one unfragmented and unmasked frame of a server (RFC 6455 5.2).

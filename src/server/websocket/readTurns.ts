@@ -1,5 +1,4 @@
 import type { TransportOptions } from "../../connection/transport.js";
-import type { Receiver } from "./receiver.js";
 
 /** After so many frames the time is looked at. A connection with fewer frames in a turn reads no clock. */
 const framesPerLook = 8;
@@ -12,7 +11,8 @@ const framesPerLook = 8;
  */
 export class ReadTurns {
   readonly #options: TransportOptions;
-  #current: Receiver | undefined;
+  /** The reader of the connection whose frames are counted. */
+  #current: object | undefined;
   #frames = 0;
   #bytes = 0;
   #startedAt = 0;
@@ -22,17 +22,21 @@ export class ReadTurns {
     this.#options = options;
   }
 
-  /** Counts a frame of `receiver` that was just read. */
-  count(receiver: Receiver, bytes: number): void {
-    if (receiver !== this.#current || !receiver._allowSynchronousEvents) {
-      this.#current = receiver;
+  /**
+   * Counts a frame of `reader` that was just read.
+   *
+   * @param isFirst Whether it is the first one after the reader had to wait for its next turn.
+   * @returns whether the next frame has to wait.
+   */
+  count(reader: object, bytes: number, isFirst: boolean): boolean {
+    if (reader !== this.#current || isFirst) {
+      this.#current = reader;
       this.#frames = 0;
       this.#bytes = 0;
-      receiver._allowSynchronousEvents = true;
     }
     this.#frames += 1;
     this.#bytes += bytes;
-    if (this.#isOver()) receiver._allowSynchronousEvents = false;
+    return this.#isOver();
   }
 
   #isOver(): boolean {
@@ -56,7 +60,7 @@ export class ReadTurns {
   }
 
   /** The connection has ended. */
-  forget(receiver: Receiver): void {
-    if (this.#current === receiver) this.#current = undefined;
+  forget(reader: object): void {
+    if (this.#current === reader) this.#current = undefined;
   }
 }

@@ -5,6 +5,7 @@ import type { Refusal } from "../../connection/transport.js";
 import { isHost } from "../access/network.js";
 import { refusal, upgradeHeaders } from "../refusal.js";
 import { discardInput } from "./discard.js";
+import { offeredSubprotocols } from "./handshake.js";
 
 /** An upgrade request without an answer. */
 export interface UpgradeRequest {
@@ -49,7 +50,9 @@ function faultOf({ headers, rawHeaders }: IncomingMessage): string | undefined {
   const connection = (headers.connection ?? "").toLowerCase().split(",");
   if (!connection.some((token) => token.trim() === "upgrade")) return "Connection has to be Upgrade";
   const isKey = /^[+/\dA-Za-z]{22}==$/.test(headers["sec-websocket-key"] ?? "");
-  return isKey ? undefined : "No Sec-WebSocket-Key";
+  if (!isKey) return "No Sec-WebSocket-Key";
+  const isOffer = offeredSubprotocols(headers["sec-websocket-protocol"]) !== undefined;
+  return isOffer ? undefined : "The Sec-WebSocket-Protocol is not valid";
 }
 
 /** How often a header was sent. Names and values alternate in the list. */

@@ -1,0 +1,240 @@
+import type { Duplex } from "node:stream";
+import type { Timer } from "../../../connection/clock.js";
+import type { GoneListener, TransportEvents, TransportOptions } from "../../../connection/transport.js";
+import { ABNORMAL } from "../../../wire/closeCodes.js";
+import type { Message } from "../../../wire/message.js";
+import { discardInput } from "../discard.js";
+import type { Fault } from "../faults.js";
+import { encodeFrame, Opcode } from "../frame.js";
+import { piecesMaxOf } from "../limits.js";
+import type { WebSocketLink } from "../link.js";
+import { ReadTurns } from "../readTurns.js";
+import { type FrameLimits, type FrameListener, FrameParser } from "./frameParser.js";
+
+/** What all sockets of a route share. */
+interface RouteReading {
+  readonly options: TransportOptions;
+  readonly limits: FrameLimits;
+  readonly turns: ReadTurns;
+}
+
+const readings = new WeakMap<TransportOptions, RouteReading>();
+
+function readingOf(options: TransportOptions): RouteReading {
+  const cached = readings.get(options);
+  if (cached !== undefined) return cached;
+  const limits = { ...options, piecesMax: piecesMaxOf(options) };
+  const reading = { options, limits, turns: new ReadTurns(options) };
+  readings.set(options, reading);
+  return reading;
+}
+
+/** The property of a socket with its `DirectSocket`: listeners that all sockets share take less memory than closures. */
+const owner = Symbol("enfilade.owner");
+
+interface OwnedSocket extends Duplex {
+  [owner]?: DirectSocket;
+}
+
+const pingFrame = encodeFrame("", Opcode.ping);
+/** RFC 6455 7.1.5: the code of a close frame without one. It is never sent. */
+const noStatus = 1005;
+
+/** An open WebSocket without extensions, that reads frames directly from its socket. */
+export class DirectSocket implements WebSocketLink, FrameListener {
+  readonly protocol: string;
+  readonly #socket: OwnedSocket;
+  readonly #reading: RouteReading;
+  readonly #parser: FrameParser;
+  #events: TransportEvents | undefined;
+  #goneListener: GoneListener | undefined;
+  #isOpen = true;
+  #isPaused = false;
+  /** Whether the next frame has to wait for the next turn. */
+  #isTurnOver = false;
+  /** Whether the next frame is the first one of a turn that the others had to wait for. */
+  #isTurnNew = false;
+  /** What is read in the next turn. */
+  #rest: Buffer | undefined;
+  /** Whether the close frame has left this process. */
+  #hasSentClose = false;
+  #closeTimer: Timer | undefined;
+  #code = ABNORMAL;
+  #reason = "";
+  #isGone = false;
+
+  constructor(socket: Duplex, protocol: string, options: TransportOptions) {
+    this.#socket = socket;
+    this.protocol = protocol;
+    this.#reading = readingOf(options);
+    this.#parser = new FrameParser(this.#reading.limits, this);
+  }
+
+  get isDeflated(): boolean {
+    return false;
+  }
+
+  get isOpen(): boolean {
+    return this.#isOpen;
+  }
+
+  get unfinishedBytes(): number | undefined {
+    return this.#parser.unfinishedBytes;
+  }
+
+  listen(events: TransportEvents, goneListener: GoneListener | undefined): void {
+    this.#events = events;
+    this.#goneListener = goneListener;
+    this.#socket[owner] = this;
+    this.#socket.on("data", onData).on("end", onEnd).on("close", onClose);
+  }
+
+  ping(): void {
+    if (this.#isOpen) this.#socket.write(pingFrame);
+  }
+
+  pause(): void {
+    this.#isPaused = true;
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#isPaused = false;
+    if (this.#rest === undefined) this.#socket.resume();
+  }
+
+  close(code: number, reason: string): void {
+    // A paused socket would not read the peer's close frame.
+    this.resume();
+    if (!this.#isOpen) return;
+    this.#events?.onClosing();
+    this.#isOpen = false;
+    this.#socket.write(closeFrame(code, reason), () => {
+      this.#hasSentClose = true;
+      this.#endIfClosed();
+    });
+    const { clock, closeMs } = this.#reading.options;
+    this.#closeTimer = clock.setTimeout(() => this.#socket.destroy(), closeMs);
+  }
+
+  ignoreInput(): void {
+    this.#parser.end();
+    discardInput(this.#socket);
+  }
+
+  terminate(): void {
+    this.#isOpen = false;
+    this.#socket.destroy();
+  }
+
+  onMessage(message: Message): boolean {
+    const mayRead = this.#count(message.bytes.length);
+    this.#events?.onMessage(message);
+    return mayRead;
+  }
+
+  onPing(data: Buffer): boolean {
+    const mayRead = this.#count(data.length);
+    this.#events?.onPing(encodeFrame(data, Opcode.pong));
+    return mayRead;
+  }
+
+  onPong(data: Buffer): boolean {
+    const mayRead = this.#count(data.length);
+    this.#events?.onHeard();
+    return mayRead;
+  }
+
+  onCloseFrame(code: number, reason: string): void {
+    this.#code = code;
+    this.#reason = reason;
+    this.close(code, reason);
+    this.#endIfClosed();
+    discardInput(this.#socket);
+  }
+
+  onFault([code, phrase]: Fault): void {
+    this.close(code, phrase);
+    this.#endIfClosed();
+    this.#events?.onFailed(code, phrase);
+    discardInput(this.#socket);
+  }
+
+  onChunk(chunk: Buffer): void {
+    const next = this.#isTurnOver || this.#rest !== undefined ? 0 : this.#parser.read(chunk);
+    if (next < chunk.length) this.#readLater(chunk.subarray(next));
+  }
+
+  /** The client has closed its side: it does not wait for anything more. */
+  onEnd(): void {
+    this.#isOpen = false;
+    this.#socket.end();
+  }
+
+  onSocketClose(): void {
+    this.#isOpen = false;
+    this.#isGone = true;
+    this.#closeTimer?.cancel();
+    // A paused socket may have chunks that were received before the end.
+    const left: Buffer | null = this.#socket.readableLength > 0 ? this.#socket.read() : null;
+    if (left !== null) this.onChunk(left);
+    if (this.#rest === undefined) this.#reportGone();
+  }
+
+  /** Counts a frame; returns whether the next one may be read in this turn. */
+  #count(bytes: number): boolean {
+    this.#isTurnOver = this.#reading.turns.count(this, bytes, this.#isTurnNew);
+    this.#isTurnNew = false;
+    return !this.#isTurnOver;
+  }
+
+  #readLater(rest: Buffer): void {
+    if (this.#rest === undefined) {
+      this.#socket.pause();
+      setImmediate(() => this.#readOn());
+    }
+    this.#rest = this.#rest === undefined ? rest : Buffer.concat([this.#rest, rest]);
+  }
+
+  #readOn(): void {
+    const rest = this.#rest;
+    this.#rest = undefined;
+    this.#isTurnOver = false;
+    this.#isTurnNew = true;
+    if (rest !== undefined) this.onChunk(rest);
+    if (this.#rest !== undefined) return;
+    if (this.#isGone) this.#reportGone();
+    else if (!this.#isPaused) this.#socket.resume();
+  }
+
+  #reportGone(): void {
+    this.#reading.turns.forget(this);
+    this.#events?.onGone(this.#code, this.#reason);
+    this.#goneListener?.onGone();
+  }
+
+  /** RFC 6455 7.1.1: the server closes the TCP connection when both have sent a close frame, or after a fault. */
+  #endIfClosed(): void {
+    if (this.#hasSentClose && this.#parser.hasEnded) this.#socket.end();
+  }
+}
+
+function onData(this: OwnedSocket, chunk: Buffer): void {
+  this[owner]?.onChunk(chunk);
+}
+
+function onEnd(this: OwnedSocket): void {
+  this[owner]?.onEnd();
+}
+
+function onClose(this: OwnedSocket): void {
+  this[owner]?.onSocketClose();
+}
+
+function closeFrame(code: number, reason: string): Uint8Array {
+  if (code === noStatus) return encodeFrame("", Opcode.close);
+  const body = Buffer.allocUnsafe(2 + Buffer.byteLength(reason));
+  body.writeUInt16BE(code);
+  body.write(reason, 2);
+  return encodeFrame(body, Opcode.close);
+}
