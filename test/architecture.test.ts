@@ -111,7 +111,11 @@ describe("the architecture", () => {
 
   it("keeps ws to its transport and the clients, engines to their folders, reflect-metadata to decorators", () => {
     const usersOf = (name: string) => sources.filter(({ packages }) => packages.includes(name)).map(({ path }) => path);
-    expect(usersOf("ws").sort()).toEqual(["cli/socket.ts", "server/websocket/transport.ts", "testing/webSocket.ts"]);
+    expect(usersOf("ws").sort()).toEqual([
+      "cli/socket.ts",
+      "server/websocket/ws/serverSocket.ts",
+      "testing/webSocket.ts",
+    ]);
     const enginesOf = (folder: string) => (name: string) => usersOf(name).every((path) => folderOf(path) === folder);
     expect(["ioredis"].every(enginesOf("redis"))).toBe(true);
     expect(["@nats-io/transport-node", "@nats-io/jetstream"].every(enginesOf("nats"))).toBe(true);

@@ -80,7 +80,7 @@ export class Inbox implements PausedInbox {
     if (this.#hasEnded) return;
     this.#arrivedCount += 1;
     this.#waiting.push(message);
-    this.#waitingBytes += message.bytes.length;
+    this.#waitingBytes += message.size;
     // As proceed() does, with one call less for each message.
     if (this.#reader === undefined) this.proceed();
     else this.#drain(this.#reader);
@@ -133,7 +133,7 @@ export class Inbox implements PausedInbox {
       return Promise.reject(readingError("another read of this connection is still pending; await it first"));
     }
     const message = this.#next();
-    this.#hand(message?.bytes.length ?? 0);
+    this.#hand(message?.size ?? 0);
     this.resumeIfLow();
     if (message !== undefined || this.#isOver) return Promise.resolve(message);
     return new Promise((resolve) => {
@@ -174,7 +174,7 @@ export class Inbox implements PausedInbox {
       this.#isBusy = true;
       try {
         const result = reader.read(reader.subject, message);
-        if (isThenable(result)) this.#continueAfter(result, reader, message.bytes.length);
+        if (isThenable(result)) this.#continueAfter(result, reader, message.size);
         else this.#isBusy = false;
       } catch (error) {
         // #isBusy stays true: nothing is read after a failure.
@@ -204,7 +204,7 @@ export class Inbox implements PausedInbox {
     const message = this.#next();
     if (message === undefined && !this.#isOver) return;
     this.#resolveTake = undefined;
-    this.#hand(message?.bytes.length ?? 0);
+    this.#hand(message?.size ?? 0);
     resolve(message);
   }
 
@@ -216,9 +216,9 @@ export class Inbox implements PausedInbox {
     if (this.#rate?.isExceeded === true) return undefined;
     const message = this.#waiting.shift();
     if (message === undefined) return undefined;
-    this.#waitingBytes -= message.bytes.length;
+    this.#waitingBytes -= message.size;
     if (this.#heldCount > 0) this.#release(message);
-    this.#rate?.count(message.bytes.length);
+    this.#rate?.count(message.size);
     return message;
   }
 
@@ -233,8 +233,8 @@ export class Inbox implements PausedInbox {
     if (this.#memory === undefined) return;
     // Decoded data may take twenty times as much memory as its text.
     if (message.origin?.event !== undefined) message.origin.event = null;
-    const { buffer } = message.bytes;
-    const isShared = this.#waiting.at(-2)?.bytes.buffer === buffer;
+    const { buffer } = message;
+    const isShared = this.#waiting.at(-2)?.buffer === buffer;
     this.#heldCount += 1;
     this.#count(waitingBytes + (isShared ? 0 : buffer.byteLength));
     if (this.#isPaused || !this.#memory.isFull) return;
@@ -243,9 +243,9 @@ export class Inbox implements PausedInbox {
   }
 
   /** A message that was held no longer waits. */
-  #release({ bytes: { buffer } }: Message): void {
+  #release({ buffer }: Message): void {
     this.#heldCount -= 1;
-    const isShared = this.#heldCount > 0 && this.#waiting[0]?.bytes.buffer === buffer;
+    const isShared = this.#heldCount > 0 && this.#waiting[0]?.buffer === buffer;
     this.#count(-waitingBytes - (isShared ? 0 : buffer.byteLength));
   }
 

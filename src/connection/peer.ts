@@ -222,11 +222,11 @@ export class Peer<C extends Codec = Codec>
   }
 
   onMessage(message: Message): void {
-    this.#config.counters.countReceived(message.bytes.length);
+    this.#config.counters.countReceived(message.size);
     this.#watch.onMessage();
     if (this.#state === "closing" || this.#state === "closed") return;
     const forHandler = this.dialect.receive(message);
-    if (forHandler === undefined) this.#rate?.count(message.bytes.length);
+    if (forHandler === undefined) this.#rate?.count(message.size);
     else {
       if (channels.messageIn.hasSubscribers || this.isTapped) this.#config.observer.onMessageIn(this, forHandler);
       this.#inbox.push(forHandler);

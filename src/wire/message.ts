@@ -31,18 +31,41 @@ export interface MessageOrigin {
 
 const encoder = new TextEncoder();
 
+/** Decodes the UTF-8 of a part of `chunk`. */
+export type DecodeSlice = (chunk: Uint8Array, begin: number, end: number) => string;
+
+const decodeSlice: DecodeSlice = (chunk, begin, end) => decoder.decode(chunk.subarray(begin, end));
+
 /** One received message, text or binary, with all its fragments joined (RFC 6455 5.4). */
 export class Message {
+  /** `true` for a text message, `false` for a binary one. */
+  readonly isText: boolean;
+  /** @internal */
+  readonly origin: MessageOrigin | undefined;
+  /** @internal The number of bytes. */
+  readonly size: number;
+  /** Holds the content, from `#begin` on. */
+  readonly #chunk: Uint8Array;
+  readonly #begin: number;
+  readonly #decode: DecodeSlice;
+  #bytes: Uint8Array | undefined;
   #text: string | undefined;
 
   constructor(
-    /** The content as bytes; for a text message, its UTF-8 encoding. */
-    readonly bytes: Uint8Array,
-    /** `true` for a text message, `false` for a binary one. */
-    readonly isText: boolean,
-    /** @internal */
-    readonly origin: MessageOrigin | undefined = undefined,
-  ) {}
+    bytes: Uint8Array,
+    isText: boolean,
+    origin?: MessageOrigin,
+    begin = 0,
+    end = bytes.length,
+    decode = decodeSlice,
+  ) {
+    this.isText = isText;
+    this.origin = origin;
+    this.size = end - begin;
+    this.#chunk = bytes;
+    this.#begin = begin;
+    this.#decode = decode;
+  }
 
   /** @internal A text message that a frame of the subprotocol contained. */
   static within(text: string, origin: MessageOrigin): Message {
@@ -60,6 +83,19 @@ export class Message {
     return this.origin?.receipt?.key;
   }
 
+  /** The content as bytes; for a text message, its UTF-8 encoding. */
+  get bytes(): Uint8Array {
+    // Made on first use: most handlers read the text only.
+    this.#bytes ??=
+      this.size === this.#chunk.length ? this.#chunk : this.#chunk.subarray(this.#begin, this.#begin + this.size);
+    return this.#bytes;
+  }
+
+  /** @internal The memory that the message keeps alive, shared with the messages of the same chunk. */
+  get buffer(): ArrayBufferLike {
+    return this.#chunk.buffer;
+  }
+
   /**
    * The content of a text message, as a string. For a binary message read `bytes`.
    *
@@ -67,7 +103,7 @@ export class Message {
    */
   get text(): string {
     if (!this.isText) throw new MessageError("ERR_NOT_TEXT", "the message is binary, not text; read message.bytes");
-    this.#text ??= decoder.decode(this.bytes);
+    this.#text ??= this.#decode(this.#chunk, this.#begin, this.#begin + this.size);
     return this.#text;
   }
 

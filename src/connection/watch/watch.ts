@@ -1,6 +1,7 @@
 import type { Clock, Timer } from "../clock.js";
 import type { PeerLimits } from "../limits.js";
 import type { IncomingMemory } from "../memory/incoming.js";
+import { TurnTime } from "./turnTime.js";
 
 /** The connection that is watched. */
 export interface WatchOwner {
@@ -27,7 +28,7 @@ const never = -1;
 /** When one peer was last heard, and since when a message of it is incomplete. */
 export class Watch {
   readonly #owner: WatchOwner;
-  readonly #clock: Clock;
+  readonly #time: TurnTime;
   /** The time of the last traffic, or one interval before the ping that is not answered yet. */
   #silentSince: number;
   #checkedAt: number;
@@ -36,10 +37,10 @@ export class Watch {
   #hasPinged = false;
   #isPaused = false;
 
-  constructor(owner: WatchOwner, clock: Clock) {
+  constructor(owner: WatchOwner, time: TurnTime) {
     this.#owner = owner;
-    this.#clock = clock;
-    this.#silentSince = wholeMs(clock);
+    this.#time = time;
+    this.#silentSince = time.now();
     this.#checkedAt = this.#silentSince;
     this.#receivedBytes = owner.receivedBytes;
   }
@@ -115,14 +116,9 @@ export class Watch {
 
   /** Any traffic is a sign of life. */
   #onTraffic(): void {
-    this.#silentSince = wholeMs(this.#clock);
+    this.#silentSince = this.#time.now();
     this.#hasPinged = false;
   }
-}
-
-/** Whole milliseconds: V8 stores small integers in the object itself, and allocates memory for other numbers. */
-function wholeMs(clock: Clock): number {
-  return Math.trunc(clock.now());
 }
 
 /**
@@ -133,6 +129,7 @@ function wholeMs(clock: Clock): number {
  */
 export class Watches {
   readonly #clock: Clock;
+  readonly #time: TurnTime;
   readonly #limits: WatchLimits;
   readonly #memory: IncomingMemory | undefined;
   readonly #watched = new Set<Watch>();
@@ -142,12 +139,13 @@ export class Watches {
   /** @param clock The attentive clock of the route: a stall of this process is not held against a peer. */
   constructor(clock: Clock, limits: WatchLimits, memory?: IncomingMemory) {
     this.#clock = clock;
+    this.#time = new TurnTime(clock);
     this.#limits = limits;
     this.#memory = memory;
   }
 
   watch(owner: WatchOwner): Watch {
-    const watch = new Watch(owner, this.#clock);
+    const watch = new Watch(owner, this.#time);
     this.#watched.add(watch);
     this.#timer ??= this.#checkIn(this.#limits.heartbeatMs || Number.POSITIVE_INFINITY);
     return watch;
@@ -167,7 +165,7 @@ export class Watches {
 
   #check(): void {
     this.#timer = undefined;
-    const now = wholeMs(this.#clock);
+    const now = Math.trunc(this.#clock.now());
     let next = Number.POSITIVE_INFINITY;
     for (const watch of this.#watched) next = Math.min(next, watch.check(now, this.#limits));
     this.#countUnfinished(now);

@@ -115,7 +115,7 @@ class FrameStreamTransport extends EventStreamTransport {
         incoming.response.end();
         return;
       }
-      if (message.bytes.length > this.#options.messageBytesMax) {
+      if (message.size > this.#options.messageBytesMax) {
         this.#fail(CloseCode.messageTooBig, "message too big");
         return;
       }

@@ -153,7 +153,7 @@ export class RoomTransport implements Transport {
   /** A message for this room has arrived. Returns `false` if the client may not send to it yet. */
   receive(message: Message): boolean {
     if (this.#state !== "open") return false;
-    const { length } = message.bytes;
+    const { size: length } = message;
     this.#receivedBytes += length;
     if (length > this.#messageBytesMax && length > this.#frameBytesMax(message)) {
       this.close(CloseCode.messageTooBig, "message too big");

@@ -131,7 +131,7 @@ export class SharedSocket implements TransportEvents, WatchOwner, RateOwner, Roo
   onMessage(message: Message): void {
     this.#watch.onMessage();
     if (this.#state !== "open") return;
-    this.#rate?.count(message.bytes.length);
+    this.#rate?.count(message.size);
     const frame = readRoomFrame(message);
     if (frame === undefined || !this.#take(frame)) this.#fail(CloseCode.badFrame, "bad frame");
   }

@@ -1,5 +1,6 @@
 import { hash } from "node:crypto";
 import { Socket } from "node:net";
+import { offeredSubprotocols } from "./subprotocols.js";
 import type { UpgradeRequest } from "./upgrade.js";
 
 /** RFC 6455 1.3: the accept key is a hash of the key of the client and this text. */
@@ -35,14 +36,4 @@ export function acceptUpgrade(
     socket.setNoDelay();
   }
   return protocol;
-}
-
-/** RFC 6455 4.1: each subprotocol is a token of RFC 9110 5.6.2. */
-const token = /^[!#$%&'*+\-.^_`|~\w]+$/;
-
-/** The subprotocols that a client offers; `undefined` if the header is not valid, such as for a name that is repeated. */
-export function offeredSubprotocols(header: string | undefined): readonly string[] | undefined {
-  if (header === undefined) return [];
-  const names = header.split(",").map((name) => name.replace(/^[ \t]+|[ \t]+$/g, ""));
-  return names.every((name) => token.test(name)) && new Set(names).size === names.length ? names : undefined;
 }

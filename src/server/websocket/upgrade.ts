@@ -5,7 +5,7 @@ import type { Refusal } from "../../connection/transport.js";
 import { isHost } from "../access/network.js";
 import { refusal, upgradeHeaders } from "../refusal.js";
 import { discardInput } from "./discard.js";
-import { offeredSubprotocols } from "./handshake.js";
+import { offeredSubprotocols } from "./subprotocols.js";
 
 /** An upgrade request without an answer. */
 export interface UpgradeRequest {

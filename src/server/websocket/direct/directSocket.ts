@@ -29,7 +29,7 @@ function readingOf(options: TransportOptions): RouteReading {
   return reading;
 }
 
-/** The property of a socket with its `DirectSocket`: listeners that all sockets share take less memory than closures. */
+/** The property of a socket that has its `DirectSocket`: shared listeners take less memory than closures. */
 const owner = Symbol("enfilade.owner");
 
 interface OwnedSocket extends Duplex {
@@ -128,7 +128,7 @@ export class DirectSocket implements WebSocketLink, FrameListener {
   }
 
   onMessage(message: Message): boolean {
-    const mayRead = this.#count(message.bytes.length);
+    const mayRead = this.#count(message.size);
     this.#events?.onMessage(message);
     return mayRead;
   }

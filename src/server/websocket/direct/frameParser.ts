@@ -1,9 +1,9 @@
 import { isUtf8 } from "node:buffer";
-import { Message } from "../../../wire/message.js";
+import { type DecodeSlice, Message } from "../../../wire/message.js";
 import { type Fault, Faults } from "../faults.js";
 import { FIN, Opcode } from "../frame.js";
 import { type HeadChecks, PartialFrame } from "./partialFrame.js";
-import { unmask } from "./unmask.js";
+import { unmask, wordsOf } from "./unmask.js";
 
 /** Receives what a {@link FrameParser} reads. The methods that return `false` stop it before the next frame. */
 export interface FrameListener {
@@ -102,11 +102,12 @@ export class FrameParser implements HeadChecks {
     if (this.#hasEnded) return chunk.length;
     this.#isStopped = false;
     let at = this.#partial === undefined ? 0 : this.#continue(this.#partial, chunk, 0);
-    while (at < chunk.length && !this.#isStopped && !this.#hasEnded) at = this.#readFrame(chunk, at);
+    const words = wordsOf(chunk);
+    while (at < chunk.length && !this.#isStopped && !this.#hasEnded) at = this.#readFrame(chunk, words, at);
     return this.#hasEnded ? chunk.length : at;
   }
 
-  #readFrame(chunk: Buffer, at: number): number {
+  #readFrame(chunk: Buffer, words: Int32Array, at: number): number {
     const first = chunk[at] ?? 0;
     const second = chunk[at + 1] ?? 0;
     let length = second & lengthBits;
@@ -121,7 +122,7 @@ export class FrameParser implements HeadChecks {
     if (end > chunk.length) return this.#continue(new PartialFrame(), chunk, at);
     const fault = this.faultOfStart(first, second) ?? this.faultOfLength(first, length);
     if (fault !== undefined) this.#fail(fault);
-    else this.#onFrame(first, chunk, begin, end, unmask(chunk, begin, end, chunk, maskAt));
+    else this.#onFrame(first, chunk, begin, end, unmask(chunk, words, begin, end, chunk, maskAt));
     return end;
   }
 
@@ -137,7 +138,7 @@ export class FrameParser implements HeadChecks {
     else {
       this.#partial = undefined;
       const payload = partial.payload();
-      const isAscii = unmask(payload, 0, payload.length, partial.mask, 0);
+      const isAscii = unmask(payload, wordsOf(payload), 0, payload.length, partial.mask, 0);
       this.#onFrame(partial.first ?? 0, payload, 0, payload.length, isAscii);
     }
     return at;
@@ -166,8 +167,10 @@ export class FrameParser implements HeadChecks {
 
   /** A whole frame with a valid head was read and unmasked. */
   #onFrame(first: number, bytes: Buffer, begin: number, end: number, isAscii: boolean): void {
-    if (first === wholeText || first === wholeBinary) {
-      this.#onMessage(bytes.subarray(begin, end), first === wholeText, isAscii);
+    if (first === wholeBinary || (first === wholeText && isAscii)) {
+      this.#isStopped = !this.#listener.onMessage(messageOf(bytes, begin, end, first === wholeText));
+    } else if (first === wholeText) {
+      this.#onMessage(bytes.subarray(begin, end), true);
     } else if ((first & opcodeBits) >= controlMin) {
       this.#onControl(first & opcodeBits, bytes.subarray(begin, end));
     } else {
@@ -175,8 +178,8 @@ export class FrameParser implements HeadChecks {
     }
   }
 
-  #onMessage(bytes: Buffer, isText: boolean, isAscii: boolean): void {
-    if (isText && !isAscii && !isUtf8(bytes)) this.#fail(Faults.notUtf8);
+  #onMessage(bytes: Buffer, isText: boolean): void {
+    if (isText && !isUtf8(bytes)) this.#fail(Faults.notUtf8);
     else this.#isStopped = !this.#listener.onMessage(new Message(bytes, isText));
   }
 
@@ -194,7 +197,7 @@ export class FrameParser implements HeadChecks {
     this.#fragments = undefined;
     const [only] = fragments.data;
     const isOne = only !== undefined && fragments.data.length === 1;
-    this.#onMessage(isOne ? only : Buffer.concat(fragments.data), fragments.isText, false);
+    this.#onMessage(isOne ? only : Buffer.concat(fragments.data), fragments.isText);
   }
 
   #onControl(opcode: number, data: Buffer): void {
@@ -219,6 +222,13 @@ export class FrameParser implements HeadChecks {
     this.#listener.onFault(fault);
   }
 }
+
+function messageOf(chunk: Buffer, begin: number, end: number, isText: boolean): Message {
+  return new Message(chunk, isText, undefined, begin, end, decodeBuffer);
+}
+
+/** As a `TextDecoder`, but without a view of the slice. The chunks of sockets are buffers. */
+const decodeBuffer: DecodeSlice = (chunk, begin, end) => Buffer.prototype.toString.call(chunk, "utf8", begin, end);
 
 /** RFC 6455 5.5, and 5.5.1: a close frame has no body or at least the two bytes of a code. */
 function isControlLength(opcode: number, length: number): boolean {
