@@ -1,7 +1,8 @@
 import { describe, expect, it, onTestFinished } from "vitest";
 import { WebSocket } from "ws";
+import { type HistoryPage, type HistoryQuery, MemoryBackplane } from "../../src/backplane/index.js";
 import { type ClientRoom, type ConnectOptions, connect, connectSocket, type Lost } from "../../src/client/index.js";
-import { App, EventHandler, WebSocketHandler } from "../../src/index.js";
+import { App, EventHandler, type RoomPath, WebSocketHandler } from "../../src/index.js";
 import { until } from "../backplane/cluster.js";
 import { Mailbox, start } from "../support/app.js";
 import { type EngineName, type EngineServer, startEngine } from "../support/engines.js";
@@ -170,5 +171,38 @@ describe("a room that a handler joins", () => {
     await scene.publish(4);
     expect(await scene.messages.have(4)).toEqual(of(1, 2, 3, 4));
     expect(scene.lost.all.filter(({ room }) => room !== undefined)).toEqual([]);
+  });
+
+  it("reports a loss to a client that joins while the history cannot be read", async () => {
+    const reads: ((error: Error) => void)[] = [];
+    class FailsOnce extends MemoryBackplane {
+      override readHistory(path: RoomPath, query: HistoryQuery): Promise<HistoryPage> {
+        if (path !== "/org/7" || reads.length > 0) return super.readHistory(path, query);
+        return new Promise((_resolve, reject) => reads.push(reject));
+      }
+    }
+    const app = new App({ backplane: new FailsOnce() })
+      .route("/desk/:id", Desk)
+      .route("/org/:id", Org, { history: { size: 100 } });
+    const { port, errors } = await start(app);
+    const room = openRoom(port, { WebSocket });
+    onTestFinished(() => room.close());
+    const [messages, lost] = [new Mailbox<unknown>(), new Mailbox<Lost>()];
+    room.on("message", (message) => messages.put([message.room, message.data]));
+    room.on("lost", (one) => lost.put(one));
+    await until(() => reads.length > 0);
+    const org = app.registry.room("/org/7");
+    await org.publish("while it is read");
+    reads[0]?.(new Error("the disk is full"));
+    expect(await lost.have(1)).toEqual([{ reason: "off", room: "/org/7" }]);
+    await org.publish("later");
+    expect(await messages.have(1)).toEqual(of("later"));
+    expect(errors.map(({ message }) => message)).toEqual(["the disk is full"]);
+    // A first join without a failure is no loss.
+    await room.request("leave");
+    await room.request("join");
+    await org.publish("last");
+    await messages.have(2);
+    expect(lost.all.length).toBe(1);
   });
 });
