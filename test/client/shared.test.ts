@@ -10,7 +10,7 @@ import {
   connectSocket,
   type SocketOptions,
 } from "../../src/client/index.js";
-import { App, anonymous, EventHandler, HttpError } from "../../src/index.js";
+import { App, anonymous, type Clock, EventHandler, HttpError } from "../../src/index.js";
 import { ManualClock } from "../../src/testing/index.js";
 import { Mailbox, type RunningApp, start } from "../support/app.js";
 import { startProxy } from "../support/proxy.js";
@@ -457,6 +457,34 @@ describe("connectSocket()", () => {
     expect(await closed.have(2)).toEqual([3_000, 3_000]);
     expect((await gone)[0]).toBe(3_000);
     expect(rooms.map(({ state }) => state)).toEqual(["closed", "closed"]);
+  });
+
+  it("leaves no timer when it is closed, which would keep a process alive", async () => {
+    const { port } = await startChat();
+    const pending = new Set<object>();
+    const clock: Clock = {
+      now: () => performance.now(),
+      setTimeout(callback, ms) {
+        const timer = { cancel: () => pending.delete(timer) && clearTimeout(handle) };
+        const handle = setTimeout(() => pending.delete(timer) && callback(), ms);
+        pending.add(timer);
+        return timer;
+      },
+    };
+    const socket = socketTo(port, { clock });
+    await Promise.all([socket.room("/chat/a"), socket.room("/chat/b")].map((room) => room.opened));
+    expect(pending.size).toBeGreaterThan(0);
+    socket.close();
+    expect(pending.size).toBe(0);
+    const another = socketTo(port, { clock });
+    for (const path of ["/chat/a", "/chat/b"]) {
+      const room = another.room(path);
+      await room.opened;
+      room.close();
+    }
+    expect(pending.size).toBeGreaterThan(0);
+    another.close();
+    expect(pending.size).toBe(0);
   });
 
   it("gives each room the error of a server that cannot be reached", async () => {
