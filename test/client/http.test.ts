@@ -1,4 +1,4 @@
-import { describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { WebSocket } from "ws";
 import { httpFallback } from "../../src/client/http/index.js";
 import { type ClientRoom, type ConnectOptions, connect, type WebSocketConstructor } from "../../src/client/index.js";
@@ -201,6 +201,107 @@ describe("a client without a WebSocket", () => {
     expect(await messages.have(1)).toEqual(["hello"]);
     // The stripped upgrades opened no event stream.
     expect(opened).toEqual(["text/event-stream"]);
+  });
+});
+
+/** A `fetch` that sends POSTs to a port of their own, and reports their bodies and the statuses of the answers. */
+class FetchWithPosts {
+  readonly begun = new Mailbox<unknown>();
+  readonly answered = new Mailbox<number>();
+  port: number;
+
+  constructor(port: number) {
+    this.port = port;
+  }
+
+  readonly fetch: typeof fetch = async (input, init) => {
+    if (init?.method !== "POST") return fetch(input, init);
+    const url = new URL(String(input));
+    url.port = String(this.port);
+    this.begun.put(init.body);
+    const response = await fetch(url, init);
+    this.answered.put(response.status);
+    return response;
+  };
+}
+
+/** From now on, a test can move the timers of the client; they also run with the time. */
+function moveTimers(): (ms: number) => Promise<unknown> {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"], shouldAdvanceTime: true });
+  onTestFinished(() => {
+    vi.useRealTimers();
+  });
+  return (ms) => vi.advanceTimersByTimeAsync(ms);
+}
+
+describe("a request with frames that is not answered", () => {
+  /** A room whose POSTs take a proxy, and its event stream does not. */
+  async function joinOverProxy(port: number) {
+    const proxy = await startProxy(port);
+    const posts = new FetchWithPosts(proxy.port);
+    const room = join(port, { WebSocket: httpFallback({ WebSocket: blockable().WebSocket, fetch: posts.fetch }) });
+    const states = new Mailbox<string>();
+    await room.opened;
+    expect(await room.request("add", [1, 1])).toBe(2);
+    room.on("state", (state) => states.put(state));
+    return { room, states, proxy, posts };
+  }
+
+  test("makes the client connect again if the server does not have it", async () => {
+    const { port } = await startChat();
+    const { room, states, proxy, posts } = await joinOverProxy(port);
+    const advance = moveTimers();
+    proxy.stall();
+    const reply = room.request("add", [1, 2], { timeoutMs: 60_000 });
+    await posts.begun.have(2);
+    posts.port = port;
+    await advance(11_000);
+    expect((await posts.begun.have(3))[2]).toBe('{"type":"ping"}');
+    expect(await reply).toBe(3);
+    expect(await states.have(3)).toEqual(["waiting", "connecting", "open"]);
+  });
+
+  test("makes the client connect again if no other request is answered either", async () => {
+    const { port } = await startChat();
+    const { room, states, proxy, posts } = await joinOverProxy(port);
+    const advance = moveTimers();
+    proxy.stall();
+    const reply = room.request("add", [1, 2], { timeoutMs: 60_000 });
+    await posts.begun.have(2);
+    await advance(11_000);
+    await posts.begun.have(3);
+    posts.port = port;
+    await advance(11_000);
+    expect(await reply).toBe(3);
+    expect(await states.have(3)).toEqual(["waiting", "connecting", "open"]);
+  });
+
+  test("is waited for as long as the server has it", async () => {
+    const works = new Mailbox<() => void>();
+    class Busy extends EventHandler {
+      static events = { add: "onAdd", work: "onWork" };
+      onAdd([a, b]: readonly [number, number]) {
+        return a + b;
+      }
+      onWork(n: number): Promise<number> {
+        return new Promise((resolve) => works.put(() => resolve(n)));
+      }
+    }
+    const app = new App({ limits: { inboxMessagesMax: 2 } }).route("/chat/:name", Busy, { http: true });
+    const { port } = await start(app);
+    const { room, states, posts } = await joinOverProxy(port);
+    const advance = moveTimers();
+    const numbers = Array.from({ length: 8 }, (_, n) => n);
+    const replies = Promise.all(numbers.map((n) => room.request("work", n, { timeoutMs: 600_000 })));
+    await works.have(1);
+    for (let probes = 1; probes <= 3; probes += 1) {
+      while (posts.begun.all.length < 2 + probes) await advance(1_000);
+      await posts.answered.have(1 + probes);
+    }
+    expect(posts.answered.all.slice(0, 4)).toEqual([204, 409, 409, 409]);
+    for (const n of numbers) (await works.have(n + 1))[n]?.();
+    expect(await replies).toEqual(numbers);
+    expect(states.all).toEqual([]);
   });
 });
 

@@ -10,7 +10,7 @@ import {
   connectSocket,
   type SocketOptions,
 } from "../../src/client/index.js";
-import { App, anonymous, EventHandler, HttpError } from "../../src/index.js";
+import { App, anonymous, type Clock, EventHandler, HttpError } from "../../src/index.js";
 import { ManualClock } from "../../src/testing/index.js";
 import { Mailbox, type RunningApp, start } from "../support/app.js";
 import { startProxy } from "../support/proxy.js";
@@ -190,6 +190,32 @@ describe("connectSocket()", () => {
     expect([await again.request("add", [1, 2]), Counted.count]).toEqual([3, 1]);
   });
 
+  it("ends only the room whose token is too large for the socket, and opens it again with another token", async () => {
+    const { port } = await startChat();
+    const socket = socketTo(port);
+    const huge = { token: "x".repeat(100_000) };
+    // The first one waits until the socket is open, the third one until the server has closed the second.
+    const early = socket.room("/chat/early", huge);
+    const seen = [states(early)];
+    const good = socket.room("/chat/good");
+    await good.opened;
+    const late = socket.room("/chat/late", huge);
+    seen.push(states(late));
+    const closed = socket.room("/chat/closed");
+    await closed.opened;
+    closed.close();
+    seen.push(states(socket.room("/chat/closed", huge)));
+    const reason = "token and query are too long; Unexpected server response: 431";
+    for (const one of seen) expect(await one.have(1)).toEqual([["closed", 431, reason]]);
+    for (const room of [early, late]) await expect(room.opened).rejects.toMatchObject({ status: 431 });
+    for (const name of ["early", "late", "closed"]) {
+      const again = socket.room(`/chat/${name}`, { token: "ann" });
+      await again.opened;
+      expect(await again.request("who")).toMatchObject({ user: "ann" });
+    }
+    expect([await good.request("add", [2, 2]), Counted.count]).toEqual([4, 1]);
+  });
+
   it("refuses a room with another query than the open one, and every room after its close", async () => {
     const { port } = await startChat();
     const socket = socketTo(port);
@@ -207,6 +233,36 @@ describe("connectSocket()", () => {
     expect(error).toBeInstanceOf(ConnectError);
     expect(error).toMatchObject({ status: 503 });
     expect(room.state).toBe("waiting");
+  });
+
+  it("opens a room on the same socket that was refused for a moment", async () => {
+    const refusals = [503, 429];
+    class Busy extends EventHandler {
+      static events = { who: "onWho" };
+      async authorize({ path }: { readonly path: string }) {
+        const status = path === "/chat/busy" ? refusals.shift() : undefined;
+        if (status !== undefined) throw new HttpError(status, "busy");
+        return anonymous;
+      }
+      onWho() {
+        return this.params;
+      }
+    }
+    const { port } = await start(new App().route("/chat/:channel", Busy));
+    const socket = socketTo(port);
+    await socket.room("/chat/keeper").opened;
+    const busy = socket.room("/chat/busy");
+    const seen = states(busy);
+    await busy.opened;
+    expect(await busy.request("who")).toEqual({ channel: "busy" });
+    expect(seen.all.map((state) => Object(state)[0])).toEqual([
+      "waiting",
+      "connecting",
+      "waiting",
+      "connecting",
+      "open",
+    ]);
+    expect(Counted.count).toBe(1);
   });
 
   it("closes one room for both sides, and leaves the others", async () => {
@@ -457,6 +513,34 @@ describe("connectSocket()", () => {
     expect(await closed.have(2)).toEqual([3_000, 3_000]);
     expect((await gone)[0]).toBe(3_000);
     expect(rooms.map(({ state }) => state)).toEqual(["closed", "closed"]);
+  });
+
+  it("leaves no timer when it is closed, which would keep a process alive", async () => {
+    const { port } = await startChat();
+    const pending = new Set<object>();
+    const clock: Clock = {
+      now: () => performance.now(),
+      setTimeout(callback, ms) {
+        const timer = { cancel: () => pending.delete(timer) && clearTimeout(handle) };
+        const handle = setTimeout(() => pending.delete(timer) && callback(), ms);
+        pending.add(timer);
+        return timer;
+      },
+    };
+    const socket = socketTo(port, { clock });
+    await Promise.all([socket.room("/chat/a"), socket.room("/chat/b")].map((room) => room.opened));
+    expect(pending.size).toBeGreaterThan(0);
+    socket.close();
+    expect(pending.size).toBe(0);
+    const another = socketTo(port, { clock });
+    for (const path of ["/chat/a", "/chat/b"]) {
+      const room = another.room(path);
+      await room.opened;
+      room.close();
+    }
+    expect(pending.size).toBeGreaterThan(0);
+    another.close();
+    expect(pending.size).toBe(0);
   });
 
   it("gives each room the error of a server that cannot be reached", async () => {

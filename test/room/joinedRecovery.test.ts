@@ -1,12 +1,15 @@
 import { describe, expect, it, onTestFinished } from "vitest";
 import { WebSocket } from "ws";
+import { type HistoryPage, type HistoryQuery, MemoryBackplane, type Receiver } from "../../src/backplane/index.js";
 import { type ClientRoom, type ConnectOptions, connect, connectSocket, type Lost } from "../../src/client/index.js";
-import { App, EventHandler, WebSocketHandler } from "../../src/index.js";
+import { App, EventHandler, type RoomPath, WebSocketHandler } from "../../src/index.js";
+import { pathOfTarget } from "../../src/wire/path.js";
 import { until } from "../backplane/cluster.js";
 import { Mailbox, start } from "../support/app.js";
 import { type EngineName, type EngineServer, startEngine } from "../support/engines.js";
 import { missing } from "../support/parts.js";
 import { startProxy, type Proxy as Way } from "../support/proxy.js";
+import { RoomsClient } from "../support/roomsClient.js";
 
 class Desk extends EventHandler {
   static events = { leave: "onLeave", join: "onJoin", say: "onSay" };
@@ -170,5 +173,77 @@ describe("a room that a handler joins", () => {
     await scene.publish(4);
     expect(await scene.messages.have(4)).toEqual(of(1, 2, 3, 4));
     expect(scene.lost.all.filter(({ room }) => room !== undefined)).toEqual([]);
+  });
+
+  it("is the address of its frames on a socket with many rooms, and the home is none", async () => {
+    let receiver: Receiver | undefined;
+    class Observed extends MemoryBackplane {
+      override start(one: Receiver): void {
+        receiver = one;
+        super.start(one);
+      }
+    }
+    class Watcher extends WebSocketHandler {
+      onConnect() {
+        this.join("/org/7");
+        this.watchPresence("/org/7");
+      }
+      onJSON() {
+        return undefined;
+      }
+    }
+    const options = { history: { size: 100 }, presence: "full" } as const;
+    const app = new App({ backplane: new Observed() })
+      .route("/desk/:id", Watcher, options)
+      .route("/org/:id", Org, options);
+    const { port } = await start(app);
+    const client = await RoomsClient.open(port);
+    await client.open("/desk/a");
+    await client.until(() => client.of("/desk/a", "presence", "joined").length === 3);
+    const position = { epoch: "next", offset: 9 };
+    receiver?.onGap(pathOfTarget("/org/7"), { missed: 2, position });
+    receiver?.onGap(pathOfTarget("/desk/a"), { missed: 3, position });
+    await client.until(() => client.of("/desk/a", "lagged").length === 2);
+    expect(client.of("/desk/a", "lagged")).toEqual([
+      { type: "lagged", room: "/desk/a", address: "/org/7", missed: 2, roomPosition: position },
+      { type: "lagged", room: "/desk/a", missed: 3, position },
+    ]);
+    const list = { type: "presence", room: "/desk/a", count: 1, version: 1, users: [expect.anything()] };
+    const lists = client.of("/desk/a", "presence");
+    expect(lists).toHaveLength(2);
+    expect(lists).toEqual(expect.arrayContaining([list, { ...list, address: "/org/7" }]));
+  });
+
+  it("reports a loss to a client that joins while the history cannot be read", async () => {
+    const reads: ((error: Error) => void)[] = [];
+    class FailsOnce extends MemoryBackplane {
+      override readHistory(path: RoomPath, query: HistoryQuery): Promise<HistoryPage> {
+        if (path !== "/org/7" || reads.length > 0) return super.readHistory(path, query);
+        return new Promise((_resolve, reject) => reads.push(reject));
+      }
+    }
+    const app = new App({ backplane: new FailsOnce() })
+      .route("/desk/:id", Desk)
+      .route("/org/:id", Org, { history: { size: 100 } });
+    const { port, errors } = await start(app);
+    const room = openRoom(port, { WebSocket });
+    onTestFinished(() => room.close());
+    const [messages, lost] = [new Mailbox<unknown>(), new Mailbox<Lost>()];
+    room.on("message", (message) => messages.put([message.room, message.data]));
+    room.on("lost", (one) => lost.put(one));
+    await until(() => reads.length > 0);
+    const org = app.registry.room("/org/7");
+    await org.publish("while it is read");
+    reads[0]?.(new Error("the disk is full"));
+    expect(await lost.have(1)).toEqual([{ reason: "off", room: "/org/7" }]);
+    await org.publish("later");
+    expect(await messages.have(1)).toEqual(of("later"));
+    expect(errors.map(({ message }) => message)).toEqual(["the disk is full"]);
+    // A first join without a failure is no loss.
+    await room.request("leave");
+    await room.request("join");
+    await org.publish("last");
+    await messages.have(2);
+    expect(lost.all.length).toBe(1);
   });
 });

@@ -10,9 +10,17 @@ export interface StreamSocketDeps {
   readonly onUnavailable: () => void;
 }
 
+type Body = string | Uint8Array<ArrayBuffer>;
+
 /** The characters of frames that are sent in one request, unless a single frame has more. */
 const batchLengthMax = 16 * 1024;
 const upgradeRequired = 426;
+/** The server has not answered the last request yet. */
+const conflict = 409;
+/** Milliseconds for an answer, until the client asks whether the server has the request; then for that answer. */
+const answerMs = 10_000;
+/** The bytes of a request that take a millisecond more: a proxy may pass on a whole request only. */
+const bytesPerMs = 8;
 /** Milliseconds to send what waits when the connection is closed. */
 const closeMs = 5_000;
 
@@ -112,16 +120,35 @@ export class StreamSocket implements WebSocketLike {
       .catch((error: unknown) => this.#fail(String(error)));
   }
 
-  async #post(key: string, body: string | Uint8Array<ArrayBuffer>): Promise<void> {
+  /** Resolves when the server has answered, however late. Rejects if it does not have the request any more. */
+  async #post(key: string, body: Body): Promise<void> {
+    let isAnswered = false;
+    const answer = this.#request(key, body).finally(() => {
+      isAnswered = true;
+    });
+    for (let ms = answerMs + body.length / bytesPerMs; !isAnswered; ms = answerMs) {
+      if ((await settled(answer, ms)) !== undefined) continue;
+      // The next request waits for the end of the probe: the server takes one at a time.
+      const status = await settled(this.#request(key, '{"type":"ping"}'), answerMs);
+      if (status !== conflict && !isAnswered) throw new Error("the server does not have the last request");
+    }
+    const status = await answer;
+    if (status >= 300) throw new Error(`the server answered ${status}`);
+  }
+
+  /** Resolves with the status of the whole answer. */
+  async #request(key: string, body: Body): Promise<number> {
     const type = typeof body === "string" ? "text/plain" : "application/octet-stream";
     const headers = { "enfilade-stream": key, "content-type": type };
     const { fetch } = this.#deps;
     const response = await fetch(this.#url, { method: "POST", headers, body, signal: this.#abort.signal });
-    if (!response.ok) throw new Error(`the server answered ${response.status}`);
+    // An answer that is not read keeps its connection.
+    await response.text();
+    return response.status;
   }
 
   /** Frames, one for each line, or one binary message. */
-  #nextBody(): string | Uint8Array<ArrayBuffer> {
+  #nextBody(): Body {
     const [first = "", ...rest] = this.#waiting;
     this.#waiting = rest;
     if (typeof first !== "string") return new Uint8Array(first);
@@ -153,4 +180,12 @@ export class StreamSocket implements WebSocketLike {
   #dispatch(event: SocketEvent): void {
     for (const [type, listener] of this.#listeners) if (type === event.type) listener(event);
   }
+}
+
+/** Resolves when `promise` has settled, with its result or its error; or with `undefined` after `ms`. */
+function settled(promise: Promise<unknown>, ms: number): Promise<unknown> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    promise.then(resolve, resolve).finally(() => clearTimeout(timer));
+  });
 }

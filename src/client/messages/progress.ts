@@ -53,7 +53,9 @@ export class Progress {
   move(frame: RoomFrame): void {
     const isKnown = this.positions.has(frame.room);
     const isContinued = this.#continue(frame.room, frame);
-    if (isKnown && !isContinued && frame.type === "joined") this.#queueLost(frame, frame.room);
+    // The first `joined` of a room has `recovered` only if publications since then were dropped.
+    const isLost = frame.recovered === false || (isKnown && frame.type === "joined");
+    if (isLost && !isContinued) this.#queueLost(frame, frame.room);
   }
 
   /** @param size The number of characters of the frame. */

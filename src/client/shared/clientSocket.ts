@@ -1,4 +1,4 @@
-import type { Clock } from "../../connection/clock.js";
+import type { Clock, Timer } from "../../connection/clock.js";
 import { EnfiladeError } from "../../errors.js";
 import { checkedReason } from "../../wire/closeCodes.js";
 import { checkNames } from "../../wire/options.js";
@@ -38,6 +38,7 @@ export class ClientSocket implements AsyncDisposable {
   #isClosed = false;
   /** The newest socket: new connections open on it. The others have rooms that are moving to it. */
   #current: SharedConnection | undefined;
+  #emptyTimer: Timer | undefined;
   #isHidden = false;
   #delayShare = 0;
   #token: Promise<string> | undefined;
@@ -100,6 +101,7 @@ export class ClientSocket implements AsyncDisposable {
     this.#isClosed = true;
     for (const { room } of [...this.#rooms.values()]) room.close(code, reason);
     this.#current?.close(code, reason);
+    this.#emptyTimer?.cancel();
     this.#unwatchPage();
   }
 
@@ -165,7 +167,10 @@ export class ClientSocket implements AsyncDisposable {
 
   #closeEmpty(connection: SharedConnection): void {
     if (connection !== this.#current || this.#isHidden) connection.close();
-    else this.#clock.setTimeout(() => connection.isEmpty && connection.close(), emptyMs);
+    else {
+      this.#emptyTimer?.cancel();
+      this.#emptyTimer = this.#clock.setTimeout(() => connection.isEmpty && connection.close(), emptyMs);
+    }
   }
 
   /** A frame that cannot be read belongs to no room. */

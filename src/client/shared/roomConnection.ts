@@ -6,7 +6,7 @@ import type { ReceivedFrame } from "../messages/readFrame.js";
 
 /** The part of a socket with many rooms that one of them uses. */
 export interface RoomCarrier {
-  /** Sends the text of a frame of this room; it waits until the socket is open. */
+  /** Sends the text of a frame of this room, once it is open. */
   send(connection: RoomConnection, text: string): void;
   /** As {@link send}, for the last frame of the room. */
   sendClose(connection: RoomConnection, text: string): void;
@@ -19,7 +19,8 @@ type Listener = (event: SocketEvent) => void;
 /** The connection to one room on a socket with many rooms, in the form of a WebSocket. */
 export class RoomConnection implements WebSocketLike {
   readonly room: RoomPath;
-  readonly #open: string;
+  /** The frame that opens the room. */
+  readonly open: string;
   readonly #listeners: [type: string, listener: Listener][] = [];
   #carrier: RoomCarrier | undefined;
   /** The frames that wait while the server has paused the room. */
@@ -31,7 +32,7 @@ export class RoomConnection implements WebSocketLike {
     this.room = pathOfTarget(pathname);
     const secret = offerOf(offered, secretPrefix);
     const token = offerOf(offered, tokenPrefix);
-    this.#open = JSON.stringify({
+    this.open = JSON.stringify({
       type: "open",
       room: this.room,
       query: search.slice(1),
@@ -42,7 +43,6 @@ export class RoomConnection implements WebSocketLike {
 
   start(carrier: RoomCarrier): void {
     this.#carrier = carrier;
-    carrier.send(this, this.#open);
   }
 
   send(data: string | Uint8Array): void {
@@ -53,9 +53,8 @@ export class RoomConnection implements WebSocketLike {
   }
 
   close(code?: number, reason?: string): void {
-    const carrier = this.#carrier;
-    for (const text of this.#paused ?? []) carrier?.send(this, text);
-    carrier?.sendClose(this, JSON.stringify({ type: "close", room: this.room, code, reason }));
+    for (const text of this.#paused ?? []) this.#carrier?.send(this, text);
+    this.#carrier?.sendClose(this, JSON.stringify({ type: "close", room: this.room, code, reason }));
     this.end(code ?? 1000, reason ?? "");
   }
 

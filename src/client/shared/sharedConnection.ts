@@ -43,12 +43,11 @@ export class SharedConnection implements RoomCarrier, AttemptOwner {
   readonly #attempt: Attempt;
   readonly #rooms = new Map<string, RoomConnection>();
   /**
-   * The rooms that this client has closed, until the server has ended them: what arrives is of the last connection, and
-   * the frames of the next one wait here.
+   * The rooms that the server was asked to open, until it ends them. `true` if this client has closed the room: what
+   * arrives is of the last connection, and the next one waits.
    */
-  readonly #closing = new Map<string, string[]>();
-  /** The frames that wait until the socket is open. */
-  #early: string[] | undefined = [];
+  readonly #asked = new Map<string, boolean>();
+  /** 0 until the socket is open. */
   #frameBytesMax = 0;
 
   constructor(deps: SharedConnectionDeps) {
@@ -73,29 +72,21 @@ export class SharedConnection implements RoomCarrier, AttemptOwner {
   add(connection: RoomConnection): void {
     this.#rooms.set(connection.room, connection);
     connection.start(this);
+    this.#open(connection);
   }
 
   send(connection: RoomConnection, text: string): void {
-    const { room } = connection;
-    const waiting = this.#closing.get(room) ?? this.#early;
-    if (waiting) waiting.push(text);
-    else if (!this.#isTooBig(text)) this.#sendNow(text);
-    else {
-      // The server would close all rooms. It learns that this one has ended.
-      this.sendClose(connection, JSON.stringify({ type: "close", room }));
-      connection.end(CloseCode.messageTooBig, "message too big");
-    }
+    if (this.#sendIfFits(text)) return;
+    // The server learns that the room has ended.
+    this.sendClose(connection, JSON.stringify({ type: "close", room: connection.room }));
+    connection.end(CloseCode.messageTooBig, "message too big");
   }
 
-  /** A character has at most three bytes. */
-  #isTooBig(text: string): boolean {
-    return text.length * 3 > this.#frameBytesMax && new TextEncoder().encode(text).length > this.#frameBytesMax;
-  }
-
-  sendClose(connection: RoomConnection, text: string): void {
-    // While the frames of a connection wait, the server does not know it.
-    if (!this.#closing.has(connection.room)) this.send(connection, text);
-    this.#closing.set(connection.room, []);
+  sendClose({ room }: RoomConnection, text: string): void {
+    // Else the server does not know this connection, or not any more.
+    if (this.#asked.get(room) !== false) return;
+    this.#asked.set(room, true);
+    this.#sendIfFits(text);
   }
 
   forget({ room }: RoomConnection): void {
@@ -112,22 +103,19 @@ export class SharedConnection implements RoomCarrier, AttemptOwner {
   onFrame(_attempt: Attempt, received: SocketFrame | SocketWelcome, text: string): void {
     if ("frameBytesMax" in received) {
       this.#frameBytesMax = received.frameBytesMax;
-      this.#onOpen();
+      for (const connection of this.#rooms.values()) this.#open(connection);
       return;
     }
     // The server guarantees the shape described in PROTOCOL.md.
     const frame = received as SocketFrame & AboutRoom;
     const { room = "" } = frame;
-    const waiting = this.#closing.get(room);
-    if (waiting) {
-      if (frame.type !== "closed" && frame.type !== "refused") return;
-      this.#closing.delete(room);
-      for (const one of waiting) this.#sendNow(one);
-      return;
-    }
+    const isClosing = this.#asked.get(room);
+    if (frame.type === "closed" || frame.type === "refused") this.#asked.delete(room);
+    else if (isClosing) return;
     const connection = this.#rooms.get(room);
     if (!connection) return;
-    if (frame.type === "refused") connection.refuse(frame.status, frame.reason);
+    if (isClosing) this.#open(connection);
+    else if (frame.type === "refused") connection.refuse(frame.status, frame.reason);
     else if (frame.type === "closed") connection.end(frame.code, frame.reason);
     else if (frame.type === "pause" || frame.type === "resume") connection.onPaused(frame.type === "pause");
     // The socket has one heartbeat for all rooms.
@@ -136,7 +124,7 @@ export class SharedConnection implements RoomCarrier, AttemptOwner {
   }
 
   onEnd(_attempt: Attempt, code: number, reason: string): void {
-    const wasOpen = this.#early === undefined;
+    const wasOpen = this.#frameBytesMax > 0;
     for (const connection of [...this.#rooms.values()]) {
       if (wasOpen) connection.end(code, reason);
       else connection.fail(reason);
@@ -144,14 +132,22 @@ export class SharedConnection implements RoomCarrier, AttemptOwner {
     this.#deps.onEnd(this);
   }
 
-  #onOpen(): void {
-    const early = this.#early ?? [];
-    this.#early = undefined;
-    for (const text of early) this.#sendNow(text);
+  /** Opens a room, unless it waits for the socket or for the end of its last connection. */
+  #open(connection: RoomConnection): void {
+    const { room, open } = connection;
+    if (!this.#frameBytesMax || this.#asked.has(room)) return;
+    if (this.#sendIfFits(open)) this.#asked.set(room, false);
+    // As the server refuses what is shorter, and still too long. Later, since nothing listens to a new connection yet.
+    else queueMicrotask(() => connection.refuse(431, "token and query are too long"));
   }
 
-  #sendNow(text: string): void {
+  /** Returns `false` for a frame above the limit, for which the server would close all rooms. */
+  #sendIfFits(text: string): boolean {
+    const max = this.#frameBytesMax;
+    // A character has at most three bytes.
+    if (text.length * 3 > max && new TextEncoder().encode(text).length > max) return false;
     if (!this.#attempt.hasEnded) this.#attempt.send(text);
+    return true;
   }
 }
 
