@@ -18,7 +18,7 @@ const upgradeRequired = 426;
 /** The server has not answered the last request yet. */
 const conflict = 409;
 /** Milliseconds for an answer, until the client asks whether the server has the request; then for that answer. */
-const answerMs = 10_000;
+const answerMs = 4_000;
 /** The bytes of a request that take a millisecond more: a proxy may pass on a whole request only. */
 const bytesPerMs = 8;
 /** Milliseconds to send what waits when the connection is closed. */
