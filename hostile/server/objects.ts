@@ -1,5 +1,5 @@
 import { queryObjects } from "node:v8";
-import { Session } from "../../src/handler/session.js";
+import { Session } from "../../src/handler/session/session.js";
 import { RoomState } from "../../src/room/roomState.js";
 import type { Objects } from "./settings.js";
 

@@ -14,16 +14,22 @@ export interface InboxOwner {
   onLateError(error: unknown): void;
 }
 
-interface Reader {
-  /** Called with `subject`, so that connections can share one function and need no closure. */
-  readonly read: (subject: unknown, message: Message) => unknown;
-  readonly subject: unknown;
-  readonly onDone: () => void;
-  readonly onFailed: (error: unknown) => void;
+/** Whom the messages are read for. */
+export interface InboxReader {
+  /** All messages were read, and no more will arrive. Called once, unless `onReadingFailed` is. */
+  onReadingDone(): void;
+  /** Reading a message failed; nothing is read after that. */
+  onReadingFailed(error: unknown): void;
 }
+
+type Read<Reader> = (reader: Reader, message: Message) => unknown;
+
+type InboxLimits = Pick<PeerLimits, "inboxMessagesMax" | "messageBytesMax">;
 
 /** The memory of a waiting message, in addition to the buffer that it is in. */
 const waitingBytes = 500;
+/** The list of all inboxes in which nothing has waited yet. */
+const noMessages: Message[] = [];
 
 /**
  * The received messages of one connection that wait for its reader: in order, one at a time, none dropped.
@@ -36,19 +42,20 @@ const waitingBytes = 500;
  */
 export class Inbox implements PausedInbox {
   readonly #owner: InboxOwner;
-  readonly #messagesMax: number;
-  readonly #bytesMax: number;
+  readonly #limits: InboxLimits;
   /** `undefined` for an inbox that no server has to count. */
   readonly #memory: IncomingMemory | undefined;
   readonly #rate: RateLimit | undefined;
-  #waiting: Message[] = [];
+  #waiting: Message[] = noMessages;
   #waitingBytes = 0;
   /** How many of the waiting messages are counted: the first ones, since a message that is read at once is not. */
   #heldCount = 0;
   #heldBytes = 0;
   /** The bytes of the message that the reader has. They are held until it has finished with it. */
   #handedBytes = 0;
-  #reader: Reader | undefined;
+  /** Called with `#reader`, so that connections can share one function and need no closure. */
+  #read: Read<InboxReader> | undefined;
+  #reader: InboxReader | undefined;
   #resolveTake: ((message: Message | undefined) => void) | undefined;
   #arrivedCount = 0;
   #isBusy = false;
@@ -57,12 +64,11 @@ export class Inbox implements PausedInbox {
 
   constructor(
     owner: InboxOwner,
-    { inboxMessagesMax, messageBytesMax }: Pick<PeerLimits, "inboxMessagesMax" | "messageBytesMax">,
+    limits: InboxLimits,
     { memory, rate }: { readonly memory?: IncomingMemory | undefined; readonly rate?: RateLimit | undefined } = {},
   ) {
     this.#owner = owner;
-    this.#messagesMax = inboxMessagesMax;
-    this.#bytesMax = inboxMessagesMax * messageBytesMax;
+    this.#limits = limits;
     this.#memory = memory;
     this.#rate = rate;
   }
@@ -79,14 +85,27 @@ export class Inbox implements PausedInbox {
   push(message: Message): void {
     if (this.#hasEnded) return;
     this.#arrivedCount += 1;
+    const reader = this.#reader;
+    if (reader !== undefined && !this.#isBusy && this.#waiting.length === 0 && this.#rate?.isExceeded !== true) {
+      // As if it had waited, without the list.
+      this.#rate?.count(message.size);
+      this.#handle(reader, message);
+      if (this.#isOver && !this.#isBusy) this.#finishReading();
+    } else {
+      this.#keep(message);
+    }
+  }
+
+  /** The message has to wait, unless a read waits for it. */
+  #keep(message: Message): void {
+    if (this.#waiting === noMessages) this.#waiting = [];
     this.#waiting.push(message);
     this.#waitingBytes += message.size;
-    // As proceed() does, with one call less for each message.
-    if (this.#reader === undefined) this.proceed();
-    else this.#drain(this.#reader);
+    this.proceed();
     if (this.#waiting.length > 0) this.#holdLast(message);
-    if (!this.#isPaused && this.#waiting.length >= this.#messagesMax) this.#setPaused(true);
-    if (this.#waitingBytes > this.#bytesMax) this.#owner.onFlooded();
+    const { inboxMessagesMax, messageBytesMax } = this.#limits;
+    if (!this.#isPaused && this.#waiting.length >= inboxMessagesMax) this.#setPaused(true);
+    if (this.#waitingBytes > inboxMessagesMax * messageBytesMax) this.#owner.onFlooded();
   }
 
   /** Hands over waiting messages, if there is a reader that is not busy and the rate allows it. */
@@ -105,12 +124,12 @@ export class Inbox implements PausedInbox {
   abandon(): void {
     this.discard();
     this.#hand(0);
-    this.#reader?.onDone();
+    this.#finishReading();
   }
 
   /** No more messages will arrive, and waiting messages are discarded. */
   discard(): void {
-    this.#waiting = [];
+    this.#waiting = noMessages;
     this.#waitingBytes = 0;
     this.#heldCount = 0;
     this.#count(-this.#heldBytes);
@@ -124,7 +143,7 @@ export class Inbox implements PausedInbox {
    * @throws EnfiladeError (as a rejection) `ERR_READING` when `each` or another `take` is reading.
    */
   take(): Promise<Message | undefined> {
-    if (this.#reader !== undefined) {
+    if (this.#read !== undefined) {
       return Promise.reject(
         readingError("the library reads this connection for onJSON or onMessage; implement serve() to read yourself"),
       );
@@ -155,49 +174,62 @@ export class Inbox implements PausedInbox {
   }
 
   /**
-   * Calls `read` with `subject` and each message. If `read` returns a promise, the next call waits for it.
-   *
-   * Resolves when all messages were read and no more will arrive. An error of `read` rejects, and stops the reading.
+   * From now on, calls `read` with `reader` and each message. If it returns a promise, the next call waits for it.
    */
-  each<Subject>(read: (subject: Subject, message: Message) => unknown, subject: Subject): Promise<void> {
-    return new Promise((onDone, onFailed) => {
-      // The cast is safe: `read` is called with this subject only.
-      this.#reader = { read: read as Reader["read"], subject, onDone, onFailed };
-      this.#drain(this.#reader);
-    });
+  readBy<Reader extends InboxReader>(read: Read<Reader>, reader: Reader): void {
+    // The cast is safe: `read` is called with this reader only.
+    this.#read = read as Read<InboxReader>;
+    this.#reader = reader;
+    this.#drain(reader);
   }
 
-  #drain(reader: Reader): void {
+  #drain(reader: InboxReader): void {
     while (!this.#isBusy) {
       const message = this.#next();
       if (message === undefined) break;
-      this.#isBusy = true;
-      try {
-        const result = reader.read(reader.subject, message);
-        if (isThenable(result)) this.#continueAfter(result, reader, message.size);
-        else this.#isBusy = false;
-      } catch (error) {
-        // #isBusy stays true: nothing is read after a failure.
-        reader.onFailed(error);
-      }
+      this.#handle(reader, message);
     }
     this.resumeIfLow();
-    if (this.#isOver && !this.#isBusy) reader.onDone();
+    if (this.#isOver && !this.#isBusy) this.#finishReading();
   }
 
-  #continueAfter(result: PromiseLike<unknown>, reader: Reader, bytes: number): void {
+  #handle(reader: InboxReader, message: Message): void {
+    this.#isBusy = true;
+    try {
+      const result = this.#read?.(reader, message);
+      if (isThenable(result)) this.#continueAfter(result, message.size);
+      else this.#isBusy = false;
+    } catch (error) {
+      this.#failReading(error);
+    }
+  }
+
+  #continueAfter(result: PromiseLike<unknown>, bytes: number): void {
     this.#hand(bytes);
     result.then(
       () => {
         this.#hand(0);
         this.#isBusy = false;
-        this.#drain(reader);
+        if (this.#reader !== undefined) this.#drain(this.#reader);
       },
       (error) => {
         this.#owner.onLateError(error);
-        reader.onFailed(error);
+        this.#failReading(error);
       },
     );
+  }
+
+  /** `#isBusy` stays true: nothing is read after a failure. */
+  #failReading(error: unknown): void {
+    const reader = this.#reader;
+    this.#reader = undefined;
+    reader?.onReadingFailed(error);
+  }
+
+  #finishReading(): void {
+    const reader = this.#reader;
+    this.#reader = undefined;
+    reader?.onReadingDone();
   }
 
   #give(resolve: (message: Message | undefined) => void): void {
@@ -223,7 +255,7 @@ export class Inbox implements PausedInbox {
   }
 
   resumeIfLow(): void {
-    if (!this.#isPaused || this.#waiting.length > this.#messagesMax / 2) return;
+    if (!this.#isPaused || this.#waiting.length > this.#limits.inboxMessagesMax / 2) return;
     if (this.#waiting.length > 0 && this.#memory?.isFull === true) this.#memory.pause(this);
     else this.#setPaused(false);
   }

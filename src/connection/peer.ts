@@ -8,7 +8,7 @@ import type { Position } from "../wire/position.js";
 import type { Clock, Timer } from "./clock.js";
 import type { Codec } from "./codec.js";
 import { EarlyMessages } from "./earlyMessages.js";
-import { Inbox, type InboxOwner } from "./inbox.js";
+import { Inbox, type InboxOwner, type InboxReader } from "./inbox.js";
 import { type ConnectionEffect, type ConnectionEvent, type ConnectionState, transitionOf } from "./lifecycle.js";
 import { EndingLink, type Lifetime } from "./lifetime.js";
 import type { PeerLimits } from "./limits.js";
@@ -188,9 +188,9 @@ export class Peer<C extends Codec = Codec>
     return this.#inbox.takeUnread();
   }
 
-  /** Calls `read` with each message, one at a time. Resolves when no more will arrive. */
-  each<Subject>(read: (subject: Subject, message: Message) => unknown, subject: Subject): Promise<void> {
-    return this.#inbox.each(read, subject);
+  /** From now on, calls `read` with `reader` and each message, one at a time. */
+  readBy<Reader extends InboxReader>(read: (reader: Reader, message: Message) => unknown, reader: Reader): void {
+    this.#inbox.readBy(read, reader);
   }
 
   /** Calls `onDrain` whenever the client lagged and has caught up. */

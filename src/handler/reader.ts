@@ -63,7 +63,7 @@ export interface Reader {
   /** As {@link read}, with interceptors around it. */
   intercepted(interceptors: readonly Interceptor[]): Read;
   /** Called when the connection failed; passes the error to the method if the method accepts errors. */
-  onFailure(session: ReadSession, error: ConnectionError): unknown;
+  onFailure(session: ReadSession, error: () => ConnectionError): unknown;
 }
 
 /** The part of a handler class that this file reads. */
@@ -104,7 +104,7 @@ export function readerOf({ name, prototype }: ReadingClass, badMessage: BadMessa
     ignored,
     read: dispatch(readText, readBinary),
     intercepted: (interceptors) => dispatch(intercept(readText, interceptors), intercept(readBinary, interceptors)),
-    onFailure: (session, error) => (isGivenErrors ? session.call(method, [undefined, error]) : undefined),
+    onFailure: (session, error) => (isGivenErrors ? session.call(method, [undefined, error()]) : undefined),
   };
 }
 

@@ -9,7 +9,7 @@ import { asError, EnfiladeError } from "../errors.js";
 import type { HandlerContext } from "../handler/context.js";
 import { type AnyHandler, bind } from "../handler/handler.js";
 import type { Interceptor } from "../handler/reader.js";
-import { Session } from "../handler/session.js";
+import { Session } from "../handler/session/session.js";
 import { userId } from "../handler/user.js";
 import type { SocketRooms } from "../protocol/dialect.js";
 import { CloseCode } from "../wire/closeCodes.js";
@@ -327,13 +327,17 @@ export class Acceptor {
     // The connections of one socket share its headers.
     if (service.socketRooms === undefined) request.pack();
     const session = new Session(handler, context, member, config.session);
-    this.#pending.add(service.isConnection ? service.run(session) : this.#exchange(service, session));
+    this.#pending.begin();
+    service.run(session, service.isConnection ? this.#pending.end : this.#exchange(session));
   }
 
-  async #exchange(service: Service, session: Session): Promise<void> {
+  /** Returns a function to call at the end of an exchange. */
+  #exchange(session: Session): () => void {
     this.#exchanges.add(session);
-    await service.run(session);
-    this.#exchanges.delete(session);
+    return () => {
+      this.#exchanges.delete(session);
+      this.#pending.end();
+    };
   }
 
   /** @throws RefusedError when a limit of rooms or of the user is reached. */

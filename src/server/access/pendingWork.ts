@@ -13,10 +13,20 @@ export class PendingWork {
 
   /** Counts `work` until it has settled, and returns it. */
   add(work: Promise<void>): Promise<void> {
-    this.#count += 1;
-    work.then(this.#onDone, this.#onFailed);
+    this.begin();
+    work.then(this.end, this.#onFailed);
     return work;
   }
+
+  /** Counts work until {@link end} is called for it. */
+  begin(): void {
+    this.#count += 1;
+  }
+
+  readonly end = (): void => {
+    this.#count -= 1;
+    if (this.#count === 0) this.#resolveIdle?.();
+  };
 
   /** Resolves when all work has settled. */
   async whenIdle(): Promise<void> {
@@ -26,13 +36,8 @@ export class PendingWork {
     });
   }
 
-  readonly #onDone = (): void => {
-    this.#count -= 1;
-    if (this.#count === 0) this.#resolveIdle?.();
-  };
-
   readonly #onFailed = (error: unknown): void => {
     this.#report(asError(error));
-    this.#onDone();
+    this.end();
   };
 }

@@ -8,7 +8,7 @@ import type {
   TransportOptions,
 } from "../../connection/transport.js";
 import { asError, asErrorOf, isInstance } from "../../errors.js";
-import { noErrorWarning } from "../../handler/session.js";
+import { noErrorWarning } from "../../handler/session/config.js";
 import { CloseCode, checkedReason } from "../../wire/closeCodes.js";
 import { v1 } from "../../wire/frames.js";
 import type { RefusedRequest } from "../diagnostics/messages.js";

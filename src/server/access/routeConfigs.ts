@@ -12,7 +12,7 @@ import type { CloseInfo } from "../../errors.js";
 import type { Application } from "../../handler/application.js";
 import type { HandlerConfig } from "../../handler/context.js";
 import type { Interceptor, Reader } from "../../handler/reader.js";
-import type { SessionConfig } from "../../handler/session.js";
+import type { SessionConfig } from "../../handler/session/config.js";
 import type { Member } from "../../protocol/dialect.js";
 import type { Dialects } from "../../protocol/dialects.js";
 import type { Reporter } from "../diagnostics/reporter.js";

@@ -1,6 +1,6 @@
 import type { ConnectionRequest } from "../../connection/request.js";
 import type { Transport } from "../../connection/transport.js";
-import { runSession, type Session } from "../../handler/session.js";
+import { runSession, type Session } from "../../handler/session/session.js";
 import type { Dialect, SocketRooms } from "../../protocol/dialect.js";
 import type { Dialects } from "../../protocol/dialects.js";
 import type { EventProtocol } from "../../wire/events/protocol.js";
@@ -14,8 +14,8 @@ export interface Service {
   /** The HTTP status of an accepted client. */
   readonly status: number;
   dialectOf(transport: Transport, request: ConnectionRequest, eventProtocol: EventProtocol): Dialect;
-  /** Serves an accepted client. Resolves when it has ended; never rejects. */
-  run(session: Session): Promise<void>;
+  /** Serves an accepted client. Calls `onEnded` when it has ended. Never throws. */
+  run(session: Session, onEnded: () => void): void;
 }
 
 /** The service of a client that sends and receives messages, with the dialect of its subprotocol. */

@@ -6,7 +6,7 @@ import type { RefusalReason } from "../../connection/transport.js";
 import type { Span } from "../../diagnostics.js";
 import type { CloseInfo } from "../../errors.js";
 import type { Application } from "../../handler/application.js";
-import type { HandlerCall } from "../../handler/session.js";
+import type { HandlerCall } from "../../handler/session/handlerSpan.js";
 import type { ResumeFailure } from "../../wire/frames.js";
 import type { Message } from "../../wire/message.js";
 import type { Position } from "../../wire/position.js";

@@ -1,6 +1,6 @@
 import type { ConnectionRequest } from "../../connection/request.js";
 import { EnfiladeError, isInstance } from "../../errors.js";
-import { runExchange, runSession, type Session } from "../../handler/session.js";
+import { runExchange, runSession, type Session } from "../../handler/session/session.js";
 import type { Dialects } from "../../protocol/dialects.js";
 import { CloseCode } from "../../wire/closeCodes.js";
 import type { Service } from "../access/service.js";
@@ -59,20 +59,27 @@ export function contentService(
     isConnection: false,
     status: 200,
     dialectOf: (_transport, _request, eventProtocol) => dialects.ofExchange(undefined, eventProtocol),
-    async run(session) {
-      const { member } = session;
-      try {
-        const content = await contentOf(member.request);
-        const response = json(200, content);
-        transport.respond = () => response;
-        member.close(CloseCode.normal, "");
-      } catch (error) {
-        closeFailed(session, error);
-      }
-      member.detachHandler();
-      await member.ended;
-    },
+    run: (session, onEnded) => void answerWithContent(session, transport, contentOf).then(onEnded),
   };
+}
+
+/** Resolves when the client has the answer, or has gone. Never rejects. */
+async function answerWithContent(
+  session: Session,
+  transport: AnswerTransport,
+  contentOf: (request: ConnectionRequest) => Promise<object>,
+): Promise<void> {
+  const { member } = session;
+  try {
+    const content = await contentOf(member.request);
+    const response = json(200, content);
+    transport.respond = () => response;
+    member.close(CloseCode.normal, "");
+  } catch (error) {
+    closeFailed(session, error);
+  }
+  member.detachHandler();
+  await member.ended;
 }
 
 /** While the engine cannot be reached, the client may try again later; any other error is reported. */

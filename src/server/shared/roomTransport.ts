@@ -6,7 +6,7 @@ import type {
   TransportEvents,
   TransportOptions,
 } from "../../connection/transport.js";
-import { runSession, type Session } from "../../handler/session.js";
+import { runSession, type Session } from "../../handler/session/session.js";
 import { CloseCode, NO_CODE } from "../../wire/closeCodes.js";
 import { v1 } from "../../wire/frames.js";
 import type { Message } from "../../wire/message.js";
@@ -80,10 +80,10 @@ export class RoomTransport implements Transport {
     return this.#receivedBytes;
   }
 
-  /** Serves an accepted client. Resolves when its connection has ended; never rejects. */
-  serve(session: Session): Promise<void> {
+  /** Serves an accepted client. Calls `onEnded` when its connection has ended. */
+  serve(session: Session, onEnded: () => void): void {
     this.#session = session;
-    return runSession(session);
+    runSession(session, onEnded);
   }
 
   whenGone(listener: GoneListener): void {

@@ -120,7 +120,7 @@ export class SharedSockets {
       socketRooms,
       dialectOf: ({ framing }, request, eventProtocol) =>
         dialects.ofRoom(framing, request, eventProtocol, { secret, socketRooms }),
-      run: (session) => transport.serve(session),
+      run: (session, onEnded) => transport.serve(session, onEnded),
     };
     receive(transport, { ...by, url, token, raw: undefined }, this.#destinationOf(path, frame, socket), service);
   }

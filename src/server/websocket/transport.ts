@@ -74,7 +74,6 @@ export class WebSocketTransport implements Transport {
     this.#handshakeBytes = (upgrade.socket.bytesRead ?? 0) - head.length;
     this.#link = openLink(upgrade, head, options);
     if (this.#link === undefined) return false;
-    this.#waiting?.detach();
     // Releases the memory of the request.
     this.#waiting = undefined;
     this.#upgrade = undefined;
@@ -134,6 +133,5 @@ function openLink(upgrade: UpgradeRequest, head: Buffer, options: TransportOptio
   if (!isPlain || options.receiver === "ws") return openWithWs(upgrade, head, options);
   const protocol = acceptUpgrade(upgrade, options.subprotocols);
   if (protocol === undefined) return undefined;
-  if (head.length > 0) upgrade.socket.unshift(head);
-  return new DirectSocket(upgrade.socket, protocol, options);
+  return new DirectSocket(upgrade.socket, protocol, options, head);
 }

@@ -1,5 +1,6 @@
 import type { Duplex } from "node:stream";
 import type { GoneListener } from "../../connection/transport.js";
+import { own, type SocketOwner } from "./socketOwner.js";
 
 /** The bytes that a client may send before it is accepted. RFC 6455 4.1 lets it send none. */
 const earlyBytesMax = 16 * 1024;
@@ -9,16 +10,17 @@ const earlyBytesMax = 16 * 1024;
  *
  * It is read during that time: only then is it noticed that the client has closed its side, and does not wait any more.
  */
-export class WaitingSocket {
+export class WaitingSocket implements SocketOwner {
   readonly #socket: Duplex;
   readonly #listener: GoneListener;
   #early: Buffer[] = [];
   #earlyBytes = 0;
+  #isReading = true;
 
   constructor(socket: Duplex, listener: GoneListener) {
     this.#socket = socket;
     this.#listener = listener;
-    socket.on("close", this.#onClose).on("end", this.#onEnd).on("data", this.#onData);
+    own(socket, this);
   }
 
   /** Returns `head` and the bytes after it that have arrived by now. From now on another reader gets the bytes. */
@@ -31,24 +33,21 @@ export class WaitingSocket {
 
   /** Stops to read, such as when an answer is written, which a client that has closed its side may still receive. */
   stopReading(): void {
-    this.#socket.off("end", this.#onEnd).off("data", this.#onData);
+    this.#isReading = false;
   }
 
-  /** Stops to report the end. */
-  detach(): void {
-    this.stopReading();
-    this.#socket.off("close", this.#onClose);
+  onSocketClose(): void {
+    this.#listener.onGone();
   }
 
-  readonly #onClose = (): void => this.#listener.onGone();
+  onEnd(): void {
+    if (this.#isReading) this.#socket.destroy();
+  }
 
-  readonly #onEnd = (): void => {
-    this.#socket.destroy();
-  };
-
-  readonly #onData = (chunk: Buffer): void => {
+  onChunk(chunk: Buffer): void {
+    if (!this.#isReading) return;
     this.#earlyBytes += chunk.length;
     if (this.#earlyBytes > earlyBytesMax) this.#socket.destroy();
     else this.#early.push(chunk);
-  };
+  }
 }

@@ -9,6 +9,7 @@ import { encodeFrame, Opcode } from "../frame.js";
 import { piecesMaxOf } from "../limits.js";
 import type { WebSocketLink } from "../link.js";
 import { ReadTurns } from "../readTurns.js";
+import { own, type SocketOwner } from "../socketOwner.js";
 import { type FrameLimits, type FrameListener, FrameParser } from "./frameParser.js";
 
 /** What all sockets of a route share. */
@@ -29,21 +30,14 @@ function readingOf(options: TransportOptions): RouteReading {
   return reading;
 }
 
-/** The property of a socket that has its `DirectSocket`: shared listeners take less memory than closures. */
-const owner = Symbol("enfilade.owner");
-
-interface OwnedSocket extends Duplex {
-  [owner]?: DirectSocket;
-}
-
 const pingFrame = encodeFrame("", Opcode.ping);
 /** RFC 6455 7.1.5: the code of a close frame without one. It is never sent. */
 const noStatus = 1005;
 
 /** An open WebSocket without extensions, that reads frames directly from its socket. */
-export class DirectSocket implements WebSocketLink, FrameListener {
+export class DirectSocket implements WebSocketLink, FrameListener, SocketOwner {
   readonly protocol: string;
-  readonly #socket: OwnedSocket;
+  readonly #socket: Duplex;
   readonly #reading: RouteReading;
   readonly #parser: FrameParser;
   #events: TransportEvents | undefined;
@@ -63,8 +57,11 @@ export class DirectSocket implements WebSocketLink, FrameListener {
   #reason = "";
   #isGone = false;
 
-  constructor(socket: Duplex, protocol: string, options: TransportOptions) {
+  /** @param head The bytes that arrived with the handshake. */
+  constructor(socket: Duplex, protocol: string, options: TransportOptions, head: Buffer) {
     this.#socket = socket;
+    // Before the next chunk of the socket, and after `listen`.
+    if (head.length > 0) process.nextTick(() => this.onChunk(head));
     this.protocol = protocol;
     this.#reading = readingOf(options);
     this.#parser = new FrameParser(this.#reading.limits, this);
@@ -85,8 +82,7 @@ export class DirectSocket implements WebSocketLink, FrameListener {
   listen(events: TransportEvents, goneListener: GoneListener | undefined): void {
     this.#events = events;
     this.#goneListener = goneListener;
-    this.#socket[owner] = this;
-    this.#socket.on("data", onData).on("end", onEnd).on("close", onClose);
+    own(this.#socket, this);
   }
 
   ping(): void {
@@ -217,18 +213,6 @@ export class DirectSocket implements WebSocketLink, FrameListener {
   #endIfClosed(): void {
     if (this.#hasSentClose && this.#parser.hasEnded) this.#socket.end();
   }
-}
-
-function onData(this: OwnedSocket, chunk: Buffer): void {
-  this[owner]?.onChunk(chunk);
-}
-
-function onEnd(this: OwnedSocket): void {
-  this[owner]?.onEnd();
-}
-
-function onClose(this: OwnedSocket): void {
-  this[owner]?.onSocketClose();
 }
 
 function closeFrame(code: number, reason: string): Uint8Array {

@@ -8,6 +8,7 @@ import { encodeFrame, Opcode } from "../frame.js";
 import { piecesMaxOf } from "../limits.js";
 import type { WebSocketLink } from "../link.js";
 import { ReadTurns } from "../readTurns.js";
+import { disown, own } from "../socketOwner.js";
 import type { UpgradeRequest } from "../upgrade.js";
 import { discardRest, type Receiver, receiverOf, unfinishedBytesOf } from "./receiver.js";
 
@@ -137,12 +138,14 @@ export function openWithWs(
   const offers = headers["sec-websocket-extensions"];
   if (offers !== undefined) headers["sec-websocket-extensions"] = usableOffers(offers);
   const { server, turns } = serverOf(options);
+  const owner = disown(socket);
   let opened: ServerSocket | undefined;
   // ws calls the callback before handleUpgrade returns. If it does not, it has refused the client itself.
   server.handleUpgrade(incoming, socket, head, (ws) => {
     ws.onOpened(socket, turns);
     opened = ws;
   });
+  if (opened === undefined && owner !== undefined) own(socket, owner);
   return opened;
 }
 

@@ -1,11 +1,11 @@
-import { type Clock, within } from "../connection/clock.js";
-import { TokenBucket } from "../connection/rate/tokenBucket.js";
-import type { ConnectionRequest } from "../connection/request.js";
-import type { Member } from "../protocol/dialect.js";
-import { CloseCode } from "../wire/closeCodes.js";
-import type { HandlerContext } from "./context.js";
-import type { AnyHandler } from "./handler.js";
-import { userId } from "./user.js";
+import { type Clock, within } from "../../connection/clock.js";
+import { TokenBucket } from "../../connection/rate/tokenBucket.js";
+import type { ConnectionRequest } from "../../connection/request.js";
+import type { Member } from "../../protocol/dialect.js";
+import { CloseCode } from "../../wire/closeCodes.js";
+import type { HandlerContext } from "../context.js";
+import type { AnyHandler } from "../handler.js";
+import { userId } from "../user.js";
 
 /** The result of asking `authorize` again: a user, `refused`, or `busy` when there is no decision for now. */
 export type Reauthorization = { readonly user: unknown } | "refused" | "busy";

@@ -1,76 +1,34 @@
-import { type Connection, connectionOf } from "../connection/connection.js";
-import { isThenable } from "../connection/inbox.js";
-import { type Span, trace, traces } from "../diagnostics.js";
-import { asErrorOf, type CloseInfo, ConnectionError, isInstance, MessageError } from "../errors.js";
-import type { Member } from "../protocol/dialect.js";
-import type { MemberConfig, MemberHooks } from "../room/memberships.js";
-import type { Registry } from "../room/registry.js";
-import type { RoomState } from "../room/roomState.js";
-import { CloseCode } from "../wire/closeCodes.js";
-import type { RoomPath } from "../wire/path.js";
-import type { Application } from "./application.js";
-import type { HandlerContext } from "./context.js";
-import { CredentialRefresh, type Reauthorize } from "./credentialRefresh.js";
-import type { AnyHandler } from "./handler.js";
-import { closedForJSON, type HandlerMethod, type Reader, type ReadSession, type WarningKind } from "./reader.js";
-import { userId } from "./user.js";
+import { type Connection, connectionOf } from "../../connection/connection.js";
+import { type InboxReader, isThenable } from "../../connection/inbox.js";
+import { trace, traces } from "../../diagnostics.js";
+import { asErrorOf, ConnectionError, isInstance, MessageError } from "../../errors.js";
+import type { Member } from "../../protocol/dialect.js";
+import type { MemberHooks } from "../../room/memberships.js";
+import type { RoomState } from "../../room/roomState.js";
+import { CloseCode } from "../../wire/closeCodes.js";
+import type { RoomPath } from "../../wire/path.js";
+import type { HandlerContext } from "../context.js";
+import type { AnyHandler } from "../handler.js";
+import { closedForJSON, type HandlerMethod, type ReadSession, type WarningKind } from "../reader.js";
+import { userId } from "../user.js";
+import { noErrorWarning, type SessionConfig } from "./config.js";
+import { CredentialRefresh } from "./credentialRefresh.js";
+import { HandlerSpan } from "./handlerSpan.js";
 
-/** Shared by all sessions of one route. */
-export interface SessionConfig {
-  /** The pattern of the route. */
-  readonly route: string;
-  readonly registry: Registry;
-  readonly reader: Reader;
-  readonly member: MemberConfig;
-  /** Calls `authorize` of the app, its scopes and the handler again. */
-  readonly reauthorize: Reauthorize;
-  /** Called when a connection has entered its home, before any hook. */
-  readonly onEntered: (member: Member) => void;
-  /** Called when a connection has ended and its last hook has finished. */
-  readonly onLeft: (member: Member, info: CloseInfo) => void;
-  /** Receives errors of hooks. `thrower` names the method, its class and route, for the log. */
-  readonly report: (error: Error, member: Member, thrower: string | undefined) => void;
-  /** The class and its route, as shown in errors and warnings. */
-  readonly owner: string;
-  /** Logs a warning, once for each kind. */
-  readonly warn: (kind: WarningKind, message: () => string) => void;
-}
-
-/** The warning about a thrown value that is not an `Error`. */
-export function noErrorWarning({ message }: Error): string {
-  return `${message}, which is not an Error; throw an Error to get a stack trace`;
-}
-
-/** A call of a handler's method, as a span on the channel `enfilade:handler`. */
-export interface HandlerCall extends Span {
-  /** The app of the handler. */
-  readonly app: Application;
-  /** The connection of the handler. */
-  readonly connection: Connection;
-  /** The pattern of the route. */
-  readonly route: string;
-  /** The name of the method, such as `onConnect`. */
-  readonly method: string;
-  /** The name of the event that the method answers; `undefined` for a hook. */
-  readonly event: string | undefined;
-}
-
-/** A class, not a literal: V8 reserves space in its objects for the outcome, which is added later. */
-class HandlerSpan implements HandlerCall {
-  constructor(
-    readonly app: Application,
-    readonly connection: Connection,
-    readonly route: string,
-    readonly method: string,
-    readonly event: string | undefined,
-    readonly begunAt: number,
-  ) {}
+/** The begin and the end of a session of one kind. */
+interface SessionLife {
+  /** Called first, before messages are read. Returns a promise if reading has to wait. */
+  begin(session: Session): Promise<void> | undefined;
+  /** Called when the handler has finished. Resolves when the connection has ended, the last hook included. */
+  end(session: Session): Promise<unknown>;
 }
 
 /** One connection and its handler. */
-export class Session implements ReadSession {
+export class Session implements ReadSession, InboxReader {
   /** Kept for its spans, once there was one. */
   #connection: Connection | undefined;
+  #life: SessionLife = connectionLife;
+  #onEnded: (() => void) | undefined;
 
   constructor(
     readonly handler: AnyHandler,
@@ -78,6 +36,47 @@ export class Session implements ReadSession {
     readonly member: Member,
     readonly config: SessionConfig,
   ) {}
+
+  /** Runs the session. Calls `onEnded` when the last hook has finished. Never throws. */
+  run(life: SessionLife, onEnded: () => void): void {
+    this.#life = life;
+    this.#onEnded = onEnded;
+    try {
+      const beginning = life.begin(this);
+      if (beginning === undefined) this.#read();
+      else beginning.then(this.#read.bind(this), this.#onBeginFailed.bind(this));
+    } catch (error) {
+      this.#onBeginFailed(error);
+    }
+  }
+
+  /** While the connection is idle, no function waits: the memory of a call would be a third of that of the session. */
+  #read(): void {
+    const { member, config } = this;
+    const { method, read } = config.reader;
+    if (method !== "serve") member.readBy(read, this);
+    else this.#conclude(member.isDetached ? undefined : untilDetached(this, serve(this), method), method);
+  }
+
+  onReadingDone(): void {
+    this.#conclude(undefined, this.config.reader.method);
+  }
+
+  onReadingFailed(error: unknown): void {
+    this.#conclude(Promise.reject(error), this.config.reader.method);
+  }
+
+  #onBeginFailed(error: unknown): void {
+    this.#conclude(Promise.reject(error), "onConnect");
+  }
+
+  /** Ends the session when the handler has finished. `method` is the one that fails if `handling` rejects. */
+  #conclude(handling: Promise<void> | undefined, method: string): void {
+    concludeHandler(this, handling, method)
+      .then(() => this.#life.end(this))
+      .catch((error) => this.reportToApp(error, method))
+      .then(() => this.#onEnded?.());
+  }
 
   call(method: string, args: readonly unknown[], event?: string): unknown {
     const called: HandlerMethod | undefined = Reflect.get(this.handler, method);
@@ -124,10 +123,28 @@ export class Session implements ReadSession {
   }
 }
 
-/** Runs one connection from its opening to its last hook. Resolves when the last hook has finished; never rejects. */
-export function runSession(session: Session): Promise<void> {
-  return runHandler(session, connect, disconnect);
+/** Runs one connection from its opening to its last hook; then calls `onEnded`. */
+export function runSession(session: Session, onEnded: () => void): void {
+  session.run(connectionLife, onEnded);
 }
+
+/**
+ * Runs the handler of a client that sends one message and gets one answer; then calls `onEnded`. The session enters no
+ * room, and no hook is called.
+ */
+export function runExchange(session: Session, onEnded: () => void): void {
+  session.run(exchangeLife, onEnded);
+}
+
+const connectionLife: SessionLife = { begin: connect, end: disconnect };
+
+const exchangeLife: SessionLife = {
+  begin(session) {
+    startDialect(session);
+    return undefined;
+  },
+  end: (session) => session.member.ended,
+};
 
 async function disconnect(session: Session): Promise<void> {
   const { member, config } = session;
@@ -137,54 +154,37 @@ async function disconnect(session: Session): Promise<void> {
   config.onLeft(member, info);
 }
 
-/**
- * Runs the handler of a client that sends one message and gets one answer. It enters no room, and no hook is called.
- *
- * Resolves when the answer is sent; never rejects.
- */
-export function runExchange(session: Session): Promise<void> {
-  return runHandler(
-    session,
-    async () => startDialect(session),
-    () => session.member.ended,
-  );
-}
-
-type Step = (session: Session) => Promise<unknown>;
-
-/** Calls the handler until there is nothing more to read. Only this function waits while a connection is idle. */
-async function runHandler(session: Session, begin: Step, end: Step): Promise<void> {
+/** Waits for `handling`, closes the connection, and leaves its rooms. */
+async function concludeHandler(session: Session, handling: Promise<void> | undefined, method: string): Promise<void> {
   const { context, member, config } = session;
-  const { registry, reader } = config;
-  let method = "onConnect";
   try {
-    await begin(session);
-    method = reader.method;
-    if (reader.method !== "serve") await member.each(reader.read, session);
-    else if (!member.isDetached) await untilDetached(session, serve(session), method);
+    await handling;
     await untilDetached(session, reportFailure(session));
     member.finish();
   } catch (error) {
     await untilDetached(session, fail(session, error, method));
   } finally {
     member.detachHandler((error) => void session.report(error, method));
-    context.leftRooms = registry.memberships.exit(member);
+    context.leftRooms = config.registry.memberships.exit(member);
     member.dialect.session?.end();
   }
-  await end(session);
 }
 
-/** Enters the home, and calls `onConnect`. */
-async function connect(session: Session): Promise<void> {
-  const { handler, member } = session;
+/** Enters the home, and calls `onConnect`. Returns a promise if one of them takes time. */
+function connect(session: Session): Promise<void> | undefined {
   const catchingUp = enterHome(session);
-  if (catchingUp !== undefined) await untilDetached(session, catchingUp);
+  if (catchingUp === undefined) return greet(session);
+  return untilDetached(session, catchingUp).then(() => greet(session));
+}
+
+function greet(session: Session): Promise<void> | undefined {
+  const { handler, member } = session;
   if (member.dialect.joining !== undefined) watchPresence(session);
   if (handler.onDrain !== undefined) {
     member.whenDrained(() => void runGuarded(session, "onDrain", () => session.call("onDrain", [])));
   }
   const connecting = session.call("onConnect", []);
-  if (isThenable(connecting)) await untilDetached(session, connecting, "onConnect");
+  return isThenable(connecting) ? untilDetached(session, connecting, "onConnect") : undefined;
 }
 
 /**
@@ -307,7 +307,7 @@ async function reportFailure(session: Session): Promise<void> {
   const { member, config } = session;
   const { closeInfo, isDetached } = member;
   if (closeInfo === undefined || closeInfo.isClean || isDetached) return;
-  await config.reader.onFailure(session, new ConnectionError(closeInfo));
+  await config.reader.onFailure(session, () => new ConnectionError(closeInfo));
 }
 
 /** Closes the connection because a hook threw. Other connections are not affected. Never rejects. */
