@@ -22,7 +22,8 @@ export interface InboxReader {
   onReadingFailed(error: unknown): void;
 }
 
-type Read<Reader> = (reader: Reader, message: Message) => unknown;
+/** Reads one message for `reader`. */
+export type ReadMessage<Reader> = (reader: Reader, message: Message) => unknown;
 
 type InboxLimits = Pick<PeerLimits, "inboxMessagesMax" | "messageBytesMax">;
 
@@ -54,7 +55,7 @@ export class Inbox implements PausedInbox {
   /** The bytes of the message that the reader has. They are held until it has finished with it. */
   #handedBytes = 0;
   /** Called with `#reader`, so that connections can share one function and need no closure. */
-  #read: Read<InboxReader> | undefined;
+  #read: ReadMessage<InboxReader> | undefined;
   #reader: InboxReader | undefined;
   #resolveTake: ((message: Message | undefined) => void) | undefined;
   #arrivedCount = 0;
@@ -176,9 +177,9 @@ export class Inbox implements PausedInbox {
   /**
    * From now on, calls `read` with `reader` and each message. If it returns a promise, the next call waits for it.
    */
-  readBy<Reader extends InboxReader>(read: Read<Reader>, reader: Reader): void {
+  readBy<Reader extends InboxReader>(read: ReadMessage<Reader>, reader: Reader): void {
     // The cast is safe: `read` is called with this reader only.
-    this.#read = read as Read<InboxReader>;
+    this.#read = read as ReadMessage<InboxReader>;
     this.#reader = reader;
     this.#drain(reader);
   }

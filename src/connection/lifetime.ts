@@ -1,5 +1,6 @@
 import { type CloseInfo, ConnectionError } from "../errors.js";
 import { ABNORMAL } from "../wire/closeCodes.js";
+import { type Deferred, deferred } from "./clock.js";
 
 /** The lifetime of a connection, from its handshake on. Ends once. */
 export class Lifetime {
@@ -26,9 +27,8 @@ export class Lifetime {
 
 /** The handler of a connection, as long as the connection waits for it. */
 export abstract class HandlerLink {
-  #isDetached = false;
-  #detached: Promise<void> | undefined;
-  #resolveDetached: (() => void) | undefined;
+  /** `true` when the handler is detached; before, made on first use. */
+  #detached: Deferred<void> | true | undefined;
   #onLateError: ((error: unknown) => void) | undefined;
 
   /** Called once, when the handler is detached. */
@@ -37,28 +37,27 @@ export abstract class HandlerLink {
   /** The handler has ended, or is not awaited any more: stops reading for it. Later errors go to `onLateError`. */
   detachHandler(onLateError?: (error: unknown) => void): void {
     this.#onLateError = onLateError ?? this.#onLateError;
-    if (this.#isDetached) return;
-    this.#isDetached = true;
+    const waiting = this.#detached;
+    if (waiting === true) return;
+    this.#detached = true;
     this.onHandlerDetached();
-    this.#resolveDetached?.();
+    waiting?.resolve();
   }
 
   get isDetached(): boolean {
-    return this.#isDetached;
+    return this.#detached === true;
   }
 
   /** Resolves when the handler is detached. */
   get untilDetached(): Promise<void> {
-    this.#detached ??= new Promise((resolve) => {
-      if (this.#isDetached) resolve();
-      else this.#resolveDetached = resolve;
-    });
-    return this.#detached;
+    if (this.#detached === true) return Promise.resolve();
+    this.#detached ??= deferred();
+    return this.#detached.promise;
   }
 
   /** Receives errors of the handler. Reports them only if the handler is detached; else its caller does. */
   onLateError(error: unknown): void {
-    if (this.#isDetached) this.#onLateError?.(error);
+    if (this.isDetached) this.#onLateError?.(error);
   }
 }
 
@@ -66,9 +65,8 @@ export abstract class HandlerLink {
 export abstract class EndingLink extends HandlerLink {
   /** How the connection ends or ended, as far as is known; `undefined` while it is open. */
   closeInfo: CloseInfo | undefined;
-  #ended: Promise<CloseInfo> | undefined;
-  /** The connection has ended if it is `true`. */
-  #resolveEnded: ((info: CloseInfo) => void) | true | undefined;
+  /** `true` when the connection has ended; before, made on first use: most open connections need none. */
+  #ended: Deferred<CloseInfo> | true | undefined;
 
   /** The error of reads after the end. */
   get error(): ConnectionError {
@@ -77,17 +75,15 @@ export abstract class EndingLink extends HandlerLink {
 
   /** Resolves when the connection has ended. Never rejects. */
   get ended(): Promise<CloseInfo> {
-    // Made on first use, to save memory: most open connections need none.
-    this.#ended ??= new Promise((resolve) => {
-      if (this.#resolveEnded === true) resolve(this.#lastInfo);
-      else this.#resolveEnded = resolve;
-    });
-    return this.#ended;
+    if (this.#ended === true) return Promise.resolve(this.#lastInfo);
+    this.#ended ??= deferred();
+    return this.#ended.promise;
   }
 
   protected resolveEnded(): void {
-    if (typeof this.#resolveEnded === "function") this.#resolveEnded(this.#lastInfo);
-    this.#resolveEnded = true;
+    const waiting = this.#ended;
+    this.#ended = true;
+    if (waiting !== true) waiting?.resolve(this.#lastInfo);
   }
 
   /** `closeInfo` is set before the end; the default is for the type only. */

@@ -47,6 +47,17 @@ interface BacklogEntry {
   readonly since: number;
 }
 
+/** The frames for a client that lags. */
+class Backlog {
+  /** In the order of sending. The key is that of the policy `latest`, or a number for frames that cannot be replaced. */
+  readonly entries = new Map<number | string, BacklogEntry>();
+  bytes = 0;
+  nextNumber = 0;
+  ageTimer: Timer | undefined;
+  /** Called when it has become empty. */
+  onFinished: (() => void) | undefined;
+}
+
 /** The frames that wait to be sent to one connection, in the order of the calls. */
 export class Outbox implements LaggingClient {
   readonly #owner: OutboxOwner;
@@ -54,18 +65,11 @@ export class Outbox implements LaggingClient {
   readonly #config: OutboxConfig;
   /** The frames of this tick. */
   #pending: FrameSequence;
-  /**
-   * The frames for a client that lags, in the order of sending; `undefined` for a client that keeps up. The key is that
-   * of the policy `latest`, or a number for frames that cannot be replaced.
-   */
-  #backlog: Map<number | string, BacklogEntry> | undefined;
-  #backlogBytes = 0;
-  #nextNumber = 0;
-  #ageTimer: Timer | undefined;
+  /** `undefined` for a client that keeps up. */
+  #backlog: Backlog | undefined;
   #isPumping = false;
   #count = 0;
   #sentBytes = 0;
-  #onFinished: (() => void) | undefined;
   /** No more frames are accepted. */
   #isClosed = false;
 
@@ -78,7 +82,7 @@ export class Outbox implements LaggingClient {
 
   /** The bytes that wait here. */
   get bytes(): number {
-    return this.#pending.sizeBytes + this.#backlogBytes;
+    return this.#pending.sizeBytes + (this.#backlog?.bytes ?? 0);
   }
 
   /** How many frames were pushed: messages and pongs. */
@@ -98,8 +102,7 @@ export class Outbox implements LaggingClient {
 
   /** Whether so much waits that a frame of this size should wait elsewhere, if it can. */
   isCrowdedBy(frameBytes: number): boolean {
-    const bytes = this.#pending.sizeBytes + this.#backlogBytes + frameBytes;
-    return bytes * crowdedDivisor > this.#config.limits.outboxBytesMax;
+    return (this.bytes + frameBytes) * crowdedDivisor > this.#config.limits.outboxBytesMax;
   }
 
   push(frame: Uint8Array): void {
@@ -126,7 +129,7 @@ export class Outbox implements LaggingClient {
     // Frames that were sent before keep their place.
     this.flush();
     if (this.#isClosed) return true;
-    const replaced = this.#backlog?.get(policy.key);
+    const replaced = this.#backlog?.entries.get(policy.key);
     this.#removeFromBacklog(policy.key);
     this.#addToBacklog(policy.key, this.#config.flusher.root.append(frame).ownBytes(), replaced?.since);
     return replaced !== undefined;
@@ -139,8 +142,9 @@ export class Outbox implements LaggingClient {
     this.#pending = root;
     if (!this.#transport.isOpen) return;
     if (this.#isLagging()) {
-      this.#nextNumber += 1;
-      this.#addToBacklog(this.#nextNumber, pending.ownBytes());
+      const backlog = this.#beginBacklog();
+      backlog.nextNumber += 1;
+      this.#addToBacklog(backlog.nextNumber, pending.ownBytes());
     } else {
       this.#write(pending.bytes());
     }
@@ -152,7 +156,7 @@ export class Outbox implements LaggingClient {
     this.#isClosed = true;
     this.flush();
     if (this.#backlog === undefined) onFinished();
-    else this.#onFinished = onFinished;
+    else this.#backlog.onFinished = onFinished;
   }
 
   /** Accepts no more frames, and discards waiting frames. */
@@ -165,7 +169,7 @@ export class Outbox implements LaggingClient {
   heldShare(): number {
     const { outgoing } = this.#config.memory;
     let share = this.socketBytes;
-    for (const { bytes } of this.#backlog?.values() ?? []) share += outgoing.shareOf(bytes);
+    for (const { bytes } of this.#backlog?.entries.values() ?? []) share += outgoing.shareOf(bytes);
     return share;
   }
 
@@ -208,44 +212,46 @@ export class Outbox implements LaggingClient {
     this.#transport.whenWritten(() => memory.outgoing.release(bytes));
   }
 
-  #beginBacklog(): Map<number | string, BacklogEntry> {
+  #beginBacklog(): Backlog {
     if (this.#backlog === undefined) this.#config.memory.outgoing.enter(this);
-    this.#backlog ??= new Map();
+    this.#backlog ??= new Backlog();
     return this.#backlog;
   }
 
   #addToBacklog(key: number | string, bytes: Uint8Array, since = this.#config.clock.now()): void {
     const { limits, memory } = this.#config;
-    this.#beginBacklog().set(key, { bytes, since });
-    this.#backlogBytes += bytes.length;
+    const backlog = this.#beginBacklog();
+    backlog.entries.set(key, { bytes, since });
+    backlog.bytes += bytes.length;
     memory.outgoing.hold(bytes);
     // This client may have been closed for lack of memory.
     if (this.#backlog === undefined) return;
-    if (this.#backlogBytes > limits.outboxBytesMax && !this.#isClosed) {
+    if (backlog.bytes > limits.outboxBytesMax && !this.#isClosed) {
       this.drop();
       this.#owner.onOverflow();
     } else {
-      this.#ageTimer ??= this.#checkAgeIn(limits.outboxAgeMsMax);
+      backlog.ageTimer ??= this.#checkAgeIn(limits.outboxAgeMsMax);
       this.#pumpWhenWritten();
     }
   }
 
   #removeFromBacklog(key: number | string): void {
-    const entry = this.#backlog?.get(key);
-    if (entry === undefined) return;
-    this.#backlogBytes -= entry.bytes.length;
-    this.#backlog?.delete(key);
+    const backlog = this.#backlog;
+    const entry = backlog?.entries.get(key);
+    if (backlog === undefined || entry === undefined) return;
+    backlog.bytes -= entry.bytes.length;
+    backlog.entries.delete(key);
     this.#config.memory.outgoing.release(entry.bytes);
   }
 
   #clearBacklog(): void {
     const { outgoing } = this.#config.memory;
-    if (this.#backlog !== undefined) outgoing.leave(this);
-    for (const { bytes } of this.#backlog?.values() ?? []) outgoing.release(bytes);
+    const backlog = this.#backlog;
+    if (backlog === undefined) return;
     this.#backlog = undefined;
-    this.#backlogBytes = 0;
-    this.#ageTimer?.cancel();
-    this.#ageTimer = undefined;
+    outgoing.leave(this);
+    for (const { bytes } of backlog.entries.values()) outgoing.release(bytes);
+    backlog.ageTimer?.cancel();
   }
 
   #checkAgeIn(ms: number): Timer {
@@ -254,11 +260,11 @@ export class Outbox implements LaggingClient {
 
   #checkAge(): void {
     const { clock, limits } = this.#config;
-    const [first] = this.#backlog?.values() ?? [];
-    if (first === undefined) return;
+    const [first] = this.#backlog?.entries.values() ?? [];
+    if (this.#backlog === undefined || first === undefined) return;
     const remainingMs = first.since + limits.outboxAgeMsMax - clock.now();
     if (remainingMs > 0) {
-      this.#ageTimer = this.#checkAgeIn(remainingMs);
+      this.#backlog.ageTimer = this.#checkAgeIn(remainingMs);
     } else {
       this.drop();
       this.#owner.onOverflow();
@@ -279,20 +285,20 @@ export class Outbox implements LaggingClient {
     const { highWaterBytes } = this.#config.limits;
     if (!this.#transport.isOpen) this.drop();
     if (this.#backlog === undefined) return;
-    for (const [key, { bytes }] of this.#backlog) {
+    for (const [key, { bytes }] of this.#backlog.entries) {
       if (this.#transport.bufferedBytes >= highWaterBytes) break;
       this.#removeFromBacklog(key);
       this.#write(bytes);
       // This client may have been closed for lack of memory.
       if (this.#backlog === undefined) return;
     }
-    if (this.#backlog.size > 0) {
+    if (this.#backlog.entries.size > 0) {
       this.#pumpWhenWritten();
       return;
     }
+    const { onFinished } = this.#backlog;
     this.#clearBacklog();
-    this.#onFinished?.();
-    this.#onFinished = undefined;
+    onFinished?.();
     if (!this.#isClosed) this.#owner.onDrained();
   }
 }

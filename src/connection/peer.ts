@@ -8,7 +8,7 @@ import type { Position } from "../wire/position.js";
 import type { Clock, Timer } from "./clock.js";
 import type { Codec } from "./codec.js";
 import { EarlyMessages } from "./earlyMessages.js";
-import { Inbox, type InboxOwner, type InboxReader } from "./inbox.js";
+import { Inbox, type InboxOwner, type InboxReader, type ReadMessage } from "./inbox.js";
 import { type ConnectionEffect, type ConnectionEvent, type ConnectionState, transitionOf } from "./lifecycle.js";
 import { EndingLink, type Lifetime } from "./lifetime.js";
 import type { PeerLimits } from "./limits.js";
@@ -32,9 +32,9 @@ export class Peer<C extends Codec = Codec>
   static readonly #effects: Readonly<Record<ConnectionEffect, (peer: Peer, info: CloseInfo) => void>> = {
     stopWatch: (peer) => peer.#config.watches.unwatch(peer.#watch),
     startCloseTimer: (peer) => {
-      peer.#closeTimer = peer.clock.setTimeout(() => peer.#transport.destroy(), peer.limits.closeMs);
+      peer.#endTimer = peer.clock.setTimeout(() => peer.#transport.destroy(), peer.limits.closeMs);
     },
-    stopCloseTimer: (peer) => peer.#closeTimer?.cancel(),
+    stopCloseTimer: (peer) => peer.#endTimer?.cancel(),
     dropOutbox: (peer) => {
       peer.#early?.take();
       peer.#outbox.drop();
@@ -46,14 +46,12 @@ export class Peer<C extends Codec = Codec>
     resolveEnded: (peer) => peer.resolveEnded(),
     // A busy handler has closeMs to finish: it must not stay in its rooms for ever.
     startDetachTimer: (peer) => {
-      if (!peer.isDetached) peer.#detachTimer = peer.clock.setTimeout(() => peer.detachHandler(), peer.limits.closeMs);
+      if (!peer.isDetached) peer.#endTimer = peer.clock.setTimeout(() => peer.detachHandler(), peer.limits.closeMs);
     },
   };
 
   readonly id: string;
   readonly request: ConnectionRequest;
-  /** The path of the connection's first room, the path of the request. */
-  readonly home: RoomPath;
   readonly dialect: C;
   /** The user that `authorize` returned last. */
   user: unknown;
@@ -72,14 +70,13 @@ export class Peer<C extends Codec = Codec>
   #early: EarlyMessages | undefined;
   #onDrain: (() => void) | undefined;
   #homeReader: HomeReader<Peer<C>> | undefined;
-  #closeTimer: Timer | undefined;
-  #detachTimer: Timer | undefined;
+  /** The time that the transport has to close, and then the handler to finish. */
+  #endTimer: Timer | undefined;
 
   constructor({ id, request, user, lifetime, transport, dialect }: PeerDeps<C>, config: PeerConfig<Peer>) {
     super();
     this.id = id;
     this.request = request;
-    this.home = request.path;
     this.user = user;
     this.dialect = dialect;
     this.#lifetime = lifetime;
@@ -90,6 +87,11 @@ export class Peer<C extends Codec = Codec>
     this.#outbox = new Outbox(this, transport, config);
     this.#watch = config.watches.watch(this);
     transport.listen(this);
+  }
+
+  /** The path of the connection's first room, the path of the request. */
+  get home(): RoomPath {
+    return this.request.path;
   }
 
   get limits(): PeerLimits {
@@ -142,10 +144,9 @@ export class Peer<C extends Codec = Codec>
       return true;
     }
     if (this.#outbox.hasBacklog && this.#isLeftToReader(bytes, policy, position)) return false;
-    const { counters } = this.#config;
-    counters.totals.delivered += 1;
+    this.#config.counters.totals.delivered += 1;
     if (policy !== undefined && this.#outbox.offer(bytes, policy)) {
-      counters.countDropped(policy.kind === "latest");
+      this.#config.counters.countDropped(policy.kind === "latest");
       if (this.dialect.reportsLosses) this.dialect.onDropped(position, policy);
     } else {
       if (policy === undefined) this.#outbox.push(bytes);
@@ -189,7 +190,7 @@ export class Peer<C extends Codec = Codec>
   }
 
   /** From now on, calls `read` with `reader` and each message, one at a time. */
-  readBy<Reader extends InboxReader>(read: (reader: Reader, message: Message) => unknown, reader: Reader): void {
+  readBy<Reader extends InboxReader>(read: ReadMessage<Reader>, reader: Reader): void {
     this.#inbox.readBy(read, reader);
   }
 
@@ -216,7 +217,7 @@ export class Peer<C extends Codec = Codec>
   }
 
   protected onHandlerDetached(): void {
-    this.#detachTimer?.cancel();
+    if (this.#state === "closed") this.#endTimer?.cancel();
     this.#inbox.abandon();
     this.#rate?.stop();
   }
@@ -257,9 +258,8 @@ export class Peer<C extends Codec = Codec>
   /** Every connection ends here. */
   onGone(code: number, reason: string): void {
     const isAbnormal = code === ABNORMAL;
-    const known = this.closeInfo;
-    if (known !== undefined) this.#move("gone", isAbnormal ? { ...known, isClean: false } : known);
-    else this.#move("gone", { code, reason, isClean: !isAbnormal, by: isAbnormal ? "network" : "client" });
+    const info = this.closeInfo ?? { code, reason, isClean: true, by: isAbnormal ? "network" : "client" };
+    this.#move("gone", isAbnormal ? { ...info, isClean: false } : info);
   }
 
   onHold(isPaused: boolean): void {

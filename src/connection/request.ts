@@ -33,15 +33,20 @@ class PackedHeaders {
   }
 }
 
-const nameListsMax = 256;
-/** Lists of header names. Most clients send the same list, so equal lists share one string. */
-const nameLists = new Map<string, string>();
+const sharedMax = 512;
+/** The names and the values of headers. Many clients send the same, so equal ones share one string. */
+const sharedTexts = new Map<string, string>();
 
-function shareNames(names: string): string {
-  const known = nameLists.get(names);
-  if (known === undefined && nameLists.size < nameListsMax) nameLists.set(names, names);
-  return known ?? names;
+function share(text: string): string {
+  const known = sharedTexts.get(text);
+  if (known === undefined && sharedTexts.size < sharedMax) sharedTexts.set(text, text);
+  return known ?? text;
 }
+
+/** Headers with credentials. A shared text outlives its connection. */
+const secretNames = ["cookie", "authorization", "proxy-authorization", "sec-websocket-protocol"];
+/** A random value that is of no use after the handshake. */
+const keyName = "sec-websocket-key";
 
 /**
  * The HTTP request that opens a connection: the argument of `authorize`, and `this.request` in a handler.
@@ -113,7 +118,10 @@ export class ConnectionRequest implements RequestDeps {
     return this.#host ?? this.headers.host;
   }
 
-  /** The headers of the request, as in Node: names in lower case, `headers["user-agent"]`. */
+  /**
+   * The headers of the request, as in Node: names in lower case, `headers["user-agent"]`. From `onConnect` on without
+   * `sec-websocket-key`, which is of no use after the handshake.
+   */
   get headers(): IncomingHttpHeaders {
     if (this.#headers instanceof PackedHeaders) this.#headers = this.#headers.unpack();
     return this.#headers;
@@ -122,12 +130,13 @@ export class ConnectionRequest implements RequestDeps {
   /** @internal Stores the headers as strings until they are read again; an object takes ten times as much memory. */
   pack(): void {
     const { headers } = this;
-    const values = Object.values(headers);
-    if (values.length === 0) return;
+    const entries = Object.entries(headers).filter(([name]) => name !== keyName);
     // Only `set-cookie` is an array, and clients do not send it.
-    if (values.every((value) => typeof value === "string")) {
-      this.#headers = new PackedHeaders(shareNames(Object.keys(headers).join("\n")), values.join("\n"));
-    }
+    if (entries.length === 0 || entries.some(([, value]) => typeof value !== "string")) return;
+    const names = share(entries.map(([name]) => name).join("\n"));
+    const values = entries.map(([, value]) => value).join("\n");
+    const hasSecrets = secretNames.some((name) => headers[name] !== undefined);
+    this.#headers = new PackedHeaders(names, hasSecrets ? values : share(values));
   }
 
   /**

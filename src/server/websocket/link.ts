@@ -8,8 +8,9 @@ export interface WebSocketLink {
   readonly isDeflated: boolean;
   readonly isOpen: boolean;
   readonly unfinishedBytes: number | undefined;
-  /** Starts to report to `events`, and at the end to `goneListener`. */
-  listen(events: TransportEvents, goneListener: GoneListener | undefined): void;
+  whenGone(listener: GoneListener): void;
+  /** Starts to report to `events`. */
+  listen(events: TransportEvents): void;
   ping(): void;
   pause(): void;
   resume(): void;

@@ -15,26 +15,29 @@ import { type RefusalTime, type UpgradeRequest, writeRefusal } from "./upgrade.j
 import { WaitingSocket } from "./waitingSocket.js";
 import { openWithWs } from "./ws/serverSocket.js";
 
+/** A client that waits for the answer to its handshake. */
+interface Handshake {
+  readonly upgrade: UpgradeRequest;
+  readonly refusalTime: RefusalTime;
+  goneListener: GoneListener | undefined;
+  waiting: WaitingSocket | undefined;
+}
+
 /**
  * A WebSocket. Messages are written directly to the socket, so that one write carries all messages of an event-loop
  * tick. The frames of the client are read by a link: ours, or that of ws for a client with permessage-deflate.
  */
 export class WebSocketTransport implements Transport {
   readonly #socket: UpgradeRequest["socket"];
-  /** The upgrade request, until it is accepted. */
-  #upgrade: UpgradeRequest | undefined;
-  #refusalTime: RefusalTime | undefined;
+  /** `undefined` as soon as the client is accepted. */
+  #handshake: Handshake | undefined;
   #link: WebSocketLink | undefined;
   /** The bytes of the upgrade request. */
   #handshakeBytes = 0;
-  #goneListener: GoneListener | undefined;
-  /** The socket of a client that waits for its answer. */
-  #waiting: WaitingSocket | undefined;
 
   constructor(upgrade: UpgradeRequest, refusalTime: RefusalTime) {
-    this.#upgrade = upgrade;
     this.#socket = upgrade.socket;
-    this.#refusalTime = refusalTime;
+    this.#handshake = { upgrade, refusalTime, goneListener: undefined, waiting: undefined };
   }
 
   get framing(): Framing {
@@ -62,33 +65,34 @@ export class WebSocketTransport implements Transport {
   }
 
   whenGone(listener: GoneListener): void {
-    this.#goneListener = listener;
-    // Used until the transport is open. After that ws reports the end.
-    this.#waiting = new WaitingSocket(this.#socket, listener);
+    if (this.#handshake === undefined) return;
+    this.#handshake.goneListener = listener;
+    // Used until the transport is open. After that the link reports the end.
+    this.#handshake.waiting = new WaitingSocket(this.#socket, listener);
   }
 
   open(options: TransportOptions): boolean {
-    const upgrade = this.#upgrade;
-    if (upgrade === undefined) return false;
-    const head = this.#waiting?.takeHead(upgrade.head) ?? upgrade.head;
+    if (this.#handshake === undefined) return false;
+    const { upgrade, goneListener, waiting } = this.#handshake;
+    const head = waiting?.takeHead(upgrade.head) ?? upgrade.head;
     this.#handshakeBytes = (upgrade.socket.bytesRead ?? 0) - head.length;
     this.#link = openLink(upgrade, head, options);
     if (this.#link === undefined) return false;
+    if (goneListener !== undefined) this.#link.whenGone(goneListener);
     // Releases the memory of the request.
-    this.#waiting = undefined;
-    this.#upgrade = undefined;
-    this.#refusalTime = undefined;
+    this.#handshake = undefined;
     return true;
   }
 
   refuse(refusal: Refusal): void {
-    if (this.#upgrade === undefined || this.#refusalTime === undefined) return;
-    this.#waiting?.stopReading();
-    writeRefusal(this.#upgrade, refusal, this.#refusalTime);
+    if (this.#handshake === undefined) return;
+    const { upgrade, refusalTime, waiting } = this.#handshake;
+    waiting?.stopReading();
+    writeRefusal(upgrade, refusal, refusalTime);
   }
 
   listen(events: TransportEvents): void {
-    this.#link?.listen(events, this.#goneListener);
+    this.#link?.listen(events);
   }
 
   write(bytes: Uint8Array): void {

@@ -34,6 +34,27 @@ const pingFrame = encodeFrame("", Opcode.ping);
 /** RFC 6455 7.1.5: the code of a close frame without one. It is never sent. */
 const noStatus = 1005;
 
+/** The turn of the event loop in which frames are read. */
+const Turn = {
+  /** The next frame may be read. */
+  open: 0,
+  /** It has to wait for the next turn. */
+  over: 1,
+  /** It is the first frame of a turn that it had to wait for. */
+  new: 2,
+} as const;
+type Turn = (typeof Turn)[keyof typeof Turn];
+
+/** The closing handshake (RFC 6455 7.1). */
+class Closing {
+  /** Whether our close frame has left this process. */
+  hasSent = false;
+  timer: Timer | undefined;
+  /** Those of the client's close frame. */
+  code: number = ABNORMAL;
+  reason = "";
+}
+
 /** An open WebSocket without extensions, that reads frames directly from its socket. */
 export class DirectSocket implements WebSocketLink, FrameListener, SocketOwner {
   readonly protocol: string;
@@ -44,18 +65,11 @@ export class DirectSocket implements WebSocketLink, FrameListener, SocketOwner {
   #goneListener: GoneListener | undefined;
   #isOpen = true;
   #isPaused = false;
-  /** Whether the next frame has to wait for the next turn. */
-  #isTurnOver = false;
-  /** Whether the next frame is the first one of a turn that the others had to wait for. */
-  #isTurnNew = false;
+  #turn: Turn = Turn.open;
   /** What is read in the next turn. */
   #rest: Buffer | undefined;
-  /** Whether the close frame has left this process. */
-  #hasSentClose = false;
-  #closeTimer: Timer | undefined;
-  #code = ABNORMAL;
-  #reason = "";
-  #isGone = false;
+  /** `undefined` until one side closes. */
+  #closing: Closing | undefined;
 
   /** @param head The bytes that arrived with the handshake. */
   constructor(socket: Duplex, protocol: string, options: TransportOptions, head: Buffer) {
@@ -79,9 +93,12 @@ export class DirectSocket implements WebSocketLink, FrameListener, SocketOwner {
     return this.#parser.unfinishedBytes;
   }
 
-  listen(events: TransportEvents, goneListener: GoneListener | undefined): void {
+  whenGone(listener: GoneListener): void {
+    this.#goneListener = listener;
+  }
+
+  listen(events: TransportEvents): void {
     this.#events = events;
-    this.#goneListener = goneListener;
     own(this.#socket, this);
   }
 
@@ -105,12 +122,14 @@ export class DirectSocket implements WebSocketLink, FrameListener, SocketOwner {
     if (!this.#isOpen) return;
     this.#events?.onClosing();
     this.#isOpen = false;
+    this.#closing ??= new Closing();
+    const closing = this.#closing;
     this.#socket.write(closeFrame(code, reason), () => {
-      this.#hasSentClose = true;
+      closing.hasSent = true;
       this.#endIfClosed();
     });
     const { clock, closeMs } = this.#reading.options;
-    this.#closeTimer = clock.setTimeout(() => this.#socket.destroy(), closeMs);
+    closing.timer = clock.setTimeout(() => this.#socket.destroy(), closeMs);
   }
 
   ignoreInput(): void {
@@ -142,8 +161,9 @@ export class DirectSocket implements WebSocketLink, FrameListener, SocketOwner {
   }
 
   onCloseFrame(code: number, reason: string): void {
-    this.#code = code;
-    this.#reason = reason;
+    this.#closing ??= new Closing();
+    this.#closing.code = code;
+    this.#closing.reason = reason;
     this.close(code, reason);
     this.#endIfClosed();
     discardInput(this.#socket);
@@ -157,7 +177,7 @@ export class DirectSocket implements WebSocketLink, FrameListener, SocketOwner {
   }
 
   onChunk(chunk: Buffer): void {
-    const next = this.#isTurnOver || this.#rest !== undefined ? 0 : this.#parser.read(chunk);
+    const next = this.#turn === Turn.over || this.#rest !== undefined ? 0 : this.#parser.read(chunk);
     if (next < chunk.length) this.#readLater(chunk.subarray(next));
   }
 
@@ -169,8 +189,7 @@ export class DirectSocket implements WebSocketLink, FrameListener, SocketOwner {
 
   onSocketClose(): void {
     this.#isOpen = false;
-    this.#isGone = true;
-    this.#closeTimer?.cancel();
+    this.#closing?.timer?.cancel();
     // A paused socket may have chunks that were received before the end.
     const left: Buffer | null = this.#socket.readableLength > 0 ? this.#socket.read() : null;
     if (left !== null) this.onChunk(left);
@@ -179,9 +198,9 @@ export class DirectSocket implements WebSocketLink, FrameListener, SocketOwner {
 
   /** Counts a frame; returns whether the next one may be read in this turn. */
   #count(bytes: number): boolean {
-    this.#isTurnOver = this.#reading.turns.count(this, bytes, this.#isTurnNew);
-    this.#isTurnNew = false;
-    return !this.#isTurnOver;
+    const isOver = this.#reading.turns.count(this, bytes, this.#turn === Turn.new);
+    this.#turn = isOver ? Turn.over : Turn.open;
+    return !isOver;
   }
 
   #readLater(rest: Buffer): void {
@@ -195,23 +214,23 @@ export class DirectSocket implements WebSocketLink, FrameListener, SocketOwner {
   #readOn(): void {
     const rest = this.#rest;
     this.#rest = undefined;
-    this.#isTurnOver = false;
-    this.#isTurnNew = true;
+    this.#turn = Turn.new;
     if (rest !== undefined) this.onChunk(rest);
     if (this.#rest !== undefined) return;
-    if (this.#isGone) this.#reportGone();
+    if (this.#socket.closed) this.#reportGone();
     else if (!this.#isPaused) this.#socket.resume();
   }
 
   #reportGone(): void {
     this.#reading.turns.forget(this);
-    this.#events?.onGone(this.#code, this.#reason);
+    const { code = ABNORMAL, reason = "" } = this.#closing ?? {};
+    this.#events?.onGone(code, reason);
     this.#goneListener?.onGone();
   }
 
   /** RFC 6455 7.1.1: the server closes the TCP connection when both have sent a close frame, or after a fault. */
   #endIfClosed(): void {
-    if (this.#hasSentClose && this.#parser.hasEnded) this.#socket.end();
+    if (this.#closing?.hasSent === true && this.#parser.hasEnded) this.#socket.end();
   }
 }
 

@@ -53,9 +53,12 @@ class ServerSocket extends WebSocket implements WebSocketLink {
     this.#source = source;
   }
 
-  listen(events: TransportEvents, goneListener: GoneListener | undefined): void {
+  whenGone(listener: GoneListener): void {
+    this.#goneListener = listener;
+  }
+
+  listen(events: TransportEvents): void {
     this.#events = events;
-    this.#goneListener = goneListener;
   }
 
   override emit(name: string | symbol, first?: unknown, second?: unknown): boolean {
