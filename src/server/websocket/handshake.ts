@@ -37,12 +37,17 @@ export function acceptUpgrade(
   return protocol;
 }
 
-/** RFC 6455 4.1: each subprotocol is a token of RFC 9110 5.6.2. */
-const token = /^[!#$%&'*+\-.^_`|~\w]+$/;
+/** RFC 6455 4.1: a subprotocol is a token of RFC 9110 5.6.2. To trim it by an expression would take quadratic time. */
+const listedToken = /^[ \t]*([!#$%&'*+\-.^_`|~\w]+)[ \t]*$/;
 
-/** The subprotocols that a client offers; `undefined` if the header is not valid, such as for a name that is repeated. */
+/** The subprotocols that a client offers; `undefined` if the header is not valid, such as for a repeated name. */
 export function offeredSubprotocols(header: string | undefined): readonly string[] | undefined {
   if (header === undefined) return [];
-  const names = header.split(",").map((name) => name.replace(/^[ \t]+|[ \t]+$/g, ""));
-  return names.every((name) => token.test(name)) && new Set(names).size === names.length ? names : undefined;
+  const names = new Set<string>();
+  for (const item of header.split(",")) {
+    const [, name] = listedToken.exec(item) ?? [];
+    if (name === undefined || names.has(name)) return undefined;
+    names.add(name);
+  }
+  return [...names];
 }
