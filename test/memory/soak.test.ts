@@ -4,7 +4,7 @@ import { inParallel, RawSocket } from "../../hostile/clients/rawSocket.js";
 import { Dice } from "../support/dice.js";
 import { startMemoryChild } from "./memoryChild.js";
 
-/** `SOAK_MINUTES=10 npx vitest run test/memory/soak.test.ts` lasts so long; otherwise it has a number of connections. */
+/** `SOAK_MINUTES=10 npx vitest run test/memory/soak.test.ts` lasts so long; without it, a number of connections. */
 const minutes = Number(process.env.SOAK_MINUTES ?? 0);
 const samplesMin = 16;
 const connectionsPerSample = 800;

@@ -27,8 +27,8 @@ export class Twins {
   }
 
   /**
-   * As {@link play}, but one client may get more answers before the close: past `turnMessagesMax`, ws reads a close or a
-   * fault in the turn before that of its place.
+   * As {@link play}, but one client may get more answers before the close: past `turnMessagesMax`, ws reads a close or
+   * a fault one turn early.
    */
   async playTurns(script: Script): Promise<Sight> {
     const [ours, theirs] = await this.#playBoth(script);
