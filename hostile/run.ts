@@ -14,6 +14,7 @@ const { values } = parseArgs({
     quick: { type: "boolean", default: false },
     only: { type: "string" },
     seed: { type: "string", default: "1" },
+    receiver: { type: "string", default: "direct" },
     json: { type: "string", default: join(import.meta.dirname, "results", "hostile.json") },
   },
 });
@@ -29,8 +30,9 @@ function chosenRows(only: string | undefined): readonly Row[] {
 }
 
 /** Runs one row. A row that throws or takes too long has failed. */
-async function runRow(row: Row, isQuick: boolean, seed: number, neighbours: NeighbourProcess): Promise<RowResult> {
-  const scene = new Scene(row, isQuick, seed, neighbours);
+async function runRow(row: Row, neighbours: NeighbourProcess): Promise<RowResult> {
+  const isQuick = values.quick;
+  const scene = new Scene(row, isQuick, seed, neighbours, receiver);
   const start = performance.now();
   const seconds = isQuick ? quickSeconds : row.seconds;
   let timer: NodeJS.Timeout | undefined;
@@ -68,7 +70,9 @@ function describe(error: unknown): string {
 
 const seed = Number(values.seed);
 if (!Number.isSafeInteger(seed) || seed < 0) throw new Error(`--seed takes a whole number, got ${values.seed}`);
-console.log(`hostile, seed ${seed}, ${values.quick ? "quick" : "full"}`);
+const receiver = (["direct", "ws"] as const).find((name) => name === values.receiver);
+if (receiver === undefined) throw new Error(`--receiver takes direct or ws, got ${values.receiver}`);
+console.log(`hostile, seed ${seed}, receiver ${receiver}, ${values.quick ? "quick" : "full"}`);
 // A row that ran out of time may leave promises behind.
 process.on("unhandledRejection", (reason) => console.error(`a row left an error behind: ${describe(reason)}`));
 
@@ -76,7 +80,7 @@ const neighbours = new NeighbourProcess();
 const results: RowResult[] = [];
 const start = performance.now();
 const runAndPrint = async (row: Row) => {
-  const result = await runRow(row, values.quick, seed, neighbours);
+  const result = await runRow(row, neighbours);
   results.push(result);
   printRow(result);
 };
@@ -87,6 +91,6 @@ await Promise.all(chosen.filter(isShared).map(runAndPrint));
 await neighbours.close();
 results.sort((a, b) => a.number - b.number);
 mkdirSync(dirname(values.json), { recursive: true });
-writeFileSync(values.json, `${JSON.stringify({ seed, quick: values.quick, rows: results }, undefined, 2)}\n`);
+writeFileSync(values.json, `${JSON.stringify({ seed, receiver, quick: values.quick, rows: results }, undefined, 2)}\n`);
 printSummary(results, (performance.now() - start) / 1_000, values.quick);
 process.exit(results.every(({ passed }) => passed) ? 0 : 1);

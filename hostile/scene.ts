@@ -39,6 +39,7 @@ export class Scene {
   /** What the neighbours saw. */
   readonly sights: Sight[] = [];
   readonly #neighbours: NeighbourProcess;
+  readonly #receiver: ServerSettings["receiver"];
   readonly #servers: Watched[] = [];
   readonly #closers: (() => unknown)[] = [];
   #hidden = 0;
@@ -48,7 +49,9 @@ export class Scene {
     readonly isQuick: boolean,
     readonly seed: number,
     neighbours: NeighbourProcess,
+    receiver: ServerSettings["receiver"],
   ) {
+    this.#receiver = receiver;
     this.dice = new Dice(seed);
     this.#neighbours = neighbours;
   }
@@ -60,7 +63,7 @@ export class Scene {
 
   /** Starts a server, and a healthy neighbour on it. */
   async start(settings: ServerSettings = {}): Promise<ServerProcess> {
-    const server = await ServerProcess.start(settings);
+    const server = await ServerProcess.start({ receiver: this.#receiver, ...settings });
     const name = `row ${this.row.number}, server ${this.#servers.length}`;
     this.#servers.push({ server, name });
     for (const limit of server.unknownLimits) this.fail(`the limit ${limit}: expected a limit, there is none`);

@@ -49,10 +49,11 @@ class Server {
   readonly #publisher: Publisher;
 
   constructor(settings: ServerSettings) {
-    const { limits = {}, options = {}, engine, backplane } = settings;
+    const { limits = {}, options = {}, receiver, engine, backplane } = settings;
     const known = Object.entries(limits).filter(([name]) => Object.hasOwn(defaultLimits, name));
     this.#app = new App({
       ...options,
+      receiver,
       limits: Object.fromEntries(known),
       logger: {
         warn: (text) => this.#lines.add(text),

@@ -1,4 +1,4 @@
-import type { Position } from "../../src/index.js";
+import type { AppOptions, Position } from "../../src/index.js";
 import type { EngineAddress } from "../../test/support/engineAddress.js";
 
 /** The settings of a server process, as JSON. */
@@ -7,6 +7,8 @@ export interface ServerSettings {
   readonly limits?: Readonly<Record<string, number | false>>;
   /** Other options of the app, such as `origins`. */
   readonly options?: Readonly<Record<string, unknown>>;
+  /** What reads frames without compression. Default: the `--receiver` of the run, or that of the app. */
+  readonly receiver?: AppOptions["receiver"];
   /** Default: a single node in memory. */
   readonly engine?: EngineAddress;
   /** Options of the backplane over the engine. */

@@ -68,6 +68,11 @@ class NoWebSocket implements WebSocketLike {
   }
 }
 
+/** What reads the frames of the server: a run has one or the other. */
+export function receiverOf(seed: number): "direct" | "ws" {
+  return seed % 2 === 0 ? "direct" : "ws";
+}
+
 /** One run: clients listen, a publisher publishes as fast as possible, and connections break at random moments. */
 export async function runFaults(seed: number, way: Way): Promise<Report> {
   const run = new Run(seed, way);
@@ -96,10 +101,12 @@ class Run {
   #proxy: FaultyProxy | undefined;
 
   readonly #way: Way;
+  readonly #receiver: "direct" | "ws";
   readonly #isShared: boolean;
 
   constructor(seed: number, way: Way) {
     this.#way = way;
+    this.#receiver = receiverOf(seed);
     this.#isShared = way === "shared websockets";
     this.#paths = Array.from({ length: this.#isShared ? roomsPerSocket : 1 }, (_, n) => `/feed/${n}`);
     this.#random = randomOf(seed);
@@ -217,7 +224,7 @@ class Run {
 
   async #startServer(): Promise<void> {
     const limits = { heartbeatMs: 150, closeMs: 50, recoverMessagesMax: 20 };
-    this.#app = new App({ backplane: this.#backplane, limits, logger: silent });
+    this.#app = new App({ backplane: this.#backplane, limits, logger: silent, receiver: this.#receiver });
     this.#app.route("/feed/:name", Feed, { history: { size: this.#historySize }, replay: 3, http: true });
     this.#port = (await this.#app.listen(0, "127.0.0.1")).port;
   }

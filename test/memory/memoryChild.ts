@@ -19,7 +19,7 @@ export interface MemoryChild {
 /** Starts a server that runs until the end of the test. */
 export async function startMemoryChild(limits: Partial<Limits> = {}): Promise<MemoryChild> {
   const child = fork(script, [JSON.stringify(limits)], {
-    execArgv: ["--max-old-space-size=256", "--import", "tsx"],
+    execArgv: ["--max-old-space-size=256", "--expose-gc", "--import", "tsx"],
     stdio: ["ignore", "ignore", "ignore", "ipc"],
   });
   onTestFinished(() => end(child));

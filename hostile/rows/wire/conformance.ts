@@ -5,11 +5,14 @@ import type { ServerProcess } from "../../serverProcess.js";
 import { type Case, conformanceCases } from "./conformanceCases.js";
 import { foreignClients } from "./foreignClients.js";
 
-const atOnce = 12;
+const atOnce = 6;
 const casesMin = 300;
 const endMs = 5_000;
 /** Bytes of a case that are sent one at a time. A longer one is sent in larger pieces. */
 const singleBytesMax = 300;
+
+/** What reads the frames: both must do the same. */
+const receivers = ["direct", "ws"] as const;
 
 /** How the bytes of a case are split into writes. */
 const splits = ["one write", "single bytes"] as const;
@@ -57,15 +60,17 @@ function answersOf({ frames }: RawSocket): string[] {
 
 const shorten = (text: string) => (text.length > 60 ? `${text.slice(0, 60)}… ${text.length}` : text);
 
-async function runCases(scene: Scene, server: ServerProcess): Promise<void> {
+async function runCases(scene: Scene, receiver: (typeof receivers)[number]): Promise<ServerProcess> {
+  const server = await scene.start({ receiver });
   const cases = conformanceCases();
   scene.atLeast("raw cases", cases.length, casesMin);
   for (const split of splits) {
     await inParallel(cases.length, atOnce, async (index) => {
       const one = cases[index];
-      if (one !== undefined) await check(scene, server.port, one, split);
+      if (one !== undefined) await check(scene, server.port, { ...one, name: `${receiver}: ${one.name}` }, split);
     });
   }
+  return server;
 }
 
 export const conformance: Row = {
@@ -74,10 +79,12 @@ export const conformance: Row = {
   expected: "0 failures of at least 300 raw cases, and of clients of other authors",
   seconds: 120,
   async run(scene) {
+    const servers = await Promise.all(receivers.map((receiver) => runCases(scene, receiver)));
     const server = await scene.start();
-    await runCases(scene, server);
     for (const client of foreignClients) await client.run(scene, server);
     scene.show("clients of other authors", foreignClients.map(({ name }) => name).join(", "));
-    scene.equal("errors of the app", (await server.log()).errors.slice(0, 3), []);
+    for (const one of [...servers, server]) {
+      scene.equal("errors of the app", (await one.log()).errors.slice(0, 3), []);
+    }
   },
 };

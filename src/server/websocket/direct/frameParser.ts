@@ -2,7 +2,7 @@ import { isUtf8 } from "node:buffer";
 import { type DecodeSlice, Message } from "../../../wire/message.js";
 import { type Fault, Faults } from "../faults.js";
 import { FIN, Opcode } from "../frame.js";
-import { type HeadChecks, PartialFrame } from "./partialFrame.js";
+import { type HeadChecks, PartialFrame, waitingPart } from "./partialFrame.js";
 import { unmask, wordsOf } from "./unmask.js";
 
 /** Receives what a {@link FrameParser} reads. The methods that return `false` stop it before the next frame. */
@@ -192,8 +192,9 @@ export class FrameParser implements HeadChecks {
       return;
     }
     fragments.bytes += data.length;
-    if (data.length > 0) fragments.data.push(data);
-    if ((first & FIN) === 0) return;
+    const isLast = (first & FIN) !== 0;
+    if (data.length > 0) fragments.data.push(isLast ? data : waitingPart(data));
+    if (!isLast) return;
     this.#fragments = undefined;
     const [only] = fragments.data;
     const isOne = only !== undefined && fragments.data.length === 1;

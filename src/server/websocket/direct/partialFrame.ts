@@ -17,6 +17,17 @@ export interface HeadChecks {
   faultOfLength(first: number, length: number): Fault | undefined;
 }
 
+/**
+ * A part of a message in memory of its own, unless it is most of its chunk: the part waits for the rest of the message,
+ * and the chunk may be full of other frames.
+ */
+export function waitingPart(part: Buffer): Buffer {
+  if (2 * part.length >= part.buffer.byteLength) return part;
+  const copy = Buffer.allocUnsafeSlow(part.length);
+  copy.set(part);
+  return copy;
+}
+
 /** A frame that arrives in more than one piece. */
 export class PartialFrame {
   readonly #head = new Uint8Array(headBytesMax);
@@ -91,8 +102,9 @@ export class PartialFrame {
   #addPayload(chunk: Buffer, at: number, piecesBefore: number): number {
     const end = Math.min(chunk.length, at + (this.#length ?? 0) - this.#payloadBytes);
     if (end > at) {
-      this.#payload.push(chunk.subarray(at, end));
       this.#payloadBytes += end - at;
+      const piece = chunk.subarray(at, end);
+      this.#payload.push(this.#payloadBytes === this.#length ? piece : waitingPart(piece));
       this.#pieces = piecesBefore + 1;
     }
     return end;

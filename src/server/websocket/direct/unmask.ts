@@ -6,10 +6,13 @@ const nonAsciiWord = 0x8080_8080 | 0;
 const keyBytes = new Uint8Array(4);
 const keyWord = new Int32Array(keyBytes.buffer);
 
+const noWords = new Int32Array();
+
 /** The memory of `bytes` as words of 4 bytes, without those at its ends that are not whole. */
 export function wordsOf({ buffer, byteOffset, length }: Uint8Array): Int32Array {
+  if (length < wordsBytesMin) return noWords;
   const begin = (byteOffset + 3) & ~3;
-  return new Int32Array(buffer, begin, Math.max(0, (byteOffset + length - begin) >> 2));
+  return new Int32Array(buffer, begin, (byteOffset + length - begin) >> 2);
 }
 
 /**
