@@ -130,13 +130,20 @@ export class ConnectionRequest implements RequestDeps {
   /** @internal Stores the headers as strings until they are read again; an object takes ten times as much memory. */
   pack(): void {
     const { headers } = this;
-    const entries = Object.entries(headers).filter(([name]) => name !== keyName);
-    // Only `set-cookie` is an array, and clients do not send it.
-    if (entries.length === 0 || entries.some(([, value]) => typeof value !== "string")) return;
-    const names = share(entries.map(([name]) => name).join("\n"));
-    const values = entries.map(([, value]) => value).join("\n");
+    let names = "";
+    let values = "";
+    for (const name in headers) {
+      if (name === keyName) continue;
+      const value = headers[name];
+      // Only `set-cookie` is an array, and clients do not send it.
+      if (typeof value !== "string") return;
+      const separator = names === "" ? "" : "\n";
+      names += separator + name;
+      values += separator + value;
+    }
+    if (names === "") return;
     const hasSecrets = secretNames.some((name) => headers[name] !== undefined);
-    this.#headers = new PackedHeaders(names, hasSecrets ? values : share(values));
+    this.#headers = new PackedHeaders(share(names), hasSecrets ? values : share(values));
   }
 
   /**
