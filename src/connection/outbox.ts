@@ -49,7 +49,7 @@ interface BacklogEntry {
 
 /** The frames for a client that lags. */
 class Backlog {
-  /** In the order of sending. The key is that of the policy `latest`, or a number for frames that cannot be replaced. */
+  /** In the order of sending. The key is that of the policy `latest`, or a number for a frame that is not replaced. */
   readonly entries = new Map<number | string, BacklogEntry>();
   bytes = 0;
   nextNumber = 0;

@@ -20,17 +20,10 @@ export interface RequestDeps {
   readonly raw?: IncomingMessage | undefined;
 }
 
-/** Headers as two strings, separated by line breaks; names and values have none (RFC 9110 5.5). */
-class PackedHeaders {
-  constructor(
-    readonly names: string,
-    readonly values: string,
-  ) {}
-
-  unpack(): IncomingHttpHeaders {
-    const values = this.values.split("\n");
-    return Object.fromEntries(this.names.split("\n").map((name, at) => [name, values[at]]));
-  }
+/** Headers from the lists that {@link ConnectionRequest.pack} made. */
+function unpacked(names: string, values: string): IncomingHttpHeaders {
+  const list = values.split("\n");
+  return Object.fromEntries(names.split("\n").map((name, at) => [name, list[at]]));
 }
 
 const sharedMax = 512;
@@ -71,7 +64,10 @@ export class ConnectionRequest implements RequestDeps {
   /** `true` if the request came over TLS; with the option `trustProxy`, if it reached a trusted proxy over TLS. */
   readonly secure: boolean;
   readonly #host: string | undefined;
-  #headers: IncomingHttpHeaders | PackedHeaders;
+  /** `undefined` while they are packed, separated by line breaks: names and values have none (RFC 9110 5.5). */
+  #headers: IncomingHttpHeaders | undefined;
+  #names = "";
+  #values = "";
   #query: URLSearchParams | undefined;
   #web: Request | undefined;
   #token: string | undefined;
@@ -123,7 +119,7 @@ export class ConnectionRequest implements RequestDeps {
    * `sec-websocket-key`, which is of no use after the handshake.
    */
   get headers(): IncomingHttpHeaders {
-    if (this.#headers instanceof PackedHeaders) this.#headers = this.#headers.unpack();
+    this.#headers ??= unpacked(this.#names, this.#values);
     return this.#headers;
   }
 
@@ -143,7 +139,9 @@ export class ConnectionRequest implements RequestDeps {
     }
     if (names === "") return;
     const hasSecrets = secretNames.some((name) => headers[name] !== undefined);
-    this.#headers = new PackedHeaders(share(names), hasSecrets ? values : share(values));
+    this.#names = share(names);
+    this.#values = hasSecrets ? values : share(values);
+    this.#headers = undefined;
   }
 
   /**

@@ -55,13 +55,13 @@ export interface DialectSession {
   /** The id of the user; `undefined` if there is none. */
   readonly userId: string | undefined;
   /** The version of the presence of its home, if the client gets its changes; else `undefined`. */
-  readonly watchedVersion: () => number | undefined;
+  watchedVersion(): number | undefined;
   /** Called when the client asks for the presence of its home. */
-  readonly onWatch: () => void;
+  onWatch(): void;
   /** Called when the client renews its token. */
-  readonly onRefresh: (token: string) => void;
+  onRefresh(token: string): void;
   /** Receives errors of the server. */
-  readonly onError: (error: unknown) => void;
+  onError(error: unknown): void;
 }
 
 /** A client that supports positions, while it joins its home. */

@@ -1,7 +1,8 @@
-import { type Clock, within } from "../../connection/clock.js";
+import { within } from "../../connection/clock.js";
 import { TokenBucket } from "../../connection/rate/tokenBucket.js";
 import type { ConnectionRequest } from "../../connection/request.js";
 import type { Member } from "../../protocol/dialect.js";
+import type { Registry } from "../../room/registry.js";
 import { CloseCode } from "../../wire/closeCodes.js";
 import type { HandlerContext } from "../context.js";
 import type { AnyHandler } from "../handler.js";
@@ -13,26 +14,28 @@ export type Reauthorization = { readonly user: unknown } | "refused" | "busy";
 /** Calls `authorize` of the app, its scopes and the handler again. */
 export type Reauthorize = (handler: AnyHandler, request: ConnectionRequest) => Promise<Reauthorization>;
 
-/** The session whose credentials are renewed, and its collaborators. */
-export interface CredentialRefreshDeps {
-  readonly session: { readonly handler: AnyHandler; readonly context: HandlerContext; readonly member: Member };
-  readonly reauthorize: Reauthorize;
-  readonly clock: Clock;
-  readonly onError: (error: unknown) => void;
+/** The session whose credentials are renewed. */
+export interface RefreshingSession {
+  readonly handler: AnyHandler;
+  readonly context: HandlerContext;
+  readonly member: Member;
+  readonly config: { readonly reauthorize: Reauthorize; readonly registry: Registry };
 }
 
 const minuteMs = 60_000;
 
 /** Renews the credentials of a connected client. */
 export class CredentialRefresh {
-  readonly #deps: CredentialRefreshDeps;
+  readonly #session: RefreshingSession;
+  readonly #onError: (error: unknown) => void;
   #isRefreshing = false;
   #nextToken: string | undefined;
   /** Made for the first refresh. */
   #rate: TokenBucket | undefined;
 
-  constructor(deps: CredentialRefreshDeps) {
-    this.#deps = deps;
+  constructor(session: RefreshingSession, onError: (error: unknown) => void) {
+    this.#session = session;
+    this.#onError = onError;
   }
 
   /**
@@ -44,15 +47,15 @@ export class CredentialRefresh {
     if (this.#isRefreshing) return;
     this.#isRefreshing = true;
     this.#refresh()
-      .catch(this.#deps.onError)
+      .catch(this.#onError)
       .finally(() => {
         this.#isRefreshing = false;
       });
   }
 
   async #refresh(): Promise<void> {
-    const { session, reauthorize, clock } = this.#deps;
-    const { handler, member } = session;
+    const { handler, member, config } = this.#session;
+    const { clock } = config.registry;
     const { refreshesPerMinuteMax } = member.limits;
     this.#rate ??= new TokenBucket(refreshesPerMinuteMax, minuteMs, clock.now());
     while (this.#nextToken !== undefined && member.isOpen) {
@@ -63,12 +66,12 @@ export class CredentialRefresh {
       }
       const token = this.#nextToken;
       this.#nextToken = undefined;
-      this.#apply(await reauthorize(handler, member.request.with(token)), token);
+      this.#apply(await config.reauthorize(handler, member.request.with(token)), token);
     }
   }
 
   #apply(result: Reauthorization, token: string): void {
-    const { context, member } = this.#deps.session;
+    const { context, member } = this.#session;
     if (result === "busy") {
       member.close(CloseCode.tryAgainLater, "try again later", false);
     } else if (result === "refused" || !isSameUser(result.user, context.user)) {

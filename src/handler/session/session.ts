@@ -4,7 +4,6 @@ import { trace, traces } from "../../diagnostics.js";
 import { asErrorOf, ConnectionError, isInstance, MessageError } from "../../errors.js";
 import type { Member } from "../../protocol/dialect.js";
 import type { MemberHooks } from "../../room/memberships.js";
-import type { RoomState } from "../../room/roomState.js";
 import { CloseCode } from "../../wire/closeCodes.js";
 import type { RoomPath } from "../../wire/path.js";
 import type { HandlerContext } from "../context.js";
@@ -12,7 +11,7 @@ import type { AnyHandler } from "../handler.js";
 import { closedForJSON, type HandlerMethod, type ReadSession, type WarningKind } from "../reader.js";
 import { userId } from "../user.js";
 import { noErrorWarning, type SessionConfig } from "./config.js";
-import { CredentialRefresh } from "./credentialRefresh.js";
+import { DialectLink, watchPresence } from "./dialectLink.js";
 import { HandlerSpan } from "./handlerSpan.js";
 
 /** The begin and the end of a session of one kind. */
@@ -206,24 +205,8 @@ function enterHome(session: Session): Promise<void> | undefined {
 
 /** Begins the part of the session that the dialect takes, if it takes one. */
 function startDialect(session: Session): void {
-  const { context, member, config } = session;
-  const dialect = member.dialect.session;
-  if (dialect === undefined) return;
-  const onError = (error: unknown) => {
-    member.close(CloseCode.internalError, "internal error", false);
-    session.reportToApp(error, "authorize");
-  };
-  const { clock } = config.registry;
-  const refresh = new CredentialRefresh({ session, reauthorize: config.reauthorize, clock, onError });
-  dialect.start({
-    member,
-    onError,
-    clock: member.clock,
-    userId: userId(context.user),
-    watchedVersion: () => presenceOf(session)?.watchedVersion(member),
-    onWatch: () => watchPresence(session),
-    onRefresh: (token) => refresh.refreshWith(token),
-  });
+  const { session: dialect } = session.member.dialect;
+  if (dialect !== undefined) dialect.start(new DialectLink(session));
 }
 
 /** The handler's hooks for rooms other than its home; `undefined` if it has none, as most handlers. */
@@ -238,17 +221,6 @@ function memberHooksOf(session: Session): MemberHooks | undefined {
     onLeft: (path, reason) =>
       void runGuarded(session, "onRoomLeave", () => onRoomLeave?.call(handler, roomAt(path), reason)),
   };
-}
-
-/** Sends the client the presence of its home, and then each change, if the home has presence. */
-function watchPresence(session: Session): void {
-  presenceOf(session)?.watch(session.member);
-}
-
-/** The presence of the home; `undefined` if it has none, or the client is not in it. */
-function presenceOf({ member, config }: Session): RoomState["presence"] {
-  const room = config.registry.roomState(member.home);
-  return room?.members.has(member) ? room.presence : undefined;
 }
 
 async function serve(session: Session): Promise<void> {

@@ -34,11 +34,11 @@ export class PresenceRequests {
 
   #answer(): void {
     this.#isWaiting = false;
-    const { watchedVersion, onWatch, clock, member } = this.#session;
+    const { clock, member } = this.#session;
     // A client that gets the changes and has the list of this version misses nothing.
-    if (this.#version !== undefined && watchedVersion() === this.#version) return;
-    onWatch();
-    this.#version = watchedVersion();
+    if (this.#version !== undefined && this.#session.watchedVersion() === this.#version) return;
+    this.#session.onWatch();
+    this.#version = this.#session.watchedVersion();
     this.#nextAt = clock.now() + member.limits.presenceListMs;
   }
 }
