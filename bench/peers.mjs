@@ -39,6 +39,9 @@ const compared = before
   ? [{ ...plain, name: "before", program: resolve(before, "bench/peers/enfilade.mjs"), package: undefined }]
   : [];
 
+/** @type {Peer[]} */
+const floor = process.env.FLOOR ? [{ ...plain, name: "floor", program: "floor.mjs", package: undefined }] : [];
+
 /** A folder with uWebSockets.js, which npm does not have. */
 export const uws = process.env.UWS;
 
@@ -46,6 +49,7 @@ export const uws = process.env.UWS;
 export const peers = [
   ...always,
   ...compared,
+  ...floor,
   ...(uws ? [{ ...plain, name: "uws", program: "uws.mjs", package: undefined }] : []),
 ];
 
@@ -57,7 +61,7 @@ export const subject = "enfilade";
 /** @param {import("./workloads.mjs").Workload} workload @param {boolean} few Only the peers that the targets need. */
 export function peersOf(workload, few) {
   if (workload.alone) return peers.filter(({ name }) => name === subject);
-  const needed = [subject, reference, "before"];
-  const some = few || before ? peers.filter(({ name }) => needed.includes(name)) : peers;
-  return some.filter((peer) => workload.deflate || !peer.onlyDeflate);
+  const needed = [subject, reference, "before", "floor"];
+  const some = few || before || floor.length > 0 ? peers.filter(({ name }) => needed.includes(name)) : peers;
+  return some.filter((peer) => (workload.deflate ? peer.name !== "floor" : !peer.onlyDeflate));
 }

@@ -109,3 +109,36 @@ describe("request.raw", () => {
     while (seen.all.at(-1)?.raw !== undefined) await new Promise((resolve) => setImmediate(resolve));
   });
 });
+
+describe("request.headers of an open connection", () => {
+  it("are those of its own request, without the key of the handshake, also if many clients send the same", async () => {
+    const requests = new Mailbox<ConnectionRequest>();
+    class Keeps extends WebSocketHandler {
+      override authorize({ headers }: ConnectionRequest) {
+        if (headers["sec-websocket-key"] === undefined) throw new Error("it is there during the handshake");
+        return anonymous;
+      }
+      override onConnect() {
+        requests.put(this.request);
+      }
+      onMessage() {
+        // Only the request is of interest here.
+      }
+    }
+    const { open } = await startWith("/x", Keeps);
+    const sent = [{ "user-agent": "a" }, { "user-agent": "b" }, { "user-agent": "a" }, { cookie: "sid=1" }, {}];
+    for (const headers of sent) await open("/x", { headers });
+    const kept = (await requests.have(sent.length)).map(({ headers }) => headers);
+    expect(kept.map(({ "user-agent": agent, cookie }) => [agent, cookie])).toEqual([
+      ["a", undefined],
+      ["b", undefined],
+      ["a", undefined],
+      [undefined, "sid=1"],
+      [undefined, undefined],
+    ]);
+    for (const headers of kept) {
+      expect(headers).toMatchObject({ upgrade: "websocket", connection: "Upgrade", host: expect.any(String) });
+      expect(headers).not.toHaveProperty("sec-websocket-key");
+    }
+  });
+});

@@ -395,6 +395,7 @@ describe("an App", () => {
     );
     expect(message(() => new App({ badMessage: "ignore" as "error" }))).toMatch(/"error" or "close", got "ignore"/);
     expect(message(() => new App({ compression: {} as boolean }))).toMatch(/compression takes a boolean/);
+    expect(message(() => new App({ receiver: "uws" as "ws" }))).toMatch(/receiver takes "direct" or "ws", got "uws"/);
     expect(message(() => new App({ handlers: Echo as unknown as [] }))).toMatch(/handlers takes a list of classes/);
     expect(message(() => new App().scope("/x", undefined as unknown as () => void))).toMatch(/a function that adds/);
     expect(message(() => new App().route("/x", Echo, { params: ((x: unknown) => x) as never }))).toMatch(
