@@ -1,4 +1,4 @@
-import { type Clock, deferred, type Timer } from "../connection/clock.js";
+import { type Clock, deferred, type Timer, timeIsUp, within } from "../connection/clock.js";
 import { asError, EnfiladeError } from "../errors.js";
 import type { RoomPath } from "../wire/path.js";
 import type { Position } from "../wire/position.js";
@@ -43,6 +43,8 @@ const unanswered = "it did not answer, so the message may or may not have been p
 /** The kind of outage of a lost connection, for publications in flight and for those that follow. */
 const connectionLost = "connection lost";
 const overload = "it accepts publications more slowly than they are sent; await publish() to slow down";
+/** A batch without an answer is lost after `backplaneMs` times this, while others are answered. */
+const lostAfter = 4;
 /** The number of outages that are distinguished. */
 const outagesMax = 1_000;
 /** The number of node messages in one batch, and of their bytes. A larger message is sent in a batch of its own. */
@@ -194,7 +196,7 @@ export class OutgoingQueue {
     this.#unanswered += 1;
     this.#timer ??= this.#watch(backplaneMs);
     try {
-      const position = await this.#handOver(batch);
+      const position = await this.#inTime(this.#handOver(batch));
       this.#onAnswer(batch);
       batch.resolve(position);
     } catch (thrown) {
@@ -205,6 +207,19 @@ export class OutgoingQueue {
       const kind = isRefused ? `refused ${channel}` : connectionLost;
       batch.reject(this.#countedError(problem, error, messages.length, kind));
     }
+  }
+
+  /**
+   * Rejects if an engine of several servers answers other batches, and not this one: the client of a Redis cluster can
+   * lose a command while masters change. A single server answers in order, or is silent.
+   */
+  async #inTime<T>(answer: Promise<T>): Promise<T> {
+    const { engine, clock, backplaneMs } = this.#deps;
+    if (engine.isPipelined) return answer;
+    const ms = lostAfter * backplaneMs;
+    const answered = await within(clock, ms, answer);
+    if (answered === timeIsUp) throw new Error(`${engine.name} did not answer it within ${ms} ms, but others`);
+    return answered;
   }
 
   /** Resolves with the position of the first message, or `undefined` without history. */
