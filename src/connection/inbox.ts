@@ -35,8 +35,8 @@ const noMessages: Message[] = [];
 /**
  * The received messages of one connection that wait for its reader: in order, one at a time, none dropped.
  *
- * At `messagesMax` the socket is paused. The rest of the chunk that was read last (up to 64 KiB) still arrives, so the
- * count may exceed the limit. Compressed, a chunk may hold a thousand times as much, so bytes are limited as well.
+ * At `inboxMessagesMax` the socket is paused. The rest of the chunk that was read last (up to 64 KiB) still arrives, so
+ * the count may exceed the limit. Compressed, a chunk may hold a thousand times as much, so bytes are limited as well.
  * Above the rate of the connection, messages wait as if the reader were busy.
  *
  * A message that waits is counted with the buffer that it is in: messages that were read in one chunk share a buffer.
@@ -141,7 +141,7 @@ export class Inbox implements PausedInbox {
   /**
    * Takes the next message; `undefined` when no more will arrive.
    *
-   * @throws EnfiladeError (as a rejection) `ERR_READING` when `each` or another `take` is reading.
+   * @throws EnfiladeError (as a rejection) `ERR_READING` after `readBy`, or while another `take` waits.
    */
   take(): Promise<Message | undefined> {
     if (this.#read !== undefined) {

@@ -27,17 +27,23 @@ function unpacked(names: string, values: string): IncomingHttpHeaders {
 }
 
 const sharedMax = 512;
+const sharedLengthMax = 1_024;
 /** The names and the values of headers. Many clients send the same, so equal ones share one string. */
 const sharedTexts = new Map<string, string>();
 
 function share(text: string): string {
   const known = sharedTexts.get(text);
-  if (known === undefined && sharedTexts.size < sharedMax) sharedTexts.set(text, text);
+  const isAdded = known === undefined && sharedTexts.size < sharedMax && text.length <= sharedLengthMax;
+  if (isAdded) sharedTexts.set(text, text);
   return known ?? text;
 }
 
-/** Headers with credentials. A shared text outlives its connection. */
-const secretNames = ["cookie", "authorization", "proxy-authorization", "sec-websocket-protocol"];
+/** Headers without credentials. Any other may have some, and a shared text outlives its connection. */
+const publicNames = new Set([
+  ...["host", "upgrade", "connection", "sec-websocket-version", "sec-websocket-extensions", "origin", "user-agent"],
+  ...["accept", "accept-encoding", "accept-language", "cache-control", "pragma", "sec-fetch-dest", "sec-fetch-mode"],
+  "sec-fetch-site",
+]);
 /** A random value that is of no use after the handshake. */
 const keyName = "sec-websocket-key";
 
@@ -128,6 +134,7 @@ export class ConnectionRequest implements RequestDeps {
     const { headers } = this;
     let names = "";
     let values = "";
+    let isPublic = true;
     for (const name in headers) {
       if (name === keyName) continue;
       const value = headers[name];
@@ -136,11 +143,11 @@ export class ConnectionRequest implements RequestDeps {
       const separator = names === "" ? "" : "\n";
       names += separator + name;
       values += separator + value;
+      isPublic &&= publicNames.has(name);
     }
     if (names === "") return;
-    const hasSecrets = secretNames.some((name) => headers[name] !== undefined);
     this.#names = share(names);
-    this.#values = hasSecrets ? values : share(values);
+    this.#values = isPublic ? share(values) : values;
     this.#headers = undefined;
   }
 

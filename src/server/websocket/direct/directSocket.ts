@@ -1,7 +1,7 @@
 import type { Duplex } from "node:stream";
 import type { Timer } from "../../../connection/clock.js";
 import type { GoneListener, TransportEvents, TransportOptions } from "../../../connection/transport.js";
-import { ABNORMAL } from "../../../wire/closeCodes.js";
+import { ABNORMAL, NO_CODE } from "../../../wire/closeCodes.js";
 import type { Message } from "../../../wire/message.js";
 import { discardInput } from "../discard.js";
 import type { Fault } from "../faults.js";
@@ -31,8 +31,6 @@ function readingOf(options: TransportOptions): RouteReading {
 }
 
 const pingFrame = encodeFrame("", Opcode.ping);
-/** RFC 6455 7.1.5: the code of a close frame without one. It is never sent. */
-const noStatus = 1005;
 
 /** The turn of the event loop in which frames are read. */
 const Turn = {
@@ -235,7 +233,7 @@ export class DirectSocket implements WebSocketLink, FrameListener, SocketOwner {
 }
 
 function closeFrame(code: number, reason: string): Uint8Array {
-  if (code === noStatus) return encodeFrame("", Opcode.close);
+  if (code === NO_CODE) return encodeFrame("", Opcode.close);
   const body = Buffer.allocUnsafe(2 + Buffer.byteLength(reason));
   body.writeUInt16BE(code);
   body.write(reason, 2);

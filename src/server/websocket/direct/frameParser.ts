@@ -1,4 +1,5 @@
 import { isUtf8 } from "node:buffer";
+import { ABNORMAL, NO_CODE } from "../../../wire/closeCodes.js";
 import { type DecodeSlice, Message } from "../../../wire/message.js";
 import { type Fault, Faults } from "../faults.js";
 import { FIN, Opcode } from "../frame.js";
@@ -40,8 +41,6 @@ const wholeBinary = FIN | Opcode.binary;
 const maskBytes = 4;
 const shortHeadBytes = 2;
 const longHeadBytes = 4;
-/** RFC 6455 7.1.5: the code of a close frame without one. */
-const noStatus = 1005;
 /** The memory of a buffer, in addition to its bytes. */
 const bufferBytes = 200;
 
@@ -208,7 +207,7 @@ export class FrameParser implements HeadChecks {
 
   #onCloseFrame(data: Buffer): void {
     const [upper, lower = 0] = data;
-    const code = upper === undefined ? noStatus : upper * 256 + lower;
+    const code = upper === undefined ? NO_CODE : upper * 256 + lower;
     const reason = data.subarray(2);
     if (upper !== undefined && !isCloseCode(code)) this.#fail(Faults.protocol);
     else if (!isUtf8(reason)) this.#fail(Faults.notUtf8);
@@ -239,5 +238,5 @@ function isControlLength(opcode: number, length: number): boolean {
 /** The codes that a close frame may have (RFC 6455 7.4, and the registry of IANA). */
 function isCloseCode(code: number): boolean {
   const isPrivate = code >= 3000 && code <= 4999;
-  return isPrivate || (code >= 1000 && code <= 1014 && code !== 1004 && code !== noStatus && code !== 1006);
+  return isPrivate || (code >= 1000 && code <= 1014 && code !== 1004 && code !== NO_CODE && code !== ABNORMAL);
 }
