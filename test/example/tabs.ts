@@ -64,6 +64,8 @@ export class Tabs {
   async #newContext(): Promise<BrowserContext> {
     if (this.#browser === undefined) throw new Error("the browser has not started");
     const context = await this.#browser.newContext();
+    // Shorter than the time of a test, so that a failure names the element that did not come.
+    context.setDefaultTimeout(15_000);
     onTestFinished(() => context.close());
     return context;
   }
