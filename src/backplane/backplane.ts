@@ -171,7 +171,11 @@ export interface Backplane {
    * node, and if frames are to be run once per node.
    */
   readonly claims?: Claims | undefined;
-  /** Called once, before any other method. */
+  /**
+   * Called by an app before any other method. The next app may call it after `stop`.
+   *
+   * @throws EnfiladeError `ERR_OPTION` while another app uses the backplane.
+   */
   start(receiver: Receiver, config: BackplaneContext): void;
   /**
    * Subscribes this node to `topic`. Returns `undefined` if the node is subscribed at once; else a promise that
@@ -226,7 +230,7 @@ export interface Backplane {
    * Resolves when a message of this node has passed the engine and come back, which shows that the engine works.
    * Called by `app.health()`, which limits the time. Missing if there is no engine.
    */
-  probe?(): Promise<void>;
+  readonly probe?: (() => Promise<void>) | undefined;
   /** Called last; nothing is delivered afterwards. The backplane keeps its history and can be started again. */
   stop(): Promise<void>;
 }

@@ -1,4 +1,5 @@
 import { type Clock, systemClock, type Timer, timerMsMax } from "../connection/clock.js";
+import { EnfiladeError } from "../errors.js";
 import type { RoomPath } from "../wire/path.js";
 import type { Position } from "../wire/position.js";
 import type {
@@ -72,6 +73,9 @@ export class MemoryBackplane implements Backplane {
   }
 
   start(receiver: Receiver): void {
+    if (this.#receiver !== undefined) {
+      throw new EnfiladeError("ERR_OPTION", "a MemoryBackplane serves one app at a time; close the other app first");
+    }
     this.#receiver = receiver;
   }
 

@@ -1,4 +1,5 @@
 import type { Backplane } from "../backplane/backplane.js";
+import { BackplaneLease } from "../backplane/lease.js";
 import { MemoryBackplane } from "../backplane/memory.js";
 import type { RevokedClients } from "../backplane/topic.js";
 import { type Clock, systemClock } from "../connection/clock.js";
@@ -144,7 +145,7 @@ function baseOf(app: ExtensionHost, options: AppOptions): Base {
 
 function carriersOf({ options, limits, clock, logger, counters }: Base): Carriers {
   const memory = new MemoryBackplane({ clock, limits });
-  const backplane: Backplane = options.backplane ?? memory;
+  const backplane = new BackplaneLease(options.backplane ?? memory);
   const warn = (message: string) => logger.warn(message);
   const historyBytes = () => backplane.status().historyBytes;
   const ledger = new MemoryLedger({ bytesMax: limits.memoryBytesMax, counters, warn, historyBytes });
