@@ -3,7 +3,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { App, WebSocketHandler } from "../../src/index.js";
 import { Mailbox, start } from "../support/app.js";
 import { Dice } from "../support/dice.js";
-import { listen, post } from "./support.js";
+import { listen, post, warningsOfNode } from "./support.js";
 
 class Chat extends WebSocketHandler {
   onMessage(text: string) {
@@ -66,6 +66,7 @@ test("half-sent messages are ended by their time, and the places are free afterw
 
 test("pipelined requests behind a stream keep no place when their socket has gone", async () => {
   const limits = { connectionsPerAddressMax: 20 };
+  const warnings = warningsOfNode();
   const { port, app } = await start(new App({ limits }).route("/chat", Chat, { http: true, history: { size: 1 } }));
   const followers = [
     stream,
@@ -86,6 +87,7 @@ test("pipelined requests behind a stream keep no place when their socket has gon
   const begun = performance.now();
   await app.close({ timeoutMs: 20_000 });
   expect(performance.now() - begun).toBeLessThan(10_000);
+  expect(warnings).toEqual([]);
 });
 
 test("mutated requests are refused or answered, and nothing else happens", async () => {

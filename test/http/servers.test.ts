@@ -9,7 +9,7 @@ import { fetchOf } from "../../src/testing/index.js";
 import { nginx } from "../docs/reverseProxies.js";
 import { Mailbox, start } from "../support/app.js";
 import { missing } from "../support/parts.js";
-import { content, listen, post } from "./support.js";
+import { content, listen, post, warningsOfNode } from "./support.js";
 
 const closed = new Mailbox<number>();
 
@@ -137,6 +137,19 @@ describe("HTTP/2", () => {
 
   test("one session carries a stream and requests", async () => {
     await useRoom("/chat/a", fetchOver((await startSession()).session));
+  });
+
+  test("one session carries many streams, and Node warns of no leak", async () => {
+    const warnings = warningsOfNode();
+    const { session } = await startSession();
+    const fetcher = fetchOver(session);
+    const streams = await Promise.all(Array.from({ length: 20 }, () => listen("/chat/a", {}, fetcher)));
+    expect((await post("/chat/a", { n: 1 }, {}, fetcher)).status).toBe(200);
+    for (const stream of streams) expect(await stream.messages(1)).toEqual([{ n: 1 }]);
+    const before = closed.all.length;
+    session.destroy();
+    await closed.have(before + 20);
+    expect(warnings).toEqual([]);
   });
 
   test("refusals have no header of a connection, and the process goes on", async () => {

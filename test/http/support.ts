@@ -107,3 +107,12 @@ export interface RoomContent {
   readonly publications: readonly { readonly position: string; readonly data?: unknown }[];
   readonly presence?: { readonly count: number; readonly users?: readonly unknown[] };
 }
+
+/** The warnings of Node until the end of the test, such as of too many listeners. */
+export function warningsOfNode(): Error[] {
+  const warnings: Error[] = [];
+  const onWarning = (warning: Error) => warnings.push(warning);
+  process.on("warning", onWarning);
+  onTestFinished(() => void process.off("warning", onWarning));
+  return warnings;
+}

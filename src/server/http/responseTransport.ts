@@ -10,6 +10,11 @@ import { eventStreamFraming } from "../../protocol/http/eventStreamFraming.js";
 import { ABNORMAL, NO_CODE } from "../../wire/closeCodes.js";
 import { answerWithRefusal, hasEnded, type PlainRequest, type ResponseWriter } from "./messages.js";
 
+type RequestSocket = PlainRequest["socket"];
+
+/** The requests on each socket, to be called at its end. */
+const atSocketEnd = new WeakMap<RequestSocket, Set<() => void>>();
+
 /** A client that is answered with one HTTP response, which ends with the connection. */
 export abstract class ResponseTransport implements Transport {
   readonly framing: Framing = eventStreamFraming;
@@ -45,7 +50,7 @@ export abstract class ResponseTransport implements Transport {
     const { socket } = this.request;
     this.#onGone = () => {
       this.response.off("close", this.#onGone);
-      socket.off("close", this.#onGone);
+      offSocketEnd(socket, this.#onGone);
       this.#onGone = ignore;
       this.#onEnd();
       // A client needs no code to stop reading.
@@ -61,7 +66,7 @@ export abstract class ResponseTransport implements Transport {
     }
     this.response.on("close", this.#onGone);
     // A response that waits for an earlier one on its socket emits nothing when the socket ends.
-    socket.on("close", this.#onGone);
+    onSocketEnd(socket, this.#onGone);
   }
 
   /** Calls `onEnd` when the response has ended, before the listener of {@link whenGone}. */
@@ -110,6 +115,22 @@ export abstract class ResponseTransport implements Transport {
   protected endWith(code: number, reason: string): void {
     this.#closing ??= { code, reason };
   }
+}
+
+/** Adds one listener to a socket for all requests that wait on it: Node warns of a leak when it has more than ten. */
+function onSocketEnd(socket: RequestSocket, listener: () => void): void {
+  const known = atSocketEnd.get(socket);
+  known?.add(listener);
+  if (known !== undefined) return;
+  const listeners = new Set([listener]);
+  atSocketEnd.set(socket, listeners);
+  socket.once("close", () => {
+    for (const call of [...listeners]) call();
+  });
+}
+
+function offSocketEnd(socket: RequestSocket, listener: () => void): void {
+  atSocketEnd.get(socket)?.delete(listener);
 }
 
 function ignore(): void {
