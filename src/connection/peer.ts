@@ -30,7 +30,7 @@ export class Peer<C extends Codec = Codec>
   implements InboxOwner, OutboxOwner, RateOwner, WatchOwner, TransportEvents
 {
   static readonly #effects: Readonly<Record<ConnectionEffect, (peer: Peer, info: CloseInfo) => void>> = {
-    stopWatch: (peer) => peer.#config.watches.unwatch(peer.#watch),
+    stopWatch: (peer) => peer.#watch && peer.#config.watches.unwatch(peer.#watch),
     startCloseTimer: (peer) => {
       peer.#endTimer = peer.clock.setTimeout(() => peer.#transport.destroy(), peer.limits.closeMs);
     },
@@ -63,7 +63,7 @@ export class Peer<C extends Codec = Codec>
   readonly #outbox: Outbox;
   readonly #inbox: Inbox;
   readonly #rate: RateLimit | undefined;
-  readonly #watch: Watch;
+  readonly #watch: Watch | undefined;
   #holds = 0;
   #state: ConnectionState = "open";
   /** Messages that wait until {@link release}; `undefined` when messages are not held back. */
@@ -85,7 +85,7 @@ export class Peer<C extends Codec = Codec>
     this.#rate = rateLimitOf(this, config.clock, config.limits, transport.framing.isDeflated === true);
     this.#inbox = new Inbox(this, config.limits, { memory: config.memory.incoming, rate: this.#rate });
     this.#outbox = new Outbox(this, transport, config);
-    this.#watch = config.watches.watch(this);
+    this.#watch = transport.isWatched === true ? undefined : config.watches.watch(this);
     transport.listen(this);
   }
 
@@ -224,7 +224,7 @@ export class Peer<C extends Codec = Codec>
 
   onMessage(message: Message): void {
     this.#config.counters.countReceived(message.size);
-    this.#watch.onMessage();
+    this.#watch?.onMessage();
     if (this.#state === "closing" || this.#state === "closed") return;
     const forHandler = this.dialect.receive(message);
     if (forHandler === undefined) this.#rate?.count(message.size);
@@ -235,13 +235,13 @@ export class Peer<C extends Codec = Codec>
   }
 
   onHeard(): void {
-    this.#watch.onControlFrame();
+    this.#watch?.onControlFrame();
     this.#rate?.count(0);
   }
 
   /** A pong goes out with the messages of its tick. For a client that lags, the newest one waits. */
   onPing(pong: Uint8Array): void {
-    this.#watch.onControlFrame();
+    this.#watch?.onControlFrame();
     this.#rate?.count(pong.length);
     if (this.isOpen) this.#outbox.offer(pong, newestPong);
   }
@@ -316,7 +316,7 @@ export class Peer<C extends Codec = Codec>
     const before = this.#holds;
     this.#holds = isHeld ? before | reason : before & ~reason;
     if ((before === 0) === (this.#holds === 0)) return;
-    this.#watch.setPaused(isHeld);
+    this.#watch?.setPaused(isHeld);
     if (isHeld) this.#transport.pause();
     else this.#transport.resume();
   }

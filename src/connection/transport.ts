@@ -138,6 +138,11 @@ export interface Transport {
    * close code instead, for some of them. Default: `false`.
    */
   readonly showsStatus?: boolean | undefined;
+  /**
+   * Whether the transport finds out by itself that the client is lost, and that a message does not end: it is not
+   * pinged. Default: `false`.
+   */
+  readonly isWatched?: boolean | undefined;
   /** Calls `listener.onGone` once when the transport has ended, whether it was opened or not. */
   whenGone(listener: GoneListener): void;
   /** Accepts the client. Returns `false` if that failed: the transport then answers the client and ends by itself. */

@@ -50,7 +50,8 @@ export class V1Dialect implements Dialect, SessionDialect, JoiningClient, RoomJo
   readonly socketRooms: SocketRooms | undefined;
   readonly reportsLosses = true;
   readonly #encoder: FrameEncoder;
-  readonly #losses = new LossTracker();
+  /** Made on first use. */
+  #losses: LossTracker | undefined;
   /** The last positions in the rooms that the client was in besides its home; `undefined` if there is none. */
   readonly #joined: Map<string, Position> | undefined;
   #session: DialectSession | undefined;
@@ -122,6 +123,11 @@ export class V1Dialect implements Dialect, SessionDialect, JoiningClient, RoomJo
     return this.#requests;
   }
 
+  get #lossTracker(): LossTracker {
+    this.#losses ??= new LossTracker();
+    return this.#losses;
+  }
+
   get #presenceRequests(): PresenceRequests | undefined {
     if (this.#session !== undefined) this.#watch ??= new PresenceRequests(this.#session);
     return this.#watch;
@@ -141,7 +147,7 @@ export class V1Dialect implements Dialect, SessionDialect, JoiningClient, RoomJo
     if (member === undefined) return;
     const { heartbeatMs } = member.limits;
     const fields = { id: member.id, secret: this.#secret, ...resumption, heartbeatMs: heartbeatMs || 0 };
-    this.#losses.begin(resumption.position?.offset ?? 0);
+    if (resumption.position !== undefined) this.#lossTracker.begin(resumption.position.offset);
     member.release(this.#encoder.encodeFrame("welcome", fields, member.home));
   }
 
@@ -165,7 +171,7 @@ export class V1Dialect implements Dialect, SessionDialect, JoiningClient, RoomJo
   }
 
   onSkipped(count: number): void {
-    this.#losses.recordLoss(count);
+    this.#lossTracker.recordLoss(count);
     this.#session?.member.reportLosses();
   }
 
@@ -186,15 +192,16 @@ export class V1Dialect implements Dialect, SessionDialect, JoiningClient, RoomJo
   }
 
   onSent(position: Position | undefined): void {
-    this.#losses.recordSent(position);
+    if (position !== undefined) this.#lossTracker.recordSent(position);
   }
 
   onDropped(position: Position | undefined, policy: DeliveryPolicy): void {
-    this.#losses.recordDropped(position, policy);
+    this.#lossTracker.recordDropped(position, policy);
   }
 
   reportLosses(): Uint8Array[] {
-    return this.#losses.take().map((loss) => this.#encoder.encodeText(frameText("lagged", loss)));
+    const losses = this.#losses?.take() ?? [];
+    return losses.map((loss) => this.#encoder.encodeText(frameText("lagged", loss)));
   }
 
   receive(message: Message): Message | undefined {

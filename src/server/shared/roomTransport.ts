@@ -40,6 +40,8 @@ export interface RoomSocket {
 export class RoomTransport implements Transport {
   readonly protocol = v1;
   readonly showsStatus = true;
+  /** The socket has a heartbeat for all its rooms. */
+  readonly isWatched = true;
   readonly #socket: RoomSocket;
   #events: TransportEvents | undefined;
   #goneListener: GoneListener | undefined;
@@ -120,9 +122,8 @@ export class RoomTransport implements Transport {
     this.#socket.whenWritten(callback);
   }
 
-  /** The socket has a heartbeat for all its rooms. */
   ping(): void {
-    this.#events?.onHeard();
+    // The socket is pinged.
   }
 
   pause(): void {
