@@ -1,5 +1,4 @@
 import type { RoomPath } from "../wire/path.js";
-import type { Position } from "../wire/position.js";
 import type {
   Backplane,
   BackplaneContext,
@@ -17,7 +16,6 @@ import type {
 } from "./backplane.js";
 import { closedError } from "./closedError.js";
 import { type Counts, noCounts } from "./counts.js";
-import type { Delivery } from "./delivery.js";
 import type { RevokedTopic, Topic } from "./topic.js";
 
 /**
@@ -29,6 +27,8 @@ import type { RevokedTopic, Topic } from "./topic.js";
 export class BackplaneLease implements Backplane {
   readonly claims: Backplane["claims"];
   readonly probe: Backplane["probe"];
+  /** Bound, so that no further call is on the way of a publication. */
+  publish: Backplane["publish"];
   readonly #backplane: Backplane;
   #hasEnded = false;
 
@@ -36,6 +36,7 @@ export class BackplaneLease implements Backplane {
     this.#backplane = backplane;
     this.claims = backplane.claims;
     this.probe = backplane.probe?.bind(backplane);
+    this.publish = backplane.publish.bind(backplane);
   }
 
   start(receiver: Receiver, context: BackplaneContext): void {
@@ -47,6 +48,7 @@ export class BackplaneLease implements Backplane {
       await this.#backplane.stop();
     } finally {
       this.#hasEnded = true;
+      this.publish = () => Promise.reject(closedError());
     }
   }
 
@@ -56,10 +58,6 @@ export class BackplaneLease implements Backplane {
 
   close(topic: Topic): void {
     if (!this.#hasEnded) this.#backplane.close(topic);
-  }
-
-  publish(topic: Topic, delivery: Delivery): Promise<Position | undefined> {
-    return this.#hasEnded ? Promise.reject(closedError()) : this.#backplane.publish(topic, delivery);
   }
 
   closeAll(topic: Topic | RevokedTopic, closing: CloseCommand): Promise<void> {
