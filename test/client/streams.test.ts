@@ -285,6 +285,8 @@ describe("room.stream()", () => {
       [{ from: 3 }, "got 3, undefined, 256"],
       [{ readAhead: 0 }, "got 0, undefined, 0"],
       [{ readAhead: 1_025 }, "got 0, undefined, 1025"],
+      [{ readAhead: 1.5 }, "got 0, undefined, 1.5"],
+      [{ key: "0123456789abcdef", from: 0.5 }, "got 0.5, 0123456789abcdef, 256"],
       [{ key: "answer" }, "got 0, answer, 256"],
       [{ key: "" }, "got 0, , 256"],
     ];

@@ -33,10 +33,11 @@ export function stream(
   checkNames("stream()", options, ["signal", "key", "from", "readAhead"]);
   const { key, from = 0, readAhead = streamWindow } = options;
   const isKey = key === undefined ? !from : streamKeyPattern.test(key);
-  if (!(isKey && from >= 0 && readAhead > 0 && readAhead <= streamWindowMax)) {
+  const isWindow = Number.isInteger(readAhead) && readAhead > 0 && readAhead <= streamWindowMax;
+  if (!(isKey && Number.isInteger(from) && from >= 0 && isWindow)) {
     throw new EnfiladeError(
       "ERR_OPTION",
-      `from takes 0 or more, with a key of 16 to 64 letters, readAhead 1 to 1,024; got ${from}, ${key}, ${readAhead}`,
+      `from takes a count, with a key of 16 to 64 letters, readAhead 1 to 1,024; got ${from}, ${key}, ${readAhead}`,
     );
   }
   return read(queue, clock, frame, options, from, readAhead);
