@@ -74,7 +74,10 @@ export class MemoryBackplane implements Backplane {
 
   start(receiver: Receiver): void {
     if (this.#receiver !== undefined) {
-      throw new EnfiladeError("ERR_OPTION", "a MemoryBackplane serves one app at a time; close the other app first");
+      throw new EnfiladeError(
+        "ERR_OPTION",
+        "a MemoryBackplane serves one app at a time; await close() of the other app first",
+      );
     }
     this.#receiver = receiver;
   }

@@ -9,15 +9,15 @@ import { ConnectError } from "./errors.js";
 export function failures(
   report: (error: ConnectError) => void,
 ): (state: ClientState, detail: StateDetail, wasOpen: boolean) => void {
-  /** The status, or before the first welcome the close code, of the last failed attempt. */
-  let last: number | undefined;
+  /** The status, or before the first welcome the reason, of the last failed attempt; or the code of the rejection. */
+  let last: number | string | undefined;
   return (state, detail, wasOpen) => {
     const { status, code = 0, reason } = detail;
     // A server that was never reached is an error, since the URL may be wrong. A broken connection is restored.
     const isUnreachable = state === "waiting" && !wasOpen && reason !== notAttempted;
     // Only the end of a connection has a status, known or not. 1000 and 3000–3999 are the application's.
     const isRejected = state === "closed" && "status" in detail && (code > 4000 || (code > 1000 && code < 3000));
-    const failure = status ?? (isUnreachable || isRejected ? code : 0);
+    const failure = status ?? (isUnreachable ? reason || code : isRejected ? code : 0);
     if (failure && failure !== last) report(new ConnectError(detail));
     if (failure || state === "open") last = failure;
   };

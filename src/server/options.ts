@@ -149,6 +149,10 @@ function checkContext(context: AppContext | undefined): void {
  * @throws EnfiladeError `ERR_OPTION` when an option is unknown, or its value is invalid.
  */
 export function checkAppOptions(options: AppOptions): void {
+  if (typeof options !== "object" || options === null) {
+    const came = options === null ? "null" : `a ${typeof options}`;
+    throw new EnfiladeError("ERR_OPTION", `new App() takes options, such as { handlers: [Chat] }, got ${came}`);
+  }
   const { limits: _limits, ...shared } = options;
   checkOptions("the app", shared);
   const { backplane, backplaneOutage = "reject", context, handlers = [], userOverflow = "refuse" } = options;
@@ -159,7 +163,8 @@ export function checkAppOptions(options: AppOptions): void {
     throw new EnfiladeError("ERR_OPTION", `userOverflow takes "refuse" or "closeOldest", got ${came}`);
   }
   if (receiver !== "direct" && receiver !== "ws") {
-    throw new EnfiladeError("ERR_OPTION", `receiver takes "direct" or "ws", got ${JSON.stringify(receiver)}`);
+    const came = JSON.stringify(receiver) ?? typeof receiver;
+    throw new EnfiladeError("ERR_OPTION", `receiver takes "direct" or "ws", got ${came}`);
   }
   if (!Array.isArray(handlers)) {
     throw new EnfiladeError("ERR_OPTION", "handlers takes a list of classes, such as [Chat]");

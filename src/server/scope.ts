@@ -94,6 +94,10 @@ export class Scope<Prefix extends string = ""> {
     const declared = declaredRoutes(handlerClass);
     for (const { pattern, ...options } of declared) this.declare(pattern, handlerClass, options);
     if (declared.length > 0) return;
+    if (handlerClass === undefined) {
+      const cause = "in a circular import, a class is undefined until its module has run";
+      throw new EnfiladeError("ERR_OPTION", `handlers takes classes, got undefined; ${cause}`);
+    }
     const name = typeof handlerClass === "function" ? handlerClass.name || "a handler" : String(handlerClass);
     throw new EnfiladeError(
       "ERR_NO_ROUTE",

@@ -82,7 +82,7 @@ describe("a backplane that is passed to the next app", () => {
     expect(() => new App({ backplane })).toThrowError(
       expect.objectContaining({
         code: "ERR_OPTION",
-        message: "a MemoryBackplane serves one app at a time; close the other app first",
+        message: "a MemoryBackplane serves one app at a time; await close() of the other app first",
       }),
     );
     await first.app.close();

@@ -187,6 +187,33 @@ describe("a client without a WebSocket", () => {
     expect(await room.request("add", [1, 2])).toBe(3);
   });
 
+  test("is closed for good by a message that is too large, as over a WebSocket", async () => {
+    const { port } = await startChat();
+    const room = join(port);
+    const errors = new Mailbox<unknown>();
+    const states: string[] = [];
+    room.on("error", (error) => errors.put(error));
+    await room.opened;
+    room.on("state", (state, { code, reason }) => states.push(`${state} ${code} ${reason}`));
+    room.emit("say", "x".repeat(70_000));
+    const behind = room.request("add", [1, 2]);
+    await expect(behind).rejects.toMatchObject({ code: "closed" });
+    expect(states).toEqual(["closed 1009 message too big"]);
+    expect((await errors.have(2)).at(-1)).toMatchObject({ code: "ERR_CONNECTION", closeCode: 1009 });
+  });
+
+  test("reports once that the room has no plain HTTP", async () => {
+    const { port } = await start(new App().route("/chat/:channel", Chat));
+    const errors = new Mailbox<Error>();
+    const room = join(port);
+    room.on("error", (error) => errors.put(error));
+    const messages = (await errors.have(2)).map(({ message }) => message);
+    expect(messages).toEqual([
+      "no connection: 1006 no WebSocket",
+      "no connection: 1006 the room has no plain HTTP (426 This is a WebSocket)",
+    ]);
+  });
+
   test.skipIf(missing("nginx", "a proxy that strips upgrades"))("works behind nginx that strips upgrades", async () => {
     const { port, app } = await startChat();
     const stripped = await nginx.start(port, (config) =>

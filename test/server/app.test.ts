@@ -397,6 +397,11 @@ describe("an App", () => {
     expect(message(() => new App({ compression: {} as boolean }))).toMatch(/compression takes a boolean/);
     expect(message(() => new App({ receiver: "uws" as "ws" }))).toMatch(/receiver takes "direct" or "ws", got "uws"/);
     expect(message(() => new App({ handlers: Echo as unknown as [] }))).toMatch(/handlers takes a list of classes/);
+    const circular = [undefined] as unknown as [];
+    expect(message(() => new App({ handlers: circular }))).toMatch(/got undefined; in a circular import/);
+    expect(message(() => new App(null as unknown as object))).toMatch(/takes options, .* got null/);
+    expect(message(() => new App(Echo as object))).toMatch(/takes options, .* got a function/);
+    expect(message(() => new App({ receiver: (() => 1) as unknown as "ws" }))).toMatch(/"ws", got function/);
     expect(message(() => new App().scope("/x", undefined as unknown as () => void))).toMatch(/a function that adds/);
     expect(message(() => new App().route("/x", Echo, { params: ((x: unknown) => x) as never }))).toMatch(
       /takes a schema/,

@@ -17,6 +17,8 @@ const batchLengthMax = 16 * 1024;
 const upgradeRequired = 426;
 /** The server has not answered the last request yet. */
 const conflict = 409;
+const tooLarge = 413;
+const messageTooBig = 1009;
 /** Milliseconds for an answer, until the client asks whether the server has the request; then for that answer. */
 const answerMs = 4_000;
 /** The bytes of a request that take a millisecond more: a proxy may pass on a whole request only. */
@@ -133,6 +135,7 @@ export class StreamSocket implements WebSocketLike {
       if (status !== conflict && !isAnswered) throw new Error("the server does not have the last request");
     }
     const status = await answer;
+    if (status === tooLarge) this.#end(messageTooBig, "message too big");
     if (status >= 300) throw new Error(`the server answered ${status}`);
   }
 

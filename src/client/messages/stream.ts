@@ -33,8 +33,8 @@ export function stream(
   checkNames("stream()", options, ["signal", "key", "from", "readAhead"]);
   const { key, from = 0, readAhead = streamWindow } = options;
   const isKey = key === undefined ? !from : streamKeyPattern.test(key);
-  const isWindow = Number.isInteger(readAhead) && readAhead > 0 && readAhead <= streamWindowMax;
-  if (!(isKey && Number.isInteger(from) && from >= 0 && isWindow)) {
+  const areWhole = readAhead % 1 === 0 && from % 1 === 0;
+  if (!(isKey && areWhole && from >= 0 && readAhead > 0 && readAhead <= streamWindowMax)) {
     throw new EnfiladeError(
       "ERR_OPTION",
       `from takes a count, with a key of 16 to 64 letters, readAhead 1 to 1,024; got ${from}, ${key}, ${readAhead}`,
