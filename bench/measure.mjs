@@ -16,6 +16,7 @@ import { Server } from "./server.mjs";
  * @property {number} connectsPerSecond
  * @property {number} [kibEach] Resident memory per connection, with `idle`.
  * @property {Record<string, unknown>} raw The result of the generator as it printed it.
+ * @property {number} [allBytesEach] As residentBytesEach, with the kernel's part of the sockets.
  * @property {number} [residentBytesEach] Per room. This and the fields below come from a program in inside/.
  * @property {number} [heapBytesEach]
  * @property {number} [sendUs]

@@ -1,6 +1,6 @@
 // The server of sharedRooms.mjs: the memory of idle rooms, and then the deliveries to all of them.
 import { nowMs } from "../clock.mjs";
-import { memoryKiB } from "../memory.mjs";
+import { kernelBytesPerSocket, memoryKiB } from "../memory.mjs";
 import { ClientProcess } from "./clientProcess.mjs";
 import { check, createQuietApp, settings } from "./contract.mjs";
 
@@ -22,6 +22,8 @@ const before = await memoryKiB();
 await crowd.ask({ connect: true });
 await hasConnections(connections + 1);
 const after = await memoryKiB();
+const sockets = roomsEach === 0 ? connections : connections / roomsEach;
+const kernelBytes = kernelBytesPerSocket();
 const bytesEach = (name) => ((after[name] - before[name]) * 1024) / connections;
 
 let sent = 0;
@@ -49,6 +51,7 @@ process.send(
     perSecond: deliveries / seconds,
     cpuUs: (user + system) / deliveries,
     residentBytesEach: bytesEach("residentKiB"),
+    allBytesEach: kernelBytes && bytesEach("residentKiB") + (kernelBytes * sockets) / connections,
     heapBytesEach: bytesEach("heapKiB"),
     idleShare,
     roomsEach,
