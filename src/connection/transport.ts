@@ -155,7 +155,10 @@ export interface Transport {
   write(bytes: Uint8Array): void;
   /** Calls `callback` once, when all bytes written before have left this process, or can no longer be sent. */
   whenWritten(callback: () => void): void;
-  /** Sends a ping that the peer answers. A transport without pings does nothing; then set `heartbeatMs: false`. */
+  /**
+   * Sends a ping that the peer answers. A transport without pings does nothing; then it needs `isWatched`, or
+   * `heartbeatMs: false`.
+   */
   ping(): void;
   /** Stops receiving, so that the sender is slowed down. */
   pause(): void;
